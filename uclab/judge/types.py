@@ -1,0 +1,103 @@
+"""What the judge says: findings, calls with their quality, walks. `uclab.report` and `results.json` are made of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["pass", "fail", "not-shown"]
+"""What was not observed never passes: it is `not-shown`."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Where the proof lies: a tap (interface name in the captures) and packet numbers in that namespace's file (1-based)."""
+
+    tap: str | None = None
+    packets: tuple[int, ...] = ()
+    text: str = ""
+    """Evidence that is not a packet: a log line, an event, a measured figure."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing proved or disproved. `subject` names the endpoint, call, hop or device; stable `id`, e.g. `media.srtp`."""
+
+    id: str
+    requirement: tuple[str, ...]
+    subject: str
+    expected: str
+    observed: str
+    verdict: Verdict
+    evidence: Evidence = Evidence()
+    blame: str | None = None
+    """The device or hop named as the cause, where one can be named, e.g. `edge`."""
+
+
+@dataclass(frozen=True)
+class HopRecord:
+    """One tap on the walk of a call's media, aggregated over its packets."""
+
+    tap: str
+    dscp: int | None
+    """Of nearly all packets; None when nothing was seen."""
+    pcp: int | None
+    """802.1p priority; None where the frame is untagged."""
+    vlan: int | None
+    delay_us: float
+    """Median one-way delay from the first tap."""
+    packets: int
+    lost: int
+    """Packets that the tap before had and this one had not."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One direction of one call, hop by hop."""
+
+    call: str
+    direction: Literal["forward", "backward"]
+    hops: tuple[HopRecord, ...]
+
+
+@dataclass(frozen=True)
+class MediaQuality:
+    """Quality of one direction from the packets: RFC 3550 jitter, one-way delay tap to tap, loss, ITU-T G.107 MOS."""
+
+    packets: int
+    lost: int
+    loss_pct: float
+    jitter_ms: float
+    delay_ms: float
+    max_gap_ms: float
+    r_factor: float
+    mos: float
+
+
+@dataclass(frozen=True)
+class JudgedCall:
+    """One call with what the captures say of it."""
+
+    id: str
+    caller: str
+    callee: str
+    kind: str
+    established: bool
+    setup_ms: float | None
+    seconds: float
+    forward: MediaQuality | None
+    backward: MediaQuality | None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All of it: pure data, the input of every report."""
+
+    findings: tuple[Finding, ...]
+    calls: tuple[JudgedCall, ...]
+    walks: tuple[Walk, ...]
+
+    @property
+    def verdict(self) -> Literal["pass", "fail"]:
+        """`fail` when any finding failed or was not shown."""
+        return "pass" if all(f.verdict == "pass" for f in self.findings) else "fail"

@@ -1,0 +1,71 @@
+"""What a run leaves on disk for the judge: written by lab and scenarios, read by judge and report.
+
+Layout of a run directory:
+```
+plan.json             the clean plan (what should be)
+plan.applied.json     the plan as brought up (differs only in a drill)
+host.json             the machine and the variants that the lab ran on
+captures/<namespace>.pcapng   one a namespace, interfaces named `device:port` (tap labels)
+keys/tls.keylog       NSS key log of the lab's own TLS sessions
+endpoints/<name>/     logs and received audio (`<call id>.wav`)
+services/<name>/      logs of the cloud's containers
+events.jsonl          one `Event` a line
+calls.json            list of `CallRecord`
+results.json report.html junit.xml
+```
+Times are seconds since the epoch on the machine's one clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["forward", "backward"]
+"""`forward`: from the caller to the callee."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: a registration, a refusal, a link down, a device that died."""
+
+    time: float
+    source: str
+    """Endpoint, service, switch or `lab`."""
+    kind: str
+    """E.g. `registered`, `registration-failed`, `tls-refused`, `call-established`, `port-security-drop`, `process-died`."""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class HeardAudio:
+    """Whether the known signal of the other side arrived: measured on the recording of what was received."""
+
+    expected_hz: int
+    heard: bool
+    level_db: float | None = None
+    """Of the expected tone relative to full scale; None without a recording."""
+    share: float | None = None
+    """Share (0..1) of 100 ms windows during the call in which the tone was there."""
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """One call as its parties experienced it."""
+
+    id: str
+    caller: str
+    callee: str
+    kind: str
+    established: bool
+    started_at: float
+    answered_at: float | None = None
+    ended_at: float | None = None
+    setup_ms: float | None = None
+    """From sending INVITE to 200 OK at the caller (RFC 6076: session request delay is to 180; this is to answer)."""
+    sip_call_id: str | None = None
+    """Call-ID at the caller's leg, where the endpoint tells it."""
+    forward: HeardAudio | None = None
+    backward: HeardAudio | None = None
+    error: str | None = None
+    expected: Literal["established", "refused"] = "established"

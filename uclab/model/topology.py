@@ -9,20 +9,14 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,11}$")]
-"""Device name: lower-case letters, digits and hyphens, at most 12 characters (kernel interface names are made from it)."""
+from uclab.model.part import LongName, Name, Part
+
 PortRef = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,11}/[1-9][0-9]{0,2}$")]
 """A switch port as `switch/number`, e.g. `acc1/7`."""
 E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 """Telephone number in international form (ITU-T E.164)."""
-
-
-class Part(BaseModel):
-    """Base of everything in a file: unknown keys are mistakes, nothing changes after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Vlan(Part):
@@ -134,7 +128,7 @@ class Cloud(Part):
 class Topology(Part):
     """A whole topology file."""
 
-    topology: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    topology: LongName
     title: str
     policy: str
     cloud: Cloud
@@ -155,7 +149,7 @@ class Direction(Part):
 class LinkProfile(Part):
     """A named kind of line; each direction separately."""
 
-    profile: str
+    profile: LongName
     title: str
     source: str
     """Where the numbers come from."""

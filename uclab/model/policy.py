@@ -1,0 +1,150 @@
+"""The provider's policy profile: everything that a verdict or a queue is measured by, as typed YAML (C8, C9, Q1).
+
+A provider's numbers live in `topologies/policies/*.yaml`; code reads them from here and has none of its own.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Literal
+
+from pydantic import Field
+
+from uclab.model.part import Dscp, LongName, Name, Part, PortRange
+
+
+class TrafficClass(Part):
+    """One of the ordered traffic classes: the first whose match holds sets the DSCP (C8)."""
+
+    name: Name
+    dscp: Dscp
+    """What matching packets are marked with."""
+    match_dscps: tuple[Dscp, ...] = ()
+    """Packets that carry one of these match..."""
+    udp: tuple[PortRange, ...] = ()
+    """...or go to one of these UDP ports..."""
+    tcp: tuple[PortRange, ...] = ()
+    """...or to one of these TCP ports."""
+    any_destination: bool = False
+    """True: wherever the packet goes; false: only towards the cloud."""
+    port_match_untrusted: bool = True
+    """Whether a device that is not trusted (a PC) may come into this class by its port numbers."""
+
+
+class Marking(Part):
+    """How one DSCP is carried by networks of other kinds (Q1)."""
+
+    service: Name
+    dscp: Dscp
+    pcp: int = Field(ge=0, le=7)
+    """802.1Q priority code point."""
+    mpls_tc: int = Field(ge=0, le=7)
+    """MPLS traffic class (RFC 5462)."""
+    wifi_up: int = Field(ge=0, le=7)
+    """Wi-Fi user priority (RFC 8325)."""
+    wifi_ac: Literal["AC_VO", "AC_VI", "AC_BE", "AC_BK"]
+    """Wi-Fi access category that the user priority falls into."""
+
+
+class Limits(Part):
+    """What a path must keep, one way (C8, Q2)."""
+
+    max_one_way_delay_ms: float = Field(gt=0, le=5000)
+    max_loss_pct: float = Field(gt=0, le=100)
+    max_jitter_ms: float = Field(gt=0, le=1000)
+    """Interarrival jitter of RFC 3550 section 6.4.1."""
+    min_mos: float = Field(ge=1, le=4.5)
+    """Mean opinion score by ITU-T G.107 and its annex B."""
+
+
+class SipsPorts(Part):
+    """Ports of SIP over TLS, by who connects."""
+
+    desk_phone: int = Field(ge=1, le=65535)
+    softclient: int = Field(ge=1, le=65535)
+    trunk: int = Field(ge=1, le=65535)
+
+
+class Signalling(Part):
+    """How endpoints reach the session controller (C1, C9)."""
+
+    dscp: Dscp
+    sips_ports: SipsPorts
+    min_tls_version: Literal["1.2", "1.3"]
+    sip_alg: Literal[False] = False
+    """SIP application gateways on the way: never."""
+
+
+class Media(Part):
+    """Media of calls (C2, C9)."""
+
+    dscp: Dscp
+    udp_ports: PortRange
+    srtp_required: bool = True
+
+
+class Nat(Part):
+    """Address translation on the way."""
+
+    udp_timeout_s: int = Field(ge=1, le=86400)
+    """How long a firewall must keep an idle UDP binding, seconds."""
+    registration_refresh_s: int = Field(ge=10, le=86400)
+    """Longest time between two registrations of a phone, seconds; a binding must outlive it."""
+
+
+class QueueShare(Part):
+    """One class of the queue on a WAN line, in shares of the line's rate (N2, C8)."""
+
+    name: Name
+    dscps: tuple[Dscp, ...] = ()
+    """Packets with these code points; the one class without any takes all others."""
+    guaranteed_pct: int = Field(ge=1, le=100)
+    """Share of the line's rate that the class gets under overload."""
+    ceiling_pct: int = Field(ge=1, le=100)
+    """Share that it can borrow up to."""
+    priority: int = Field(ge=0, le=7)
+    """Order of service; 0 first."""
+    limit_packets: int = Field(ge=1, le=1000)
+    """Depth of the leaf queue; small, so that one full class does not hold up other ports."""
+    arp: bool = False
+    """True on the one class that also takes ARP."""
+
+
+class PowerClass(Part):
+    """What a device draws over Ethernet (N3)."""
+
+    device: Literal["desk-phone", "softclient"]
+    watts: float = Field(ge=0, le=90)
+    """Power reserved at the switch, W: the class's output at the power-sourcing equipment (IEEE 802.3af table 33-3)."""
+
+
+class PolicyProfile(Part):
+    """A whole policy file."""
+
+    policy: LongName
+    title: str
+    source: str
+    """Where the numbers come from."""
+    classes: tuple[TrafficClass, ...] = Field(min_length=1)
+    default_dscp: Dscp = 0
+    """What everything else is marked with."""
+    markings: tuple[Marking, ...] = Field(min_length=1)
+    limits: Limits
+    signalling: Signalling
+    media: Media
+    nat: Nat
+    wan_queues: tuple[QueueShare, ...] = Field(min_length=2)
+    power: tuple[PowerClass, ...] = ()
+    provider_prefixes: tuple[IPv4Network, ...] = ()
+    """The provider's real prefixes, for documentation; the lab itself never uses them."""
+
+    def marking(self, service: str) -> Marking:
+        """How packets of a service are marked; KeyError if the policy does not say."""
+        for marking in self.markings:
+            if marking.service == service:
+                return marking
+        raise KeyError(f"policy {self.policy} has no marking for {service}")
+
+    def watts(self, device: str) -> float:
+        """Power that a switch must reserve for a device of that kind, W; 0 where it needs none."""
+        return next((p.watts for p in self.power if p.device == device), 0.0)

@@ -426,6 +426,8 @@ class Call:
     """Endpoint name, or an E.164 number of the PSTN peer."""
     kind: Literal["desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "overload", "hold-transfer"]
     seconds: float
+    transfer_to: str | None = None
+    """Endpoint to which the caller transfers the callee at the end of a `hold-transfer` call."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Builds the containers' images without a registry: the base from Debian packages, and one image for each folder
+# cloud_core/<service> with a Containerfile. Tags: localhost/uclab/<service>:latest and :<digest of all it is made of>;
+# a folder whose digest has its tag is not built again. With names as arguments: only these services.
+. "$(dirname "$0")/environment.sh"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$CACHE"
+base=localhost/uclab/base
+known=$(podman images --format '{{.Repository}}:{{.Tag}} {{.ID}}')
+
+# The id of the image of this name and tag, or nothing.
+id_of() { awk -v name="$1" '$1 == name { print $2 }' <<<"$known"; }
+
+build_base() {
+    local tag=$1 options=() line
+    say "building $tag from Debian $SUITE packages"
+    while read -r line; do options+=("--aptopt=$line"); done < <(apt_settings)
+    debian_sources "$SUITE" | mmdebstrap --quiet --mode=root --variant=minbase "${options[@]}" \
+        --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --include="$(names_in "$PROJECT/ci/packages/base.txt" | paste -sd,)" "$SUITE" "$work/base.tar" -
+    podman import --quiet --change 'ENV DEBIAN_FRONTEND=noninteractive' "$work/base.tar" "$tag" >/dev/null
+    rm "$work/base.tar"
+}
+
+# Buildah's chroot isolation needs neither cgroups nor raised limits, which some machines do not grant. The build
+# reaches the mirror by the host's network and with the host's apt settings of today, not those of the base's birth.
+build_service() {
+    local tag=$1 service=$2
+    say "building $tag"
+    if ! podman build --isolation chroot --network host --pull=never --layers=false --format docker \
+        --volume "$work/sources.list:/etc/apt/sources.list:ro" --volume "$work/apt.conf:/etc/apt/apt.conf:ro" \
+        --tag "$tag" "$PROJECT/cloud_core/$service" >"$CACHE/build-$service.log" 2>&1; then
+        tail -n 40 "$CACHE/build-$service.log" >&2
+        die "the image of cloud_core/$service does not build (whole log: .cache/build-$service.log)"
+    fi
+}
+
+# Digest of the base and of every file of a service's folder: name, mode, content.
+service_digest() {
+    (
+        cd "$PROJECT/cloud_core/$1"
+        echo "$base_digest"
+        find . -name __pycache__ -prune -o -type f -printf '%P %m\n' | sort
+        find . -name __pycache__ -prune -o -type f -print0 | sort -z | xargs -0 cat
+    ) | digest
+}
+
+# Makes the moving tag (`latest`) name the image that today's content asks for.
+point() {
+    local moving=$1 tag=$2
+    [ -n "$(id_of "$tag")" ] && [ "$(id_of "$moving")" = "$(id_of "$tag")" ] || podman tag "$tag" "$moving"
+}
+
+debian_sources "$SUITE" >"$work/sources.list"
+apt_settings >"$work/apt.conf"
+
+base_digest=$({ names_in "$PROJECT/ci/packages/base.txt" | sort && echo "$SUITE" && declare -f build_base; } | digest)
+[ -n "$(id_of "$base:$base_digest")" ] || build_base "$base:$base_digest"
+point "$base:$SUITE" "$base:$base_digest"
+
+for containerfile in "$PROJECT"/cloud_core/*/Containerfile; do
+    [ -e "$containerfile" ] || continue
+    service=$(basename "$(dirname "$containerfile")")
+    [ $# -eq 0 ] || [[ " $* " == *" $service "* ]] || continue
+    image=localhost/uclab/$service
+    tag=$image:$(service_digest "$service")
+    [ -n "$(id_of "$tag")" ] || build_service "$tag" "$service"
+    point "$image:latest" "$tag"
+done

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Builds the root filesystem in which all programs of emulated devices run: $IMAGES/device-<digest>/rootfs, with the
+# stable name $IMAGES/device. It is a plain directory, so that a device's process starts in it with bubblewrap in
+# milliseconds. A name is used only when its content is complete: it is built aside and renamed.
+. "$(dirname "$0")/environment.sh"
+
+list=$PROJECT/ci/packages/device.txt
+# Programs that have to be there and to start, or the image is not published.
+checks=('baresip -h' 'linphonec -v' 'sipp -v' 'nft -v' 'dnsmasq -v' 'unbound -V' 'dig -v' 'ip -V' 'tcpdump --version'
+    '/usr/lib/frr/zebra -v' '/usr/lib/frr/bgpd -v' '/usr/lib/frr/bfdd -v' 'iperf3 -v' 'openssl version' 'curl -V' 'ping -V')
+
+build() {
+    local to=$1 options=() line
+    while read -r line; do options+=("--aptopt=$line"); done < <(apt_settings)
+    debian_sources "$SUITE" | mmdebstrap --quiet --mode=root --variant=minbase "${options[@]}" \
+        --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --include="$(names_in "$list" | paste -sd,)" \
+        --customize-hook='rm -f "$1/etc/resolv.conf" && touch "$1/etc/resolv.conf"' \
+        --customize-hook='mkdir "$1/lab"' \
+        "$SUITE" "$to" -
+}
+
+# Some of them end with a status of their own after printing a version (sipp 99, baresip 254). What counts is: no time-out
+# (124), a program that is there with its libraries (126, 127), no crash (134, 139).
+check() {
+    local root=$1 command status
+    for command in "${checks[@]}"; do
+        status=0
+        # shellcheck disable=SC2086 # a check is a command and its arguments
+        timeout 20 bwrap --unshare-all --die-with-parent --ro-bind "$root" / --proc /proc --dev /dev --tmpfs /tmp \
+            --setenv HOME /tmp --setenv PATH /usr/sbin:/usr/bin:/sbin:/bin $command >"$work/check.log" 2>&1 || status=$?
+        [[ ! $status =~ ^(124|126|127|134|139)$ ]] || die "device image: \`$command\` ended with $status: $(tail -c 500 "$work/check.log")"
+    done
+    rm "$work/check.log"
+}
+
+name=device-$({ names_in "$list" | sort && echo "$SUITE" && declare -f build; } | digest)
+if [ ! -d "$IMAGES/$name/rootfs" ]; then
+    say "building device image $name from Debian $SUITE packages (about a minute)"
+    mkdir -p "$IMAGES"
+    work=$(mktemp -d "$IMAGES/.building.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    build "$work/rootfs"
+    check "$work/rootfs"
+    chmod 755 "$work" "$work/rootfs"
+    mv -T "$work" "$IMAGES/$name"
+    trap - EXIT
+fi
+if [ "$(readlink "$IMAGES/device" || true)" != "$name" ]; then
+    ln -sfn "$name" "$IMAGES/.device" && mv -T "$IMAGES/.device" "$IMAGES/device"
+fi

@@ -1,0 +1,46 @@
+# Sourced by every script here: strict mode, places, and what several of them need. Not run by itself.
+set -euo pipefail
+
+PROJECT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+CACHE="$PROJECT/.cache"
+STATE="${UCLAB_STATE:-/var/lib/uclab}" # root filesystems of devices; containers' images are in podman's own store
+IMAGES="$STATE/images"
+SUITE=trixie # the Debian release of everything that runs inside the lab
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+
+say() { printf '== %s\n' "$*" >&2; }
+die() {
+    printf 'setup: %s\n' "$*" >&2
+    exit 1
+}
+
+# Package names of a list, without comments.
+names_in() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$@"; }
+
+# First 12 hex digits of the digest of what is read.
+digest() { sha256sum | cut -c1-12; }
+
+# Where the host's own apt finds its packages of Debian: "URI label" lines, as apt itself understands its sources.
+host_repositories() {
+    apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)|$(LABEL)' 'Created-By: Packages' |
+        awk -F'|' '$1 == "Debian" { sub(/\/$/, "", $2); print $2, $3 }' | sort -u
+}
+
+# apt source lines for a Debian suite from the same mirror that the host's apt uses. A host that is not Debian
+# (Ubuntu) gets Debian's public address, or UCLAB_DEBIAN_MIRROR.
+debian_sources() {
+    local suite=$1 repositories main security
+    repositories=$(host_repositories)
+    main=${UCLAB_DEBIAN_MIRROR:-$(awk '$2 == "Debian" { print $1; exit }' <<<"$repositories")}
+    security=$(awk '$2 == "Debian-Security" { print $1; exit }' <<<"$repositories")
+    main=${main:-http://deb.debian.org/debian}
+    printf 'deb %s %s main\n' "$main" "$suite" "$main" "$suite-updates"
+    printf 'deb %s %s main\n' "${security:-http://deb.debian.org/debian-security}" "$suite-security"
+}
+
+# The host's settings for fetching packages (proxy, retries, leniency with old release files), as an apt.conf.
+apt_settings() {
+    apt-config dump --format '%F "%v";%n' |
+        grep -E '^Acquire::(Retries|Check-Valid-Until|Check-Date|https?::(Proxy|Timeout)[^ ]*) "[^"]' || true
+    echo 'APT::Install-Recommends "false";'
+}

@@ -1,0 +1,207 @@
+"""uclab as a library: what the command line, the pytest plugin and campaigns are made of."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uclab.judge.run import judge_run
+from uclab.judge.types import Judgement
+from uclab.lab.launch import LaunchedLab, StartOrder, launch
+from uclab.model.loading import LoadedTopology, load_topology
+from uclab.model.mistakes import Mistake, TopologyError
+from uclab.plan.codec import plan_from_json
+from uclab.plan.faults import FAULTS
+from uclab.plan.planner import make_plan
+from uclab.plan.records import Event
+from uclab.plan.types import Plan
+from uclab.report.write import write_reports
+from uclab.scenarios import SCENARIOS, Step
+
+
+class UnknownName(Exception):
+    """A name that nothing has; the message lists what there is and the closest match."""
+
+    @classmethod
+    def among(cls, what: str, name: str, names: Iterable[str]) -> UnknownName:
+        """The error for `name`, with the names there are."""
+        known = sorted(names)
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" (did you mean `{close[0]}`?)" if close else ""
+        return cls(f"no {what} `{name}`{hint}; there are: {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told how far long work is: events of the lab, steps of the scenario, stages of the run."""
+
+    on_event: Callable[[Event], None] = field(default=lambda event: None)
+    on_step: Callable[[Step], None] = field(default=lambda step: None)
+    on_stage: Callable[[str], None] = field(default=lambda stage: None)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run leaves: the judgement, where the evidence lies, and how long each stage took (seconds)."""
+
+    judgement: Judgement
+    run_dir: Path
+    timings: dict[str, float]
+
+
+def load(topology: str) -> LoadedTopology:
+    """Load a topology by path or name. Raises `TopologyError` with all its mistakes."""
+    return load_topology(topology)
+
+
+def mistakes_in(topology: str) -> tuple[Mistake, ...]:
+    """All mistakes of a topology file; none where it is right."""
+    try:
+        load_topology(topology)
+    except TopologyError as error:
+        return error.mistakes
+    return ()
+
+
+def plan_of(topology: str) -> Plan:
+    """The plan of a topology by path or name. Raises `TopologyError`."""
+    return make_plan(load_topology(topology))
+
+
+def applied(plan: Plan, faults: Sequence[str]) -> Plan:
+    """The plan with deliberate faults in it, each `NAME` or `NAME:TARGET`. Raises `UnknownName`."""
+    for fault in faults:
+        name, _, target = fault.partition(":")
+        if name not in FAULTS:
+            raise UnknownName.among("fault", name, FAULTS)
+        try:
+            plan = FAULTS[name].apply(plan, target or None)
+        except KeyError as error:
+            raise UnknownName(f"fault `{name}` cannot be applied to `{target or plan.topology}`: {error.args[0]}") from None
+    return plan
+
+
+def default_run_dir(topology: str) -> Path:
+    """A fresh folder under `runs/` of the working directory."""
+    return Path("runs") / f"{topology}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+
+
+def bring_up(
+    plan: Plan,
+    faulted: Plan,
+    run_dir: Path,
+    *,
+    name: str | None = None,
+    leased: bool,
+    watcher: Watcher | None = None,
+) -> LaunchedLab:
+    """Bring a lab up; see `uclab.lab.launch.launch` for its errors."""
+    order = StartOrder(name or f"{plan.topology}-{os.getpid()}", plan, faulted, run_dir.resolve())
+    return launch(order, leased=leased, on_event=(watcher or Watcher()).on_event)
+
+
+@contextmanager
+def leased_lab(plan: Plan, faulted: Plan, run_dir: Path, watcher: Watcher | None = None, name: str | None = None) -> Iterator[LaunchedLab]:
+    """A lab for as long as the block runs; taken down in order at its end, also on Ctrl-C."""
+    launched = bring_up(plan, faulted, run_dir, name=name, leased=True, watcher=watcher)
+    try:
+        yield launched
+    finally:
+        launched.release()
+
+
+def run(
+    topology: str,
+    *,
+    scenario: str = "reference",
+    out: Path | None = None,
+    faults: Sequence[str] = (),
+    watcher: Watcher | None = None,
+    name: str | None = None,
+) -> RunResult:
+    """Up, scenario, down, judge, report. Raises `TopologyError`, `UnknownName`, `LabFailed`, `LabGone`."""
+    watcher = watcher or Watcher()
+    plan = plan_of(topology)
+    faulted = applied(plan, faults)
+    if scenario not in SCENARIOS:
+        raise UnknownName.among("scenario", scenario, SCENARIOS)
+    run_dir = (out or default_run_dir(plan.topology)).resolve()
+    clock = Clock()
+    watcher.on_stage(f"bringing up {plan.topology}")
+    with leased_lab(plan, faulted, run_dir, watcher, name) as launched:
+        clock.lap("up")
+        watcher.on_stage("placing calls")
+        SCENARIOS[scenario](launched.client, plan, watcher.on_step)
+        clock.lap("scenario")
+        watcher.on_stage("taking down")
+        launched.client.down()
+    clock.lap("down")
+    watcher.on_stage("judging the captures")
+    judgement = judge_run(run_dir)
+    clock.lap("judge")
+    watcher.on_stage("writing the report")
+    write_reports(run_dir, plan, judgement, clock.laps)
+    clock.lap("report")
+    return RunResult(judgement, run_dir, clock.laps)
+
+
+def judge_again(run_dir: Path) -> RunResult:
+    """Judge the kept captures of a run again and write its reports anew. Raises `UnknownName` where that is no run directory."""
+    if not (run_dir / "plan.json").is_file():
+        raise UnknownName(f"`{run_dir}` is no run directory: it has no plan.json; give the --out of an earlier `uclab run`")
+    clock = Clock()
+    plan = plan_from_json((run_dir / "plan.json").read_text())
+    judgement = judge_run(run_dir)
+    clock.lap("judge")
+    write_reports(run_dir, plan, judgement, clock.laps)
+    return RunResult(judgement, run_dir, clock.laps)
+
+
+class Clock:
+    """Times the stages of a run."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """The stage that just ended took the time since the last lap."""
+        now = time.monotonic()
+        self.laps[stage] = round(now - self._last, 3)
+        self._last = now
+
+
+@dataclass(frozen=True)
+class DrillResult:
+    """One fault of a drill: caught when every finding that it must break failed and nothing unrelated did."""
+
+    fault: str
+    caught: bool
+    explanation: str
+    run_dir: str
+
+
+def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watcher) -> Iterator[DrillResult]:
+    """Run the topology once for each fault and see whether the judge names it. Raises like `run`."""
+    plan = plan_of(topology)
+    for fault in faults:
+        applied(plan, [fault])
+    folder = out or default_run_dir(f"{plan.topology}-drill")
+    for fault in faults:
+        watcher.on_stage(f"drill: {fault}")
+        result = run(topology, out=folder / fault.replace(":", "-"), faults=[fault], watcher=watcher)
+        expected = set(FAULTS[fault.partition(":")[0]].breaks)
+        failed = {finding.id for finding in result.judgement.findings if finding.verdict == "fail"}
+        missed, surplus = sorted(expected - failed), sorted(failed - expected)
+        blamed = sorted({f.blame for f in result.judgement.findings if f.verdict == "fail" and f.blame})
+        words = [f"failed {', '.join(sorted(expected & failed)) or 'nothing'}", f"blamed {', '.join(blamed) or 'nobody'}"]
+        if missed:
+            words.append(f"missed {', '.join(missed)}")
+        if surplus:
+            words.append(f"also failed {', '.join(surplus)}")
+        yield DrillResult(fault, not missed and not surplus, "; ".join(words), str(result.run_dir))

@@ -1,0 +1,71 @@
+"""`judge`: findings again from kept captures; `drill`: every deliberate fault must be caught."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from uclab import api
+from uclab.cli.progress import progress
+from uclab.cli.summary import print_summary
+from uclab.cli.topologies import Json, Topology
+from uclab.plan.codec import to_data
+from uclab.plan.faults import FAULTS
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these verbs."""
+    app.command()(judge)
+    app.command()(drill)
+
+
+def judge(
+    run_dir: Annotated[Path, typer.Argument(metavar="DIR", help="Run directory of an earlier `uclab run` or `uclab up`.")],
+    as_json: Json = False,
+) -> None:
+    """Judge the kept captures of a run again."""
+    result = api.judge_again(run_dir)
+    if as_json:
+        typer.echo((result.run_dir / "results.json").read_text(), nl=False)
+    else:
+        print_summary(result)
+    raise typer.Exit(0 if result.judgement.verdict == "pass" else 1)
+
+
+def drill(
+    topology: Topology,
+    fault: Annotated[list[str] | None, typer.Option(help="Only this fault; may be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the runs.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="List the faults and what each must break; run nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Break one thing after another on purpose; every fault must be caught by exactly its findings."""
+    if show:
+        list_faults(as_json)
+        return
+    results = []
+    with progress(quiet=as_json) as watcher:
+        for result in api.drill(topology, fault or sorted(FAULTS), out, watcher):
+            results.append(result)
+            if not as_json:
+                typer.echo(f"{'caught' if result.caught else 'MISSED':7} {result.fault}: {result.explanation}")
+    if as_json:
+        typer.echo(json.dumps(to_data(tuple(results)), indent=2))
+    raise typer.Exit(0 if all(result.caught for result in results) else 1)
+
+
+def list_faults(as_json: bool) -> None:
+    """The faults there are."""
+    if as_json:
+        rows = [{"name": f.name, "summary": f.summary, "breaks": list(f.breaks)} for f in FAULTS.values()]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("fault", "what it does", "findings it must break", box=None, pad_edge=False)
+    for fault in FAULTS.values():
+        table.add_row(fault.name, fault.summary, ", ".join(fault.breaks))
+    Console().print(table)

@@ -1,0 +1,165 @@
+"""Verbs on running labs: `up`, `ls`, `inspect`, `exec`, `call`, `fail`, `heal`, `down`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from uclab import api
+from uclab.cli.progress import progress
+from uclab.cli.topologies import Json, Topology
+from uclab.lab.client import CallOrder, LabClient
+from uclab.lab.directory import find_lab, running_labs
+from uclab.plan.codec import to_data
+
+LabName = Annotated[str | None, typer.Option("--name", help="Which lab; not needed while one runs.")]
+FaultOption = Annotated[list[str] | None, typer.Option(help="Apply a deliberate fault NAME[:TARGET]; may be repeated.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these verbs."""
+    app.command()(up)
+    app.command("ls")(list_labs)
+    app.command()(inspect)
+    app.command("exec", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(execute)
+    app.command()(call)
+    app.command()(fail)
+    app.command()(heal)
+    app.command()(down)
+
+
+def client_of(name: str | None) -> LabClient:
+    """The client of the lab of that name, or of the only one."""
+    return LabClient(find_lab(name))
+
+
+def up(
+    topology: Topology,
+    name: Annotated[str | None, typer.Option(help="Name of the lab; the topology's where absent.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for captures and logs.")] = None,
+    fault: FaultOption = None,
+    as_json: Json = False,
+) -> None:
+    """Bring a lab up and leave it running."""
+    plan = api.plan_of(topology)
+    faulted = api.applied(plan, fault or [])
+    run_dir = out or api.default_run_dir(plan.topology)
+    with progress(quiet=as_json) as watcher:
+        launched = api.bring_up(plan, faulted, run_dir, name=name or plan.topology, leased=False, watcher=watcher)
+    state = launched.client.state()
+    if as_json:
+        typer.echo(json.dumps(state, indent=2))
+    else:
+        typer.echo(f"lab `{state['name']}` is up in {state['timings']['up']:.1f} s; evidence goes to {state['run_dir']}")
+        typer.echo(f"next: uclab call {' '.join(e.name for e in plan.endpoints[:2])} | uclab inspect | uclab down")
+
+
+def list_labs(as_json: Json = False) -> None:
+    """The labs that run on this machine."""
+    states = [LabClient(lab).state() for lab in running_labs()]
+    if as_json:
+        typer.echo(json.dumps(states, indent=2))
+        return
+    table = Table("lab", "topology", "phase", "registered", "dead", box=None, pad_edge=False)
+    for state in states:
+        registered = f"{sum(e['registered'] for e in state['endpoints'])}/{len(state['endpoints'])}"
+        table.add_row(state["name"], state["topology"], state["phase"], registered, ", ".join(state["dead"]) or "-")
+    Console().print(table if states else "no lab is running")
+
+
+def inspect(
+    subject: Annotated[str | None, typer.Argument(help="A node, switch or link; the whole lab where absent.")] = None,
+    name: LabName = None,
+    as_json: Json = False,
+) -> None:
+    """What a device of a running lab is doing: addresses, routes, counters, ports, queues."""
+    answer = client_of(name).inspect(subject)
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+    else:
+        show_tree(Console(soft_wrap=True), answer)
+
+
+def show_tree(console: Console, data: dict[str, Any], indent: int = 0) -> None:
+    """Nested data as indented lines."""
+    for key, value in data.items():
+        if isinstance(value, dict):
+            console.print(f"{' ' * indent}[bold]{key}[/]:")
+            show_tree(console, value, indent + 2)
+        elif isinstance(value, list):
+            console.print(f"{' ' * indent}[bold]{key}[/]:")
+            for item in value:
+                text = "  ".join(f"{k}={v}" for k, v in item.items()) if isinstance(item, dict) else str(item)
+                console.print(f"{' ' * (indent + 2)}{text}", markup=False)
+        else:
+            lines = str(value).splitlines() or [""]
+            console.print(f"{' ' * indent}[bold]{key}[/]: {lines[0]}" if len(lines) == 1 else f"{' ' * indent}[bold]{key}[/]:")
+            for line in lines if len(lines) > 1 else []:
+                console.print(f"{' ' * (indent + 2)}{line}", markup=False)
+
+
+def execute(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(help="Node of the lab, e.g. `desk1` or `fw`.")],
+    name: LabName = None,
+) -> None:
+    """Run a command in a node: `uclab exec NODE -- CMD ...`; its exit status is the command's."""
+    if not context.args:
+        raise typer.BadParameter("give a command after `--`, e.g. `uclab exec fw -- nft list ruleset`")
+    argv = client_of(name).command_in(node, context.args)
+    sys.stdout.flush()
+    os.execvp(argv[0], argv)
+
+
+def call(
+    caller: Annotated[str, typer.Argument(metavar="FROM", help="Endpoint that calls.")],
+    callee: Annotated[str, typer.Argument(metavar="TO", help="Endpoint or E.164 number.")],
+    seconds: Annotated[float, typer.Option(min=0.5, max=3600, help="How long to talk.")] = 5.0,
+    name: LabName = None,
+    as_json: Json = False,
+) -> None:
+    """Place a call in a running lab and say whether audio arrived in both directions."""
+    record = client_of(name).call(CallOrder(f"{caller}-{callee}-{os.getpid()}", caller, callee, "call", seconds))
+    if as_json:
+        typer.echo(json.dumps(to_data(record), indent=2))
+    elif record.established:
+        heard = [f"{side}: {'heard' if audio and audio.heard else 'NOT heard'}" for side, audio in (
+            (f"{caller} → {callee}", record.forward), (f"{callee} → {caller}", record.backward))]
+        typer.echo(f"established in {record.setup_ms or 0:.0f} ms; {'; '.join(heard)}")
+    else:
+        typer.echo(f"not established: {record.error}", err=True)
+    both = record.forward and record.backward and record.forward.heard and record.backward.heard
+    raise typer.Exit(0 if record.established and both else 1)
+
+
+def fail(
+    subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to break.")], name: LabName = None, as_json: Json = False
+) -> None:
+    """Cut a link, or stop a node."""
+    report(client_of(name).fail(subject), as_json)
+
+
+def heal(
+    subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to mend.")], name: LabName = None, as_json: Json = False
+) -> None:
+    """Undo `fail`."""
+    report(client_of(name).heal(subject), as_json)
+
+
+def down(name: LabName = None, as_json: Json = False) -> None:
+    """Take a lab down; captures are flushed first."""
+    lab = find_lab(name)
+    timings = LabClient(lab).down()
+    typer.echo(json.dumps(timings, indent=2) if as_json else f"lab `{lab.name}` is down; captures in {timings['run_dir']}")
+
+
+def report(done: str, as_json: bool) -> None:
+    """Say what was done."""
+    typer.echo(json.dumps({"done": done}) if as_json else done)

@@ -1,0 +1,36 @@
+"""`run`: up, scenario, judge, report, down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uclab import api
+from uclab.cli.labs import FaultOption
+from uclab.cli.progress import progress
+from uclab.cli.summary import print_summary
+from uclab.cli.topologies import Json, Topology
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this verb."""
+    app.command()(run)
+
+
+def run(
+    topology: Topology,
+    scenario: Annotated[str, typer.Option(help="What happens in the lab.")] = "reference",
+    out: Annotated[Path | None, typer.Option(help="Folder for captures, logs and reports.")] = None,
+    fault: FaultOption = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the lab up, place its calls, take it down, judge the captures, write the report."""
+    with progress(quiet=as_json) as watcher:
+        result = api.run(topology, scenario=scenario, out=out, faults=fault or [], watcher=watcher)
+    if as_json:
+        typer.echo((result.run_dir / "results.json").read_text(), nl=False)
+    else:
+        print_summary(result)
+    raise typer.Exit(0 if result.judgement.verdict == "pass" else 1)

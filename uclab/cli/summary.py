@@ -1,0 +1,131 @@
+"""The summary at the end of a run: verdict first, then calls, findings by requirement, one walk, and where the report lies."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from rich.console import Console
+from rich.table import Table
+
+from uclab.api import RunResult
+from uclab.judge.types import Finding, JudgedCall, Judgement, MediaQuality, Walk
+
+COLOURS = {"pass": "green", "fail": "red", "not-shown": "yellow"}
+MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?"}
+
+
+def print_summary(result: RunResult) -> None:
+    """Print the summary of a run to standard output."""
+    console = Console(soft_wrap=True, highlight=False)
+    judgement = result.judgement
+    held = sum(finding.verdict == "pass" for finding in judgement.findings)
+    console.print()
+    console.print(
+        f"[bold {COLOURS[judgement.verdict]}]{MARKS[judgement.verdict]} {judgement.verdict.upper()}[/]"
+        f"  {held} of {len(judgement.findings)} findings held, {established(judgement)} of {len(judgement.calls)} calls established"
+    )
+    console.print()
+    console.print(call_table(judgement.calls))
+    console.print()
+    console.print(finding_table(judgement.findings))
+    for finding in judgement.findings:
+        if finding.verdict != "pass":
+            print_finding(console, finding)
+    walk = chosen_walk(judgement)
+    if walk is not None:
+        console.print()
+        console.print(walk_table(walk))
+    console.print()
+    console.print("took: " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.timings.items()))
+    console.print(f"report: {result.run_dir / 'report.html'}", markup=False)
+
+
+def established(judgement: Judgement) -> int:
+    """How many calls came to be."""
+    return sum(call.established for call in judgement.calls)
+
+
+def call_table(calls: tuple[JudgedCall, ...]) -> Table:
+    """Each call with set-up time and the quality of both directions (forward / backward)."""
+    table = Table(title="calls (there / back)", title_justify="left", box=None, pad_edge=False)
+    for column in ("call", "kind"):
+        table.add_column(column)
+    for column in ("setup ms", "MOS", "loss %", "jitter ms", "delay ms"):
+        table.add_column(column, justify="right")
+    for call in calls:
+        if not call.established:
+            table.add_row(f"{call.caller} → {call.callee}", call.kind, "[red]not established[/]", "", "", "", "")
+            continue
+        table.add_row(
+            f"{call.caller} → {call.callee}",
+            call.kind,
+            f"{call.setup_ms:.0f}" if call.setup_ms is not None else "-",
+            both(call, "mos", 2),
+            both(call, "loss_pct", 2),
+            both(call, "jitter_ms", 1),
+            both(call, "delay_ms", 1),
+        )
+    return table
+
+
+def both(call: JudgedCall, figure: str, digits: int) -> str:
+    """One figure of both directions."""
+
+    def one(quality: MediaQuality | None) -> str:
+        return "-" if quality is None else f"{getattr(quality, figure):.{digits}f}"
+
+    return f"{one(call.forward)} / {one(call.backward)}"
+
+
+def finding_table(findings: tuple[Finding, ...]) -> Table:
+    """Findings by requirement and id, with counts."""
+    grouped: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        grouped[", ".join(finding.requirement), finding.id].append(finding)
+    table = Table(title="findings", title_justify="left", box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("requirement")
+    table.add_column("finding")
+    table.add_column("held", justify="right")
+    table.add_column("expected")
+    for (requirement, name), group in sorted(grouped.items()):
+        worst = next((v for v in ("fail", "not-shown") if any(f.verdict == v for f in group)), "pass")
+        held = sum(f.verdict == "pass" for f in group)
+        table.add_row(f"[{COLOURS[worst]}]{MARKS[worst]}[/]", requirement, name, f"{held}/{len(group)}", group[0].expected)
+    return table
+
+
+def print_finding(console: Console, finding: Finding) -> None:
+    """One finding that did not hold, with its evidence."""
+    colour = COLOURS[finding.verdict]
+    console.print(f"\n[{colour}]{MARKS[finding.verdict]} {finding.id}[/] {finding.subject}" + (f"  [bold]→ {finding.blame}[/]" if finding.blame else ""))
+    console.print(f"    expected: {finding.expected}", markup=False)
+    console.print(f"    observed: {finding.observed}", markup=False)
+    evidence = finding.evidence
+    if evidence.tap or evidence.text:
+        packets = f" packets {', '.join(map(str, evidence.packets[:8]))}" if evidence.packets else ""
+        console.print(f"    evidence: {evidence.tap or ''}{packets} {evidence.text}".rstrip(), markup=False)
+
+
+def chosen_walk(judgement: Judgement) -> Walk | None:
+    """The longest walk: it shows most of the network."""
+    return max(judgement.walks, key=lambda walk: len(walk.hops), default=None)
+
+
+def walk_table(walk: Walk) -> Table:
+    """One direction of one call, hop by hop."""
+    table = Table(title=f"hop by hop: {walk.call}, {walk.direction}", title_justify="left", box=None, pad_edge=False)
+    table.add_column("tap")
+    for column in ("DSCP", "802.1p", "VLAN", "delay ms", "packets", "lost"):
+        table.add_column(column, justify="right")
+    for hop in walk.hops:
+        table.add_row(
+            hop.tap,
+            "-" if hop.dscp is None else str(hop.dscp),
+            "-" if hop.pcp is None else str(hop.pcp),
+            "-" if hop.vlan is None else str(hop.vlan),
+            f"{hop.delay_us / 1000:.2f}",
+            str(hop.packets),
+            str(hop.lost),
+        )
+    return table

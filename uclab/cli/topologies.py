@@ -1,0 +1,128 @@
+"""Verbs that need no lab: `doctor`, `topologies`, `check`, `plan`, `graph`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from uclab import api, doctor
+from uclab.model.loading import shipped_topologies
+from uclab.plan.codec import plan_to_json, to_data
+from uclab.plan.graph import draw
+from uclab.plan.types import Plan
+
+Topology = Annotated[str, typer.Argument(metavar="T", help="A topology file, or the name of a reference topology.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these verbs."""
+    app.command("doctor")(show_doctor)
+    app.command("topologies")(list_topologies)
+    app.command()(check)
+    app.command("plan")(show_plan)
+    app.command()(graph)
+
+
+def show_doctor(as_json: Json = False) -> None:
+    """What this machine has for a lab, and what stands in where something is missing."""
+    report = doctor.probe()
+    if as_json:
+        typer.echo(json.dumps(to_data(report), indent=2))
+    else:
+        Console(soft_wrap=True).print(doctor.as_table(report))
+    raise typer.Exit(0 if report.able else 3)
+
+
+def list_topologies(as_json: Json = False) -> None:
+    """The reference topologies."""
+    rows = [(path.stem, api.load(str(path)).topology.title) for path in shipped_topologies()]
+    if as_json:
+        typer.echo(json.dumps([{"name": name, "title": title} for name, title in rows], indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("name", style="bold")
+    table.add_column("what it is")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def check(topology: Topology, as_json: Json = False) -> None:
+    """Check a topology file: all its mistakes at once, each with file, line and what is allowed."""
+    mistakes = api.mistakes_in(topology)
+    if as_json:
+        typer.echo(json.dumps({"topology": topology, "mistakes": to_data(mistakes)}, indent=2))
+    elif mistakes:
+        for mistake in mistakes:
+            typer.echo(str(mistake), err=True)
+        count = len(mistakes)
+        typer.echo(f"{count} mistake{'s' if count > 1 else ''}; nothing was started", err=True)
+    else:
+        plan = api.plan_of(topology)
+        typer.echo(f"{plan.topology}: right ({counts(plan)})")
+    raise typer.Exit(2 if mistakes else 0)
+
+
+def counts(plan: Plan) -> str:
+    """How large a plan is, in words."""
+    return (
+        f"{len(plan.nodes)} nodes, {len(plan.switches)} switches, {len(plan.links)} links, "
+        f"{len(plan.endpoints)} endpoints, {len(plan.taps)} taps"
+    )
+
+
+def show_plan(
+    topology: Topology,
+    as_json: Json = False,
+    fault: Annotated[list[str] | None, typer.Option(help="Apply a deliberate fault (see `uclab drill --list`).")] = None,
+    device: Annotated[str | None, typer.Option(help="Only this node or switch.")] = None,
+) -> None:
+    """What the topology means for each device: addresses, VLANs, routes, filters, queues."""
+    plan = api.applied(api.plan_of(topology), fault or [])
+    if as_json and device is None:
+        typer.echo(plan_to_json(plan), nl=False)
+        return
+    devices = [item for item in (*plan.nodes, *plan.switches) if device in (None, item.name)]
+    if device and not devices:
+        raise api.UnknownName.among("device", device, [item.name for item in (*plan.nodes, *plan.switches)])
+    if as_json:
+        typer.echo(json.dumps(to_data(devices[0]), indent=2))
+        return
+    console = Console(soft_wrap=True)
+    console.print(f"[bold]{plan.topology}[/]: {plan.title} ({counts(plan)})")
+    if device:
+        console.print_json(json.dumps(to_data(devices[0])))
+        return
+    nodes = Table("node", "kind", "site", "addresses", "routes", title="nodes", title_justify="left", box=None)
+    for node in plan.nodes:
+        addresses = "\n".join(f"{i.name} {', '.join(i.addresses) or '-'}" for i in node.interfaces)
+        nodes.add_row(node.name, node.kind.value, node.site, addresses, "\n".join(f"{r.prefix} via {r.via}" for r in node.routes))
+    console.print(nodes)
+    switches = Table("switch", "role", "engine", "ports", title="switches", title_justify="left", box=None)
+    for switch in plan.switches:
+        ports = "\n".join(
+            f"{p.number}: {p.mode.value} {p.vlan or ''} {'tagged ' + ','.join(map(str, p.tagged)) if p.tagged else ''}"
+            f"{' trusted' if p.trust_dscp else ''} → {p.peer or '-'}"
+            for p in switch.ports
+        )
+        switches.add_row(switch.name, switch.role.value, switch.engine, ports)
+    console.print(switches)
+
+
+def graph(
+    topology: Topology,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="SVG file to write; standard output where absent.")] = None,
+) -> None:
+    """Draw the topology (SVG)."""
+    picture = draw(api.plan_of(topology))
+    if out is None:
+        typer.echo(picture)
+    else:
+        out.write_text(picture)
+        typer.echo(f"drawn: {out}")

@@ -1,0 +1,121 @@
+"""Speaks to a lab's supervisor over its UNIX socket: what the command line, the pytest plugin and scenarios use."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from uclab.lab.directory import LabDirectory
+from uclab.plan.codec import from_data
+from uclab.plan.records import CallRecord, Event
+
+SOCKET_DEADLINE_S = 20.0
+NO_TIMEOUT = httpx.Timeout(None)
+
+
+class LabError(Exception):
+    """The supervisor refused: the message says what was wrong and what is allowed."""
+
+
+class LabGone(Exception):
+    """The supervisor ended or cannot be reached."""
+
+
+@dataclass(frozen=True)
+class CallOrder:
+    """A call to place: `caller` and `callee` are endpoint names, or `callee` an E.164 number."""
+
+    id: str
+    caller: str
+    callee: str
+    kind: str = "call"
+    seconds: float = 5.0
+    hold: bool = False
+    """Hold and resume once in the middle."""
+    transfer_to: str | None = None
+    """Endpoint to which the caller transfers the callee in the end."""
+
+
+def wait_for_socket(socket: Path, process: subprocess.Popen[bytes]) -> bool:
+    """True as soon as the socket is there; False if the process ended or the deadline passed before."""
+    deadline = time.monotonic() + SOCKET_DEADLINE_S
+    while time.monotonic() < deadline:
+        if socket.exists():
+            return True
+        try:
+            process.wait(timeout=0.01)
+            return False
+        except subprocess.TimeoutExpired:
+            continue
+    return False
+
+
+class LabClient:
+    """One lab. Every method raises `LabError` on a refusal and `LabGone` where nobody answers."""
+
+    def __init__(self, lab: LabDirectory) -> None:
+        self.lab = lab
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(lab.socket)), base_url="http://lab", timeout=NO_TIMEOUT
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Phase, topology, endpoints with their registration, dead processes, variants, timings."""
+        return dict(self._ask("GET", "/state"))
+
+    def inspect(self, subject: str | None = None) -> dict[str, Any]:
+        """One device (or the whole lab) in detail: addresses, routes, counters, ports, queues."""
+        return dict(self._ask("GET", "/inspect", params={"subject": subject} if subject else None))
+
+    def events(self, start: int = 0) -> Iterator[Event]:
+        """Events from number `start` on, as they happen, until the lab ends."""
+        try:
+            with self._http.stream("GET", "/events", params={"start": start}) as response:
+                for line in response.iter_lines():
+                    if line:
+                        yield Event(**json.loads(line))
+        except httpx.TransportError as error:
+            raise LabGone(f"lab `{self.lab.name}` is gone: {error}") from error
+
+    def call(self, order: CallOrder) -> CallRecord:
+        """Place a call and wait for its end."""
+        return from_data(CallRecord, self._ask("POST", "/calls", json=vars(order)))
+
+    def bulk(self, action: str) -> None:
+        """`start` or `stop` the plan's bulk traffic."""
+        self._ask("POST", f"/bulk/{action}")
+
+    def fail(self, name: str) -> str:
+        """Cut a link or stop a node; returns what was done in words."""
+        return str(self._ask("POST", f"/fail/{name}")["done"])
+
+    def heal(self, name: str) -> str:
+        """Undo `fail`."""
+        return str(self._ask("POST", f"/heal/{name}")["done"])
+
+    def command_in(self, node: str, command: Sequence[str]) -> list[str]:
+        """The command line that runs `command` in a node, for a process of the host (`uclab exec`)."""
+        return list(self._ask("POST", f"/nodes/{node}/command", json={"command": list(command)})["argv"])
+
+    def down(self) -> dict[str, Any]:
+        """Take the lab down in order: calls end, captures are flushed. Returns the timings."""
+        return dict(self._ask("POST", "/down"))
+
+    def _ask(
+        self, method: str, path: str, json: object | None = None, params: Mapping[str, str] | None = None
+    ) -> Any:
+        try:
+            response = self._http.request(method, path, json=json, params=params)
+        except httpx.TransportError as error:
+            raise LabGone(f"lab `{self.lab.name}` does not answer: {error or type(error).__name__}") from error
+        answer = response.json()
+        if response.status_code >= 400:
+            raise LabError(answer["error"])
+        return answer

@@ -1,0 +1,115 @@
+"""Starts a lab's supervisor in namespaces of its own and follows it until the lab is up.
+
+`unshare` makes network, mount and PID namespace; `catatonit` is their init and reaps orphans. When the supervisor ends, by
+whatever signal, init ends, and with it the kernel ends every process and frees every interface and mount.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from uclab.lab.client import LabClient, wait_for_socket
+from uclab.lab.directory import LabDirectory
+from uclab.lab.watch import last_lines
+from uclab.plan.codec import plan_to_json
+from uclab.plan.records import Event
+from uclab.plan.types import Plan
+
+NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
+INIT = ("catatonit", "--")
+
+
+class LabFailed(Exception):
+    """The lab could not be brought up; what came up has been taken down (exit status 3)."""
+
+
+@dataclass(frozen=True)
+class StartOrder:
+    """What to bring up: the clean plan, the plan to apply (the same but in a drill), and where the evidence goes."""
+
+    name: str
+    plan: Plan
+    applied: Plan
+    run_dir: Path
+    capture: bool = True
+
+
+@dataclass
+class LaunchedLab:
+    """A lab that this process started. While `lease` is open the lab lives; closing it (or dying) takes the lab down."""
+
+    client: LabClient
+    process: subprocess.Popen[bytes]
+    lease: int | None = None
+
+    def release(self) -> None:
+        """Give up the lease and wait for the end of the lab's whole process tree."""
+        if self.lease is not None:
+            os.close(self.lease)
+            self.lease = None
+        self.process.wait()
+
+
+def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]) -> LaunchedLab:
+    """Start the supervisor and follow its events until the lab is up.
+
+    With `leased` the lab ends with this process. Raises `LabExists` where the name is taken and `LabFailed` where it does not
+    come up: then nothing is left of it but its run directory.
+    """
+    missing = [program for program in ("unshare", "catatonit") if shutil.which(program) is None]
+    if missing:
+        raise LabFailed(f"not installed: {', '.join(missing)}; run `make setup` (`uclab doctor` shows what else is needed)")
+    if os.geteuid() != 0:
+        raise LabFailed("a lab needs root for its namespaces; run it with sudo")
+    order.run_dir.mkdir(parents=True, exist_ok=True)
+    (order.run_dir / "plan.json").write_text(plan_to_json(order.plan))
+    (order.run_dir / "plan.applied.json").write_text(plan_to_json(order.applied))
+    lab = LabDirectory(order.name)
+    lock = lab.prepare({"run_dir": str(order.run_dir), "leased": leased, "capture": order.capture})
+    reader, writer = os.pipe() if leased else (None, None)
+    try:
+        with lab.log.open("wb") as log:
+            process = subprocess.Popen(
+                [*NAMESPACES, *INIT, sys.executable, "-m", "uclab.lab.supervisor", order.name, str(lock)],
+                stdin=reader if reader is not None else subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(lock,),
+                start_new_session=True,
+            )
+    finally:
+        os.close(lock)
+        if reader is not None:
+            os.close(reader)
+    launched = LaunchedLab(LabClient(lab), process, writer)
+    try:
+        follow_until_up(launched, lab, on_event)
+    except BaseException:
+        launched.release() if leased else end(launched)
+        raise
+    return launched
+
+
+def follow_until_up(launched: LaunchedLab, lab: LabDirectory, on_event: Callable[[Event], None]) -> None:
+    """Pass events on until the lab says that it is up; raises `LabFailed` with the reason otherwise."""
+    if not wait_for_socket(lab.socket, launched.process):
+        raise LabFailed(f"the supervisor ended before it could be reached; its log says:\n{last_lines(lab.log)}")
+    for event in launched.client.events():
+        on_event(event)
+        if event.source == "lab" and event.kind == "up":
+            return
+        if event.source == "lab" and event.kind == "failed":
+            raise LabFailed(event.detail)
+    raise LabFailed(f"the supervisor ended while the lab came up; its log says:\n{last_lines(lab.log)}")
+
+
+def end(launched: LaunchedLab) -> None:
+    """Take down a lab that was started without a lease."""
+    launched.process.terminate()
+    launched.process.wait()

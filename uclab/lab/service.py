@@ -1,0 +1,84 @@
+"""The supervisor's HTTP API on its UNIX socket: thin routes over `Lab`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from uclab.lab.client import CallOrder
+from uclab.lab.lab import Lab, Refused
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
+    """The API of one lab; `stop` is called when `/down` has been answered."""
+
+    async def state(_: Request) -> Response:
+        return JSONResponse(lab.state())
+
+    async def inspect(request: Request) -> Response:
+        return JSONResponse(await lab.inspect(request.query_params.get("subject")))
+
+    async def events(request: Request) -> Response:
+        start = int(request.query_params.get("start", "0"))
+
+        async def lines() -> AsyncIterator[str]:
+            async for event in lab.events.read(start):
+                yield json.dumps(asdict(event)) + "\n"
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    async def call(request: Request) -> Response:
+        return JSONResponse(asdict(await lab.place(CallOrder(**await request.json()))))
+
+    async def bulk(request: Request) -> Response:
+        await lab.set_bulk(request.path_params["action"])
+        return JSONResponse({"done": request.path_params["action"]})
+
+    async def fail(request: Request) -> Response:
+        return JSONResponse({"done": await lab.fail(request.path_params["name"])})
+
+    async def heal(request: Request) -> Response:
+        return JSONResponse({"done": await lab.heal(request.path_params["name"])})
+
+    async def command(request: Request) -> Response:
+        body = await request.json()
+        return JSONResponse({"argv": lab.command_in(request.path_params["name"], body["command"])})
+
+    async def down(_: Request) -> Response:
+        timings = await lab.down()
+        stop()
+        return JSONResponse(timings)
+
+    return Starlette(
+        routes=[
+            Route("/state", refusals(state)),
+            Route("/inspect", refusals(inspect)),
+            Route("/events", refusals(events)),
+            Route("/calls", refusals(call), methods=["POST"]),
+            Route("/bulk/{action}", refusals(bulk), methods=["POST"]),
+            Route("/fail/{name}", refusals(fail), methods=["POST"]),
+            Route("/heal/{name}", refusals(heal), methods=["POST"]),
+            Route("/nodes/{name}/command", refusals(command), methods=["POST"]),
+            Route("/down", refusals(down), methods=["POST"]),
+        ]
+    )
+
+
+def refusals(handler: Handler) -> Handler:
+    """Turn a refusal into an answer that the client prints."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Refused as refused:
+            return JSONResponse({"error": str(refused)}, status_code=409)
+
+    return guarded

@@ -1,0 +1,52 @@
+"""Watches the lab's processes: one that ends unasked is reported by name at once, with its last log lines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+LAST_LINES = 8
+
+
+def last_lines(log: Path, count: int = LAST_LINES) -> str:
+    """The end of a log file, or a word on its absence."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError as error:
+        return f"(no log: {error})"
+    return "\n".join(lines[-count:]) or "(its log is empty)"
+
+
+class ProcessWatch:
+    """Knows every process that ought to be running."""
+
+    def __init__(self, report: Callable[[str, str], None]) -> None:
+        """`report` is called with the process's name and what is known of its end."""
+        self._report = report
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._expected: set[str] = set()
+        self.dead: list[str] = []
+
+    def watch(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        """Report `name` when the process ends, unless `expect_end` was called before."""
+
+        async def wait() -> None:
+            code = await process.wait()
+            if name in self._expected:
+                return
+            self.dead.append(name)
+            how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+            self._report(name, f"{name} ended unasked ({how}); last lines of {log.name}:\n{last_lines(log)}")
+
+        self._tasks[name] = asyncio.get_running_loop().create_task(wait())
+
+    def expect_end(self, name: str | None = None) -> None:
+        """The end of this process (or of all) is wanted from now on."""
+        self._expected.update([name] if name else self._tasks)
+
+    async def close(self) -> None:
+        """Stop watching."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)

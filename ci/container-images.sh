@@ -31,6 +31,8 @@ build_base() {
 build_service() {
     local tag=$1 service=$2
     say "building $tag"
+    debian_sources "$SUITE" >"$work/sources.list"
+    apt_settings >"$work/apt.conf"
     if ! podman build --isolation chroot --network host --pull=never --layers=false --format docker \
         --volume "$work/sources.list:/etc/apt/sources.list:ro" --volume "$work/apt.conf:/etc/apt/apt.conf:ro" \
         --tag "$tag" "$PROJECT/cloud_core/$service" >"$CACHE/build-$service.log" 2>&1; then
@@ -54,9 +56,6 @@ point() {
     local moving=$1 tag=$2
     [ -n "$(id_of "$tag")" ] && [ "$(id_of "$moving")" = "$(id_of "$tag")" ] || podman tag "$tag" "$moving"
 }
-
-debian_sources "$SUITE" >"$work/sources.list"
-apt_settings >"$work/apt.conf"
 
 base_digest=$({ names_in "$PROJECT/ci/packages/base.txt" | sort && echo "$SUITE" && declare -f build_base; } | digest)
 [ -n "$(id_of "$base:$base_digest")" ] || build_base "$base:$base_digest"

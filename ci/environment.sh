@@ -22,8 +22,13 @@ digest() { sha256sum | cut -c1-12; }
 
 # Where the host's own apt finds its packages of Debian: "URI label" lines, as apt itself understands its sources.
 host_repositories() {
-    apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)|$(LABEL)' 'Created-By: Packages' |
-        awk -F'|' '$1 == "Debian" { sub(/\/$/, "", $2); print $2, $3 }' | sort -u
+    local format='$(ORIGIN)|$(REPO_URI)|$(LABEL)' found
+    found=$(apt-get indextargets --format "$format" 'Created-By: Packages')
+    if ! grep -q '^[^|]' <<<"$found"; then # the lists were deleted, as in a container image
+        apt-get -qq update >&2
+        found=$(apt-get indextargets --format "$format" 'Created-By: Packages')
+    fi
+    awk -F'|' '$1 == "Debian" { sub(/\/$/, "", $2); print $2, $3 }' <<<"$found" | sort -u
 }
 
 # apt source lines for a Debian suite from the same mirror that the host's apt uses. A host that is not Debian

@@ -1,0 +1,54 @@
+# Everything a user or CI calls. `make setup` needs root; it does nothing when nothing has changed.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+TOPOLOGY ?= enterprise-hq
+OUT ?= out/$(TOPOLOGY)-$(shell date +%Y%m%d-%H%M%S)
+# Processes for the tests that need no lab, and labs side by side in those that do.
+WORKERS ?= auto
+LABS ?= 0
+RUN := .venv/bin
+
+.PHONY: help setup demo test check-code lint fmt unit integration bench vagrant-check clean clean-images
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
+
+setup: ## host packages, Python environment, device and container images
+	@ci/setup.sh
+
+demo: setup ## the reference topology: up, calls, verdict, report, down
+	$(RUN)/uclab run $(TOPOLOGY) --out $(OUT)
+
+test: setup ## lint, types, import directions, then every test
+	@$(MAKE) lint unit integration
+
+lint: ## ruff, mypy, import directions
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports --no-logo
+
+fmt: ## format, and fix what can be fixed
+	$(RUN)/ruff format .
+	$(RUN)/ruff check --fix .
+
+unit: ## tests that need no lab
+	$(RUN)/pytest -q -n $(WORKERS) tests/unit tests/golden tests/errors
+
+integration: ## tests that bring labs up, as root
+	$(RUN)/pytest -q -n $(LABS) tests/integration
+
+bench: setup ## speed, as ratios within one run
+	$(RUN)/pytest -q -s -p no:xdist tests/bench
+
+vagrant-check: ## a box from Debian packages, `vagrant up`, and a reference run inside
+	@ci/vagrant-check.sh
+
+clean: ## what was made in this folder
+	rm -rf .venv .cache out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+clean-images: ## the images outside it
+	@ci/clean-images.sh

@@ -1,7 +1,7 @@
-"""Loop-free trees of a site's switches: where the controller forwards is where the plan's paths say that packets go.
+"""Loop-free trees of a site's switches: the controller forwards where the plan's paths say that packets go.
 
-The controller programs these trees and the planner reads an endpoint's way through the switches from them, so that both
-agree by construction. Pure: the same switches and the same ports down always give the same tree.
+The controller programs these trees and the planner reads an endpoint's way through the switches from them, so
+that both agree by construction. Pure: the same switches with the same ports down always give the same tree.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class PortRef(NamedTuple):
         return f"{self.switch}:{self.port}"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Trunk:
-    """A cable between two controlled switches and the VLANs that both its ends carry; `a` sorts before `b`."""
+    """A cable between two controlled switches and the VLANs that both ends carry; `a` sorts before `b`."""
 
     a: PortRef
     b: PortRef
@@ -46,11 +46,10 @@ class FabricError(Exception):
 
 
 def trunks_between(switches: Sequence[Switch]) -> tuple[Trunk, ...]:
-    """All cables between the controlled switches. Raises `FabricError` where the two ends do not name each other."""
-    ports = {
-        PortRef(switch.name, port.number): port for switch in switches if switch.controlled for port in switch.ports
-    }
-    names = {switch.name for switch in switches if switch.controlled}
+    """All cables between controlled switches. Raises `FabricError` where two ends do not name each other."""
+    controlled = [switch for switch in switches if switch.controlled]
+    ports = {PortRef(switch.name, port.number): port for switch in controlled for port in switch.ports}
+    names = {switch.name for switch in controlled}
     found = {}
     for near, port in ports.items():
         if port.mode is not PortMode.TRUNK or port.peer not in names:
@@ -58,7 +57,7 @@ def trunks_between(switches: Sequence[Switch]) -> tuple[Trunk, ...]:
         far = PortRef(port.peer, port.peer_port or 0)
         peer = ports.get(far)
         if peer is None or (peer.peer, peer.peer_port) != near:
-            raise FabricError(f"trunk {near} leads to {far}, which does not lead back; give both ends `peer` and `peer_port`")
+            raise FabricError(f"trunk {near} leads to {far}, which does not lead back; set `peer_port` at both ends")
         a, b = sorted((near, far))
         found[a] = Trunk(a, b, frozenset(port.tagged) & frozenset(peer.tagged))
     return tuple(found[a] for a in sorted(found))
@@ -84,9 +83,12 @@ def neighbours(trunks: Iterable[Trunk]) -> Mapping[str, tuple[Trunk, ...]]:
 
 
 def spanning_tree(
-    trunks: Iterable[Trunk], root_order: Sequence[str], vlan: int, ports_down: frozenset[PortRef] = frozenset()
+    trunks: Iterable[Trunk],
+    root_order: Sequence[str],
+    vlan: int,
+    ports_down: frozenset[PortRef] = frozenset(),
 ) -> frozenset[Trunk]:
-    """The VLAN's tree: fewest hops to the first switch of `root_order`; of equal ones, the uplink with the lowest port number.
+    """The VLAN's tree: fewest hops to the first of `root_order`; of equal ways, the uplink with the lowest port.
 
     Parts that are cut off get a tree of their own, rooted at the first of `root_order` that is in them.
     """
@@ -109,13 +111,13 @@ def spanning_tree(
                     queue.append(far)
                     reached.append(far)
         for switch in reached:
-            closer = (t for t in by_switch[switch] if distance[t.other_end(switch).switch] == distance[switch] - 1)
-            tree.add(next(closer))
+            nearer = distance[switch] - 1
+            tree.add(next(t for t in by_switch[switch] if distance[t.other_end(switch).switch] == nearer))
     return frozenset(tree)
 
 
 def shortest_path(trunks: Iterable[Trunk], start: str, goal: str) -> tuple[Trunk, ...] | None:
-    """The trunks from `start` to `goal` with the fewest hops, lowest port numbers first; None where there is no way."""
+    """The trunks on the way with the fewest hops, lowest port numbers first; None where there is no way."""
     by_switch = neighbours(trunks)
     came_by: dict[str, Trunk | None] = {start: None}
     queue = deque([start])

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,11}$")]
+
+def says(text: str) -> FieldInfo:
+    """What a pattern allows in words: for messages, and for editors that show it (`patternErrorMessage`)."""
+    info: FieldInfo = Field(json_schema_extra={"patternErrorMessage": text})
+    return info
+
+
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,11}$"),
+    says("a name of at most 12 lower-case letters, digits and hyphens that begins with a letter"),
+]
 """Device name: lower-case letters, digits and hyphens, at most 12 characters (kernel interface names are made from it)."""
-LongName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+LongName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$"),
+    says("a name of at most 40 lower-case letters, digits and hyphens that begins with a letter"),
+]
 """Name of a file's subject (topology, policy, link profile), at most 40 characters."""
 
 DSCP_NAMES: dict[str, int] = (
@@ -31,34 +48,88 @@ def _dscp(value: object) -> int:
         return DSCP_NAMES[value.upper()]
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 63:
         return value
-    raise PydanticCustomError("dscp", "a code point: 0 to 63, or a name such as EF, AF41, CS3")
+    raise PydanticCustomError(
+        "dscp", "allowed: a code point 0 to 63, or its name such as `EF`, `AF41`, `CS3`"
+    )
 
 
 def _port_range(value: object) -> tuple[int, int]:
     if isinstance(value, int) and not isinstance(value, bool):
         low = high = value
-    elif isinstance(value, str) and value.isascii() and all(p.isdigit() and len(p) < 6 for p in value.split("-", 1)):
+    elif (
+        isinstance(value, str)
+        and value.isascii()
+        and all(p.isdigit() and len(p) < 6 for p in value.split("-", 1))
+    ):
         parts = value.split("-", 1)
         low, high = int(parts[0]), int(parts[-1])
     else:
         low, high = 0, 0
     if not 1 <= low <= high <= 65535:
-        raise PydanticCustomError("port_range", "a port 1 to 65535, or a range such as 20000-64999")
+        raise PydanticCustomError(
+            "port_range", "allowed: a port from 1 to 65535, or a range such as `20000-64999`"
+        )
     return low, high
 
 
+def _network(value: object) -> IPv4Network:
+    if isinstance(value, IPv4Network):
+        return value
+    example = "allowed: an IPv4 network such as `10.10.110.0/24`"
+    if not isinstance(value, str):
+        raise PydanticCustomError("network", "{allowed}", {"allowed": example})
+    address, slash, length = value.partition("/")
+    try:
+        start = IPv4Address(address)
+    except AddressValueError:
+        raise PydanticCustomError("network", "{allowed}", {"allowed": example}) from None
+    if not slash:
+        raise PydanticCustomError(
+            "network", "add the prefix length, such as `{value}/24`", {"value": address}
+        )
+    if not (length.isascii() and length.isdigit() and len(length) <= 2 and int(length) <= 32):
+        raise PydanticCustomError("network", "allowed: a prefix length from 0 to 32 behind the `/`")
+    net = IPv4Network((start, int(length)), strict=False)
+    if net.network_address != start:
+        raise PydanticCustomError("network", "host bits are set: the network is `{net}`", {"net": str(net)})
+    return net
+
+
+def _address(value: object) -> str:
+    if isinstance(value, str):
+        try:
+            return str(IPv4Address(value))
+        except AddressValueError:
+            pass
+    raise PydanticCustomError("address", "allowed: an IPv4 address such as `10.10.110.1`")
+
+
+Network = Annotated[
+    IPv4Network,
+    PlainValidator(_network),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$"}),
+]
+"""An IPv4 network, e.g. `10.10.110.0/24`, without host bits."""
+Address = Annotated[str, PlainValidator(_address), WithJsonSchema({"type": "string", "format": "ipv4"})]
+"""An IPv4 address."""
+
 Dscp = Annotated[
     int,
-    BeforeValidator(_dscp),
+    PlainValidator(_dscp),
     WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 63}, {"type": "string", "enum": sorted(DSCP_NAMES)}]}
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 63},
+                {"type": "string", "enum": sorted(DSCP_NAMES)},
+            ]
+        }
     ),
 ]
 """Differentiated services code point, 0 to 63; in a file also by name (`EF`)."""
 
 PortRange = Annotated[
     tuple[int, int],
-    BeforeValidator(_port_range),
+    PlainValidator(_port_range),
     WithJsonSchema(
         {
             "anyOf": [

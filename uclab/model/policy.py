@@ -5,12 +5,11 @@ A provider's numbers live in `topologies/policies/*.yaml`; code reads them from 
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from typing import Literal
 
 from pydantic import Field
 
-from uclab.model.part import Dscp, LongName, Name, Part, PortRange
+from uclab.model.part import Dscp, LongName, Name, Network, Part, PortRange
 
 
 class TrafficClass(Part):
@@ -135,7 +134,7 @@ class PolicyProfile(Part):
     nat: Nat
     wan_queues: tuple[QueueShare, ...] = Field(min_length=2)
     power: tuple[PowerClass, ...] = ()
-    provider_prefixes: tuple[IPv4Network, ...] = ()
+    provider_prefixes: tuple[Network, ...] = ()
     """The provider's real prefixes, for documentation; the lab itself never uses them."""
 
     def marking(self, service: str) -> Marking:

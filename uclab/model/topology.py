@@ -6,16 +6,23 @@ Field descriptions become the JSON Schema that editors use.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from uclab.model.part import LongName, Name, Part
+from uclab.model.part import Address, LongName, Name, Network, Part, says
 
-PortRef = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,11}/[1-9][0-9]{0,2}$")]
+PortRef = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,11}/[1-9][0-9]{0,2}$"),
+    says("a switch and one of its ports, such as `acc1/7`"),
+]
 """A switch port as `switch/number`, e.g. `acc1/7`."""
-E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+E164 = Annotated[
+    str,
+    StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"),
+    says('a telephone number in quotes, `+` and 7 to 15 digits, such as `"+493055501001"` (E.164)'),
+]
 """Telephone number in international form (ITU-T E.164)."""
 
 
@@ -25,8 +32,8 @@ class Vlan(Part):
     name: Name
     id: int = Field(ge=1, le=4094)
     role: Literal["voice", "data", "rooms", "management", "foreign-voip"]
-    subnet: IPv4Network
-    gateway: str | None = None
+    subnet: Network
+    gateway: Address | None = None
     """Address of the gateway in the VLAN; the first of the subnet where absent."""
 
 
@@ -82,7 +89,7 @@ class Site(Part):
     """One place of the company."""
 
     name: Name
-    prefix: IPv4Network
+    prefix: Network
     vlans: tuple[Vlan, ...] = Field(min_length=1)
     switches: tuple[Switch, ...] = Field(min_length=1)
     firewall: Firewall
@@ -95,7 +102,7 @@ class Provider(Part):
     """An internet service provider (W1)."""
 
     name: Name
-    prefix: IPv4Network
+    prefix: Network
     """Public prefix it gives to customers; from 198.18.0.0/15 or 203.0.113.0/24."""
 
 
@@ -105,7 +112,7 @@ class Internet(Part):
 
 class Datacentre(Part):
     name: Name
-    prefix: IPv4Network
+    prefix: Network
 
 
 class Region(Part):
@@ -120,7 +127,11 @@ class Pstn(Part):
 
 
 class Cloud(Part):
-    domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*\.test$")]
+    domain: Annotated[
+        str,
+        StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*\.test$"),
+        says("a domain under `.test`, such as `ucaas.test`"),
+    ]
     regions: tuple[Region, ...] = Field(min_length=1)
     pstn: Pstn
 

@@ -1,0 +1,148 @@
+"""Whether a document has the form of a model: pydantic decides, this module says it in words of the file's writer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from uclab.model.mistake import Mistake, closest, listed, shown
+from uclab.model.place import Document, Path, Place
+from uclab.model.source import plain
+
+M = TypeVar("M", bound=BaseModel)
+Schema = dict[str, Any]
+
+_OWN_WORDS = frozenset({"dscp", "port_range", "network", "address"})
+"""Error types of `uclab.model.part`, whose message says already what is allowed."""
+
+
+@dataclass(frozen=True)
+class Formed(Generic[M]):
+    """A document held against a model: the typed value where all is right, the mistakes where not."""
+
+    document: Document
+    value: M | None
+    mistakes: tuple[Mistake, ...]
+
+
+def form(document: Document, model: type[M]) -> Formed[M]:
+    """Hold a document against a model. JSON is the way in: there strict models still take lists and text."""
+    try:
+        return Formed(document, model.model_validate_json(json.dumps(plain(document.root))), ())
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    top = Place.top(document)
+    wrong = frozenset(tuple(detail["loc"]) for detail in details)
+    mistakes = tuple(_in_words(d, top, model) for d in details if not _follows(d, wrong))
+    return Formed(replace(document, wrong=wrong), None, mistakes)
+
+
+def _follows(detail: ErrorDetails, wrong: frozenset[Path]) -> bool:
+    """Whether pydantic calls a list too short only because entries in it are wrong."""
+    path = tuple(detail["loc"])
+    return detail["type"] == "too_short" and any(p[: len(path)] == path and p != path for p in wrong)
+
+
+def _in_words(detail: ErrorDetails, top: Place, model: type[BaseModel]) -> Mistake:
+    path: Path = tuple(detail["loc"])
+    schema = _schema_at(model, path)
+    if detail["type"] == "extra_forbidden":
+        return _unknown_key(top, path, _schema_at(model, path[:-1]))
+    place = top.at(path)
+    if detail["type"] == "missing":
+        return top.at(path[:-1]).mistake(f"key `{path[-1]}` is missing", f"give {describe(schema)}")
+    found = _found(place.value, schema)
+    if detail["type"] in _OWN_WORDS:
+        return place.mistake(found, detail["msg"])
+    return place.mistake(found, f"allowed: {describe(schema)}", closest(place.value, _choices(schema)))
+
+
+def _unknown_key(top: Place, path: Path, schema: Schema) -> Mistake:
+    parent, key = top.at(path[:-1]), str(path[-1])
+    known = schema.get("properties", {})
+    line, column = parent.node.keys.get(key, (parent.line, parent.column)) if parent.node else (0, 0)
+    mistake = parent.mistake(
+        f"unknown key {shown(key)}", f"known here: {listed(known, 20)}", closest(key, known)
+    )
+    return replace(mistake, line=line, column=column)
+
+
+def _found(value: Any, schema: Schema) -> str:
+    """What was found, with its type where the type is what is wrong."""
+    wanted = schema.get("type")
+    if wanted == "string" and isinstance(value, int | float):
+        return f"found {shown(value)}, which is {'true or false' if isinstance(value, bool) else 'a number'}"
+    if wanted in ("integer", "number", "boolean") and isinstance(value, str):
+        return f"found the text {shown(value)}"
+    return f"found {shown(value)}"
+
+
+@cache
+def _schema(model: type[BaseModel]) -> Schema:
+    return model.model_json_schema()
+
+
+def _schema_at(model: type[BaseModel], path: Path) -> Schema:
+    """The part of a model's JSON Schema that describes the value at a path; empty where the path is unknown."""
+    whole = _schema(model)
+    schema = whole
+    for key in path:
+        child = schema.get("items", {}) if isinstance(key, int) else schema.get("properties", {}).get(key, {})
+        schema = _resolved(child, whole)
+    return schema
+
+
+def _resolved(schema: Schema, whole: Schema) -> Schema:
+    if "$ref" in schema:
+        return _resolved(whole["$defs"][schema["$ref"].rsplit("/", 1)[-1]], whole)
+    options = [option for option in schema.get("anyOf", []) if option.get("type") != "null"]
+    return _resolved(options[0], whole) if len(options) == 1 else schema
+
+
+def describe(schema: Schema) -> str:
+    """What a schema allows, in words: `a whole number from 1 to 4094`."""
+    if choices := _choices(schema):
+        return listed(choices) if len(choices) == 1 else f"one of {listed(choices)}"
+    if "patternErrorMessage" in schema:
+        return str(schema["patternErrorMessage"])
+    match schema.get("type"):
+        case "integer":
+            return "a whole number" + _range(schema)
+        case "number":
+            return "a number" + _range(schema)
+        case "boolean":
+            return "`true` or `false`"
+        case "array":
+            return "a list" + (" with at least one entry" if schema.get("minItems") else "")
+        case "object":
+            return f"a mapping with {listed(schema.get('required') or schema.get('properties', {}))}"
+        case "string" if "maxLength" in schema:
+            return f"text of 1 to {schema['maxLength']} characters, in quotes if it looks like a number"
+        case "string":
+            return str(schema.get("description") or "text, in quotes if it looks like a number").rstrip(".")
+    return str(schema.get("description") or "another value").rstrip(".")
+
+
+def _range(schema: Schema) -> str:
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum")
+    begin = "above" if "exclusiveMinimum" in schema else "from"
+    return (
+        f" {begin} {_short(low)} {'and at most' if begin == 'above' else 'to'} {_short(high)}"
+        if high is not None
+        else ""
+    )
+
+
+def _short(number: float | int | None) -> str:
+    return f"{number:g}" if isinstance(number, float) else str(number)
+
+
+def _choices(schema: Schema) -> list[str]:
+    values = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
+    return [value if isinstance(value, str) else str(value).lower() for value in values]

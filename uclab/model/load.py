@@ -1,0 +1,170 @@
+"""From a name or path to a whole, right topology with the link profiles and the policy that it names (D7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from uclab.model.checks import policy_mistakes, profile_mistakes, topology_mistakes
+from uclab.model.form import form
+from uclab.model.mistake import Mistake, TopologyError, closest, listed, shown
+from uclab.model.place import Document, Place
+from uclab.model.policy import PolicyProfile
+from uclab.model.source import parse, read_text
+from uclab.model.topology import LinkProfile, Topology
+
+M = TypeVar("M", bound=BaseModel)
+Check = Callable[[Place], Iterator[Mistake]]
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True)
+class LoadedTopology:
+    """A topology that can be planned."""
+
+    topology: Topology
+    profiles: Mapping[str, LinkProfile]
+    """Link profiles by what `Connection.profile` says."""
+    policy: PolicyProfile
+    source: Path
+    """The file it was read from."""
+
+
+def reference_directory() -> Path:
+    """Where the reference topologies are: `topologies/` of the checkout, or the copy in the installed package."""
+    package = Path(str(resources.files("uclab")))
+    beside = package.parent / "topologies"
+    return beside if (beside / "policies").is_dir() else package / "topologies"
+
+
+def reference_topologies() -> dict[str, Path]:
+    """The reference topologies by name."""
+    return {path.stem: path for path in sorted(reference_directory().glob("*.yaml"))}
+
+
+def load_topology(path_or_name: str | Path) -> LoadedTopology:
+    """Load a topology by path, or a reference topology by name.
+
+    Raises TopologyError with all mistakes of the topology and of the profiles and the policy that it names.
+    """
+    path, shown_as = _locate(path_or_name)
+    main = _read(path, shown_as, Topology, topology_mistakes)
+    if main.top is None:
+        raise TopologyError(main.mistakes)
+    mistakes = list(main.mistakes)
+
+    profiles = _Shelf(path.parent, "profiles", LinkProfile, profile_mistakes)
+    policies = _Shelf(path.parent, "policies", PolicyProfile, policy_mistakes)
+    for site in main.top["sites"]:
+        for connection in site["connections"]:
+            mistakes += profiles.fetch(connection["profile"])
+    mistakes += policies.fetch(main.top["policy"])
+
+    if mistakes or main.value is None:
+        raise TopologyError(mistakes)
+    return LoadedTopology(main.value, profiles.values, policies.values[main.value.policy], path)
+
+
+def check(path_or_name: str | Path) -> tuple[Mistake, ...]:
+    """All mistakes of a topology and of the files that it names; none where it can be planned."""
+    try:
+        load_topology(path_or_name)
+    except TopologyError as error:
+        return error.mistakes
+    return ()
+
+
+@dataclass(frozen=True)
+class _File(Generic[M]):
+    """What became of a file: its value where it is right, its top place where it is at least YAML."""
+
+    value: M | None
+    top: Place | None
+    mistakes: tuple[Mistake, ...]
+
+
+def _read(path: Path, shown_as: str, model: type[M], check_all: Check) -> _File[M]:
+    try:
+        root, odd = parse(read_text(path, shown_as), shown_as)
+    except TopologyError as error:
+        return _File(None, None, error.mistakes)
+    formed = form(Document(shown_as, root), model)
+    top = Place.top(formed.document)
+    mistakes = (*odd, *formed.mistakes, *check_all(top))
+    return _File(formed.value, top, mistakes)
+
+
+class _Shelf(Generic[M]):
+    """The profiles or policies that a topology can name: beside it first, then those of the references."""
+
+    def __init__(self, beside: Path, folder: str, model: type[M], check_all: Check) -> None:
+        self.beside = beside
+        self.folders = list(dict.fromkeys((beside / folder, reference_directory() / folder)))
+        self.model, self.check_all = model, check_all
+        self.values: dict[str, M] = {}
+        self._read: dict[str, tuple[Mistake, ...]] = {}
+
+    def fetch(self, place: Place) -> tuple[Mistake, ...]:
+        """Read what a place names, once; its mistakes, or the one that there is no such thing."""
+        name = place.text
+        if name is None:
+            return ()
+        if name in self._read:
+            return self._read[name]
+        path = self._find(name)
+        if path is None:
+            known = sorted({path.stem for folder in self.folders for path in folder.glob("*.yaml")})
+            what = "link profile" if self.model is LinkProfile else "policy"
+            return (
+                place.mistake(
+                    f"there is no {what} {shown(name)}", f"known: {listed(known, 20)}", closest(name, known)
+                ),
+            )
+        file = _read(path, _display(path), self.model, self.check_all)
+        self._read[name] = file.mistakes
+        if file.value is not None:
+            self.values[name] = file.value
+        return file.mistakes
+
+    def _find(self, name: str) -> Path | None:
+        if "/" in name or name.endswith((".yaml", ".yml")):
+            path = self.beside / name
+            return path if _exists(path) else None
+        if not _NAME.fullmatch(name):
+            return None
+        return next((path for folder in self.folders if _exists(path := folder / f"{name}.yaml")), None)
+
+
+def _locate(path_or_name: str | Path) -> tuple[Path, str]:
+    """The topology's file, and how messages call it."""
+    references = reference_topologies()
+    name = str(path_or_name)
+    if isinstance(path_or_name, str) and name in references:
+        return references[name], _display(references[name])
+    path = Path(path_or_name)
+    if isinstance(path_or_name, str) and _NAME.fullmatch(name) and not _exists(path):
+        found = "there is no such file or reference topology"
+        raise TopologyError(
+            [Mistake(name, 0, 0, "", found, f"known: {listed(references)}", closest(name, references))]
+        )
+    return path, "".join(c if c.isprintable() else "?" for c in name)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _display(path: Path) -> str:
+    """A path as messages show it: from the current folder where it lies below that."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,121 @@
+"""A place in a file: what stands there, and how it is named in a message. The checks walk over places.
+
+A file with mistakes has no typed form yet, so the checks read its raw values: each reader gives None for a value
+that is absent or already reported, and a check that meets None has nothing to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+
+from uclab.model.mistake import Mistake
+from uclab.model.source import Node, plain
+
+Key = str | int
+Path = tuple[Key, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file that could be read: its nodes, and the paths at which a mistake is known already."""
+
+    file: str
+    root: Node
+    wrong: frozenset[Path] = frozenset()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A value of a document, or the gap where one could be (`node` is None)."""
+
+    document: Document
+    path: Path = ()
+    label: str = ""
+    node: Node | None = None
+    line: int = 0
+    column: int = 0
+
+    @staticmethod
+    def top(document: Document) -> Place:
+        root = document.root
+        return Place(document, node=root, line=root.line, column=root.column)
+
+    def __getitem__(self, key: str) -> Place:
+        """The value of a key; where it is absent the place is that of the mapping."""
+        child = self.node.value.get(key) if self.node and isinstance(self.node.value, dict) else None
+        label = f"{self.label}.{key}" if self.label else key
+        at = child or self
+        return Place(self.document, (*self.path, key), label, child, at.line, at.column)
+
+    def __iter__(self) -> Iterator[Place]:
+        """The entries of a list; none where there is no list. An entry with a name is labelled by it."""
+        if self.node is None or not isinstance(self.node.value, list):
+            return
+        for index, child in enumerate(self.node.value):
+            name = child.value.get("name") if isinstance(child.value, dict) else None
+            shown = name.value if name and isinstance(name.value, str) and name.value.isprintable() else index
+            label = f"{self.label}[{str(shown)[:40]}]"
+            yield Place(self.document, (*self.path, index), label, child, child.line, child.column)
+
+    def at(self, path: Path) -> Place:
+        """The place at a path below this one."""
+        place = self
+        for key in path:
+            if isinstance(key, int):
+                place = next((entry for entry in place if entry.path[-1] == key), place)
+            else:
+                place = place[key]
+        return place
+
+    @property
+    def given(self) -> bool:
+        """Whether anything stands here."""
+        return self.node is not None
+
+    @property
+    def value(self) -> object:
+        """The bare value, None where there is none."""
+        return plain(self.node) if self.node else None
+
+    @property
+    def text(self) -> str | None:
+        """Text, also where it is no valid name: what refers to it must not be reported a second time."""
+        return self.node.value if self.node and isinstance(self.node.value, str) else None
+
+    @property
+    def number(self) -> int | None:
+        """A whole number that its own field allows."""
+        value = self.node.value if self.node and self.path not in self.document.wrong else None
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def number_or(self, default: int) -> int | None:
+        """A whole number, the default where none is given, None where it is wrong."""
+        return self.number if self.given else default
+
+    @property
+    def amount(self) -> float | None:
+        """A number that its own field allows."""
+        value = self.node.value if self.node and self.path not in self.document.wrong else None
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    @property
+    def network(self) -> IPv4Network | None:
+        """A network without host bits."""
+        try:
+            return IPv4Network(self.text) if self.text and "/" in self.text else None
+        except (AddressValueError, NetmaskValueError, ValueError):
+            return None
+
+    @property
+    def address(self) -> IPv4Address | None:
+        """A single address."""
+        try:
+            return IPv4Address(self.text) if self.text else None
+        except AddressValueError:
+            return None
+
+    def mistake(self, found: str, allowed: str, hint: str | None = None) -> Mistake:
+        """A mistake at this place."""
+        return Mistake(self.document.file, self.line, self.column, self.label, found, allowed, hint)

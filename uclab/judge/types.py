@@ -49,6 +49,10 @@ class HopRecord:
     packets: int
     lost: int
     """Packets that the tap before had and this one had not."""
+    leg: Literal["up", "down", "direct"] = "up"
+    """`up`: towards the session controller, `down`: from it, `direct`: past it."""
+    mixed: int = 0
+    """Packets whose marking differs from `dscp` and `pcp`, which are the majority's."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,11 @@ class MediaQuality:
     max_gap_ms: float
     r_factor: float
     mos: float
+    max_jitter_ms: float = 0.0
+    """Highest value of RFC 3550's running estimate; `jitter_ms` is its mean."""
+    max_delay_ms: float = 0.0
+    before_open: int = 0
+    """Packets sent in the first second, before the way was open (NAT, call set-up); not counted as lost."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +99,50 @@ class JudgedCall:
 
 
 @dataclass(frozen=True)
+class Series:
+    """A measured figure over time, one value a step; None where nothing was seen. For plots."""
+
+    kind: Literal["delay_ms", "jitter_ms", "loss_pct", "kbps"]
+    subject: str
+    """`<call>:<direction>` for media, a tap for `kbps`."""
+    label: str
+    """For `kbps` the traffic class by DSCP (`EF`, `AF31`, `0`, ...); else a tap or empty."""
+    start: float
+    """Seconds since the epoch of the first value."""
+    step_s: float
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class LadderMessage:
+    """One SIP message, or the first media packet of a stream, for a ladder diagram."""
+
+    time: float
+    source: str
+    target: str
+    text: str
+    """Start line, e.g. `INVITE sip:102@ucaas.test` or `200 OK (INVITE)`."""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The signalling of one call as the session controller saw it, decrypted."""
+
+    call: str
+    messages: tuple[LadderMessage, ...]
+
+
+@dataclass(frozen=True)
 class Judgement:
     """All of it: pure data, the input of every report."""
 
     findings: tuple[Finding, ...]
     calls: tuple[JudgedCall, ...]
     walks: tuple[Walk, ...]
+    series: tuple[Series, ...] = ()
+    ladders: tuple[Ladder, ...] = ()
 
     @property
     def verdict(self) -> Literal["pass", "fail"]:
-        """`fail` when any finding failed or was not shown."""
-        return "pass" if all(f.verdict == "pass" for f in self.findings) else "fail"
+        """`fail` when any finding failed or was not shown, or when there is none at all."""
+        return "pass" if self.findings and all(f.verdict == "pass" for f in self.findings) else "fail"

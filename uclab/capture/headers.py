@@ -1,0 +1,132 @@
+"""Vectorised header decoding: Ethernet, 802.1Q/802.1ad, IPv4, UDP, TCP, and what may be RTP (RFC 3550 section 5.1).
+
+Every column has one value a packet. What a packet does not have is -1 (or 0 where a mask column says so); what was cut
+off by the capture counts as absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from uclab.capture.pcapng import I64, Packets
+
+IPV4, IPV6, ARP, LLDP = 0x0800, 0x86DD, 0x0806, 0x88CC
+TCP, UDP = 6, 17
+SYN, FIN, RST, ACK = 0x02, 0x01, 0x04, 0x10
+
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+I32 = npt.NDArray[np.int32]
+I16 = npt.NDArray[np.int16]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Headers:
+    """Columns of a batch of Ethernet packets."""
+
+    dst_mac: U64
+    src_mac: U64
+    vlan: I16
+    """Outermost 802.1Q/802.1ad VLAN id; -1: untagged."""
+    pcp: I16
+    """802.1p priority of that tag; -1: untagged."""
+    inner_vlan: I16
+    ethertype: I32
+    """After all tags."""
+    dscp: I16
+    """0..63; -1: not IPv4."""
+    proto: I16
+    """IPv4 protocol; -1: not IPv4, or a fragment without transport header."""
+    src: U32
+    dst: U32
+    sport: I32
+    dport: I32
+    payload: I64
+    """Where the UDP or TCP payload begins in the batch's data."""
+    payload_len: I64
+    tcp_flags: I16
+    tcp_seq: U32
+    rtp: Mask
+    """May be RTP: version 2, at least 12 bytes, payload type outside RTCP's range (RFC 5761 section 4)."""
+    ssrc: U32
+    seq: I32
+    rtp_time: U32
+    payload_type: I16
+
+
+def decode(packets: Packets) -> Headers:
+    """Headers of all packets of a batch."""
+    count, data, base, caplen = len(packets), packets.data, packets.offset, packets.caplen
+    frame = _gather(data, base, 24)
+    pairs = frame.view(">u2").astype(np.uint64)
+    dst_mac = (pairs[:, 0] << 32) | (pairs[:, 1] << 16) | pairs[:, 2]
+    src_mac = (pairs[:, 3] << 32) | (pairs[:, 4] << 16) | pairs[:, 5]
+    small = pairs[:, 6:11].astype(np.int32)
+    kind, first_tci, second_kind, second_tci, third_kind = (small[:, i] for i in range(5))
+    kind = np.where(caplen >= 14, kind, -1)
+    tagged = _is_tag(kind) & (caplen >= 18)
+    double = tagged & _is_tag(second_kind) & (caplen >= 22)
+    vlan = np.where(tagged, first_tci & 0xFFF, -1).astype(np.int16)
+    pcp = np.where(tagged, first_tci >> 13, -1).astype(np.int16)
+    inner = np.where(double, second_tci & 0xFFF, -1).astype(np.int16)
+    ethertype = np.where(double, third_kind, np.where(tagged, second_kind, kind))
+    l3 = np.where(double, 22, np.where(tagged, 18, 14))
+
+    ip = _gather(data, base + l3, 20)
+    words, halves = ip.view(">u4"), ip.view(">u2")
+    header = (ip[:, 0] & 15).astype(np.int64) * 4
+    total = halves[:, 1].astype(np.int64)
+    is_ip = (ethertype == IPV4) & (ip[:, 0] >> 4 == 4) & (header >= 20) & (caplen >= l3 + header)
+    whole = is_ip & ((halves[:, 3] & 0x1FFF) == 0)
+    dscp = np.where(is_ip, ip[:, 1] >> 2, -1).astype(np.int16)
+    zero = np.uint32(0)
+    src = np.where(is_ip, words[:, 3], zero).astype(np.uint32)
+    dst = np.where(is_ip, words[:, 4], zero).astype(np.uint32)
+
+    l4 = l3 + header
+    l4_end = np.minimum(caplen, l3 + total)
+    l4_safe = np.where(whole, l4, 0)
+    transport = _gather(data, base + l4_safe, 20)
+    t2, t4 = transport.view(">u2"), transport.view(">u4")
+    udp = whole & (ip[:, 9] == UDP) & (l4_end >= l4 + 8)
+    tcp = whole & (ip[:, 9] == TCP) & (l4_end >= l4 + 20)
+    proto = np.where(whole & ((ip[:, 9] != UDP) | udp) & ((ip[:, 9] != TCP) | tcp), ip[:, 9], -1).astype(np.int16)
+    ports = udp | tcp
+    sport = np.where(ports, t2[:, 0], -1).astype(np.int32)
+    dport = np.where(ports, t2[:, 1], -1).astype(np.int32)
+    skip = np.where(tcp, (transport[:, 12] >> 4).astype(np.int64) * 4, 8)
+    payload_len = np.where(ports, np.maximum(l4_end - l4 - skip, 0), 0)
+    flags = np.where(tcp, transport[:, 13], 0).astype(np.int16)
+    kind_byte = transport[:, 9] & 0x7F
+    rtp = udp & (payload_len >= 12) & (transport[:, 8] >> 6 == 2) & ((kind_byte < 64) | (kind_byte > 95))
+    return Headers(
+        dst_mac, src_mac, vlan, pcp, inner, ethertype.astype(np.int32), dscp, proto, src, dst, sport, dport,
+        base + l4 + skip, payload_len, flags, np.where(tcp, t4[:, 1], zero).astype(np.uint32),
+        rtp, np.where(rtp, t4[:, 4], zero).astype(np.uint32), np.where(rtp, t2[:, 5], -1).astype(np.int32),
+        np.where(rtp, t4[:, 3], zero).astype(np.uint32), np.where(rtp, kind_byte, -1).astype(np.int16),
+    ) if count else _empty()
+
+
+def _is_tag(kind: I32) -> Mask:
+    mask: Mask = (kind == 0x8100) | (kind == 0x88A8)
+    return mask
+
+
+def _gather(data: npt.NDArray[np.uint8], at: I64, width: int) -> npt.NDArray[np.uint8]:
+    """`width` bytes from each position, as a contiguous matrix; positions near the end are clipped."""
+    windows = np.lib.stride_tricks.sliding_window_view(data, width)
+    return np.ascontiguousarray(windows[np.minimum(at, len(data) - width)])
+
+
+def _empty() -> Headers:
+    def none(kind: type) -> npt.NDArray[np.generic]:
+        return np.empty(0, kind)
+
+    kinds = (np.uint64, np.uint64, np.int16, np.int16, np.int16, np.int32, np.int16, np.int16, np.uint32, np.uint32,
+             np.int32, np.int32, np.int64, np.int64, np.int16, np.uint32, np.bool_, np.uint32, np.int32, np.uint32,
+             np.int16)
+    return Headers(*(none(k) for k in kinds))  # type: ignore[arg-type]

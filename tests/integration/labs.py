@@ -1,0 +1,82 @@
+"""Drives the `uclab` command as a user would, for tests of whole labs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+UCLAB = Path(sys.executable).with_name("uclab")
+UP_DEADLINE_S = 120.0
+
+
+class UclabCommand:
+    """The command with a state folder of its own, so that tests run side by side."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {**os.environ, "UCLAB_STATE": str(folder / "labs")}
+
+    def __call__(self, *arguments: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run a verb to its end; with `status` it must end so."""
+        done = subprocess.run(
+            [str(UCLAB), *arguments], env=self.environment, capture_output=True, text=True, cwd=self.folder, timeout=300
+        )
+        if status is not None:
+            assert done.returncode == status, f"uclab {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        """The JSON that a verb prints."""
+        return json.loads(self(*arguments, "--json").stdout)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a verb and return its process."""
+        return subprocess.Popen(
+            [str(UCLAB), *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+        )
+
+    def supervisor_of(self, name: str) -> int:
+        """Process id of a lab's supervisor as soon as there is one."""
+        wanted = f"uclab.lab.supervisor\0{name}\0".encode()
+        deadline = time.monotonic() + UP_DEADLINE_S
+        while time.monotonic() < deadline:
+            for entry in os.listdir("/proc"):
+                if not entry.isdigit():
+                    continue
+                try:
+                    command = Path(f"/proc/{entry}/cmdline").read_bytes()
+                except OSError:
+                    continue
+                if wanted in command and command.startswith(sys.executable.encode()):
+                    return int(entry)
+            time.sleep(0.01)
+        raise AssertionError(f"no supervisor of {name}")
+
+    def wait_for_event(self, name: str, *kinds: str) -> dict[str, Any]:
+        """The first event of one of these kinds in a lab's run directory (`<folder>/<name>`)."""
+        file = self.folder / name / "events.jsonl"
+        deadline = time.monotonic() + UP_DEADLINE_S
+        while time.monotonic() < deadline:
+            if file.exists():
+                for line in file.read_text().splitlines():
+                    event = json.loads(line)
+                    if event["kind"] in kinds:
+                        return dict(event)
+            time.sleep(0.01)
+        raise AssertionError(f"{name}: none of {kinds} within {UP_DEADLINE_S:g} s")
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    """Send a signal to one process."""
+    os.kill(pid, number)

@@ -1,0 +1,45 @@
+"""Every verdict can fail: each test breaks one thing and sees exactly the right finding fail, with the culprit named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.labs import UclabCommand
+from uclab.plan.faults import FAULTS
+
+pytestmark = pytest.mark.root
+
+CULPRITS = {
+    "rtp-plain": "desk1",
+    "foreign-certificate": "fra1-sbc",
+    "verification-off": "desk1",
+    "dscp-cleared": "edge",
+    "port-wrongly-trusted": "sw1:5",
+    "queues-removed": "edge",
+    "phone-in-data-vlan": "desk1",
+    "media-direct": "fw",
+    "media-rule-missing": "fw",
+    "foreign-mac": "sw1:1",
+}
+"""Fault on `small-office`, and the device, hop or port that the findings must blame."""
+
+
+def test_every_fault_has_its_drill() -> None:
+    assert set(CULPRITS) == set(FAULTS)
+
+
+@pytest.mark.parametrize("fault", sorted(CULPRITS))
+def test_fault_breaks_its_findings_and_no_others(fault: str, tmp_path: Path) -> None:
+    # given a lab with one deliberate fault, when it is run and judged against the clean plan
+    done = UclabCommand(tmp_path)("run", "small-office", "--fault", fault, "--out", str(tmp_path / "out"), status=None)
+    # then a verdict fails,
+    assert done.returncode == 1, done.stdout + done.stderr
+    findings = json.loads((tmp_path / "out" / "results.json").read_text())["findings"]
+    failed = [finding for finding in findings if finding["verdict"] == "fail"]
+    # and exactly the findings that this fault must break,
+    assert {finding["id"] for finding in failed} == set(FAULTS[fault].breaks), done.stdout
+    # and the culprit is named
+    assert CULPRITS[fault] in {finding["blame"] for finding in failed}, failed

@@ -1,0 +1,172 @@
+"""A lab is one process tree: whatever ends it, nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.labs import UclabCommand, kill
+from tests.integration.process_tree import descendants, left_after, namespaces
+
+TOPOLOGY = "small-office"
+CLEAN_DEADLINE_S = 2.0
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def uclab(tmp_path: Path) -> Iterator[UclabCommand]:
+    """The command; labs that a failed test leaves are taken down."""
+    command = UclabCommand(tmp_path)
+    yield command
+    for lab in command.json("ls"):
+        command("down", "--name", lab["name"], status=None)
+
+
+def assert_nothing_left_after_kill(supervisor: int) -> None:
+    """Kill the supervisor with SIGKILL and see its whole tree and all its namespaces go within 2 s."""
+    root = supervisor_root(supervisor)
+    tree = descendants(root)
+    spaces = namespaces(process.pid for process in tree if process.pid != root)
+    mounts_before = Path("/proc/self/mounts").read_text()
+    assert spaces
+    kill(supervisor)
+    alive, occupied = left_after(tree, spaces, CLEAN_DEADLINE_S)
+    assert not alive, f"still running: {alive}"
+    assert not occupied, f"still there: {occupied}"
+    assert Path("/proc/self/mounts").read_text() == mounts_before
+
+
+def supervisor_root(supervisor: int) -> int:
+    """The `unshare` process at the root of the lab: parent of init, which is the supervisor's parent."""
+    parent = int(Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[1])
+    return int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize("moment", ["network-up", "captures-running", "fabric-ready", "cloud-ready", "registered", "up"])
+def test_killed_while_coming_up_leaves_nothing(uclab: UclabCommand, moment: str) -> None:
+    # given a lab that comes up
+    process = uclab.start("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k"))
+    supervisor = uclab.supervisor_of("k")
+    uclab.wait_for_event("k", moment)
+    # when its supervisor is killed at that moment, then nothing is left
+    assert_nothing_left_after_kill(supervisor)
+    # and the command that started it says so, unless it had already ended well
+    assert process.wait(timeout=10) == (0 if moment == "up" else 3)
+    assert uclab.json("ls") == []
+
+
+def test_killed_during_a_call_leaves_nothing(uclab: UclabCommand) -> None:
+    # given a lab with a call in progress
+    uclab("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k"))
+    caller, callee = (endpoint["name"] for endpoint in uclab.json("ls")[0]["endpoints"][:2])
+    call = uclab.start("call", caller, callee, "--seconds", "60")
+    uclab.wait_for_event("k", "call-established")
+    # when the supervisor is killed, then nothing is left
+    assert_nothing_left_after_kill(uclab.supervisor_of("k"))
+    # and the call ends with a message, without a traceback
+    _, said = call.communicate(timeout=10)
+    assert call.returncode == 1
+    assert "Traceback" not in said
+    assert "lab `k`" in said
+
+
+def test_killed_while_going_down_leaves_nothing(uclab: UclabCommand) -> None:
+    # given a lab that goes down
+    uclab("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k"))
+    supervisor = uclab.supervisor_of("k")
+    going_down = uclab.start("down")
+    uclab.wait_for_event("k", "going-down")
+    # when it is killed, then nothing is left
+    assert_nothing_left_after_kill(supervisor)
+    going_down.communicate(timeout=10)
+
+
+def test_down_ends_the_lab_and_keeps_its_captures(uclab: UclabCommand) -> None:
+    # given a lab
+    uclab("up", TOPOLOGY, "--name", "d", "--out", str(uclab.folder / "d"))
+    root = supervisor_root(uclab.supervisor_of("d"))
+    tree = descendants(root)
+    spaces = namespaces(process.pid for process in tree if process.pid != root)
+    # when it is taken down
+    uclab("down")
+    # then nothing of it runs and its evidence is there
+    alive, occupied = left_after(tree, spaces, CLEAN_DEADLINE_S)
+    assert not alive
+    assert not occupied
+    assert list((uclab.folder / "d" / "captures").glob("*.pcapng"))
+
+
+def test_interrupted_run_takes_everything_down(uclab: UclabCommand) -> None:
+    # given a run in the middle of its calls
+    run = uclab.start("run", TOPOLOGY, "--out", str(uclab.folder / "r"))
+    uclab.wait_for_event("r", "call-established")
+    (name,) = [lab["name"] for lab in uclab.json("ls")]
+    root = supervisor_root(uclab.supervisor_of(name))
+    tree = descendants(root)
+    # when the user presses Ctrl-C
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=20)
+    # then it ends as an interrupted command does, and nothing is left
+    assert run.returncode == 130
+    assert "Traceback" not in said
+    alive, _ = left_after(tree, frozenset(), CLEAN_DEADLINE_S)
+    assert not alive
+
+
+def test_killed_run_command_takes_its_lab_with_it(uclab: UclabCommand) -> None:
+    # given a run
+    run = uclab.start("run", TOPOLOGY, "--out", str(uclab.folder / "r"))
+    uclab.wait_for_event("r", "network-up")
+    (name,) = [lab.name for lab in (uclab.folder / "labs").iterdir()]
+    tree = descendants(supervisor_root(uclab.supervisor_of(name)))
+    # when the command itself (not the supervisor) is killed
+    kill(run.pid)
+    run.communicate(timeout=10)
+    # then the lab goes too: its lease has ended
+    alive, _ = left_after(tree, frozenset(), 2 * CLEAN_DEADLINE_S)
+    assert not alive
+
+
+def test_two_labs_work_side_by_side(uclab: UclabCommand) -> None:
+    # given two labs of the same topology, with the same names and addresses inside
+    starting = [uclab.start("up", TOPOLOGY, "--name", name, "--out", str(uclab.folder / name)) for name in ("a", "b")]
+    for process in starting:
+        _, said = process.communicate(timeout=180)
+        assert process.returncode == 0, said
+    first, second = (endpoint["name"] for endpoint in uclab.json("ls")[0]["endpoints"][:2])
+    # when a call is placed in each at the same time
+    calls = [uclab.start("call", first, second, "--name", name, "--seconds", "2") for name in ("a", "b")]
+    # then both work
+    for call in calls:
+        said, error = call.communicate(timeout=60)
+        assert call.returncode == 0, said + error
+
+
+def test_dead_process_is_reported_by_name_with_its_last_words(uclab: UclabCommand) -> None:
+    # given a lab
+    uclab("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k"))
+    phone = uclab.json("ls")[0]["endpoints"][0]["name"]
+    tree = descendants(supervisor_root(uclab.supervisor_of("k")))
+    victims = [process for process in tree if f"/{phone}" in process.command and "baresip" in process.command]
+    assert victims
+    # when a phone's program is killed
+    os.kill(victims[-1].pid, signal.SIGKILL)
+    # then the lab says which at once
+    event = uclab.wait_for_event("k", "process-died")
+    assert event["source"] == phone
+    assert "killed by signal 9" in event["detail"]
+    assert uclab.json("ls")[0]["dead"] == [phone]
+
+
+def test_second_lab_of_the_same_name_is_refused(uclab: UclabCommand) -> None:
+    # given a lab
+    uclab("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k"))
+    # when another of its name is started, then that is wrong input and the first one lives on
+    refused = uclab("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k2"), status=2)
+    assert "already running" in refused.stderr
+    assert [lab["phase"] for lab in uclab.json("ls")] == ["up"]

@@ -1,0 +1,68 @@
+"""The main job of the product on its reference topology: everything holds, and the evidence is there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.integration.labs import UclabCommand
+
+pytestmark = [pytest.mark.root, pytest.mark.req("C1", "C2", "C3", "C4", "C7", "C8", "C9", "D1", "D2", "D3", "D4", "D5", "D6", "L1", "L2", "Q1")]
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The evidence of one run of `enterprise-hq`."""
+    folder = tmp_path_factory.mktemp("reference")
+    UclabCommand(folder)("run", "enterprise-hq", "--out", str(folder / "out"))
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def results(run_dir: Path) -> dict[str, object]:
+    """Its `results.json`."""
+    return dict(json.loads((run_dir / "results.json").read_text()))
+
+
+def test_every_finding_holds(results) -> None:  # type: ignore[no-untyped-def]
+    broken = [finding for finding in results["findings"] if finding["verdict"] != "pass"]
+    assert not broken
+    assert results["verdict"] == "pass"
+
+
+def test_every_family_of_findings_is_there(results) -> None:  # type: ignore[no-untyped-def]
+    wanted = {
+        "signalling.tls", "signalling.certificate", "signalling.registered", "media.srtp", "media.keys", "privacy.readable",
+        "hub.media", "hub.signalling", "qos.dscp", "qos.pcp", "qos.trust", "quality.voice", "quality.overload", "vlan.voice",
+        "vlan.port-control", "audio.heard", "lab.isolation",
+    }  # fmt: skip
+    assert {finding["id"] for finding in results["findings"]} >= wanted
+
+
+def test_each_kind_of_call_was_established(results) -> None:  # type: ignore[no-untyped-def]
+    kinds = {call["kind"] for call in results["calls"] if call["established"]}
+    assert kinds == {"desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "hold-transfer", "overload"}
+    assert sum(call["kind"] == "overload" for call in results["calls"]) == 4
+
+
+def test_walks_name_every_hop_from_phone_to_cloud_and_back(results) -> None:  # type: ignore[no-untyped-def]
+    for walk in results["walks"]:
+        devices = [hop["tap"].partition(":")[0] for hop in walk["hops"]]
+        assert {"fw", "edge", "isp1", "fra1-sbc"} <= set(devices), walk["call"]
+
+
+def test_reports_are_written_and_self_contained(run_dir: Path) -> None:
+    page = (run_dir / "report.html").read_text()
+    assert "<svg" in page
+    assert "src=\"http" not in page
+    suite = ElementTree.parse(run_dir / "junit.xml").getroot()
+    assert suite.get("failures") == "0"
+    assert int(suite.get("tests", "0")) > 50
+
+
+def test_judging_again_says_the_same(run_dir: Path, results) -> None:  # type: ignore[no-untyped-def]
+    again = UclabCommand(run_dir).json("judge", str(run_dir))
+    assert again["findings"] == results["findings"]

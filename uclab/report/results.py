@@ -1,0 +1,82 @@
+"""`results.json`: the machine-readable outcome of a run, as design.md lays it down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uclab.judge.types import Finding, JudgedCall, Judgement, MediaQuality, Walk
+from uclab.plan.types import Plan
+
+
+def results(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[str, float]) -> dict[str, Any]:
+    """The whole outcome as JSON data. Delays and jitter are milliseconds, loss per cent, `delay_us` microseconds."""
+    return {
+        "topology": plan.topology,
+        "verdict": judgement.verdict,
+        "host": host,
+        "timings": timings,
+        "calls": [call_data(call) for call in judgement.calls],
+        "findings": [finding_data(finding) for finding in judgement.findings],
+        "walks": [walk_data(walk) for walk in judgement.walks],
+    }
+
+
+def call_data(call: JudgedCall) -> dict[str, Any]:
+    """One call; each figure for both directions, null where no media was seen."""
+    return {
+        "id": call.id,
+        "from": call.caller,
+        "to": call.callee,
+        "kind": call.kind,
+        "established": call.established,
+        "setup_ms": call.setup_ms,
+        "seconds": call.seconds,
+        **{name: both_directions(call, name) for name in ("mos", "loss_pct", "jitter_ms", "delay_ms")},
+    }
+
+
+def both_directions(call: JudgedCall, figure: str) -> dict[str, float | None]:
+    """One figure of both directions, rounded to what was measured."""
+
+    def one(quality: MediaQuality | None) -> float | None:
+        return None if quality is None else round(getattr(quality, figure), 3)
+
+    return {"forward": one(call.forward), "backward": one(call.backward)}
+
+
+def finding_data(finding: Finding) -> dict[str, Any]:
+    """One finding with its evidence."""
+    return {
+        "id": finding.id,
+        "requirement": list(finding.requirement),
+        "subject": finding.subject,
+        "expected": finding.expected,
+        "observed": finding.observed,
+        "evidence": {
+            "tap": finding.evidence.tap,
+            "packets": list(finding.evidence.packets),
+            "text": finding.evidence.text,
+        },
+        "blame": finding.blame,
+        "verdict": finding.verdict,
+    }
+
+
+def walk_data(walk: Walk) -> dict[str, Any]:
+    """One direction of a call, hop by hop."""
+    return {
+        "call": walk.call,
+        "direction": walk.direction,
+        "hops": [
+            {
+                "tap": hop.tap,
+                "dscp": hop.dscp,
+                "pcp": hop.pcp,
+                "vlan": hop.vlan,
+                "delay_us": round(hop.delay_us, 1),
+                "packets": hop.packets,
+                "lost": hop.lost,
+            }
+            for hop in walk.hops
+        ],
+    }

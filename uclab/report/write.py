@@ -1,0 +1,27 @@
+"""Writes all reports of a run into its run directory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from uclab.judge.types import Judgement
+from uclab.plan.types import Plan
+from uclab.report.html import html
+from uclab.report.junit import junit
+from uclab.report.results import results
+
+
+def write_reports(run_dir: Path, plan: Plan, judgement: Judgement, timings: dict[str, float]) -> None:
+    """Write `results.json`, `junit.xml` and the self-contained `report.html`."""
+    host = read_host(run_dir)
+    (run_dir / "results.json").write_text(json.dumps(results(plan, judgement, host, timings), indent=1) + "\n")
+    (run_dir / "junit.xml").write_text(junit(plan, judgement, timings))
+    (run_dir / "report.html").write_text(html(plan, judgement, host, timings))
+
+
+def read_host(run_dir: Path) -> dict[str, Any]:
+    """The machine and the variants that the lab ran on; empty where the run recorded none."""
+    file = run_dir / "host.json"
+    return dict(json.loads(file.read_text())) if file.is_file() else {}

@@ -57,7 +57,7 @@ def trunks_between(switches: Sequence[Switch]) -> tuple[Trunk, ...]:
         far = PortRef(port.peer, port.peer_port or 0)
         peer = ports.get(far)
         if peer is None or (peer.peer, peer.peer_port) != near:
-            raise FabricError(f"trunk {near} leads to {far}, which does not lead back; set `peer_port` at both ends")
+            raise FabricError(f"trunk {near} leads to {far}, which does not lead back; set both `peer_port`")
         a, b = sorted((near, far))
         found[a] = Trunk(a, b, frozenset(port.tagged) & frozenset(peer.tagged))
     return tuple(found[a] for a in sorted(found))
@@ -88,7 +88,7 @@ def spanning_tree(
     vlan: int,
     ports_down: frozenset[PortRef] = frozenset(),
 ) -> frozenset[Trunk]:
-    """The VLAN's tree: fewest hops to the first of `root_order`; of equal ways, the uplink with the lowest port.
+    """The VLAN's tree: fewest hops to the first of `root_order`; of equal ways, by the lowest uplink port.
 
     Parts that are cut off get a tree of their own, rooted at the first of `root_order` that is in them.
     """

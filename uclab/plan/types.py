@@ -130,7 +130,8 @@ class Link:
     name: str
     a: LinkEnd
     b: LinkEnd
-    kind: Literal["lan", "trunk", "wan", "datacentre"]
+    kind: Literal["lan", "trunk", "wan", "internet", "datacentre"]
+    """`wan`: a site's line to its provider; `internet`: a link of the internet's core."""
 
 
 class PortMode(StrEnum):

@@ -1,0 +1,167 @@
+"""Who has which IPv4 address: VLAN gateways and hosts, transit and WAN links, the internet's core, the data centres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from uclab.model import topology as model
+from uclab.plan.errors import PlanError
+from uclab.plan.hosts import Host
+
+INTERNET = IPv4Network("198.18.0.0/15")
+"""Stands for the public internet inside a lab (RFC 2544: never routed outside)."""
+SHARED = IPv4Network("100.64.0.0/10")
+"""Where a site prefix is full, its transit link is taken from here (RFC 6598)."""
+
+Pair = tuple[IPv4Interface, IPv4Interface]
+"""Both ends of a point-to-point link."""
+
+
+@dataclass(frozen=True)
+class DatacentreAddresses:
+    """One data centre's hosts, all in its prefix."""
+
+    router: IPv4Interface
+    session_controller: IPv4Interface
+    media: IPv4Interface
+    pstn: IPv4Interface
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """All addresses of a lab."""
+
+    gateways: Mapping[tuple[str, str], IPv4Interface]
+    """(Site, VLAN name): the firewall's address there."""
+    hosts: Mapping[str, IPv4Interface]
+    """Phones, PCs and other hosts in VLANs."""
+    transit: Mapping[str, Pair]
+    """Site: (firewall, router)."""
+    wan: Mapping[tuple[str, str], Pair]
+    """(Site, connection): (router, provider)."""
+    core: Mapping[str, Pair]
+    """Neighbour of the internet core (provider, data centre, `dns`, `web`): (core, neighbour)."""
+    datacentres: Mapping[str, DatacentreAddresses]
+
+
+def allocate(topology: model.Topology, hosts: Iterable[Host], services: Iterable[str]) -> Addresses:
+    """Allocate everything. `services` are the public servers at the internet core. PlanError where a prefix is too small."""
+    gateways = {(site.name, vlan.name): gateway(vlan) for site in topology.sites for vlan in site.vlans}
+    return Addresses(
+        gateways=gateways,
+        hosts=_vlan_hosts(topology, tuple(hosts), gateways),
+        transit={site.name: _transit(site, number) for number, site in enumerate(topology.sites)},
+        wan=_wan(topology),
+        core=_core(topology, tuple(services)),
+        datacentres={
+            dc.name: _datacentre(dc) for region in topology.cloud.regions for dc in region.datacentres
+        },
+    )
+
+
+def gateway(vlan: model.Vlan) -> IPv4Interface:
+    """The VLAN's gateway: as the topology says, otherwise the subnet's first address."""
+    address = vlan.gateway if vlan.gateway is not None else vlan.subnet.network_address + 1
+    return IPv4Interface(f"{address}/{vlan.subnet.prefixlen}")
+
+
+def _vlan_hosts(
+    topology: model.Topology, hosts: tuple[Host, ...], gateways: Mapping[tuple[str, str], IPv4Interface]
+) -> dict[str, IPv4Interface]:
+    given: dict[str, IPv4Interface] = {}
+    for site in topology.sites:
+        for vlan in site.vlans:
+            there = [host for host in hosts if host.site == site.name and host.vlan.name == vlan.name]
+            free = _free_hosts(
+                vlan.subnet, {gateways[site.name, vlan.name].ip}, len(there), f"VLAN {vlan.name}"
+            )
+            given |= {host.name: address for host, address in zip(there, free, strict=True)}
+    return given
+
+
+def _free_hosts(subnet: IPv4Network, taken: set[IPv4Address], count: int, owner: str) -> list[IPv4Interface]:
+    """`count` host addresses: from the tenth on where there is room (the first ones are for infrastructure)."""
+    room = subnet.num_addresses - 2
+    first = 11 if room - 10 - len(taken) >= count else 1
+    found: list[IPv4Interface] = []
+    for offset in range(first, room + 1):
+        if len(found) == count:
+            break
+        if (address := subnet.network_address + offset) not in taken:
+            found.append(IPv4Interface(f"{address}/{subnet.prefixlen}"))
+    if len(found) < count:
+        raise PlanError(
+            f"{owner}: {subnet} has room for {len(found)} hosts, {count} are needed; give it a larger subnet"
+        )
+    return found
+
+
+def _transit(site: model.Site, number: int) -> Pair:
+    """The link between firewall and router: the highest /30 of the site's prefix that no VLAN covers."""
+    taken = [vlan.subnet for vlan in site.vlans]
+    for net in _blocks_from_top(site.prefix, 30):
+        if not any(net.overlaps(other) for other in taken):
+            return _ends(net)
+    return _ends(IPv4Network((int(SHARED.network_address) + 4 * number, 30)))
+
+
+def _wan(topology: model.Topology) -> dict[tuple[str, str], Pair]:
+    pairs: dict[tuple[str, str], Pair] = {}
+    for provider in topology.internet.providers:
+        customers = [
+            (site.name, line.name)
+            for site in topology.sites
+            for line in site.connections
+            if line.to == provider.name
+        ]
+        blocks = list(_blocks(provider.prefix, 30, len(customers)))
+        if len(blocks) < len(customers):
+            raise PlanError(
+                f"provider {provider.name}: {provider.prefix} has room for {len(blocks)} lines of 4 addresses,"
+                f" {len(customers)} are needed; give it a larger prefix"
+            )
+        for customer, block in zip(customers, blocks, strict=True):
+            near_provider, near_customer = _ends(block)
+            pairs[customer] = (near_customer, near_provider)
+    return pairs
+
+
+def _core(topology: model.Topology, services: tuple[str, ...]) -> dict[str, Pair]:
+    """Links of the internet core: a /20 of the lab's internet that nobody in the topology uses, each link a /30 of it."""
+    datacentres = [dc for region in topology.cloud.regions for dc in region.datacentres]
+    taken = [p.prefix for p in topology.internet.providers] + [dc.prefix for dc in datacentres]
+    halves = reversed(list(INTERNET.subnets(1)))  # 198.19/16 first: users tend to take 198.18/16
+    free = (net for half in halves for net in half.subnets(new_prefix=20))
+    block = next((net for net in free if not any(net.overlaps(other) for other in taken)), None)
+    if block is None:
+        raise PlanError(
+            f"no /20 of {INTERNET} is left for the internet's core; use smaller provider prefixes"
+        )
+    neighbours = [*services, *(p.name for p in topology.internet.providers), *(dc.name for dc in datacentres)]
+    return dict(zip(neighbours, (_ends(net) for net in _blocks(block, 30, len(neighbours))), strict=True))
+
+
+def _datacentre(dc: model.Datacentre) -> DatacentreAddresses:
+    router = IPv4Interface(f"{dc.prefix.network_address + 1}/{dc.prefix.prefixlen}")
+    sbc, media, pstn = _free_hosts(dc.prefix, {router.ip}, 3, f"data centre {dc.name}")
+    return DatacentreAddresses(router=router, session_controller=sbc, media=media, pstn=pstn)
+
+
+def _blocks(net: IPv4Network, length: int, count: int) -> Iterator[IPv4Network]:
+    """The first `count` subnets of that prefix length; fewer where there is no room."""
+    size, start = 1 << (32 - length), int(net.network_address)
+    for number in range(min(count, net.num_addresses // size)):
+        yield IPv4Network((start + number * size, length))
+
+
+def _blocks_from_top(net: IPv4Network, length: int) -> Iterator[IPv4Network]:
+    size = 1 << (32 - length)
+    for start in range(int(net.broadcast_address) + 1 - size, int(net.network_address) - 1, -size):
+        yield IPv4Network((start, length))
+
+
+def _ends(net: IPv4Network) -> Pair:
+    low, high = net.network_address + 1, net.network_address + 2
+    return IPv4Interface(f"{low}/{net.prefixlen}"), IPv4Interface(f"{high}/{net.prefixlen}")

@@ -1,0 +1,120 @@
+"""The internet of the lab: providers, the core that joins them, and public servers (W1, V6)."""
+
+from __future__ import annotations
+
+from uclab.model import topology as model
+from uclab.plan import queues
+from uclab.plan.names import free_name, link_name
+from uclab.plan.sites import DEFAULT, Context, line_interfaces
+from uclab.plan.types import EgressQueue, Impairment, Interface, Link, LinkEnd, Node, NodeKind, Route
+
+CORE, NAME_SERVER, WEB = "inet", "dns", "web"
+PUBLIC_SERVERS = (NAME_SERVER, WEB)
+PLACE = "internet"
+
+
+def build_internet(context: Context) -> tuple[tuple[Node, ...], tuple[Link, ...]]:
+    """All of it but the data centres' own side; links to sites and data centres included."""
+    nodes: list[Node] = []
+    links: list[Link] = []
+    for provider in context.topology.internet.providers:
+        node, lines = _provider(context, provider)
+        nodes.append(node)
+        links += [*lines, core_link(provider.name, CORE)]
+    nodes.append(_core(context))
+    for server in PUBLIC_SERVERS:
+        nodes.append(_server(context, server))
+        links.append(core_link(server, "eth0"))
+    return tuple(nodes), tuple(links)
+
+
+def core_interface(context: Context, neighbour: str, node: str) -> Interface:
+    """The neighbour's side of its link to the core."""
+    own = context.addresses.core[neighbour][1]
+    return Interface(CORE, context.mac(node, CORE), (str(own),))
+
+
+def core_link(neighbour: str, interface: str) -> Link:
+    """A cable between the core and the interface of a neighbour."""
+    return Link(f"{neighbour}-{CORE}", LinkEnd(neighbour, interface), LinkEnd(CORE, neighbour), "internet")
+
+
+def _provider(context: Context, provider: model.Provider) -> tuple[Node, list[Link]]:
+    interfaces: list[Interface] = []
+    routes: list[Route] = []
+    shaped: list[EgressQueue] = []
+    impaired: list[Impairment] = []
+    links: list[Link] = []
+    for site in context.topology.sites:
+        for line in site.connections:
+            if line.to != provider.name:
+                continue
+            near, own = context.addresses.wan[site.name, line.name]
+            profile = context.lines[line.profile]
+            name = free_name(site.router.name, ("lo", CORE, *(i.name for i in interfaces)))
+            interfaces.append(Interface(name, context.mac(provider.name, name), (str(own),)))
+            shares = context.profile.wan_queues
+            shaped.append(
+                queues.provider_queue(name, profile.down.rate_kbps, shares, profile.honours_classes)
+            )
+            impaired.append(queues.impairment(name, profile.down, f"{site.name}/{line.name}/down"))
+            if not site.router.nat:
+                routes.append(Route(str(site.prefix), str(near.ip), metric=100 * len(routes)))
+            links.append(
+                Link(
+                    link_name(site.router.name, provider.name, [link.name for link in links]),
+                    LinkEnd(site.router.name, line_interfaces(site)[line.name]),
+                    LinkEnd(provider.name, name),
+                    "wan",
+                )
+            )
+    core = context.addresses.core[provider.name][0]
+    node = Node(
+        name=provider.name,
+        kind=NodeKind.ISP,
+        site=PLACE,
+        interfaces=(*interfaces, core_interface(context, provider.name, provider.name)),
+        routes=(*routes, Route(DEFAULT, str(core.ip))),
+        forwarding=True,
+        queues=tuple(shaped),
+        impairments=tuple(impaired),
+        nameservers=context.nameservers,
+    )
+    return node, links
+
+
+def _core(context: Context) -> Node:
+    """Routes to each provider's customers and to each data centre; whatever else is sent here has nowhere to go."""
+    addresses, topology = context.addresses.core, context.topology
+    routes = [Route(str(p.prefix), str(addresses[p.name][1].ip)) for p in topology.internet.providers]
+    for region in topology.cloud.regions:
+        routes += [Route(str(dc.prefix), str(addresses[dc.name][1].ip)) for dc in region.datacentres]
+    for site in topology.sites:
+        if not site.router.nat:
+            provider = addresses[site.connections[0].to][1]
+            routes.append(Route(str(site.prefix), str(provider.ip)))
+    routers = {dc.name: f"{dc.name}-br" for region in topology.cloud.regions for dc in region.datacentres}
+    return Node(
+        name=CORE,
+        kind=NodeKind.ROUTER,
+        site=PLACE,
+        interfaces=tuple(
+            Interface(routers.get(name, name), context.mac(CORE, routers.get(name, name)), (str(own),))
+            for name, (own, _) in addresses.items()
+        ),
+        routes=tuple(routes),
+        forwarding=True,
+        nameservers=context.nameservers,
+    )
+
+
+def _server(context: Context, name: str) -> Node:
+    core, own = context.addresses.core[name]
+    return Node(
+        name=name,
+        kind=NodeKind.SERVER,
+        site=PLACE,
+        interfaces=(Interface("eth0", context.mac(name, "eth0"), (str(own),)),),
+        routes=(Route(DEFAULT, str(core.ip)),),
+        nameservers=context.nameservers,
+    )

@@ -1,0 +1,42 @@
+"""The policy profile, resolved for one lab: what the switches mark by and what the judge holds the captures against."""
+
+from __future__ import annotations
+
+from uclab.model import topology as model
+from uclab.model.policy import PolicyProfile
+from uclab.plan.types import MarkingRule, Policy
+
+
+def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:
+    """The policy with the prefixes of this topology's cloud."""
+    ports = profile.signalling.sips_ports
+    return Policy(
+        name=profile.policy,
+        rules=tuple(
+            MarkingRule(
+                traffic_class=rule.name,
+                set_dscp=rule.dscp,
+                dscps=rule.match_dscps,
+                udp_ports=rule.udp,
+                tcp_ports=rule.tcp,
+                any_destination=rule.any_destination,
+            )
+            for rule in profile.classes
+        ),
+        default_dscp=profile.default_dscp,
+        dscp_to_pcp=tuple(dict.fromkeys((marking.dscp, marking.pcp) for marking in profile.markings)),
+        max_one_way_delay_ms=profile.limits.max_one_way_delay_ms,
+        max_loss_pct=profile.limits.max_loss_pct,
+        max_jitter_ms=profile.limits.max_jitter_ms,
+        min_mos=profile.limits.min_mos,
+        min_tls_version=profile.signalling.min_tls_version,
+        media_ports=profile.media.udp_ports,
+        nat_udp_timeout_s=profile.nat.udp_timeout_s,
+        cloud_prefixes=tuple(
+            str(dc.prefix) for region in topology.cloud.regions for dc in region.datacentres
+        ),
+        voice_dscp=profile.media.dscp,
+        signalling_dscp=profile.signalling.dscp,
+        sips_ports=tuple(sorted({ports.desk_phone, ports.softclient, ports.trunk})),
+        untrusted_classes=tuple(rule.name for rule in profile.classes if rule.port_match_untrusted),
+    )

@@ -1,0 +1,63 @@
+"""Bandwidth management and behaviour of a WAN line (N2, C8, Q2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from uclab.model.policy import QueueShare
+from uclab.model.topology import Direction
+from uclab.plan.names import digest
+from uclab.plan.types import EgressQueue, Impairment, QueueClass
+
+SITE_SHARE_PCT = 97
+"""The site shapes a little below the line's rate, so that the queue stands in its own router, where classes are kept."""
+FIFO_PACKETS = 60
+"""Depth of a line's own queue where nothing tells classes apart."""
+
+
+def site_queue(interface: str, rate_kbps: int, shares: Sequence[QueueShare]) -> EgressQueue:
+    """The customer router's queue towards its provider."""
+    return classes_queue(interface, rate_kbps * SITE_SHARE_PCT // 100, shares)
+
+
+def provider_queue(
+    interface: str, rate_kbps: int, shares: Sequence[QueueShare], honours_classes: bool
+) -> EgressQueue:
+    """The provider's queue towards the customer: with classes where the line's profile says so, otherwise one for all."""
+    return classes_queue(interface, rate_kbps, shares) if honours_classes else fifo(interface, rate_kbps)
+
+
+def classes_queue(interface: str, rate_kbps: int, shares: Sequence[QueueShare]) -> EgressQueue:
+    """One class for each share of the policy."""
+    classes = tuple(
+        QueueClass(
+            name=share.name,
+            dscps=share.dscps,
+            rate_kbps=max(1, rate_kbps * share.guaranteed_pct // 100),
+            ceil_kbps=max(1, rate_kbps * share.ceiling_pct // 100),
+            priority=share.priority,
+            limit_packets=share.limit_packets,
+            arp=share.arp,
+        )
+        for share in shares
+    )
+    return EgressQueue(interface, rate_kbps, classes)
+
+
+def fifo(interface: str, rate_kbps: int) -> EgressQueue:
+    """One queue for everything."""
+    return EgressQueue(
+        interface, rate_kbps, (QueueClass("all", (), rate_kbps, rate_kbps, 0, FIFO_PACKETS, arp=True),)
+    )
+
+
+def impairment(interface: str, direction: Direction, seed_of: str) -> Impairment:
+    """Delay, jitter and loss of one direction; the seed depends on the name only, so a run can be repeated."""
+    return Impairment(
+        interface=interface,
+        delay_ms=direction.delay_ms,
+        jitter_ms=direction.jitter_ms,
+        loss_pct=direction.loss_pct,
+        limit_packets=max(1000, int(direction.rate_kbps * direction.delay_ms / 8 / 100)),
+        seed=1 + int.from_bytes(digest("line", seed_of, size=3)),
+    )

@@ -1,0 +1,192 @@
+"""A site's nodes and cables: hosts, firewall, router (N1, N2, V2), with static routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from uclab.model import topology as model
+from uclab.model.policy import PolicyProfile
+from uclab.plan import edge, firewall, queues
+from uclab.plan.addresses import Addresses
+from uclab.plan.hosts import Host
+from uclab.plan.names import free_name, mac_address
+from uclab.plan.switching import Lan, build_lan
+from uclab.plan.types import Interface, Link, LinkEnd, Node, NodeKind, Policy, Route, Vlan
+
+DEFAULT = "0.0.0.0/0"
+OUTSIDE = "wan"
+"""The firewall's interface towards the router."""
+INSIDE = "lan"
+"""The router's interface towards the firewall."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all passes over the topology need."""
+
+    topology: model.Topology
+    profile: PolicyProfile
+    policy: Policy
+    lines: Mapping[str, model.LinkProfile]
+    addresses: Addresses
+    nameservers: tuple[str, ...]
+
+    def mac(self, device: str, interface: str) -> str:
+        """MAC address of a node's interface."""
+        return mac_address(self.topology.topology, device, interface)
+
+
+@dataclass(frozen=True)
+class SiteParts:
+    """What one site adds to the plan."""
+
+    nodes: tuple[Node, ...]
+    lan: Lan
+    links: tuple[Link, ...]
+    vlans: tuple[Vlan, ...]
+
+
+def build_site(context: Context, site: model.Site, hosts: tuple[Host, ...], first_dpid: int) -> SiteParts:
+    """All of a site but its lines to providers, which `build_lines` adds at both ends."""
+    zones = zone_interfaces(site)
+    macs = {(host.name, "eth0"): context.mac(host.name, "eth0") for host in hosts}
+    macs |= {(site.firewall.name, zone): context.mac(site.firewall.name, zone) for zone in zones.values()}
+    lan = build_lan(site, hosts, macs, zones, first_dpid)
+    nodes = [_host(context, site, host) for host in hosts]
+    nodes += [_firewall(context, site, zones), _router(context, site)]
+    transit = Link(
+        f"{site.firewall.name}-{site.router.name}",
+        LinkEnd(site.firewall.name, OUTSIDE),
+        LinkEnd(site.router.name, INSIDE),
+        "lan",
+    )
+    return SiteParts(tuple(nodes), lan, (*lan.links, transit), site_vlans(context, site))
+
+
+def zone_interfaces(site: model.Site) -> dict[str, str]:
+    """VLAN name to the firewall's interface there: the VLAN's own name wherever that is free."""
+    zones: dict[str, str] = {}
+    for vlan in site.vlans:
+        zones[vlan.name] = free_name(vlan.name, ("lo", OUTSIDE, *zones.values()))
+    return zones
+
+
+def line_interfaces(site: model.Site) -> dict[str, str]:
+    """Connection name to the router's interface."""
+    lines: dict[str, str] = {}
+    for line in site.connections:
+        lines[line.name] = free_name(line.name, ("lo", INSIDE, *lines.values()))
+    return lines
+
+
+def site_vlans(context: Context, site: model.Site) -> tuple[Vlan, ...]:
+    """The site's VLANs with their gateways."""
+    return tuple(
+        Vlan(
+            id=vlan.id,
+            name=vlan.name,
+            role=vlan.role,
+            site=site.name,
+            subnet=str(vlan.subnet),
+            gateway=str(context.addresses.gateways[site.name, vlan.name].ip),
+        )
+        for vlan in site.vlans
+    )
+
+
+def _host(context: Context, site: model.Site, host: Host) -> Node:
+    address = context.addresses.hosts[host.name]
+    gateway = context.addresses.gateways[site.name, host.vlan.name].ip
+    rules = None
+    if host.kind is NodeKind.PHONE:
+        policy = context.policy
+        port = context.profile.signalling.sips_ports.desk_phone
+        rules = edge.device_marking(port, policy.media_ports, policy.signalling_dscp, policy.voice_dscp)
+    return Node(
+        name=host.name,
+        kind=host.kind,
+        site=site.name,
+        interfaces=(Interface("eth0", context.mac(host.name, "eth0"), (str(address),)),),
+        routes=(Route(DEFAULT, str(gateway)),),
+        nftables=rules,
+        nameservers=context.nameservers,
+    )
+
+
+def _firewall(context: Context, site: model.Site, zones: Mapping[str, str]) -> Node:
+    name = site.firewall.name
+    near, far = context.addresses.transit[site.name]
+    inside = [
+        Interface(
+            zones[vlan.name],
+            context.mac(name, zones[vlan.name]),
+            (str(context.addresses.gateways[site.name, vlan.name]),),
+            zone=vlan.name,
+        )
+        for vlan in site.vlans
+    ]
+    rules = firewall.firewall_rules(
+        [firewall.Zone(zones[vlan.name], vlan.role, str(vlan.subnet)) for vlan in site.vlans],
+        OUTSIDE,
+        context.policy,
+        context.nameservers,
+        str(near.network),
+    )
+    return Node(
+        name=name,
+        kind=NodeKind.FIREWALL,
+        site=site.name,
+        interfaces=(*inside, Interface(OUTSIDE, context.mac(name, OUTSIDE), (str(near),), zone=OUTSIDE)),
+        routes=(Route(DEFAULT, str(far.ip)),),
+        forwarding=True,
+        sysctls=(*_udp_timeouts(context.policy), ("net.ipv4.conf.all.rp_filter", "1")),
+        nftables=rules,
+        nameservers=context.nameservers,
+    )
+
+
+def _router(context: Context, site: model.Site) -> Node:
+    """The router with its inner side, and one default route a line, the first line preferred (V2)."""
+    name, interfaces = site.router.name, line_interfaces(site)
+    firewall_address, own = context.addresses.transit[site.name]
+    wan = context.addresses.wan
+    outer, defaults = [], []
+    for number, line in enumerate(site.connections):
+        near, far = wan[site.name, line.name]
+        interface = interfaces[line.name]
+        outer.append(Interface(interface, context.mac(name, interface), (str(near),)))
+        defaults.append(Route(DEFAULT, str(far.ip), metric=100 * number))
+    profiles = {line.name: context.lines[line.profile] for line in site.connections}
+    return Node(
+        name=name,
+        kind=NodeKind.ROUTER,
+        site=site.name,
+        interfaces=(Interface(INSIDE, context.mac(name, INSIDE), (str(own),)), *outer),
+        routes=(Route(str(site.prefix), str(firewall_address.ip)), *defaults),
+        forwarding=True,
+        sysctls=_udp_timeouts(context.policy),
+        nftables=edge.edge_rules(
+            INSIDE, tuple(interfaces.values()), str(site.prefix), site.router.nat, context.policy
+        ),
+        queues=tuple(
+            queues.site_queue(
+                interfaces[line.name], profiles[line.name].up.rate_kbps, context.profile.wan_queues
+            )
+            for line in site.connections
+        ),
+        impairments=tuple(
+            queues.impairment(interfaces[line.name], profiles[line.name].up, f"{site.name}/{line.name}/up")
+            for line in site.connections
+        ),
+        nameservers=context.nameservers,
+    )
+
+
+def _udp_timeouts(policy: Policy) -> tuple[tuple[str, str], ...]:
+    """A binding must outlive the time between two registrations of a phone (provider policy)."""
+    seconds = str(policy.nat_udp_timeout_s)
+    return (
+        ("net.netfilter.nf_conntrack_udp_timeout", seconds),
+        ("net.netfilter.nf_conntrack_udp_timeout_stream", seconds),
+    )

@@ -46,7 +46,7 @@ KERNEL_TRIALS: Mapping[str, str] = {
     "overlayfs": "cd /run && mkdir lower upper work merged"
     " && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged",
 }
-"""One shell command each, tried in this order in namespaces of their own; later ones use what earlier made."""
+"""One shell command each, tried in this order in fresh namespaces; later ones use what earlier ones made."""
 
 MODULES = "openvswitch veth tun sch_netem sch_htb cls_u32 nft_queue nfnetlink_queue overlay"
 

@@ -1,4 +1,5 @@
-"""Who has which IPv4 address: VLAN gateways and hosts, transit and WAN links, the internet's core, the data centres."""
+"""Who has which IPv4 address: VLAN gateways and hosts, transit and WAN links, the internet's core, the data
+centres."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ class Addresses:
 
 
 def allocate(topology: model.Topology, hosts: Iterable[Host], services: Iterable[str]) -> Addresses:
-    """Allocate everything. `services` are the public servers at the internet core. PlanError where a prefix is too small."""
+    """Allocate everything. `services` are the public servers at the internet core. PlanError where a prefix
+    is too small."""
     gateways = {(site.name, vlan.name): gateway(vlan) for site in topology.sites for vlan in site.vlans}
     return Addresses(
         gateways=gateways,
@@ -82,7 +84,8 @@ def _vlan_hosts(
 
 
 def _free_hosts(subnet: IPv4Network, taken: set[IPv4Address], count: int, owner: str) -> list[IPv4Interface]:
-    """`count` host addresses: from the tenth on where there is room (the first ones are for infrastructure)."""
+    """`count` host addresses: from the tenth on where there is room (the first ones are for
+    infrastructure)."""
     room = subnet.num_addresses - 2
     first = 11 if room - 10 - len(taken) >= count else 1
     found: list[IPv4Interface] = []
@@ -119,8 +122,8 @@ def _wan(topology: model.Topology) -> dict[tuple[str, str], Pair]:
         blocks = list(_blocks(provider.prefix, 30, len(customers)))
         if len(blocks) < len(customers):
             raise PlanError(
-                f"provider {provider.name}: {provider.prefix} has room for {len(blocks)} lines of 4 addresses,"
-                f" {len(customers)} are needed; give it a larger prefix"
+                f"provider {provider.name}: {provider.prefix} has room for {len(blocks)} lines"
+                f" of 4 addresses, {len(customers)} are needed; give it a larger prefix"
             )
         for customer, block in zip(customers, blocks, strict=True):
             near_provider, near_customer = _ends(block)
@@ -129,7 +132,8 @@ def _wan(topology: model.Topology) -> dict[tuple[str, str], Pair]:
 
 
 def _core(topology: model.Topology, services: tuple[str, ...]) -> dict[str, Pair]:
-    """Links of the internet core: a /20 of the lab's internet that nobody in the topology uses, each link a /30 of it."""
+    """Links of the internet core: a /20 of the lab's internet that nobody in the topology uses, each link a
+    /30 of it."""
     datacentres = [dc for region in topology.cloud.regions for dc in region.datacentres]
     taken = [p.prefix for p in topology.internet.providers] + [dc.prefix for dc in datacentres]
     halves = reversed(list(INTERNET.subnets(1)))  # 198.19/16 first: users tend to take 198.18/16

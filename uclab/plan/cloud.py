@@ -1,4 +1,5 @@
-"""The cloud: data centres with session controller and media relay, the PSTN side, public DNS, certificates (C1 to C4, V6)."""
+"""The cloud: data centres with session controller and media relay, the PSTN side, public DNS, certificates
+(C1 to C4, V6)."""
 
 from __future__ import annotations
 

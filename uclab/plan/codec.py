@@ -29,7 +29,8 @@ def to_data(value: object) -> Any:
 
 
 def from_data(kind: type[T], data: object) -> T:
-    """The dataclass that `to_data` made `data` of. Unknown or missing fields and wrong shapes raise `ValueError` naming the field."""
+    """The dataclass that `to_data` made `data` of. Unknown or missing fields and wrong shapes raise
+    `ValueError` naming the field."""
     result: T = _read(kind, data, kind.__name__)
     return result
 
@@ -65,7 +66,8 @@ def _read(kind: Any, data: Any, where: str) -> Any:
         return kind(data)
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
         return float(data)
-    if isinstance(kind, type) and (not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool)):
+    wrong_bool = isinstance(data, bool) and kind is not bool
+    if isinstance(kind, type) and (wrong_bool or not isinstance(data, kind)):
         raise ValueError(f"{where}: expected {kind.__name__}, found {data!r}")
     return data
 
@@ -91,7 +93,8 @@ def _read_tuple(kinds: tuple[Any, ...], data: Any, where: str) -> tuple[Any, ...
         return tuple(_read(kinds[0], item, f"{where}[{number}]") for number, item in enumerate(data))
     if len(kinds) != len(data):
         raise ValueError(f"{where}: expected {len(kinds)} items, found {len(data)}")
-    return tuple(_read(kind, item, f"{where}[{number}]") for number, (kind, item) in enumerate(zip(kinds, data, strict=True)))
+    pairs = enumerate(zip(kinds, data, strict=True))
+    return tuple(_read(kind, item, f"{where}[{number}]") for number, (kind, item) in pairs)
 
 
 def _read_union(kinds: tuple[Any, ...], data: Any, where: str) -> Any:

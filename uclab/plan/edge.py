@@ -1,7 +1,9 @@
-"""The site router's packet handling as nftables text (N2): address translation, and marking of the return direction (C8).
+"""The site router's packet handling as nftables text (N2): address translation, and marking of the return
+direction (C8).
 
-The internet need not keep DSCP. So the router notes each connection's DSCP on the way out in its connection mark, and
-re-marks what comes back by that mark (provider policy). What comes back without a mark is best effort.
+The internet need not keep DSCP. So the router notes each connection's DSCP on the way out in its connection
+mark, and re-marks what comes back by that mark (provider policy). What comes back without a mark is best
+effort.
 """
 
 from __future__ import annotations

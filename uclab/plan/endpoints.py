@@ -11,7 +11,8 @@ from uclab.plan.sites import Context
 from uclab.plan.types import Account, Endpoint
 
 LOWEST_TONE_HZ, HIGHEST_TONE_HZ = 1510, 3010
-"""Less than an octave: no tone is a harmonic of another. All lie in the band of G.711 (ITU-T G.712: 300 to 3400 Hz)."""
+"""Less than an octave: no tone is a harmonic of another. All lie in the band of G.711 (ITU-T G.712: 300 to
+3400 Hz)."""
 TONE_STEPS_HZ = (100, 50, 25, 10, 5)
 """Tones lie as far apart as their number allows; 100 ms windows tell 10 Hz apart."""
 
@@ -61,9 +62,11 @@ def build_endpoints(context: Context, registrar: str, tone_hz: Sequence[int]) ->
 
 
 def direct_number(topology: model.Topology, extension: int) -> str | None:
-    """An extension's own telephone number: the PSTN's first number with the extension at its end, in a block of its own.
+    """An extension's own telephone number: the PSTN's first number with the extension at its end, in a
+    block of its own.
 
-    `+493055501001` and extension 1003 give `+493055521003`. None where the number has too few digits for that.
+    `+493055501001` and extension 1003 give `+493055521003`. None where the number has too few digits for
+    that.
     """
     outside = topology.cloud.pstn.numbers
     end = len(outside[0]) - len(str(extension))

@@ -1,4 +1,5 @@
-"""Which ovs-vswitchd serves which switches: one slows down with many ports (facts: 20 ports 0.2 ms, 300 ports 2.3 ms)."""
+"""Which ovs-vswitchd serves which switches: one slows down with many ports (facts: 20 ports 0.2 ms, 300
+ports 2.3 ms)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ PORTS_PER_ENGINE = 32
 
 
 def assign(places: Iterable[tuple[Switch, ...]]) -> tuple[tuple[Switch, ...], tuple[Engine, ...]]:
-    """Fill engines with the switches of one place (site, data centre) after the other; no engine serves two places."""
+    """Fill engines with the switches of one place (site, data centre) after the other; no engine serves two
+    places."""
     switches: list[Switch] = []
     engines: list[Engine] = []
     for place in places:

@@ -1,7 +1,9 @@
-"""The site firewall's packet filter as nftables text (N1): stateful, by zone, both directions of each service with a rule.
+"""The site firewall's packet filter as nftables text (N1): stateful, by zone, both directions of each
+service with a rule.
 
-Nothing passes because "it belongs to an established connection": each service has one rule out and one rule in, so a missing
-rule silences exactly one direction. Every rule has a named counter: `nft list counters` shows what passed and what did not.
+Nothing passes because "it belongs to an established connection": each service has one rule out and one rule
+in, so a missing rule silences exactly one direction. Every rule has a named counter: `nft list counters`
+shows what passed and what did not.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ def services(role: str, policy: Policy) -> tuple[Service, ...]:
         "voice": names + calls + cloud_web + directory,
         "data": names + calls + cloud_web + anything,
         "rooms": names + rooms + cloud_web,
-        "management": names + (Service("https", "tcp", ((HTTPS, HTTPS),), "internet", "updates"),),
+        "management": (*names, Service("https", "tcp", ((HTTPS, HTTPS),), "internet", "updates")),
         "foreign-voip": names,
     }[role]
 
@@ -140,15 +142,16 @@ def _forward(zones: Sequence[Zone], outside: str, transit: str) -> list[str]:
     return [
         "    chain forward {",
         "        type filter hook forward priority filter; policy drop;",
-        "        # Anti-spoofing: a sender must be of the interface's own subnet; none of ours comes from outside.",
+        "        # Anti-spoofing: senders are in their interface's own subnet; none of ours is outside.",
         *own,
         f'        iifname "{outside}" ip saddr {{ {inside}, {transit} }} counter name spoofed drop',
         "        ct state invalid counter name invalid drop",
-        "        icmp type { destination-unreachable, time-exceeded, parameter-problem } ct state related accept",
+        "        icmp type { destination-unreachable, time-exceeded } ct state related accept",
         "        # From each zone to the outside, and answers from the outside to each zone.",
         f'        oifname "{outside}" iifname vmap {{ {outward} }}',
         f'        iifname "{outside}" oifname vmap {{ {inward} }}',
-        "        # Between zones: nothing. Voice and foreign VoIP do not see each other (L4), neighbours call by the cloud (C7).",
+        "        # Between zones: nothing. Voice and foreign VoIP do not see each other (L4),",
+        "        # and neighbours call each other by the cloud (C7).",
         f'        iifname != "{outside}" oifname != "{outside}" counter name between_zones drop',
         "        counter name refused_in",
         "    }",
@@ -174,8 +177,8 @@ def _inward(zone: Zone, allowed: Iterable[Service]) -> list[str]:
     return [
         f"    chain to_{_word(zone.interface)} {{",
         *(
-            f"        {_source(s)} {s.protocol} sport {_ports(s.ports)} ct state established ct direction reply"
-            f" counter name {counter_name(zone.interface, s.name)}_in accept"
+            f"        {_source(s)} {s.protocol} sport {_ports(s.ports)} ct state established"
+            f" ct direction reply counter name {counter_name(zone.interface, s.name)}_in accept"
             for s in allowed
         ),
         "        icmp type echo-reply ct state established accept",

@@ -84,7 +84,8 @@ def _provider(context: Context, provider: model.Provider) -> tuple[Node, list[Li
 
 
 def _core(context: Context) -> Node:
-    """Routes to each provider's customers and to each data centre; whatever else is sent here has nowhere to go."""
+    """Routes to each provider's customers and to each data centre; whatever else is sent here has nowhere
+    to go."""
     addresses, topology = context.addresses.core, context.topology
     routes = [Route(str(p.prefix), str(addresses[p.name][1].ip)) for p in topology.internet.providers]
     for region in topology.cloud.regions:

@@ -1,4 +1,5 @@
-"""Names, MAC addresses and secrets that are made from the topology: the same topology always gives the same ones."""
+"""Names, MAC addresses and secrets that are made from the topology: the same topology always gives the same
+ones."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ def digest(*parts: str, size: int) -> bytes:
 
 
 def mac_address(topology: str, device: str, interface: str) -> str:
-    """A locally administered unicast MAC address (IEEE 802 section 8.4), stable when other devices come and go."""
+    """A locally administered unicast MAC address (IEEE 802 section 8.4), stable when other devices come and
+    go."""
     return "02:" + ":".join(f"{octet:02x}" for octet in digest("mac", topology, device, interface, size=5))
 
 
@@ -25,13 +27,15 @@ def password(topology: str, user: str) -> str:
 
 
 def port_interface(switch: str, dpid: int, number: int) -> str:
-    """Kernel name of a switch port, e.g. `acc1-p3`. A long switch name gives way to its datapath id (`S12-p3`)."""
+    """Kernel name of a switch port, e.g. `acc1-p3`. A long switch name gives way to its datapath id
+    (`S12-p3`)."""
     name = f"{switch}-p{number}"
     return name if len(name) <= KERNEL_NAME_MAX else f"S{dpid}-p{number}"
 
 
 def free_name(wanted: str, taken: Collection[str], longest: int = KERNEL_NAME_MAX) -> str:
-    """`wanted`, or, where that is taken, `wanted` with the lowest number from 2 behind it; at most `longest` characters."""
+    """`wanted`, or, where that is taken, `wanted` with the lowest number from 2 behind it; at most
+    `longest` characters."""
     name, number = wanted[:longest], 2
     while name in taken:
         tail = f"-{number}"

@@ -58,7 +58,8 @@ class Cabling:
         return tuple(way)
 
     def _forwards(self, out: LinkEnd, site: str, vlan: int) -> bool:
-        """Whether a frame of that site's VLAN leaves by `out`; anything does at a node or at another place's switch."""
+        """Whether a frame of that site's VLAN leaves by `out`; anything does at a node or at another
+        place's switch."""
         if out not in self.ports or self.ports[out][0].site != site:
             return True
         switch, port = self.ports[out]
@@ -74,7 +75,8 @@ def cabling(
     root_orders: Mapping[str, Sequence[str]],
     taps: Sequence[Tap],
 ) -> Cabling:
-    """The cables as they are used: the switches' trees (`root_orders` by site), and each router's first line."""
+    """The cables as they are used: the switches' trees (`root_orders` by site), and each router's first
+    line."""
     first_lines = {
         LinkEnd(node.name, node.interfaces[1].name)
         for node in nodes

@@ -14,7 +14,8 @@ OVERLOAD = 2
 
 
 def make_plan(loaded: LoadedTopology) -> Plan:
-    """The plan of a loaded topology; always the same one for the same files. PlanError where it cannot be planned."""
+    """The plan of a loaded topology; always the same one for the same files. PlanError where it cannot be
+    planned."""
     topology = loaded.topology
     at_sites = tuple(hosts.site_hosts(site, number) for number, site in enumerate(topology.sites))
     given = addresses.allocate(topology, [h for hs in at_sites for h in hs], internet.PUBLIC_SERVERS)
@@ -106,7 +107,8 @@ def _bulk(context: sites.Context) -> tuple[BulkTraffic, ...]:
 
 
 def _check_names(nodes: tuple[Node, ...], switches: tuple[Switch, ...]) -> None:
-    """Devices that the plan adds (`inet`, `dns`, `web`, `pstn`, `...-sw`, `...-br`, `...-sbc`) must not meet the user's."""
+    """Devices that the plan adds (`inet`, `dns`, `web`, `pstn`, `...-sw`, `...-br`, `...-sbc`) must not
+    meet the user's."""
     names = Counter([node.name for node in nodes] + [switch.name for switch in switches])
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:

@@ -1,4 +1,5 @@
-"""The policy profile, resolved for one lab: what the switches mark by and what the judge holds the captures against."""
+"""The policy profile, resolved for one lab: what the switches mark by and what the judge holds the captures
+against."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from uclab.plan.names import digest
 from uclab.plan.types import EgressQueue, Impairment, QueueClass
 
 SITE_SHARE_PCT = 97
-"""The site shapes a little below the line's rate, so that the queue stands in its own router, where classes are kept."""
+"""The site shapes a little below the line's rate, so that the queue stands in its own router, where classes
+are kept."""
 FIFO_PACKETS = 60
 """Depth of a line's own queue where nothing tells classes apart."""
 
@@ -23,7 +24,8 @@ def site_queue(interface: str, rate_kbps: int, shares: Sequence[QueueShare]) -> 
 def provider_queue(
     interface: str, rate_kbps: int, shares: Sequence[QueueShare], honours_classes: bool
 ) -> EgressQueue:
-    """The provider's queue towards the customer: with classes where the line's profile says so, otherwise one for all."""
+    """The provider's queue towards the customer: with classes where the line's profile says so, otherwise
+    one for all."""
     return classes_queue(interface, rate_kbps, shares) if honours_classes else fifo(interface, rate_kbps)
 
 

@@ -9,17 +9,17 @@ from typing import TypeVar
 
 from uclab.plan.runtime import NotReady
 
-
 T = TypeVar("T")
 
 
 async def wait_until(
     check: Callable[[], Awaitable[T | None]], *, what: str, deadline_s: float, every_s: float = 0.02
 ) -> T:
-    """The first result of `check` that is not None; asked again every `every_s` seconds until `deadline_s` have passed.
+    """The first result of `check` that is not None; asked again every `every_s` seconds until `deadline_s`
+    have passed.
 
-    An `OSError` from `check` means "not yet" and is kept for the message. Raises `NotReady` that says what was
-    waited for and what was last seen.
+    An `OSError` from `check` means "not yet" and is kept for the message. Raises `NotReady` that says what
+    was waited for and what was last seen.
     """
     began = time.monotonic()
     last_seen = "nothing"

@@ -33,7 +33,8 @@ class Event:
     source: str
     """Endpoint, service, switch or `lab`."""
     kind: str
-    """E.g. `registered`, `registration-failed`, `tls-refused`, `call-established`, `port-security-drop`, `process-died`."""
+    """E.g. `registered`, `registration-failed`, `tls-refused`, `call-established`, `port-security-drop`,
+    `process-died`."""
     detail: str = ""
 
 
@@ -62,7 +63,8 @@ class CallRecord:
     answered_at: float | None = None
     ended_at: float | None = None
     setup_ms: float | None = None
-    """From sending INVITE to 200 OK at the caller (RFC 6076: session request delay is to 180; this is to answer)."""
+    """From sending INVITE to 200 OK at the caller (RFC 6076: session request delay is to 180; this is to
+    answer)."""
     sip_call_id: str | None = None
     """Call-ID at the caller's leg, where the endpoint tells it."""
     forward: HeardAudio | None = None

@@ -43,12 +43,14 @@ class NodeRuntime(Protocol):
     ) -> asyncio.subprocess.Process:
         """Start a program in the node and return its process; stdout and stderr go to `log`.
 
-        `writable`/`readable` map paths inside to folders or files outside. No shell, no pty. Raises `FileNotFoundError` where
-        the program is not in that root. The lab watches the process: one that ends unasked is reported by `name`.
+        `writable`/`readable` map paths inside to folders or files outside. No shell, no pty. Raises
+        `FileNotFoundError` where the program is not in that root. The lab watches the process: one that
+        ends unasked is reported by `name`.
         """
 
     async def connect_tcp(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A TCP connection opened inside the node's namespace, e.g. to a phone's control port on its 127.0.0.1."""
+        """A TCP connection opened inside the node's namespace, e.g. to a phone's control port on its
+        127.0.0.1."""
 
 
 class NotReady(Exception):

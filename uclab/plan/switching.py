@@ -1,7 +1,9 @@
-"""The switches of a site: ports with their VLANs, trust and permitted MAC addresses, and the cables between them (N3, L1, L2).
+"""The switches of a site: ports with their VLANs, trust and permitted MAC addresses, and the cables between
+them (N3, L1, L2).
 
-Port numbers: endpoint ports as in the topology file. An access switch's uplinks come behind its endpoint ports (a 24-port
-switch has uplinks 25, 26, ...), as on real devices; core and distribution switches count their trunks from 1.
+Port numbers: endpoint ports as in the topology file. An access switch's uplinks come behind its endpoint
+ports (a 24-port switch has uplinks 25, 26, ...), as on real devices; core and distribution switches count
+their trunks from 1.
 """
 
 from __future__ import annotations
@@ -168,7 +170,8 @@ def _plug_in_hosts(
 def _plug_in_phone(
     bench: Bench, site: model.Site, phone: Host, pc: Host | None, macs: Mapping[tuple[str, str], str]
 ) -> None:
-    """One access port carries the phone's frames tagged and the PC's untagged, through the phone's own switch (L1, L2)."""
+    """One access port carries the phone's frames tagged and the PC's untagged, through the phone's own
+    switch (L1, L2)."""
     mini, voice = phone_switch(phone.name), phone.vlan.id
     data = vlan_of(site, "data", f"the PC port of {phone.name}").id
     inner = bench.add_port(mini, PHONE_SELF, PortMode.ACCESS, vlan=voice, trust_dscp=True, peer=phone.name)
@@ -183,8 +186,8 @@ def _plug_in_phone(
         peer=phone.switch, peer_port=phone.port,
     )  # fmt: skip
     down = bench.add_port(
-        phone.switch, phone.port, PortMode.PHONE, vlan=data, tagged=(voice,), trust_dscp=True, allowed=allowed,
-        peer=mini, peer_port=PHONE_UPLINK,
+        phone.switch, phone.port, PortMode.PHONE, vlan=data, tagged=(voice,), trust_dscp=True,
+        allowed=allowed, peer=mini, peer_port=PHONE_UPLINK,
     )  # fmt: skip
     bench.add_link(f"{phone.name}-{phone.switch}", up, down, "lan")
 
@@ -192,7 +195,8 @@ def _plug_in_phone(
 def _plug_in_zones(
     bench: Bench, site: model.Site, macs: Mapping[tuple[str, str], str], zones: Mapping[str, str]
 ) -> None:
-    """One access port of the firewall's port module a zone. What the firewall sends is trusted: the router re-marked it."""
+    """One access port of the firewall's port module a zone. What the firewall sends is trusted: the router
+    re-marked it."""
     module, firewall = firewall_switch(site), site.firewall.name
     for number, vlan in enumerate(site.vlans, start=1):
         zone = zones[vlan.name]

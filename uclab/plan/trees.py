@@ -1,7 +1,8 @@
 """Loop-free trees of a site's switches: the controller forwards where the plan's paths say that packets go.
 
-The controller programs these trees and the planner reads an endpoint's way through the switches from them, so
-that both agree by construction. Pure: the same switches with the same ports down always give the same tree.
+The controller programs these trees and the planner reads an endpoint's way through the switches from them,
+so that both agree by construction. Pure: the same switches with the same ports down always give the same
+tree.
 """
 
 from __future__ import annotations

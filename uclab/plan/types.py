@@ -1,8 +1,9 @@
 """What every device of a lab is told: the contract between the planner and all that stands behind it.
 
-A `Plan` is fully resolved and immutable. The planner computes it from a topology without touching the system;
-emulation, controllers, cloud core and endpoints carry it out; the judge holds the captures against it.
-Nothing behind the plan decides anything again. Rates are kbit/s, delays milliseconds, DSCP 0..63, PCP 0..7.
+A `Plan` is fully resolved and immutable. The planner computes it from a topology without touching the
+system; emulation, controllers, cloud core and endpoints carry it out; the judge holds the captures against
+it. Nothing behind the plan decides anything again. Rates are kbit/s, delays milliseconds, DSCP 0..63, PCP
+0..7.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class NodeKind(StrEnum):
 
 @dataclass(frozen=True)
 class Interface:
-    """A node's end of a link, or its loopback-like extra addresses (RFC 4291 / RFC 791 addresses in CIDR form)."""
+    """A node's end of a link, or its loopback-like extra addresses (RFC 4291 / RFC 791 addresses in CIDR
+    form)."""
 
     name: str
     """Name inside the node's namespace, at most 15 characters."""
@@ -59,7 +61,8 @@ class QueueClass:
     priority: int
     """0 is served first."""
     limit_packets: int
-    """Depth of the leaf queue; small, because a full one would hold up other ports' traffic (facts: AF_PACKET)."""
+    """Depth of the leaf queue; small, because a full one would hold up other ports' traffic (facts:
+    AF_PACKET)."""
     arp: bool = False
     """True on the one class that also takes ARP, so that calls do not die of unanswered ARP."""
 
@@ -75,7 +78,8 @@ class EgressQueue:
 
 @dataclass(frozen=True)
 class Impairment:
-    """What the line does to packets leaving by `interface`: delay, jitter (standard deviation), random loss."""
+    """What the line does to packets leaving by `interface`: delay, jitter (standard deviation), random
+    loss."""
 
     interface: str
     delay_ms: float
@@ -88,7 +92,8 @@ class Impairment:
 
 @dataclass(frozen=True)
 class Node:
-    """One device: a network namespace with its interfaces, routes, packet filter, queues and line impairments."""
+    """One device: a network namespace with its interfaces, routes, packet filter, queues and line
+    impairments."""
 
     name: str
     kind: NodeKind
@@ -117,7 +122,8 @@ class Node:
 
 @dataclass(frozen=True)
 class LinkEnd:
-    """Where a link ends: a node's interface, or a switch's port (then `interface` is the port's name, `acc1-p3`)."""
+    """Where a link ends: a node's interface, or a switch's port (then `interface` is the port's name,
+    `acc1-p3`)."""
 
     device: str
     interface: str
@@ -142,7 +148,8 @@ class PortMode(StrEnum):
     TRUNK = "trunk"
     """Frames of `tagged` VLANs carry an 802.1Q tag."""
     PHONE = "phone"
-    """Access port with voice VLAN: untagged frames belong to `vlan`, frames tagged with the one VLAN of `tagged` to the phone."""
+    """Access port with voice VLAN: untagged frames belong to `vlan`, frames tagged with the one VLAN of
+    `tagged` to the phone."""
 
 
 class SwitchRole(StrEnum):
@@ -170,8 +177,8 @@ class SwitchPort:
     """Untagged (access, native) VLAN."""
     tagged: tuple[int, ...] = ()
     trust_dscp: bool = False
-    """Trunks and ports of trusted devices: DSCP passes. A PHONE port trusts its voice VLAN within `trusted_dscps` only
-    where `trust_dscp` is set; everything untagged there is re-marked."""
+    """Trunks and ports of trusted devices: DSCP passes. A PHONE port trusts its voice VLAN within
+    `trusted_dscps` only where `trust_dscp` is set; everything untagged there is re-marked."""
     allowed: tuple[tuple[int, str], ...] = ()
     """Layer-2 port control (N3): (VLAN id, MAC) pairs that may send here. Empty on trunks: not checked."""
     peer: str | None = None
@@ -195,7 +202,8 @@ class Switch:
 
 @dataclass(frozen=True)
 class Engine:
-    """One ovsdb-server + ovs-vswitchd in a namespace of its own; several, because a busy one slows down (facts)."""
+    """One ovsdb-server + ovs-vswitchd in a namespace of its own; several, because a busy one slows down
+    (facts)."""
 
     name: str
     switches: tuple[str, ...]
@@ -215,7 +223,8 @@ class Vlan:
 
 @dataclass(frozen=True)
 class MarkingRule:
-    """One line of the policy's ordered traffic classes: first match wins. Ports are inclusive ranges, towards the cloud."""
+    """One line of the policy's ordered traffic classes: first match wins. Ports are inclusive ranges,
+    towards the cloud."""
 
     traffic_class: str
     set_dscp: int
@@ -227,7 +236,8 @@ class MarkingRule:
 
 @dataclass(frozen=True)
 class Policy:
-    """The provider's policy profile, resolved (facts: provider policy). Judging reads its limits from here, never from code."""
+    """The provider's policy profile, resolved (facts: provider policy). Judging reads its limits from here,
+    never from code."""
 
     name: str
     rules: tuple[MarkingRule, ...]
@@ -308,7 +318,8 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A server certificate to issue. `issuer` `lab` is the CA that endpoints trust; `foreign` is one that they do not."""
+    """A server certificate to issue. `issuer` `lab` is the CA that endpoints trust; `foreign` is one that
+    they do not."""
 
     name: str
     dns_names: tuple[str, ...]
@@ -318,7 +329,8 @@ class Certificate:
 
 @dataclass(frozen=True)
 class DnsRecord:
-    """One resource record of the lab's public DNS (V6): `value` is an address, or `priority weight port target` for SRV."""
+    """One resource record of the lab's public DNS (V6): `value` is an address, or `priority weight port
+    target` for SRV."""
 
     name: str
     type: Literal["A", "SRV"]
@@ -337,7 +349,8 @@ class NameServer:
 
 @dataclass(frozen=True)
 class SessionController:
-    """Kamailio as registrar, proxy and SBC (C1, C10), with rtpengine beside it anchoring all media (C2, C7)."""
+    """Kamailio as registrar, proxy and SBC (C1, C10), with rtpengine beside it anchoring all media (C2,
+    C7)."""
 
     name: str
     node: str
@@ -390,7 +403,8 @@ class BulkTraffic:
 
 @dataclass(frozen=True)
 class Tap:
-    """A capture point; `label` (`acc1:3`, `fw:wan`) is the pcapng interface name. `namespace` is a node's or an engine's."""
+    """A capture point; `label` (`acc1:3`, `fw:wan`) is the pcapng interface name. `namespace` is a node's
+    or an engine's."""
 
     label: str
     namespace: str

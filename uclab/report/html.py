@@ -1,0 +1,120 @@
+"""`report.html`: one self-contained page, verdict first, made to be shown to a customer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from uclab.judge.types import Finding, HopRecord, JudgedCall, Judgement, MediaQuality, Walk
+from uclab.plan.graph import draw
+from uclab.plan.types import Plan
+from uclab.report.ladder import draw_ladder
+from uclab.report.links import link_loads
+from uclab.report.plots import plots
+
+TEMPLATES = Path(__file__).with_name("templates")
+MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?"}
+SECTIONS = {
+    "broken": "What did not hold",
+    "topology": "Topology",
+    "calls": "Calls",
+    "walk": "Hop by hop",
+    "ladder": "Signalling",
+    "plots": "Delay and load",
+    "findings": "Findings",
+    "run": "The run",
+}
+
+
+def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[str, float]) -> str:
+    """The whole page; nothing in it is loaded from elsewhere."""
+    walk = max(judgement.walks, key=lambda one: len(one.hops), default=None)
+    qualities = [quality for call in judgement.calls for quality in (call.forward, call.backward) if quality]
+    values: dict[str, Any] = {
+        "plan": plan,
+        "judgement": judgement,
+        "timings": timings,
+        "css": (TEMPLATES / "report.css").read_text(),
+        "held": sum(finding.verdict == "pass" for finding in judgement.findings),
+        "established": sum(call.established for call in judgement.calls),
+        "worst_mos": min((quality.mos for quality in qualities), default=None),
+        "worst_delay": max((quality.delay_ms for quality in qualities), default=None),
+        "worst_loss": max((quality.loss_pct for quality in qualities), default=None),
+        "broken": [finding for finding in judgement.findings if finding.verdict != "pass"],
+        "drawing": draw(plan, link_loads(plan, judgement)),
+        "walk": walk,
+        "ladder": draw_ladder(judgement),
+        "plots": plots(plan, judgement),
+        "grouped": grouped(judgement.findings),
+        "host_rows": host_rows(host),
+        "marks": MARKS,
+        "both": both,
+        "dash": dash,
+        "worst": worst,
+        "evidence": evidence_text,
+        "bar": lambda hop: bar(walk, hop) if walk else (0.0, 0.0),
+    }
+    values["sections"] = [(name, title) for name, title in SECTIONS.items() if values.get(name, True)]
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["j2"], default=True), undefined=StrictUndefined
+    )
+    return environment.get_template("report.html.j2").render(values)
+
+
+def grouped(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
+    """Findings by requirement and id."""
+    groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        groups[", ".join(finding.requirement), finding.id].append(finding)
+    return [(requirement, group) for (requirement, _), group in sorted(groups.items())]
+
+
+def worst(group: Sequence[Finding]) -> str:
+    """The verdict that stands for a group."""
+    verdicts = {finding.verdict for finding in group}
+    return next((verdict for verdict in ("fail", "not-shown") if verdict in verdicts), "pass")
+
+
+def evidence_text(finding: Finding) -> str:
+    """Where the proof lies, in words."""
+    evidence = finding.evidence
+    packets = ", ".join(map(str, evidence.packets[:6])) + (" …" if len(evidence.packets) > 6 else "")
+    parts = [evidence.tap or "", f"packets {packets}" if packets else "", evidence.text]
+    return " · ".join(part for part in parts if part) or "–"
+
+
+def both(call: JudgedCall, figure: str, digits: int) -> str:
+    """One figure of both directions."""
+
+    def one(quality: MediaQuality | None) -> str:
+        return "–" if quality is None else f"{getattr(quality, figure):.{digits}f}"
+
+    return f"{one(call.forward)} / {one(call.backward)}"
+
+
+def dash(value: object) -> str:
+    """A value, or a dash where there is none."""
+    return "–" if value is None else str(value)
+
+
+def bar(walk: Walk, hop: HopRecord) -> tuple[float, float]:
+    """Left edge and width, in per cent, of the time that a packet spent before this hop."""
+    total = max((one.delay_us for one in walk.hops), default=0.0) or 1.0
+    position = walk.hops.index(hop)
+    before = walk.hops[position - 1].delay_us if position else 0.0
+    return 100 * before / total, 100 * max(hop.delay_us - before, 0.0) / total
+
+
+def host_rows(host: dict[str, Any]) -> list[tuple[str, str]]:
+    """The machine and the variants that the lab ran on, flat."""
+    rows = []
+    for key, value in host.items():
+        if isinstance(value, dict):
+            rows += [(f"{key}: {inner}", str(one)) for inner, one in value.items() if not isinstance(one, dict | list)]
+        elif not isinstance(value, list):
+            rows.append((key, str(value)))
+    return rows

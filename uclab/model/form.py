@@ -1,4 +1,4 @@
-"""Whether a document has the form of a model: pydantic decides, this module says it in words of the file's writer."""
+"""Whether a document has the form of a model: pydantic decides, this module says it to the file's writer."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _schema(model: type[BaseModel]) -> Schema:
 
 
 def _schema_at(model: type[BaseModel], path: Path) -> Schema:
-    """The part of a model's JSON Schema that describes the value at a path; empty where the path is unknown."""
+    """The part of a model's JSON Schema about the value at a path; empty where the path is unknown."""
     whole = _schema(model)
     schema = whole
     for key in path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from uclab.model.checks import policy_mistakes, profile_mistakes, topology_mistakes
+from uclab.model.checks import Check, policy_mistakes, power_mistakes, profile_mistakes, topology_mistakes
 from uclab.model.form import form
 from uclab.model.mistake import Mistake, TopologyError, closest, listed, shown
 from uclab.model.place import Document, Place
@@ -20,7 +20,6 @@ from uclab.model.source import parse, read_text
 from uclab.model.topology import LinkProfile, Topology
 
 M = TypeVar("M", bound=BaseModel)
-Check = Callable[[Place], Iterator[Mistake]]
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
@@ -38,7 +37,7 @@ class LoadedTopology:
 
 
 def reference_directory() -> Path:
-    """Where the reference topologies are: `topologies/` of the checkout, or the copy in the installed package."""
+    """Where the reference topologies are: `topologies/` of the checkout, or its copy in the package."""
     package = Path(str(resources.files("uclab")))
     beside = package.parent / "topologies"
     return beside if (beside / "policies").is_dir() else package / "topologies"
@@ -66,6 +65,8 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
         for connection in site["connections"]:
             mistakes += profiles.fetch(connection["profile"])
     mistakes += policies.fetch(main.top["policy"])
+    for policy in policies.values.values():
+        mistakes += power_mistakes(main.top, policy)
 
     if mistakes or main.value is None:
         raise TopologyError(mistakes)

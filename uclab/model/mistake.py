@@ -15,7 +15,7 @@ class Mistake:
     line: int
     column: int
     path: str
-    """Where in the file's structure, e.g. `sites[hq].switches[acc2].uplinks[0]`; empty for the file as a whole."""
+    """Where in the file's structure, e.g. `sites[hq].switches[acc2].uplinks[0]`; empty for the whole file."""
     found: str
     allowed: str
     hint: str | None = None
@@ -29,7 +29,7 @@ class Mistake:
 
 
 class TopologyError(Exception):
-    """A topology file, or a profile or policy that it names, has mistakes: all of them, in the order of the files' lines."""
+    """A topology, or a profile or policy that it names, has mistakes: all of them, in the order of lines."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = in_order(mistakes)

@@ -1,4 +1,4 @@
-"""What all files have in common: the strict frozen base, and the values of the field (names, ports, DSCPs)."""
+"""What all files have in common: the strict frozen base, and values such as names, ports, DSCPs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,23 @@ Name = Annotated[
     StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,11}$"),
     says("a name of at most 12 lower-case letters, digits and hyphens that begins with a letter"),
 ]
-"""Device name: lower-case letters, digits and hyphens, at most 12 characters (kernel interface names are made from it)."""
+"""Device name, at most 12 characters: kernel interface names are made from it."""
 LongName = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$"),
     says("a name of at most 40 lower-case letters, digits and hyphens that begins with a letter"),
 ]
 """Name of a file's subject (topology, policy, link profile), at most 40 characters."""
+Title = Annotated[str, StringConstraints(min_length=1, max_length=120)]
+"""One line for people."""
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+"""Some lines for people."""
+Reference = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, pattern=r"^[^\s\\]+$"),
+    says("a name, or a path that ends in `.yaml`"),
+]
+"""Name of another file, or a path to one (with `/` or `.yaml` in it)."""
 
 DSCP_NAMES: dict[str, int] = (
     {"BE": 0, "EF": 46, "VA": 44}
@@ -101,7 +111,7 @@ def _address(value: object) -> str:
             return str(IPv4Address(value))
         except AddressValueError:
             pass
-    raise PydanticCustomError("address", "allowed: an IPv4 address such as `10.10.110.1`")
+    raise PydanticCustomError("address", "allowed: one IPv4 address such as `10.10.110.1`")
 
 
 Network = Annotated[

@@ -1,7 +1,7 @@
 """A place in a file: what stands there, and how it is named in a message. The checks walk over places.
 
-A file with mistakes has no typed form yet, so the checks read its raw values: each reader gives None for a value
-that is absent or already reported, and a check that meets None has nothing to say.
+A file with mistakes has no typed form yet, so the checks read its raw values: each reader gives None for a
+value that is absent or already reported, and a check that meets None has nothing to say.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The provider's policy profile: everything that a verdict or a queue is measured by, as typed YAML (C8, C9, Q1).
+"""The provider's policy profile: all that a verdict or a queue is measured by, as typed YAML (C8, C9, Q1).
 
 A provider's numbers live in `topologies/policies/*.yaml`; code reads them from here and has none of its own.
 """
@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from uclab.model.part import Dscp, LongName, Name, Network, Part, PortRange
+from uclab.model.part import Dscp, LongName, Name, Network, Part, PortRange, Text, Title
 
 
 class TrafficClass(Part):
@@ -114,17 +114,19 @@ class PowerClass(Part):
 
     device: Literal["desk-phone", "softclient"]
     watts: float = Field(ge=0, le=90)
-    """Power reserved at the switch, W: the class's output at the power-sourcing equipment (IEEE 802.3af table 33-3)."""
+    """Power reserved at the switch port, W, by the device's class (IEEE 802.3af table 33-3)."""
 
 
 class PolicyProfile(Part):
     """A whole policy file."""
 
     policy: LongName
-    title: str
-    source: str
+    """Name of the policy, that of its file."""
+    title: Title
+    source: Text
     """Where the numbers come from."""
     classes: tuple[TrafficClass, ...] = Field(min_length=1)
+    """In order: the first that matches wins."""
     default_dscp: Dscp = 0
     """What everything else is marked with."""
     markings: tuple[Marking, ...] = Field(min_length=1)
@@ -133,7 +135,9 @@ class PolicyProfile(Part):
     media: Media
     nat: Nat
     wan_queues: tuple[QueueShare, ...] = Field(min_length=2)
+    """Queues of a WAN line; one takes what the others do not."""
     power: tuple[PowerClass, ...] = ()
+    """Power that devices need from their switch."""
     provider_prefixes: tuple[Network, ...] = ()
     """The provider's real prefixes, for documentation; the lab itself never uses them."""
 

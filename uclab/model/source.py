@@ -1,8 +1,8 @@
 """From a file to a tree of values that know their line and column.
 
-YAML is read as a stream of events by PyYAML and turned into nodes here, not by a constructor: so each value keeps
-its place, duplicate keys are seen, nesting and aliases are bounded, and no tag creates an object. Scalars follow the
-core schema of YAML 1.2: `yes`, `010` and `12:30` are text, not a truth value, an octal or a base-60 number.
+YAML is read as a stream of events by PyYAML and turned into nodes here, not by a constructor: so each value
+keeps its place, duplicate keys are seen, nesting and aliases are bounded, and no tag creates an object.
+Scalars follow the core schema of YAML 1.2: `yes`, `010`, `12:30` are text, no truth value, octal or base 60.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def read_text(path: Path, file: str) -> str:
 def parse(text: str, file: str) -> tuple[Node, list[Mistake]]:
     """The file's one document as nodes, and mistakes that leave it readable (duplicate keys, tags).
 
-    Raises TopologyError where nothing further can be known: wrong syntax, no document, several, too deep, too many values.
+    Raises TopologyError where nothing further can be known: wrong syntax, no document or several, too deep,
+    too many values.
     """
     try:
         return _Composer(file).compose(yaml.parse(text, Loader=_Loader))

@@ -57,7 +57,7 @@ def syntax_mistake(error: yaml.YAMLError, file: str, text: str) -> Mistake:
     """The one mistake of a file that is not YAML, at the line where it shows."""
     if not isinstance(error, yaml.MarkedYAMLError):
         return Mistake(file, 0, 0, "", "is not YAML", "see docs/topology.md")
-    # The context (where an open list or quote began) is where the mistake is to be mended, where that is what failed.
+    # What was opened and never closed is mended where it was opened: there the context points.
     problem = str(error.problem or error.context or "not understood")
     mark = error.problem_mark or error.context_mark
     opened = any(phrase in problem for phrase in ("expected ',' or", "end of stream", "document indicator"))

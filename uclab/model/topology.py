@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from uclab.model.part import Address, LongName, Name, Network, Part, says
+from uclab.model.part import Address, LongName, Name, Network, Part, Reference, Text, Title, says
 
 PortRef = Annotated[
     str,
@@ -24,6 +24,7 @@ E164 = Annotated[
     says('a telephone number in quotes, `+` and 7 to 15 digits, such as `"+493055501001"` (E.164)'),
 ]
 """Telephone number in international form (ITU-T E.164)."""
+VlanRole = Literal["voice", "data", "rooms", "management", "foreign-voip"]
 
 
 class Vlan(Part):
@@ -31,8 +32,12 @@ class Vlan(Part):
 
     name: Name
     id: int = Field(ge=1, le=4094)
-    role: Literal["voice", "data", "rooms", "management", "foreign-voip"]
+    """802.1Q VLAN identifier."""
+    role: VlanRole
+    """What lives in it: `voice` desk phones (L1), `data` softclients and PCs (L2), `rooms` video rooms (L3),
+    `management` devices, `foreign-voip` an older telephone solution (L4)."""
     subnet: Network
+    """Part of the site's prefix, /30 or larger."""
     gateway: Address | None = None
     """Address of the gateway in the VLAN; the first of the subnet where absent."""
 
@@ -42,9 +47,13 @@ class Switch(Part):
 
     name: Name
     role: Literal["core", "distribution", "access"]
+    """Place in the hierarchy; endpoints are plugged into access switches, or a site's only one."""
     uplinks: tuple[Name, ...] = ()
+    """Switches of a higher role that it is cabled to; top switches may be cabled with each other."""
     ports: int = Field(default=24, ge=1, le=96)
+    """Ports for endpoints; uplinks have ports of their own behind them."""
     poe_watts: int = Field(default=0, ge=0, le=3000)
+    """Power over Ethernet that it can give to all its ports together, W."""
 
 
 class Firewall(Part):
@@ -52,6 +61,7 @@ class Firewall(Part):
 
     name: Name
     uplinks: tuple[Name, ...] = Field(min_length=1)
+    """Top switches of the site that it is plugged into."""
 
 
 class Router(Part):
@@ -59,6 +69,7 @@ class Router(Part):
 
     name: Name
     nat: bool = True
+    """Whether it translates the site's private addresses to the provider's."""
 
 
 class Connection(Part):
@@ -67,8 +78,8 @@ class Connection(Part):
     name: Name
     to: Name
     """A provider of `internet.providers`."""
-    profile: str
-    """Name of a link profile, or a path to one."""
+    profile: Reference
+    """Name of a link profile in `profiles/`, or a path to one."""
 
 
 class Endpoint(Part):
@@ -77,12 +88,13 @@ class Endpoint(Part):
     name: Name
     kind: Literal["desk-phone", "softclient"]
     port: PortRef
+    """Where it is plugged in: switch and port."""
     number: int = Field(ge=100, le=99999)
-    """Extension."""
+    """Extension; one of its own in the whole company."""
     pc: Name | None = None
     """A PC behind the phone's own switch port, on the data VLAN."""
     vlan: Name | None = None
-    """VLAN to put it in, where it is not the one of its kind."""
+    """VLAN to put it in, where it is not the first one of its kind's role."""
 
 
 class Site(Part):
@@ -90,11 +102,13 @@ class Site(Part):
 
     name: Name
     prefix: Network
+    """Private (RFC 1918); all VLANs lie in it."""
     vlans: tuple[Vlan, ...] = Field(min_length=1)
     switches: tuple[Switch, ...] = Field(min_length=1)
     firewall: Firewall
     router: Router
     connections: tuple[Connection, ...] = Field(min_length=1)
+    """WAN lines, the preferred one first (V2)."""
     endpoints: tuple[Endpoint, ...] = ()
 
 
@@ -107,15 +121,22 @@ class Provider(Part):
 
 
 class Internet(Part):
+    """The public internet of the lab (W1)."""
+
     providers: tuple[Provider, ...] = Field(min_length=1)
 
 
 class Datacentre(Part):
+    """A data centre of the cloud (C6)."""
+
     name: Name
     prefix: Network
+    """Public prefix of its servers, /29 or larger; from 198.18.0.0/15 or 203.0.113.0/24."""
 
 
 class Region(Part):
+    """A region of the cloud (C6)."""
+
     name: Name
     datacentres: tuple[Datacentre, ...] = Field(min_length=1)
 
@@ -124,14 +145,18 @@ class Pstn(Part):
     """The telephone network behind the cloud (C3, C4)."""
 
     numbers: tuple[E164, ...] = Field(min_length=1)
+    """Telephone numbers that answer there, in quotes."""
 
 
 class Cloud(Part):
+    """The telephony cloud that answers the calls (C1 to C10)."""
+
     domain: Annotated[
         str,
         StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*\.test$"),
         says("a domain under `.test`, such as `ucaas.test`"),
     ]
+    """Domain of all accounts and servers."""
     regions: tuple[Region, ...] = Field(min_length=1)
     pstn: Pstn
 
@@ -140,8 +165,10 @@ class Topology(Part):
     """A whole topology file."""
 
     topology: LongName
-    title: str
-    policy: str
+    """Name of the topology."""
+    title: Title
+    policy: Reference
+    """Name of a policy in `policies/`, or a path to one."""
     cloud: Cloud
     internet: Internet
     sites: tuple[Site, ...] = Field(min_length=1)
@@ -151,21 +178,26 @@ class Direction(Part):
     """One direction of a line."""
 
     rate_kbps: int = Field(ge=64, le=10_000_000)
+    """Rate of the line, kbit/s."""
     delay_ms: float = Field(ge=0, le=5000)
+    """One-way delay without queueing, ms."""
     jitter_ms: float = Field(default=0, ge=0, le=1000)
-    """Standard deviation of the delay."""
+    """Standard deviation of the delay, ms; at most the delay."""
     loss_pct: float = Field(default=0, ge=0, le=100)
+    """Packets lost at random, per cent."""
 
 
 class LinkProfile(Part):
     """A named kind of line; each direction separately."""
 
     profile: LongName
-    title: str
-    source: str
+    """Name of the profile, that of its file."""
+    title: Title
+    source: Text
     """Where the numbers come from."""
     up: Direction
     """From the site to the provider."""
     down: Direction
+    """From the provider to the site."""
     honours_classes: bool = False
     """True where the provider queues by DSCP towards the site."""

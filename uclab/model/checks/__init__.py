@@ -1,23 +1,39 @@
-"""What spans several values of a file: each check is a generator of mistakes over the places of a document."""
+"""What spans several values of a file: each check is a generator of mistakes over the places of a document.
+
+A new kind of site, line or endpoint brings a module of its own and a line in the function that it belongs to.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from uclab.model.checks import addresses, endpoints, lines, names, policies, power, switching
 from uclab.model.mistake import Mistake
 from uclab.model.place import Place
+
+Check = Callable[[Place], Iterator[Mistake]]
 
 
 def topology_mistakes(top: Place) -> Iterator[Mistake]:
     """Cross checks of a topology."""
-    yield from ()
+    yield from names.check(top)
+    yield from addresses.check(top)
+    yield from switching.check(top)
+    yield from endpoints.check(top)
+    yield from lines.check(top)
 
 
 def profile_mistakes(top: Place) -> Iterator[Mistake]:
     """Cross checks of a link profile."""
-    yield from ()
+    yield from lines.check_profile(top)
 
 
 def policy_mistakes(top: Place) -> Iterator[Mistake]:
     """Cross checks of a policy."""
-    yield from ()
+    yield from policies.check(top)
+
+
+power_mistakes = power.check
+"""Cross checks of a topology against its policy's power classes."""
+
+__all__ = ["Check", "policy_mistakes", "power_mistakes", "profile_mistakes", "topology_mistakes"]

@@ -1,0 +1,84 @@
+"""Names and numbers: each means one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from uclab.model.checks.repeats import repeats
+from uclab.model.mistake import Mistake, listed, shown
+from uclab.model.place import Place
+
+RESERVED = ("dns", "inet", "internet", "pstn", "web")
+"""What the lab itself brings: public name server, core of the internet, telephone network, web server."""
+
+
+def check(top: Place) -> Iterator[Mistake]:
+    """Names of sites, devices, VLANs and connections, VLAN ids, extensions, telephone numbers."""
+    yield from repeats(
+        ((place["name"].text, place["name"]) for place in _places(top)),
+        "site, region or data centre", "give each a name of its own",
+    )  # fmt: skip
+    yield from _devices(top)
+    for site in top["sites"]:
+        vlans, where = list(site["vlans"]), f"in site {shown(site['name'].text or site.path[-1])}"
+        names = ((vlan["name"].text, vlan["name"]) for vlan in vlans)
+        yield from repeats(names, "VLAN name", f"a name is used once {where}")
+        ids = ((vlan["id"].number, vlan["id"]) for vlan in vlans)
+        yield from repeats(ids, "VLAN id", f"an id is used once {where}")
+        lines = ((line["name"].text, line["name"]) for line in site["connections"])
+        yield from repeats(lines, "connection", f"a name is used once {where}")
+    extensions = ((end["number"].number, end["number"]) for site in top["sites"] for end in site["endpoints"])
+    yield from repeats(extensions, "extension", "each endpoint of the company has its own")
+    numbers = ((number.text, number) for number in top["cloud"]["pstn"]["numbers"])
+    yield from repeats(numbers, "telephone number", "each is listed once")
+
+
+def _places(top: Place) -> Iterator[Place]:
+    yield from top["sites"]
+    for region in top["cloud"]["regions"]:
+        yield region
+        yield from region["datacentres"]
+
+
+def _devices(top: Place) -> Iterator[Mistake]:
+    """A device's name is its own in the whole lab; so is that of a part that comes with it (`desk1-sw`)."""
+    owners: dict[str, Place] = {}
+    named = list(_named_devices(top))
+    for place, _ in named:
+        name = place.text
+        if name in RESERVED:
+            yield place.mistake(
+                f"{shown(name)} is a device of the lab itself", f"any name but {listed(RESERVED)}"
+            )
+        elif name is not None:
+            if name in owners:
+                line = owners[name].line
+                yield place.mistake(
+                    f"device name {shown(name)} is given already on line {line}",
+                    "a name is used once in a topology",
+                )
+            owners.setdefault(name, place)
+    for owner, made in named:
+        for tail in made:
+            name = f"{owner.text}{tail}"
+            if owner.text is not None and name in owners:
+                yield owners[name].mistake(
+                    f"{shown(name)} is the name of a part of {shown(owner.text)}", "take another name"
+                )
+
+
+def _named_devices(top: Place) -> Iterator[tuple[Place, tuple[str, ...]]]:
+    """The name of each device, and what is added to it for the devices that come with it."""
+    for provider in top["internet"]["providers"]:
+        yield provider["name"], ()
+    for site in top["sites"]:
+        for switch in site["switches"]:
+            yield switch["name"], ()
+        yield site["firewall"]["name"], ("-sw",)
+        yield site["router"]["name"], ()
+        for endpoint in site["endpoints"]:
+            yield endpoint["name"], ("-sw",) if endpoint["kind"].text == "desk-phone" else ()
+            yield endpoint["pc"], ()
+    for region in top["cloud"]["regions"]:
+        for datacentre in region["datacentres"]:
+            yield datacentre["name"], ("-br", "-sw", "-sbc")

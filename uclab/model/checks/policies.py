@@ -1,0 +1,69 @@
+"""Whether a policy's parts fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from uclab.model.checks.repeats import repeats
+from uclab.model.mistake import Mistake, listed, shown
+from uclab.model.part import DSCP_NAMES
+from uclab.model.place import Place
+
+SERVICES = ("voice", "video", "signalling")
+"""Services whose marking every policy says."""
+
+
+def check(top: Place) -> Iterator[Mistake]:
+    """Classes, markings, queues and time-outs."""
+    classes, markings, queues = list(top["classes"]), list(top["markings"]), list(top["wan_queues"])
+    for entries, what in ((classes, "class"), (queues, "queue")):
+        named = ((entry["name"].text, entry["name"]) for entry in entries)
+        yield from repeats(named, what, "give each a name of its own")
+    services = [marking["service"].text for marking in markings]
+    yield from repeats(((m["service"].text, m["service"]) for m in markings), "service", "one marking each")
+    if markings and (absent := [service for service in SERVICES if service not in services]):
+        yield top["markings"].mistake(
+            f"no marking for {listed(absent)}", f"every policy marks {listed(SERVICES)}"
+        )
+    devices = ((power["device"].text, power["device"]) for power in top["power"])
+    yield from repeats(devices, "device", "one power class each")
+    yield from _queues(top, queues)
+    yield from _times(top["nat"])
+
+
+def _queues(top: Place, queues: list[Place]) -> Iterator[Mistake]:
+    if not queues:
+        return
+    points = [(_dscp(point), point) for queue in queues for point in queue["dscps"]]
+    yield from repeats(points, "DSCP", "a code point belongs to one queue")
+    rest = [queue for queue in queues if not list(queue["dscps"])]
+    if len(rest) != 1:
+        yield top["wan_queues"].mistake(
+            f"{len(rest)} queues have no `dscps`", "exactly one takes all other traffic"
+        )
+    arp = [queue for queue in queues if queue["arp"].value is True]
+    if len(arp) != 1:
+        yield top["wan_queues"].mistake(f"{len(arp)} queues take ARP", "exactly one has `arp: true`")
+    total = sum(queue["guaranteed_pct"].number or 0 for queue in queues)
+    if total > 100:
+        yield top["wan_queues"].mistake(f"guaranteed shares add up to {total} %", "allowed: up to 100 %")
+    for queue in queues:
+        floor, ceiling = queue["guaranteed_pct"].number, queue["ceiling_pct"].number
+        if floor is not None and ceiling is not None and ceiling < floor:
+            yield queue["ceiling_pct"].mistake(
+                f"ceiling {ceiling} % is below the guaranteed {floor} %", f"allowed: {floor} to 100"
+            )
+
+
+def _dscp(place: Place) -> int | None:
+    """A code point by name or number."""
+    return DSCP_NAMES.get(place.text.upper()) if place.text is not None else place.number
+
+
+def _times(nat: Place) -> Iterator[Mistake]:
+    timeout, refresh = nat["udp_timeout_s"].number, nat["registration_refresh_s"].number
+    if timeout is not None and refresh is not None and timeout <= refresh:
+        yield nat["udp_timeout_s"].mistake(
+            f"a binding of {timeout} s is gone before the next registration after {refresh} s",
+            f"allowed: more than {shown(refresh)}",
+        )

@@ -1,0 +1,193 @@
+"""A Mininet network that is made in batches: `LabNet` is a `Mininet` to its user, netlink and OVSDB below.
+
+It comes up in four steps, each over all devices at once: namespaces, cables, addresses and routes, switches.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mininet.net import Mininet
+
+from uclab.emulation import links, netns, ovs, sysctl
+from uclab.emulation.cabling import LabIntf, LabLink
+from uclab.emulation.hosts import LabHost
+from uclab.emulation.links import Cable, InterfaceSettings, NodeSettings
+from uclab.emulation.netns import Namespace
+from uclab.emulation.ovs import Datapath, Engine
+from uclab.emulation.rtnetlink import VethEnd
+from uclab.emulation.switches import LabSwitch
+
+SWITCH_DEADLINE_S = 20.0
+
+
+class LabNet(Mininet):  # type: ignore[misc]
+    """A network of `LabHost`, `LabSwitch` and `LabLink`.
+
+    Must run as root in network, mount and PID namespaces of its own (`unshare --net --mount --pid --fork --kill-child
+    --mount-proc`): it mounts private folders over `/run/netns` and `/run/openvswitch`.
+    """
+
+    def __init__(
+        self, topo: Any = None, *, run_dir: Path, datapath: Datapath = "userspace", **params: Any
+    ) -> None:
+        self.run_dir = run_dir
+        self.datapath = datapath
+        self.namespaces: dict[str, Namespace] = {}
+        self.engines: dict[str, Engine] = {}
+        self.controller_targets: dict[str, str] = {}
+        """Switch name to OpenFlow target."""
+        params.setdefault("controller", None)
+        Mininet.inited = True  # else Mininet raises limits and kernel settings of the whole machine
+        super().__init__(
+            topo, switch=LabSwitch, host=LabHost, link=LabLink, intf=LabIntf, build=False, **params
+        )
+
+    def addController(self, name: str = "c0", controller: Any = None, **params: Any) -> None:
+        """Controllers are programs of the lab, told to switches by `controller_targets`."""
+        if controller is not None or params:
+            raise NotImplementedError("a LabNet's controllers run outside it: fill `controller_targets`")
+
+    def build(self) -> None:
+        """Register the topology's devices, then make namespaces, cables, addresses and routes."""
+        if self.topo:
+            self.buildFromTopo(self.topo)
+        self.configHosts()
+        self.make_namespaces()
+        self.start_engines()
+        self.lay_cables()
+        self.configure_hosts()
+        self.built = True
+
+    def start(self) -> None:
+        """Bring everything up and return when every switch port works."""
+        if not self.built:
+            self.build()
+        self.start_switches()
+
+    def stop(self) -> None:
+        """Take everything down: end the switch engines, let go of the namespaces. The kernel frees the rest by itself."""
+        for engine in self.engines.values():
+            engine.stop()
+        self.engines.clear()
+        if self.namespaces:
+            netns.remove_all(self.namespaces.values())
+            netns.unmount(ovs.RUN_DIR)
+        self.namespaces.clear()
+        for node in (*self.hosts, *self.switches):
+            node.namespace = None
+
+    def make_namespaces(self) -> None:
+        """One for each host and each switch engine."""
+        netns.prepare_directory(netns.NETNS_DIR)
+        netns.prepare_directory(ovs.RUN_DIR)
+        engines = sorted({switch.engine for switch in self.switches})
+        self.namespaces = netns.create([*(host.name for host in self.hosts), *engines])
+        for host in self.hosts:
+            host.namespace = self.namespaces[host.name]
+            links.prepare(host.namespace, _early_settings(host))
+        for engine in engines:
+            links.prepare(self.namespaces[engine], sysctl.DEVICE_DEFAULTS)
+        for switch in self.switches:
+            switch.namespace = self.namespaces[switch.engine]
+
+    def start_engines(self) -> None:
+        """Start every engine's daemons; they get ready while cables are laid."""
+        names = sorted({switch.engine for switch in self.switches})
+        if not names:
+            return
+        template = ovs.create_template(ovs.RUN_DIR / "empty.db")
+        for name in names:
+            self.engines[name] = Engine(name, self.namespaces[name], self.datapath, self.run_dir / "switches")
+            self.engines[name].start(template)
+
+    def lay_cables(self) -> None:
+        """Make all links, and raise the ends that the kernel cannot make up."""
+        pairs = [(link, _ends(link)) for link in self.links]
+        links.lay([Cable(_veth_end(a), _veth_end(b)) for _, (a, b) in pairs])
+        down: dict[str, list[LabIntf]] = defaultdict(list)
+        for _, (_, b) in pairs:
+            if isinstance(b.node, LabSwitch):
+                down[b.node.engine].append(b)
+        for engine, interfaces in down.items():
+            links.raise_interfaces(self.namespaces[engine], [(intf.index, intf.name) for intf in interfaces])
+
+    def configure_hosts(self) -> None:
+        """Addresses, routes, kernel settings, resolv.conf."""
+        for host in self.hosts:
+            links.configure(host.live_namespace(), node_settings(host))
+            if host.plan is not None:
+                host.write_files(self.run_dir / "nodes" / host.name)
+
+    def start_switches(self) -> None:
+        """Configure every engine in one transaction each. Raises `NotReady` naming what does not work."""
+        for name in self.engines:
+            self.start_engine_switches(name)
+
+    def start_engine_switches(self, engine: str) -> None:
+        """Configure the bridges of one engine and wait until their ports work."""
+        switches = [switch for switch in self.switches if switch.engine == engine]
+        bridges = [switch.bridge(self.controller_targets.get(switch.name)) for switch in switches]
+        self.engines[engine].configure(bridges, SWITCH_DEADLINE_S)
+
+    def link_named(self, name: str) -> LabLink:
+        """The link of that name; KeyError with the names there are."""
+        for link in self.links:
+            if link.name == name:
+                found: LabLink = link
+                return found
+        raise KeyError(f"no link {name}; there are {', '.join(sorted(link.name for link in self.links))}")
+
+    def fail_link(self, name: str) -> None:
+        """Pull the cable: both devices lose carrier. A switch's end goes down, so that a device keeps its own settings."""
+        _end_to_fail(self.link_named(name)).set_state(up=False)
+
+    def heal_link(self, name: str) -> None:
+        """Plug the cable in again, and give a device whose own interface was down its routes back."""
+        end = _end_to_fail(self.link_named(name))
+        end.set_state(up=True)
+        if isinstance(end.node, LabHost):
+            links.apply_requests(end.node.live_namespace(), links.routing_requests(node_settings(end.node)))
+
+
+def node_settings(host: LabHost) -> NodeSettings:
+    """The IP settings of a host, from its plan or from what Mininet's user set (pure)."""
+    interfaces = tuple(
+        InterfaceSettings(intf.name, intf.index, tuple(intf.addresses))
+        for intf in host.intfList()
+        if intf.name != "lo"
+    )
+    if host.plan is None:
+        via = str(host.params.get("defaultRoute") or "").removeprefix("via ").strip()
+        return NodeSettings(interfaces, (("0.0.0.0/0", via, 0),) if via else ())
+    index = {interface.name: interface.index for interface in interfaces}
+    return NodeSettings(
+        interfaces,
+        tuple((route.prefix, route.via, route.metric) for route in host.plan.routes),
+        tuple((index[name], ip, mac) for name, ip, mac in host.plan.neighbours),
+    )
+
+
+def _early_settings(host: LabHost) -> Iterable[tuple[str, str]]:
+    settings = [*sysctl.DEVICE_DEFAULTS, *sysctl.NODE_DEFAULTS]
+    if host.plan and host.plan.forwarding:
+        settings += sysctl.FORWARDING
+    return settings
+
+
+def _ends(link: LabLink) -> tuple[LabIntf, LabIntf]:
+    """Both ends, a switch's first: it is born up, a host's end is raised with its addresses."""
+    a, b = link.ends()
+    return (a, b) if isinstance(a.node, LabSwitch) or not isinstance(b.node, LabSwitch) else (b, a)
+
+
+def _veth_end(intf: LabIntf) -> VethEnd:
+    return VethEnd(intf.name, intf.node.live_namespace().fd, intf.index, intf.mac)
+
+
+def _end_to_fail(link: LabLink) -> LabIntf:
+    """The switch's end if there is one."""
+    return _ends(link)[0]

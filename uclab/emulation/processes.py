@@ -1,0 +1,107 @@
+"""Programs that the lab runs beside its devices: switch engines, taps, lines. Started from any thread, watched by the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from uclab.emulation import netns
+from uclab.emulation.netns import Namespace
+from uclab.plan.runtime import NotReady
+
+
+class Daemon:
+    """A running program with a name and a log. Looks like an `asyncio.subprocess.Process` to whoever watches it."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Process id in the lab's PID namespace."""
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status, minus the signal, or None while it runs."""
+        return self._process.poll()
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal unless it has ended."""
+        self._process.send_signal(number)
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    async def wait(self) -> int:
+        """Exit status when it ends, without a thread: the kernel makes the pidfd readable (pidfd_open(2))."""
+        if self._process.poll() is None:
+            loop = asyncio.get_running_loop()
+            ended: asyncio.Future[None] = loop.create_future()
+            descriptor = os.pidfd_open(self.pid)
+            loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
+            try:
+                await ended
+            finally:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+        return self._process.wait()
+
+    def wait_blocking(self, timeout_s: float) -> int:
+        """Exit status; raises `NotReady` when it has not ended after `timeout_s`."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise NotReady(f"{self.name} has not ended {timeout_s:g} s after it was told to") from None
+
+    def last_lines(self, count: int = 5) -> str:
+        """The end of its log."""
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+        except OSError as error:
+            return f"(no log: {error})"
+
+
+def start(
+    name: str,
+    argv: Sequence[str],
+    *,
+    log: Path,
+    namespace: Namespace | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Daemon:
+    """Start a program, in `namespace` if one is given. Output goes to `log`.
+
+    The thread enters the namespace for the moment of the fork and the child inherits it: no `nsenter`, no second exec.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, **env} if env else None
+
+    def popen() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                pass_fds=tuple(pass_fds),
+                start_new_session=True,
+            )
+
+    if namespace is None:
+        return Daemon(name, popen(), log)
+    with netns.entered(namespace):
+        return Daemon(name, popen(), log)

@@ -1,0 +1,88 @@
+"""Mininet switches as bridges of an Open vSwitch engine. Nothing runs until the network starts all of them at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mininet.node import Switch
+
+from uclab.emulation.hosts import ShelllessNode
+from uclab.emulation.ovs import Bridge, BridgePort
+from uclab.plan.types import PortMode, SwitchPort
+from uclab.plan.types import Switch as PlannedSwitch
+
+
+class LabSwitch(ShelllessNode, Switch):  # type: ignore[misc]
+    """A bridge. Its namespace is its engine's."""
+
+    def __init__(
+        self, name: str, plan: PlannedSwitch | None = None, engine: str = "ovs-1", **params: Any
+    ) -> None:
+        self.namespace = None
+        self.plan = plan
+        self.engine = plan.engine if plan else engine
+        if plan:
+            params["dpid"] = f"{plan.dpid:016x}"
+        super().__init__(name, **params)
+
+    def cmd(self, *args: Any, **kwargs: Any) -> str:
+        """Output of a command in the engine's namespace; nothing before it exists (Mininet's constructor raises `lo`)."""
+        return "" if self.namespace is None else super().cmd(*args, **kwargs)
+
+    def start(self, controllers: list[Any]) -> None:
+        """`LabNet` starts all switches in one transaction."""
+
+    def stop(self, deleteIntfs: bool = True) -> None:
+        """The engine ends with the network."""
+
+    def bridge(self, controller: str | None) -> Bridge:
+        """What Open vSwitch is told. Ports of a controlled switch have no VLANs here: the controller decides them."""
+        if self.plan is None:
+            ports = tuple(
+                BridgePort(intf.name, number)
+                for number, intf in sorted(self.intfs.items())
+                if intf.name != "lo"
+            )
+        else:
+            ports = tuple(
+                _port(port, controlled=self.plan.controlled)
+                for port in self.plan.ports
+                if self._has(port.interface)
+            )
+        controlled = bool(self.plan and self.plan.controlled)
+        return Bridge(
+            self.name, int(self.dpid, 16), ports, controller if controlled else None, secure=controlled
+        )
+
+    def _has(self, interface: str) -> bool:
+        """A port of the plan without a cable is not there yet."""
+        return interface in self.nameToIntf
+
+
+def _port(port: SwitchPort, *, controlled: bool) -> BridgePort:
+    if controlled:
+        return BridgePort(port.interface, port.number)
+    if port.mode is PortMode.ACCESS:
+        return BridgePort(port.interface, port.number, "access", port.vlan)
+    if port.mode is PortMode.TRUNK:
+        return BridgePort(port.interface, port.number, "trunk", None, port.tagged)
+    return BridgePort(port.interface, port.number, "native-untagged", port.vlan, port.tagged)
+
+
+def voice_priority_flows(switch: PlannedSwitch, dscp_to_pcp: tuple[tuple[int, int], ...]) -> list[str]:
+    """Flows by which a desk phone's switch gives the phone's frames their 802.1p priority (pure; ovs-ofctl syntax).
+
+    The phone sends untagged to its own port; towards the network its frames leave with the voice VLAN's tag and the PCP of
+    their DSCP (Q1). Everything else is learnt and forwarded as usual.
+    """
+    uplinks = [port for port in switch.ports if port.mode is PortMode.PHONE]
+    flows = ["priority=0,actions=NORMAL"]
+    for uplink in uplinks:
+        for vlan in uplink.tagged:
+            phones = [p for p in switch.ports if p.mode is PortMode.ACCESS and p.vlan == vlan]
+            for phone in phones:
+                for dscp, pcp in dscp_to_pcp:
+                    tag = f"push_vlan:0x8100,set_field:{0x1000 | vlan}->vlan_vid,set_field:{pcp}->vlan_pcp"
+                    match = f"in_port={phone.number},ip,nw_tos={dscp << 2}"
+                    flows.append(f"priority=10,{match},actions={tag},output:{uplink.number}")
+    return flows

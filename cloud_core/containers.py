@@ -1,0 +1,179 @@
+"""The one object that talks to podman. It knows containers, not what runs in them.
+
+A container is the child process of whoever starts it (`podman run`, attached), so its end is noticed at once, and everything that
+podman starts for it stays in the lab's PID namespace and dies with that. podman's own state is on a tmpfs of the lab; images come
+read-only from the machine's store. Verified with podman 4.3 and crun 1.8 (Debian 12).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SERVICE_ID = 10000
+"""User and group of every service inside its container (and, without a user namespace, outside): nobody on the host."""
+
+IMAGE_STORE = Path("/var/lib/containers/storage")
+"""Where the machine's images are; only read."""
+
+Runner = Callable[[Sequence[str], int], Awaitable[asyncio.subprocess.Process]]
+"""Starts a command with stdout and stderr going to a file descriptor; tests inject a recorder."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder or file of the host inside a container."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What to run and how little it may do."""
+
+    name: str
+    image: str
+    arguments: tuple[str, ...]
+    namespace: Path
+    """Network namespace to join."""
+    log: Path
+    """Receives stdout and stderr."""
+    entrypoint: str | None = None
+    """Program to run in place of the image's own."""
+    mounts: tuple[Mount, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    capabilities: tuple[str, ...] = ()
+    """Kept of all capabilities, e.g. `NET_BIND_SERVICE`; none by default."""
+    scratch: tuple[str, ...] = ()
+    """Folders on a tmpfs; the rest of the root is read-only (podman itself adds /tmp, /run and /var/tmp)."""
+    nameservers: tuple[str, ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()
+    """Name and address pairs known without DNS."""
+
+
+@dataclass
+class Container:
+    """A running container."""
+
+    name: str
+    log: Path
+    process: asyncio.subprocess.Process
+    """podman's attached process: passes signals on, ends with the container and with its status."""
+    pid_file: Path = field(repr=False)
+
+    async def stop(self, grace_s: float = 2.0) -> int:
+        """End it: SIGTERM, after `grace_s` SIGKILL; the exit status."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return await asyncio.wait_for(self.process.wait(), grace_s)
+        except TimeoutError:
+            # podman passes every signal on but this one: the container's own first process has to get it.
+            with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+                os.kill(int(self.pid_file.read_text()), signal.SIGKILL)
+            return await self.process.wait()
+
+
+async def start_process(argv: Sequence[str], log: int) -> asyncio.subprocess.Process:
+    """The runner that really starts something."""
+    return await asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+class Podman:
+    """podman of one lab."""
+
+    def __init__(
+        self,
+        state: Path,
+        *,
+        store: Path = IMAGE_STORE,
+        runner: Runner = start_process,
+        hybrid_cgroups: bool | None = None,
+    ) -> None:
+        """`state`: a folder of the lab alone, best on a tmpfs. `hybrid_cgroups`: what the machine has; found out when None."""
+        self._state = state
+        self._store = store
+        self._runner = runner
+        self._hides_cgroups = has_hybrid_cgroups() if hybrid_cgroups is None else hybrid_cgroups
+
+    def command(self, *arguments: str) -> list[str]:
+        """podman with this lab's own state."""
+        podman = [
+            "podman",
+            *("--root", str(self._state / "storage"), "--runroot", str(self._state / "run")),
+            *("--tmpdir", str(self._state / "tmp")),
+            *("--network-config-dir", str(self._state / "networks")),
+            *("--storage-driver", "overlay", "--storage-opt", f"additionalimagestore={self._store}"),
+            *("--runtime", "crun", "--cgroup-manager", "cgroupfs", "--events-backend", "none"),
+            *arguments,
+        ]
+        return [*HIDE_CGROUPS, *podman] if self._hides_cgroups else podman
+
+    def run_command(self, spec: ContainerSpec, pid_file: Path) -> list[str]:
+        """The whole command line that starts `spec`."""
+        options = [
+            "run",
+            "--rm",
+            *("--name", spec.name, "--hostname", spec.name, "--pidfile", str(pid_file)),
+            "--pull=never",
+            f"--network=ns:{spec.namespace}",
+            *([f"--add-host={name}:{address}" for name, address in spec.hosts] or ["--no-hosts"]),
+            *[f"--dns={server}" for server in spec.nameservers],
+            # What is not needed is not there: rights, writable files, cgroups (a killed lab would leave them behind).
+            f"--user={SERVICE_ID}:{SERVICE_ID}",
+            "--cap-drop=all",
+            *[f"--cap-add={capability}" for capability in spec.capabilities],
+            "--security-opt=no-new-privileges",
+            "--read-only",
+            *[f"--tmpfs={folder}:rw,nosuid,nodev,noexec,size=16m,mode=1777" for folder in spec.scratch],
+            "--cgroups=disabled",
+            *limits(),
+            # The container's output is this process's output: nothing in between that could lose its last words.
+            "--log-driver=passthrough",
+            *[f"--volume={m.source}:{m.target}:{'rw' if m.writable else 'ro'}" for m in spec.mounts],
+            *[f"--env={name}={value}" for name, value in spec.environment],
+        ]
+        entrypoint = [f"--entrypoint={spec.entrypoint}"] if spec.entrypoint else []
+        return self.command(*options, *entrypoint, spec.image, *spec.arguments)
+
+    async def run(self, spec: ContainerSpec) -> Container:
+        """Start a container; it is running, or has failed with a word in its log, some 0.2 s later."""
+        spec.log.parent.mkdir(parents=True, exist_ok=True)
+        self._state.mkdir(parents=True, exist_ok=True)
+        pid_file = self._state / f"{spec.name}.pid"
+        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            process = await self._runner(self.run_command(spec, pid_file), log)
+        finally:
+            os.close(log)
+        return Container(spec.name, spec.log, process, pid_file)
+
+
+HIDE_CGROUPS = (
+    *("unshare", "--mount", "--propagation", "slave", "sh", "-c"),
+    *('mount -t tmpfs -o ro,size=4k cgroup /sys/fs/cgroup && exec "$@"', "podman"),
+)
+"""crun (1.8) refuses machines with both cgroup versions mounted, even for containers without cgroups; it sees none this way."""
+
+
+def has_hybrid_cgroups(root: Path = Path("/sys/fs/cgroup")) -> bool:
+    """Whether the machine mounts cgroup version 2 beside version 1."""
+    return not (root / "cgroup.controllers").exists() and (root / "unified").exists()
+
+
+def limits() -> list[str]:
+    """Open files and processes as they are now: podman's own defaults are higher, which not every machine grants."""
+    names = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    options = []
+    for name, number in names.items():
+        soft, hard = resource.getrlimit(number)
+        options.append(f"--ulimit={name}={soft}:{hard}")
+    return options

@@ -91,6 +91,39 @@ def device_marking(
     )
 
 
+def clear_dscp(interface: str) -> str:
+    """A drill's router that clears DSCP of all that leaves by `interface`."""
+    return "\n".join(
+        [
+            "# DRILL: this router clears DSCP.",
+            "table ip drill {",
+            "    chain postrouting {",
+            "        type filter hook postrouting priority mangle; policy accept;",
+            f'        oifname "{interface}" ip dscp set 0',
+            "    }",
+            "}",
+            "",
+        ]
+    )
+
+
+def greedy_device(match: str, dscp: int) -> str:
+    """A PC that marks what matches with `dscp`, although nobody asked it to: its switch port must not
+    believe it."""
+    return "\n".join(
+        [
+            "# A PC that wants the best queue for itself.",
+            "table ip marking {",
+            "    chain output {",
+            "        type filter hook output priority mangle; policy accept;",
+            f"        {match} ip dscp set {dscp}",
+            "    }",
+            "}",
+            "",
+        ]
+    )
+
+
 def _names(interfaces: Sequence[str]) -> str:
     quoted = ", ".join(f'"{name}"' for name in interfaces)
     return quoted if len(interfaces) == 1 else f"{{ {quoted} }}"

@@ -15,7 +15,7 @@ Role = Literal["voice", "data", "rooms", "management", "foreign-voip"]
 
 @dataclass(frozen=True)
 class Host:
-    """A host and its cable: to port `port` of `switch`, or, where `behind` is set, through that desk phone."""
+    """A host and its cable: to a switch port, or, where `behind` is set, through that desk phone."""
 
     name: str
     site: str

@@ -54,7 +54,7 @@ def fifo(interface: str, rate_kbps: int) -> EgressQueue:
 
 
 def impairment(interface: str, direction: Direction, seed_of: str) -> Impairment:
-    """Delay, jitter and loss of one direction; the seed depends on the name only, so a run can be repeated."""
+    """Delay, jitter and loss of one direction; the seed depends on `seed_of` alone: runs can be repeated."""
     return Impairment(
         interface=interface,
         delay_ms=direction.delay_ms,

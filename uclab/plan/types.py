@@ -69,7 +69,7 @@ class QueueClass:
 
 @dataclass(frozen=True)
 class EgressQueue:
-    """Bandwidth management at the way out of `interface` (N2, C8): HTB of `rate_kbps` with classes by DSCP."""
+    """Bandwidth management at the way out of `interface` (N2, C8): HTB of `rate_kbps` with classes."""
 
     interface: str
     rate_kbps: int
@@ -267,7 +267,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class SiteFabric:
-    """What one controller needs to know of one site: its controlled switches, VLANs and the marking policy."""
+    """What one controller needs to know of a site: its controlled switches, VLANs and marking policy."""
 
     site: str
     switches: tuple[Switch, ...]
@@ -377,7 +377,7 @@ class SessionController:
 
 @dataclass(frozen=True)
 class PstnPeer:
-    """The ITSP/PSTN side (C3, C4): a SIP trunk peer that answers its E.164 numbers with audio and calls in."""
+    """The ITSP/PSTN side (C3, C4): a SIP trunk peer that answers its E.164 numbers and calls in."""
 
     name: str
     node: str
@@ -391,7 +391,11 @@ class PstnPeer:
 
 @dataclass(frozen=True)
 class BulkTraffic:
-    """Where overload comes from: a PC that sends UDP bulk to a public server (and back)."""
+    """Where overload comes from: a PC and a public server, with UDP bulk in one direction.
+
+    The PC (`source_node`) opens the flow in both cases, because all connections start at the customer;
+    `down` means that the server answers with the bulk. `rate_kbps` counts IP packets.
+    """
 
     name: str
     source_node: str
@@ -477,8 +481,8 @@ class Plan:
         raise KeyError(f"no node {name} in plan {self.topology}")
 
     def endpoint(self, name: str) -> Endpoint:
-        """The endpoint of that name; KeyError if there is none."""
-        for endpoint in self.endpoints:
+        """The endpoint (or PSTN phone) of that name; KeyError if there is none."""
+        for endpoint in (*self.endpoints, *(peer.endpoint for peer in self.pstn_peers)):
             if endpoint.name == name:
                 return endpoint
         raise KeyError(f"no endpoint {name} in plan {self.topology}")

@@ -1,0 +1,53 @@
+"""A plan with one part replaced: plans are immutable, and a switch stands in more than one place of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from uclab.plan.types import Endpoint, Node, Plan, Switch, SwitchPort
+
+
+def with_node(plan: Plan, node: Node) -> Plan:
+    """The plan with the node of that name replaced."""
+    return replace(plan, nodes=tuple(node if old.name == node.name else old for old in plan.nodes))
+
+
+def with_endpoint(plan: Plan, endpoint: Endpoint) -> Plan:
+    """The plan with the endpoint of that name replaced."""
+    return replace(
+        plan, endpoints=tuple(endpoint if old.name == endpoint.name else old for old in plan.endpoints)
+    )
+
+
+def with_port(plan: Plan, switch: str, port: SwitchPort) -> Plan:
+    """The plan with one switch port replaced, in the list of switches and in the controller's fabric."""
+
+    def changed(switches: Iterable[Switch]) -> tuple[Switch, ...]:
+        return tuple(
+            replace(old, ports=tuple(port if p.number == port.number else p for p in old.ports))
+            if old.name == switch
+            else old
+            for old in switches
+        )
+
+    fabrics = tuple(replace(fabric, switches=changed(fabric.switches)) for fabric in plan.fabrics)
+    return replace(plan, switches=changed(plan.switches), fabrics=fabrics)
+
+
+def with_rules(plan: Plan, node: str, old: str, new: str) -> Plan:
+    """The plan with a piece of a node's nftables text replaced; KeyError where the node has no such piece."""
+    device = plan.node(node)
+    rules = device.nftables or ""
+    if old not in rules:
+        raise KeyError(f"{node} has no rule `{old.strip()}`")
+    return with_node(plan, replace(device, nftables=rules.replace(old, new)))
+
+
+def port_towards(plan: Plan, peer: str) -> tuple[Switch, SwitchPort]:
+    """The controlled switch's port that a node or a phone is plugged into; KeyError where there is none."""
+    for switch in plan.switches:
+        for port in switch.ports:
+            if switch.controlled and port.peer in (peer, f"{peer}-sw"):
+                return switch, port
+    raise KeyError(f"{peer} is not plugged into a switch of a site")

@@ -1,0 +1,217 @@
+"""Deliberate faults: each breaks one thing in a plan, and exactly the findings named in `breaks` must then
+fail.
+
+The lab is brought up by the faulted plan; the judge holds the captures against the clean one. A fault's
+target is a device (a phone for faults of phones, a router for faults of routers); without one the first
+that fits is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Interface, IPv4Network
+from typing import TypeVar
+
+from uclab.plan import edge, queues
+from uclab.plan.changes import port_towards, with_endpoint, with_node, with_port, with_rules
+from uclab.plan.names import mac_address
+from uclab.plan.types import BulkTraffic, Endpoint, Interface, Node, NodeKind, Plan, PortMode, Route, Vlan
+
+T = TypeVar("T")
+Change = Callable[[Plan, str | None], Plan]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A deliberate fault. `apply` raises KeyError where the plan has nothing that it fits, or not that
+    target."""
+
+    name: str
+    summary: str
+    breaks: tuple[str, ...]
+    """Ids of the findings that must fail, and no others."""
+    apply: Change
+
+
+FAULTS: dict[str, Fault] = {}
+"""All faults by name."""
+
+
+def _fault(name: str, summary: str, *breaks: str) -> Callable[[Change], Change]:
+    def register(change: Change) -> Change:
+        def apply(plan: Plan, target: str | None = None) -> Plan:
+            return replace(
+                change(plan, target), faults=(*plan.faults, name if target is None else f"{name}:{target}")
+            )
+
+        FAULTS[name] = Fault(name, summary, breaks, apply)
+        return apply
+
+    return register
+
+
+@_fault("rtp-plain", "a phone offers plain RTP", "media.srtp", "privacy.readable")
+def _rtp_plain(plan: Plan, target: str | None) -> Plan:
+    return with_endpoint(plan, replace(_phone(plan, target), media_encryption="none"))
+
+
+@_fault(
+    "foreign-certificate",
+    "the session controller's certificate is signed by a CA that no phone trusts",
+    "signalling.certificate",
+    "signalling.registered",
+)
+def _foreign_certificate(plan: Plan, target: str | None) -> Plan:
+    """`target` is a session controller."""
+    names = {c.name: c.certificate for c in plan.session_controllers}
+    certificate = _pick(names, target, "session controller")
+    issued = tuple(replace(c, issuer="foreign") if c.name == certificate else c for c in plan.certificates)
+    return replace(plan, certificates=issued)
+
+
+@_fault(
+    "verification-off",
+    "a phone does not verify the server, whose certificate is foreign; all others refuse it",
+    "signalling.certificate",
+    "signalling.registered",
+)
+def _verification_off(plan: Plan, target: str | None) -> Plan:
+    trusting = with_endpoint(plan, replace(_phone(plan, target), verify_server=False))
+    return _foreign_certificate(trusting, None)
+
+
+@_fault("dscp-cleared", "a site's router clears DSCP on the way to the phones", "qos.dscp", "qos.pcp")
+def _dscp_cleared(plan: Plan, target: str | None) -> Plan:
+    """On the way in only: on the way out it would take its own queue's classes away too, which is another
+    fault."""
+    router = _router(plan, target)
+    inside = router.interfaces[0].name
+    rules = f"{router.nftables or ''}{edge.clear_dscp(inside)}"
+    return with_node(plan, replace(router, nftables=rules))
+
+
+@_fault("port-wrongly-trusted", "a PC marks what it likes, and its switch port believes it", "qos.trust")
+def _port_wrongly_trusted(plan: Plan, target: str | None) -> Plan:
+    """`target` is a softclient. Its PC marks name look-ups as voice."""
+    softclients = {e.name: e for e in plan.endpoints if e.kind == "softclient"}
+    endpoint = _pick(softclients, target, "softclient")
+    switch, port = port_towards(plan, endpoint.node)
+    rules = edge.greedy_device("udp dport 53", plan.policy.voice_dscp)
+    greedy = replace(plan.node(endpoint.node), nftables=rules)
+    return with_port(with_node(plan, greedy), switch.name, replace(port, trust_dscp=True))
+
+
+@_fault("queues-removed", "a site's router sends everything through one queue", "quality.overload")
+def _queues_removed(plan: Plan, target: str | None) -> Plan:
+    router = _router(plan, target)
+    single = tuple(queues.fifo(queue.interface, queue.rate_kbps) for queue in router.queues)
+    return with_node(plan, replace(router, queues=single))
+
+
+@_fault("phone-in-data-vlan", "a phone is set to the data VLAN instead of the voice VLAN", "vlan.voice")
+def _phone_in_data_vlan(plan: Plan, target: str | None) -> Plan:
+    """The phone sends untagged with an address of the data VLAN, and its access port lets it."""
+    phone = plan.node(_phone(plan, target).node)
+    data = next((v for v in plan.vlans if v.site == phone.site and v.role == "data"), None)
+    if data is None:
+        raise KeyError(f"site {phone.site} has no data VLAN")
+    port_module = next(s for s in plan.switches if s.name == f"{phone.name}-sw")
+    inner = next(port for port in port_module.ports if port.peer == phone.name)
+    moved = with_port(plan, port_module.name, replace(inner, vlan=data.id))
+    switch, port = port_towards(plan, phone.name)
+    mac = phone.interfaces[0].mac
+    moved = with_port(moved, switch.name, replace(port, allowed=(*port.allowed, (data.id, mac))))
+    interface = replace(phone.interfaces[0], addresses=(_last_free(plan, data),))
+    return with_node(
+        moved, replace(phone, interfaces=(interface,), routes=(Route("0.0.0.0/0", data.gateway),))
+    )
+
+
+@_fault(
+    "media-direct",
+    "the firewall lets neighbours send to each other, and the session controller lets them",
+    "hub.media",
+)
+def _media_direct(plan: Plan, target: str | None) -> Plan:
+    """`target` is a firewall."""
+    walls = {n.name: n for n in plan.nodes if n.kind is NodeKind.FIREWALL}
+    wall = _pick(walls, target, "firewall")
+    inside = [i.name for i in wall.interfaces if _role(plan, wall, i) in ("voice", "data")]
+    quoted = ", ".join(f'"{name}"' for name in inside)
+    direct = f"        iifname {{ {quoted} }} oifname {{ {quoted} }} meta l4proto udp accept\n"
+    line = next(
+        (x for x in (wall.nftables or "").splitlines(keepends=True) if "counter name between_zones" in x), ""
+    )
+    opened = with_rules(plan, wall.name, line or "between_zones", direct + line)
+    loose = tuple(replace(c, anchor_media=False) for c in plan.session_controllers)
+    return replace(opened, session_controllers=loose)
+
+
+@_fault(
+    "media-rule-missing", "the firewall lacks the rule that lets media in to the voice zone", "audio.heard"
+)
+def _media_rule_missing(plan: Plan, target: str | None) -> Plan:
+    """`target` is a firewall. Media goes out and does not come back: one-way audio."""
+    walls = {n.name: n for n in plan.nodes if n.kind is NodeKind.FIREWALL}
+    wall = _pick(walls, target, "firewall")
+    voice = [i.name for i in wall.interfaces if _role(plan, wall, i) == "voice"]
+    counters = [f"counter name {name.replace('-', '_')}_media_in accept" for name in voice]
+    lines = (wall.nftables or "").splitlines(keepends=True)
+    kept = [line for line in lines if not any(counter in line for counter in counters)]
+    if len(kept) == len(lines):
+        raise KeyError(f"{wall.name} has no rule for media into a voice zone")
+    return with_node(plan, replace(wall, nftables="".join(kept)))
+
+
+@_fault("foreign-mac", "a foreign PC stands behind a phone", "vlan.port-control")
+def _foreign_mac(plan: Plan, target: str | None) -> Plan:
+    """`target` is a phone. The foreign PC sends a little, so that there is something to catch."""
+    pcs = {e.name: pc for e in plan.endpoints if (pc := _pc_behind(plan, e)) is not None}
+    pc = _pick(pcs, target, "phone with a PC behind it")
+    foreign = mac_address("foreign", pc.name, "eth0")
+    replaced = with_node(plan, replace(pc, interfaces=(replace(pc.interfaces[0], mac=foreign),)))
+    if not plan.bulk or any(bulk.source_node == pc.name for bulk in plan.bulk):
+        return replaced
+    server = plan.bulk[0]
+    knocking = BulkTraffic(f"{pc.name}-up", pc.name, server.target_node, server.target_address, 64, "up")
+    return replace(replaced, bulk=(*plan.bulk, knocking))
+
+
+def _pick(things: Mapping[str, T], target: str | None, what: str) -> T:
+    if target is None and things:
+        return next(iter(things.values()))
+    if target is None or target not in things:
+        raise KeyError(f"no {what} {target or ''}".strip() + f"; there is {', '.join(things) or 'none'}")
+    return things[target]
+
+
+def _phone(plan: Plan, target: str | None) -> Endpoint:
+    return _pick({e.name: e for e in plan.endpoints if e.kind == "desk-phone"}, target, "desk phone")
+
+
+def _router(plan: Plan, target: str | None) -> Node:
+    return _pick(
+        {n.name: n for n in plan.nodes if n.kind is NodeKind.ROUTER and n.queues}, target, "site router"
+    )
+
+
+def _role(plan: Plan, wall: Node, interface: Interface) -> str | None:
+    return next((v.role for v in plan.vlans if v.site == wall.site and v.name == interface.zone), None)
+
+
+def _pc_behind(plan: Plan, endpoint: Endpoint) -> Node | None:
+    module = next((s for s in plan.switches if s.name == f"{endpoint.node}-sw" and not s.controlled), None)
+    ports = module.ports if module is not None else ()
+    peers = [p.peer for p in ports if p.mode is PortMode.ACCESS and p.peer not in (None, endpoint.node)]
+    return plan.node(peers[0]) if peers and peers[0] is not None else None
+
+
+def _last_free(plan: Plan, vlan: Vlan) -> str:
+    """The highest address of the VLAN that nobody has."""
+    subnet = IPv4Network(vlan.subnet)
+    taken = {IPv4Interface(a).ip for node in plan.nodes for i in node.interfaces for a in i.addresses}
+    for offset in range(subnet.num_addresses - 2, 0, -1):
+        if subnet.network_address + offset not in taken:
+            return f"{subnet.network_address + offset}/{subnet.prefixlen}"
+    raise KeyError(f"VLAN {vlan.name} has no free address")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -20,6 +21,9 @@ Schema = dict[str, Any]
 _OWN_WORDS = frozenset({"dscp", "port_range", "network", "address"})
 """Error types of `uclab.model.part`, whose message says already what is allowed."""
 
+MERGE = "<<"
+"""YAML 1.1's merge key, which no later version has."""
+
 
 @dataclass(frozen=True)
 class Formed(Generic[M]):
@@ -36,16 +40,30 @@ def form(document: Document, model: type[M]) -> Formed[M]:
         return Formed(document, model.model_validate_json(json.dumps(plain(document.root))), ())
     except ValidationError as error:
         details = error.errors(include_url=False)
-    top = Place.top(document)
-    wrong = frozenset(tuple(detail["loc"]) for detail in details)
-    mistakes = tuple(_in_words(d, top, model) for d in details if not _follows(d, wrong))
-    return Formed(replace(document, wrong=wrong), None, mistakes)
+    judged = replace(document, wrong=frozenset(tuple(detail["loc"]) for detail in details))
+    top = Place.top(judged)
+    mistakes = tuple(_in_words(d, top, model) for d in _without_followers(details, top))
+    return Formed(judged, None, mistakes)
 
 
-def _follows(detail: ErrorDetails, wrong: frozenset[Path]) -> bool:
-    """Whether pydantic calls a list too short only because entries in it are wrong."""
-    path = tuple(detail["loc"])
-    return detail["type"] == "too_short" and any(p[: len(path)] == path and p != path for p in wrong)
+def _without_followers(details: list[ErrorDetails], top: Place) -> Iterator[ErrorDetails]:
+    """Leave out what only follows from another mistake: one message for each thing to mend."""
+    unknown: dict[Path, list[str]] = {}
+    for detail in details:
+        if detail["type"] == "extra_forbidden":
+            unknown.setdefault(tuple(detail["loc"][:-1]), []).append(str(detail["loc"][-1]))
+    for detail in details:
+        path: Path = tuple(detail["loc"])
+        node = top.at(path).node
+        if detail["type"] == "too_short" and node and node.value:
+            continue  # pydantic does not count entries that are wrong
+        if detail["type"] == "missing":
+            others = unknown.get(path[:-1], [])
+            if MERGE in others or any(closest(key, [str(path[-1])]) for key in others):
+                continue  # misspelt, or what a merge key was to bring
+        elif node is not None and node.tagged:
+            continue  # the tag is a mistake already, whatever the value
+        yield detail
 
 
 def _in_words(detail: ErrorDetails, top: Place, model: type[BaseModel]) -> Mistake:
@@ -59,17 +77,19 @@ def _in_words(detail: ErrorDetails, top: Place, model: type[BaseModel]) -> Mista
     found = _found(place.value, schema)
     if detail["type"] in _OWN_WORDS:
         return place.mistake(found, detail["msg"])
+    if schema.get("type") == "array" and isinstance(place.value, str):
+        return place.mistake(found, f"allowed: a list, such as {shown(f'[{place.value}]')}")
     return place.mistake(found, f"allowed: {describe(schema)}", closest(place.value, _choices(schema)))
 
 
 def _unknown_key(top: Place, path: Path, schema: Schema) -> Mistake:
     parent, key = top.at(path[:-1]), str(path[-1])
     known = schema.get("properties", {})
+    found, allowed = f"unknown key {shown(key)}", f"known here: {listed(known, 20)}"
+    if key == MERGE:
+        found, allowed = "a merge key", "write the keys out"
     line, column = parent.node.keys.get(key, (parent.line, parent.column)) if parent.node else (0, 0)
-    mistake = parent.mistake(
-        f"unknown key {shown(key)}", f"known here: {listed(known, 20)}", closest(key, known)
-    )
-    return replace(mistake, line=line, column=column)
+    return replace(parent.mistake(found, allowed, closest(key, known)), line=line, column=column)
 
 
 def _found(value: Any, schema: Schema) -> str:

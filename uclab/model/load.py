@@ -121,6 +121,10 @@ class _Shelf(Generic[M]):
             return self._read[name]
         path = self._find(name)
         if path is None:
+            if "/" in name:
+                return (
+                    place.mistake(f"there is no file {shown(name)}", "paths begin at this file's folder"),
+                )
             known = sorted({path.stem for folder in self.folders for path in folder.glob("*.yaml")})
             what = "link profile" if self.model is LinkProfile else "policy"
             return (
@@ -129,10 +133,21 @@ class _Shelf(Generic[M]):
                 ),
             )
         file = _read(path, _display(path), self.model, self.check_all)
-        self._read[name] = file.mistakes
+        self._read[name] = (*file.mistakes, *self._misnamed(file.top, name))
         if file.value is not None:
             self.values[name] = file.value
-        return file.mistakes
+        return self._read[name]
+
+    def _misnamed(self, top: Place | None, name: str) -> tuple[Mistake, ...]:
+        """What is found by its file's name carries that name."""
+        own = top["profile" if self.model is LinkProfile else "policy"] if top else None
+        if own is None or own.text is None or own.text == name or not _NAME.fullmatch(name):
+            return ()
+        return (
+            own.mistake(
+                f"found {shown(own.text)} in a file named for {shown(name)}", f"allowed: {shown(name)}"
+            ),
+        )
 
     def _find(self, name: str) -> Path | None:
         if "/" in name or name.endswith((".yaml", ".yml")):

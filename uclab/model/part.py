@@ -28,7 +28,11 @@ LongName = Annotated[
     says("a name of at most 40 lower-case letters, digits and hyphens that begins with a letter"),
 ]
 """Name of a file's subject (topology, policy, link profile), at most 40 characters."""
-Title = Annotated[str, StringConstraints(min_length=1, max_length=120)]
+Title = Annotated[
+    str,
+    StringConstraints(max_length=120, pattern=r"^\S.*$"),
+    says("one line of text, at most 120 characters; in quotes if it looks like a number"),
+]
 """One line for people."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 """Some lines for people."""

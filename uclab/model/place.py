@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
 from uclab.model.mistake import Mistake
@@ -24,6 +25,11 @@ class Document:
     file: str
     root: Node
     wrong: frozenset[Path] = frozenset()
+
+    @cached_property
+    def touched(self) -> frozenset[Path]:
+        """The paths at or below which a mistake is known."""
+        return frozenset(path[:length] for path in self.wrong for length in range(len(path) + 1))
 
 
 @dataclass(frozen=True)
@@ -51,28 +57,35 @@ class Place:
 
     def __iter__(self) -> Iterator[Place]:
         """The entries of a list; none where there is no list. An entry with a name is labelled by it."""
-        if self.node is None or not isinstance(self.node.value, list):
-            return
-        for index, child in enumerate(self.node.value):
-            name = child.value.get("name") if isinstance(child.value, dict) else None
-            shown = name.value if name and isinstance(name.value, str) and name.value.isprintable() else index
-            label = f"{self.label}[{str(shown)[:40]}]"
-            yield Place(self.document, (*self.path, index), label, child, child.line, child.column)
+        if self.node is not None and isinstance(self.node.value, list):
+            yield from (self._entry(index, child) for index, child in enumerate(self.node.value))
+
+    def _entry(self, index: int, child: Node) -> Place:
+        name = child.value.get("name") if isinstance(child.value, dict) else None
+        shown = name.value if name and isinstance(name.value, str) and name.value.isprintable() else index
+        label = f"{self.label}[{str(shown)[:40]}]"
+        return Place(self.document, (*self.path, index), label, child, child.line, child.column)
 
     def at(self, path: Path) -> Place:
         """The place at a path below this one."""
         place = self
         for key in path:
-            if isinstance(key, int):
-                place = next((entry for entry in place if entry.path[-1] == key), place)
-            else:
+            inside = place.node.value if place.node else None
+            if isinstance(key, str):
                 place = place[key]
+            elif isinstance(inside, list) and key < len(inside):
+                place = place._entry(key, inside[key])
         return place
 
     @property
     def given(self) -> bool:
         """Whether anything stands here."""
         return self.node is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of a mapping is known to be wrong: only then an absent key means its default."""
+        return self.given and self.path not in self.document.touched
 
     @property
     def value(self) -> object:

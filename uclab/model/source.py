@@ -46,6 +46,8 @@ class Node:
     size: int = 1
     """Values in it, aliases counted in full."""
     depth: int = 1
+    tagged: bool = False
+    """Whether a tag stands before it: a mistake already, whatever the value."""
 
 
 def plain(node: Node) -> Plain:
@@ -143,9 +145,7 @@ class _Composer:
                     alias = self._aliased(event.anchor or "", line, column)
                     self._attach(alias, counts=alias.size)
         if self.root is None or self.root.value is None:
-            raise TopologyError(
-                [Mistake(self.file, 0, 0, "", "is empty", "a topology begins with `topology: <name>`")]
-            )
+            raise TopologyError([Mistake(self.file, 0, 0, "", "is empty", "keys and values are needed")])
         return self.root, self.mistakes
 
     def _stop(self, line: int, column: int, found: str, allowed: str) -> TopologyError:
@@ -182,6 +182,7 @@ class _Composer:
     def _know(self, event: yaml.NodeEvent, node: Node) -> None:
         tag = getattr(event, "tag", None)
         if tag is not None:
+            node.tagged = True
             written = "!!" + tag[18:] if tag.startswith("tag:yaml.org,2002:") else tag
             self.mistakes.append(
                 Mistake(

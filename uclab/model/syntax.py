@@ -37,7 +37,7 @@ _MEANING: tuple[tuple[str, str, str], ...] = (
     (
         "did not find expected '-' indicator",
         "indentation that fits no line above",
-        "list entries begin with `- `",
+        "indent entries of one list alike",
     ),
     ("did not find expected node content", "a value is missing", "`key: value`"),
     ("found unexpected end of stream", "a quote that is not closed", "close it with the same quote"),
@@ -60,7 +60,10 @@ def syntax_mistake(error: yaml.YAMLError, file: str, text: str) -> Mistake:
     # What was opened and never closed is mended where it was opened: there the context points.
     problem = str(error.problem or error.context or "not understood")
     mark = error.problem_mark or error.context_mark
-    opened = any(phrase in problem for phrase in ("expected ',' or", "end of stream", "document indicator"))
+    opened = any(
+        phrase in problem
+        for phrase in ("expected ',' or", "end of stream", "document indicator", "expected ':'")
+    )
     if opened and error.context_mark is not None:
         mark = error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)

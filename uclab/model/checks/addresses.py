@@ -22,7 +22,7 @@ DATACENTRE_HOSTS = 4
 def check(top: Place) -> Iterator[Mistake]:
     """All networks of a topology."""
     sites = list(top["sites"])
-    yield from _from(PRIVATE, [site["prefix"] for site in sites], "a site's prefix is private")
+    yield from _from(PRIVATE, [site["prefix"] for site in sites], "a site's prefix is private,")
     yield from _overlaps([site["prefix"] for site in sites], "sites may not overlap")
     for site in sites:
         for vlan in site["vlans"]:
@@ -37,7 +37,7 @@ def _public(top: Place) -> Iterator[Mistake]:
     providers = list(top["internet"]["providers"])
     datacentres = [dc for region in top["cloud"]["regions"] for dc in region["datacentres"]]
     prefixes = [place["prefix"] for place in (*datacentres, *providers)]
-    yield from _from(PUBLIC, prefixes, "what is public in a lab")
+    yield from _from(PUBLIC, prefixes, "public prefixes of a lab are")
     yield from _overlaps(prefixes, "prefixes of providers and data centres may not overlap")
     lines = [line["to"].text for site in top["sites"] for line in site["connections"]]
     for provider in providers:
@@ -57,7 +57,7 @@ def _from(allowed: tuple[IPv4Network, ...], places: Iterable[Place], what: str) 
     for place in places:
         net = place.network
         if net is not None and not any(net.subnet_of(whole) for whole in allowed):
-            yield place.mistake(f"found {shown(net)}", f"{what}: part of {listed(map(str, allowed))}")
+            yield place.mistake(f"found {shown(net)}", f"{what} part of {listed(map(str, allowed))}")
 
 
 def _overlaps(places: Iterable[Place], allowed: str) -> Iterator[Mistake]:
@@ -85,7 +85,7 @@ def _subnet(site: Place, vlan: Place) -> Iterator[Mistake]:
         )
     if prefix is not None and not subnet.subnet_of(prefix):
         yield vlan["subnet"].mistake(
-            f"{shown(subnet)} is not in the site's prefix", f"part of {shown(prefix)}"
+            f"{shown(subnet)} is not in the site's prefix", f"allowed: part of {shown(prefix)}"
         )
 
 
@@ -122,6 +122,6 @@ def _room(site: Place) -> Iterator[Mistake]:
         room = subnet.num_addresses - 3
         if hosts > room:
             yield vlan["subnet"].mistake(
-                f"{shown(subnet)} has room for {room} hosts and a gateway; {hosts} hosts are to live in it",
+                f"{shown(subnet)} has room for a gateway and {room} more; {hosts} are to live in it",
                 "give a larger subnet",
             )

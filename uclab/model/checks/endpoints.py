@@ -20,11 +20,12 @@ def check(top: Place) -> Iterator[Mistake]:
         hierarchy = Hierarchy.of(site)
         for endpoint in endpoints:
             yield from _port(hierarchy, endpoint["port"])
-            yield from _vlan(site, endpoint)
+            yield from _chosen_vlan(site, endpoint["vlan"])
             if endpoint["kind"].text == "softclient" and endpoint["pc"].value is not None:
                 yield endpoint["pc"].mistake(
                     "a softclient has no port for a PC", "only a `desk-phone` has one"
                 )
+        yield from _vlans_for_all(site, endpoints)
         ports = ((endpoint["port"].text, endpoint["port"]) for endpoint in endpoints)
         yield from repeats(ports, "port", "an access port takes one endpoint")
 
@@ -51,24 +52,32 @@ def _port(hierarchy: Hierarchy, place: Place) -> Iterator[Mistake]:
         )
 
 
-def _vlan(site: Place, endpoint: Place) -> Iterator[Mistake]:
-    """A desk phone needs a voice VLAN, and a data VLAN for its PC port; a softclient needs a data VLAN."""
-    vlans = list(site["vlans"])
-    names = [name for vlan in vlans if (name := vlan["name"].text) is not None]
-    chosen = endpoint["vlan"].text
-    if chosen is not None and chosen not in names and len(names) == len(vlans):
-        found = f"there is no VLAN {shown(chosen)} in this site"
-        yield endpoint["vlan"].mistake(found, f"known: {listed(names)}", closest(chosen, names))
+def _chosen_vlan(site: Place, place: Place) -> Iterator[Mistake]:
+    names = [name for vlan in site["vlans"] if (name := vlan["name"].text) is not None]
+    if place.text is not None and place.text not in names and len(names) == len(list(site["vlans"])):
+        found = f"there is no VLAN {shown(place.text)} in this site"
+        yield place.mistake(found, f"known: {listed(names)}", closest(place.text, names))
 
-    roles = {vlan["role"].text for vlan in vlans}
-    if not all(vlan["role"].given and vlan["role"].path not in vlan.document.wrong for vlan in vlans):
+
+def _vlans_for_all(site: Place, endpoints: list[Place]) -> Iterator[Mistake]:
+    """Desk phones need a voice VLAN, and a data VLAN for their PC port; softclients need a data VLAN."""
+    vlans = site["vlans"]
+    if not list(vlans) or not all(vlan["role"].given and vlan.whole for vlan in vlans):
         return
-    own, pc_port = {"desk-phone": ("voice", "data"), "softclient": ("data", None)}.get(
-        endpoint["kind"].text or "", (None, None)
-    )
-    if own is not None and chosen is None and own not in roles:
-        found = f"there is no VLAN of role {own} for this {endpoint['kind'].text}"
-        yield endpoint.mistake(found, f"give the site a VLAN with `role: {own}`")
-    if pc_port is not None and pc_port not in roles:
-        found = f"there is no VLAN of role {pc_port} for the phone's PC port"
-        yield endpoint.mistake(found, f"give the site a VLAN with `role: {pc_port}`")
+    roles = {vlan["role"].text for vlan in vlans}
+    for role, what in (("voice", "desk phones"), ("data", "softclients and the PC ports of desk phones")):
+        needing = [endpoint["name"].text or "?" for endpoint in endpoints if role in _roles(endpoint)]
+        if needing and role not in roles:
+            found = f"there is no VLAN of role {role} for {what}: {listed(needing, 4)}"
+            yield vlans.mistake(found, f"add a VLAN with `role: {role}`")
+
+
+def _roles(endpoint: Place) -> tuple[str, ...]:
+    """Roles of the VLANs that an endpoint cannot do without."""
+    chosen = endpoint["vlan"].given
+    match endpoint["kind"].text:
+        case "desk-phone":
+            return ("data",) if chosen else ("voice", "data")
+        case "softclient":
+            return () if chosen else ("data",)
+    return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from uclab.model.checks.switching import Hierarchy
 from uclab.model.mistake import Mistake, shown
 from uclab.model.place import Place
 from uclab.model.policy import PolicyProfile
@@ -16,11 +17,14 @@ def check(top: Place, policy: PolicyProfile) -> Iterator[Mistake]:
     """The power that all endpoints of a switch need, by the policy's power classes, against its budget."""
     for site in top["sites"]:
         needs: dict[str, list[float]] = {}
+        takers = Hierarchy.of(site).for_endpoints
         for endpoint in site["endpoints"]:
             watts = policy.watts(endpoint["kind"].text or "")
             if watts and endpoint["port"].text:
                 needs.setdefault(endpoint["port"].text.partition("/")[0], []).append(watts)
         for switch in site["switches"]:
+            if not switch.whole or switch["name"].text not in takers:
+                continue
             budget = switch["poe_watts"].number_or(DEFAULT_WATTS)
             wanted = needs.get(switch["name"].text or "", [])
             if budget is not None and sum(wanted) > budget:

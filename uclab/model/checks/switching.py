@@ -23,7 +23,7 @@ class Hierarchy:
 
     switches: Mapping[str, Place]
     complete: bool
-    """Whether every switch has a name and a role: only then can it be said what is missing."""
+    """Whether every switch has a role and a name of its own: only then can it be said what is missing."""
 
     @staticmethod
     def of(site: Place) -> Hierarchy:
@@ -34,6 +34,7 @@ class Hierarchy:
             name = switch["name"].text
             complete = complete and name is not None and switch["role"].text in RANKS
             if name is not None:
+                complete = complete and name not in switches
                 switches.setdefault(name, switch)
         return Hierarchy(switches, complete and bool(switches))
 
@@ -53,6 +54,11 @@ class Hierarchy:
             for up in self.switches[name]["uplinks"]
             if up.text is not None and up.text in self.switches
         ]
+
+    def earlier(self, one: str, other: str) -> bool:
+        """Whether a switch stands before another in the file."""
+        names = tuple(self.switches)
+        return names.index(one) < names.index(other)
 
     @cached_property
     def top(self) -> tuple[str, ...]:
@@ -90,7 +96,7 @@ def _uplinks(hierarchy: Hierarchy, switch: Place) -> Iterator[Mistake]:
             continue
         if target in seen:
             yield uplink.mistake(f"uplink to {shown(target)} is given twice", "one cable to a switch")
-        elif target == own:
+        elif target == own and hierarchy.complete:
             yield uplink.mistake(
                 f"switch {shown(own)} is uplinked to itself", "name another switch of the site"
             )
@@ -112,7 +118,7 @@ def _direction(hierarchy: Hierarchy, own: str, role: str, uplink: Place, target:
             f"uplink from {role} switch {shown(own)} to {hierarchy.role(target)} switch {shown(target)}",
             "uplinks lead to a higher role",
         )
-    elif step == 0 and _reaches(hierarchy, target, own):
+    elif step == 0 and hierarchy.earlier(target, own) and _reaches(hierarchy, target, own):
         yield uplink.mistake(
             f"uplinks from {shown(own)} by {shown(target)} lead back to {shown(own)}",
             "write each cable once, at one of its ends",
@@ -132,8 +138,7 @@ def _reaches(hierarchy: Hierarchy, start: str, goal: str) -> bool:
 def _ways_up(hierarchy: Hierarchy) -> Iterator[Mistake]:
     """Every switch reaches a top switch by its uplinks; only the lowest broken step is said."""
     for name, switch in hierarchy.switches.items():
-        bare = not switch["uplinks"].given or switch["uplinks"].value == []
-        if bare and name not in hierarchy.top:
+        if name not in hierarchy.top and switch.whole and not list(switch["uplinks"]):
             above = [other for other in hierarchy.switches if hierarchy.rank(other) > hierarchy.rank(name)]
             yield switch.mistake(
                 f"switch {shown(name)} has no way up", f"give it `uplinks` to some of: {listed(above)}"

@@ -13,8 +13,8 @@ from pathlib import Path
 from uclab.judge.run import judge_run
 from uclab.judge.types import Judgement
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
-from uclab.model.loading import LoadedTopology, load_topology
-from uclab.model.mistakes import Mistake, TopologyError
+from uclab.model.load import LoadedTopology, check, load_topology
+from uclab.model.mistake import Mistake
 from uclab.plan.codec import plan_from_json
 from uclab.plan.faults import FAULTS
 from uclab.plan.planner import make_plan
@@ -61,11 +61,7 @@ def load(topology: str) -> LoadedTopology:
 
 def mistakes_in(topology: str) -> tuple[Mistake, ...]:
     """All mistakes of a topology file; none where it is right."""
-    try:
-        load_topology(topology)
-    except TopologyError as error:
-        return error.mistakes
-    return ()
+    return check(topology)
 
 
 def plan_of(topology: str) -> Plan:

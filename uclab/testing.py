@@ -8,7 +8,7 @@ from pathlib import Path
 
 from uclab import api
 from uclab.judge.live import judge_call
-from uclab.judge.types import JudgedCall, Judgement
+from uclab.judge.types import JudgedCall, Judgement, MediaQuality
 from uclab.lab.client import CallOrder, LabClient
 from uclab.plan.records import CallRecord
 from uclab.plan.types import Plan
@@ -56,7 +56,7 @@ class TestedCall:
         return max(seen) if seen else None
 
     @property
-    def _directions(self) -> tuple[object, ...]:
+    def _directions(self) -> tuple[MediaQuality | None, ...]:
         return (self.judged.forward, self.judged.backward)
 
 

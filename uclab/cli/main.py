@@ -13,7 +13,8 @@ from uclab.cli import judging, labs, running, topologies
 from uclab.lab.client import LabError, LabGone
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
-from uclab.model.mistakes import TopologyError
+from uclab.model.mistake import TopologyError
+from uclab.plan.errors import PlanError
 
 HELD, VERDICT_FAILED, WRONG_INPUT, NOT_UP, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -47,7 +48,7 @@ def main() -> None:
     """Run a verb; every foreseen error becomes one message on stderr and an exit status."""
     try:
         app(standalone_mode=True)
-    except (TopologyError, UnknownName, NoSuchLab, LabExists) as error:
+    except (TopologyError, PlanError, UnknownName, NoSuchLab, LabExists) as error:
         fail(str(error), WRONG_INPUT)
     except LabFailed as error:
         fail(f"the lab could not be brought up: {error}", NOT_UP)

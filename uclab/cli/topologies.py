@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from uclab import api, doctor
-from uclab.model.loading import shipped_topologies
+from uclab.model.load import reference_topologies
 from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.graph import draw
-from uclab.plan.types import Plan
+from uclab.plan.types import Node, Plan, Switch
 
 Topology = Annotated[str, typer.Argument(metavar="T", help="A topology file, or the name of a reference topology.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -41,7 +41,7 @@ def show_doctor(as_json: Json = False) -> None:
 
 def list_topologies(as_json: Json = False) -> None:
     """The reference topologies."""
-    rows = [(path.stem, api.load(str(path)).topology.title) for path in shipped_topologies()]
+    rows = [(name, api.load(str(path)).topology.title) for name, path in reference_topologies().items()]
     if as_json:
         typer.echo(json.dumps([{"name": name, "title": title} for name, title in rows], indent=2))
         return
@@ -88,9 +88,10 @@ def show_plan(
     if as_json and device is None:
         typer.echo(plan_to_json(plan), nl=False)
         return
-    devices = [item for item in (*plan.nodes, *plan.switches) if device in (None, item.name)]
+    devices: list[Node | Switch] = [item for item in (*plan.nodes, *plan.switches) if device in (None, item.name)]
     if device and not devices:
-        raise api.UnknownName.among("device", device, [item.name for item in (*plan.nodes, *plan.switches)])
+        names = [node.name for node in plan.nodes] + [switch.name for switch in plan.switches]
+        raise api.UnknownName.among("device", device, names)
     if as_json:
         typer.echo(json.dumps(to_data(devices[0]), indent=2))
         return

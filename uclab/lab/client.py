@@ -114,7 +114,7 @@ class LabClient:
         try:
             response = self._http.request(method, path, json=json, params=params)
         except httpx.TransportError as error:
-            raise LabGone(f"lab `{self.lab.name}` does not answer: {error or type(error).__name__}") from error
+            raise LabGone(f"lab `{self.lab.name}` does not answer: {str(error) or type(error).__name__}") from error
         answer = response.json()
         if response.status_code >= 400:
             raise LabError(answer["error"])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from uclab.lab.client import CallOrder, LabClient
-from uclab.plan.calls import reference_calls
+from uclab.plan.calls import reference_calls, rounds
 from uclab.plan.types import Call, Plan
 from uclab.scenarios.types import Step
 
@@ -14,23 +14,22 @@ from uclab.scenarios.types import Step
 def reference(lab: LabClient, plan: Plan, notify: Callable[[Step], None]) -> None:
     """Places the calls of `reference_calls(plan)` (C1 to C4, C7, C8)."""
     calls = reference_calls(plan)
-    quiet = [call for call in calls if call.kind != "overload"]
-    overloaded = [call for call in calls if call.kind == "overload"]
-    done = place_side_by_side(lab, quiet, notify, done=0, total=len(calls))
-    if overloaded:
-        lab.bulk("start")
+    done = 0
+    for group in rounds(plan, calls):
+        overloaded = group[0].kind == "overload"
+        if overloaded:
+            lab.bulk("start")
         try:
-            place_side_by_side(lab, overloaded, notify, done=done, total=len(calls))
+            done = place_side_by_side(lab, group, notify, done=done, total=len(calls))
         finally:
-            lab.bulk("stop")
+            if overloaded:
+                lab.bulk("stop")
 
 
 def place_side_by_side(
     lab: LabClient, calls: Sequence[Call], notify: Callable[[Step], None], *, done: int, total: int
 ) -> int:
     """Place all these calls at once and wait for their ends; returns how many calls are done now."""
-    if not calls:
-        return done
     with ThreadPoolExecutor(max_workers=len(calls)) as callers:
         placed = {callers.submit(lab.call, order_of(call)): call for call in calls}
         for ended in as_completed(placed):

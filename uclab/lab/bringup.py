@@ -1,0 +1,232 @@
+"""Brings a lab up: independent parts side by side, each ready before the next leans on it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Awaitable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cloud_core.authority import Certificates, issue
+from cloud_core.containers import Podman
+from cloud_core.services import RunningCloud, start_cloud
+from endpoints_emu.factory import make_phone
+from endpoints_emu.phone import Phone, PhoneError, PhoneEventKind, RegistrationFailed
+from uclab.emulation import netns
+from uclab.emulation.apply import BuildFailed, build
+from uclab.emulation.network import LabNet
+from uclab.emulation.taps import Taps, start_taps
+from uclab.emulation.variants import Variants, detect
+from uclab.lab import controllers
+from uclab.lab.bulk import BulkSource
+from uclab.lab.controllers import RunningController
+from uclab.lab.events import EventLog
+from uclab.lab.watch import ProcessWatch
+from uclab.plan.runtime import NodeRuntime, NotReady
+from uclab.plan.types import Plan
+
+REGISTER_S = 20.0
+PRIVATE = Path("/run/uclab-lab")
+"""A tmpfs of the lab's own mount namespace: short paths for sockets, and podman's state."""
+T = TypeVar("T")
+
+
+class BringUpFailed(Exception):
+    """A part of the lab did not come up; the message says which and what it last said."""
+
+
+@dataclass
+class BroughtUp:
+    """What has come up so far; filled in while the lab comes up, so that `stop` finds whatever there is."""
+
+    variants: dict[str, str] = field(default_factory=dict)
+    network: LabNet | None = None
+    taps: Taps | None = None
+    controllers: tuple[RunningController, ...] = ()
+    cloud: RunningCloud | None = None
+    phones: dict[str, Phone] = field(default_factory=dict)
+    registered: set[str] = field(default_factory=set)
+    bulk: BulkSource | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def stop(self) -> None:
+        """Flush the captures and stop what listens; processes and namespaces go with the lab's process tree."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        if self.taps is not None:
+            await self.taps.stop()
+
+
+async def bring_up(
+    plan: Plan, run_dir: Path, parts: BroughtUp, events: EventLog, watch: ProcessWatch, *, capture: bool
+) -> None:
+    """Bring everything of `plan` up; what has come up is in `parts`. Raises `BringUpFailed` that names what did not."""
+    try:
+        await _BringUp(plan, run_dir, parts, events, watch).run(capture=capture)
+    except* (NotReady, BuildFailed, PhoneError, OSError) as failures:
+        raise BringUpFailed("\n".join(str(failure) for failure in leaves(failures))) from failures
+
+
+def leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
+    """The single errors of a group."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+class _BringUp:
+    """The steps, in the order in which they lean on each other."""
+
+    def __init__(self, plan: Plan, run_dir: Path, parts: BroughtUp, events: EventLog, watch: ProcessWatch) -> None:
+        self._plan = plan
+        self._run_dir = run_dir
+        self._parts = parts
+        self._events = events
+        self._watch = watch
+        self._kinds: dict[str, set[str]] = {}
+
+    async def run(self, *, capture: bool) -> None:
+        """Network and controllers first, then captures, then cloud and fabric side by side, then the phones."""
+        netns.prepare_directory(PRIVATE)
+        certifying = asyncio.create_task(asyncio.to_thread(issue, self._plan.certificates, self._run_dir / "pki"))
+        async with asyncio.TaskGroup() as first:
+            first.create_task(self._timed("controllers", self._start_controllers()))
+            first.create_task(self._timed("network", self._build_network()))
+        if capture:
+            await self._timed("captures", self._start_taps())
+        certificates = await certifying
+        async with asyncio.TaskGroup() as second:
+            second.create_task(self._timed("fabric", self._wait_for_fabric()))
+            second.create_task(self._timed("cloud", self._start_cloud(certificates)))
+        await self._timed("phones", self._start_phones(certificates))
+        self._parts.bulk = BulkSource(self._plan.bulk, self._runtimes, self._run_dir / "bulk")
+
+    async def _timed(self, name: str, step: Awaitable[T]) -> T:
+        began = time.monotonic()
+        result = await step
+        self._parts.timings[name] = round(time.monotonic() - began, 3)
+        return result
+
+    @property
+    def _runtimes(self) -> Mapping[str, NodeRuntime]:
+        assert self._parts.network is not None
+        return self._parts.network.runtimes
+
+    async def _start_controllers(self) -> None:
+        started = await controllers.start_controllers(self._plan.fabrics, self._run_dir / "controllers", PRIVATE)
+        self._parts.controllers = started
+        for controller in started:
+            self._watch.watch(controller.name, controller.process, controller.log)
+            kinds = self._kinds[controller.name] = set()
+            self._keep(controllers.follow(controller, self._sink(kinds)))
+
+    def _sink(self, kinds: set[str]) -> controllers.EventSink:
+        """Takes a controller's events into the lab's log and remembers their kinds."""
+
+        def sink(source: str, kind: str, detail: str, at: float) -> None:
+            kinds.add(kind)
+            self._events.add(source, kind, detail, at)
+
+        return sink
+
+    async def _build_network(self) -> None:
+        variants = detect()
+        self._parts.variants = variants.as_record()
+        write_host_record(self._run_dir, variants)
+        targets = {
+            switch.name: f"unix:{controllers.socket_of(PRIVATE, fabric.site)}"
+            for fabric in self._plan.fabrics
+            for switch in fabric.switches
+        }
+        self._parts.network = await build(
+            self._plan, self._run_dir, variants, controller_targets=targets, progress=self._events.progress
+        )
+        for daemon in self._parts.network.daemons:
+            self._watch.watch(daemon.name, daemon, daemon.log)
+        self._events.add("lab", "network-up", f"{len(self._plan.nodes)} nodes, {len(self._plan.links)} links")
+
+    async def _start_taps(self) -> None:
+        assert self._parts.network is not None
+        self._parts.taps = await start_taps(self._plan, self._parts.network, self._run_dir / "captures")
+        for daemon in self._parts.taps.daemons:
+            self._watch.watch(daemon.name, daemon, daemon.log)
+        self._events.add("lab", "captures-running", f"{len(self._plan.taps)} taps")
+
+    async def _wait_for_fabric(self) -> None:
+        await asyncio.gather(
+            *(controllers.wait_ready(one, self._kinds[one.name]) for one in self._parts.controllers)
+        )
+
+    async def _start_cloud(self, certificates: Certificates) -> None:
+        podman = Podman(PRIVATE / "podman")
+        self._parts.cloud = await start_cloud(self._plan, self._runtimes, self._run_dir, podman, certificates)
+        for name, process, log in self._parts.cloud.processes:
+            self._watch.watch(name, process, log)
+        self._events.add("lab", "cloud-ready", ", ".join(name for name, _, _ in self._parts.cloud.processes))
+
+    async def _start_phones(self, certificates: Certificates) -> None:
+        assert self._parts.cloud is not None
+        runtimes = dict(self._runtimes) | {
+            peer.endpoint.node: self._parts.cloud.pstn[peer.name] for peer in self._plan.pstn_peers
+        }
+        peers = {peer.endpoint.name: peer for peer in self._plan.pstn_peers}
+        endpoints = (*self._plan.endpoints, *(peer.endpoint for peer in peers.values()))
+        for endpoint in endpoints:
+            folder = self._run_dir / "endpoints" / endpoint.name
+            folder.mkdir(parents=True, exist_ok=True)
+            phone = make_phone(endpoint, runtimes[endpoint.node], folder, certificates.trusted)
+            phone.auto_answer = True
+            self._parts.phones[endpoint.name] = phone
+            self._keep(self._follow_phone(phone))
+        total = len(endpoints)
+        done = 0
+
+        async def ready(phone: Phone) -> None:
+            nonlocal done
+            await phone.start()
+            if phone.endpoint.registers:
+                with suppress(RegistrationFailed):
+                    await phone.register(REGISTER_S)
+                    self._parts.registered.add(phone.name)
+            done += 1
+            self._events.progress("phones", done, total)
+
+        async with asyncio.TaskGroup() as group:
+            for phone in self._parts.phones.values():
+                group.create_task(ready(phone))
+        registering = [endpoint for endpoint in endpoints if endpoint.registers]
+        self._events.add("lab", "registered", f"{len(self._parts.registered)} of {len(registering)} endpoints")
+
+    async def _follow_phone(self, phone: Phone) -> None:
+        """A phone's events are the lab's; a phone that died is reported as every dead process is."""
+        async for event in phone.events.follow():
+            record = event.record()
+            kind = "process-died" if event.kind is PhoneEventKind.DIED else record.kind
+            self._events.add(record.source, kind, record.detail, record.time)
+            if event.kind is PhoneEventKind.DIED:
+                self._parts.registered.discard(phone.name)
+                self._watch.dead.append(phone.name)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it for as long as the lab lives."""
+        self._parts.tasks.append(asyncio.get_running_loop().create_task(work))
+
+
+def write_host_record(run_dir: Path, variants: Variants) -> None:
+    """`host.json`: the machine and the variants that this lab ran on."""
+    machine = os.uname()
+    record = {
+        "kernel": machine.release,
+        "machine": machine.machine,
+        "cores": os.cpu_count(),
+        "variants": variants.as_record(),
+    }
+    (run_dir / "host.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -1,0 +1,79 @@
+"""Bulk traffic that overloads a line: iperf3 between a PC and a public server, marked EF on purpose (an untrusted device's lie)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from uclab.plan.readiness import wait_until
+from uclab.plan.runtime import NodeRuntime, NotReady
+from uclab.plan.types import BulkTraffic
+
+FIRST_PORT = 5201
+LONGEST_S = 3600
+FORGED_TOS = 184
+"""EF: what an application marks itself must not be believed (trust boundary)."""
+READY_S = 15.0
+
+
+class BulkSource:
+    """All bulk traffic of a plan; each flow has a server port of its own."""
+
+    def __init__(self, flows: Sequence[BulkTraffic], runtimes: Mapping[str, NodeRuntime], folder: Path) -> None:
+        self._flows = flows
+        self._runtimes = runtimes
+        self._folder = folder
+        self._servers: list[asyncio.subprocess.Process] = []
+        self._clients: list[asyncio.subprocess.Process] = []
+
+    async def start(self) -> None:
+        """Start every flow; returns when each client has connected and sends. Raises `NotReady`."""
+        if self._clients:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        await asyncio.gather(*(self._start(flow, FIRST_PORT + number) for number, flow in enumerate(self._flows)))
+
+    async def stop(self) -> None:
+        """End every flow."""
+        for process in (*self._clients, *self._servers):
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
+        await asyncio.gather(*(process.wait() for process in (*self._clients, *self._servers)))
+        self._clients, self._servers = [], []
+
+    async def _start(self, flow: BulkTraffic, port: int) -> None:
+        server_log = self._folder / f"{flow.name}-server.log"
+        client_log = self._folder / f"{flow.name}-client.log"
+        for log in (server_log, client_log):
+            log.write_bytes(b"")
+        server = await self._runtimes[flow.target_node].spawn(
+            ["iperf3", "-s", "-1", "-p", str(port), "--forceflush"], name=f"{flow.name}-server", log=server_log
+        )
+        self._servers.append(server)
+        await said(server_log, "Server listening", flow.name, server)
+        client = await self._runtimes[flow.source_node].spawn(
+            [
+                *("iperf3", "-c", flow.target_address, "-p", str(port), "-u", "-b", f"{flow.rate_kbps}k", "-l", "1200"),
+                *("-t", str(LONGEST_S), "-S", str(FORGED_TOS), "-i", "1", "--forceflush"),
+                *(["-R"] if flow.direction == "down" else []),
+            ],
+            name=f"{flow.name}-client",
+            log=client_log,
+        )
+        self._clients.append(client)
+        await said(client_log, "sec", flow.name, client)
+
+
+async def said(log: Path, words: str, flow: str, process: asyncio.subprocess.Process) -> None:
+    """Wait until iperf3 has printed `words`. Raises `NotReady` with what it said instead."""
+
+    async def look() -> bool | None:
+        text = log.read_text(errors="replace")
+        if process.returncode is not None:
+            raise NotReady(f"bulk traffic `{flow}`: iperf3 ended with status {process.returncode}: {text.strip()[-200:]}")
+        return True if words in text else None
+
+    await wait_until(look, what=f"bulk traffic `{flow}`: iperf3 to say `{words}`", deadline_s=READY_S, every_s=0.05)

@@ -1,0 +1,90 @@
+"""The SDN controllers of a lab: one process a site, told its fabric by a file, heard through its events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uclab.plan.codec import to_data
+from uclab.plan.readiness import wait_until
+from uclab.plan.runtime import NotReady
+from uclab.plan.types import SiteFabric
+
+READY_EVENT = "fabric-ready"
+READY_S = 60.0
+EventSink = Callable[[str, str, str, float], None]
+"""Takes source, kind, detail and time of an event."""
+
+
+def socket_of(folder: Path, site: str) -> Path:
+    """Where the controller of a site listens for its switches."""
+    return folder / f"{site}.sock"
+
+
+@dataclass
+class RunningController:
+    """The controller process of one site."""
+
+    fabric: SiteFabric
+    process: asyncio.subprocess.Process
+    log: Path
+    events_file: Path
+
+    @property
+    def name(self) -> str:
+        """As reports name it."""
+        return f"controller-{self.fabric.site}"
+
+
+async def start_controllers(
+    fabrics: Sequence[SiteFabric], folder: Path, sockets: Path, python: str = sys.executable
+) -> tuple[RunningController, ...]:
+    """Start a controller for each site; its switches may connect as soon as its socket is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return tuple(await asyncio.gather(*(_start(fabric, folder, sockets, python) for fabric in fabrics)))
+
+
+async def _start(fabric: SiteFabric, folder: Path, sockets: Path, python: str) -> RunningController:
+    fabric_file = folder / f"{fabric.site}.fabric.json"
+    events_file = folder / f"{fabric.site}.events.jsonl"
+    log = folder / f"{fabric.site}.log"
+    fabric_file.write_text(json.dumps(to_data(fabric), indent=1))
+    events_file.touch()
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(python, "-m", "controllers.voice_fabric", "--fabric", str(fabric_file)),
+            *("--listen", f"unix:{socket_of(sockets, fabric.site)}", "--events", str(events_file)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    return RunningController(fabric, process, log, events_file)
+
+
+async def follow(controller: RunningController, sink: EventSink, every_s: float = 0.05) -> None:
+    """Pass a controller's events on, for as long as the task runs."""
+    with controller.events_file.open(encoding="utf-8") as file:
+        kept = ""
+        while True:
+            kept += file.read()
+            *lines, kept = kept.split("\n")
+            for line in lines:
+                event = json.loads(line)
+                sink(event["source"], event["kind"], event["detail"], event["time"])
+            await asyncio.sleep(every_s)
+
+
+async def wait_ready(controller: RunningController, kinds: set[str]) -> None:
+    """Wait until the controller has said `fabric-ready`; `kinds` are the kinds of its events so far. Raises `NotReady`."""
+
+    async def look() -> bool | None:
+        if controller.process.returncode is not None:
+            text = controller.log.read_text(errors="replace").strip()[-400:]
+            raise NotReady(f"{controller.name} ended with status {controller.process.returncode}: {text}")
+        return True if READY_EVENT in kinds else None
+
+    await wait_until(look, what=f"{controller.name}: all switches connected and programmed", deadline_s=READY_S)

@@ -1,0 +1,204 @@
+"""A running lab: the plan made real, and what may be asked of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from endpoints_emu.phone import Phone
+from uclab.emulation.network import LabNet
+from uclab.lab import calls, inspection
+from uclab.lab.bringup import BringUpFailed, BroughtUp, bring_up
+from uclab.lab.client import CallOrder
+from uclab.lab.events import EventLog
+from uclab.lab.watch import ProcessWatch
+from uclab.plan.codec import to_data
+from uclab.plan.records import CallRecord
+from uclab.plan.runtime import NotReady
+from uclab.plan.types import Plan
+
+__all__ = ["BringUpFailed", "Lab", "Refused"]
+
+Phase = Literal["starting", "up", "failed", "going-down", "down"]
+
+
+class Refused(Exception):
+    """The lab cannot do what was asked; the message says why and what is possible."""
+
+
+class Lab:
+    """Owns everything of one lab; lives in the supervisor."""
+
+    def __init__(self, name: str, plan: Plan, run_dir: Path, *, capture: bool = True) -> None:
+        self.name = name
+        self.plan = plan
+        self.run_dir = run_dir
+        self.events = EventLog(run_dir / "events.jsonl")
+        self.phase: Phase = "starting"
+        self._capture = capture
+        self._watch = ProcessWatch(lambda source, detail: self.events.add(source, "process-died", detail))
+        self._parts = BroughtUp()
+        self._timings: dict[str, float] = {}
+        self._records: list[CallRecord] = []
+        self._failed: set[str] = set()
+
+    async def up(self) -> None:
+        """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
+        began = time.monotonic()
+        (self.run_dir / "calls.json").write_text("[]\n")
+        try:
+            await bring_up(self.plan, self.run_dir, self._parts, self.events, self._watch, capture=self._capture)
+        except BringUpFailed as failure:
+            self.phase = "failed"
+            self.events.add("lab", "failed", str(failure))
+            raise
+        self._timings = {**self._parts.timings, "up": round(time.monotonic() - began, 3)}
+        self.phase = "up"
+        self.events.add("lab", "up", json.dumps(self._timings))
+
+    async def down(self) -> dict[str, Any]:
+        """End what must end in order: calls, then captures. The rest goes with the process tree. Returns the timings."""
+        if self.phase in ("going-down", "down"):
+            return self._answer()
+        began = time.monotonic()
+        self.phase = "going-down"
+        self.events.add("lab", "going-down")
+        self._watch.expect_end()
+        await self._parts.stop()
+        await self._watch.close()
+        self.phase = "down"
+        self._timings["down"] = round(time.monotonic() - began, 3)
+        self.events.add("lab", "down", json.dumps(self._timings))
+        return self._answer()
+
+    def state(self) -> dict[str, Any]:
+        """What `uclab ls` shows."""
+        return {
+            "name": self.name,
+            "topology": self.plan.topology,
+            "phase": self.phase,
+            "run_dir": str(self.run_dir),
+            "faults": list(self.plan.faults),
+            "variants": self._parts.variants,
+            "timings": self._timings,
+            "endpoints": [
+                {"name": e.name, "kind": e.kind, "number": e.account.user, "registered": e.name in self._parts.registered}
+                for e in self.plan.endpoints
+            ],
+            "dead": list(self._watch.dead),
+            "failed": sorted(self._failed),
+            "calls": len(self._records),
+        }
+
+    async def place(self, order: CallOrder) -> CallRecord:
+        """Place a call and wait for its end; its record is in `calls.json` then. Raises `Refused` for parties there are not."""
+        self._require_up()
+        phones = self._parts.phones
+        caller = self._phone(order.caller, "FROM")
+        if order.transfer_to is not None:
+            self._phone(order.transfer_to, "the transfer's target")
+        parties = calls.Parties(caller, self._callee(order.callee), self._dialled(caller, order.callee))
+        if parties.callee is caller:
+            raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
+        records = await calls.place(order, parties, phones, self.run_dir / "endpoints")
+        self._records += records
+        (self.run_dir / "calls.json").write_text(json.dumps([to_data(record) for record in self._records], indent=1) + "\n")
+        return records[0]
+
+    async def set_bulk(self, action: str) -> None:
+        """`start` or `stop` the plan's bulk traffic."""
+        self._require_up()
+        if self._parts.bulk is None or not self.plan.bulk:
+            raise Refused(f"topology `{self.plan.topology}` has no bulk traffic")
+        if action not in ("start", "stop"):
+            raise Refused(f"bulk traffic can be `start`ed and `stop`ped, not `{action}`")
+        try:
+            await (self._parts.bulk.start() if action == "start" else self._parts.bulk.stop())
+        except NotReady as error:
+            raise Refused(str(error)) from error
+        self.events.add("lab", f"bulk-{action}")
+
+    async def fail(self, name: str) -> str:
+        """Cut a link, or all links of a node or switch."""
+        self._require_up()
+        links = self._links_of(name)
+        for link in links:
+            self._network.fail_link(link)
+        self._failed.add(name)
+        self.events.add(name, "failed-on-purpose", ", ".join(links))
+        return f"{name}: {len(links)} link{'s' if len(links) > 1 else ''} cut ({', '.join(links)})"
+
+    async def heal(self, name: str) -> str:
+        """Undo `fail`."""
+        self._require_up()
+        links = self._links_of(name)
+        for link in links:
+            self._network.heal_link(link)
+        self._failed.discard(name)
+        self.events.add(name, "healed", ", ".join(links))
+        return f"{name}: {len(links)} link{'s' if len(links) > 1 else ''} up again ({', '.join(links)})"
+
+    def command_in(self, node: str, command: Sequence[str]) -> list[str]:
+        """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID namespaces."""
+        self._require_up()
+        namespaces = self._network.namespaces
+        where = next((switch.engine for switch in self.plan.switches if switch.name == node), node)
+        if where not in namespaces:
+            raise Refused(f"no node `{node}`; there are: {', '.join(sorted(namespaces))}")
+        return ["nsenter", f"--net={namespaces[where].path}", "--", *command]
+
+    async def inspect(self, subject: str | None) -> dict[str, Any]:
+        """The lab, or one device of it, in detail."""
+        if subject is None:
+            return self.state()
+        self._require_up()
+        try:
+            return await inspection.inspect(subject, self.plan, self._network)
+        except KeyError as error:
+            raise Refused(str(error.args[0])) from None
+
+    @property
+    def _network(self) -> LabNet:
+        """The network of a lab that is up."""
+        if self._parts.network is None:
+            raise Refused(f"lab `{self.name}` has no network: it is {self.phase}")
+        return self._parts.network
+
+    def _answer(self) -> dict[str, Any]:
+        return {**self._timings, "run_dir": str(self.run_dir)}
+
+    def _require_up(self) -> None:
+        if self.phase != "up":
+            raise Refused(f"lab `{self.name}` is {self.phase}, not up")
+
+    def _phone(self, name: str, role: str) -> Phone:
+        if name not in self._parts.phones:
+            raise Refused(f"{role}: no endpoint `{name}`; there are: {', '.join(sorted(self._parts.phones))}")
+        return self._parts.phones[name]
+
+    def _callee(self, callee: str) -> Phone:
+        for peer in self.plan.pstn_peers:
+            if callee in peer.numbers:
+                return self._parts.phones[peer.endpoint.name]
+        return self._phone(callee, "TO")
+
+    def _dialled(self, caller: Phone, callee: str) -> str:
+        """The extension, or the telephone number where the call comes from or goes to the telephone network."""
+        if callee.startswith("+"):
+            return callee
+        account = self._phone(callee, "TO").endpoint.account
+        from_outside = caller.endpoint.kind == "pstn-phone"
+        return account.e164 if from_outside and account.e164 else account.user
+
+    def _links_of(self, name: str) -> list[str]:
+        by_name = [link.name for link in self.plan.links if link.name == name]
+        of_device = [link.name for link in self.plan.links if name in (link.a.device, link.b.device)]
+        if not by_name and not of_device:
+            devices = sorted({end for link in self.plan.links for end in (link.a.device, link.b.device)})
+            names = ", ".join([*sorted(link.name for link in self.plan.links), *devices])
+            raise Refused(f"no link or node `{name}`; there are: {names}")
+        return by_name or of_device
+

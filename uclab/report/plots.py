@@ -1,0 +1,114 @@
+"""Plots of the report as SVG: delay and jitter of each call, and the load of the WAN by traffic class."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from uclab.judge.types import Judgement, Series
+from uclab.plan.types import Plan
+
+WIDTH_INCHES, HEIGHT_INCHES = 11.0, 2.9
+MEDIA = {"delay_ms": "one-way delay, ms", "jitter_ms": "jitter (RFC 3550), ms"}
+CLASS_COLOURS = {"EF": "#13795b", "AF41": "#2255a4", "AF31": "#8a4fbe", "AF21": "#c07a00"}
+OTHER_COLOUR = "#8794a3"
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "uclab",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6eaf0",
+    "axes.edgecolor": "#8794a3",
+}
+
+
+def plots(plan: Plan, judgement: Judgement) -> list[str]:
+    """SVG texts, none where the captures hold no series. The time axis is seconds from the first value of all."""
+    if not judgement.series:
+        return []
+    zero = min(series.start for series in judgement.series)
+    limits = {"delay_ms": plan.policy.max_one_way_delay_ms, "jitter_ms": plan.policy.max_jitter_ms}
+    drawn = []
+    with mpl.rc_context(STYLE):
+        for kind, title in MEDIA.items():
+            chosen = [series for series in judgement.series if series.kind == kind]
+            if chosen:
+                drawn.append(draw_media(chosen, title, zero, limits[kind]))
+        for tap in wan_taps(plan):
+            chosen = [series for series in judgement.series if series.kind == "kbps" and series.subject == tap]
+            if chosen:
+                drawn.append(draw_load(chosen, f"load at {tap}, kbit/s", zero))
+    return drawn
+
+
+def wan_taps(plan: Plan) -> list[str]:
+    """Taps at both ends of the WAN lines: there the load is decided."""
+    ends = {(end.device, end.interface) for link in plan.links if link.kind == "wan" for end in (link.a, link.b)}
+    return [tap.label for tap in plan.taps if (tap.device, tap.interface) in ends]
+
+
+def draw_media(chosen: Sequence[Series], title: str, zero: float, limit: float) -> str:
+    """One line a call and direction, and the policy's limit."""
+    figure, axes = canvas(title)
+    for series in chosen:
+        axes.plot(times(series, zero), gaps(series), linewidth=1.1, label=series.subject)
+    top = max((value for series in chosen for value in series.values if value is not None), default=0.0)
+    if top > limit / 2:
+        axes.axhline(limit, color="#b3261e", linewidth=1, linestyle="--")
+    axes.set_title(f"{title} (limit {limit:g} ms)", loc="left", fontsize=10, fontweight="bold")
+    axes.set_ylim(bottom=0)
+    if len(chosen) <= 24:
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=7, ncols=1 + len(chosen) // 13)
+    return as_svg(figure)
+
+
+def draw_load(chosen: Sequence[Series], title: str, zero: float) -> str:
+    """One line a traffic class."""
+    figure, axes = canvas(title)
+    for series in sorted(chosen, key=lambda one: one.label):
+        axes.plot(
+            times(series, zero),
+            [value or 0.0 for value in series.values],
+            linewidth=1.3,
+            label=series.label,
+            color=CLASS_COLOURS.get(series.label, OTHER_COLOUR),
+        )
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+    return as_svg(figure)
+
+
+def canvas(title: str) -> tuple[Figure, Axes]:
+    """An empty plot."""
+    figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xlabel("seconds")
+    return figure, axes
+
+
+def times(series: Series, zero: float) -> list[float]:
+    """Seconds of each value."""
+    return [series.start - zero + number * series.step_s for number in range(len(series.values))]
+
+
+def gaps(series: Series) -> list[float]:
+    """Values with gaps where nothing was seen."""
+    return [float("nan") if value is None else value for value in series.values]
+
+
+def as_svg(figure: Figure) -> str:
+    """The figure as an `<svg>` element: without date and prologue, and with identifiers of its own on the page."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    svg = text.getvalue()
+    return re.sub(r"font: ([\d.]+)px [^;\"]*", r"font: \1px system-ui, sans-serif", svg[svg.index("<svg") :])

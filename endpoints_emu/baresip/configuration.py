@@ -1,0 +1,134 @@
+"""baresip's files, written from templates: a desk phone that registers, or a trunk peer that owns telephone numbers.
+
+Writing is apart from starting, because the PSTN peer runs in a container that others start. The folder is seen by baresip as
+`/lab`, in the device image and in the container alike.
+
+Marking: baresip 1.1.0 marks media (`rtp_tos`) but sends SIP with DSCP 0; `marking_rules` is what the device itself
+must do about it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from uclab.plan.types import Endpoint
+
+INSIDE = "/lab"
+"""Where baresip sees its folder."""
+RECEIVED = "received"
+"""Sub-folder of the recordings."""
+CONTROL_PORT = 4444
+DEAF_PLAYER = "aubridge,ear"
+"""A bridge without a reader. baresip 1.1.0 restarts the player several times within a re-INVITE for hold, and its file player
+does not survive that (its thread writes to a file already freed): so calls start on this, and are switched to a file later."""
+REGISTRATION_S = 270
+"""Phones refresh every 4 to 5 minutes, so that no NAT or firewall on the way forgets them (provider policy)."""
+_NAMESPACE = uuid.UUID("6e0b8f0a-6f0c-5b7e-9f2d-6a1c0f6e2b11")
+
+_templates = Environment(
+    loader=PackageLoader("endpoints_emu.baresip"),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a baresip needs besides its `Endpoint`."""
+
+    ca_file: Path
+    """Authorities that it trusts (PEM)."""
+    nameservers: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    """E.164 numbers that a trunk peer owns; empty for a subscriber's phone."""
+    listen_port: int | None = None
+    """TLS port for calls that come in without a registration (trunk); None: any."""
+    certificate: Path | None = None
+    """Its own certificate and key in one PEM file, for those calls."""
+    media_ports: tuple[int, int] = (20000, 64998)
+    control_port: int = CONTROL_PORT
+
+
+def account_line(endpoint: Endpoint, user: str | None = None) -> str:
+    """The account in baresip's format; `user` replaces the account's own (a further number of a trunk).
+
+    Trunk accounts carry a registration interval and priority 1 and so never register: with interval 0, baresip 1.1.0
+    takes calls only where the request URI's host is its own address literally.
+    """
+    account = endpoint.account
+    parameters = [
+        f'outbound="sip:{endpoint.registrar}:{endpoint.registrar_port};transport={endpoint.transport}"',
+        f"audio_codecs={','.join(codec + ('/16000' if codec == 'G722' else '') for codec in endpoint.codecs)}",
+        f"audio_player={DEAF_PLAYER}",
+        "dtmfmode=rtpevent",
+        "answermode=manual",
+        "mwi=no",
+    ]
+    if endpoint.media_encryption == "srtp":
+        parameters.append(
+            "mediaenc=srtp-mand"
+        )  # RTP/SAVP (RFC 4568), AES_CM_128_HMAC_SHA1_80; nothing else is accepted
+    if endpoint.registers:
+        parameters += [f"regint={REGISTRATION_S}", "sipnat=outbound", f"auth_user={account.user}"]
+        parameters.append(f"auth_pass={account.password}")
+    else:
+        parameters += [f"regint={REGISTRATION_S}", "prio=1", "fbregint=0"]
+    address = f"sip:{user or account.user}@{account.domain};transport={endpoint.transport}"
+    return f'"{account.display}" <{address}>;{";".join(parameters)}'
+
+
+def write_configuration(endpoint: Endpoint, folder: Path, settings: Settings) -> Sequence[str]:
+    """Write all files of a baresip to `folder` and return its command line, for a root in which `folder` is `/lab`.
+
+    A phone that registers has no account in its files: its driver adds it, so that no event of the registration is missed.
+    """
+    (folder / RECEIVED).mkdir(parents=True, exist_ok=True)
+    (folder / "ca.pem").write_bytes(settings.ca_file.read_bytes())
+    if settings.certificate:
+        (folder / "certificate.pem").write_bytes(settings.certificate.read_bytes())
+    (folder / "config").write_text(
+        _templates.get_template("config.j2").render(
+            endpoint=endpoint,
+            inside=INSIDE,
+            deaf_player=DEAF_PLAYER,
+            certificate="certificate.pem" if settings.certificate else None,
+            listen_port=settings.listen_port,
+            media_ports=settings.media_ports,
+            nameservers=settings.nameservers,
+            control_port=settings.control_port,
+            max_calls=32 if settings.numbers else 4,
+        )
+    )
+    users = settings.numbers or (endpoint.account.user,)
+    lines = [] if endpoint.registers else [account_line(endpoint, user) for user in users]
+    (folder / "accounts").write_text("".join(f"{line}\n" for line in lines))
+    (folder / "contacts").write_text("")
+    (folder / "uuid").write_text(
+        str(uuid.uuid5(_NAMESPACE, endpoint.account.aor))
+    )  # +sip.instance (RFC 5626)
+    return ["/usr/bin/baresip", "-f", INSIDE]
+
+
+def marking_rules(endpoint: Endpoint) -> str:
+    """nftables ruleset for the phone's own namespace: SIP leaves with the endpoint's DSCP for signalling (Q1).
+
+    Local TCP to the session controller's port, in either role; media is marked by baresip itself.
+    """
+    port, dscp = endpoint.registrar_port, endpoint.dscp_signalling
+    return f"""table inet marking {{
+    chain output {{
+        type route hook output priority mangle; policy accept;
+        meta nfproto ipv4 tcp dport {port} ip dscp set {dscp}
+        meta nfproto ipv4 tcp sport {port} ip dscp set {dscp}
+        meta nfproto ipv6 tcp dport {port} ip6 dscp set {dscp}
+        meta nfproto ipv6 tcp sport {port} ip6 dscp set {dscp}
+    }}
+}}
+"""

@@ -1,0 +1,289 @@
+"""The driver of one baresip: commands, and events in the lab's terms."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Literal
+
+from endpoints_emu.baresip import messages
+from endpoints_emu.baresip.configuration import INSIDE, RECEIVED, Settings, account_line, write_configuration
+from endpoints_emu.baresip.control import Control, Message
+from endpoints_emu.phone import (
+    CallFailed,
+    CallLeg,
+    CommandRefused,
+    LegState,
+    Phone,
+    PhoneError,
+    PhoneEventKind,
+    Statistics,
+    target_uri,
+)
+from uclab.plan.readiness import wait_until
+from uclab.plan.runtime import NodeRuntime
+from uclab.plan.types import Endpoint
+
+_HELD_DIRECTIONS = ("recvonly", "inactive")
+"""`remoteaudiodir` of an event, as seen from this side, while the other side holds the call."""
+
+
+class BaresipPhone(Phone):
+    """A desk phone or a trunk peer."""
+
+    def __init__(self, endpoint: Endpoint, runtime: NodeRuntime, folder: Path, settings: Settings) -> None:
+        super().__init__(endpoint)
+        self._runtime = runtime
+        self._folder = folder
+        self._settings = settings
+        self._log = folder / "baresip.log"
+        self._log_seen = 0
+        self._process: asyncio.subprocess.Process | None = None
+        self._control: Control | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._selection = asyncio.Lock()
+        self._rtcp: dict[str, Message] = {}
+        self._stopping = False
+
+    async def start(self, deadline_s: float = 10.0) -> None:
+        argv = write_configuration(self.endpoint, self._folder, self._settings)
+        self._process = await self._runtime.spawn(
+            argv, name=self.name, log=self._log, root="device", writable={INSIDE: self._folder}
+        )
+        await self.attach(deadline_s)
+
+    async def attach(self, deadline_s: float = 10.0) -> None:
+        """Take control of a baresip that others started from `write_configuration` (the PSTN peer's container)."""
+
+        async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+            if self._process and self._process.returncode is not None:
+                raise PhoneError(f"{self.name}: baresip ended at its start, see {self._log}")
+            return await self._runtime.connect_tcp("127.0.0.1", self._settings.control_port)
+
+        connection = await wait_until(
+            connect, what=f"{self.name}: baresip's control port", deadline_s=deadline_s
+        )
+        self._control = Control(self.name, connection, self._on_event, self._on_end)
+
+    async def stop(self) -> None:
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        if self._control:
+            with contextlib.suppress(PhoneError):
+                await self._control.command("quit", deadline_s=2.0)
+        if self._process:
+            try:
+                async with asyncio.timeout(2.0):
+                    await self._process.wait()
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        if self._control:
+            await self._control.close()
+
+    async def send_register(self) -> None:
+        if not self.endpoint.registers:
+            raise PhoneError(f"{self.name}: does not register (trunk peer)")
+        self._log_seen = self._log.stat().st_size if self._log.exists() else 0
+        await self._command("uadelall")
+        await self._command("uanew", account_line(self.endpoint))
+
+    async def call(self, target: str, *, line: int | None = None) -> CallLeg:
+        """As `Phone.call`; `line` picks the number to call from, where a trunk peer owns several (0 is the first)."""
+        uri = target_uri(self.endpoint, target)
+        began = time.monotonic()
+        answer = await self._command("dial", uri if line is None else f"{uri} {line}")
+        leg_id = messages.call_id(answer)
+        if leg_id is None:
+            raise CallFailed(f"{self.name}: call to {uri}: {answer.strip()}")
+        state = self._leg(leg_id, "outgoing", uri)
+        state.began = began
+        return state.leg
+
+    async def answer(self, leg: CallLeg) -> None:
+        await self._command("accept", leg.id)
+
+    async def hold(self, leg: CallLeg, deadline_s: float = 5.0) -> None:
+        await self._modify(leg, "hold", deadline_s)
+        state = self._state(leg)
+        state.held = True
+        self.events.publish(PhoneEventKind.HELD, leg=leg.id, sip_call_id=leg.sip_call_id)
+
+    async def resume(self, leg: CallLeg, deadline_s: float = 5.0) -> None:
+        await self._modify(leg, "resume", deadline_s)
+        state = self._state(leg)
+        state.held = False
+        self.events.publish(PhoneEventKind.RESUMED, leg=leg.id, sip_call_id=leg.sip_call_id)
+        await self._choose_recording()
+
+    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 10.0) -> None:
+        since = len(self.events.history)
+        async with self._selection:
+            await self._command("callfind", leg.id)
+            await self._command("transfer", target_uri(self.endpoint, target))
+        event = await self._outcome(
+            leg,
+            {PhoneEventKind.TRANSFERRED, PhoneEventKind.TRANSFER_FAILED, PhoneEventKind.CLOSED},
+            deadline_s,
+            f"transfer to {target} without outcome",
+            since=since,
+        )
+        if event.kind is not PhoneEventKind.TRANSFERRED:
+            raise CallFailed(f"{self.name}: transfer of {leg.peer} to {target} failed: {event.detail}")
+
+    async def dtmf(self, leg: CallLeg, digits: str) -> None:
+        async with self._selection:
+            await self._command("callfind", leg.id)
+            await self._command("sndcode", digits)
+
+    async def hang_up(self, leg: CallLeg) -> None:
+        if not self._state(leg).closed:
+            with contextlib.suppress(CommandRefused):  # it ended while we asked
+                await self._command("hangup", leg.id)
+
+    async def statistics(self, leg: CallLeg) -> Statistics:
+        state = self._state(leg)
+        if not state.closed:
+            async with self._selection:
+                await self._command("callfind", leg.id)
+                state.statistics = messages.statistics(
+                    await self._command("audio_debug"), state.srtp_suite, self._rtcp.get(leg.id)
+                )
+        return state.statistics
+
+    async def _command(self, name: str, parameters: str | None = None) -> str:
+        if self._control is None:
+            raise PhoneError(f"{self.name}: {name}: the phone has not been started")
+        return await self._control.command(name, parameters)
+
+    async def _modify(self, leg: CallLeg, command: Literal["hold", "resume"], deadline_s: float) -> None:
+        """Send a re-INVITE and wait for its answer, which baresip tells as a further `CALL_ANSWERED`."""
+        state = self._state(leg)
+        state.answered.clear()
+        try:
+            await self._command(command, leg.id)
+        except CommandRefused as refusal:
+            # `resume` also tries to hold the active call, and reports failure where there is none (baresip 1.1.0)
+            if command == "hold" or "Invalid argument" not in str(refusal):
+                raise
+        try:
+            async with asyncio.timeout(deadline_s):
+                await state.answered.wait()
+        except TimeoutError:
+            raise CallFailed(f"{self.name}: {command} of {leg.peer}: no answer in {deadline_s:g} s") from None
+
+    def _leg(self, leg_id: str, direction: Literal["outgoing", "incoming"], peer: str) -> LegState:
+        """The state of a leg, made where it is new."""
+        if leg_id not in self._legs:
+            self._legs[leg_id] = LegState(CallLeg(self.name, leg_id, leg_id, direction, peer))
+        return self._legs[leg_id]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something after the event that is being handled; a command cannot be awaited in the handler itself."""
+
+        async def guarded() -> None:
+            with contextlib.suppress(
+                PhoneError
+            ):  # the leg or the phone ended meanwhile; its own event says so
+                await work
+
+        task = asyncio.create_task(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _on_end(self, reason: str) -> None:
+        if not self._stopping:
+            code = self._process.returncode if self._process else None
+            self.events.publish(PhoneEventKind.DIED, f"{reason} (exit status {code})")
+
+    def _on_event(self, message: Message) -> None:
+        kind, parameter = str(message.get("type")), str(message.get("param", ""))
+        if kind == "REGISTER_OK":
+            self.events.publish(PhoneEventKind.REGISTERED, parameter)
+        elif kind == "REGISTER_FAIL":
+            self._on_registration_failure(parameter)
+        elif "id" in message:
+            direction: Literal["outgoing", "incoming"] = (
+                "incoming" if message.get("direction") == "incoming" else "outgoing"
+            )
+            state = self._leg(str(message["id"]), direction, str(message.get("peeruri", "")))
+            self._on_call_event(kind, state, parameter, message)
+
+    def _on_registration_failure(self, parameter: str) -> None:
+        log = self._log.read_bytes()[self._log_seen :].decode(errors="replace") if self._log.exists() else ""
+        refusal = messages.registration_refusal(parameter, log)
+        detail = messages.certificate_error(log) or parameter
+        self.events.publish(PhoneEventKind.REGISTRATION_FAILED, detail, refusal=refusal)
+
+    def _on_call_event(self, kind: str, state: LegState, parameter: str, message: Message) -> None:
+        leg = state.leg
+        publish = self.events.publish
+        if kind == "CALL_INCOMING":
+            publish(PhoneEventKind.INCOMING, leg.peer, leg=leg.id, sip_call_id=leg.sip_call_id)
+            if self.auto_answer:
+                self._spawn(self.answer(leg))
+        elif kind in ("CALL_RINGING", "CALL_PROGRESS"):
+            publish(PhoneEventKind.RINGING, leg=leg.id, sip_call_id=leg.sip_call_id)
+        elif kind == "CALL_ANSWERED":
+            state.answered.set()
+        elif kind == "CALL_ESTABLISHED":
+            state.established = True
+            setup_ms = 1000 * (time.monotonic() - state.began) if leg.direction == "outgoing" else None
+            publish(
+                PhoneEventKind.ESTABLISHED,
+                leg.peer,
+                leg=leg.id,
+                sip_call_id=leg.sip_call_id,
+                setup_ms=setup_ms,
+            )
+            self._spawn(self._choose_recording())
+        elif kind == "CALL_REMOTE_SDP" and parameter == "offer" and state.established:
+            self._on_offer(state, str(message.get("remoteaudiodir")))
+        elif kind == "CALL_RTCP":
+            self._rtcp[leg.id] = message.get("rtcp_stats", {})
+        elif kind == "CALL_MENC":
+            state.srtp_suite = parameter.rpartition(",")[2] or None
+        elif kind == "CALL_DTMF_START":
+            publish(PhoneEventKind.DTMF, parameter, leg=leg.id)
+        elif kind == "TRANSFER_FAILED":
+            publish(PhoneEventKind.TRANSFER_FAILED, parameter, leg=leg.id)
+            self._on_closed(state, "transfer failed")  # baresip 1.1.0 drops the leg with it
+        elif kind == "CALL_CLOSED":
+            if parameter == "Call transfered":  # so spelt
+                publish(PhoneEventKind.TRANSFERRED, leg=leg.id, sip_call_id=leg.sip_call_id)
+            self._on_closed(state, parameter)
+
+    def _on_offer(self, state: LegState, direction: str) -> None:
+        """The other side's re-INVITE: hold, or back from it (RFC 3264 §8.4)."""
+        held = direction in _HELD_DIRECTIONS
+        if held != state.held_by_peer:
+            state.held_by_peer = held
+            kind = PhoneEventKind.HELD_BY_PEER if held else PhoneEventKind.RESUMED_BY_PEER
+            self.events.publish(kind, leg=state.leg.id, sip_call_id=state.leg.sip_call_id)
+            if not held:
+                self._spawn(self._choose_recording())
+
+    def _on_closed(self, state: LegState, reason: str) -> None:
+        state.closed = True
+        self.events.publish(
+            PhoneEventKind.CLOSED, reason, leg=state.leg.id, sip_call_id=state.leg.sip_call_id
+        )
+        self._spawn(self._choose_recording())
+
+    async def _choose_recording(self) -> None:
+        """Record the leg that the user hears, in a new file: the only one, or the one that is not on hold.
+
+        `auplay` switches all legs at once, so while two are active, none is switched.
+        """
+        active = [s for s in self._legs.values() if s.established and not s.closed]
+        audible = [s for s in active if not s.held and not s.held_by_peer]
+        if len(active) != 1 or len(audible) != 1:
+            return
+        state = audible[0]
+        name = f"{state.leg.id}-{len(state.recordings) + 1}.wav"
+        state.recordings.append(self._folder / RECEIVED / name)
+        await self._command("auplay", f"aufile,{INSIDE}/{RECEIVED}/{name}")

@@ -1,0 +1,235 @@
+"""A small network of its own for the endpoints' tests: a bridge, a DNS server, and one namespace a device.
+
+Nothing of the host's network is touched: every namespace is held by a process that dies with the test's process, and
+interfaces are created inside these namespaces only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from uclab.plan.readiness import wait_until
+from uclab.plan.runtime import ProgramRoot
+
+DEVICE_ROOT = Path("/var/lib/uclab/images/device/rootfs")
+DNS_ADDRESS = "10.99.0.254"
+_CLONE_NEWNET = 0x40000000
+
+
+async def _run(*argv: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(argv)}: {output.decode(errors='replace')}")
+
+
+class SandboxNode:
+    """One device of the sandbox; implements `uclab.plan.runtime.NodeRuntime`."""
+
+    def __init__(self, name: str, address: str, holder: asyncio.subprocess.Process, folder: Path) -> None:
+        self.address = address
+        self._name = name
+        self._holder = holder
+        self._folder = folder
+        self.processes: list[asyncio.subprocess.Process] = []
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def namespace_path(self) -> Path:
+        return Path(f"/proc/{self._holder.pid}/ns/net")
+
+    @property
+    def nameservers(self) -> tuple[str, ...]:
+        return (DNS_ADDRESS,)
+
+    async def command(self, *argv: str) -> None:
+        """Run one of the host's network tools inside the node."""
+        await _run("nsenter", f"--net={self.namespace_path}", *argv)
+
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        name: str,
+        log: Path,
+        root: ProgramRoot = "device",
+        writable: Mapping[str, Path] | None = None,
+        readable: Mapping[str, Path] | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: int | None = None,
+    ) -> asyncio.subprocess.Process:
+        inside: list[str] = []
+        if root == "device":
+            resolv = self._folder / f"resolv-{self._name}.conf"
+            resolv.write_text("".join(f"nameserver {server}\n" for server in self.nameservers))
+            inside = [
+                "bwrap",
+                "--die-with-parent",
+                "--ro-bind",
+                str(DEVICE_ROOT),
+                "/",
+                "--dev",
+                "/dev",
+                "--proc",
+                "/proc",
+            ]
+            inside += ["--tmpfs", "/tmp", "--tmpfs", "/run", "--ro-bind", str(resolv), "/etc/resolv.conf"]
+            for path, source in (writable or {}).items():
+                inside += ["--bind", str(source), path]
+            for path, source in (readable or {}).items():
+                inside += ["--ro-bind", str(source), path]
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *("setpriv", "--pdeathsig", "KILL", "nsenter", f"--net={self.namespace_path}"),
+                *inside,
+                *argv,
+                stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **(env or {})},
+            )
+        self.processes.append(process)
+        return process
+
+    async def connect_tcp(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        outcome: list[socket.socket | OSError] = []
+
+        def connect() -> None:
+            libc = ctypes.CDLL(None, use_errno=True)
+            descriptor = os.open(self.namespace_path, os.O_RDONLY)
+            try:
+                if libc.setns(descriptor, _CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns")
+                outcome.append(socket.create_connection((host, port), timeout=5))
+            except OSError as error:
+                outcome.append(error)
+            finally:
+                os.close(descriptor)
+
+        thread = threading.Thread(target=connect)  # a thread of its own: setns changes the thread for good
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        if isinstance(outcome[0], OSError):
+            raise outcome[0]
+        outcome[0].setblocking(False)
+        return await asyncio.open_connection(sock=outcome[0])
+
+
+class Sandbox:
+    """`async with Sandbox(folder, hosts) as sandbox: phone = await sandbox.node("desk1", "10.99.0.11")`."""
+
+    def __init__(self, folder: Path, names: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._names = dict(names)
+        self._holders: list[asyncio.subprocess.Process] = []
+        self.nodes: list[SandboxNode] = []
+        self._lan: SandboxNode | None = None
+
+    async def __aenter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lan = await self._hold("lan", DNS_ADDRESS)
+        await self._lan.command("ip", "link", "add", "br0", "type", "bridge")
+        await self._lan.command("ip", "addr", "add", f"{DNS_ADDRESS}/24", "dev", "br0")
+        await self._lan.command("ip", "link", "set", "br0", "up")
+        await self._start_dns()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for node in self.nodes:
+            for process in node.processes:
+                if process.returncode is None:
+                    process.kill()
+                await process.wait()
+        for holder in self._holders:
+            holder.kill()
+            await holder.wait()
+
+    async def _hold(self, name: str, address: str) -> SandboxNode:
+        holder = await asyncio.create_subprocess_exec(
+            *("setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sleep", "infinity"),
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+        self._holders.append(holder)
+        node = SandboxNode(name, address, holder, self._folder)
+        self.nodes.append(node)
+        host = os.readlink("/proc/self/ns/net")
+
+        async def own_namespace() -> bool | None:
+            return True if os.readlink(node.namespace_path) != host else None
+
+        await wait_until(own_namespace, what=f"namespace of {name}", deadline_s=5)
+        await node.command("ip", "link", "set", "lo", "up")
+        return node
+
+    async def _start_dns(self) -> None:
+        assert self._lan is not None
+        records = [f"--host-record={name},{address}" for name, address in self._names.items()]
+        await self._lan.spawn(
+            [
+                "/usr/sbin/dnsmasq",
+                "-k",
+                "-C",
+                "/dev/null",
+                "--no-resolv",
+                "--no-hosts",
+                "--user=root",
+                *records,
+            ]
+            + [
+                "--local=/test/",
+                "--log-facility=-",
+                "--log-queries",
+                f"--listen-address={DNS_ADDRESS}",
+                "--pid-file=",
+            ],
+            name="dns",
+            log=self._folder / "dns.log",
+        )
+        lan = self._lan
+
+        async def listening() -> bool | None:
+            _, writer = await lan.connect_tcp(DNS_ADDRESS, 53)
+            writer.close()
+            return True
+
+        await wait_until(listening, what="DNS server", deadline_s=5)
+
+    async def node(self, name: str, address: str) -> SandboxNode:
+        """A device of that address on the sandbox's bridge."""
+        assert self._lan is not None
+        node = await self._hold(name, address)
+        pid = node.namespace_path.parts[2]
+        await self._lan.command(
+            *(
+                "ip",
+                "link",
+                "add",
+                f"p{len(self.nodes)}",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "eth0",
+                "netns",
+                pid,
+            )
+        )
+        await self._lan.command("ip", "link", "set", f"p{len(self.nodes)}", "master", "br0", "up")
+        await node.command("ip", "addr", "add", f"{address}/24", "dev", "eth0")
+        await node.command("ip", "link", "set", "eth0", "up")
+        return node

@@ -1,0 +1,107 @@
+"""The command line: exit statuses, JSON, and errors without tracebacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+UCLAB = Path(sys.executable).with_name("uclab")
+VERBS = (
+    "doctor", "topologies", "check", "plan", "graph", "up", "ls", "inspect", "exec", "call", "fail", "heal", "down", "run",
+    "judge", "drill",
+)  # fmt: skip
+
+
+def uclab(*arguments: str, state: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "UCLAB_STATE": str(state)} if state else dict(os.environ)
+    return subprocess.run([str(UCLAB), *arguments], capture_output=True, text=True, timeout=60, env=environment)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str) -> None:
+    done = uclab(verb, "--help")
+    assert done.returncode == 0
+    assert "Usage: uclab" in done.stdout
+
+
+def test_check_of_a_right_topology_says_how_large_it_is() -> None:
+    done = uclab("check", "small-office")
+    assert done.returncode == 0
+    assert "small-office: right" in done.stdout
+
+
+def test_check_prints_all_mistakes_and_ends_with_2(tmp_path: Path) -> None:
+    # given a file with two mistakes
+    wrong = tmp_path / "wrong.yaml"
+    text = (Path(__file__).parents[2] / "topologies" / "small-office.yaml").read_text()
+    wrong.write_text(text.replace("policy: ucaas", "policy: ucas").replace("topology: small-office", "topolgy: small-office"))
+    # when it is checked, then both are named with their lines, in text and as JSON
+    done = uclab("check", str(wrong))
+    assert done.returncode == 2
+    assert "topolgy" in done.stderr
+    assert "did you mean" in done.stderr
+    mistakes = json.loads(uclab("check", str(wrong), "--json").stdout)["mistakes"]
+    assert len(mistakes) >= 2
+    assert all(mistake["line"] for mistake in mistakes[:2])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "enterprise-hqq"),
+        ("plan", "no/such/file.yaml"),
+        ("plan", "small-office", "--fault", "dscp-clear"),
+        ("plan", "small-office", "--device", "fww"),
+        ("run", "small-office", "--scenario", "nonsense"),
+        ("judge", "/"),
+        ("inspect", "--name", "nothing"),
+        ("call", "desk1", "desk2"),
+        ("down",),
+        ("exec", "fw"),
+        ("frobnicate",),
+        ("call", "desk1", "desk2", "--seconds", "0"),
+    ],
+)
+def test_wrong_input_ends_with_2_and_one_message(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = uclab(*arguments, state=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.strip()
+    assert "Traceback" not in done.stderr
+
+
+def test_misspelt_names_get_the_closest_match() -> None:
+    assert "did you mean `enterprise-hq`?" in uclab("check", "enterprise-hqq").stderr
+    assert "did you mean `dscp-cleared`?" in uclab("plan", "small-office", "--fault", "dscp-clear").stderr
+    assert "did you mean `fw`?" in uclab("plan", "small-office", "--device", "fww").stderr
+
+
+def test_plan_is_json_that_reads_back() -> None:
+    plan = json.loads(uclab("plan", "small-office", "--json").stdout)
+    assert plan["topology"] == "small-office"
+    node = json.loads(uclab("plan", "small-office", "--json", "--device", "fw").stdout)
+    assert node["kind"] == "firewall"
+
+
+def test_graph_writes_a_drawing(tmp_path: Path) -> None:
+    done = uclab("graph", "small-office", "--out", str(tmp_path / "t.svg"))
+    assert done.returncode == 0
+    assert (tmp_path / "t.svg").read_text().startswith("<svg")
+
+
+def test_reference_topologies_are_listed() -> None:
+    names = {row["name"] for row in json.loads(uclab("topologies", "--json").stdout)}
+    assert {"enterprise-hq", "small-office"} <= names
+
+
+def test_no_lab_is_an_empty_list(tmp_path: Path) -> None:
+    assert json.loads(uclab("ls", "--json", state=tmp_path).stdout) == []
+
+
+def test_drill_lists_its_faults() -> None:
+    rows = json.loads(uclab("drill", "small-office", "--list", "--json").stdout)
+    assert all(row["breaks"] for row in rows)

@@ -1,0 +1,109 @@
+"""Reports say what the judgement says, in every form."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from uclab.judge.types import (
+    Evidence,
+    Finding,
+    HopRecord,
+    JudgedCall,
+    Judgement,
+    Ladder,
+    LadderMessage,
+    MediaQuality,
+    Series,
+    Walk,
+)
+from uclab.model.load import load_topology
+from uclab.plan.planner import make_plan
+from uclab.plan.types import Plan
+from uclab.report.junit import junit
+from uclab.report.ladder import draw, lane_order
+from uclab.report.write import write_reports
+
+QUALITY = MediaQuality(
+    packets=250, lost=1, loss_pct=0.4, jitter_ms=0.9, delay_ms=21.5, max_gap_ms=40.0, r_factor=92.0, mos=4.38
+)
+HELD = Finding("media.srtp", ("C9",), "desk1 → desk2", "SRTP", "SRTP, 250 packets authenticated", "pass")
+BROKEN = Finding(
+    "qos.dscp", ("C8", "Q1"), "call desk-desk forward", "EF <everywhere>", "DSCP 0 after edge", "fail",
+    Evidence("edge:wan1", (17, 18), "46 before"), blame="edge",
+)  # fmt: skip
+UNSEEN = replace(HELD, subject="soft1 → pstn", observed="no media seen", verdict="not-shown")
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return make_plan(load_topology("small-office"))
+
+
+@pytest.fixture
+def judgement() -> Judgement:
+    call = JudgedCall("c1", "desk1", "desk2", "desk-desk", True, 212.0, 5.0, QUALITY, None)
+    hops = (HopRecord("desk1:eth0", 46, None, None, 0.0, 250, 0), HopRecord("sw1:1", 46, 5, 10, 80.0, 250, 0))
+    messages = (
+        LadderMessage(1.0, "desk1", "fra1-sbc", "INVITE sip:102@ucaas.test"),
+        LadderMessage(1.1, "fra1-sbc", "desk2", "INVITE sip:102@ucaas.test"),
+        LadderMessage(1.2, "desk2", "fra1-sbc", "200 OK (INVITE)"),
+    )
+    series = (
+        Series("delay_ms", "c1:forward", "", 1.0, 1.0, (21.0, None, 22.0)),
+        Series("kbps", "edge:wan1", "EF", 1.0, 1.0, (80.0, 91.0)),
+    )
+    return Judgement((HELD, BROKEN, UNSEEN), (call,), (Walk("c1", "forward", hops),), series, (Ladder("c1", messages),))
+
+
+def test_results_have_the_documented_shape(plan: Plan, judgement: Judgement, tmp_path: Path) -> None:
+    # given a run directory with its host record, when reports are written
+    (tmp_path / "host.json").write_text('{"kernel": "6.1", "variants": {"datapath": "userspace"}}')
+    write_reports(tmp_path, plan, judgement, {"up": 9.5})
+    # then results.json is as the design says
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["topology"] == "small-office"
+    assert results["verdict"] == "fail"
+    assert results["timings"] == {"up": 9.5}
+    assert results["host"]["variants"]["datapath"] == "userspace"
+    assert results["calls"][0]["mos"] == {"forward": 4.38, "backward": None}
+    assert results["findings"][1]["evidence"]["packets"] == [17, 18]
+    assert results["walks"][0]["hops"][1]["pcp"] == 5
+
+
+def test_page_is_self_contained_and_shows_what_broke(plan: Plan, judgement: Judgement, tmp_path: Path) -> None:
+    write_reports(tmp_path, plan, judgement, {})
+    page = (tmp_path / "report.html").read_text()
+    assert not re.search(r'(src|href)="(https?:)?//', page)
+    assert "Not everything held" in page
+    assert "cause: edge" in page
+    assert "EF &lt;everywhere&gt;" in page
+    assert page.count("<svg") >= 4
+
+
+def test_junit_counts_failures_and_what_was_not_shown(plan: Plan, judgement: Judgement) -> None:
+    suite = ElementTree.fromstring(junit(plan, judgement, {"up": 2.0}))
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")
+    failure = suite.find("testcase/failure")
+    assert failure is not None
+    assert "blame: edge" in (failure.text or "")
+
+
+def test_junit_survives_control_characters(plan: Plan) -> None:
+    odd = replace(BROKEN, observed="\x00\x1bINVITE")
+    assert ElementTree.fromstring(junit(plan, Judgement((odd,), (), ()), {})).get("failures") == "1"
+
+
+def test_ladder_puts_the_session_controller_in_the_middle(judgement: Judgement) -> None:
+    assert lane_order(judgement.ladders[0].messages) == ["desk1", "fra1-sbc", "desk2"]
+    assert draw(judgement.ladders[0]).count("marker-end") == 3
+
+
+def test_empty_judgement_is_still_a_report(plan: Plan, tmp_path: Path) -> None:
+    write_reports(tmp_path, plan, Judgement((), (), ()), {})
+    assert json.loads((tmp_path / "results.json").read_text())["verdict"] == "fail"

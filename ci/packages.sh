@@ -5,11 +5,10 @@
 
 list=${1:-$PROJECT/ci/packages/host.txt}
 
-missing() {
-    local installed
-    installed=$(dpkg-query -Wf '${db:Status-Abbrev} ${Package}\n' 2>/dev/null | awk '$1 == "ii" { print $2 }' | sort -u)
-    names_in "$list" | sort -u | comm -23 - <(printf '%s\n' "$installed")
-}
+# Packages (or their dependencies) that Debian would start at boot and that a lab starts for itself, in its own namespaces.
+ours_to_start='^(openvswitch-|podman|libvirt-|libvirtd)'
+
+installed() { dpkg-query -Wf '${db:Status-Abbrev} ${Package}\n' | awk '$1 == "ii" { print $2 }' | sort -u; }
 
 forbid_starting_services() {
     [ ! -e /usr/sbin/policy-rc.d ] || return 0 # the machine already has a policy of its own
@@ -18,22 +17,23 @@ forbid_starting_services() {
     chmod 755 /usr/sbin/policy-rc.d
 }
 
-# Debian enables a service when its package is installed; undo it only for packages that came with this run.
+# Debian enables a service when its package is installed; undone only for packages that came with this run.
 disable_services_of() {
-    command -v systemctl >/dev/null || return 0
     local unit
+    command -v systemctl >/dev/null || return 0
     for unit in $(dpkg -L "$@" | sed -nE 's|^(/usr)?/lib/systemd/system/([^/@]+\.(service|socket|timer))$|\2|p' | sort -u); do
-        systemctl --quiet disable "$unit" 2>/dev/null || true
+        systemctl --quiet disable "$unit" >/dev/null 2>&1 || true # a unit that cannot be enabled cannot be disabled either
     done
 }
 
-mapfile -t wanted < <(missing)
-[ ${#wanted[@]} -gt 0 ] || exit 0
+before=$(installed)
+mapfile -t missing < <(names_in "$list" | sort -u | comm -23 - <(echo "$before"))
+[ ${#missing[@]} -gt 0 ] || exit 0
 
-say "installing ${#wanted[@]} packages: ${wanted[*]}"
+say "installing ${#missing[@]} packages: ${missing[*]}"
 forbid_starting_services
 apt-get -qq update
 echo 'wireshark-common wireshark-common/install-setuid boolean false' | debconf-set-selections
-apt-get -qq install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${wanted[@]}" >/dev/null
-mapfile -t serving < <(printf '%s\n' "${wanted[@]}" | grep -xE 'openvswitch-switch|podman' || true)
-[ ${#serving[@]} -eq 0 ] || disable_services_of "${serving[@]}"
+apt-get -qq install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null
+mapfile -t came < <(installed | comm -13 <(echo "$before") - | grep -E "$ours_to_start")
+[ ${#came[@]} -eq 0 ] || disable_services_of "${came[@]}"

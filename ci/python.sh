@@ -17,6 +17,8 @@ done
 [ -n "$python" ] || die "Python 3.11 or newer is needed; /usr/bin/python3 is $(/usr/bin/python3 --version 2>&1)"
 
 state="$PROJECT $("$python" --version) $(cat pyproject.toml uv.lock ci/python.sh | digest)"
+# The machine's own trust store, which may hold the certificate of a company's proxy.
+[ ! -e /etc/ssl/certs/ca-certificates.crt ] || export PIP_CERT=${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt}
 [ "$(cat "$stamp" 2>/dev/null || true)" != "$state" ] || exit 0
 
 if [ ! -x "$uv/bin/uv" ]; then
@@ -27,6 +29,6 @@ if [ ! -x "$uv/bin/uv" ]; then
 fi
 
 say "making .venv from uv.lock"
-export UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy
+export UV_SYSTEM_CERTS=1 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy
 "$uv/bin/uv" sync --quiet --frozen --python "$python"
 printf '%s\n' "$state" >"$stamp"

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Proves the Vagrantfile without any download but Debian and Python packages: makes a box, runs `vagrant up` (which sets the
+# machine up), examines the machine, and does a reference run inside. The machine has a full kernel, so this also proves the
+# variants with the openvswitch module and netem. UCLAB_CHECK_RUN: what to run inside. UCLAB_BOX_SUITE: the box's Debian.
+# Everything happens in namespaces of its own. Logs and the run's record stay in .cache/vagrant/check-<release>.
+. "$(dirname "$0")/environment.sh"
+
+suite=${UCLAB_BOX_SUITE:-bookworm}
+state=$CACHE/vagrant/check-$suite
+export VAGRANT_HOME=$CACHE/vagrant/home VAGRANT_DOTFILE_PATH=$state/dotfile VAGRANT_DEFAULT_PROVIDER=libvirt
+export VAGRANT_CHECKPOINT_DISABLE=1
+
+in_machine() { vagrant ssh -c "cd /vagrant && $1" </dev/null; }
+
+inside() {
+    local status=0
+    cd "$PROJECT"
+    # The machine of an earlier check that was cut short is unknown to this daemon's processes: begin from nothing.
+    vagrant destroy --force >/dev/null 2>&1 || true
+    say "vagrant up ($suite)"
+    vagrant up
+    say 'what the machine has'
+    in_machine 'uname -a; sudo .venv/bin/uclab doctor'
+    in_machine "sudo .venv/bin/python -c 'from uclab import doctor; report = doctor.probe()
+assert (report.able, report.datapath, report.impairment) == (True, \"system\", \"netem\"), report'"
+    say 'a reference run in it'
+    in_machine "sudo ${UCLAB_CHECK_RUN:-.venv/bin/uclab run small-office --out /tmp/run}" || status=$?
+    in_machine 'sudo tar -C /tmp/run -cz . --exclude=*.pcapng' >"$state/run.tar.gz" || true
+    vagrant destroy --force
+    return "$status"
+}
+
+if [ "${1:-}" = --inside ]; then
+    inside
+    exit
+fi
+
+[ "$(id -u)" = 0 ] || die 'run as root: `sudo make vagrant-check`'
+"$PROJECT/ci/packages.sh"
+"$PROJECT/ci/packages.sh" "$PROJECT/ci/packages/virtualization.txt"
+mkdir -p "$state"
+UCLAB_BOX=$("$PROJECT/ci/vagrant-box.sh" "$suite")
+export UCLAB_BOX
+"$PROJECT/ci/private-libvirt.sh" "$state" "$0" --inside 2>&1 | tee "$state/check.log"

@@ -23,6 +23,7 @@ _CLONE_NEWNET = 0x40000000
 _MS_BIND = 0x1000
 _MNT_DETACH = 2
 _libc = ctypes.CDLL(None, use_errno=True)
+_prepared: set[Path] = set()
 
 
 class NamespaceError(OSError):
@@ -103,13 +104,17 @@ def let_go(namespace: Namespace) -> None:
 
 
 def prepare_directory(directory: Path = NETNS_DIR) -> None:
-    """Mount a private tmpfs for names, so that the host's own names are neither seen nor touched.
+    """Mount a private tmpfs, so that the host's own names and sockets there are neither seen nor touched.
 
-    The caller must be in a mount namespace of its own with private propagation (`unshare --mount` makes both).
+    Once a process and directory; later calls do nothing. The caller must be in a mount namespace of its own
+    with private propagation (`unshare --mount` makes both).
     """
+    if directory in _prepared:
+        return
     directory.mkdir(parents=True, exist_ok=True)
     mounted = _libc.mount(b"tmpfs", os.fsencode(directory), b"tmpfs", 0, b"mode=755")
     _check(mounted, f"cannot mount a tmpfs on {directory}")
+    _prepared.add(directory)
 
 
 def remove_all(namespaces: Iterable[Namespace], directory: Path = NETNS_DIR) -> None:
@@ -122,6 +127,7 @@ def remove_all(namespaces: Iterable[Namespace], directory: Path = NETNS_DIR) -> 
 def unmount(directory: Path) -> None:
     """Take a private folder away again, with all that is mounted in it."""
     _check(_libc.umount2(os.fsencode(directory), _MNT_DETACH), f"cannot unmount {directory}")
+    _prepared.discard(directory)
 
 
 def create(names: Iterable[str], directory: Path = NETNS_DIR) -> dict[str, Namespace]:

@@ -15,13 +15,17 @@ from mininet.net import Mininet
 from uclab.emulation import links, netns, ovs, sysctl
 from uclab.emulation.cabling import LabIntf, LabLink
 from uclab.emulation.hosts import LabHost
+from uclab.emulation.impairment import ImpairedDevice
 from uclab.emulation.links import Cable, InterfaceSettings, NodeSettings
 from uclab.emulation.netns import Namespace
 from uclab.emulation.ovs import Datapath, Engine
+from uclab.emulation.processes import Daemon
 from uclab.emulation.rtnetlink import VethEnd
 from uclab.emulation.switches import LabSwitch
 
 SWITCH_DEADLINE_S = 20.0
+STOP_DEADLINE_S = 30.0
+"""Closing a packet socket waits for an RCU grace period (12 ms each, Linux 6.18): a switch of 500 ports takes seconds."""
 
 
 class LabNet(Mininet):  # type: ignore[misc]
@@ -39,7 +43,8 @@ class LabNet(Mininet):  # type: ignore[misc]
         self.namespaces: dict[str, Namespace] = {}
         self.engines: dict[str, Engine] = {}
         self.controller_targets: dict[str, str] = {}
-        """Switch name to OpenFlow target."""
+        """Site to OpenFlow target, e.g. `unix:/run/openvswitch/controllers/hq.sock` (see `ovs.check_target`)."""
+        self.lines: list[ImpairedDevice] = []
         params.setdefault("controller", None)
         Mininet.inited = True  # else Mininet raises limits and kernel settings of the whole machine
         super().__init__(
@@ -70,13 +75,18 @@ class LabNet(Mininet):  # type: ignore[misc]
 
     def stop(self) -> None:
         """Take everything down: end the switch engines, let go of the namespaces. The kernel frees the rest by itself."""
+        for daemon in self.daemons():
+            daemon.kill()
         for engine in self.engines.values():
-            engine.stop()
-        self.engines.clear()
+            engine.close()
         if self.namespaces:
             netns.remove_all(self.namespaces.values())
             netns.unmount(ovs.RUN_DIR)
+        for daemon in self.daemons():
+            daemon.wait_blocking(STOP_DEADLINE_S)
         self.namespaces.clear()
+        self.engines.clear()
+        self.lines.clear()
         for node in (*self.hosts, *self.switches):
             node.namespace = None
 
@@ -97,12 +107,11 @@ class LabNet(Mininet):  # type: ignore[misc]
     def start_engines(self) -> None:
         """Start every engine's daemons; they get ready while cables are laid."""
         names = sorted({switch.engine for switch in self.switches})
-        if not names:
-            return
-        template = ovs.create_template(ovs.RUN_DIR / "empty.db")
+        template = ovs.create_template(ovs.RUN_DIR / "empty.db") if names else None
         for name in names:
             self.engines[name] = Engine(name, self.namespaces[name], self.datapath, self.run_dir / "switches")
-            self.engines[name].start(template)
+        for engine in self.engines.values():
+            engine.start(template)
 
     def lay_cables(self) -> None:
         """Make all links, and raise the ends that the kernel cannot make up."""
@@ -130,8 +139,15 @@ class LabNet(Mininet):  # type: ignore[misc]
     def start_engine_switches(self, engine: str) -> None:
         """Configure the bridges of one engine and wait until their ports work."""
         switches = [switch for switch in self.switches if switch.engine == engine]
-        bridges = [switch.bridge(self.controller_targets.get(switch.name)) for switch in switches]
+        for target in self.controller_targets.values():
+            ovs.check_target(target)
+        bridges = [switch.bridge(self.controller_targets.get(switch.site)) for switch in switches]
         self.engines[engine].configure(bridges, SWITCH_DEADLINE_S)
+
+    def daemons(self) -> list[Daemon]:
+        """Every program that the network itself runs: switch engines and lines."""
+        lines = [line.daemon for line in self.lines if line.daemon is not None]
+        return [*(daemon for engine in self.engines.values() for daemon in engine.daemons), *lines]
 
     def link_named(self, name: str) -> LabLink:
         """The link of that name; KeyError with the names there are."""

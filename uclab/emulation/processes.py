@@ -81,8 +81,9 @@ def start(
     namespace: Namespace | None = None,
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
+    stdin: bytes | None = None,
 ) -> Daemon:
-    """Start a program, in `namespace` if one is given. Output goes to `log`.
+    """Start a program, in `namespace` if one is given. Output goes to `log`; `stdin` is what it reads (a pipe's worth).
 
     The thread enters the namespace for the moment of the fork and the child inherits it: no `nsenter`, no second exec.
     """
@@ -91,15 +92,19 @@ def start(
 
     def popen() -> subprocess.Popen[bytes]:
         with log.open("ab") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 list(argv),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,
                 pass_fds=tuple(pass_fds),
                 start_new_session=True,
             )
+        if process.stdin is not None:
+            process.stdin.write(stdin or b"")
+            process.stdin.close()
+        return process
 
     if namespace is None:
         return Daemon(name, popen(), log)

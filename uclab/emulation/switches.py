@@ -21,6 +21,7 @@ class LabSwitch(ShelllessNode, Switch):  # type: ignore[misc]
         self.namespace = None
         self.plan = plan
         self.engine = plan.engine if plan else engine
+        self.site = plan.site if plan else ""
         if plan:
             params["dpid"] = f"{plan.dpid:016x}"
         super().__init__(name, **params)

@@ -1,0 +1,186 @@
+"""`build`: a plan becomes a running network. The thin top of the emulation; everything it does is elsewhere.
+
+Independent work goes side by side, in threads: it is system calls and waiting for short-lived programs, which release
+Python's lock. Every step reports its progress.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from uclab.emulation import impairment, netns, ovs, packet_filter, queues, sysctl
+from uclab.emulation.hosts import LabHost
+from uclab.emulation.network import LabNet
+from uclab.emulation.switches import LabSwitch, voice_priority_flows
+from uclab.emulation.variants import Variants
+from uclab.plan.types import Plan, SwitchRole
+
+SIDE_BY_SIDE = 4
+T = TypeVar("T")
+
+
+class BuildFailed(Exception):
+    """The network did not come up; the message names each device and reason. What came up has been taken down."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a step is."""
+
+    step: str
+    done: int
+    total: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+async def build(
+    plan: Plan,
+    run_dir: Path,
+    variants: Variants,
+    *,
+    controllers: Mapping[str, str] | None = None,
+    on_progress: OnProgress = lambda progress: None,
+) -> LabNet:
+    """Bring the network of `plan` up; it forwards as soon as its controllers say so. Raises `BuildFailed`.
+
+    `controllers` maps a site to its controller's OpenFlow target, a socket below `/run/openvswitch`; it need not listen yet.
+    The caller is root in network, mount and PID namespaces of its own. Writes `network.json` (the variants) to `run_dir`.
+    """
+    net = register(plan, run_dir, variants)
+    net.controller_targets = dict(controllers or {})
+    work = _Work(on_progress)
+    try:
+        await _make(net, plan, variants, work)
+    except Exception as error:
+        await asyncio.to_thread(net.stop)
+        raise BuildFailed("\n".join(str(leaf) for leaf in _leaves(error))) from error
+    (run_dir / "network.json").write_text(json.dumps(variants.as_record(), indent=1) + "\n")
+    return net
+
+
+async def tear_down(net: LabNet) -> None:
+    """Take the network down: every program of its own ends, every namespace goes."""
+    await asyncio.to_thread(net.stop)
+
+
+def register(plan: Plan, run_dir: Path, variants: Variants) -> LabNet:
+    """The plan's devices and cables as Mininet objects; nothing runs yet (pure)."""
+    net = LabNet(run_dir=run_dir, datapath=variants.datapath)
+    for node in plan.nodes:
+        net.addHost(node.name, plan=node, ip=None)
+    for switch in plan.switches:
+        net.addSwitch(switch.name, plan=switch)
+    macs = {(node.name, interface.name): interface for node in plan.nodes for interface in node.interfaces}
+    numbers = {(switch.name, port.interface): port.number for switch in plan.switches for port in switch.ports}
+    for link in plan.links:
+        ends = [(end.device, end.interface) for end in (link.a, link.b)]
+        planned = [macs.get(end) for end in ends]
+        cable = net.addLink(
+            link.a.device,
+            link.b.device,
+            name=link.name,
+            port1=numbers.get(ends[0]),
+            port2=numbers.get(ends[1]),
+            intfName1=link.a.interface,
+            intfName2=link.b.interface,
+            **{f"addr{n}": p.mac for n, p in enumerate(planned, 1) if p is not None},
+        )
+        for interface, it in zip(cable.ends(), planned, strict=True):
+            for cidr in it.addresses if it else ():
+                interface.setIP(cidr)
+    return net
+
+
+class _Work:
+    """Runs steps in threads and reports their progress."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress = on_progress
+        self._slots = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def one(self, step: str, function: Callable[[], None]) -> None:
+        """A step that is one piece of work."""
+        await self.each(step, [()], lambda _: function())
+
+    async def each(self, step: str, items: Iterable[T], function: Callable[[T], None]) -> None:
+        """The same for each item, some side by side."""
+        todo = list(items)
+        done = 0
+        self._on_progress(Progress(step, 0, len(todo)))
+
+        async def run(item: T) -> None:
+            nonlocal done
+            async with self._slots:
+                await asyncio.to_thread(function, item)
+            done += 1
+            self._on_progress(Progress(step, done, len(todo)))
+
+        async with asyncio.TaskGroup() as group:
+            for item in todo:
+                group.create_task(run(item))
+
+
+async def _make(net: LabNet, plan: Plan, variants: Variants, work: _Work) -> None:
+    hosts: list[LabHost] = net.hosts
+    await work.one("namespaces", net.make_namespaces)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work.one("switch engines", net.start_engines))
+        group.create_task(work.one("cables", net.lay_cables))
+        filtered = [host for host in hosts if host.plan and host.plan.nftables]
+        group.create_task(work.each("packet filters", filtered, _filter))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work.one("addresses", net.configure_hosts))
+        group.create_task(work.each("switches", list(net.engines), net.start_engine_switches))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work.each("queues", [host for host in hosts if host.plan and host.plan.queues], _queue))
+        group.create_task(work.each("kernel settings", [h for h in hosts if h.plan and h.plan.sysctls], _settings))
+        phone_switches = [switch for switch in net.switches if switch.plan.role is SwitchRole.PHONE]
+        flows = work.each("phones' switches", phone_switches, lambda switch: _prioritise(net, plan, switch))
+        group.create_task(flows)
+        lines = impairment.arriving_lines(plan)
+        group.create_task(work.each("lines", lines, lambda name: _impair(net, variants, lines, name)))
+
+
+def _filter(host: LabHost) -> None:
+    assert host.plan is not None and host.plan.nftables is not None
+    packet_filter.load(host.live_namespace(), host.plan.nftables)
+
+
+def _queue(host: LabHost) -> None:
+    assert host.plan is not None
+    indices = {intf.name: intf.index for intf in host.intfList()}
+    queues.install_all(host.live_namespace(), host.plan.queues, indices)
+
+
+def _settings(host: LabHost) -> None:
+    """After the packet filter: connection tracking's settings appear with its first use."""
+    assert host.plan is not None
+    with netns.entered(host.live_namespace()):
+        sysctl.write(host.plan.sysctls, host.name)
+
+
+def _prioritise(net: LabNet, plan: Plan, switch: LabSwitch) -> None:
+    assert switch.plan is not None
+    flows = voice_priority_flows(switch.plan, plan.policy.dscp_to_pcp)
+    ovs.add_flows(net.engines[switch.engine], switch.name, flows)
+
+
+def _impair(
+    net: LabNet, variants: Variants, lines: Mapping[str, list[impairment.ArrivingLine]], name: str
+) -> None:
+    running = impairment.impair(net.namespaces[name], lines[name], variants.impairment, net.run_dir)
+    net.lines.append(running)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The single errors of a group."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for inner in error.exceptions for leaf in _leaves(inner)]

@@ -1,0 +1,174 @@
+"""What a line does to packets: delay, jitter, loss. One interface, netem or the lab's own process behind it.
+
+A line is queue first, then distance: the sender's HTB shapes what leaves, and only what has got through is delayed, where it
+*arrives*. So the delay line never holds more than the line carries in its delay, an overload is decided by the
+sender's classes, and taps at the sender show the queue alone. The planned impairment of packets leaving by an interface is
+therefore put on the interface at the other end of the cable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uclab.emulation import netns, processes
+from uclab.emulation.netns import Namespace
+from uclab.emulation.processes import Daemon
+from uclab.emulation.variants import ImpairmentKind
+from uclab.plan.runtime import NotReady
+from uclab.plan.types import Impairment, Plan
+
+START_DEADLINE_S = 10.0
+ORDER_KEEPING_RATE = "100gbit"
+"""With any rate set, netem never lets a packet overtake the one before (net/sched/sch_netem.c, netem_enqueue)."""
+
+
+@dataclass(frozen=True)
+class ArrivingLine:
+    """An impaired line, seen from the device where its packets arrive on `interface`."""
+
+    node: str
+    interface: str
+    impairment: Impairment
+
+
+class ImpairmentError(Exception):
+    """A line cannot be impaired as planned."""
+
+
+def arriving_lines(plan: Plan) -> dict[str, list[ArrivingLine]]:
+    """Impaired lines by the device where they arrive (pure)."""
+    far: dict[tuple[str, str], tuple[str, str]] = {}
+    for link in plan.links:
+        a, b = (link.a.device, link.a.interface), (link.b.device, link.b.interface)
+        far[a], far[b] = b, a
+    nodes = {node.name for node in plan.nodes}
+    found: dict[str, list[ArrivingLine]] = {}
+    for node in plan.nodes:
+        for impairment in node.impairments:
+            device, interface = far.get((node.name, impairment.interface), ("", ""))
+            if device not in nodes:
+                raise ImpairmentError(
+                    f"{node.name}: the line on {impairment.interface} ends at {device or 'nothing'}; "
+                    "delay and loss need a router or host at both ends"
+                )
+            found.setdefault(device, []).append(ArrivingLine(device, interface, impairment))
+    return found
+
+
+@dataclass
+class ImpairedDevice:
+    """The running impairments of one device."""
+
+    node: str
+    variant: ImpairmentKind
+    account_path: Path | None = None
+    daemon: Daemon | None = None
+
+    def account(self) -> dict[str, Any]:
+        """The delay line's account as of its last SIGUSR1 or its end; empty with netem (`tc -s qdisc` has it)."""
+        if self.account_path is None or not self.account_path.exists():
+            return {}
+        record: dict[str, Any] = json.loads(self.account_path.read_text())
+        return record
+
+
+def impair(
+    namespace: Namespace, lines: Sequence[ArrivingLine], variant: ImpairmentKind, run_dir: Path
+) -> ImpairedDevice:
+    """Make the lines that arrive in `namespace` behave as planned. Returns when they do."""
+    if variant == "netem":
+        _netem(namespace, lines)
+        return ImpairedDevice(namespace.name, variant)
+    return _delay_line(namespace, lines, run_dir)
+
+
+def netem_commands(lines: Sequence[ArrivingLine]) -> list[str]:
+    """`tc -batch` lines (pure): what arrives is redirected through an ifb device, whose root queue is netem."""
+    commands: list[str] = []
+    for number, line in enumerate(lines):
+        what, ifb = line.impairment, f"line{number}"
+        jitter = f" {what.jitter_ms}ms distribution normal" if what.jitter_ms else ""
+        loss = f" loss random {what.loss_pct}%" if what.loss_pct else ""
+        order = f" rate {ORDER_KEEPING_RATE}" if what.keep_order else ""
+        commands += [
+            f"qdisc add dev {ifb} root netem limit {what.limit_packets} delay {what.delay_ms}ms{jitter}{loss}{order}",
+            f"qdisc add dev {line.interface} handle ffff: ingress",
+            f"filter add dev {line.interface} parent ffff: protocol all prio 1 u32 match u32 0 0 "
+            f"action mirred egress redirect dev {ifb}",
+        ]
+    return commands
+
+
+def _netem(namespace: Namespace, lines: Sequence[ArrivingLine]) -> None:
+    interfaces = "".join(f"link add line{n} type ifb\nlink set line{n} up\n" for n in range(len(lines)))
+    _run(namespace, ["ip", "-batch", "-"], interfaces)
+    _run(namespace, ["tc", "-batch", "-"], "\n".join(netem_commands(lines)) + "\n")
+
+
+def _run(namespace: Namespace, command: Sequence[str], text: str) -> None:
+    with netns.entered(namespace):
+        done = subprocess.run(command, input=text, capture_output=True, text=True)
+    if done.returncode:
+        raise ImpairmentError(f"{namespace.name}: {' '.join(command)}: {done.stderr.strip()}\n{text}")
+
+
+def queue_rules(lines: Sequence[ArrivingLine]) -> str:
+    """`iptables-restore` rules that hand arriving packets to the delay line before connection tracking sees them (pure).
+
+    Not nftables: kernels exist with the NFQUEUE target of iptables but without `queue` in nftables (CONFIG_NFT_QUEUE).
+    """
+    rules = [f"-A PREROUTING -i {line.interface} -j NFQUEUE --queue-num {n}" for n, line in enumerate(lines, 1)]
+    return "\n".join(["*raw", *rules, "COMMIT", ""])
+
+
+def line_orders(lines: Sequence[ArrivingLine]) -> list[dict[str, Any]]:
+    """What the delay line is told (pure)."""
+    return [
+        {
+            "queue": number + 1,
+            "delay_ms": line.impairment.delay_ms,
+            "jitter_ms": line.impairment.jitter_ms,
+            "loss_pct": line.impairment.loss_pct,
+            "limit_packets": line.impairment.limit_packets,
+            "seed": line.impairment.seed,
+            "keep_order": line.impairment.keep_order,
+        }
+        for number, line in enumerate(lines)
+    ]
+
+
+def _delay_line(namespace: Namespace, lines: Sequence[ArrivingLine], run_dir: Path) -> ImpairedDevice:
+    folder = run_dir / "lines"
+    folder.mkdir(parents=True, exist_ok=True)
+    account = folder / f"{namespace.name}.json"
+    reader, writer = os.pipe()
+    order = json.dumps({"lines": line_orders(lines), "account": str(account), "ready_fd": writer})
+    try:
+        daemon = processes.start(
+            f"line-{namespace.name}",
+            [sys.executable, "-m", "uclab.emulation.delay_line"],
+            log=folder / f"{namespace.name}.log",
+            namespace=namespace,
+            pass_fds=(writer,),
+            stdin=order.encode(),
+        )
+        os.close(writer)
+        _wait_ready(reader, daemon)
+    finally:
+        os.close(reader)
+    _run(namespace, ["iptables-restore", "--noflush"], queue_rules(lines))
+    return ImpairedDevice(namespace.name, "userspace", account, daemon)
+
+
+def _wait_ready(reader: int, daemon: Daemon) -> None:
+    readable, _, _ = select.select([reader], [], [], START_DEADLINE_S)
+    if not readable or os.read(reader, 1) != b"1":
+        raise NotReady(f"{daemon.name} does not serve its queues; its log ends with:\n{daemon.last_lines()}")

@@ -41,4 +41,4 @@ fi
 mkdir -p "$state"
 UCLAB_BOX=$("$PROJECT/ci/vagrant-box.sh" "$suite")
 export UCLAB_BOX
-"$PROJECT/ci/private-libvirt.sh" "$state" "$0" --inside 2>&1 | tee "$state/check.log"
+"$PROJECT/ci/private-libvirt.sh" "$state" "$0" --inside 2>&1 | grep --line-buffered -v 'Progress: ' | tee "$state/check.log"

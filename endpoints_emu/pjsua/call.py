@@ -1,0 +1,135 @@
+"""One call leg of a softclient: its states become events, its media is the tone out and a recording in."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import pjsua2 as pj
+
+from endpoints_emu.events import PhoneEventKind
+
+if TYPE_CHECKING:
+    from endpoints_emu.pjsua.agent import Agent
+
+_HELD_BY_US = pj.PJSUA_CALL_MEDIA_LOCAL_HOLD
+_HELD_BY_PEER = pj.PJSUA_CALL_MEDIA_REMOTE_HOLD
+
+
+class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
+    """A leg, named by its SIP Call-ID. Methods with PJSIP's names are called by PJSIP."""
+
+    def __init__(self, agent: Agent, call_id: int = pj.PJSUA_INVALID_ID) -> None:
+        super().__init__(agent.account, call_id)
+        self._agent = agent
+        self._began = time.monotonic()
+        self._recorder: pj.AudioMediaRecorder | None = None
+        self._parts = 0
+        self._media_status = pj.PJSUA_CALL_MEDIA_NONE
+        self._last_counters: dict[str, Any] = {}
+        self.sip_call_id = ""
+        self.peer = ""
+        self.direction = "outgoing" if call_id == pj.PJSUA_INVALID_ID else "incoming"
+        if call_id != pj.PJSUA_INVALID_ID:
+            self.identify()
+
+    def identify(self) -> None:
+        """Learn the leg's names from PJSIP."""
+        info = self.getInfo()
+        self.sip_call_id = info.callIdString
+        uri = re.search(r"<([^>]+)>", info.remoteUri)
+        self.peer = uri[1] if uri else info.remoteUri
+
+    def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802, ARG002
+        info = self.getInfo()
+        if not self.sip_call_id:  # the new call of a transfer
+            self.identify()
+            self._agent.adopt(self)
+        if info.state == pj.PJSIP_INV_STATE_EARLY and self.direction == "outgoing":
+            self._agent.tell(PhoneEventKind.RINGING, self, f"{info.lastStatusCode} {info.lastReason}")
+        elif info.state == pj.PJSIP_INV_STATE_CONFIRMED:
+            setup_ms = 1000 * (time.monotonic() - self._began) if self.direction == "outgoing" else None
+            self._agent.tell(PhoneEventKind.ESTABLISHED, self, self.peer, setup_ms=setup_ms)
+        elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+            self._stop_recording()
+            detail = f"{info.lastStatusCode} {info.lastReason}"
+            self._agent.tell(PhoneEventKind.CLOSED, self, detail, statistics=self._last_counters)
+            self._agent.release(self)
+
+    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802, ARG002
+        info = self.getInfo()  # kept: its parts do not live longer than it does
+        status = info.media[0].status if len(info.media) else pj.PJSUA_CALL_MEDIA_NONE
+        before, self._media_status = self._media_status, status
+        if status == pj.PJSUA_CALL_MEDIA_ACTIVE:
+            audio = self.getAudioMedia(-1)
+            self._agent.tone.startTransmit(audio)
+            if self._recorder is None:
+                self._start_recording(audio)
+            if before == _HELD_BY_US:
+                self._agent.tell(PhoneEventKind.RESUMED, self)
+            elif before == _HELD_BY_PEER:
+                self._agent.tell(PhoneEventKind.RESUMED_BY_PEER, self)
+            return
+        self._stop_recording()
+        if status == _HELD_BY_US and before != status:
+            self._agent.tell(PhoneEventKind.HELD, self)
+        elif status == _HELD_BY_PEER and before != status:
+            self._agent.tell(PhoneEventKind.HELD_BY_PEER, self)
+
+    def onDtmfDigit(self, prm: pj.OnDtmfDigitParam) -> None:  # noqa: N802
+        self._agent.tell(PhoneEventKind.DTMF, self, prm.digit)
+
+    def onCallTransferRequest(self, prm: pj.OnCallTransferRequestParam) -> None:  # noqa: N802
+        """The other side sends us elsewhere: PJSIP makes the new call, with this object to carry it."""
+        successor = AgentCall(self._agent)
+        self._agent.expect(successor)
+        prm.newCall = successor
+
+    def onCallTransferStatus(self, prm: pj.OnCallTransferStatusParam) -> None:  # noqa: N802
+        if not prm.finalNotify:
+            return
+        detail = f"{prm.statusCode} {prm.reason}"
+        prm.cont = False
+        if prm.statusCode // 100 == 2:
+            self._agent.tell(PhoneEventKind.TRANSFERRED, self, detail)
+            self.hangup(pj.CallOpParam(True))
+        else:
+            self._agent.tell(PhoneEventKind.TRANSFER_FAILED, self, detail)
+
+    def onStreamDestroyed(self, prm: pj.OnStreamDestroyedParam) -> None:  # noqa: N802, ARG002
+        self.counters()
+
+    def counters(self) -> dict[str, Any]:
+        """Fields of `endpoints_emu.phone.Statistics`, as they are now; the last known where media has ended."""
+        try:
+            info, statistics = self.getStreamInfo(0), self.getStreamStat(0)
+            suite = re.search(r"Crypto-suite: (\S+)", self.dump(True, ""))
+        except pj.Error:
+            return self._last_counters
+        rtcp = statistics.rtcp
+        reported = rtcp.txStat.updateCount > 0
+        self._last_counters = {
+            "codec": info.codecName,
+            "srtp_suite": suite[1] if suite else None,
+            "sent_packets": rtcp.txStat.pkt,
+            "received_packets": rtcp.rxStat.pkt,
+            "received_lost": rtcp.rxStat.loss,
+            "received_jitter_ms": rtcp.rxStat.jitterUsec.mean / 1000,
+            "sent_lost": rtcp.txStat.loss if reported else None,
+            "sent_jitter_ms": rtcp.txStat.jitterUsec.mean / 1000 if reported else None,
+            "round_trip_ms": rtcp.rttUsec.mean / 1000 if rtcp.rttUsec.n else None,
+        }
+        return self._last_counters
+
+    def _start_recording(self, audio: pj.AudioMedia) -> None:
+        self._parts += 1
+        path = self._agent.received / f"{self._agent.number(self)}-{self._parts}.wav"
+        self._recorder = pj.AudioMediaRecorder()
+        self._recorder.createRecorder(str(path))
+        audio.startTransmit(self._recorder)
+        self._agent.tell_recording(self, path)
+
+    def _stop_recording(self) -> None:
+        """Close the file: PJSIP writes its header when the recorder is destroyed."""
+        self._recorder = None

@@ -1,0 +1,150 @@
+"""PJSIP set up for the lab: TLS with the server verified, SRTP mandatory, marked packets, no sound card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pjsua2 as pj
+
+from endpoints_emu.events import Refusal
+from endpoints_emu.pjsua.settings import AgentSettings
+
+SRTP_SUITE = "AES_CM_128_HMAC_SHA1_80"
+"""The one suite offered (RFC 4568 §6.2.1); PJSIP would offer AES_256_CM_HMAC_SHA1_80 first."""
+_ON_MS = 30_000
+"""A tone of this length, without a pause, over and over: a whole number of periods for every whole frequency."""
+_LOG_LEVEL = 4
+
+
+class Endpoint(pj.Endpoint):  # type: ignore[misc]  # PJSIP has no types
+    """The stack; tells why a TLS connection failed."""
+
+    def __init__(self, on_tls_failure: Callable[[Refusal, str], None]) -> None:
+        super().__init__()
+        self._on_tls_failure = on_tls_failure
+
+    def onTransportState(self, prm: pj.OnTransportStateParam) -> None:  # noqa: N802 (PJSIP's name)
+        if prm.state != pj.PJSIP_TP_STATE_DISCONNECTED or not prm.lastError:
+            return
+        text = self.utilStrError(prm.lastError)
+        problems = [] if prm.tlsInfo.isEmpty() else list(prm.tlsInfo.verifyMsgs)
+        if not prm.tlsInfo.isEmpty() and prm.tlsInfo.verifyStatus:
+            self._on_tls_failure(Refusal.CERTIFICATE, "; ".join(problems) or text)
+        elif "certificate" in text.lower():
+            self._on_tls_failure(Refusal.CERTIFICATE, text)
+        elif "ssl" in text.lower() or "tls" in text.lower():
+            self._on_tls_failure(Refusal.TLS, text)
+        else:
+            self._on_tls_failure(Refusal.UNREACHABLE, text)
+
+
+def refusal(code: int, reason: str) -> tuple[Refusal, str]:
+    """Why a registration failed, from its final status; PJSIP gives local failures 502 and 503, time-outs 408."""
+    detail = f"{code} {reason}"
+    if code in (401, 403, 407):
+        return Refusal.CREDENTIALS, detail
+    if code == 408:
+        return Refusal.TIMEOUT, detail
+    lowered = reason.lower()
+    if "resol" in lowered or "name" in lowered or "pjlib_util_edns" in lowered:
+        return Refusal.NAME, detail
+    return (Refusal.UNREACHABLE if code in (502, 503) else Refusal.REJECTED), detail
+
+
+def start(endpoint: pj.Endpoint, settings: AgentSettings) -> None:
+    """Create the library, its transport and its codecs, and start it."""
+    endpoint.libCreate()
+    config = pj.EpConfig()
+    config.uaConfig.threadCnt = 0
+    config.uaConfig.mainThreadOnly = True
+    config.uaConfig.userAgent = "uclab softclient (PJSIP 2.15.1)"
+    for server in settings.nameservers:
+        config.uaConfig.nameserver.append(server)
+    config.logConfig.level = _LOG_LEVEL
+    config.logConfig.consoleLevel = _LOG_LEVEL
+    config.medConfig.clockRate = 8000
+    config.medConfig.sndClockRate = 8000
+    config.medConfig.channelCount = 1
+    config.medConfig.audioFramePtime = 20
+    config.medConfig.noVad = True
+    config.medConfig.ecTailLen = 0
+    endpoint.libInit(config)
+    transport = pj.TransportConfig()
+    transport.port = settings.listen_port
+    tls = transport.tlsConfig
+    tls.CaListFile = settings.ca_file
+    tls.verifyServer = settings.verify_server
+    tls.proto = pj.PJ_SSL_SOCK_PROTO_TLS1_2
+    tls.qosParams = _marking(settings.dscp_signalling)
+    tls.qosIgnoreError = False
+    if settings.certificate:
+        tls.certFile = tls.privKeyFile = settings.certificate
+    transport.qosParams = _marking(settings.dscp_signalling)
+    kind = pj.PJSIP_TRANSPORT_TLS if settings.transport == "tls" else pj.PJSIP_TRANSPORT_UDP
+    endpoint.transportCreate(kind, transport)
+    for codec in endpoint.codecEnum2():
+        name = codec.codecId.partition("/")[0]
+        rank = settings.codecs.index(name) if name in settings.codecs else None
+        endpoint.codecSetPriority(codec.codecId, 0 if rank is None else 255 - rank)
+    endpoint.libStart()
+    endpoint.audDevManager().setNullDev()
+
+
+def account(settings: AgentSettings) -> pj.AccountConfig:
+    """The subscriber's account."""
+    config = pj.AccountConfig()
+    config.idUri = settings.aor
+    if settings.registers:
+        config.regConfig.registrarUri = settings.registrar_uri
+        config.regConfig.registerOnAdd = False
+        config.regConfig.timeoutSec = settings.registration_s
+        config.regConfig.retryIntervalSec = 5
+    config.sipConfig.proxies.append(settings.proxy_uri)
+    config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", settings.user, 0, settings.password))
+    # behind NAT the server finds the way back by the connection (RFC 5626); no second REGISTER with another Contact
+    config.natConfig.contactRewriteUse = 0
+    config.natConfig.viaRewriteUse = 0
+    config.natConfig.sdpNatRewriteUse = 0
+    config.natConfig.sipOutboundUse = 1
+    media = config.mediaConfig
+    media.lockCodecEnabled = False  # no re-INVITE after the answer to narrow the list of codecs
+    media.transportConfig.port, last = settings.media_ports
+    media.transportConfig.portRange = last - media.transportConfig.port
+    media.transportConfig.randomizePort = True
+    media.transportConfig.qosParams = _marking(settings.dscp_media)
+    media.srtpUse = pj.PJMEDIA_SRTP_MANDATORY if settings.encrypt_media else pj.PJMEDIA_SRTP_DISABLED
+    media.srtpSecureSignaling = 1 if settings.encrypt_media else 0
+    suite = pj.SrtpCrypto()
+    suite.name = SRTP_SUITE
+    media.srtpOpt.cryptos.append(suite)
+    media.srtpOpt.keyings.append(pj.PJMEDIA_SRTP_KEYING_SDES)
+    return config
+
+
+def tone(hz: int) -> pj.ToneGenerator:
+    """An endless sine, to be connected to each call."""
+    generator = pj.ToneGenerator()
+    generator.createToneGenerator(8000, 1)
+    description = pj.ToneDesc()
+    description.freq1, description.freq2 = hz, 0
+    description.on_msec, description.off_msec = _ON_MS, 0
+    tones = pj.ToneDescVector()
+    tones.append(description)
+    generator.play(tones, True)
+    return generator
+
+
+def one_audio_stream() -> pj.CallOpParam:
+    """Call settings: one audio stream, nothing else."""
+    parameters = pj.CallOpParam(True)
+    parameters.opt.audioCount = 1
+    parameters.opt.videoCount = 0
+    return parameters
+
+
+def _marking(dscp: int) -> pj.pj_qos_params:
+    """DSCP for a transport's socket."""
+    parameters = pj.pj_qos_params()
+    parameters.flags = pj.PJ_QOS_PARAM_HAS_DSCP
+    parameters.dscp_val = dscp
+    return parameters

@@ -7,7 +7,7 @@ a circle, and two rules of one priority that both match.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 
@@ -126,10 +126,8 @@ class _FakeSwitch:
         self.name = name
         self.down: frozenset[int] = frozenset()
         self._groups = {group.id: group for group in table.groups}
-        self._tables: Mapping[Table, list[FlowRule]] = {
-            number: sorted((r for r in table.rules if r.table is number), key=lambda r: -r.priority)
-            for number in Table
-        }
+        self._rules = sorted(table.rules, key=lambda rule: -rule.priority)
+        self._candidates: dict[tuple[Table, int, int | None], list[FlowRule]] = {}
 
     def receive(self, port: PortRef, frame: Frame, outcome: Outcome) -> Iterator[tuple[int, Frame]]:
         """The (port, frame) pairs that the switch sends for a frame."""
@@ -150,7 +148,10 @@ class _FakeSwitch:
 
     def _lookup(self, table: Table, packet: _Packet) -> FlowRule | None:
         first: FlowRule | None = None
-        for rule in self._tables[table]:
+        where = (table, packet.in_port, packet.frame.vlan)
+        if where not in self._candidates:
+            self._candidates[where] = [rule for rule in self._rules if _is_candidate(rule, *where)]
+        for rule in self._candidates[where]:
             if first is not None and rule.priority < first.priority:
                 break
             if packet.matches(rule.match):
@@ -187,6 +188,8 @@ class _Packet:
     def matches(self, match: Match) -> bool:
         """Whether a rule applies (prerequisites are the compiler's business)."""
         frame = self.frame
+        if match.eth_dst is not None and not _mac_matches(match.eth_dst, frame.eth_dst):
+            return False
         exact = (
             (match.in_port, self.in_port),
             (match.eth_src, frame.eth_src),
@@ -201,11 +204,15 @@ class _Packet:
         return (
             all(wanted is None or wanted == found for wanted, found in exact)
             and _vlan_matches(match.vlan, frame.vlan)
-            and (match.eth_dst is None or _mac_matches(match.eth_dst, frame.eth_dst))
             and _bits_match(match.udp_dst, frame.udp_dst)
             and _bits_match(match.tcp_dst, frame.tcp_dst)
             and _prefix_matches(match.ipv4_dst, frame.ipv4_dst)
         )
+
+
+def _is_candidate(rule: FlowRule, table: Table, in_port: int, vlan: int | None) -> bool:
+    match = rule.match
+    return rule.table is table and match.in_port in (None, in_port) and _vlan_matches(match.vlan, vlan)
 
 
 def _does(rule: FlowRule) -> tuple[object, ...]:
@@ -245,8 +252,10 @@ def _mac(text: str) -> int:
 def _mac_matches(wanted: str, found: str) -> bool:
     if wanted == found:
         return True
+    if "/" not in wanted:
+        return False
     address, _, mask = wanted.partition("/")
-    return bool(mask) and _mac(found) & _mac(mask) == _mac(address)
+    return _mac(found) & _mac(mask) == _mac(address)
 
 
 def _bits_match(wanted: tuple[int, int] | None, found: int | None) -> bool:

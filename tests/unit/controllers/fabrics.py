@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from controllers.fake_fabric import Frame
+from uclab.plan.trees import PortRef
 from uclab.plan.types import (
     MarkingRule,
     Policy,
@@ -107,7 +110,7 @@ class FabricBuilder:
 
 
 def hierarchy(cores: int, distributions: int, access: int, phones: int = 1, pcs: int = 1) -> SiteFabric:
-    """A campus: two uplinks each where there are two to have; the firewall's port module hangs on the cores."""
+    """A campus: two uplinks each where there are two to have; the firewall's ports hang on the cores."""
     build = FabricBuilder()
     layers: Sequence[tuple[str, SwitchRole, int]] = (
         ("core", SwitchRole.CORE, cores),
@@ -148,3 +151,51 @@ def enterprise() -> SiteFabric:
 def with_policy(fabric: SiteFabric, policy: Policy) -> SiteFabric:
     """The same switches under another policy."""
     return replace(fabric, policy=policy)
+
+
+@dataclass(frozen=True)
+class Host:
+    """Something with a MAC address at an edge port; `tagged` where its frames carry the VLAN's tag there."""
+
+    port: PortRef
+    vlan: int
+    mac: str
+    tagged: bool
+
+    def frame(self, eth_dst: str, **fields: Any) -> Frame:
+        """A frame that it sends."""
+        return Frame(
+            self.mac, eth_dst, self.vlan if self.tagged else None, 0 if self.tagged else None, **fields
+        )
+
+
+def hosts(fabric: SiteFabric) -> list[Host]:
+    """All that is plugged in."""
+    return [
+        Host(PortRef(switch.name, port.number), vlan, mac, vlan in port.tagged)
+        for switch in fabric.switches
+        for port in switch.ports
+        for vlan, mac in port.allowed
+    ]
+
+
+def members(fabric: SiteFabric, vlan: int) -> set[PortRef]:
+    """Edge ports of a VLAN."""
+    return {
+        PortRef(switch.name, port.number)
+        for switch in fabric.switches
+        for port in switch.ports
+        if port.mode is not PortMode.TRUNK and (port.vlan == vlan or vlan in port.tagged)
+    }
+
+
+def meshed(cables: Sequence[tuple[int, int]], switches: int) -> SiteFabric:
+    """Switches cabled in any way, a phone and a PC at each."""
+    build = FabricBuilder()
+    for number in range(switches):
+        build.switch(f"s{number}", SwitchRole.ACCESS)
+        build.phone(f"s{number}")
+        build.pc(f"s{number}")
+    for a, b in cables:
+        build.trunk(f"s{a}", f"s{b}")
+    return build.fabric()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from uclab.model.load import reference_directory
 from uclab.model.schema import MODELS, schema_text
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -38,4 +40,15 @@ def test_reference_documents_every_key() -> None:
         schema: dict[str, Any] = json.loads(schema_text(kind))
         for name, part in {kind: schema, **schema.get("$defs", {})}.items():
             for key in part["properties"]:
-                assert f"`{key}`" in text, f"docs/topology.md does not know {name}.{key}"
+                assert re.search(rf"`[^`]*\b{key}\b[^`]*`", text), (
+                    f"docs/topology.md does not know {name}.{key}"
+                )
+
+
+@pytest.mark.parametrize(
+    ("number", "path"), [(0, "small-office.yaml"), (1, "profiles/business-internet-10.yaml")]
+)
+def test_examples_of_the_reference_are_the_shipped_files(number: int, path: str) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (DOCS / "topology.md").read_text(), re.S)
+    shipped = (reference_directory() / path).read_text()
+    assert blocks[number].split() == re.sub(r"^#.*\n", "", shipped, flags=re.M).split()

@@ -50,6 +50,11 @@ DSCP_NAMES: dict[str, int] = (
 )
 """Code points by name (RFC 2474, RFC 2597, RFC 3246, RFC 5865)."""
 
+_DSCP = "a code point 0 to 63, or its name such as `EF`, `AF41`, `CS3`"
+_PORTS = "a port from 1 to 65535, or a range such as `20000-64999`"
+_NETWORK = "an IPv4 network such as `10.10.110.0/24`"
+_ADDRESS = "one IPv4 address such as `10.10.110.1`"
+
 
 class Part(BaseModel):
     """Base of everything in a file: unknown keys are mistakes, nothing changes after loading."""
@@ -80,16 +85,14 @@ def _port_range(value: object) -> tuple[int, int]:
     else:
         low, high = 0, 0
     if not 1 <= low <= high <= 65535:
-        raise PydanticCustomError(
-            "port_range", "allowed: a port from 1 to 65535, or a range such as `20000-64999`"
-        )
+        raise PydanticCustomError("port_range", f"allowed: {_PORTS}")
     return low, high
 
 
 def _network(value: object) -> IPv4Network:
     if isinstance(value, IPv4Network):
         return value
-    example = "allowed: an IPv4 network such as `10.10.110.0/24`"
+    example = f"allowed: {_NETWORK}"
     if not isinstance(value, str):
         raise PydanticCustomError("network", "{allowed}", {"allowed": example})
     address, slash, length = value.partition("/")
@@ -115,42 +118,45 @@ def _address(value: object) -> str:
             return str(IPv4Address(value))
         except AddressValueError:
             pass
-    raise PydanticCustomError("address", "allowed: one IPv4 address such as `10.10.110.1`")
+    raise PydanticCustomError("address", f"allowed: {_ADDRESS}")
 
+
+_DOTTED = r"[0-9]{1,3}(\.[0-9]{1,3}){3}"
 
 Network = Annotated[
     IPv4Network,
     PlainValidator(_network),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$"}),
+    WithJsonSchema(
+        {"type": "string", "pattern": rf"^{_DOTTED}/[0-9]{{1,2}}$", "patternErrorMessage": _NETWORK}
+    ),
 ]
 """An IPv4 network, e.g. `10.10.110.0/24`, without host bits."""
-Address = Annotated[str, PlainValidator(_address), WithJsonSchema({"type": "string", "format": "ipv4"})]
+
+Address = Annotated[
+    str,
+    PlainValidator(_address),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_DOTTED}$", "patternErrorMessage": _ADDRESS}),
+]
 """An IPv4 address."""
 
+_DSCP_SCHEMAS = [
+    {"type": "integer", "minimum": 0, "maximum": 63},
+    {"type": "string", "enum": sorted(DSCP_NAMES)},
+]
 Dscp = Annotated[
     int,
     PlainValidator(_dscp),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 0, "maximum": 63},
-                {"type": "string", "enum": sorted(DSCP_NAMES)},
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": _DSCP_SCHEMAS, "patternErrorMessage": _DSCP}),
 ]
 """Differentiated services code point, 0 to 63; in a file also by name (`EF`)."""
 
+_PORT_SCHEMAS = [
+    {"type": "integer", "minimum": 1, "maximum": 65535},
+    {"type": "string", "pattern": "^[0-9]{1,5}(-[0-9]{1,5})?$"},
+]
 PortRange = Annotated[
     tuple[int, int],
     PlainValidator(_port_range),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": 65535},
-                {"type": "string", "pattern": "^[0-9]{1,5}(-[0-9]{1,5})?$"},
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": _PORT_SCHEMAS, "patternErrorMessage": _PORTS}),
 ]
 """UDP or TCP ports, both ends inclusive; in a file `8803` or `20000-64999`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from uclab.model.checks.repeats import repeats
@@ -10,6 +11,8 @@ from uclab.model.place import Place
 
 RESERVED = ("dns", "inet", "internet", "pstn", "web")
 """What the lab itself brings: public name server, core of the internet, telephone network, web server."""
+
+_FOREIGN = re.compile(r"pbx[0-9]*-[0-9]+")
 
 
 def check(top: Place) -> Iterator[Mistake]:
@@ -46,7 +49,11 @@ def _devices(top: Place) -> Iterator[Mistake]:
     named = list(_named_devices(top))
     for place, _ in named:
         name = place.text
-        if name in RESERVED:
+        if name is not None and _FOREIGN.fullmatch(name):
+            yield place.mistake(
+                f"{shown(name)} is how the lab names a foreign VLAN's old telephone", "another name"
+            )
+        elif name in RESERVED:
             yield place.mistake(
                 f"{shown(name)} is a device of the lab itself", f"any name but {listed(RESERVED)}"
             )

@@ -3,8 +3,8 @@
 Writing is apart from starting, because the PSTN peer runs in a container that others start. The folder is seen by baresip as
 `/lab`, in the device image and in the container alike.
 
-Marking: baresip 1.1.0 marks media (`rtp_tos`) but sends SIP with DSCP 0; `marking_rules` is what the device itself
-must do about it.
+Marking: baresip 1.1.0 marks media (`rtp_tos`) but sends SIP with DSCP 0; the plan marks that in the device's own
+packet filter.
 """
 
 from __future__ import annotations
@@ -114,21 +114,3 @@ def write_configuration(endpoint: Endpoint, folder: Path, settings: Settings) ->
         str(uuid.uuid5(_NAMESPACE, endpoint.account.aor))
     )  # +sip.instance (RFC 5626)
     return ["/usr/bin/baresip", "-f", INSIDE]
-
-
-def marking_rules(endpoint: Endpoint) -> str:
-    """nftables ruleset for the phone's own namespace: SIP leaves with the endpoint's DSCP for signalling (Q1).
-
-    Local TCP to the session controller's port, in either role; media is marked by baresip itself.
-    """
-    port, dscp = endpoint.registrar_port, endpoint.dscp_signalling
-    return f"""table inet marking {{
-    chain output {{
-        type route hook output priority mangle; policy accept;
-        meta nfproto ipv4 tcp dport {port} ip dscp set {dscp}
-        meta nfproto ipv4 tcp sport {port} ip dscp set {dscp}
-        meta nfproto ipv6 tcp dport {port} ip6 dscp set {dscp}
-        meta nfproto ipv6 tcp sport {port} ip6 dscp set {dscp}
-    }}
-}}
-"""

@@ -37,9 +37,9 @@ class BaresipPhone(Phone):
     def __init__(self, endpoint: Endpoint, runtime: NodeRuntime, folder: Path, settings: Settings) -> None:
         super().__init__(endpoint)
         self._runtime = runtime
-        self._folder = folder
+        self._folder = folder.absolute()
         self._settings = settings
-        self._log = folder / "baresip.log"
+        self._log = self._folder / "baresip.log"
         self._log_seen = 0
         self._process: asyncio.subprocess.Process | None = None
         self._control: Control | None = None
@@ -284,6 +284,7 @@ class BaresipPhone(Phone):
         if len(active) != 1 or len(audible) != 1:
             return
         state = audible[0]
-        name = f"{state.leg.id}-{len(state.recordings) + 1}.wav"
+        number = list(self._legs).index(state.leg.id) + 1  # a Call-ID may hold any character
+        name = f"{number}-{len(state.recordings) + 1}.wav"
         state.recordings.append(self._folder / RECEIVED / name)
         await self._command("auplay", f"aufile,{INSIDE}/{RECEIVED}/{name}")

@@ -23,7 +23,7 @@ from endpoints_emu.phone import (
     Statistics,
     target_uri,
 )
-from endpoints_emu.pjsua.settings import RECEIVED, SOCKET, AgentSettings
+from endpoints_emu.pjsua.settings import CA_FILE, RECEIVED, SOCKET, AgentSettings
 from uclab.plan.readiness import wait_until
 from uclab.plan.runtime import NodeRuntime
 from uclab.plan.types import Endpoint
@@ -32,8 +32,14 @@ Message = dict[str, Any]
 _LONGEST_LINE = 1 << 20
 
 
-def agent_settings(endpoint: Endpoint, ca_file: Path, nameservers: tuple[str, ...]) -> AgentSettings:
-    """The agent's settings for an endpoint of the plan."""
+def agent_settings(
+    endpoint: Endpoint,
+    nameservers: tuple[str, ...],
+    *,
+    listen_port: int | None = None,
+    certificate: Path | None = None,
+) -> AgentSettings:
+    """The agent's settings for an endpoint of the plan; the last two are for calls that come in without a registration."""
     account = endpoint.account
     return AgentSettings(
         name=endpoint.name,
@@ -42,7 +48,6 @@ def agent_settings(endpoint: Endpoint, ca_file: Path, nameservers: tuple[str, ..
         proxy_uri=f"sip:{endpoint.registrar}:{endpoint.registrar_port};transport={endpoint.transport};lr",
         user=account.user,
         password=account.password,
-        ca_file=str(ca_file),
         nameservers=nameservers,
         tone_hz=endpoint.tone_hz,
         transport=endpoint.transport,
@@ -52,6 +57,8 @@ def agent_settings(endpoint: Endpoint, ca_file: Path, nameservers: tuple[str, ..
         dscp_media=endpoint.dscp_media,
         dscp_signalling=endpoint.dscp_signalling,
         codecs=endpoint.codecs,
+        listen_port=listen_port or 0,
+        certificate=str(certificate) if certificate else None,
     )
 
 
@@ -59,13 +66,14 @@ class PjsuaPhone(Phone):
     """A softclient."""
 
     def __init__(
-        self, endpoint: Endpoint, runtime: NodeRuntime, folder: Path, settings: AgentSettings
+        self, endpoint: Endpoint, runtime: NodeRuntime, folder: Path, ca_file: Path, settings: AgentSettings
     ) -> None:
         super().__init__(endpoint)
         self._runtime = runtime
-        self._folder = folder
+        self._folder = folder.absolute()
+        self._ca_file = ca_file
         self._settings = settings
-        self._log = folder / "pjsua.log"
+        self._log = self._folder / "pjsua.log"
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._numbers = itertools.count(1)
@@ -77,6 +85,7 @@ class PjsuaPhone(Phone):
         self._folder.mkdir(parents=True, exist_ok=True)
         config = self._folder / "agent.json"
         self._settings.write(config)
+        (self._folder / CA_FILE).write_bytes(self._ca_file.read_bytes())
         self._process = process = await self._runtime.spawn(
             [sys.executable, "-m", "endpoints_emu.pjsua.agent", "--config", str(config)],
             name=self.name,

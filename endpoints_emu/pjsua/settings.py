@@ -10,6 +10,8 @@ from typing import Any
 
 SOCKET = "agent.sock"
 """Name of the control socket in the agent's folder."""
+CA_FILE = "ca.pem"
+"""Name of the file of trusted authorities in the agent's folder."""
 RECEIVED = "received"
 """Sub-folder of the recordings."""
 
@@ -24,7 +26,6 @@ class AgentSettings:
     proxy_uri: str
     user: str
     password: str
-    ca_file: str
     nameservers: tuple[str, ...]
     tone_hz: int
     transport: str = "tls"
@@ -46,7 +47,8 @@ class AgentSettings:
 
     @classmethod
     def read(cls, path: Path) -> AgentSettings:
-        values: dict[str, Any] = json.loads(path.read_text())
-        return cls(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        )
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in json.loads(path.read_text()).items()
+        }
+        return cls(**values)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pjsua2 as pj
 
 from endpoints_emu.events import Refusal
-from endpoints_emu.pjsua.settings import AgentSettings
+from endpoints_emu.pjsua.settings import CA_FILE, AgentSettings
 
 SRTP_SUITE = "AES_CM_128_HMAC_SHA1_80"
 """The one suite offered (RFC 4568 §6.2.1); PJSIP would offer AES_256_CM_HMAC_SHA1_80 first."""
@@ -52,7 +52,7 @@ def refusal(code: int, reason: str) -> tuple[Refusal, str]:
 
 
 def start(endpoint: pj.Endpoint, settings: AgentSettings) -> None:
-    """Create the library, its transport and its codecs, and start it."""
+    """Create the library, its transport and its codecs, and start it; the agent's folder is the working directory."""
     endpoint.libCreate()
     config = pj.EpConfig()
     config.uaConfig.threadCnt = 0
@@ -72,7 +72,7 @@ def start(endpoint: pj.Endpoint, settings: AgentSettings) -> None:
     transport = pj.TransportConfig()
     transport.port = settings.listen_port
     tls = transport.tlsConfig
-    tls.CaListFile = settings.ca_file
+    tls.CaListFile = CA_FILE
     tls.verifyServer = settings.verify_server
     tls.proto = pj.PJ_SSL_SOCK_PROTO_TLS1_2
     tls.qosParams = _marking(settings.dscp_signalling)

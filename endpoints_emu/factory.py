@@ -1,0 +1,35 @@
+"""From the plan's `Endpoint` to a phone of the right kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from endpoints_emu.baresip.configuration import Settings
+from endpoints_emu.baresip.phone import BaresipPhone
+from endpoints_emu.phone import Phone
+from endpoints_emu.pjsua.phone import PjsuaPhone, agent_settings
+from uclab.plan.runtime import NodeRuntime
+from uclab.plan.types import Endpoint, PstnPeer
+
+
+def make_phone(endpoint: Endpoint, runtime: NodeRuntime, folder: Path, ca_file: Path) -> Phone:
+    """A subscriber's phone on the device `runtime`, not yet started.
+
+    Its configuration, log and recordings go to `folder`; it trusts the authorities in `ca_file` (PEM).
+    """
+    if endpoint.driver == "pjsua2":
+        return PjsuaPhone(endpoint, runtime, folder, ca_file, agent_settings(endpoint, runtime.nameservers))
+    return BaresipPhone(endpoint, runtime, folder, Settings(ca_file, runtime.nameservers))
+
+
+def make_trunk_phone(
+    peer: PstnPeer, runtime: NodeRuntime, folder: Path, ca_file: Path, certificate: Path
+) -> BaresipPhone:
+    """The telephone network's side of the trunk: it owns the peer's numbers, and takes calls on its TLS port.
+
+    `certificate` is its own certificate and key in one PEM file.
+    """
+    settings = Settings(
+        ca_file, runtime.nameservers, numbers=peer.numbers, listen_port=peer.port, certificate=certificate
+    )
+    return BaresipPhone(peer.endpoint, runtime, folder, settings)

@@ -1,12 +1,14 @@
-"""Vectorised header decoding: Ethernet, 802.1Q/802.1ad, IPv4, UDP, TCP, and what may be RTP (RFC 3550 section 5.1).
+"""Vectorised header decoding: Ethernet, 802.1Q/802.1ad, IPv4, UDP, TCP, and what may be RTP (RFC 3550
+section 5.1).
 
-Every column has one value a packet. What a packet does not have is -1 (or 0 where a mask column says so); what was cut
-off by the capture counts as absent.
+Every column has one value a packet. What a packet does not have is -1 (or 0 where a mask column says so);
+what was cut off by the capture counts as absent.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,7 @@ U64 = npt.NDArray[np.uint64]
 I32 = npt.NDArray[np.int32]
 I16 = npt.NDArray[np.int16]
 Mask = npt.NDArray[np.bool_]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,13 @@ class Headers:
 
 def decode(packets: Packets) -> Headers:
     """Headers of all packets of a batch."""
-    count, data, base, caplen = len(packets), packets.data, packets.offset, packets.caplen
+    if not len(packets):
+        return _empty()
+    data, base, caplen = packets.data, packets.offset, packets.caplen
     frame = _gather(data, base, 24)
     pairs = frame.view(">u2").astype(np.uint64)
-    dst_mac = (pairs[:, 0] << 32) | (pairs[:, 1] << 16) | pairs[:, 2]
-    src_mac = (pairs[:, 3] << 32) | (pairs[:, 4] << 16) | pairs[:, 5]
+    dst_mac = ((pairs[:, 0] << 32) | (pairs[:, 1] << 16) | pairs[:, 2]).astype(np.uint64)
+    src_mac = ((pairs[:, 3] << 32) | (pairs[:, 4] << 16) | pairs[:, 5]).astype(np.uint64)
     small = pairs[:, 6:11].astype(np.int32)
     kind, first_tci, second_kind, second_tci, third_kind = (small[:, i] for i in range(5))
     kind = np.where(caplen >= 14, kind, -1)
@@ -94,7 +99,9 @@ def decode(packets: Packets) -> Headers:
     t2, t4 = transport.view(">u2"), transport.view(">u4")
     udp = whole & (ip[:, 9] == UDP) & (l4_end >= l4 + 8)
     tcp = whole & (ip[:, 9] == TCP) & (l4_end >= l4 + 20)
-    proto = np.where(whole & ((ip[:, 9] != UDP) | udp) & ((ip[:, 9] != TCP) | tcp), ip[:, 9], -1).astype(np.int16)
+    proto = np.where(whole & ((ip[:, 9] != UDP) | udp) & ((ip[:, 9] != TCP) | tcp), ip[:, 9], -1).astype(
+        np.int16
+    )
     ports = udp | tcp
     sport = np.where(ports, t2[:, 0], -1).astype(np.int32)
     dport = np.where(ports, t2[:, 1], -1).astype(np.int32)
@@ -104,11 +111,28 @@ def decode(packets: Packets) -> Headers:
     kind_byte = transport[:, 9] & 0x7F
     rtp = udp & (payload_len >= 12) & (transport[:, 8] >> 6 == 2) & ((kind_byte < 64) | (kind_byte > 95))
     return Headers(
-        dst_mac, src_mac, vlan, pcp, inner, ethertype.astype(np.int32), dscp, proto, src, dst, sport, dport,
-        base + l4 + skip, payload_len, flags, np.where(tcp, t4[:, 1], zero).astype(np.uint32),
-        rtp, np.where(rtp, t4[:, 4], zero).astype(np.uint32), np.where(rtp, t2[:, 5], -1).astype(np.int32),
-        np.where(rtp, t4[:, 3], zero).astype(np.uint32), np.where(rtp, kind_byte, -1).astype(np.int16),
-    ) if count else _empty()
+        dst_mac,
+        src_mac,
+        vlan,
+        pcp,
+        inner,
+        ethertype.astype(np.int32),
+        dscp,
+        proto,
+        src,
+        dst,
+        sport,
+        dport,
+        base + l4 + skip,
+        payload_len,
+        flags,
+        np.where(tcp, t4[:, 1], zero).astype(np.uint32),
+        rtp,
+        np.where(rtp, t4[:, 4], zero).astype(np.uint32),
+        np.where(rtp, t2[:, 5], -1).astype(np.int32),
+        np.where(rtp, t4[:, 3], zero).astype(np.uint32),
+        np.where(rtp, kind_byte, -1).astype(np.int16),
+    )
 
 
 def _is_tag(kind: I32) -> Mask:
@@ -123,10 +147,12 @@ def _gather(data: npt.NDArray[np.uint8], at: I64, width: int) -> npt.NDArray[np.
 
 
 def _empty() -> Headers:
-    def none(kind: type) -> npt.NDArray[np.generic]:
+    def none(kind: type[Scalar]) -> npt.NDArray[Scalar]:
         return np.empty(0, kind)
 
-    kinds = (np.uint64, np.uint64, np.int16, np.int16, np.int16, np.int32, np.int16, np.int16, np.uint32, np.uint32,
-             np.int32, np.int32, np.int64, np.int64, np.int16, np.uint32, np.bool_, np.uint32, np.int32, np.uint32,
-             np.int16)
-    return Headers(*(none(k) for k in kinds))  # type: ignore[arg-type]
+    u64, u32, i64, i32, i16 = none(np.uint64), none(np.uint32), none(np.int64), none(np.int32), none(np.int16)
+    mask = none(np.bool_)
+    return Headers(
+        u64, u64, i16, i16, i16, i32, i16, i16, u32, u32, i32, i32, i64, i64, i16, u32, mask, u32, i32, u32,
+        i16
+    )  # fmt: skip

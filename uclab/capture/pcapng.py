@@ -1,10 +1,11 @@
 """Columnar reader of pcapng files (draft-ietf-opsawg-pcapng): bounded chunks in, numpy columns out.
 
-A chunk of some megabytes is read, the block lengths are followed once, and everything else happens on whole columns, so
-that memory does not grow with the file. What dumpcap writes is covered: sections of either byte order, interface
-descriptions with `if_name` and `if_tsresol`, enhanced and simple packet blocks, interface statistics (drop counters).
-A block cut off at the end of the file (a capture that was killed) is tolerated and reported; anything else that does
-not hold together raises `MalformedCapture` with the file's name and the position.
+A chunk of some megabytes is read, the block lengths are followed once, and everything else happens on whole
+columns, so that memory does not grow with the file. What dumpcap writes is covered: sections of either byte
+order, interface descriptions with `if_name` and `if_tsresol`, enhanced and simple packet blocks, interface
+statistics (drop counters). A block cut off at the end of the file (a capture that was killed) is tolerated
+and reported; anything else that does not hold together raises `MalformedCapture` with the file's name and
+the position.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,8 @@ I64 = npt.NDArray[np.int64]
 
 
 class MalformedCapture(ValueError):
-    """A capture file that is not what pcapng says; the message names file, byte position and what is wrong."""
+    """A capture file that is not what pcapng says; the message names file, byte position and what is
+    wrong."""
 
     def __init__(self, path: Path | str, position: int, reason: str) -> None:
         super().__init__(f"{path}: at byte {position}: {reason}")
@@ -49,7 +51,8 @@ class CaptureInterface:
     offset_s: int = 0
     received: int | None = None
     dropped: int | None = None
-    """Packets lost by interface or operating system; None: no statistics block (the capture was not closed)."""
+    """Packets lost by interface or operating system; None: no statistics block (the capture was not
+    closed)."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,12 @@ class PcapngReader:
         with open(self.path, "rb") as stream:
             yield from self._read(stream)
 
-    def _read(self, stream: BinaryIO) -> Iterator[Packets]:
+    def _read(self, stream: BufferedReader) -> Iterator[Packets]:
         position, carry, size, first = 0, np.empty(0, np.uint8), self.chunk_bytes, True
         while True:
             buffer = np.zeros(len(carry) + size + SLACK, np.uint8)
             buffer[: len(carry)] = carry
-            got = stream.readinto(memoryview(buffer)[len(carry) : len(carry) + size])  # type: ignore[attr-defined]
+            got = stream.readinto(buffer[len(carry) : len(carry) + size].data)
             end, start = len(carry) + got, 0
             if first and end < 28:
                 raise MalformedCapture(self.path, 0, "no pcapng section header (the file is too short)")
@@ -125,7 +128,8 @@ class PcapngReader:
                 raise MalformedCapture(self.path, position, "block longer than 64 MiB")
 
     def _section(self, buffer: U8, start: int, end: int, position: int, last: bool) -> int:
-        """Takes a section header block: byte order, and interfaces count anew. Bytes used, 0 when more are needed."""
+        """Takes a section header block: byte order, and interfaces count anew. Bytes used, 0 when more are
+        needed."""
         magic = _u32(buffer, start + 8, False)
         if magic == BYTE_ORDER_MAGIC:
             self._big = False
@@ -148,7 +152,7 @@ class PcapngReader:
         words = buffer[start : start + (len(buffer) - start) // 4 * 4].view(">u4" if self._big else "<u4")
         if words.dtype.byteorder not in ("=", "|"):
             words = words.astype(np.uint32)
-        blocks, used, bad = _follow(memoryview(words), (end - start) // 4)
+        blocks, used, bad = _follow(words.data, (end - start) // 4)
         at = np.array(blocks, np.int64)
         kind = words[at] if len(at) else np.empty(0, np.uint32)
         sections = np.flatnonzero(kind == SHB)
@@ -171,25 +175,36 @@ class PcapngReader:
         packet = (kind == EPB) | (kind == SPB)
         if not packet.any():
             return used * 4, None
-        return used * 4, self._columns(buffer, words, start, position, at[packet], length[packet], kind[packet])
+        return used * 4, self._columns(
+            buffer, words, start, position, at[packet], length[packet], kind[packet]
+        )
 
-    def _columns(self, buffer: U8, words: npt.NDArray[np.uint32], start: int, position: int, at: I64, length: I64,
-                 kind: npt.NDArray[np.uint32]) -> Packets:
+    def _columns(
+        self,
+        buffer: U8,
+        words: npt.NDArray[np.uint32],
+        start: int,
+        position: int,
+        at: I64,
+        length: I64,
+        kind: npt.NDArray[np.uint32],
+    ) -> Packets:
         simple = kind == SPB
-        if simple.any():
-            at_safe = np.where(length >= 32, at, at[0] * 0)  # an SPB may be shorter than an EPB's fixed part
-        else:
-            at_safe = at
+        at_safe = np.where(length >= 32, at, 0)  # a simple block may be shorter than an enhanced one's head
         interface = np.where(simple, 0, words[at_safe + 2].astype(np.int64)) + self._base
         wirelen = np.where(simple, words[at + 2], words[at_safe + 6]).astype(np.int64)
         room = length - np.where(simple, 16, 32)
         wrong = np.flatnonzero((room < 0) | (interface >= len(self.interfaces)))
         if len(wrong):
             index = int(wrong[0])
-            why = "packet block too short" if room[index] < 0 else f"unknown interface {int(interface[index])}"
+            why = (
+                "packet block too short" if room[index] < 0 else f"unknown interface {int(interface[index])}"
+            )
             raise MalformedCapture(self.path, position + start + int(at[index]) * 4, why)
         snap = np.array([i.snap_len or (1 << 31) for i in self.interfaces], np.int64)[interface]
-        caplen = np.where(simple, np.minimum(np.minimum(wirelen, snap), room), words[at_safe + 5].astype(np.int64))
+        caplen = np.where(
+            simple, np.minimum(np.minimum(wirelen, snap), room), words[at_safe + 5].astype(np.int64)
+        )
         wrong = np.flatnonzero(caplen > room)
         if len(wrong):
             where = position + start + int(at[wrong[0]]) * 4
@@ -229,7 +244,9 @@ class PcapngReader:
         index = self._base + int(struct.unpack_from(order + "I", body)[0])
         if index >= len(self.interfaces):
             raise MalformedCapture(self.path, position, f"statistics of unknown interface {index}")
-        counters = {c: struct.unpack(order + "Q", v)[0] for c, v in self._options(body[12:], position) if len(v) == 8}
+        counters = {
+            c: struct.unpack(order + "Q", v)[0] for c, v in self._options(body[12:], position) if len(v) == 8
+        }
         self.interfaces[index].received = counters.get(4)
         self.interfaces[index].dropped = counters.get(5, 0) + counters.get(7, 0)
 
@@ -246,7 +263,8 @@ class PcapngReader:
 
 
 def _follow(words: memoryview, end: int) -> tuple[list[int], int, int | None]:
-    """Follows the block lengths, the one thing that is sequential: (starts in words, words used, a bad length)."""
+    """Follows the block lengths, the one thing that is sequential: (starts in words, words used, a bad
+    length)."""
     starts: list[int] = []
     append, at = starts.append, 0
     while at + 3 <= end:

@@ -14,10 +14,11 @@ ETHERNET = 1
 
 
 class PcapngWriter:
-    """Writes one section with the given interfaces, nanosecond clock, little-endian. Use as a context manager."""
+    """Writes one section with the given interfaces, nanosecond clock, little-endian. Use as a context
+    manager."""
 
     def __init__(self, path: Path, interfaces: Sequence[str], link_type: int = ETHERNET) -> None:
-        self._stream = open(path, "wb")  # closed by close()
+        self._stream = path.open("wb")
         self._interfaces = tuple(interfaces)
         self._packets = [0] * len(interfaces)
         self._stream.write(_block(SHB, struct.pack("<IHHq", BYTE_ORDER_MAGIC, 1, 0, -1)))
@@ -45,7 +46,9 @@ class PcapngWriter:
     def __enter__(self) -> PcapngWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

@@ -1,4 +1,5 @@
-"""Quality of voice by the E-model, ITU-T G.107 in its reduced form for packet networks (defaults R0 - Is = 93.2)."""
+"""Quality of voice by the E-model, ITU-T G.107 in its reduced form for packet networks (defaults R0 - Is =
+93.2)."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ BY_PAYLOAD_TYPE = {0: G711, 8: G711}
 
 
 def r_factor(delay_ms: float, loss_pct: float, codec: Codec = G711, burst_r: float = 1.0) -> float:
-    """Transmission rating R for a mouth-to-ear delay in ms, a packet loss in percent and a burst ratio (1: random)."""
+    """Transmission rating R for a mouth-to-ear delay in ms, a packet loss in percent and a burst ratio (1:
+    random)."""
     if delay_ms < 0 or not 0 <= loss_pct <= 100 or burst_r < 1:
         raise ValueError(f"E-model: delay {delay_ms} ms, loss {loss_pct} %, burst ratio {burst_r}")
     delay_impairment = 0.024 * delay_ms + (0.11 * (delay_ms - 177.3) if delay_ms > 177.3 else 0.0)

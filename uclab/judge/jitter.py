@@ -1,7 +1,7 @@
 """Interarrival jitter as a receiver reports it: RFC 3550 section 6.4.1 and appendix A.8, on whole columns.
 
-J(i) = J(i-1) + (|D(i-1,i)| - J(i-1)) / 16 is a first-order recursion; over a block it is a weighted running sum,
-exact up to rounding, so no packet is touched in a Python loop.
+J(i) = J(i-1) + (|D(i-1,i)| - J(i-1)) / 16 is a first-order recursion; over a block it is a weighted running
+sum, exact up to rounding, so no packet is touched in a Python loop.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ class Jitter:
     def mean_ms(self) -> float:
         return self.sum_ms / self.count if self.count else 0.0
 
-    def add(self, arrival_ns: npt.NDArray[np.int64], rtp_time: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
+    def add(
+        self, arrival_ns: npt.NDArray[np.int64], rtp_time: npt.NDArray[np.uint32]
+    ) -> npt.NDArray[np.float64]:
         """Takes further packets in order of arrival; the estimate after each of them (ms)."""
         if not len(arrival_ns):
             return np.empty(0)

@@ -1,4 +1,5 @@
-"""What the judge says: findings, calls with their quality, walks. `uclab.report` and `results.json` are made of these."""
+"""What the judge says: findings, calls with their quality, walks. `uclab.report` and `results.json` are made
+of these."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ Verdict = Literal["pass", "fail", "not-shown"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Where the proof lies: a tap (interface name in the captures) and packet numbers in that namespace's file (1-based)."""
+    """Where the proof lies: a tap (interface name in the captures) and packet numbers in that namespace's
+    file (1-based)."""
 
     tap: str | None = None
     packets: tuple[int, ...] = ()
@@ -21,7 +23,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing proved or disproved. `subject` names the endpoint, call, hop or device; stable `id`, e.g. `media.srtp`."""
+    """One thing proved or disproved. `subject` names the endpoint, call, hop or device; stable `id`, e.g.
+    `media.srtp`."""
 
     id: str
     requirement: tuple[str, ...]
@@ -66,7 +69,8 @@ class Walk:
 
 @dataclass(frozen=True)
 class MediaQuality:
-    """Quality of one direction from the packets: RFC 3550 jitter, one-way delay tap to tap, loss, ITU-T G.107 MOS."""
+    """Quality of one direction from the packets: RFC 3550 jitter, one-way delay tap to tap, loss, ITU-T
+    G.107 MOS."""
 
     packets: int
     lost: int

@@ -1,0 +1,142 @@
+"""Everything that a check may look at, with the questions that several of them ask."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from uclab.capture.dissect import Signalling, SipMessage
+from uclab.capture.headers import TCP
+from uclab.judge.flows import Flow
+from uclab.judge.media import Stream
+from uclab.judge.network import Leg, Network, number
+from uclab.judge.observe import Observations
+from uclab.judge.run import Run
+from uclab.plan.records import CallRecord, Direction
+from uclab.plan.types import Endpoint
+
+DIRECTIONS: tuple[Direction, ...] = ("forward", "backward")
+
+
+@dataclass(frozen=True)
+class Marking:
+    """What a packet's headers say of its priority and VLAN. -1: no such field."""
+
+    dscp: int
+    pcp: int
+    vlan: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """The case file of a run."""
+
+    run: Run
+    network: Network
+    seen: Observations
+    signalling: Signalling
+    signalling_gap: str | None = None
+    """Why nothing could be decrypted, where that is so."""
+    notes: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def flows(self) -> list[Flow]:
+        return self.seen.flows.all()
+
+    def leg(self, flow: Flow) -> Leg:
+        """Which way a flow goes."""
+        known = self.network.media_addresses
+        return "up" if flow.key.dst in known else "down" if flow.key.src in known else "direct"
+
+    @cached_property
+    def media_markings(self) -> dict[tuple[int, str, Leg], Counter[Marking]]:
+        """(SSRC, tap, leg) -> packets by marking."""
+        found: dict[tuple[int, str, Leg], Counter[Marking]] = {}
+        for flow in self.flows:
+            if flow.key.ssrc >= 0:
+                marking = Marking(flow.key.dscp, flow.key.pcp, flow.key.vlan)
+                found.setdefault((flow.key.ssrc, flow.key.tap, self.leg(flow)), Counter())[marking] += (
+                    flow.packets
+                )
+        return found
+
+    @cached_property
+    def media_flows(self) -> dict[int, list[Flow]]:
+        """Flows by SSRC."""
+        found: dict[int, list[Flow]] = {}
+        for flow in self.flows:
+            if flow.key.ssrc >= 0:
+                found.setdefault(flow.key.ssrc, []).append(flow)
+        return found
+
+    @cached_property
+    def client_of(self) -> dict[tuple[str, int, int], str]:
+        """(tap, address, port) of a TCP client -> endpoint. NAT changes address and port, not the initial
+        sequence number."""
+        first = {tap: name for name, tap in self.network.first_tap.items()}
+        by_isn = {isn: first[tap] for tap, _, _, _, _, isn in self.seen.flows.opened if tap in first}
+        return {
+            (tap, src, sport): by_isn[isn]
+            for tap, src, sport, _, _, isn in self.seen.flows.opened
+            if isn in by_isn
+        }
+
+    @cached_property
+    def signalling_flows(self) -> dict[str, list[tuple[Leg, Flow]]]:
+        """Endpoint -> its TCP flows with the session controller, at all taps."""
+        found: dict[str, list[tuple[Leg, Flow]]] = {}
+        for flow in self.flows:
+            key = flow.key
+            if key.proto == TCP:
+                up = self.client_of.get((key.tap, key.src, key.sport))
+                down = self.client_of.get((key.tap, key.dst, key.dport))
+                if up and key.dst in self.network.signalling_addresses:
+                    found.setdefault(up, []).append(("up", flow))
+                elif down and key.src in self.network.signalling_addresses:
+                    found.setdefault(down, []).append(("down", flow))
+        return found
+
+    def endpoint_at_controller(self, address: str, port: int) -> str | None:
+        """The endpoint behind an address and port that the session controller sees."""
+        for tap in self.network.controller_taps:
+            name = self.client_of.get((tap, number(address), port))
+            if name:
+                return name
+        return None
+
+    def sender_of(self, message: SipMessage) -> str | None:
+        """The endpoint that sent a message; None for the session controller."""
+        if number(message.at.src) in self.network.signalling_addresses:
+            return None
+        return self.endpoint_at_controller(message.at.src, message.at.sport)
+
+    def call_directions(self) -> Iterator[tuple[CallRecord, Direction, Endpoint, Endpoint]]:
+        """Every call that was to be established, each way, with the sending and the receiving endpoint."""
+        endpoints = {endpoint.name: endpoint for endpoint in self.network.endpoints}
+        for call in self.run.calls:
+            caller = endpoints.get(self.network.endpoint_called(call.caller))
+            callee = endpoints.get(self.network.endpoint_called(call.callee))
+            if caller and callee and call.expected == "established":
+                yield call, "forward", caller, callee
+                yield call, "backward", callee, caller
+
+    def stream(self, call: CallRecord, direction: Direction) -> Stream | None:
+        """The media of one direction of a call: its longest stream, one that reached the other side before
+        one that did not."""
+        streams = self.streams.get((call.id, direction), [])
+        return max(streams, key=lambda s: (s.received, s.sent), default=None)
+
+    @cached_property
+    def streams(self) -> dict[tuple[str, str], list[Stream]]:
+        """(call, direction) -> streams."""
+        found: dict[tuple[str, str], list[Stream]] = {}
+        for stream in self.seen.media.streams:
+            if stream.window is not None and stream.direction is not None:
+                found.setdefault((stream.window.call, stream.direction), []).append(stream)
+        return found
+
+    def endpoint_name(self, index: int) -> str:
+        """Name of an endpoint index of the media follower."""
+        return self.network.endpoints[index].name if index >= 0 else "nobody"

@@ -1,0 +1,108 @@
+"""`judge_run`: from a run directory to findings. Works on files alone, so that kept captures can be judged
+again."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from uclab.capture.dissect import (
+    DissectionError,
+    Handshake,
+    Signalling,
+    SipMessage,
+    dissect,
+    extract_signalling,
+)
+from uclab.capture.pcapng import MalformedCapture
+from uclab.judge.audio import check_calls
+from uclab.judge.case import Case
+from uclab.judge.containment import check_captures, check_isolation
+from uclab.judge.encryption import check_media_encryption, check_privacy
+from uclab.judge.hub import check_hub
+from uclab.judge.marking import check_marking, check_trust
+from uclab.judge.network import Network
+from uclab.judge.observe import Progress, observe
+from uclab.judge.plots import ladders, media_series, rate_series
+from uclab.judge.quality import check_quality, judged_calls
+from uclab.judge.run import Run, load_run
+from uclab.judge.segregation import check_port_control, check_voice_vlan
+from uclab.judge.signalling import check_signalling
+from uclab.judge.srtp import key_ring
+from uclab.judge.types import Finding, Judgement, Walk
+from uclab.judge.walks import media_walk
+
+
+def judge_run(run_dir: Path, progress: Progress | None = None) -> Judgement:
+    """Judges a run directory (`uclab.plan.records`). `RunError` where it cannot be read at all.
+
+    `progress` is called with a phase (`signalling`, `packets`, `findings`) and a count.
+    """
+    return judge(load_run(run_dir), progress)
+
+
+def judge(run: Run, progress: Progress | None = None) -> Judgement:
+    """Judges what was loaded."""
+    case = build_case(run, progress)
+    walks = tuple(
+        media_walk(case, call.id, direction, stream, receiver)
+        for call, direction, _, receiver in case.call_directions()
+        if (stream := case.stream(call, direction)) is not None
+    )
+    findings = _findings(case, walks)
+    if progress:
+        progress("findings", len(findings))
+    series = (*media_series(case), *rate_series(case))
+    return Judgement(tuple(findings), judged_calls(case), walks, series, tuple(ladders(case)))
+
+
+def build_case(run: Run, progress: Progress | None = None) -> Case:
+    """Dissects the signalling, then reads all packets once with the keys that were found."""
+    network = Network(run.plan)
+    signalling, gap = _signalling(run, network)
+    if progress:
+        progress("signalling", len(signalling.messages))
+    ring = key_ring(signalling.messages, network.signalling_addresses)
+    return Case(run, network, observe(run, network, ring, progress), signalling, gap)
+
+
+def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
+    """What the session controllers' taps show with the key log, and why it is nothing, if so."""
+    handshakes: list[Handshake] = []
+    messages: list[SipMessage] = []
+    gap = None if run.keylog else "there is no TLS key log"
+    files = {path for tap in network.controller_taps if (path := run.file_of(tap)) is not None}
+    ports = run.plan.policy.sips_ports
+    for path in sorted(files):
+        with tempfile.TemporaryDirectory(prefix="uclab-judge-") as folder:
+            extract = Path(folder) / "signalling.pcapng"
+            try:
+                numbers = extract_signalling(path, extract, ports)
+                found = dissect(extract, ports, run.keylog, numbers)
+            except (DissectionError, MalformedCapture) as error:
+                gap = str(error)
+                continue
+            handshakes += found.handshakes
+            messages += found.messages
+    if not files:
+        gap = "there is no capture at the session controller"
+    elif not messages and gap is None:
+        gap = "the key log opened no SIP message"
+    return Signalling(tuple(handshakes), tuple(messages)), None if messages else gap
+
+
+def _findings(case: Case, walks: tuple[Walk, ...]) -> list[Finding]:
+    return [
+        *check_calls(case, walks),
+        *check_signalling(case),
+        *check_media_encryption(case),
+        *check_privacy(case),
+        *check_hub(case),
+        *check_marking(case, walks),
+        *check_trust(case),
+        *check_quality(case, walks),
+        *check_voice_vlan(case),
+        *check_port_control(case),
+        check_isolation(case),
+        *check_captures(case),
+    ]

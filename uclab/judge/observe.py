@@ -1,0 +1,197 @@
+"""One pass over all captures of a run: each packet is read once, decoded once, and handed to everything that
+collects.
+
+Files are read side by side, always the one that is furthest behind in time, so that media rows of all taps
+can be put in order of time within a bounded window. dumpcap writes the interfaces of a namespace in batches:
+rows wait `SLACK_NS` for those before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from uclab.capture.headers import Headers, Mask, decode
+from uclab.capture.pcapng import MalformedCapture, Packets, PcapngReader
+from uclab.judge.flows import FlowTable, media_rows
+from uclab.judge.media import GUARD_NS, CallWindow, MediaFollower, MediaRows
+from uclab.judge.network import Network
+from uclab.judge.readable import ReadableSearch
+from uclab.judge.run import Run
+from uclab.judge.srtp import KeyRing, MediaSecrecy
+
+SLACK_NS = 1_500_000_000
+MEMORY = 48 << 20
+"""Bytes of all chunks that are read at a time."""
+
+Progress = Callable[[str, int], None]
+"""Called with a phase and the packets read so far."""
+
+
+@dataclass
+class TapState:
+    """What a capture says of itself."""
+
+    dropped: int | None
+    received: int | None
+    packets: int = 0
+
+
+@dataclass
+class Observations:
+    """All that was collected from the captures."""
+
+    flows: FlowTable
+    media: MediaFollower
+    secrecy: MediaSecrecy
+    readable: ReadableSearch
+    taps: dict[str, TapState] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+    """Capture file -> what is wrong with it."""
+    packets: int = 0
+
+
+def observe(run: Run, network: Network, ring: KeyRing, progress: Progress | None = None) -> Observations:
+    """Reads all captures of a run."""
+    return Observer(run, network, ring, progress).run()
+
+
+class Observer:
+    """The state of the pass."""
+
+    def __init__(self, run: Run, network: Network, ring: KeyRing, progress: Progress | None) -> None:
+        self._run, self._network, self._progress = run, network, progress
+        self._labels: list[str] = [tap.label for tap in run.plan.taps]
+        self._tap_index = {label: index for index, label in enumerate(self._labels)}
+        self._endpoints = network.endpoints
+        first = {
+            self._tap_index[label]: index
+            for index, endpoint in enumerate(self._endpoints)
+            if (label := network.first_tap.get(endpoint.name)) in self._tap_index
+        }
+        self._first_tap = first
+        node_mac = {node: mac for mac, node in network.node_of_mac.items()}
+        self._own_mac = {tap: node_mac.get(self._endpoints[e].node, -1) for tap, e in first.items()}
+        accounts = [(e.account.user, e.account.password) for e in self._endpoints]
+        proof = frozenset(network.first_tap.values()) | frozenset(network.controller_taps)
+        self._seen = Observations(
+            FlowTable(),
+            MediaFollower(self._labels, first, call_windows(run, network)),
+            MediaSecrecy(ring, proof),
+            ReadableSearch.for_accounts(accounts),
+        )
+        self._waiting: list[MediaRows] = []
+
+    def run(self) -> Observations:
+        chunk = max(128 << 10, min(4 << 20, MEMORY // max(len(self._run.captures), 1)))
+        readers = [(path, PcapngReader(path, chunk)) for path in self._run.captures]
+        sources = [_Source(path, reader, iter(reader)) for path, reader in readers]
+        open_sources = list(sources)
+        while open_sources:
+            source = min(open_sources, key=lambda s: s.reached_ns)
+            packets = self._next(source)
+            if packets is None:
+                open_sources.remove(source)
+            else:
+                self._take(source, packets)
+            horizon = min((s.reached_ns for s in open_sources), default=1 << 62)
+            self._follow(horizon - SLACK_NS)
+        self._follow(1 << 62)
+        for source in sources:
+            self._account(source)
+        return self._seen
+
+    def _next(self, source: _Source) -> Packets | None:
+        try:
+            return next(source.batches, None)
+        except MalformedCapture as error:
+            self._seen.damaged[source.path.name] = error.reason
+            return None
+
+    def _take(self, source: _Source, packets: Packets) -> None:
+        labels = [self._run.label(source.path.stem, i.name) for i in source.reader.interfaces]
+        for label in labels:
+            if label not in self._tap_index:
+                self._tap_index[label] = len(self._labels)
+                self._labels.append(label)
+        columns = decode(packets)
+        media, leg = media_rows(columns, self._network.media_addresses, self._network.site_prefixes)
+        self._seen.flows.add(packets, columns, labels, media)
+        self._seen.readable.add(packets, columns, labels, media)
+        self._seen.secrecy.add(packets, columns, labels, media, leg)
+        self._waiting.append(self._rows(packets, columns, labels, media, leg))
+        source.reached_ns = max(source.reached_ns, int(packets.time_ns.max()))
+        for index, count in zip(*np.unique(packets.interface, return_counts=True), strict=True):
+            state = self._seen.taps.setdefault(labels[int(index)], TapState(None, None))
+            state.packets += int(count)
+        self._seen.packets += len(packets)
+        if self._progress:
+            self._progress("packets", self._seen.packets)
+
+    def _rows(
+        self, packets: Packets, columns: Headers, labels: list[str], media: Mask, leg: np.ndarray
+    ) -> MediaRows:
+        rows = np.flatnonzero(media)
+        tap = np.array([self._tap_index[label] for label in labels], np.int32)[packets.interface[rows]]
+        sender = np.full(len(rows), -1, np.int16)
+        for index, mac in self._own_mac.items():
+            if (here := tap == index).any():
+                sender[here & (columns.src_mac[rows] == mac)] = self._first_tap[index]
+        return MediaRows(
+            packets.time_ns[rows],
+            tap,
+            leg[rows],
+            columns.ssrc[rows],
+            columns.seq[rows],
+            columns.rtp_time[rows],
+            columns.payload_type[rows],
+            sender,
+        )
+
+    def _follow(self, until_ns: int) -> None:
+        """Hands on the media rows up to a time, in order."""
+        if not self._waiting or sum(map(len, self._waiting)) == 0:
+            self._waiting = []
+            return
+        oldest = min(int(part.time_ns.min()) for part in self._waiting if len(part))
+        if oldest > until_ns or (until_ns - oldest < SLACK_NS // 2 and until_ns < 1 << 61):
+            return  # too little to be worth a round
+        rows = MediaRows.join(self._waiting)
+        ready = rows.time_ns <= until_ns
+        self._waiting = [rows.pick(np.flatnonzero(~ready))]
+        chosen = np.flatnonzero(ready)
+        self._seen.media.add(rows.pick(chosen[np.argsort(rows.time_ns[chosen], kind="stable")]))
+
+    def _account(self, source: _Source) -> None:
+        for interface in source.reader.interfaces:
+            label = self._run.label(source.path.stem, interface.name)
+            state = self._seen.taps.setdefault(label, TapState(None, None))
+            state.dropped, state.received = interface.dropped, interface.received
+        if source.reader.truncated and source.path.name not in self._seen.damaged:
+            self._seen.damaged[source.path.name] = "the last block is cut off: the capture was not closed"
+
+
+@dataclass
+class _Source:
+    """A file that is being read."""
+
+    path: Path
+    reader: PcapngReader
+    batches: Iterator[Packets]
+    reached_ns: int = 0
+
+
+def call_windows(run: Run, network: Network) -> list[CallWindow]:
+    """When the media of each call counts."""
+    index = {endpoint.name: number for number, endpoint in enumerate(network.endpoints)}
+    windows = []
+    for call in run.calls:
+        caller, callee = (index.get(network.endpoint_called(name), -1) for name in (call.caller, call.callee))
+        begin = int(call.started_at * 1e9)
+        answered = int((call.answered_at or call.started_at) * 1e9)
+        end = int(call.ended_at * 1e9) - GUARD_NS if call.ended_at else 1 << 61
+        windows.append(CallWindow(call.id, caller, callee, begin, answered, end))
+    return windows

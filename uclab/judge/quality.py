@@ -1,0 +1,194 @@
+"""Quality of voice against the policy's limits (`quality.voice`), also while the WAN is overloaded
+(`quality.overload`); C8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from uclab.capture.headers import UDP
+from uclab.judge import emodel
+from uclab.judge.case import Case
+from uclab.judge.media import Stream
+from uclab.judge.network import number
+from uclab.judge.types import Evidence, Finding, JudgedCall, MediaQuality, Walk
+from uclab.judge.walks import blame_between
+from uclab.plan.records import CallRecord, Direction
+from uclab.plan.types import BulkTraffic, Endpoint
+
+INTERRUPTED = ("hold-transfer",)
+"""Kinds of call whose media stops and moves on purpose: their loss is no measure of the network."""
+OVERLOAD_LOSS = 0.02
+"""Share of bulk that must get lost on its way as proof that the line was full."""
+
+
+def media_quality(stream: Stream | None) -> MediaQuality | None:
+    """Figures of a stream at its receiver; None when nothing was sent."""
+    if stream is None or not stream.counted:
+        return None
+    loss_pct = 100.0 * stream.lost / stream.counted
+    delay_ms = stream.delay_sum_ms / stream.received if stream.received else 0.0
+    codec = emodel.BY_PAYLOAD_TYPE.get(stream.payload_type, emodel.G711)
+    # Mouth to ear also takes the time to fill a packet, and a receive buffer of twice the mean jitter.
+    mouth_to_ear_ms = delay_ms + codec.packet_ms + 2 * stream.jitter.mean_ms
+    r = emodel.r_factor(mouth_to_ear_ms, loss_pct, codec) if stream.received else 0.0
+    return MediaQuality(
+        packets=stream.received,
+        lost=stream.lost,
+        loss_pct=round(loss_pct, 3),
+        jitter_ms=round(stream.jitter.mean_ms, 3),
+        delay_ms=round(delay_ms, 3),
+        max_gap_ms=round(stream.gap_max_ms, 1),
+        r_factor=round(r, 1),
+        mos=round(emodel.mos(r), 2),
+        max_jitter_ms=round(stream.jitter.max_ms, 3),
+        max_delay_ms=round(stream.delay_max_ms, 3),
+        before_open=stream.early,
+    )
+
+
+def judged_calls(case: Case) -> tuple[JudgedCall, ...]:
+    """All calls with what the captures say of them."""
+    return tuple(
+        JudgedCall(
+            id=call.id,
+            caller=call.caller,
+            callee=call.callee,
+            kind=call.kind,
+            established=call.established,
+            setup_ms=call.setup_ms,
+            seconds=_seconds(call),
+            forward=media_quality(case.stream(call, "forward")),
+            backward=media_quality(case.stream(call, "backward")),
+        )
+        for call in case.run.calls
+    )
+
+
+def _seconds(call: CallRecord) -> float:
+    if call.answered_at is None or call.ended_at is None:
+        return 0.0
+    return round(call.ended_at - call.answered_at, 3)
+
+
+def check_quality(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
+    """Each direction of each established call against delay, loss, jitter and MOS of the policy."""
+    by_call = {(walk.call, walk.direction): walk for walk in walks}
+    for call, direction, sender, receiver in case.call_directions():
+        if call.established and call.kind not in INTERRUPTED:
+            walk = by_call.get((call.id, direction))
+            yield _direction(case, call, direction, sender, receiver, walk)
+
+
+def _direction(
+    case: Case,
+    call: CallRecord,
+    direction: Direction,
+    sender: Endpoint,
+    receiver: Endpoint,
+    walk: Walk | None,
+) -> Finding:
+    policy, overload = case.network.policy, call.kind == "overload"
+    kind, subject = ("quality.overload" if overload else "quality.voice"), f"{call.id}:{direction}"
+    limits = [
+        f"delay < {policy.max_one_way_delay_ms:g} ms",
+        f"loss < {policy.max_loss_pct:g} %",
+        f"jitter < {policy.max_jitter_ms:g} ms",
+        f"MOS >= {policy.min_mos:g}",
+    ]
+    expected = ", ".join(limits) + (" while the WAN is overloaded" if overload else "")
+    stream = case.stream(call, direction)
+    quality = media_quality(stream)
+    if quality is None or stream is None or not stream.received:
+        sent = stream.counted if stream else 0
+        why = f"no media arrived of {sent} packets" if sent else "no media was sent"
+        return Finding(kind, ("C8",), subject, expected, why, "not-shown")
+    over = [
+        quality.delay_ms >= policy.max_one_way_delay_ms,
+        quality.loss_pct >= policy.max_loss_pct,
+        quality.max_jitter_ms >= policy.max_jitter_ms,
+        quality.mos < policy.min_mos,
+    ]
+    observed = (
+        f"delay {quality.delay_ms:.1f} ms, loss {quality.loss_pct:.2f} %, "
+        f"jitter {quality.jitter_ms:.2f} ms "
+        f"(at most {quality.max_jitter_ms:.2f}), MOS {quality.mos:.2f}"
+    )
+    tap = case.network.first_tap.get(receiver.name)
+    if any(over):
+        blame, where = _culprit(case, walk, by_loss=over[1])
+        return Finding(kind, ("C8",), subject, expected, observed + where, "fail", Evidence(tap), blame)
+    if overload:
+        proof = overload_proof(case)
+        if not proof.full:
+            return Finding(
+                kind, ("C8",), subject, expected, f"{observed}; {proof.text}", "not-shown", Evidence(tap)
+            )
+        return Finding(
+            kind,
+            ("C8",),
+            subject,
+            expected,
+            f"{observed}; {proof.text}",
+            "pass",
+            Evidence(tap, (), proof.text),
+        )
+    return Finding(kind, ("C8",), subject, expected, observed, "pass", Evidence(tap))
+
+
+def _culprit(case: Case, walk: Walk | None, by_loss: bool) -> tuple[str | None, str]:
+    """The device with the largest loss, or the largest step in delay, on the walk."""
+    if walk is None or len(walk.hops) < 2:
+        return None, ""
+    steps = list(zip(walk.hops, walk.hops[1:], strict=False))
+    if by_loss:
+        before, at = max(steps, key=lambda step: step[1].lost)
+        where = f"; {at.lost} packets lost between {before.tap} and {at.tap}"
+    else:
+        before, at = max(steps, key=lambda step: step[1].delay_us - step[0].delay_us)
+        where = f"; {(at.delay_us - before.delay_us) / 1000:.1f} ms between {before.tap} and {at.tap}"
+    return blame_between(case.network, before.tap, at.tap), where
+
+
+@dataclass(frozen=True)
+class OverloadProof:
+    """Whether the line was full: the bulk traffic that got lost on its way."""
+
+    full: bool
+    text: str
+
+
+def overload_proof(case: Case) -> OverloadProof:
+    """Compares bulk at its source's tap with bulk at its target's."""
+    if not case.network.plan.bulk:
+        return OverloadProof(False, "the plan has no bulk traffic")
+    parts, full = [], False
+    for bulk in case.network.plan.bulk:
+        sent, arrived = _bulk_counts(case, bulk)
+        share = 1 - arrived / sent if sent else 0.0
+        full |= sent > 0 and share >= OVERLOAD_LOSS
+        figures = f"{sent} packets sent, {share:.0%} lost" if sent else "nothing sent"
+        parts.append(f"{bulk.name}: {figures}")
+    return OverloadProof(
+        full, ("WAN full: " if full else "no proof that the WAN was full: ") + "; ".join(parts)
+    )
+
+
+def _bulk_counts(case: Case, bulk: BulkTraffic) -> tuple[int, int]:
+    """Packets at the sending host's own tap, and at the receiving host's. Downwards the public server sends
+    to the PC."""
+    server = number(bulk.target_address)
+    near, far = bulk.source_node, bulk.target_node
+
+    def at(node: str) -> int:
+        taps = [tap.label for tap in case.network.plan.taps if tap.namespace == node][:1]
+        return sum(
+            flow.packets
+            for flow in case.flows
+            if flow.key.tap in taps
+            and flow.key.proto == UDP
+            and (flow.key.dst if bulk.direction == "up" else flow.key.src) == server
+            and flow.key.dport != 53
+        )
+
+    return (at(near), at(far)) if bulk.direction == "up" else (at(far), at(near))

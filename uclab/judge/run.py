@@ -1,0 +1,102 @@
+"""A run directory as the judge reads it (layout: `uclab.plan.records`). Missing files are missing evidence,
+not errors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uclab.plan.codec import from_data, plan_from_json
+from uclab.plan.records import CallRecord, Event
+from uclab.plan.types import Plan
+
+
+class RunError(ValueError):
+    """A run directory that cannot be judged; the message names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left behind: the clean plan (what should be), calls and events, and where the captures
+    are."""
+
+    plan: Plan
+    calls: tuple[CallRecord, ...] = ()
+    events: tuple[Event, ...] = ()
+    captures: tuple[Path, ...] = ()
+    keylog: Path | None = None
+    authority: Path | None = None
+    """The lab CA's certificate (PEM)."""
+    tap_names: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Namespace -> kernel interface -> tap label, where the captures could not carry the labels
+    themselves."""
+
+    def label(self, namespace: str, interface: str) -> str:
+        """The tap label of an interface of a capture file; by default the name that the capture gives."""
+        return self.tap_names.get(namespace, {}).get(interface, interface)
+
+    def file_of(self, tap: str) -> Path | None:
+        """The capture file of a tap's namespace."""
+        for known in self.plan.taps:
+            if known.label == tap:
+                return next((path for path in self.captures if path.stem == known.namespace), None)
+        return None
+
+
+def load_run(folder: Path) -> Run:
+    """Reads a run directory; `RunError` where plan, calls or events cannot be read."""
+    try:
+        plan = plan_from_json((folder / "plan.json").read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / 'plan.json'}: {error}") from error
+    captures = folder / "captures"
+    kernel_names: dict[str, dict[str, str]] = {}
+    for tap in plan.taps:
+        kernel_names.setdefault(tap.namespace, {})[tap.interface] = tap.label
+    names = captures / "interfaces.json"
+    if names.exists():
+        for namespace, its in _json(names).items():
+            kernel_names.setdefault(namespace, {}).update(its)
+    keylog = folder / "keys" / "tls.keylog"
+    return Run(
+        plan=plan,
+        calls=_calls(folder / "calls.json"),
+        events=_events(folder / "events.jsonl"),
+        captures=tuple(sorted(captures.glob("*.pcapng"))),
+        keylog=keylog if keylog.exists() and keylog.stat().st_size else None,
+        authority=next(
+            (p for p in (folder / "ca.pem", *sorted(folder.glob("*/ca.pem"))) if p.exists()), None
+        ),
+        tap_names=kernel_names,
+    )
+
+
+def _json(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        data = json.loads(path.read_text())
+    except ValueError as error:
+        raise RunError(f"{path}: {error}") from error
+    return {str(k): {str(a): str(b) for a, b in v.items()} for k, v in data.items()}
+
+
+def _calls(path: Path) -> tuple[CallRecord, ...]:
+    if not path.exists():
+        return ()
+    try:
+        return tuple(from_data(CallRecord, item) for item in json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{path}: {error}") from error
+
+
+def _events(path: Path) -> tuple[Event, ...]:
+    if not path.exists():
+        return ()
+    events = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if line.strip():
+            try:
+                events.append(from_data(Event, json.loads(line)))
+            except (ValueError, TypeError) as error:
+                raise RunError(f"{path}, line {number}: {error}") from error
+    return tuple(events)

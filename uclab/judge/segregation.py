@@ -1,0 +1,171 @@
+"""Switching: phones in the voice VLAN and nothing else (`vlan.voice`; L1, L2), ports only for who belongs
+there (`vlan.port-control`; N3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from uclab.capture.headers import IPV6, LLDP
+from uclab.judge.case import Case
+from uclab.judge.flows import Flow
+from uclab.judge.network import Network, mac_text
+from uclab.judge.types import Evidence, Finding
+from uclab.plan.types import PortMode
+
+NOISE = (LLDP, IPV6)
+"""Multicast frames that a kernel or controller sends by itself from an interface without an address."""
+PORT_SECURITY = "port-security-drop"
+
+
+def _frames(case: Case) -> Iterator[tuple[Flow, int]]:
+    """Flows at switch ports with their VLAN, without interfaces' own multicast chatter."""
+    for flow in case.flows:
+        vlan = case.network.vlan_at(flow.key.tap, flow.key.vlan)
+        if vlan is not None and not (flow.key.multicast and flow.key.ethertype in NOISE):
+            yield flow, vlan
+
+
+def check_voice_vlan(case: Case) -> Iterator[Finding]:
+    """Every endpoint's and PC's frames are in its own VLAN only; in voice VLANs there are only phones and
+    gateways."""
+    network = case.network
+    subjects: dict[str, int] = {}
+    for node in sorted({e.node for e in network.site_endpoints} | set(_pcs(network))):
+        vlan = network.vlan_of_node(node)
+        if vlan is not None:
+            subjects[node] = vlan.id
+    seen: dict[str, dict[int, list[Flow]]] = {}
+    for flow, vlan_id in _frames(case):
+        node_name = network.node_of_mac.get(flow.key.src_mac)
+        if node_name in subjects:
+            seen.setdefault(node_name, {}).setdefault(vlan_id, []).append(flow)
+    silent = (
+        set(_pcs(network))
+        - {e.node for e in network.site_endpoints}
+        - {b.source_node for b in network.plan.bulk}
+    )
+    for node, right in subjects.items():
+        if node in silent and node not in seen:
+            continue  # a PC that had no part in the run
+        yield _vlan_finding(case, node, right, seen.get(node, {}))
+
+
+def _vlan_finding(case: Case, node: str, right: int, seen: dict[int, list[Flow]]) -> Finding:
+    vlan = case.network.vlans[right]
+    requirement = ("L1",) if vlan.role == "voice" else ("L2",)
+    expected = f"frames of {node} only in VLAN {right} ({vlan.name})"
+    wrong = {v: flows for v, flows in seen.items() if v != right}
+    if wrong:
+        number, flows = next(iter(wrong.items()))
+        name = case.network.vlans[number].name if number in case.network.vlans else "unknown"
+        first = flows[0]
+        observed = (
+            f"{sum(f.packets for f in flows if f.key.tap == first.key.tap)} frames in VLAN {number} ({name})"
+        )
+        return Finding(
+            "vlan.voice",
+            requirement,
+            node,
+            expected,
+            f"{observed} at {first.key.tap}",
+            "fail",
+            Evidence(first.key.tap, tuple(first.samples)),
+            node,
+        )
+    if not seen:
+        return Finding(
+            "vlan.voice", requirement, node, expected, "no frame of it was seen at a switch port", "not-shown"
+        )
+    flows = seen[right]
+    taps = {flow.key.tap for flow in flows}
+    evidence = Evidence(flows[0].key.tap, tuple(flows[0].samples))
+    return Finding(
+        "vlan.voice", requirement, node, expected, f"at {len(taps)} switch ports", "pass", evidence
+    )
+
+
+def _pcs(network: Network) -> list[str]:
+    return [node.name for node in network.plan.nodes if node.kind == "pc"]
+
+
+def check_port_control(case: Case) -> Iterator[Finding]:
+    """No frame comes from a MAC address that belongs to no device of the plan; if one is there, it gets no
+    farther than its port."""
+    network = case.network
+    expected = "only frames of the devices that belong there"
+    foreign: dict[int, list[Flow]] = {}
+    frames = 0
+    for flow, _ in _frames(case):
+        frames += flow.packets
+        if flow.key.src_mac not in network.node_of_mac:
+            foreign.setdefault(flow.key.src_mac, []).append(flow)
+    drops = [event for event in case.run.events if event.kind == PORT_SECURITY]
+    named: set[str] = set()
+    for mac, flows in sorted(foreign.items()):
+        port = _port_of(network, flows)
+        named.add(port)
+        beyond = sorted({f.key.tap for f in flows if _is_beyond(network, f.key.tap, port)})
+        reports = [event for event in drops if mac_text(mac) in event.detail.lower()]
+        spread = f"and went on to {', '.join(beyond[:4])}" if beyond else "and got no farther"
+        reported = f"; {len(reports)} drops reported" if reports else "; no drop reported"
+        yield Finding(
+            "vlan.port-control",
+            ("N3",),
+            port,
+            expected,
+            f"frames of foreign {mac_text(mac)} {spread}{reported}",
+            "fail",
+            Evidence(flows[0].key.tap, tuple(flows[0].samples), reports[0].detail if reports else ""),
+            port,
+        )
+    for event in drops:
+        source = event.source
+        if not any(source == port or source == port.split(":")[0] for port in named):
+            yield Finding(
+                "vlan.port-control",
+                ("N3",),
+                source,
+                expected,
+                f"drop reported: {event.detail}",
+                "fail",
+                Evidence(text=event.detail),
+                source,
+            )
+            named.add(source)
+    if not named:
+        observed = f"{frames} frames at switch ports, all of known devices; no drop reported"
+        yield Finding(
+            "vlan.port-control",
+            ("N3",),
+            "access ports",
+            expected,
+            observed,
+            "pass" if frames else "not-shown",
+        )
+
+
+def _port_of(network: Network, flows: list[Flow]) -> str:
+    """The access port where a foreign device is plugged in: the controlled one where it was seen first, or
+    behind which it was."""
+    for flow in flows:
+        known = network.ports.get(flow.key.tap)
+        if known is None:
+            continue
+        switch, port = known
+        if switch.controlled and port.mode is not PortMode.TRUNK:
+            return f"{switch.name}:{port.number}"
+    for flow in flows:
+        known = network.ports.get(flow.key.tap)
+        if known and not known[0].controlled:
+            uplink = next(
+                (p for p in known[0].ports if p.mode is PortMode.PHONE and p.peer_port is not None), None
+            )
+            if uplink is not None:
+                return f"{uplink.peer}:{uplink.peer_port}"
+    return flows[0].key.tap
+
+
+def _is_beyond(network: Network, tap: str, port: str) -> bool:
+    """Whether a tap lies behind that port: at a controlled switch, but not the port itself."""
+    known = network.ports.get(tap)
+    return known is not None and known[0].controlled and f"{known[0].name}:{known[1].number}" != port

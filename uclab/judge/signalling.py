@@ -1,0 +1,278 @@
+"""Signalling: over TLS only (`signalling.tls`), to the right server (`signalling.certificate`), registered
+(C9, C1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from uclab.capture.dissect import Handshake
+from uclab.capture.headers import TCP, UDP
+from uclab.judge.case import Case
+from uclab.judge.network import number, text
+from uclab.judge.types import Evidence, Finding
+from uclab.plan.types import Endpoint
+
+SIP_PLAIN_PORTS = (5060,)
+"""Where SIP without TLS would be (RFC 3261 section 19.1.2)."""
+TLS_ORDER = ("SSL 3.0", "1.0", "1.1", "1.2", "1.3")
+
+
+def check_signalling(case: Case) -> Iterator[Finding]:
+    """All findings of signalling, per site endpoint."""
+    yield from check_plain_sip(case)
+    for endpoint in case.network.site_endpoints:
+        if endpoint.registers:
+            yield check_tls(case, endpoint)
+            yield check_certificate(case, endpoint)
+            yield check_registered(case, endpoint)
+    yield from check_server_certificates(case)
+
+
+def handshakes_of(case: Case, endpoint: Endpoint) -> list[Handshake]:
+    """What the session controller answered this endpoint's TLS connections."""
+    return [
+        shake
+        for shake in case.signalling.handshakes
+        if case.endpoint_at_controller(shake.at.dst, shake.at.dport) == endpoint.name
+    ]
+
+
+def check_tls(case: Case, endpoint: Endpoint) -> Finding:
+    """Every connection of the endpoint with the session controller is TLS of at least the policy's
+    version."""
+    policy = case.network.policy
+    expected = f"SIP only over TLS {policy.min_tls_version} or newer"
+    flows = [f for leg, f in case.signalling_flows.get(endpoint.name, []) if leg == "up" and f.key.loaded]
+    shakes = handshakes_of(case, endpoint)
+    requirement = ("C9",)
+    if not flows or not shakes:
+        why = (
+            "no SIP connection was seen" if not flows else case.signalling_gap or "no TLS handshake was seen"
+        )
+        return Finding("signalling.tls", requirement, endpoint.name, expected, why, "not-shown")
+    old = [s for s in shakes if s.version not in TLS_ORDER or _older(s.version, policy.min_tls_version)]
+    worst = (old or shakes)[0]
+    tap = case.network.controller_taps[0]
+    evidence = Evidence(tap, tuple(s.at.packet for s in (old or shakes)[:3]))
+    elsewhere = sorted({f.key.dport for f in flows} - set(policy.sips_ports))
+    if old:
+        observed = f"TLS {worst.version} at {tap}"
+        return Finding(
+            "signalling.tls", requirement, endpoint.name, expected, observed, "fail", evidence, endpoint.name
+        )
+    if elsewhere:
+        observed = f"TCP to port {elsewhere[0]} of the session controller"
+        return Finding(
+            "signalling.tls", requirement, endpoint.name, expected, observed, "fail", evidence, endpoint.name
+        )
+    versions = sorted({s.version for s in shakes})
+    observed = (
+        f"TLS {', '.join(versions)} to port {', '.join(map(str, sorted({f.key.dport for f in flows})))}"
+    )
+    return Finding("signalling.tls", requirement, endpoint.name, expected, observed, "pass", evidence)
+
+
+def check_plain_sip(case: Case) -> Iterator[Finding]:
+    """Nobody talks to a session controller's unencrypted SIP port."""
+    controllers = case.network.signalling_addresses
+    for flow in case.flows:
+        key = flow.key
+        plain = (
+            key.dport in SIP_PLAIN_PORTS and key.dst in controllers and key.proto in (TCP, UDP) and key.loaded
+        )
+        if plain and key.tap in case.network.controller_taps:
+            observed = f"{'TCP' if key.proto == TCP else 'UDP'} from {text(key.src)} to port {key.dport}"
+            yield Finding(
+                "signalling.tls",
+                ("C9",),
+                f"port {key.dport}",
+                "SIP only over TLS",
+                observed,
+                "fail",
+                Evidence(key.tap, tuple(flow.samples)),
+            )
+
+
+def _older(version: str, minimum: str) -> bool:
+    return TLS_ORDER.index(version) < TLS_ORDER.index(minimum)
+
+
+def check_registered(case: Case, endpoint: Endpoint) -> Finding:
+    """The registrar accepted the endpoint: 200 OK to its REGISTER in decrypted signalling, or the endpoint's
+    own event."""
+    expected = f"registered at {endpoint.registrar}"
+    answers = [
+        m
+        for m in case.signalling.messages
+        if m.method == "REGISTER"
+        and m.status == 200
+        and case.endpoint_at_controller(m.at.dst, m.at.dport) == endpoint.name
+    ]
+    events = [e for e in case.run.events if e.source == endpoint.name]
+    done = [e for e in events if e.kind == "registered"]
+    if answers:
+        tap = case.network.controller_taps[0]
+        evidence = Evidence(tap, tuple(m.at.packet for m in answers[:3]), "200 OK (REGISTER), decrypted")
+        return Finding(
+            "signalling.registered", ("C1",), endpoint.name, expected, "200 OK to REGISTER", "pass", evidence
+        )
+    if done:
+        evidence = Evidence(text=f"event `registered` of {endpoint.name} {done[0].detail}".strip())
+        return Finding(
+            "signalling.registered",
+            ("C1",),
+            endpoint.name,
+            expected,
+            "reported by the endpoint",
+            "pass",
+            evidence,
+        )
+    refusals = [e for e in events if e.kind in ("registration-failed", "tls-refused")]
+    observed = f"{refusals[-1].kind}: {refusals[-1].detail}" if refusals else "no registration was seen"
+    evidence = Evidence(text=observed)
+    blame = endpoint.name
+    if any(e.kind == "tls-refused" for e in refusals) or _foreign(case, endpoint):
+        blame = case.network.plan.session_controllers[0].name
+    return Finding(
+        "signalling.registered", ("C1",), endpoint.name, expected, observed, "fail", evidence, blame
+    )
+
+
+def check_server_certificates(case: Case) -> Iterator[Finding]:
+    """Each session controller shows a certificate of the lab's authority that carries its name."""
+    for controller in case.network.plan.session_controllers:
+        expected = f"certificate of the lab's authority for {controller.host_name}"
+        address = {number(controller.address)}
+        shakes = [s for s in case.signalling.handshakes if number(s.at.src) in address and s.certificates]
+        requirement = ("C9",)
+        if not shakes or case.run.authority is None:
+            why = (
+                "the lab authority's certificate is not among the run's files"
+                if shakes
+                else (case.signalling_gap or "no certificate was seen (TLS 1.3 without key log)")
+            )
+            yield Finding("signalling.certificate", requirement, controller.name, expected, why, "not-shown")
+            continue
+        wrong = [(s, fault) for s in shakes if (fault := _wrong(case, s, controller.host_name))]
+        tap = case.network.controller_taps[0]
+        if wrong:
+            yield Finding(
+                "signalling.certificate",
+                requirement,
+                controller.name,
+                expected,
+                wrong[0][1],
+                "fail",
+                Evidence(tap, (wrong[0][0].at.packet,)),
+                controller.name,
+            )
+        else:
+            observed = f"{_describe(shakes[0])}, in {len(shakes)} handshakes"
+            yield Finding(
+                "signalling.certificate",
+                requirement,
+                controller.name,
+                expected,
+                observed,
+                "pass",
+                Evidence(tap, tuple(s.at.packet for s in shakes[:3])),
+            )
+
+
+def check_certificate(case: Case, endpoint: Endpoint) -> Finding:
+    """The endpoint speaks only to a server whose chain and name are right; one that accepts another is
+    named."""
+    expected = (
+        f"speaks SIP only to a server with a certificate of the lab's authority for {endpoint.registrar}"
+    )
+    shakes = [s for s in handshakes_of(case, endpoint) if s.certificates]
+    requirement = ("C9",)
+    if not shakes or case.run.authority is None:
+        why = case.signalling_gap or "no certificate was seen in its handshakes"
+        return Finding("signalling.certificate", requirement, endpoint.name, expected, why, "not-shown")
+    tap = case.network.controller_taps[0]
+    for shake in shakes:
+        fault = _wrong(case, shake, endpoint.registrar)
+        spoken = [
+            m for m in case.signalling.messages if (m.at.src, m.at.sport) == (shake.at.dst, shake.at.dport)
+        ]
+        if fault and spoken:
+            observed = f"accepted a foreign certificate ({fault}) and sent {spoken[0].start_line.split()[0]}"
+            evidence = Evidence(tap, (shake.at.packet, spoken[0].at.packet))
+            return Finding(
+                "signalling.certificate",
+                requirement,
+                endpoint.name,
+                expected,
+                observed,
+                "fail",
+                evidence,
+                endpoint.name,
+            )
+    foreign = _foreign(case, endpoint)
+    observed = f"refused: {foreign}" if foreign else f"met {_describe(shakes[0])} in {len(shakes)} handshakes"
+    return Finding(
+        "signalling.certificate",
+        requirement,
+        endpoint.name,
+        expected,
+        observed,
+        "pass",
+        Evidence(tap, tuple(s.at.packet for s in shakes[:3])),
+    )
+
+
+def _foreign(case: Case, endpoint: Endpoint) -> str | None:
+    for shake in handshakes_of(case, endpoint):
+        if shake.certificates and (why := _wrong(case, shake, endpoint.registrar)):
+            return why
+    return None
+
+
+def _wrong(case: Case, shake: Handshake, name: str) -> str | None:
+    """What is wrong with the certificate of a handshake; None when chain, name and dates are right."""
+    if case.run.authority is None:
+        return None
+    authority = x509.load_pem_x509_certificate(case.run.authority.read_bytes())
+    try:
+        chain = [x509.load_der_x509_certificate(der) for der in shake.certificates]
+    except ValueError as error:
+        return f"certificate cannot be read: {error}"
+    server = chain[0]
+    if name not in _names(server):
+        shown = ", ".join(_names(server)) or server.subject.rfc4514_string()
+        return f"certificate is for {shown}, not for {name}"
+    now = datetime.fromtimestamp(shake.at.time, UTC)
+    if not server.not_valid_before_utc <= now <= server.not_valid_after_utc:
+        return f"certificate was valid until {server.not_valid_after_utc:%Y-%m-%d}"
+    for certificate, issuer in zip(chain, [*chain[1:], authority], strict=True):
+        if certificate == authority or _signed(certificate, authority):
+            return None
+        if not _signed(certificate, issuer):
+            break
+    return f"issued by {chain[-1].issuer.rfc4514_string()}, not by the lab's authority"
+
+
+def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return extension.value.get_values_for_type(x509.DNSName)
+
+
+def _describe(shake: Handshake) -> str:
+    certificate = x509.load_der_x509_certificate(shake.certificates[0])
+    return f"{', '.join(_names(certificate))} by {certificate.issuer.rfc4514_string()}"

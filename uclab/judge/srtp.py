@@ -1,0 +1,244 @@
+"""Proof that media is encrypted: the keys agreed in decrypted signalling authenticate the captured packets
+(RFC 3711, RFC 4568).
+
+Each side's `a=crypto` line protects what that side sends. libsrtp checks the authentication tag of packets
+at the endpoints' own taps and at the session controller's; with one bit of the key changed it must refuse.
+Independently of any key, the bytes of a payload are tested for being evenly distributed: encrypted ones are,
+a voice codec's are not.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from pylibsrtp import Error, Policy, Session
+
+from uclab.capture.dissect import SipMessage
+from uclab.capture.headers import Headers, Mask
+from uclab.capture.pcapng import Packets
+from uclab.judge.network import LEGS, Leg, number
+
+ALL_UP_TO = 2000
+"""Packets of a stream at a tap that are all authenticated; of those after them, every sixteenth."""
+EVERY = 16
+WRONG_KEY_TRIES = 8
+SPREAD_PACKETS = 48
+SPREAD_BYTES = 120
+"""Payload bytes a packet in the test for even distribution (the tag at the end is left out for short
+packets)."""
+SPREAD_LIMIT = 500.0
+"""Chi-squared with 255 degrees of freedom: evenly distributed bytes give 255 +- 23."""
+
+PROFILES = {
+    "AES_CM_128_HMAC_SHA1_80": Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+    "AES_CM_128_HMAC_SHA1_32": Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
+    "AEAD_AES_128_GCM": Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
+    "AEAD_AES_256_GCM": Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
+}
+"""Suites that pylibsrtp can check (RFC 4568, RFC 7714)."""
+
+
+@dataclass(frozen=True)
+class SdesKey:
+    """A key as agreed: who sends with it is told by the leg on which it stands."""
+
+    suite: str
+    inline: str
+    packet: int
+    """Number of the packet with the message, at the session controller's tap."""
+
+    def master(self) -> bytes | None:
+        """Master key and salt; None where the line is not base64."""
+        try:
+            return base64.b64decode(self.inline + "=" * (-len(self.inline) % 4), validate=True)
+        except (binascii.Error, ValueError):
+            return None
+
+
+@dataclass
+class KeyRing:
+    """Keys by the session controller's media port, which NAT does not change: (leg, port) -> keys and RTP
+    profiles."""
+
+    keys: dict[tuple[Leg, int], list[SdesKey]] = field(default_factory=dict)
+    profiles: dict[tuple[Leg, int], set[str]] = field(default_factory=dict)
+
+    def of(self, leg: Leg, port: int) -> list[SdesKey]:
+        """Keys for media to (`up`) or from (`down`) that port."""
+        return self.keys.get((leg, port), [])
+
+
+def key_ring(messages: Sequence[SipMessage], controllers: frozenset[int]) -> KeyRing:
+    """Sorts the keys of all SDP bodies. Dialogues keep their Call-ID across the controller, so a leg is
+    Call-ID and flow."""
+    ring = KeyRing()
+    legs: dict[tuple[str, str, int], list[tuple[bool, SipMessage]]] = {}
+    for message in messages:
+        if message.media is not None:
+            from_controller = number(message.at.src) in controllers
+            far = (
+                (message.at.dst, message.at.dport) if from_controller else (message.at.src, message.at.sport)
+            )
+            legs.setdefault((message.call_id, *far), []).append((from_controller, message))
+    for its in legs.values():
+        ports = {m.media.port for own, m in its if own and m.media is not None and m.media.port}
+        for port in ports:
+            for own, message in its:
+                assert message.media is not None
+                leg: Leg = "down" if own else "up"
+                ring.profiles.setdefault((leg, port), set()).add(message.media.profile)
+                for crypto in message.media.cryptos:
+                    key = SdesKey(crypto.suite, crypto.inline, message.at.packet)
+                    keys = ring.keys.setdefault((leg, port), [])
+                    if all(known.inline != key.inline for known in keys):
+                        keys.append(key)
+    return ring
+
+
+@dataclass
+class Authentication:
+    """What libsrtp said of one stream at one tap."""
+
+    tap: str
+    leg: Leg
+    ssrc: int
+    port: int
+    """Of the session controller."""
+    packets: int = 0
+    tried: int = 0
+    authenticated: int = 0
+    wrong_key_tried: int = 0
+    wrong_key_refused: int = 0
+    key: SdesKey | None = None
+    unsupported: str | None = None
+    """A suite that cannot be checked here."""
+    sample: list[int] = field(default_factory=list)
+    failed_sample: list[int] = field(default_factory=list)
+    _sessions: list[tuple[SdesKey, Session, Session]] | None = None
+
+    def check(self, packet: bytes, number: int, ring: KeyRing) -> None:
+        """Tries one packet."""
+        if self._sessions is None:
+            self._sessions = [s for key in ring.of(self.leg, self.port) if (s := _sessions(key)) is not None]
+            suites = [key.suite for key in ring.of(self.leg, self.port) if key.suite not in PROFILES]
+            self.unsupported = suites[0] if suites and not self._sessions else None
+        self.tried += 1
+        for index, (key, right, wrong) in enumerate(self._sessions):
+            try:
+                right.unprotect(packet)
+            except Error:
+                continue
+            self.authenticated += 1
+            self.key = key
+            if index:
+                self._sessions.insert(0, self._sessions.pop(index))
+            if len(self.sample) < 3:
+                self.sample.append(number)
+            if self.wrong_key_tried < WRONG_KEY_TRIES:
+                self.wrong_key_tried += 1
+                try:
+                    wrong.unprotect(packet)
+                except Error:
+                    self.wrong_key_refused += 1
+            return
+        if len(self.failed_sample) < 3:
+            self.failed_sample.append(number)
+
+
+def _sessions(key: SdesKey) -> tuple[SdesKey, Session, Session] | None:
+    """A receiving session with the key, and one with a bit of it changed."""
+    master, profile = key.master(), PROFILES.get(key.suite)
+    if master is None or profile is None:
+        return None
+    wrong = bytes([master[0] ^ 1]) + master[1:]
+    try:
+        return key, _session(master, profile), _session(wrong, profile)
+    except (Error, ValueError, TypeError):
+        return None
+
+
+def _session(master: bytes, profile: int) -> Session:
+    policy = Policy(key=master, ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=profile)
+    policy.window_size = 1024
+    return Session(policy)
+
+
+@dataclass
+class Spread:
+    """Distribution of payload bytes of one stream at one tap."""
+
+    tap: str
+    leg: Leg
+    ssrc: int
+    packets: int = 0
+    sample: list[int] = field(default_factory=list)
+    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+
+    @property
+    def chi_squared(self) -> float | None:
+        """None for too few bytes to tell."""
+        total = int(self.counts.sum())
+        if total < 1024:
+            return None
+        return float(((self.counts - total / 256) ** 2).sum() / (total / 256))
+
+    @property
+    def readable(self) -> bool:
+        """Whether the payload is not encrypted."""
+        chi = self.chi_squared
+        return chi is not None and chi > SPREAD_LIMIT
+
+
+@dataclass
+class MediaSecrecy:
+    """Collects both proofs over batches."""
+
+    ring: KeyRing
+    proof_taps: frozenset[str]
+    """Where packets are authenticated: endpoints' and session controllers' own interfaces."""
+    authentications: dict[tuple[str, Leg, int], Authentication] = field(default_factory=dict)
+    spreads: dict[tuple[str, Leg, int], Spread] = field(default_factory=dict)
+
+    def add(
+        self, packets: Packets, columns: Headers, labels: list[str], media: Mask, leg: npt.NDArray[np.int8]
+    ) -> None:
+        """Takes a batch."""
+        rows = np.flatnonzero(media)
+        if not len(rows):
+            return
+        code = (columns.ssrc[rows].astype(np.int64) * 3 + leg[rows]) * len(labels) + packets.interface[rows]
+        order = rows[np.argsort(code, kind="stable")]
+        unique, starts = np.unique(np.sort(code), return_index=True)
+        for value, part in zip(unique.tolist(), np.split(order, starts[1:]), strict=True):
+            rest, tap = divmod(value, len(labels))
+            ssrc, which = divmod(rest, 3)
+            self._stream(packets, columns, part, labels[tap], LEGS[which], ssrc)
+
+    def _stream(
+        self, packets: Packets, columns: Headers, rows: npt.NDArray[np.intp], tap: str, leg: Leg, ssrc: int
+    ) -> None:
+        spread = self.spreads.setdefault((tap, leg, ssrc), Spread(tap, leg, ssrc))
+        if spread.packets < SPREAD_PACKETS:
+            some = rows[: SPREAD_PACKETS - spread.packets]
+            some = some[columns.payload_len[some] >= 12 + SPREAD_BYTES + 16]
+            spread.packets += len(some)
+            spread.sample += packets.number[some[: 3 - len(spread.sample)]].tolist()
+            for start in (columns.payload[some] + 24).tolist():  # behind header and a short header extension
+                spread.counts += np.bincount(packets.data[start : start + SPREAD_BYTES], minlength=256)
+        if tap not in self.proof_taps or leg == "direct":
+            return
+        port = int((columns.dport if leg == "up" else columns.sport)[rows[0]])
+        found = self.authentications.get((tap, leg, ssrc))
+        if found is None:
+            found = self.authentications[tap, leg, ssrc] = Authentication(tap, leg, ssrc, port)
+        index = np.arange(found.packets, found.packets + len(rows))
+        found.packets += len(rows)
+        for row in rows[(index < ALL_UP_TO) | (index % EVERY == 0)].tolist():
+            start = int(columns.payload[row])
+            packet = packets.data[start : start + int(columns.payload_len[row])].tobytes()
+            found.check(packet, int(packets.number[row]), self.ring)

@@ -1,0 +1,84 @@
+"""The walk of a call's media or of an endpoint's signalling: tap by tap in order, and who is to blame where
+it changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from uclab.judge.case import Case, Marking
+from uclab.judge.media import Hop, Stream
+from uclab.judge.network import Leg, Network
+from uclab.judge.types import HopRecord, Walk
+from uclab.plan.records import Direction
+from uclab.plan.types import Endpoint
+
+LEG_ORDER: dict[Leg, int] = {"direct": 0, "up": 1, "down": 2}
+
+
+def media_walk(case: Case, call: str, direction: Direction, stream: Stream, receiver: Endpoint) -> Walk:
+    """All taps at which a stream was seen, in the order in which its packets passed them."""
+    number = case.seen.media.streams.index(stream)
+    hops = [hop for (its, _, _), hop in case.seen.media.hops.items() if its == number]
+    sender = case.network.endpoints[stream.sender]
+    ordered = order_hops(case.network, hops, sender.name, receiver.name)
+    records: list[HopRecord] = []
+    for hop in ordered:
+        markings = case.media_markings.get((stream.ssrc, hop.tap, hop.leg), Counter())
+        before = records[-1].packets if records else hop.packets
+        records.append(_record(hop, markings, max(before - hop.packets, 0)))
+    return Walk(call, direction, tuple(records))
+
+
+def order_hops(network: Network, hops: Sequence[Hop], sender: str, receiver: str) -> list[Hop]:
+    """By leg; within a leg in the order of the plan's path where all its taps are on it, else by median
+    delay.
+
+    (Both ends of a cable see a packet within the clock's noise, so that delay alone would not order them.)
+    """
+    ordered: list[Hop] = []
+    for leg in sorted({hop.leg for hop in hops}, key=lambda leg: LEG_ORDER[leg]):
+        its = [hop for hop in hops if hop.leg == leg]
+        endpoint = receiver if leg == "down" else sender
+        path = network.path_of.get(endpoint)
+        position = {hop.tap: index for index, hop in enumerate(path.hops)} if path else {}
+        sign = -1 if leg == "down" else 1
+        if leg != "direct" and position and all(hop.tap in position for hop in its):
+            ordered += sorted(its, key=lambda hop: sign * position[hop.tap])
+        else:
+            ordered += sorted(its, key=lambda hop: (hop.median_us, sign * position.get(hop.tap, 0)))
+    return ordered
+
+
+def _record(hop: Hop, markings: Counter[Marking], lost: int) -> HopRecord:
+    common = markings.most_common(1)
+    marking = common[0][0] if common else Marking(-1, -1, -1)
+    return HopRecord(
+        tap=hop.tap,
+        dscp=_or_none(marking.dscp),
+        pcp=_or_none(marking.pcp),
+        vlan=_or_none(marking.vlan),
+        delay_us=round(hop.median_us, 1),
+        packets=hop.packets,
+        lost=lost,
+        leg=hop.leg,
+        mixed=sum(markings.values()) - (common[0][1] if common else 0),
+    )
+
+
+def _or_none(value: int) -> int | None:
+    return value if value >= 0 else None
+
+
+def blame_between(network: Network, last_right: str | None, first_wrong: str) -> str:
+    """The device that changed something: the one between the last right tap and the first wrong one.
+
+    Taps at both ends of a cable show the same, so a change lies between a device's own two taps; where a tap
+    is missing, it is the device in front of the first wrong tap. A change at the very first tap is the
+    sender's own.
+    """
+    wrong = network.owner(network.device(first_wrong))
+    if last_right is None:
+        return wrong
+    right = network.owner(network.device(last_right))
+    return wrong if right == wrong else right

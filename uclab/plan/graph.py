@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from xml.sax.saxutils import escape
 
 from uclab.plan.graph_layout import DEVICE_WIDTH, MARGIN, Box, Layout, arrange
 from uclab.plan.graph_svg import (
@@ -21,6 +22,7 @@ from uclab.plan.graph_svg import (
     label,
     line,
     port_number,
+    rectangle,
     text,
 )
 from uclab.plan.taps import port_of
@@ -64,7 +66,7 @@ class Wire:
 
 
 def draw(plan: Plan, load: Mapping[str, LinkLoad] | None = None) -> str:
-    """The drawing; with `load` (by link name) each link says its marking (DSCP, 802.1p) and load in kbit/s."""
+    """The drawing; with `load` (by link name) each link tells its marking (DSCP, 802.1p) and load."""
     layout = arrange(plan)
     wires = _wires(plan, layout)
     legend = _legend(plan, layout, load is not None)
@@ -72,9 +74,8 @@ def draw(plan: Plan, load: Mapping[str, LinkLoad] | None = None) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width:.0f} {height:.0f}"'
         f' width="{layout.width:.0f}" height="{height:.0f}" role="img" {FONT}>',
-        f"<title>{_escaped(plan.topology)}</title>",
-        f'<rect x="0.5" y="0.5" width="{layout.width - 1:.1f}" height="{height - 1:.1f}" rx="14" fill="{PAPER}"'
-        f' stroke="{FAINT}"/>',
+        f"<title>{escape(plan.topology)}</title>",
+        rectangle(0.5, 0.5, layout.width - 1, height - 1, 14, PAPER, FAINT),
         text(MARGIN, 32, plan.topology, 19, INK, "start", 700),
         text(MARGIN, 50, plan.title, 12, SOFT, "start"),
         *(frame(place) for place in layout.frames),
@@ -89,10 +90,6 @@ def draw(plan: Plan, load: Mapping[str, LinkLoad] | None = None) -> str:
     for number, row in enumerate(legend):
         parts.append(f'<g transform="translate({MARGIN} {top + LEGEND_ROW * number:.1f})">{row}</g>')
     return "\n".join([*parts, "</svg>", ""])
-
-
-def _escaped(words: str) -> str:
-    return words.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _wires(plan: Plan, layout: Layout) -> list[Wire]:

@@ -69,9 +69,7 @@ class Layout:
 def arrange(plan: Plan) -> Layout:
     """Places for all devices of a plan."""
     widths = [_site_width(plan, fabric.site) for fabric in plan.fabrics]
-    places = [
-        place for place in dict.fromkeys(s.site for s in plan.switches if s.role is SwitchRole.DATACENTRE)
-    ]
+    places = list(dict.fromkeys(s.site for s in plan.switches if s.role is SwitchRole.DATACENTRE))
     inner = max(sum(widths) + MARGIN * (len(widths) - 1), (DATACENTRE + MARGIN) * len(places), 760.0)
     middle = MARGIN + inner / 2
     boxes: dict[str, Box] = {}

@@ -72,6 +72,11 @@ class ImpairedDevice:
     account_path: Path | None = None
     daemon: Daemon | None = None
 
+    def stop(self) -> None:
+        """Tell the delay line to write its account and end; netem ends with the namespace. Does not wait."""
+        if self.daemon is not None:
+            self.daemon.terminate()
+
     def account(self) -> dict[str, Any]:
         """The delay line's account as of its last SIGUSR1 or its end; empty with netem (`tc -s qdisc` has it)."""
         if self.account_path is None or not self.account_path.exists():

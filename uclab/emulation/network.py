@@ -75,10 +75,10 @@ class LabNet(Mininet):  # type: ignore[misc]
 
     def stop(self) -> None:
         """Take everything down: end the switch engines, let go of the namespaces. The kernel frees the rest by itself."""
-        for daemon in self.daemons():
-            daemon.kill()
+        for line in self.lines:
+            line.stop()
         for engine in self.engines.values():
-            engine.close()
+            engine.stop()
         if self.namespaces:
             netns.remove_all(self.namespaces.values())
             netns.unmount(ovs.RUN_DIR)
@@ -93,7 +93,8 @@ class LabNet(Mininet):  # type: ignore[misc]
     def make_namespaces(self) -> None:
         """One for each host and each switch engine."""
         netns.prepare_directory(netns.NETNS_DIR)
-        netns.prepare_directory(ovs.RUN_DIR)
+        if not ovs.RUN_DIR.is_mount():  # the lab's controllers may already listen there
+            netns.prepare_directory(ovs.RUN_DIR)
         engines = sorted({switch.engine for switch in self.switches})
         self.namespaces = netns.create([*(host.name for host in self.hosts), *engines])
         for host in self.hosts:

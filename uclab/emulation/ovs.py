@@ -98,7 +98,10 @@ class Engine:
             "OVS_DBDIR": str(self.run_dir),
         }
         argv = [program, "-vconsole:warn", "-vsyslog:off", "-vfile:info", f"--log-file={log}", *arguments]
-        self.daemons.append(processes.start(name, argv, log=log, namespace=self.namespace, env=env))
+        daemon = processes.start(name, argv, log=log, namespace=self.namespace, env=env)
+        if program == "ovs-vswitchd":
+            daemon.prefer()  # or a busy machine shows as jitter in the network
+        self.daemons.append(daemon)
 
     def configure(self, bridges: Sequence[Bridge], deadline_s: float) -> None:
         """Make all bridges in one transaction and wait until every port works. Raises `NotReady` that names what does not."""
@@ -132,10 +135,12 @@ class Engine:
         bridges = client.rows("Bridge", ("name", "controller"))
         return {row["name"] for row in bridges if up & set(_uuids(row["controller"]))}
 
-    def close(self) -> None:
-        """Hang up. The daemons are killed with the network: their namespace goes too, so there is nothing to say goodbye to."""
+    def stop(self) -> None:
+        """Kill both daemons: their namespace goes too, so there is nothing to tidy. Does not wait."""
         if self._client is not None:
             self._client.close()
+        for daemon in self.daemons:
+            daemon.kill()
 
     def _connected(self) -> OvsdbClient:
         deadline = time.monotonic() + START_DEADLINE_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -35,6 +36,14 @@ class Daemon:
     def send_signal(self, number: int) -> None:
         """Send a signal unless it has ended."""
         self._process.send_signal(number)
+
+    def prefer(self) -> None:
+        """Let it run before ordinary programs, right after the start (its threads inherit it), where the machine allows.
+
+        Real-time, not a nice value: with a scheduler that groups by session (sched_autogroup) that would mean nothing.
+        """
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            os.sched_setscheduler(self.pid, os.SCHED_RR, os.sched_param(1))
 
     def terminate(self) -> None:
         """SIGTERM."""

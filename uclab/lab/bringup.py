@@ -6,21 +6,20 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cloud_core.authority import Certificates, issue
-from cloud_core.containers import Podman
+from cloud_core.containers import SERVICE_ID, Podman
 from cloud_core.services import RunningCloud, start_cloud
-from endpoints_emu.factory import make_phone
+from endpoints_emu.factory import make_phone, make_trunk_phone
 from endpoints_emu.phone import Phone, PhoneError, PhoneEventKind, RegistrationFailed
-from uclab.emulation import netns
+from uclab.emulation import netns, ovs
 from uclab.emulation.apply import BuildFailed, build
 from uclab.emulation.network import LabNet
-from uclab.emulation.taps import Taps, start_taps
 from uclab.emulation.variants import Variants, detect
 from uclab.lab import controllers
 from uclab.lab.bulk import BulkSource
@@ -32,7 +31,9 @@ from uclab.plan.types import Plan
 
 REGISTER_S = 20.0
 PRIVATE = Path("/run/uclab-lab")
-"""A tmpfs of the lab's own mount namespace: short paths for sockets, and podman's state."""
+"""A tmpfs of the lab's own mount namespace, for podman's state."""
+FORESEEN = (NotReady, BuildFailed, PhoneError, OSError)
+"""What may go wrong while a lab comes up, with a message for the user; anything else is a defect."""
 T = TypeVar("T")
 
 
@@ -46,7 +47,7 @@ class BroughtUp:
 
     variants: dict[str, str] = field(default_factory=dict)
     network: LabNet | None = None
-    taps: Taps | None = None
+    taps: Any = None
     controllers: tuple[RunningController, ...] = ()
     cloud: RunningCloud | None = None
     phones: dict[str, Phone] = field(default_factory=dict)
@@ -70,15 +71,20 @@ async def bring_up(
     """Bring everything of `plan` up; what has come up is in `parts`. Raises `BringUpFailed` that names what did not."""
     try:
         await _BringUp(plan, run_dir, parts, events, watch).run(capture=capture)
-    except* (NotReady, BuildFailed, PhoneError, OSError) as failures:
-        raise BringUpFailed("\n".join(str(failure) for failure in leaves(failures))) from failures
+    except FORESEEN as failure:
+        raise BringUpFailed(str(failure)) from failure
+    except ExceptionGroup as group:
+        failures = leaves(group)
+        if not all(isinstance(failure, FORESEEN) for failure in failures):
+            raise
+        raise BringUpFailed("\n".join(str(failure) for failure in failures)) from group
 
 
-def leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
+def leaves(group: ExceptionGroup[Exception]) -> list[Exception]:
     """The single errors of a group."""
-    found: list[BaseException] = []
+    found: list[Exception] = []
     for error in group.exceptions:
-        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+        found += leaves(error) if isinstance(error, ExceptionGroup) else [error]
     return found
 
 
@@ -96,7 +102,8 @@ class _BringUp:
     async def run(self, *, capture: bool) -> None:
         """Network and controllers first, then captures, then cloud and fabric side by side, then the phones."""
         netns.prepare_directory(PRIVATE)
-        certifying = asyncio.create_task(asyncio.to_thread(issue, self._plan.certificates, self._run_dir / "pki"))
+        netns.prepare_directory(ovs.RUN_DIR)
+        certifying = asyncio.create_task(asyncio.to_thread(issue, self._plan.certificates, self._run_dir / "pki", group=SERVICE_ID))
         async with asyncio.TaskGroup() as first:
             first.create_task(self._timed("controllers", self._start_controllers()))
             first.create_task(self._timed("network", self._build_network()))
@@ -118,10 +125,10 @@ class _BringUp:
     @property
     def _runtimes(self) -> Mapping[str, NodeRuntime]:
         assert self._parts.network is not None
-        return self._parts.network.runtimes
+        return {host.name: host for host in self._parts.network.hosts}
 
     async def _start_controllers(self) -> None:
-        started = await controllers.start_controllers(self._plan.fabrics, self._run_dir / "controllers", PRIVATE)
+        started = await controllers.start_controllers(self._plan.fabrics, self._run_dir / "controllers", ovs.RUN_DIR)
         self._parts.controllers = started
         for controller in started:
             self._watch.watch(controller.name, controller.process, controller.log)
@@ -141,15 +148,15 @@ class _BringUp:
         variants = detect()
         self._parts.variants = variants.as_record()
         write_host_record(self._run_dir, variants)
-        targets = {
-            switch.name: f"unix:{controllers.socket_of(PRIVATE, fabric.site)}"
-            for fabric in self._plan.fabrics
-            for switch in fabric.switches
-        }
+        targets = {fabric.site: f"unix:{controllers.socket_of(ovs.RUN_DIR, fabric.site)}" for fabric in self._plan.fabrics}
         self._parts.network = await build(
-            self._plan, self._run_dir, variants, controller_targets=targets, progress=self._events.progress
+            self._plan,
+            self._run_dir,
+            variants,
+            controllers=targets,
+            on_progress=lambda progress: self._events.progress(progress.step, progress.done, progress.total),
         )
-        for daemon in self._parts.network.daemons:
+        for daemon in self._parts.network.daemons():
             self._watch.watch(daemon.name, daemon, daemon.log)
         self._events.add("lab", "network-up", f"{len(self._plan.nodes)} nodes, {len(self._plan.links)} links")
 
@@ -174,19 +181,11 @@ class _BringUp:
 
     async def _start_phones(self, certificates: Certificates) -> None:
         assert self._parts.cloud is not None
-        runtimes = dict(self._runtimes) | {
-            peer.endpoint.node: self._parts.cloud.pstn[peer.name] for peer in self._plan.pstn_peers
-        }
-        peers = {peer.endpoint.name: peer for peer in self._plan.pstn_peers}
-        endpoints = (*self._plan.endpoints, *(peer.endpoint for peer in peers.values()))
-        for endpoint in endpoints:
-            folder = self._run_dir / "endpoints" / endpoint.name
-            folder.mkdir(parents=True, exist_ok=True)
-            phone = make_phone(endpoint, runtimes[endpoint.node], folder, certificates.trusted)
+        for phone in self._make_phones(self._parts.cloud, certificates):
             phone.auto_answer = True
-            self._parts.phones[endpoint.name] = phone
+            self._parts.phones[phone.name] = phone
             self._keep(self._follow_phone(phone))
-        total = len(endpoints)
+        total = len(self._parts.phones)
         done = 0
 
         async def ready(phone: Phone) -> None:
@@ -202,8 +201,23 @@ class _BringUp:
         async with asyncio.TaskGroup() as group:
             for phone in self._parts.phones.values():
                 group.create_task(ready(phone))
-        registering = [endpoint for endpoint in endpoints if endpoint.registers]
-        self._events.add("lab", "registered", f"{len(self._parts.registered)} of {len(registering)} endpoints")
+        registering = sum(endpoint.registers for endpoint in self._plan.endpoints)
+        self._events.add("lab", "registered", f"{len(self._parts.registered)} of {registering} endpoints")
+
+    def _make_phones(self, cloud: RunningCloud, certificates: Certificates) -> Iterator[Phone]:
+        """Every phone of the sites, and the telephone network's side of each trunk in its container."""
+        for endpoint in self._plan.endpoints:
+            runtime = self._runtimes[endpoint.node]
+            yield make_phone(endpoint, runtime, self._folder_of(endpoint.name), certificates.trusted)
+        for peer in self._plan.pstn_peers:
+            own = certificates.issued[peer.certificate].combined
+            folder = self._folder_of(peer.endpoint.name)
+            yield make_trunk_phone(peer, cloud.pstn[peer.name], folder, certificates.trusted, own)
+
+    def _folder_of(self, endpoint: str) -> Path:
+        folder = self._run_dir / "endpoints" / endpoint
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     async def _follow_phone(self, phone: Phone) -> None:
         """A phone's events are the lab's; a phone that died is reported as every dead process is."""

@@ -97,7 +97,9 @@ def _sign(wanted: Certificate, key: ec.EllipticCurvePrivateKey, issuer: _Issuer)
     """A server certificate; also good as a client's, because trunks are authenticated both ways (RFC 5922)."""
     names = [x509.DNSName(name) for name in wanted.dns_names]
     addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in wanted.addresses]
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, wanted.dns_names[0] if wanted.dns_names else wanted.name)])
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, wanted.dns_names[0] if wanted.dns_names else wanted.name)]
+    )
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     builder = (
         _builder(subject, issuer.certificate.subject, key.public_key())
@@ -105,12 +107,16 @@ def _sign(wanted: Certificate, key: ec.EllipticCurvePrivateKey, issuer: _Issuer)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         .add_extension(x509.SubjectAlternativeName([*names, *addresses]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False
+        )
     )
     return builder.sign(issuer.key, hashes.SHA256())
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()

@@ -84,7 +84,9 @@ class Container:
 
 async def start_process(argv: Sequence[str], log: int) -> asyncio.subprocess.Process:
     """The runner that really starts something."""
-    return await asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log)
+    return await asyncio.create_subprocess_exec(
+        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+    )
 
 
 class Podman:

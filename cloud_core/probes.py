@@ -58,7 +58,9 @@ async def _ping(node: NodeRuntime, port: int) -> bytes:
         writer.close()
 
 
-async def session_controller_answers(node: NodeRuntime, controller: SessionController, port: int) -> str | None:
+async def session_controller_answers(
+    node: NodeRuntime, controller: SessionController, port: int
+) -> str | None:
     """TLS handshake and OPTIONS (RFC 3261 section 11) on one of its ports; the TLS version.
 
     The certificate is not looked at: that is the endpoints' part, and in a drill it is a foreign one.
@@ -86,7 +88,9 @@ async def _ask_options(node: NodeRuntime, controller: SessionController, port: i
         status = await reader.readline()
         version: str = writer.get_extra_info("ssl_object").version()
         if not status.startswith(b"SIP/2.0 200"):
-            raise ConnectionError(f"OPTIONS answered with {status.decode(errors='replace').strip() or 'nothing'}")
+            raise ConnectionError(
+                f"OPTIONS answered with {status.decode(errors='replace').strip() or 'nothing'}"
+            )
         return version
     finally:
         writer.close()

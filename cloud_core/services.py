@@ -1,7 +1,7 @@
 """The cloud's services: what each is made of, and what has to be true before it counts as running.
 
-A service is a contract: files, container, readiness check, stop. All start side by side; `start_cloud` returns when
-every one has answered in its own protocol.
+A service is a contract: files, container, readiness check, stop. All start side by side, a session controller after its
+media relay; `start_cloud` returns when every one has answered in its own protocol.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class Service:
     probe: Probe
     waits_for: str
     """What the readiness check waits for, as the error says it."""
+    after: str | None = None
+    """Service that has to be ready before this one is started."""
 
 
 @dataclass(frozen=True)
@@ -90,21 +92,26 @@ async def start_cloud(
     """
     began = time.monotonic()
     services = make_services(plan, runtimes, run_dir, certificates)
-    containers = await asyncio.gather(*(podman.run(service.spec) for service in services))
-    waiting = [
-        asyncio.ensure_future(_ready(service, container, began))
-        for service, container in zip(services, containers, strict=True)
-    ]
+    starting = {
+        service.spec.name: asyncio.create_task(_start(service, podman, began))
+        for service in services
+        if not service.after
+    }
+    for service in services:
+        if service.after:
+            before = starting[service.after]
+            starting[service.spec.name] = asyncio.create_task(_start(service, podman, began, before))
     try:
-        running = await asyncio.gather(*waiting)
+        running = await asyncio.gather(*starting.values())
     except BaseException:
-        for task in waiting:
+        for task in starting.values():
             task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        await asyncio.gather(*(container.stop() for container in containers))
+        outcomes = await asyncio.gather(*starting.values(), return_exceptions=True)
+        await asyncio.gather(*(o.container.stop() for o in outcomes if isinstance(o, RunningService)))
         raise
     pstn = {
-        peer.name: ContainerRuntime(runtimes[peer.node], podman, IMAGE.format(service="pstn")) for peer in plan.pstn_peers
+        peer.name: ContainerRuntime(runtimes[peer.node], podman, IMAGE.format(service="pstn"))
+        for peer in plan.pstn_peers
     }
     return RunningCloud(tuple(running), pstn)
 
@@ -152,9 +159,14 @@ def zone_records(server: NameServer) -> list[dict[str, str]]:
     ]
 
 
+def relay_name(controller: SessionController) -> str:
+    """Name of the controller's media relay as a service."""
+    return f"{controller.name}-rtpengine"
+
+
 def make_media_relay(controller: SessionController, node: NodeRuntime, run_dir: Path) -> Service:
     """rtpengine beside its session controller."""
-    name = f"{controller.name}-rtpengine"
+    name = relay_name(controller)
     folder = run_dir / "services" / name
     text = render("rtpengine/rtpengine.conf.j2", controller=controller, ng_port=NG_PORT)
     configuration = write_configuration(folder / "rtpengine.conf", text, group=SERVICE_ID)
@@ -166,7 +178,9 @@ def make_media_relay(controller: SessionController, node: NodeRuntime, run_dir: 
         log=folder / "output.log",
         mounts=(Mount(configuration, "/lab/rtpengine.conf"),),
     )
-    return Service(spec, controller.node, lambda: media_relay_answers(node, NG_PORT), "pong on the control port")
+    return Service(
+        spec, controller.node, lambda: media_relay_answers(node, NG_PORT), "pong on the control port"
+    )
 
 
 def make_session_controller(
@@ -185,7 +199,11 @@ def make_session_controller(
         "key": "/pki/key.pem",
         "trusted": "/pki/ca.pem",
     }
-    trunk = {"host_name": controller.trunk_peer[0], "port": controller.trunk_peer[1]} if controller.trunk_peer else None
+    trunk = (
+        {"host_name": controller.trunk_peer[0], "port": controller.trunk_peer[1]}
+        if controller.trunk_peer
+        else None
+    )
     main = render(
         "kamailio/kamailio.cfg.j2",
         controller=controller,
@@ -227,6 +245,8 @@ def make_session_controller(
         controller.node,
         lambda: session_controller_answers(node, controller, port),
         f"TLS handshake and answer to OPTIONS on port {port}",
+        # Kamailio gives a relay up that does not answer while it starts.
+        after=relay_name(controller) if controller.anchor_media else None,
     )
 
 
@@ -249,8 +269,23 @@ def prepare_key_log(run_dir: Path) -> Path:
     return path
 
 
-async def _ready(service: Service, container: Container, began: float) -> RunningService:
-    """The service once it has answered; `NotReady` at once when its container ends before."""
+async def _start(
+    service: Service, podman: Podman, began: float, before: asyncio.Task[RunningService] | None = None
+) -> RunningService:
+    """Start a service, once `before` is ready, and wait for its answer; it is stopped again if that does not come."""
+    if before:
+        await asyncio.shield(before)
+    container = await podman.run(service.spec)
+    try:
+        answer = await _answer(service, container)
+    except BaseException:
+        await container.stop()
+        raise
+    return RunningService(service.spec.name, service.node, container, answer, time.monotonic() - began)
+
+
+async def _answer(service: Service, container: Container) -> str:
+    """What the probe got; `NotReady` at once when the container ends before."""
     name = service.spec.name
     answering = asyncio.ensure_future(
         wait_until(service.probe, what=f"service `{name}`: {service.waits_for}", deadline_s=READY_S)
@@ -259,8 +294,7 @@ async def _ready(service: Service, container: Container, began: float) -> Runnin
     try:
         await asyncio.wait({answering, ending}, return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
-            answer = answering.result()
-            return RunningService(name, service.node, container, answer, time.monotonic() - began)
+            return answering.result()
         raise NotReady(f"service `{name}` ended with status {ending.result()} while it started")
     except NotReady as failure:
         raise NotReady(f"{failure}; its log ends:\n{last_lines(container.log)}") from None

@@ -1,0 +1,183 @@
+"""A little internet for the cloud's tests: servers on one wire, and two phones behind a NAT router.
+
+Runs inside `unshare --net --mount --pid --fork --kill-child --mount-proc`: when it ends, by whatever means, the kernel removes all of it.
+```
+desk1, desk2 -- site (NAT, 203.0.113.2) -- wire -- dns, sbc (with a media address), pstn
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from uclab.plan.runtime import ProgramRoot
+
+DEVICE_ROOT = Path("/var/lib/uclab/images/device/rootfs")
+UNSHARE = (
+    "unshare",
+    "--net",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+    "--propagation",
+    "private",
+)
+
+DNS = "198.18.0.53"
+SBC = "198.18.10.10"
+MEDIA = "198.18.10.11"
+PSTN = "198.18.10.20"
+SITE = "203.0.113.2"
+SERVERS: Mapping[str, tuple[str, ...]] = {"dns": (DNS,), "sbc": (SBC, MEDIA), "pstn": (PSTN,)}
+PHONES: Mapping[str, str] = {"desk1": "10.10.110.11", "desk2": "10.10.110.12"}
+_CLONE_NEWNET = 0x40000000
+
+
+def build() -> dict[str, SandboxNode]:
+    """Make the network; the nodes by name (also `site`)."""
+    _run("mount -t tmpfs tmpfs /run")
+    Path("/run/netns").mkdir()
+    _run("ip link add wire type bridge", "ip link set wire up", "ip link set lo up")
+    for name in (*SERVERS, "site", *PHONES):
+        _run(f"ip netns add {name}", f"ip -n {name} link set lo up")
+    for name, addresses in SERVERS.items():
+        _connect(name, "wire")
+        for address in addresses:
+            _run(f"ip -n {name} addr add {address}/15 dev eth0")
+        _run(f"ip -n {name} route add 203.0.113.0/24 dev eth0 src {addresses[0]}")
+    _connect("site", "wire")
+    _run(f"ip -n site addr add {SITE}/24 dev eth0", "ip -n site route add 198.18.0.0/15 dev eth0")
+    _run(
+        "ip -n site link add lan type bridge",
+        "ip -n site link set lan up",
+        "ip -n site addr add 10.10.110.1/24 dev lan",
+    )
+    for name, address in PHONES.items():
+        _run(
+            f"ip -n site link add p-{name} type veth peer name eth0 netns {name}",
+            f"ip -n site link set p-{name} master lan up",
+        )
+        _run(f"ip -n {name} addr add {address}/24 dev eth0", f"ip -n {name} link set eth0 up")
+        _run(f"ip -n {name} route add default via 10.10.110.1")
+    _run("ip netns exec site sysctl -qw net.ipv4.ip_forward=1")
+    rules = "table ip nat { chain post { type nat hook postrouting priority srcnat; oifname eth0 masquerade random; }; }"
+    subprocess.run(["ip", "netns", "exec", "site", "nft", rules], check=True)
+    return {name: SandboxNode(name) for name in (*SERVERS, "site", *PHONES)}
+
+
+def _connect(name: str, bridge: str) -> None:
+    _run(
+        f"ip link add w-{name} type veth peer name eth0 netns {name}",
+        f"ip link set w-{name} master {bridge} up",
+    )
+    _run(f"ip -n {name} link set eth0 up")
+
+
+def _run(*commands: str) -> None:
+    for command in commands:
+        subprocess.run(command.split(), check=True)
+
+
+class SandboxNode:
+    """One device; implements `uclab.plan.runtime.NodeRuntime`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def namespace_path(self) -> Path:
+        return Path("/run/netns") / self._name
+
+    @property
+    def nameservers(self) -> tuple[str, ...]:
+        return (DNS,)
+
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        name: str,
+        log: Path,
+        root: ProgramRoot = "device",
+        writable: Mapping[str, Path] | None = None,
+        readable: Mapping[str, Path] | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: int | None = None,
+    ) -> asyncio.subprocess.Process:
+        inside: list[str] = []
+        if root == "device":
+            resolv = Path(f"/run/resolv-{self._name}.conf")
+            resolv.write_text(f"nameserver {DNS}\n")
+            inside = [
+                "bwrap",
+                "--die-with-parent",
+                "--ro-bind",
+                str(DEVICE_ROOT),
+                "/",
+                "--dev",
+                "/dev",
+                "--proc",
+                "/proc",
+            ]
+            inside += ["--tmpfs", "/tmp", "--tmpfs", "/run", "--ro-bind", str(resolv), "/etc/resolv.conf"]
+            for path, source in (writable or {}).items():
+                inside += ["--bind", str(source), path]
+            for path, source in (readable or {}).items():
+                inside += ["--ro-bind", str(source), path]
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            return await asyncio.create_subprocess_exec(
+                *("nsenter", f"--net={self.namespace_path}"),
+                *inside,
+                *argv,
+                stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **(env or {})},
+            )
+
+    async def connect_tcp(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        opened = await asyncio.to_thread(
+            self.opened, lambda: socket.create_connection((host, port), timeout=5)
+        )
+        opened.setblocking(False)
+        return await asyncio.open_connection(sock=opened)
+
+    def udp_socket(self) -> socket.socket:
+        """A UDP socket in the node."""
+        return self.opened(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+
+    def opened(self, open_socket: Callable[[], socket.socket]) -> socket.socket:
+        """The socket that `open_socket` makes, belonging to the node (setns(2) in a thread that ends with it)."""
+        outcome: list[socket.socket | OSError] = []
+
+        def enter_and_open() -> None:
+            descriptor = os.open(self.namespace_path, os.O_RDONLY)
+            try:
+                if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns")
+                outcome.append(open_socket())
+            except OSError as error:
+                outcome.append(error)
+            finally:
+                os.close(descriptor)
+
+        thread = threading.Thread(target=enter_and_open)
+        thread.start()
+        thread.join()
+        if isinstance(outcome[0], OSError):
+            raise outcome[0]
+        return outcome[0]

@@ -1,0 +1,158 @@
+"""podman's command lines, and what is told of a container that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from cloud_core.containers import ContainerSpec, Mount, Podman, has_hybrid_cgroups
+from cloud_core.node import ContainerRuntime
+from uclab.plan.runtime import NodeRuntime, ProgramRoot
+
+SPEC = ContainerSpec(
+    name="dns",
+    image="localhost/uclab/dns:latest",
+    arguments=("-d",),
+    namespace=Path("/run/netns/dns"),
+    log=Path("/nowhere/output.log"),
+    mounts=(
+        Mount(Path("/run/lab/unbound.conf"), "/lab/unbound.conf"),
+        Mount(Path("/k"), "/keys", writable=True),
+    ),
+    environment=(("LANG", "C"),),
+    capabilities=("NET_BIND_SERVICE",),
+)
+
+
+class Recorder:
+    """Records commands and runs `sh` in their place."""
+
+    def __init__(self, script: str = "exit 0") -> None:
+        self.commands: list[list[str]] = []
+        self._script = script
+
+    async def __call__(self, argv: Sequence[str], log: int) -> asyncio.subprocess.Process:
+        self.commands.append(list(argv))
+        return await asyncio.create_subprocess_exec("sh", "-c", self._script, stdout=log, stderr=log)
+
+
+def run_command(spec: ContainerSpec = SPEC, *, hybrid_cgroups: bool = False) -> list[str]:
+    return Podman(Path("/run/c"), hybrid_cgroups=hybrid_cgroups).run_command(spec, Path("/run/c/dns.pid"))
+
+
+def test_container_gets_only_the_rights_that_it_was_given() -> None:
+    command = run_command()
+    assert "--cap-drop=all" in command
+    assert [part for part in command if part.startswith("--cap-add")] == ["--cap-add=NET_BIND_SERVICE"]
+    for option in (
+        "--user=10000:10000",
+        "--read-only",
+        "--security-opt=no-new-privileges",
+        "--cgroups=disabled",
+    ):
+        assert option in command
+    assert command[-2:] == ["localhost/uclab/dns:latest", "-d"]
+
+
+def test_container_joins_the_nodes_namespace_and_pulls_nothing() -> None:
+    command = run_command()
+    assert "--network=ns:/run/netns/dns" in command
+    assert "--pull=never" in command
+
+
+def test_only_named_files_are_seen_and_only_marked_ones_writable() -> None:
+    assert [part for part in run_command() if part.startswith("--volume")] == [
+        "--volume=/run/lab/unbound.conf:/lab/unbound.conf:ro",
+        "--volume=/k:/keys:rw",
+    ]
+
+
+def test_podmans_state_is_the_labs_own_and_images_are_the_machines() -> None:
+    command = run_command()
+    assert command[command.index("--root") + 1] == "/run/c/storage"
+    assert command[command.index("--runroot") + 1] == "/run/c/run"
+    assert "additionalimagestore=/var/lib/containers/storage" in command
+
+
+@pytest.mark.parametrize(("hybrid", "first"), [(True, "unshare"), (False, "podman")])
+def test_cgroups_are_hidden_only_where_crun_would_refuse_them(hybrid: bool, first: str) -> None:
+    assert run_command(hybrid_cgroups=hybrid)[0] == first
+
+
+def test_both_cgroup_versions_side_by_side_are_recognized(tmp_path: Path) -> None:
+    (tmp_path / "unified").mkdir()
+    assert has_hybrid_cgroups(tmp_path)
+    (tmp_path / "cgroup.controllers").touch()
+    assert not has_hybrid_cgroups(tmp_path)
+
+
+async def test_last_words_of_a_container_are_in_its_log(tmp_path: Path) -> None:
+    # Given a container that says why it ends
+    spec = ContainerSpec(
+        name="x", image="i", arguments=(), namespace=Path("/n"), log=tmp_path / "a" / "x.log"
+    )
+    podman = Podman(tmp_path / "state", runner=Recorder("echo bad configuration >&2; exit 3"))
+    # When it runs
+    container = await podman.run(spec)
+    # Then its status and its words are there
+    assert await container.process.wait() == 3
+    assert spec.log.read_text() == "bad configuration\n"
+
+
+async def test_container_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    # Given a container whose first process, known by its pid file, does not end when asked
+    pid_file = tmp_path / "state" / "x.pid"
+    spec = ContainerSpec(name="x", image="i", arguments=(), namespace=Path("/n"), log=tmp_path / "x.log")
+    script = f"trap '' TERM; echo $$ > {pid_file}; while :; do sleep 0.02; done"
+    container = await Podman(tmp_path / "state", runner=Recorder(script)).run(spec)
+    while not (pid_file.exists() and pid_file.read_text().strip()):
+        await asyncio.sleep(0.01)
+    # When it is stopped, then it ends all the same
+    assert await container.stop(grace_s=0.1) == -9
+
+
+class Node:
+    """A node that is only asked for its names."""
+
+    name = "pstn"
+    namespace_path = Path("/run/netns/pstn")
+    nameservers = ("198.18.0.53",)
+
+    async def spawn(self, *_: object, **__: object) -> asyncio.subprocess.Process:
+        raise AssertionError("programs of the cloud run in containers")
+
+    async def connect_tcp(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        raise NotImplementedError
+
+
+async def test_program_spawned_on_a_cloud_node_runs_in_a_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a node of the cloud
+    monkeypatch.setattr(os, "chown", lambda *_, **__: None)  # needs no root here
+    recorder = Recorder()
+    node: NodeRuntime = ContainerRuntime(
+        Node(), Podman(tmp_path / "state", runner=recorder), "localhost/uclab/pstn:latest"
+    )
+    folder = tmp_path / "pstn"
+    folder.mkdir()
+    # When a driver starts its program there
+    process = await node.spawn(
+        ["/usr/bin/baresip", "-f", "/lab"], name="pstn", log=tmp_path / "log", writable={"/lab": folder}
+    )
+    await process.wait()
+    # Then podman starts it in the node's namespace, with the folder
+    (command,) = recorder.commands
+    assert command[-4:] == ["--entrypoint=/usr/bin/baresip", "localhost/uclab/pstn:latest", "-f", "/lab"]
+    assert {"--network=ns:/run/netns/pstn", f"--volume={folder}:/lab:rw", "--dns=198.18.0.53"} <= set(command)
+
+
+@pytest.mark.parametrize("root", ["host"])
+async def test_programs_of_the_host_do_not_run_on_a_cloud_node(tmp_path: Path, root: ProgramRoot) -> None:
+    node = ContainerRuntime(Node(), Podman(tmp_path, runner=Recorder()), "i")
+    with pytest.raises(ValueError, match="pstn: containers run programs of their image only"):
+        await node.spawn(["x"], name="x", log=tmp_path / "log", root=root)

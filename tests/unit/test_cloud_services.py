@@ -1,0 +1,253 @@
+"""Starting the cloud, with shells in place of containers and small servers in place of daemons."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloud_core import services
+from cloud_core.authority import Certificates, issue
+from cloud_core.containers import Podman
+from cloud_core.services import make_services, start_cloud, zone_records
+from tests.integration.cloud_plan import ACCOUNTS, CONTROLLER, DESK1, NAME_SERVER, make_plan
+from uclab.plan.runtime import NotReady
+from uclab.plan.types import Plan, SessionController
+
+NG_ADDRESS = "127.0.0.1"
+
+
+class Node:
+    """A node whose services are functions of this test: address and port to handler."""
+
+    nameservers = ("198.18.0.53",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.namespace_path = Path("/run/netns") / name
+        self.handlers: dict[tuple[str, int], Callable[[bytes], bytes]] = {}
+        self.questions: list[tuple[str, int]] = []
+        self._servers: list[asyncio.Server] = []
+
+    async def spawn(self, *_: object, **__: object) -> asyncio.subprocess.Process:
+        raise AssertionError("the cloud's services run in containers")
+
+    async def connect_tcp(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        self.questions.append((host, port))
+        handler = self.handlers.get((host, port))
+        if handler is None:
+            raise ConnectionRefusedError(111, "Connection refused")
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(handler(await reader.read(4096)))
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        self._servers.append(server)
+        return await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        for server in self._servers:
+            server.close()
+
+
+class Shells:
+    """Runs one shell script in place of each container, by the container's name."""
+
+    def __init__(self, **scripts: str) -> None:
+        self.started: list[str] = []
+        self._scripts = scripts
+
+    async def __call__(self, argv: Sequence[str], log: int) -> asyncio.subprocess.Process:
+        name = argv[list(argv).index("--name") + 1]
+        self.started.append(name)
+        script = self._scripts.get(name.rpartition("-")[2], "exec sleep 60")
+        return await asyncio.create_subprocess_exec("sh", "-c", script, stdout=log, stderr=log)
+
+
+def answer_dns(query: bytes) -> bytes:
+    """One answer, no error."""
+    reply = query[2:4] + struct.pack("!HHHHH", 0x8580, 1, 1, 0, 0) + query[14:]
+    return struct.pack("!H", len(reply)) + reply
+
+
+def answer_ping(query: bytes) -> bytes:
+    return query.split(b" ")[0] + b" d6:result4:ponge"
+
+
+@pytest.fixture(autouse=True)
+def _no_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "chown", lambda *_, **__: None)
+
+
+@pytest.fixture
+async def nodes() -> AsyncIterator[dict[str, Node]]:
+    nodes = {name: Node(name) for name in ("dns", "sbc", "pstn")}
+    nodes["dns"].handlers[(NAME_SERVER.address, 53)] = answer_dns
+    nodes["sbc"].handlers[(NG_ADDRESS, services.NG_PORT)] = answer_ping
+    yield nodes
+    for node in nodes.values():
+        await node.close()
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return issue(make_plan().certificates, tmp_path / "pki")
+
+
+def the_controller_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answers(*_: object) -> str:
+        return "TLSv1.3"
+
+    monkeypatch.setattr(services, "session_controller_answers", answers)
+
+
+Start = Callable[[Shells], Awaitable[services.RunningCloud]]
+
+
+@pytest.fixture
+def start(nodes: dict[str, Node], certificates: Certificates, tmp_path: Path) -> Start:
+    async def start_with(shells: Shells) -> services.RunningCloud:
+        podman = Podman(tmp_path / "containers", runner=shells)
+        return await start_cloud(make_plan(), nodes, tmp_path, podman, certificates)
+
+    return start_with
+
+
+async def test_cloud_is_up_when_every_service_has_answered(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given daemons that answer
+    the_controller_answers(monkeypatch)
+    shells = Shells()
+    # When the cloud is started
+    cloud = await start(shells)
+    # Then each service's answer is known, each can be watched, and the controller came after its relay
+    answers = {service.name: service.answer for service in cloud.services}
+    assert answers == {"dns": "sip.ucaas.test", "fra1-sbc-rtpengine": "pong", "fra1-sbc-kamailio": "TLSv1.3"}
+    assert {name for name, _, _ in cloud.processes} == set(answers)
+    assert shells.started.index("fra1-sbc-kamailio") > shells.started.index("fra1-sbc-rtpengine")
+    await cloud.stop()
+    assert all(process.returncode is not None for _, process, _ in cloud.processes)
+
+
+async def test_service_that_ends_while_it_starts_is_named_with_its_last_words(start: Start) -> None:
+    with pytest.raises(NotReady) as failure:
+        await start(Shells(kamailio="echo 'parse error in line 7'; exit 255"))
+    assert str(failure.value) == (
+        "service `fra1-sbc-kamailio` ended with status 255 while it started; its log ends:\nparse error in line 7"
+    )
+
+
+async def test_service_that_never_answers_is_named_with_what_was_last_seen(
+    start: Start, nodes: dict[str, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a name server that listens nowhere
+    monkeypatch.setattr(services, "READY_S", 0.2)
+    nodes["dns"].handlers.clear()
+    the_controller_answers(monkeypatch)
+    # When the cloud is started, then the error says what was waited for and what was last seen
+    with pytest.raises(
+        NotReady, match=r"service `dns`: answer to a DNS query: not ready after 0\.2 s .*Connection refused"
+    ):
+        await start(Shells())
+
+
+async def test_failure_of_one_service_stops_the_others(start: Start, tmp_path: Path) -> None:
+    # Given two services that say when they are stopped, and a third that fails
+    stopped = tmp_path / "stopped"
+    waiting = f"trap 'echo $0 >> {stopped}; exit 0' TERM; while :; do sleep 0.02; done"
+    with pytest.raises(NotReady):
+        await start(Shells(dns=waiting, rtpengine=waiting, kamailio="sleep 0.2; exit 1"))
+    # Then both were stopped
+    assert len(stopped.read_text().splitlines()) == 2
+
+
+def test_passwords_do_not_leave_the_plan(
+    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+) -> None:
+    # When the configuration is written
+    make_services(make_plan(), nodes, tmp_path, certificates)
+    # Then it holds what digest needs (HA1) and not the password
+    text = (tmp_path / "services" / "fra1-sbc-kamailio" / "kamailio.cfg").read_text()
+    account = ACCOUNTS[0]
+    assert account.password not in text
+    assert hashlib.md5(f"{account.user}:{account.domain}:{account.password}".encode()).hexdigest() in text
+
+
+def configuration(plan: Plan, nodes: dict[str, Node], certificates: Certificates, folder: Path) -> str:
+    """Kamailio's files as one text."""
+    make_services(plan, nodes, folder, certificates)
+    written = folder / "services" / "fra1-sbc-kamailio"
+    return (written / "kamailio.cfg").read_text() + (written / "tls.cfg").read_text()
+
+
+@pytest.mark.req("C9")
+def test_sip_is_offered_over_tls_alone(
+    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+) -> None:
+    text = configuration(make_plan(), nodes, certificates, tmp_path)
+    assert [line.partition(" ")[0] for line in text.splitlines() if line.startswith("listen=")] == [
+        f"listen=tls:{CONTROLLER.address}:{port}" for port in (*CONTROLLER.tls_ports, CONTROLLER.trunk_port)
+    ]
+    assert text.count("method = TLSv1.2+") == 3
+
+
+@pytest.mark.req("C9")
+def test_tls_version_is_the_plans(nodes: dict[str, Node], certificates: Certificates, tmp_path: Path) -> None:
+    plan = with_controller(replace(CONTROLLER, min_tls_version="1.3"))
+    text = configuration(plan, nodes, certificates, tmp_path)
+    assert text.count("method = TLSv1.3+") == 3
+    assert "TLSv1.2" not in text
+
+
+def with_controller(controller: SessionController) -> Plan:
+    return replace(make_plan(), session_controllers=(controller,))
+
+
+@pytest.mark.req("C7")
+def test_without_anchoring_there_is_no_relay(
+    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+) -> None:
+    plan = with_controller(replace(CONTROLLER, anchor_media=False))
+    names = [service.spec.name for service in make_services(plan, nodes, tmp_path, certificates)]
+    assert names == ["dns", "fra1-sbc-kamailio"]
+    assert "rtpengine" not in configuration(plan, nodes, certificates, tmp_path)
+
+
+@pytest.mark.req("C9")
+def test_plain_media_is_allowed_to_the_drilled_phone_alone(
+    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+) -> None:
+    # Given a plan in which one phone sends plain RTP
+    plan = replace(make_plan(), endpoints=(replace(DESK1, media_encryption="none"),))
+    # Then the session controller lets that one pass, and in a clean plan nobody
+    assert configuration(plan, nodes, certificates, tmp_path).count("$sht(plain=>1001) =") == 1
+    assert "$sht(plain=>1" not in configuration(make_plan(), nodes, certificates, tmp_path)
+
+
+def test_marking_is_the_plans(nodes: dict[str, Node], certificates: Certificates, tmp_path: Path) -> None:
+    text = configuration(make_plan(), nodes, certificates, tmp_path)
+    relay = (tmp_path / "services" / "fra1-sbc-rtpengine" / "rtpengine.conf").read_text()
+    assert "\ntos=104\n" in text  # AF31 26 << 2
+    assert "\ntos = 184\n" in relay  # EF 46 << 2
+
+
+def test_names_in_the_zone_are_absolute() -> None:
+    assert zone_records(NAME_SERVER)[2] == {
+        "name": "_sips._tcp.ucaas.test",
+        "type": "SRV",
+        "value": "10 10 5096 sip.ucaas.test.",
+    }
+
+
+def test_key_log_is_there_before_the_first_session(tmp_path: Path) -> None:
+    path = services.prepare_key_log(tmp_path)
+    assert path == tmp_path / "keys" / "tls.keylog"
+    assert path.read_bytes() == b""

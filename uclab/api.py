@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uclab.judge.run import judge_run
+from uclab.judge.judging import judge_run
 from uclab.judge.types import Judgement
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology

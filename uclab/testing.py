@@ -85,7 +85,7 @@ class LabUnderTest:
 
     def judge(self) -> Judgement:
         """Take the lab down and judge everything that happened in it."""
-        from uclab.judge.run import judge_run
+        from uclab.judge.judging import judge_run
 
         self.close()
         return judge_run(self.run_dir)

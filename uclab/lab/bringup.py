@@ -20,6 +20,7 @@ from endpoints_emu.phone import Phone, PhoneError, PhoneEventKind, RegistrationF
 from uclab.emulation import netns, ovs
 from uclab.emulation.apply import BuildFailed, build
 from uclab.emulation.network import LabNet
+from uclab.emulation.taps import Taps, start_taps
 from uclab.emulation.variants import Variants, detect
 from uclab.lab import controllers
 from uclab.lab.bulk import BulkSource
@@ -47,7 +48,7 @@ class BroughtUp:
 
     variants: dict[str, str] = field(default_factory=dict)
     network: LabNet | None = None
-    taps: Any = None
+    taps: Taps | None = None
     controllers: tuple[RunningController, ...] = ()
     cloud: RunningCloud | None = None
     phones: dict[str, Phone] = field(default_factory=dict)
@@ -162,7 +163,7 @@ class _BringUp:
 
     async def _start_taps(self) -> None:
         assert self._parts.network is not None
-        self._parts.taps = await start_taps(self._plan, self._parts.network, self._run_dir / "captures")
+        self._parts.taps = await start_taps(self._plan.taps, self._parts.network.namespaces, self._run_dir)
         for daemon in self._parts.taps.daemons:
             self._watch.watch(daemon.name, daemon, daemon.log)
         self._events.add("lab", "captures-running", f"{len(self._plan.taps)} taps")

@@ -32,11 +32,12 @@ async def inspect(subject: str, plan: Plan, network: LabNet) -> dict[str, Any]:
 
 
 async def _inspect_node(name: str, namespace: Namespace) -> dict[str, Any]:
-    links, routes, neighbours, classes, ruleset = await asyncio.gather(
+    links, routes, neighbours, queues, classes, ruleset = await asyncio.gather(
         _output(namespace, ["ip", "-j", "-s", "address"]),
         _output(namespace, ["ip", "-j", "route"]),
         _output(namespace, ["ip", "-j", "neighbour"]),
-        _output(namespace, ["sh", "-c", "for i in $(ls /sys/class/net); do tc -s class show dev $i; done"]),
+        _output(namespace, ["tc", "-s", "qdisc", "show"]),
+        _classes(namespace),
         _output(namespace, ["nft", "list", "ruleset"]),
     )
     return {
@@ -46,7 +47,8 @@ async def _inspect_node(name: str, namespace: Namespace) -> dict[str, Any]:
         "neighbours": [
             {key: n[key] for key in ("dst", "lladdr", "dev", "state") if key in n} for n in json.loads(neighbours or "[]")
         ],
-        "queues": classes.strip(),
+        "queues": queues.strip(),
+        "classes": classes.strip(),
         "packet_filter": ruleset.strip(),
     }
 
@@ -84,6 +86,13 @@ async def _inspect_switch(switch: Switch, network: LabNet) -> dict[str, Any]:
         "flows": flows.strip(),
         "groups": groups.strip(),
     }
+
+
+async def _classes(namespace: Namespace) -> str:
+    """Traffic classes of every interface; /sys would name the lab's own interfaces, not the node's."""
+    links = json.loads(await _output(namespace, ["ip", "-j", "link"]))
+    shown = [_output(namespace, ["tc", "-s", "class", "show", "dev", link["ifname"]]) for link in links]
+    return "".join(await asyncio.gather(*shown))
 
 
 async def _output(namespace: Namespace, argv: Sequence[str]) -> str:

@@ -126,7 +126,7 @@ class Phone(ABC):
         return self.endpoint.name
 
     @abstractmethod
-    async def start(self, deadline_s: float = 10.0) -> None:
+    async def start(self, deadline_s: float = 20.0) -> None:
         """Start the user agent and wait until it can be controlled. Raises `NotReady` or `PhoneDied`."""
 
     @abstractmethod

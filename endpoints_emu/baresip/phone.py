@@ -48,14 +48,14 @@ class BaresipPhone(Phone):
         self._rtcp: dict[str, Message] = {}
         self._stopping = False
 
-    async def start(self, deadline_s: float = 10.0) -> None:
+    async def start(self, deadline_s: float = 20.0) -> None:
         argv = write_configuration(self.endpoint, self._folder, self._settings)
         self._process = await self._runtime.spawn(
             argv, name=self.name, log=self._log, root="device", writable={INSIDE: self._folder}
         )
         await self.attach(deadline_s)
 
-    async def attach(self, deadline_s: float = 10.0) -> None:
+    async def attach(self, deadline_s: float = 20.0) -> None:
         """Take control of a baresip that others started from `write_configuration` (the PSTN peer's container)."""
 
         async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
@@ -120,7 +120,7 @@ class BaresipPhone(Phone):
         self.events.publish(PhoneEventKind.RESUMED, leg=leg.id, sip_call_id=leg.sip_call_id)
         await self._choose_recording()
 
-    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 10.0) -> None:
+    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 20.0) -> None:
         since = len(self.events.history)
         async with self._selection:
             await self._command("callfind", leg.id)

@@ -29,6 +29,9 @@ from uclab.plan.runtime import NodeRuntime
 from uclab.plan.types import Endpoint
 
 Message = dict[str, Any]
+DIGIT_S = 0.36
+"""From one digit to the next, as a person dials: 240 ms of event, then audio. baresip 1.1.0 notices an event only where the
+payload type changes, so digits without audio between them would be one to it."""
 _LONGEST_LINE = 1 << 20
 
 
@@ -81,7 +84,7 @@ class PjsuaPhone(Phone):
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
-    async def start(self, deadline_s: float = 10.0) -> None:
+    async def start(self, deadline_s: float = 20.0) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         config = self._folder / "agent.json"
         self._settings.write(config)
@@ -146,7 +149,7 @@ class PjsuaPhone(Phone):
         await self._command("resume", leg=leg.id)
         await self._agreed(leg, PhoneEventKind.RESUMED, deadline_s, since)
 
-    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 10.0) -> None:
+    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 20.0) -> None:
         since = len(self.events.history)
         await self._command("transfer", leg=leg.id, uri=target_uri(self.endpoint, target))
         event = await self._outcome(
@@ -160,7 +163,9 @@ class PjsuaPhone(Phone):
             raise CallFailed(f"{self.name}: transfer of {leg.peer} to {target} failed: {event.detail}")
 
     async def dtmf(self, leg: CallLeg, digits: str) -> None:
-        await self._command("dtmf", leg=leg.id, digits=digits)
+        for digit in digits:
+            await self._command("dtmf", leg=leg.id, digits=digit)
+            await asyncio.sleep(DIGIT_S)
 
     async def hang_up(self, leg: CallLeg) -> None:
         if not self._state(leg).closed:

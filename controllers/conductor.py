@@ -46,7 +46,6 @@ class Conductor:
         self._clock = clock
         self._names = {switch.dpid: switch.name for switch in fabric.switches if switch.controlled}
         self._compiled = compile_fabric(fabric)
-        self._trunk_ports = {end for trunk in self._compiled.layout.trunks for end in (trunk.a, trunk.b)}
         self._ports = {PortRef(s.name, port.number) for s in fabric.switches for port in s.ports}
         self._present: Tables = self._compiled.tables
         self._stages: list[Tables] = []
@@ -54,7 +53,7 @@ class Conductor:
         self._pending: set[int] = set()
         self._refusing: set[int] = set()
         self._ports_down: set[PortRef] = set()
-        self._converging_since: float | None = clock()
+        self._converging_since: float | None = None
         self._ready = False
 
     @property
@@ -71,6 +70,7 @@ class Conductor:
         name = self._names[dpid]
         self._connected.add(dpid)
         self._pending.add(dpid)
+        self._converging_since = self._converging_since or self._clock()
         self._refusing.discard(dpid)
         live = set(live_ports)
         switch = self._compiled.layout.switches[name]
@@ -116,7 +116,7 @@ class Conductor:
             return []
         while True:
             if not self._stages:
-                down = frozenset(self._ports_down & self._trunk_ports)
+                down = self._trunks_down()
                 if down == self._compiled.ports_down:
                     return self._converged()
                 new = compile_fabric(self._fabric, down, self._compiled.bypasses)
@@ -133,6 +133,11 @@ class Conductor:
             self._pending = set(changed)
             if orders:
                 return orders
+
+    def _trunks_down(self) -> frozenset[PortRef]:
+        """The first end of each trunk that has an end down: the second end's news changes nothing."""
+        trunks = self._compiled.layout.trunks
+        return frozenset(t.a for t in trunks if not self._ports_down.isdisjoint((t.a, t.b)))
 
     def _converged(self) -> list[Order]:
         if self._converging_since is None:

@@ -1,7 +1,7 @@
-"""The lab's certificate authority: signs every server of the cloud (C9), and a foreign one that nobody trusts, for drills.
+"""The lab's certificate authority, and a foreign one that nobody trusts, for drills (C9).
 
-Keys are ECDSA P-256 (RFC 8422): made in well under a millisecond, and accepted by every TLS library in the lab (OpenSSL 1.0.2 inside
-PJSIP's wheel up to OpenSSL 3.5, mbedTLS inside linphone) in TLS 1.2 and 1.3.
+Keys are ECDSA P-256 (RFC 8422): made in well under a millisecond, and accepted in TLS 1.2 and 1.3 by every
+TLS library in the lab: OpenSSL 1.0.2 (inside PJSIP's wheel) to 3.5, and linphone's mbedTLS.
 """
 
 from __future__ import annotations
@@ -57,9 +57,10 @@ class _Issuer:
 
 
 def issue(certificates: Sequence[Certificate], folder: Path, *, group: int | None = None) -> Certificates:
-    """Make both authorities and sign `certificates`; private keys are readable by root and, if given, by `group` (a gid).
+    """Make both authorities and sign `certificates`.
 
-    The authorities' own keys never touch the disk: nothing can be signed after this.
+    Private keys are readable by root and, if given, by `group` (a gid). The authorities'
+    own keys never touch the disk: nothing can be signed after this.
     """
     folder.mkdir(parents=True, exist_ok=True)
     issuers = {name: _make_issuer(title) for name, title in ISSUERS.items()}
@@ -94,7 +95,7 @@ def _make_issuer(title: str) -> _Issuer:
 
 
 def _sign(wanted: Certificate, key: ec.EllipticCurvePrivateKey, issuer: _Issuer) -> x509.Certificate:
-    """A server certificate; also good as a client's, because trunks are authenticated both ways (RFC 5922)."""
+    """A server certificate; also good as a client's, because trunks check both sides (RFC 5922)."""
     names = [x509.DNSName(name) for name in wanted.dns_names]
     addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in wanted.addresses]
     subject = x509.Name(

@@ -1,23 +1,23 @@
 """The one object that talks to podman. It knows containers, not what runs in them.
 
-A container is the child process of whoever starts it (`podman run`, attached), so its end is noticed at once, and everything that
-podman starts for it stays in the lab's PID namespace and dies with that. podman's own state is on a tmpfs of the lab; images come
-read-only from the machine's store. Verified with podman 4.3 and crun 1.8 (Debian 12).
+A container is the child process of whoever starts it (`podman run`, attached), so its end is noticed at once.
+Everything that podman starts for it stays in the lab's PID namespace and dies with that. podman's own state
+is the lab's; images come read-only from the machine's store. Verified with podman 4.3 and crun 1.8 (Debian
+12).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import resource
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 SERVICE_ID = 10000
-"""User and group of every service inside its container (and, without a user namespace, outside): nobody on the host."""
+"""User and group of every service in its container, and so on the host too, where it is nobody's."""
 
 IMAGE_STORE = Path("/var/lib/containers/storage")
 """Where the machine's images are; only read."""
@@ -59,6 +59,22 @@ class ContainerSpec:
     """Name and address pairs known without DNS."""
 
 
+class ContainerProcess(asyncio.subprocess.Process):
+    """podman's attached process: passes signals on to the program, but for the one that cannot be caught."""
+
+    pid_file: Path | None = None
+    """Where podman writes the process id of the container's first process."""
+
+    def kill(self) -> None:
+        """SIGKILL to the program itself; podman then ends with it."""
+        if self.returncode is not None:
+            return
+        try:
+            os.kill(int(self.pid_file.read_text() if self.pid_file else ""), signal.SIGKILL)
+        except (FileNotFoundError, ValueError, ProcessLookupError):
+            super().kill()  # nothing runs in it yet, or any more
+
+
 @dataclass
 class Container:
     """A running container."""
@@ -66,8 +82,7 @@ class Container:
     name: str
     log: Path
     process: asyncio.subprocess.Process
-    """podman's attached process: passes signals on, ends with the container and with its status."""
-    pid_file: Path = field(repr=False)
+    """Passes signals on, ends with the container and with its status."""
 
     async def stop(self, grace_s: float = 2.0) -> int:
         """End it: SIGTERM, after `grace_s` SIGKILL; the exit status."""
@@ -76,17 +91,21 @@ class Container:
         try:
             return await asyncio.wait_for(self.process.wait(), grace_s)
         except TimeoutError:
-            # podman passes every signal on but this one: the container's own first process has to get it.
-            with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
-                os.kill(int(self.pid_file.read_text()), signal.SIGKILL)
+            self.process.kill()
             return await self.process.wait()
 
 
 async def start_process(argv: Sequence[str], log: int) -> asyncio.subprocess.Process:
     """The runner that really starts something."""
-    return await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.subprocess_exec(
+        lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=1 << 16, loop=loop),
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
     )
+    return ContainerProcess(transport, protocol, loop)
 
 
 class Podman:
@@ -100,7 +119,7 @@ class Podman:
         runner: Runner = start_process,
         hybrid_cgroups: bool | None = None,
     ) -> None:
-        """`state`: a folder of the lab alone, best on a tmpfs. `hybrid_cgroups`: what the machine has; found out when None."""
+        """`state`: a folder of the lab alone, best on a tmpfs. `hybrid_cgroups`: found out when None."""
         self._state = state
         self._store = store
         self._runner = runner
@@ -129,7 +148,8 @@ class Podman:
             f"--network=ns:{spec.namespace}",
             *([f"--add-host={name}:{address}" for name, address in spec.hosts] or ["--no-hosts"]),
             *[f"--dns={server}" for server in spec.nameservers],
-            # What is not needed is not there: rights, writable files, cgroups (a killed lab would leave them behind).
+            # What is not needed is not there: rights, writable files, cgroups (a killed lab would leave
+            # them).
             f"--user={SERVICE_ID}:{SERVICE_ID}",
             "--cap-drop=all",
             *[f"--cap-add={capability}" for capability in spec.capabilities],
@@ -138,7 +158,7 @@ class Podman:
             *[f"--tmpfs={folder}:rw,nosuid,nodev,noexec,size=16m,mode=1777" for folder in spec.scratch],
             "--cgroups=disabled",
             *limits(),
-            # The container's output is this process's output: nothing in between that could lose its last words.
+            # The container writes to this process's output itself: nothing in between loses its last words.
             "--log-driver=passthrough",
             *[f"--volume={m.source}:{m.target}:{'rw' if m.writable else 'ro'}" for m in spec.mounts],
             *[f"--env={name}={value}" for name, value in spec.environment],
@@ -151,19 +171,23 @@ class Podman:
         spec.log.parent.mkdir(parents=True, exist_ok=True)
         self._state.mkdir(parents=True, exist_ok=True)
         pid_file = self._state / f"{spec.name}.pid"
+        pid_file.unlink(missing_ok=True)
         log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             process = await self._runner(self.run_command(spec, pid_file), log)
         finally:
             os.close(log)
-        return Container(spec.name, spec.log, process, pid_file)
+        if isinstance(process, ContainerProcess):
+            process.pid_file = pid_file
+        return Container(spec.name, spec.log, process)
 
 
 HIDE_CGROUPS = (
     *("unshare", "--mount", "--propagation", "slave", "sh", "-c"),
     *('mount -t tmpfs -o ro,size=4k cgroup /sys/fs/cgroup && exec "$@"', "podman"),
 )
-"""crun (1.8) refuses machines with both cgroup versions mounted, even for containers without cgroups; it sees none this way."""
+"""crun 1.8 refuses machines with both cgroup versions mounted, even where the container has none: so it
+sees none."""
 
 
 def has_hybrid_cgroups(root: Path = Path("/sys/fs/cgroup")) -> bool:
@@ -172,7 +196,7 @@ def has_hybrid_cgroups(root: Path = Path("/sys/fs/cgroup")) -> bool:
 
 
 def limits() -> list[str]:
-    """Open files and processes as they are now: podman's own defaults are higher, which not every machine grants."""
+    """Open files and processes as they are now: not every machine grants podman's higher defaults."""
     names = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
     options = []
     for name, number in names.items():

@@ -1,4 +1,4 @@
-"""A node whose programs run in containers: what lets an endpoint driver work unchanged on the cloud's side."""
+"""A node whose programs run in containers: an endpoint's driver works unchanged on the cloud's side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uclab.plan.runtime import NodeRuntime, ProgramRoot
 
 
 class ContainerRuntime:
-    """`NodeRuntime` of a node in the cloud: same namespace, but programs come from an image and have no rights."""
+    """`NodeRuntime` of a node in the cloud: same namespace, but its programs run in containers."""
 
     def __init__(self, node: NodeRuntime, podman: Podman, image: str) -> None:
         """Programs spawned here run from `image` in the namespace of `node`."""
@@ -51,7 +51,7 @@ class ContainerRuntime:
     ) -> asyncio.subprocess.Process:
         """Start a program in a container of its own; what is `writable` becomes the service user's.
 
-        The process returned is podman's: SIGTERM and SIGINT reach the program, and it ends with the program's status.
+        The process returned is podman's: SIGTERM and SIGINT reach the program, whose status it ends with.
         """
         if root != "device" or stdin is not None:
             raise ValueError(f"{self.name}: containers run programs of their image only, without input")

@@ -1,7 +1,7 @@
 """Whether a service of the cloud really answers: one question in its own protocol, asked inside its node.
 
-Each probe returns what was answered, None when the answer does not count yet, and raises `OSError` when there is none: what
-`wait_until` takes.
+Each probe returns what was answered, None when the answer does not count yet, and raises `OSError`
+when there is none: what `wait_until` takes.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ TEMPLATES = Environment(
 
 
 def render(template: str, **values: object) -> str:
-    """The text of `template` (`kamailio/kamailio.cfg.j2`) with `values`; an unknown name in it is an error."""
+    """The text of `template` (`kamailio/kamailio.cfg.j2`) with `values`; unknown names are errors."""
     return TEMPLATES.get_template(template).render(**values)
 
 

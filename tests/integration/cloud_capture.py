@@ -1,4 +1,4 @@
-"""What the cloud's tests see from outside: packets at the session controller, and processes as the kernel shows them."""
+"""What the cloud's tests see from outside: packets at the session controller, processes in the kernel."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A little internet for the cloud's tests: servers on one wire, and two phones behind a NAT router.
 
-Runs inside `unshare --net --mount --pid --fork --kill-child --mount-proc`: when it ends, by whatever means, the kernel removes all of it.
+Runs inside `UNSHARE`: when that ends, by whatever means, the kernel removes all of it.
 ```
 desk1, desk2 -- site (NAT, 203.0.113.2) -- wire -- dns, sbc (with a media address), pstn
 ```
@@ -69,7 +69,8 @@ def build() -> dict[str, SandboxNode]:
         _run(f"ip -n {name} addr add {address}/24 dev eth0", f"ip -n {name} link set eth0 up")
         _run(f"ip -n {name} route add default via 10.10.110.1")
     _run("ip netns exec site sysctl -qw net.ipv4.ip_forward=1")
-    rules = "table ip nat { chain post { type nat hook postrouting priority srcnat; oifname eth0 masquerade random; }; }"
+    chain = "type nat hook postrouting priority srcnat; oifname eth0 masquerade random;"
+    rules = f"table ip nat {{ chain post {{ {chain} }}; }}"
     subprocess.run(["ip", "netns", "exec", "site", "nft", rules], check=True)
     return {name: SandboxNode(name) for name in (*SERVERS, "site", *PHONES)}
 
@@ -120,7 +121,7 @@ class SandboxNode:
         inside: list[str] = []
         if root == "device":
             resolv = Path(f"/run/resolv-{self._name}.conf")
-            resolv.write_text(f"nameserver {DNS}\n")
+            resolv.write_text(f"nameserver {DNS}\n")  # noqa: ASYNC240
             inside = [
                 "bwrap",
                 "--die-with-parent",
@@ -161,7 +162,7 @@ class SandboxNode:
         return self.opened(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 
     def opened(self, open_socket: Callable[[], socket.socket]) -> socket.socket:
-        """The socket that `open_socket` makes, belonging to the node (setns(2) in a thread that ends with it)."""
+        """The socket that `open_socket` makes, belonging to the node (setns(2), in a thread of its own)."""
         outcome: list[socket.socket | OSError] = []
 
         def enter_and_open() -> None:

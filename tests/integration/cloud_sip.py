@@ -1,4 +1,4 @@
-"""A SIP client of a few lines, for what a phone would never do: wrong passwords, foreign names, plain RTP, calls for somebody else."""
+"""A small SIP client for what a phone would never do: wrong passwords, plain RTP, calls for somebody else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Message:
 def tls(
     trusted: Path, *, certificate: Path | None = None, newest: ssl.TLSVersion | None = None
 ) -> ssl.SSLContext:
-    """A client's TLS settings; `certificate`: shown to the server; `newest`: version limit, also below what is safe."""
+    """A client's TLS settings; `certificate`: its own; `newest`: limit of the version."""
     context = ssl.create_default_context(cafile=str(trusted))
     if certificate:
         context.load_cert_chain(certificate)
@@ -63,7 +63,8 @@ def sdp(
     key = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
     long_key = "A" * 59 + "=" * 2 + "="
     lines = [
-        f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} {profile} 0\r\n"
+        f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n",
+        f"m=audio {port} {profile} 0\r\n",
     ]
     lines.append("a=rtpmap:0 PCMU/8000\r\n")
     if profile == "RTP/SAVP":
@@ -95,7 +96,7 @@ class SipClient:
         address: str = "192.0.2.1",
         port: int | None = None,
     ) -> Self:
-        """Connect from `node`, verifying the server's name. Raises `ssl.SSLError` or `OSError` where it is refused."""
+        """Connect from `node`, verifying the server. Raises `ssl.SSLError` or `OSError`."""
         reader, writer = await node.connect_tcp(controller.address, port or controller.tls_ports[0])
         await writer.start_tls(context, server_hostname=controller.host_name)
         return cls(account, controller, address, reader, writer)
@@ -149,7 +150,8 @@ class SipClient:
             (
                 f"{method} {uri} SIP/2.0\r\n"
                 f"Via: SIP/2.0/TLS {self.address}:5061;branch=z9hG4bK{secrets.token_hex(6)};rport\r\n"
-                f"Max-Forwards: 70\r\nFrom: <{sender}>;tag={self.tag}\r\nTo: <{to}>{f';tag={to_tag}' if to_tag else ''}\r\n"
+                f"Max-Forwards: 70\r\nFrom: <{sender}>;tag={self.tag}\r\n"
+                f"To: <{to}>{f';tag={to_tag}' if to_tag else ''}\r\n"
                 f"Call-ID: {call_id}\r\nCSeq: {self.counter} {method}\r\n"
                 f"Contact: <sip:{self.account.user}@{self.address}:5061;transport=tls>\r\n"
                 f"{extra}{content}Content-Length: {len(body)}\r\n\r\n{body}"
@@ -180,7 +182,7 @@ class SipClient:
         return await self.final()
 
     async def within(self, established: Message, method: str, body: str = "") -> Message | None:
-        """Send a request within the dialog that a 200 has established (RFC 3261 section 12.2); not for ACK: its response."""
+        """Send a request within a dialog (RFC 3261 section 12.2); its response, None for ACK."""
         self.counter += method != "ACK"
         routes = "".join(f"Route: {value}\r\n" for value in reversed(established.all("Record-Route")))
         target = established.header("Contact").strip("<>")
@@ -189,7 +191,8 @@ class SipClient:
             (
                 f"{method} {target} SIP/2.0\r\n"
                 f"Via: SIP/2.0/TLS {self.address}:5061;branch=z9hG4bK{secrets.token_hex(6)};rport\r\n{routes}"
-                f"Max-Forwards: 70\r\nFrom: {established.header('From')}\r\nTo: {established.header('To')}\r\n"
+                f"Max-Forwards: 70\r\nFrom: {established.header('From')}\r\n"
+                f"To: {established.header('To')}\r\n"
                 f"Call-ID: {established.header('Call-ID')}\r\nCSeq: {self.counter} {method}\r\n"
                 f"Contact: <sip:{self.account.user}@{self.address}:5061;transport=tls>\r\n"
                 f"{content}Content-Length: {len(body)}\r\n\r\n{body}"
@@ -213,19 +216,22 @@ class SipClient:
         answer = md5(f"{secret}:{fields['nonce']}:00000001:{cnonce}:auth:{md5(f'{method}:{uri}')}")
         return (
             f"{'Authorization' if challenge.status == 401 else 'Proxy-Authorization'}: Digest "
-            f'username="{self.account.user}", realm="{fields["realm"]}", nonce="{fields["nonce"]}", uri="{uri}", '
+            f'username="{self.account.user}", realm="{fields["realm"]}", nonce="{fields["nonce"]}", '
+            f'uri="{uri}", '
             f'response="{answer}", algorithm=MD5, qop=auth, nc=00000001, cnonce="{cnonce}"\r\n'
         )
 
     def reply(self, request: Message, status: str, body: str = "") -> None:
         """Answer a request that came in."""
+        to = request.header("To")
+        tagged = to if ";tag=" in to else f"{to};tag={self.tag}"
         via = "".join(f"Via: {value}\r\n" for value in request.all("Via"))
         routes = "".join(f"Record-Route: {value}\r\n" for value in request.all("Record-Route"))
         content = "Content-Type: application/sdp\r\n" if body else ""
         self.writer.write(
             (
                 f"SIP/2.0 {status}\r\n{via}{routes}From: {request.header('From')}\r\n"
-                f"To: {request.header('To')}{'' if ';tag=' in request.header('To') else f';tag={self.tag}'}\r\n"
+                f"To: {tagged}\r\n"
                 f"Call-ID: {request.header('Call-ID')}\r\nCSeq: {request.header('CSeq')}\r\n"
                 f"Contact: <sip:{self.account.user}@{self.address}:5061;transport=tls>\r\n"
                 f"{content}Content-Length: {len(body)}\r\n\r\n{body}"

@@ -1,4 +1,4 @@
-"""The cloud for real: containers, TLS, digest, anchored SRTP, calls between real phones behind NAT (see `cloud_scene`).
+"""The cloud for real: containers, TLS, digest, anchored SRTP, calls of phones behind NAT (see `cloud_scene`).
 
 The scene is played once; each test looks at one thing that happened in it.
 """
@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,14 +73,14 @@ class Played:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     folder = tmp_path_factory.mktemp("cloud")
     scene = [*UNSHARE, sys.executable, "-m", "tests.integration.cloud_scene", str(folder)]
     root = Path(__file__).parents[2]
     done = subprocess.run(scene, cwd=root, capture_output=True, text=True, timeout=SCENE_S, check=False)
     logs = "".join(f"\n== {log}\n{log.read_text()[-2000:]}" for log in folder.glob("*/services/*/output.log"))
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}{logs}"
-    yield Played(json.loads((folder / "observations.json").read_text()), folder)
+    return Played(json.loads((folder / "observations.json").read_text()), folder)
 
 
 # Coming up
@@ -99,7 +98,7 @@ def test_services_have_no_rights_and_leave_no_cgroup(played: Played) -> None:
     # given all processes that run in containers,
     commands = Counter(fact["command"].split()[0] for fact in played.services)
     assert set(commands) == set(SERVICES)
-    # then each is an ordinary user without capabilities (DNS: port 53) who cannot gain any, in no cgroup of podman's
+    # then each is an ordinary user without capabilities (DNS: port 53), in no cgroup of podman's
     for fact in played.services:
         name = fact["command"].split()[0]
         assert (name, fact["uid"]) == (name, SERVICE_ID)
@@ -109,7 +108,7 @@ def test_services_have_no_rights_and_leave_no_cgroup(played: Played) -> None:
 
 
 def test_nothing_listens_for_sip_without_tls(played: Played) -> None:
-    # given what listens in the session controller's namespace when no call is up: TLS ports and the relay's control
+    # given what listens in the session controller's namespace outside calls: TLS ports, the relay's control
     assert set(played["listening"]) == {
         *(f"tcp {SBC}:{port}" for port in (*CONTROLLER.tls_ports, CONTROLLER.trunk_port)),
         "tcp 127.0.0.1:2223",
@@ -230,7 +229,7 @@ def test_cloud_marks_what_it_sends(played: Played) -> None:
 def test_relay_offers_the_one_suite_that_all_phones_have(played: Played) -> None:
     # given a caller who offers AES-256 first and AES-128 second
     exchange = played["offer of several suites"]
-    # then the callee is offered AES-128 alone, and the caller is answered with it, both at the relay's address
+    # then the callee is offered AES-128 alone, the caller answered so, both at the relay's address
     for body in (exchange["arrived"], exchange["answer"]):
         suites = [line.split()[1] for line in body.splitlines() if line.startswith("a=crypto")]
         assert suites == ["AES_CM_128_HMAC_SHA1_80"]

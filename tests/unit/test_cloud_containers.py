@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cloud_core.containers import ContainerSpec, Mount, Podman, has_hybrid_cgroups
+from cloud_core.containers import ContainerSpec, Mount, Podman, has_hybrid_cgroups, start_process
 from cloud_core.node import ContainerRuntime
+from uclab.plan.readiness import wait_until
 from uclab.plan.runtime import NodeRuntime, ProgramRoot
 
 SPEC = ContainerSpec(
@@ -37,7 +38,7 @@ class Recorder:
 
     async def __call__(self, argv: Sequence[str], log: int) -> asyncio.subprocess.Process:
         self.commands.append(list(argv))
-        return await asyncio.create_subprocess_exec("sh", "-c", self._script, stdout=log, stderr=log)
+        return await start_process(["sh", "-c", self._script], log)
 
 
 def run_command(spec: ContainerSpec = SPEC, *, hybrid_cgroups: bool = False) -> list[str]:
@@ -109,8 +110,11 @@ async def test_container_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     spec = ContainerSpec(name="x", image="i", arguments=(), namespace=Path("/n"), log=tmp_path / "x.log")
     script = f"trap '' TERM; echo $$ > {pid_file}; while :; do sleep 0.02; done"
     container = await Podman(tmp_path / "state", runner=Recorder(script)).run(spec)
-    while not (pid_file.exists() and pid_file.read_text().strip()):
-        await asyncio.sleep(0.01)
+
+    async def begun() -> bool | None:
+        return bool(pid_file.read_text().strip()) or None
+
+    await wait_until(begun, what="its process", deadline_s=5)
     # When it is stopped, then it ends all the same
     assert await container.stop(grace_s=0.1) == -9
 

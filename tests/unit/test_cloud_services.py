@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from cloud_core import services
+from cloud_core import service, services, session_controller
 from cloud_core.authority import Certificates, issue
 from cloud_core.containers import Podman
-from cloud_core.services import make_services, start_cloud, zone_records
+from cloud_core.media_relay import NG_PORT
+from cloud_core.name_server import zone_records
+from cloud_core.services import make_services, start_cloud
 from tests.integration.cloud_plan import ACCOUNTS, CONTROLLER, DESK1, NAME_SERVER, make_plan
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import Plan, SessionController
@@ -90,7 +92,7 @@ def _no_root(monkeypatch: pytest.MonkeyPatch) -> None:
 async def nodes() -> AsyncIterator[dict[str, Node]]:
     nodes = {name: Node(name) for name in ("dns", "sbc", "pstn")}
     nodes["dns"].handlers[(NAME_SERVER.address, 53)] = answer_dns
-    nodes["sbc"].handlers[(NG_ADDRESS, services.NG_PORT)] = answer_ping
+    nodes["sbc"].handlers[(NG_ADDRESS, NG_PORT)] = answer_ping
     yield nodes
     for node in nodes.values():
         await node.close()
@@ -105,7 +107,7 @@ def the_controller_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     async def answers(*_: object) -> str:
         return "TLSv1.3"
 
-    monkeypatch.setattr(services, "session_controller_answers", answers)
+    monkeypatch.setattr(session_controller, "session_controller_answers", answers)
 
 
 Start = Callable[[Shells], Awaitable[services.RunningCloud]]
@@ -129,7 +131,7 @@ async def test_cloud_is_up_when_every_service_has_answered(
     # When the cloud is started
     cloud = await start(shells)
     # Then each service's answer is known, each can be watched, and the controller came after its relay
-    answers = {service.name: service.answer for service in cloud.services}
+    answers = {running.name: running.answer for running in cloud.services}
     assert answers == {"dns": "sip.ucaas.test", "fra1-sbc-rtpengine": "pong", "fra1-sbc-kamailio": "TLSv1.3"}
     assert {name for name, _, _ in cloud.processes} == set(answers)
     assert shells.started.index("fra1-sbc-kamailio") > shells.started.index("fra1-sbc-rtpengine")
@@ -141,7 +143,8 @@ async def test_service_that_ends_while_it_starts_is_named_with_its_last_words(st
     with pytest.raises(NotReady) as failure:
         await start(Shells(kamailio="echo 'parse error in line 7'; exit 255"))
     assert str(failure.value) == (
-        "service `fra1-sbc-kamailio` ended with status 255 while it started; its log ends:\nparse error in line 7"
+        "service `fra1-sbc-kamailio` ended with status 255 while it started; its log ends:\n"
+        "parse error in line 7"
     )
 
 
@@ -149,7 +152,7 @@ async def test_service_that_never_answers_is_named_with_what_was_last_seen(
     start: Start, nodes: dict[str, Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a name server that listens nowhere
-    monkeypatch.setattr(services, "READY_S", 0.2)
+    monkeypatch.setattr(service, "READY_S", 0.2)
     nodes["dns"].handlers.clear()
     the_controller_answers(monkeypatch)
     # When the cloud is started, then the error says what was waited for and what was last seen
@@ -216,7 +219,7 @@ def test_without_anchoring_there_is_no_relay(
     nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
 ) -> None:
     plan = with_controller(replace(CONTROLLER, anchor_media=False))
-    names = [service.spec.name for service in make_services(plan, nodes, tmp_path, certificates)]
+    names = [made.spec.name for made in make_services(plan, nodes, tmp_path, certificates)]
     assert names == ["dns", "fra1-sbc-kamailio"]
     assert "rtpengine" not in configuration(plan, nodes, certificates, tmp_path)
 
@@ -248,6 +251,6 @@ def test_names_in_the_zone_are_absolute() -> None:
 
 
 def test_key_log_is_there_before_the_first_session(tmp_path: Path) -> None:
-    path = services.prepare_key_log(tmp_path)
+    path = session_controller.prepare_key_log(tmp_path)
     assert path == tmp_path / "keys" / "tls.keylog"
     assert path.read_bytes() == b""

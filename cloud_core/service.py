@@ -1,0 +1,90 @@
+"""A service is a contract: a container, and the question that it must answer before it counts as running."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloud_core.containers import Container, ContainerSpec, Podman
+from cloud_core.probes import Probe
+from uclab.plan.readiness import wait_until
+from uclab.plan.runtime import NotReady
+
+READY_S = 60.0
+"""Deadline of every readiness check; generous, because an emulated machine is ten times slower."""
+LAST_LINES = 12
+
+
+def image(service: str) -> str:
+    """Name of the image that `make setup` builds from `cloud_core/<service>`."""
+    return f"localhost/uclab/{service}:latest"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A container and the question that it has to answer."""
+
+    spec: ContainerSpec
+    node: str
+    probe: Probe
+    waits_for: str
+    """What the readiness check waits for, as the error says it."""
+    after: str | None = None
+    """Service that has to be ready before this one is started."""
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """A service that has answered."""
+
+    name: str
+    node: str
+    container: Container
+    answer: str
+    """What the probe got, e.g. the TLS version."""
+    ready_s: float
+    """From the call of `start_cloud`."""
+
+
+async def start_service(
+    service: Service, podman: Podman, began: float, before: asyncio.Task[RunningService] | None = None
+) -> RunningService:
+    """Start a service, once `before` is ready, and wait for its answer; without one it is stopped again."""
+    if before:
+        await asyncio.shield(before)
+    container = await podman.run(service.spec)
+    try:
+        answer = await _answer(service, container)
+    except BaseException:
+        await container.stop()
+        raise
+    return RunningService(service.spec.name, service.node, container, answer, time.monotonic() - began)
+
+
+async def _answer(service: Service, container: Container) -> str:
+    """What the probe got; `NotReady` at once when the container ends before."""
+    name = service.spec.name
+    answering = asyncio.ensure_future(
+        wait_until(service.probe, what=f"service `{name}`: {service.waits_for}", deadline_s=READY_S)
+    )
+    ending = asyncio.ensure_future(container.process.wait())
+    try:
+        await asyncio.wait({answering, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            return answering.result()
+        raise NotReady(f"service `{name}` ended with status {ending.result()} while it started")
+    except NotReady as failure:
+        raise NotReady(f"{failure}; its log ends:\n{last_lines(container.log)}") from None
+    finally:
+        answering.cancel()
+        ending.cancel()
+        await asyncio.gather(answering, ending, return_exceptions=True)
+
+
+def last_lines(log: Path, count: int = LAST_LINES) -> str:
+    """The end of a log file."""
+    lines: Sequence[str] = log.read_text(errors="replace").splitlines() if log.exists() else ()
+    return "\n".join(lines[-count:]) or "(nothing)"

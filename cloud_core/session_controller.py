@@ -1,0 +1,105 @@
+"""The session controller (C1, C9, C10): Kamailio as registrar, proxy and SBC, over TLS alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from cloud_core.authority import Certificates
+from cloud_core.containers import SERVICE_ID, ContainerSpec, Mount
+from cloud_core.media_relay import NG_PORT, relay_name
+from cloud_core.probes import session_controller_answers
+from cloud_core.rendering import render, write_configuration
+from cloud_core.service import Service, image
+from uclab.plan.runtime import NodeRuntime
+from uclab.plan.types import Account, SessionController
+
+REGISTRATION_S = 300
+"""Longest registration: phones refresh every 4 to 5 minutes (provider policy, NAT)."""
+
+
+def make_session_controller(
+    controller: SessionController,
+    node: NodeRuntime,
+    run_dir: Path,
+    certificates: Certificates,
+    plain_media: frozenset[str] = frozenset(),
+) -> Service:
+    """Kamailio with its accounts; `plain_media` are the users whose media may be so (drills only)."""
+    name = f"{controller.name}-kamailio"
+    folder = run_dir / "services" / name
+    paths = {
+        "tls_config": "/lab/tls.cfg",
+        "certificate": "/pki/certificate.pem",
+        "key": "/pki/key.pem",
+        "trusted": "/pki/ca.pem",
+    }
+    trunk = (
+        {"host_name": controller.trunk_peer[0], "port": controller.trunk_peer[1]}
+        if controller.trunk_peer
+        else None
+    )
+    main = render(
+        "kamailio/kamailio.cfg.j2",
+        controller=controller,
+        paths=paths,
+        ports=(*controller.tls_ports, controller.trunk_port),
+        subscribers=[subscriber(account, account.user in plain_media) for account in controller.accounts],
+        trunk=trunk,
+        ng_port=NG_PORT,
+        registration_s=REGISTRATION_S,
+    )
+    tls = render("kamailio/tls.cfg.j2", controller=controller, paths=paths)
+    issued = certificates.issued[controller.certificate]
+    key_log = prepare_key_log(run_dir)
+    spec = ContainerSpec(
+        name=name,
+        image=image("kamailio"),
+        arguments=("-DD", "-E", "-f", "/lab/kamailio.cfg", "-m", "64", "-M", "8", "-Y", "/run", "-w", "/tmp"),
+        namespace=node.namespace_path,
+        log=folder / "output.log",
+        mounts=(
+            Mount(write_configuration(folder / "kamailio.cfg", main, group=SERVICE_ID), "/lab/kamailio.cfg"),
+            Mount(write_configuration(folder / "tls.cfg", tls, group=SERVICE_ID), "/lab/tls.cfg"),
+            Mount(issued.certificate, paths["certificate"]),
+            Mount(issued.key, paths["key"]),
+            Mount(certificates.trusted, paths["trusted"]),
+            Mount(key_log, "/keys/tls.keylog", writable=True),
+        ),
+        environment=(
+            ("LD_PRELOAD", "/usr/local/lib/libsslkeylog.so"),
+            ("UCLAB_TLS_KEYLOG", "/keys/tls.keylog"),
+        ),
+        nameservers=node.nameservers,
+        # Kamailio looks its own name up while it starts, and DNS may not be there yet: 5 s lost.
+        hosts=((controller.host_name, controller.address),),
+    )
+    port = controller.tls_ports[0]
+    return Service(
+        spec,
+        controller.node,
+        lambda: session_controller_answers(node, controller, port),
+        f"TLS handshake and answer to OPTIONS on port {port}",
+        # Kamailio gives a relay up that does not answer while it starts.
+        after=relay_name(controller) if controller.anchor_media else None,
+    )
+
+
+def subscriber(account: Account, plain_media: bool) -> dict[str, object]:
+    """An account as Kamailio keeps it: in place of the password its HA1 (RFC 2617 section 3.2.2.2)."""
+    return {
+        "user": account.user,
+        "secret": hashlib.md5(f"{account.user}:{account.domain}:{account.password}".encode()).hexdigest(),
+        "e164": account.e164,
+        "plain_media": plain_media,
+    }
+
+
+def prepare_key_log(run_dir: Path) -> Path:
+    """`keys/tls.keylog`, there before the first session, writable by the session controller alone."""
+    path = run_dir / "keys" / "tls.keylog"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    os.chown(path, SERVICE_ID, -1)
+    return path

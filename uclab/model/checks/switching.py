@@ -55,10 +55,28 @@ class Hierarchy:
             if up.text is not None and up.text in self.switches
         ]
 
-    def earlier(self, one: str, other: str) -> bool:
-        """Whether a switch stands before another in the file."""
-        names = tuple(self.switches)
-        return names.index(one) < names.index(other)
+    @cached_property
+    def order(self) -> Mapping[str, int]:
+        """The place of each switch in the file."""
+        return {name: place for place, name in enumerate(self.switches)}
+
+    @cached_property
+    def ringed(self) -> frozenset[str]:
+        """Switches that can be part of a ring of uplinks: what is left when loose ends are taken off."""
+        above = {name: set(self.uplinks(name)) for name in self.switches}
+        below: dict[str, list[str]] = {name: [] for name in above}
+        for name, uplinks in above.items():
+            for up in uplinks:
+                below[up].append(name)
+        loose = [name for name, uplinks in above.items() if not uplinks]
+        while loose:
+            gone = loose.pop()
+            del above[gone]
+            for name in below[gone]:
+                above[name].discard(gone)
+                if not above[name]:
+                    loose.append(name)
+        return frozenset(above)
 
     @cached_property
     def top(self) -> tuple[str, ...]:
@@ -118,15 +136,17 @@ def _direction(hierarchy: Hierarchy, own: str, role: str, uplink: Place, target:
             f"uplink from {role} switch {shown(own)} to {hierarchy.role(target)} switch {shown(target)}",
             "uplinks lead to a higher role",
         )
-    elif step == 0 and hierarchy.earlier(target, own) and _reaches(hierarchy, target, own):
+    elif step == 0 and hierarchy.order[target] < hierarchy.order[own] and _in_ring(hierarchy, own, target):
         yield uplink.mistake(
             f"uplinks from {shown(own)} by {shown(target)} lead back to {shown(own)}",
             "write each cable once, at one of its ends",
         )
 
 
-def _reaches(hierarchy: Hierarchy, start: str, goal: str) -> bool:
-    """Whether uplinks lead from one switch to another."""
+def _in_ring(hierarchy: Hierarchy, goal: str, start: str) -> bool:
+    """Whether uplinks lead back to a switch from one that it is uplinked to."""
+    if not {goal, start} <= hierarchy.ringed:
+        return False
     seen, ahead = {start}, [start]
     while ahead and goal not in seen:
         fresh = [up for up in hierarchy.uplinks(ahead.pop()) if up not in seen]

@@ -101,7 +101,7 @@ def losses(fabric: SiteFabric) -> Iterator[frozenset[PortRef]]:
 
 @pytest.mark.req("N3", "W10")
 @given(fabrics)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_pair_of_a_vlan_is_connected_once_and_broadcast_stays_in_its_vlan(fabric: SiteFabric) -> None:
     compiled = compile_fabric(fabric)
     fake = FakeFabric(fabric, compiled.tables)
@@ -111,7 +111,7 @@ def test_every_pair_of_a_vlan_is_connected_once_and_broadcast_stays_in_its_vlan(
 
 @pytest.mark.req("V4")
 @given(fabrics, st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_lost_link_is_bypassed_without_a_controller(fabric: SiteFabric, data: st.DataObject) -> None:
     # given tables that know of no failure
     compiled = compile_fabric(fabric)
@@ -135,7 +135,7 @@ def test_enterprise_survives_the_loss_of_each_single_link() -> None:
 
 
 @given(fabrics, st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_two_lost_links_never_make_a_loop_or_a_duplicate(fabric: SiteFabric, data: st.DataObject) -> None:
     compiled = compile_fabric(fabric)
     trunks = (
@@ -147,7 +147,7 @@ def test_two_lost_links_never_make_a_loop_or_a_duplicate(fabric: SiteFabric, dat
 
 @pytest.mark.req("V4")
 @given(fabrics, st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_changing_over_is_safe_in_every_order_of_switches(fabric: SiteFabric, data: st.DataObject) -> None:
     # given a fabric that loses a link, or gets one back
     lost = data.draw(st.sampled_from([*losses(fabric)] or [frozenset[PortRef]()]))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from endpoints_emu.baresip.phone import BaresipPhone
+from endpoints_emu.factory import make_phone, make_trunk_phone
+from endpoints_emu.phone import Phone
 from tests.integration.cloud_capture import process_facts
-from tests.integration.cloud_plan import ACCOUNTS, DESK1, DESK2, PSTN_PEER
+from tests.integration.cloud_plan import ACCOUNTS, DESK1, DESK2, PSTN_PEER, SOFT1
 from tests.integration.cloud_sip import Message, SipClient, sdp
 from tests.integration.cloud_stage import Scene
 
@@ -18,27 +19,31 @@ TALK_S = 2.0
 async def look_at_calls(scene: Scene) -> None:
     """Real phones: site to site, to the telephone network and from it, transfer; heard tones both ways."""
     assert scene.cloud
-    phones: dict[str, BaresipPhone] = {}
-    for endpoint in (DESK1, DESK2):
-        folder = scene.run_dir / "endpoints" / endpoint.name
-        phones[endpoint.name] = BaresipPhone(endpoint, scene.nodes[endpoint.node], folder, scene.settings())
-    trunk = scene.settings(
-        numbers=PSTN_PEER.numbers,
-        listen_port=PSTN_PEER.port,
-        certificate=scene.certificates.issued[PSTN_PEER.certificate].combined,
-    )
-    peer = PSTN_PEER.endpoint
-    phones["pstn"] = BaresipPhone(
-        peer, scene.cloud.pstn[PSTN_PEER.name], scene.run_dir / "endpoints" / "pstn", trunk
+    trusted, issued = scene.certificates.trusted, scene.certificates.issued
+    folder = scene.run_dir / "endpoints"
+    phones: dict[str, Phone] = {
+        endpoint.name: make_phone(endpoint, scene.nodes[endpoint.node], folder / endpoint.name, trusted)
+        for endpoint in (DESK1, DESK2, SOFT1)
+    }
+    phones["pstn"] = make_trunk_phone(
+        PSTN_PEER,
+        scene.cloud.pstn[PSTN_PEER.name],
+        folder / "pstn",
+        trusted,
+        issued[PSTN_PEER.certificate].combined,
     )
     for phone in phones.values():
         phone.auto_answer = True
         await phone.start()
     scene.seen["processes"] = process_facts()
-    await asyncio.gather(*(phones[name].register() for name in ("desk1", "desk2")))
+    await asyncio.gather(*(phones[name].register() for name in ("desk1", "desk2", "soft1")))
     calls = {}
     for name, caller, callee, number in (
         ("desk to desk", "desk1", "desk2", "1002"),
+        ("desk to soft", "desk1", "soft1", "1003"),
+        ("soft to desk", "soft1", "desk2", "1002"),
+        ("soft to pstn", "soft1", "pstn", PSTN_PEER.numbers[1]),
+        ("pstn to soft", "pstn", "soft1", ACCOUNTS[2].e164 or ""),
         ("desk to pstn", "desk1", "pstn", PSTN_PEER.numbers[0]),
         ("pstn to desk", "pstn", "desk2", ACCOUNTS[1].e164 or ""),
         ("pstn to extension", "pstn", "desk1", "1001"),
@@ -49,7 +54,7 @@ async def look_at_calls(scene: Scene) -> None:
     await asyncio.gather(*(phone.stop() for phone in phones.values()))
 
 
-async def place(caller: BaresipPhone, callee: BaresipPhone, number: str) -> dict[str, Any]:
+async def place(caller: Phone, callee: Phone, number: str) -> dict[str, Any]:
     """One call with what both sides heard."""
     since = len(callee.events.history)
     leg = await caller.call(number)
@@ -65,7 +70,7 @@ async def place(caller: BaresipPhone, callee: BaresipPhone, number: str) -> dict
     }
 
 
-async def transfer(phones: dict[str, BaresipPhone]) -> dict[str, Any]:
+async def transfer(phones: dict[str, Phone]) -> dict[str, Any]:
     """The telephone network calls desk1, who passes the call on to desk2 (REFER)."""
     pstn, desk1, desk2 = phones["pstn"], phones["desk1"], phones["desk2"]
     since = len(desk1.events.history), len(desk2.events.history)

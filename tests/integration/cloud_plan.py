@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from tests.integration.cloud_sandbox import DNS, MEDIA, PSTN, SBC
 from uclab.plan.types import (
     Account,
@@ -50,23 +52,31 @@ CONTROLLER = SessionController(
 )
 
 
-def endpoint(name: str, owner: Account, port: int, tone_hz: int, *, registers: bool = True) -> Endpoint:
+def endpoint(
+    name: str,
+    owner: Account,
+    port: int,
+    tone_hz: int,
+    *,
+    kind: Literal["desk-phone", "softclient", "pstn-phone"] = "desk-phone",
+) -> Endpoint:
     return Endpoint(
         name=name,
-        kind="desk-phone" if registers else "pstn-phone",
-        driver="baresip",
+        kind=kind,
+        driver="pjsua2" if kind == "softclient" else "baresip",
         node=name,
         account=owner,
         registrar=HOST,
         registrar_port=port,
         transport="tls",
         tone_hz=tone_hz,
-        registers=registers,
+        registers=kind != "pstn-phone",
     )
 
 
 DESK1 = endpoint("desk1", ACCOUNTS[0], 5096, 440)
 DESK2 = endpoint("desk2", ACCOUNTS[1], 5097, 620)
+SOFT1 = endpoint("soft1", ACCOUNTS[2], 5097, 1030, kind="softclient")
 PSTN_PEER = PstnPeer(
     name="pstn",
     node="pstn",
@@ -75,7 +85,7 @@ PSTN_PEER = PstnPeer(
     port=5061,
     numbers=NUMBERS,
     certificate="pstn",
-    endpoint=endpoint("pstn", account(NUMBERS[0], NUMBERS[0]), 5061, 850, registers=False),
+    endpoint=endpoint("pstn", account(NUMBERS[0], NUMBERS[0]), 5061, 850, kind="pstn-phone"),
 )
 NAME_SERVER = NameServer(
     name="dns",
@@ -117,7 +127,7 @@ def make_plan() -> Plan:
         engines=(),
         vlans=(),
         fabrics=(),
-        endpoints=(DESK1, DESK2),
+        endpoints=(DESK1, DESK2, SOFT1),
         certificates=(
             Certificate("fra1-sbc", (HOST, DOMAIN), (SBC,)),
             Certificate("pstn", ("pstn.ucaas.test",), (PSTN,)),

@@ -1,8 +1,8 @@
-"""A little internet for the cloud's tests: servers on one wire, and two phones behind a NAT router.
+"""A little internet for the cloud's tests: servers on one wire, and phones behind a NAT router.
 
 Runs inside `UNSHARE`: when that ends, by whatever means, the kernel removes all of it.
 ```
-desk1, desk2 -- site (NAT, 203.0.113.2) -- wire -- dns, sbc (with a media address), pstn
+desk1, desk2, soft1 -- site (NAT, 203.0.113.2) -- wire -- dns, sbc (with a media address), pstn
 ```
 """
 
@@ -38,7 +38,7 @@ MEDIA = "198.18.10.11"
 PSTN = "198.18.10.20"
 SITE = "203.0.113.2"
 SERVERS: Mapping[str, tuple[str, ...]] = {"dns": (DNS,), "sbc": (SBC, MEDIA), "pstn": (PSTN,)}
-PHONES: Mapping[str, str] = {"desk1": "10.10.110.11", "desk2": "10.10.110.12"}
+PHONES: Mapping[str, str] = {"desk1": "10.10.110.11", "desk2": "10.10.110.12", "soft1": "10.10.110.13"}
 _CLONE_NEWNET = 0x40000000
 
 

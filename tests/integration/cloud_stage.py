@@ -10,9 +10,8 @@ from typing import Any
 from cloud_core.authority import Certificates, issue
 from cloud_core.containers import SERVICE_ID, Podman
 from cloud_core.services import RunningCloud, start_cloud
-from endpoints_emu.baresip.configuration import Settings
 from tests.integration.cloud_plan import ACCOUNTS, CONTROLLER, make_plan
-from tests.integration.cloud_sandbox import DNS, SandboxNode, build
+from tests.integration.cloud_sandbox import SandboxNode, build
 from tests.integration.cloud_sip import SipClient, tls
 from uclab.plan.types import Account, Endpoint, SessionController
 
@@ -42,9 +41,6 @@ class Scene:
     async def stop(self) -> None:
         assert self.cloud
         await self.cloud.stop()
-
-    def settings(self, **values: Any) -> Settings:
-        return Settings(ca_file=self.certificates.trusted, nameservers=(DNS,), **values)
 
     async def client(self, account: Account = ACCOUNTS[2], node: str = "desk1", **values: Any) -> SipClient:
         context = values.pop("context", None) or tls(self.certificates.trusted)

@@ -22,6 +22,10 @@ from tests.integration.cloud_sandbox import MEDIA, PSTN, SBC, SITE, UNSHARE
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("cloud core")]
 
+CALLS = (
+    *("desk to desk", "desk to soft", "soft to desk", "desk to pstn", "soft to pstn"),
+    *("pstn to desk", "pstn to soft", "pstn to extension"),
+)
 SCENE_S = 180
 SERVICES = ("kamailio", "rtpengine", "unbound", "/usr/bin/baresip")
 SIP_PORTS = ("5061", "5096", "5097")
@@ -198,7 +202,7 @@ def test_session_controller_serves_only_whom_it_knows(played: Played, attempt: s
 
 
 @pytest.mark.req("C1", "C3", "C4")
-@pytest.mark.parametrize("call", ["desk to desk", "desk to pstn", "pstn to desk", "pstn to extension"])
+@pytest.mark.parametrize("call", CALLS)
 def test_both_sides_of_a_call_hear_each_other(played: Played, call: str) -> None:
     heard = played["calls"][call]
     assert (heard["caller heard"], heard["callee heard"]) == (True, True)

@@ -1,0 +1,151 @@
+"""Each deliberate fault breaks one thing in the plan, and says so; the clean plan stays as it is."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import cache
+
+import pytest
+
+from uclab.model.load import load_topology
+from uclab.plan.changes import port_towards
+from uclab.plan.codec import plan_from_json, plan_to_json
+from uclab.plan.faults import FAULTS
+from uclab.plan.planner import make_plan
+from uclab.plan.types import Node, Plan
+
+FINDINGS = {
+    "signalling.tls",
+    "signalling.certificate",
+    "signalling.registered",
+    "media.srtp",
+    "media.keys",
+    "privacy.readable",
+    "hub.media",
+    "hub.signalling",
+    "qos.dscp",
+    "qos.pcp",
+    "qos.trust",
+    "quality.voice",
+    "quality.overload",
+    "vlan.voice",
+    "vlan.port-control",
+    "audio.heard",
+    "lab.isolation",
+}
+CHANGED = {
+    "rtp-plain": {"endpoints"},
+    "foreign-certificate": {"certificates"},
+    "verification-off": {"certificates", "endpoints"},
+    "dscp-cleared": {"nodes"},
+    "port-wrongly-trusted": {"nodes", "switches", "fabrics"},
+    "queues-removed": {"nodes"},
+    "phone-in-data-vlan": {"nodes", "switches", "fabrics"},
+    "media-direct": {"nodes", "session_controllers"},
+    "media-rule-missing": {"nodes"},
+    "foreign-mac": {"nodes", "bulk"},
+}
+"""Parts of the plan that each fault touches on `enterprise-hq`, besides `faults`."""
+
+
+@cache
+def clean(topology: str = "enterprise-hq") -> Plan:
+    return make_plan(load_topology(topology))
+
+
+def faulted(name: str, target: str | None = None, topology: str = "enterprise-hq") -> Plan:
+    return FAULTS[name].apply(clean(topology), target)
+
+
+def changed_nodes(plan: Plan) -> list[tuple[Node, Node]]:
+    return [(a, b) for a, b in zip(clean().nodes, plan.nodes, strict=True) if a != b]
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS))
+def test_fault_changes_its_parts_of_the_plan_and_is_noted_in_it(name: str) -> None:
+    plan = faulted(name)
+    touched = {f.name for f in fields(Plan) if getattr(plan, f.name) != getattr(clean(), f.name)}
+    assert touched == CHANGED[name] | {"faults"}
+    assert plan.faults == (name,)
+    assert clean().faults == ()
+    assert plan_from_json(plan_to_json(plan)) == plan
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS))
+@pytest.mark.parametrize("topology", ["small-office", "collapsed-core"])
+def test_fault_fits_every_reference_topology(name: str, topology: str) -> None:
+    assert faulted(name, topology=topology) != clean(topology)
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS))
+def test_fault_names_findings_that_the_judge_has(name: str) -> None:
+    assert FAULTS[name].breaks
+    assert set(FAULTS[name].breaks) <= FINDINGS
+    assert FAULTS[name].summary
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS))
+def test_unknown_target_is_refused_and_the_known_ones_are_named(name: str) -> None:
+    with pytest.raises(KeyError, match=r"no .* nobody; there is "):
+        faulted(name, "nobody")
+
+
+def test_target_is_hit_and_noted() -> None:
+    plan = faulted("rtp-plain", "desk4")
+    assert [e.name for e in plan.endpoints if e.media_encryption == "none"] == ["desk4"]
+    assert plan.faults == ("rtp-plain:desk4",)
+
+
+def test_faults_can_be_combined() -> None:
+    plan = FAULTS["queues-removed"].apply(faulted("dscp-cleared"), None)
+    assert plan.faults == ("dscp-cleared", "queues-removed")
+    edge = plan.node("edge")
+    assert "DRILL" in (edge.nftables or "")
+    assert [len(queue.classes) for queue in edge.queues] == [1]
+
+
+@pytest.mark.req("C8")
+def test_cleared_dscp_is_cleared_towards_the_phones_only() -> None:
+    [(before, after)] = changed_nodes(faulted("dscp-cleared"))
+    added = (after.nftables or "").removeprefix(before.nftables or "")
+    assert 'oifname "lan" ip dscp set 0' in added
+    assert "wan1" not in added
+
+
+@pytest.mark.req("L1")
+def test_phone_in_the_data_vlan_has_an_address_there_that_nobody_else_has() -> None:
+    plan = faulted("phone-in-data-vlan")
+    [(_, phone)] = changed_nodes(plan)
+    assert phone.interfaces[0].addresses == ("10.10.120.254/24",)
+    assert phone.routes[0].via == "10.10.120.1"
+    _, port = port_towards(plan, "desk1")
+    assert (120, phone.interfaces[0].mac) in port.allowed
+    [module] = [switch for switch in plan.switches if switch.name == "desk1-sw"]
+    assert [p.vlan for p in module.ports if p.peer == "desk1"] == [120]
+
+
+@pytest.mark.req("N3")
+def test_foreign_pc_is_not_on_the_list_of_its_port_and_sends() -> None:
+    plan = faulted("foreign-mac")
+    [(_, pc)] = changed_nodes(plan)
+    assert pc.name == "pc1"
+    _, port = port_towards(plan, "desk1")
+    assert pc.interfaces[0].mac not in {mac for _, mac in port.allowed}
+    assert "pc1" in {bulk.source_node for bulk in plan.bulk}
+    assert "pc1" not in {bulk.source_node for bulk in clean().bulk}, "the overload itself goes on"
+
+
+def test_wrongly_trusted_port_is_the_same_for_switch_and_controller() -> None:
+    plan = faulted("port-wrongly-trusted")
+    switch, port = port_towards(plan, "soft1")
+    assert (switch.name, port.number, port.trust_dscp) == ("acc1", 9, True)
+    [fabric] = plan.fabrics
+    assert set(fabric.switches) == {s for s in plan.switches if s.controlled}
+
+
+@pytest.mark.req("N1", "C7")
+def test_missing_media_rule_is_the_one_into_the_voice_zone() -> None:
+    [(before, after)] = changed_nodes(faulted("media-rule-missing"))
+    gone = set((before.nftables or "").splitlines()) - set((after.nftables or "").splitlines())
+    assert len(gone) == 1
+    assert "counter name voice_media_in accept" in gone.pop()

@@ -1,0 +1,180 @@
+"""What the reference site is planned to be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from ipaddress import IPv4Interface, IPv4Network
+
+import pytest
+
+from uclab.model.load import LoadedTopology, load_topology
+from uclab.plan.calls import missing_kinds, reference_calls, rounds
+from uclab.plan.changes import port_towards
+from uclab.plan.endpoints import direct_number, tones
+from uclab.plan.errors import PlanError
+from uclab.plan.names import port_interface
+from uclab.plan.planner import make_plan
+from uclab.plan.types import NodeKind, Plan, PortMode, SwitchRole
+
+
+@cache
+def loaded(name: str = "enterprise-hq") -> LoadedTopology:
+    return load_topology(name)
+
+
+@cache
+def plan(name: str = "enterprise-hq") -> Plan:
+    return make_plan(loaded(name))
+
+
+@pytest.mark.req("L1", "L2")
+def test_phone_port_carries_voice_tagged_and_the_pc_untagged() -> None:
+    _, port = port_towards(plan(), "desk1")
+    assert (port.mode, port.vlan, port.tagged, port.trust_dscp) == (PortMode.PHONE, 120, (110,), True)
+    macs = [(110, plan().node("desk1").interfaces[0].mac), (120, plan().node("pc1").interfaces[0].mac)]
+    assert list(port.allowed) == macs
+
+
+@pytest.mark.req("L2", "C8")
+def test_softclient_port_is_in_the_data_vlan_and_not_trusted() -> None:
+    _, port = port_towards(plan(), "soft1")
+    assert (port.mode, port.vlan, port.tagged, port.trust_dscp) == (PortMode.ACCESS, 120, (), False)
+
+
+@pytest.mark.req("L4")
+def test_older_voip_stands_in_a_vlan_and_subnet_of_its_own() -> None:
+    [vlan] = [vlan for vlan in plan().vlans if vlan.role == "foreign-voip"]
+    [older] = [node for node in plan().nodes if node.site == "hq" and node.kind is NodeKind.SERVER]
+    assert IPv4Interface(older.interfaces[0].addresses[0]).network == IPv4Network(vlan.subnet)
+    _, port = port_towards(plan(), older.name)
+    assert (port.mode, port.vlan) == (PortMode.ACCESS, vlan.id)
+
+
+@pytest.mark.req("N3")
+def test_uplinks_come_behind_the_endpoint_ports_and_in_the_order_of_the_file() -> None:
+    [acc2] = [switch for switch in plan().switches if switch.name == "acc2"]
+    assert [(p.number, p.peer) for p in acc2.ports if p.mode is PortMode.TRUNK] == [
+        (25, "dist2"),
+        (26, "dist1"),
+    ]
+
+
+@pytest.mark.req("N1")
+def test_firewall_has_an_interface_for_each_zone_behind_its_own_port_module() -> None:
+    wall = plan().node("fw")
+    assert [i.zone for i in wall.interfaces] == ["voice", "data", "rooms", "management", "legacy-voip", "wan"]
+    [module] = [switch for switch in plan().switches if switch.role is SwitchRole.EDGE]
+    zones = [port for port in module.ports if port.mode is PortMode.ACCESS]
+    assert [port.vlan for port in zones] == [vlan.id for vlan in plan().vlans]
+    assert [port.allowed[0][1] for port in zones] == [i.mac for i in wall.interfaces[:-1]]
+
+
+@pytest.mark.req("N2", "C8")
+def test_router_queues_voice_apart_below_the_rate_of_the_line() -> None:
+    [queue] = plan().node("edge").queues
+    assert queue.rate_kbps == 9700
+    voice = next(c for c in queue.classes if 46 in c.dscps)
+    assert voice.priority == min(c.priority for c in queue.classes)
+    assert sum(c.rate_kbps for c in queue.classes) <= queue.rate_kbps
+    assert [c.arp for c in queue.classes].count(True) == 1
+    assert [c.dscps for c in queue.classes].count(()) == 1
+    assert all(c.limit_packets <= 40 for c in queue.classes)
+
+
+@pytest.mark.req("Q2")
+def test_line_delays_and_loses_in_each_direction_as_its_profile_says() -> None:
+    profile = loaded().profiles["business-internet-10"]
+    [up], [down] = plan().node("edge").impairments, plan().node("isp1").impairments
+    assert (up.interface, up.delay_ms, up.jitter_ms) == ("wan1", profile.up.delay_ms, profile.up.jitter_ms)
+    assert (down.interface, down.delay_ms, down.loss_pct) == (
+        "edge",
+        profile.down.delay_ms,
+        profile.down.loss_pct,
+    )
+    assert up.seed != down.seed
+
+
+@pytest.mark.req("W1", "Q2")
+def test_provider_that_does_not_honour_classes_has_one_queue() -> None:
+    line = loaded().profiles["business-internet-10"]
+    plain = replace(loaded(), profiles={line.profile: line.model_copy(update={"honours_classes": False})})
+    [queue] = make_plan(plain).node("isp1").queues
+    assert [(c.dscps, c.arp) for c in queue.classes] == [((), True)]
+    assert len(make_plan(plain).node("edge").queues[0].classes) == 4
+
+
+@pytest.mark.req("C1", "C9")
+def test_endpoints_verify_a_name_that_the_certificate_and_the_dns_have() -> None:
+    names = {record.name: record.value for record in plan().name_servers[0].records if record.type == "A"}
+    [controller] = plan().session_controllers
+    certificate = next(c for c in plan().certificates if c.name == controller.certificate)
+    for endpoint in plan().endpoints:
+        assert endpoint.registrar in certificate.dns_names
+        assert names[endpoint.registrar] == controller.address
+        assert endpoint.registrar_port in controller.tls_ports
+        assert (endpoint.transport, endpoint.media_encryption, endpoint.verify_server) == (
+            "tls",
+            "srtp",
+            True,
+        )
+
+
+@pytest.mark.req("C4")
+def test_extension_has_a_telephone_number_of_its_own() -> None:
+    topology = loaded().topology
+    assert direct_number(topology, 1003) == "+493055521003"
+    assert direct_number(topology, 10003) == "+493055210003"
+    numbers = [endpoint.account.e164 for endpoint in plan().endpoints]
+    assert len(set(numbers)) == len(numbers)
+    assert not set(numbers) & set(topology.cloud.pstn.numbers)
+
+
+def test_paths_are_as_the_architecture_says() -> None:
+    path = next(path for path in plan().paths if path.endpoint == "desk1")
+    assert [hop.tap for hop in path.hops[:12]] == [
+        "desk1:eth0", "desk1-sw:2", "desk1-sw:1", "acc1:1", "acc1:25", "dist1:3", "dist1:1", "core1:2", "core1:4",
+        "fw-sw:6", "fw-sw:1", "fw:voice",
+    ]  # fmt: skip
+    assert [hop.vlan for hop in path.hops[:12]] == [None, None, *[110] * 8, None, None]
+
+
+def test_taken_name_is_refused_with_a_way_out() -> None:
+    site = loaded().topology.sites[0]
+    clashing = site.model_copy(update={"router": site.router.model_copy(update={"name": "inet"})})
+    topology = loaded().topology.model_copy(update={"sites": (clashing,)})
+    with pytest.raises(PlanError, match="device name inet: the lab needs this name"):
+        make_plan(replace(loaded(), topology=topology))
+
+
+def test_tones_lie_within_an_octave_and_far_apart() -> None:
+    for count in (1, 15, 16, 60, 300):
+        found = sorted(tones(count))
+        assert len(set(found)) == count
+        assert found[-1] < 2 * found[0]
+
+
+def test_long_switch_name_gives_way_to_a_short_port_name() -> None:
+    assert port_interface("acc1", 7, 3) == "acc1-p3"
+    assert port_interface("abcdefghijkl-sw", 117, 3) == "S117-p3"
+
+
+@pytest.mark.req("C3", "C4", "C7", "C8")
+def test_reference_calls_are_of_every_kind_and_four_meet_the_overload() -> None:
+    calls = reference_calls(plan())
+    assert missing_kinds(plan()) == ()
+    neighbours = next(call for call in calls if call.kind == "desk-desk")
+    switches = {port_towards(plan(), name)[0].name for name in (neighbours.caller, neighbours.callee)}
+    assert len(switches) == 1, "the same access switch"
+    assert sum(call.kind == "overload" for call in calls) == 4
+    assert [len(group) for group in rounds(plan(), calls)] == [5, 4]
+
+
+def test_site_without_softclients_says_what_it_cannot_show() -> None:
+    site = loaded("small-office").topology.sites[0]
+    phones = tuple(endpoint for endpoint in site.endpoints if endpoint.kind == "desk-phone")[:1]
+    topology = loaded("small-office").topology.model_copy(
+        update={"sites": (site.model_copy(update={"endpoints": phones}),)}
+    )
+    lone = make_plan(replace(loaded("small-office"), topology=topology))
+    assert missing_kinds(lone) == ("desk-desk", "desk-soft", "hold-transfer")

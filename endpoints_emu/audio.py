@@ -1,8 +1,8 @@
 """The known signal: make it, and find it again in what was received.
 
-Every endpoint sends a sine of its own frequency (`Endpoint.tone_hz`) and records what it hears. A call's audio counts as
-arrived when the far end's tone dominates the recording. Pure functions on samples; only `read_wav`, `write_wav` and
-`listen` touch files.
+Every endpoint sends a sine of its own frequency (`Endpoint.tone_hz`) and records what it hears. A call's
+audio counts as arrived when the far end's tone dominates the recording. Pure functions on samples; only
+`read_wav`, `write_wav` and `listen` touch files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ WINDOW_S = 0.1
 DOMINANT_SHARE = 0.5
 """A tone is there when at least this share of a window's energy is at its frequency."""
 FAINTEST_DB = -45.0
-"""Below this level, relative to a full-scale sine, a tone counts as silence (idle noise of G.711 is below -60 dB)."""
+"""Below this level, relative to a full-scale sine, a tone counts as silence (idle noise of G.711 is below -60
+dB)."""
 HEARD_SHARE = 0.5
 """A signal was heard when its tone was there in at least this share of the windows."""
 _EDGE_S = 0.005
@@ -70,10 +71,11 @@ def write_wav(path: Path, samples: Samples, *, rate_hz: int = RATE_HZ) -> None:
 
 
 def read_wav(path: Path) -> tuple[Samples, int]:
-    """Samples (first channel) and rate of a 16-bit PCM file, also of one whose writer died before it wrote the lengths.
+    """Samples (first channel) and rate of a 16-bit PCM file, also of one whose writer died before it wrote
+    the lengths.
 
-    Raises `ValueError` that names the file where it is not such a file. An empty file is no samples: the recorder was
-    opened and nothing was received.
+    Raises `ValueError` that names the file where it is not such a file. An empty file is no samples: the
+    recorder was opened and nothing was received.
     """
     content = path.read_bytes()
     if not content:
@@ -131,8 +133,8 @@ def hear(
 ) -> HeardAudio:
     """Whether the tone `expected_hz` arrived.
 
-    `seconds` is how long the audio should have lasted, where that is longer than what was recorded: what is missing
-    counts as silence.
+    `seconds` is how long the audio should have lasted, where that is longer than what was recorded: what is
+    missing counts as silence.
     """
     windows = _windows(samples, rate_hz)
     expected = max(len(windows), int(seconds / WINDOW_S) if seconds else 0)
@@ -159,7 +161,8 @@ def listen(path: Path, expected_hz: int, *, seconds: float | None = None) -> Hea
 
 
 def dominant_tones(samples: Samples, *, rate_hz: int = RATE_HZ, at_least: float = 0.02) -> tuple[Tone, ...]:
-    """The tones that dominate at least the share `at_least` of the windows, most frequent first: who was heard instead?
+    """The tones that dominate at least the share `at_least` of the windows, most frequent first: who was
+    heard instead?
 
     Frequencies come from the spectrum of each window, to 10 Hz.
     """

@@ -1,6 +1,8 @@
-"""The one interface to every phone: start, register, call, answer, hold, resume, transfer, hang up, DTMF, statistics, events.
+"""The one interface to every phone: start, register, call, answer, hold, resume, transfer, hang up, DTMF,
+statistics, events.
 
-Drivers (`endpoints_emu.baresip`, `endpoints_emu.pjsua`) implement it with real user agents. All that waits has a deadline.
+Drivers (`endpoints_emu.baresip`, `endpoints_emu.pjsua`) implement it with real user agents. All that waits
+has a deadline.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
@@ -147,7 +148,8 @@ class Phone(ABC):
 
     @abstractmethod
     async def hold(self, leg: CallLeg, deadline_s: float = 5.0) -> None:
-        """Put the other side on hold (re-INVITE, RFC 3264 §8.4); returns when it agreed. Raises `CallFailed`."""
+        """Put the other side on hold (re-INVITE, RFC 3264 §8.4); returns when it agreed. Raises
+        `CallFailed`."""
 
     @abstractmethod
     async def resume(self, leg: CallLeg, deadline_s: float = 5.0) -> None:
@@ -155,7 +157,8 @@ class Phone(ABC):
 
     @abstractmethod
     async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 10.0) -> None:
-        """Blind transfer (REFER, RFC 3515, RFC 5589); returns when the target answered. Raises `CallFailed`."""
+        """Blind transfer (REFER, RFC 3515, RFC 5589); returns when the target answered. Raises
+        `CallFailed`."""
 
     @abstractmethod
     async def dtmf(self, leg: CallLeg, digits: str) -> None:
@@ -170,7 +173,8 @@ class Phone(ABC):
         """RTP and RTCP counters as the phone sees them; after the end, the last that were seen."""
 
     async def register(self, deadline_s: float = 10.0) -> PhoneEvent:
-        """Register and wait for the outcome. Raises `RegistrationFailed`, also when the deadline passes, or `PhoneDied`."""
+        """Register and wait for the outcome. Raises `RegistrationFailed`, also when the deadline passes, or
+        `PhoneDied`."""
         since = len(self.events.history)
         await self.send_register()
         try:
@@ -180,10 +184,9 @@ class Phone(ABC):
                 since=since,
             )
         except TimeoutError:
-            raise RegistrationFailed(
-                f"{self.name}: no answer from {self.endpoint.registrar}:{self.endpoint.registrar_port} in {deadline_s:g} s",
-                Refusal.TIMEOUT,
-            ) from None
+            server = f"{self.endpoint.registrar}:{self.endpoint.registrar_port}"
+            message = f"{self.name}: no answer from {server} in {deadline_s:g} s"
+            raise RegistrationFailed(message, Refusal.TIMEOUT) from None
         self._raise_if_dead(event)
         if event.kind is PhoneEventKind.REGISTRATION_FAILED:
             refusal = event.refusal or Refusal.REJECTED
@@ -194,7 +197,8 @@ class Phone(ABC):
         return event
 
     async def established(self, leg: CallLeg, deadline_s: float = 10.0) -> PhoneEvent:
-        """Wait until the call is answered; the event carries the set-up time. Raises `CallFailed` or `PhoneDied`."""
+        """Wait until the call is answered; the event carries the set-up time. Raises `CallFailed` or
+        `PhoneDied`."""
         event = await self._outcome(
             leg, {PhoneEventKind.ESTABLISHED, PhoneEventKind.CLOSED}, deadline_s, "no answer"
         )
@@ -207,7 +211,8 @@ class Phone(ABC):
         return await self._outcome(leg, {PhoneEventKind.CLOSED}, deadline_s, "has not ended")
 
     async def incoming(self, deadline_s: float = 10.0, *, since: int = 0) -> CallLeg:
-        """The first call that came in after event number `since` (`len(events.history)` before). Raises `CallFailed`."""
+        """The first call that came in after event number `since` (`len(events.history)` before). Raises
+        `CallFailed`."""
         try:
             event = await self.events.first(
                 {PhoneEventKind.INCOMING, PhoneEventKind.DIED}, deadline_s=deadline_s, since=since
@@ -218,7 +223,8 @@ class Phone(ABC):
         return self._legs[event.leg or ""].leg
 
     def recordings(self, leg: CallLeg) -> tuple[Path, ...]:
-        """What was received, in order: one WAV, and a further one after each hold. Complete once the leg has closed."""
+        """What was received, in order: one WAV, and a further one after each hold. Complete once the leg has
+        closed."""
         return tuple(path for path in self._state(leg).recordings if path.exists())
 
     def save_recording(self, leg: CallLeg, path: Path) -> Path:
@@ -229,7 +235,8 @@ class Phone(ABC):
     def heard(
         self, leg: CallLeg, expected_hz: int, *, part: int = -1, seconds: float | None = None
     ) -> HeardAudio:
-        """Whether the tone of the far end arrived, in the last recording of the leg or in another `part` of it."""
+        """Whether the tone of the far end arrived, in the last recording of the leg or in another `part` of
+        it."""
         parts = self.recordings(leg)
         if not -len(parts) <= part < len(parts):
             return HeardAudio(expected_hz=expected_hz, heard=False)
@@ -248,7 +255,8 @@ class Phone(ABC):
     async def _outcome(
         self, leg: CallLeg, kinds: set[PhoneEventKind], deadline_s: float, otherwise: str, *, since: int = 0
     ) -> PhoneEvent:
-        """The first event of those kinds on the leg; `CallFailed` after the deadline, `PhoneDied` if the phone dies."""
+        """The first event of those kinds on the leg; `CallFailed` after the deadline, `PhoneDied` if the
+        phone dies."""
         try:
             event = await self.events.first(
                 kinds | {PhoneEventKind.DIED}, leg=leg.id, deadline_s=deadline_s, since=since

@@ -1,10 +1,11 @@
-"""baresip's files, written from templates: a desk phone that registers, or a trunk peer that owns telephone numbers.
+"""baresip's files, written from templates: a desk phone that registers, or a trunk peer that owns telephone
+numbers.
 
-Writing is apart from starting, because the PSTN peer runs in a container that others start. The folder is seen by baresip as
-`/lab`, in the device image and in the container alike.
+Writing is apart from starting, because the PSTN peer runs in a container that others start. The folder is
+seen by baresip as `/lab`, in the device image and in the container alike.
 
-Marking: baresip 1.1.0 marks media (`rtp_tos`) but sends SIP with DSCP 0; the plan marks that in the device's own
-packet filter.
+Marking: baresip 1.1.0 marks media (`rtp_tos`) but sends SIP with DSCP 0; the plan marks that in the device's
+own packet filter.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ RECEIVED = "received"
 """Sub-folder of the recordings."""
 CONTROL_PORT = 4444
 DEAF_PLAYER = "aubridge,ear"
-"""A bridge without a reader. baresip 1.1.0 restarts the player several times within a re-INVITE for hold, and its file player
-does not survive that (its thread writes to a file already freed): so calls start on this, and are switched to a file later."""
+"""A bridge without a reader. baresip 1.1.0 restarts the player several times within a re-INVITE for hold, and
+its file player does not survive that (its thread writes to a file already freed): so calls start on this, and
+are switched to a file later."""
 REGISTRATION_S = 270
-"""Phones refresh every 4 to 5 minutes, so that no NAT or firewall on the way forgets them (provider policy)."""
+"""Phones refresh every 4 to 5 minutes, so that no NAT or firewall on the way forgets them (provider
+policy)."""
 _NAMESPACE = uuid.UUID("6e0b8f0a-6f0c-5b7e-9f2d-6a1c0f6e2b11")
 
 _templates = Environment(
@@ -59,13 +62,14 @@ class Settings:
 def account_line(endpoint: Endpoint, user: str | None = None) -> str:
     """The account in baresip's format; `user` replaces the account's own (a further number of a trunk).
 
-    Trunk accounts carry a registration interval and priority 1 and so never register: with interval 0, baresip 1.1.0
-    takes calls only where the request URI's host is its own address literally.
+    Trunk accounts carry a registration interval and priority 1 and so never register: with interval 0,
+    baresip 1.1.0 takes calls only where the request URI's host is its own address literally.
     """
     account = endpoint.account
+    codecs = ",".join("G722/16000" if codec == "G722" else codec for codec in endpoint.codecs)
     parameters = [
         f'outbound="sip:{endpoint.registrar}:{endpoint.registrar_port};transport={endpoint.transport}"',
-        f"audio_codecs={','.join(codec + ('/16000' if codec == 'G722' else '') for codec in endpoint.codecs)}",
+        f"audio_codecs={codecs}",
         f"audio_player={DEAF_PLAYER}",
         "dtmfmode=rtpevent",
         "answermode=manual",
@@ -85,9 +89,11 @@ def account_line(endpoint: Endpoint, user: str | None = None) -> str:
 
 
 def write_configuration(endpoint: Endpoint, folder: Path, settings: Settings) -> Sequence[str]:
-    """Write all files of a baresip to `folder` and return its command line, for a root in which `folder` is `/lab`.
+    """Write all files of a baresip to `folder` and return its command line, for a root in which `folder` is
+    `/lab`.
 
-    A phone that registers has no account in its files: its driver adds it, so that no event of the registration is missed.
+    A phone that registers has no account in its files: its driver adds it, so that no event of the
+    registration is missed.
     """
     (folder / RECEIVED).mkdir(parents=True, exist_ok=True)
     (folder / "ca.pem").write_bytes(settings.ca_file.read_bytes())

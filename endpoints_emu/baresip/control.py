@@ -1,7 +1,7 @@
 """baresip's `ctrl_tcp`: commands out, responses and events in, as JSON in netstrings (D. J. Bernstein, 1997).
 
-One connection at a time: a second one ends the first. A command and its parameters must fit into 1,023 bytes; baresip
-1.1.0 cuts what is longer without a word.
+One connection at a time: a second one ends the first. A command and its parameters must fit into 1,023 bytes;
+baresip 1.1.0 cuts what is longer without a word.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ async def read(reader: asyncio.StreamReader) -> Message:
 
 
 class Control:
-    """The control connection of one baresip. `on_event` is called for each event, in order, and must not wait."""
+    """The control connection of one baresip. `on_event` is called for each event, in order, and must not
+    wait."""
 
     def __init__(
         self,
@@ -55,7 +56,8 @@ class Control:
         self._task = asyncio.create_task(self._receive(), name=f"control of {phone}")
 
     async def command(self, name: str, parameters: str | None = None, *, deadline_s: float = 5.0) -> str:
-        """Run a command and return its text. Raises `CommandRefused`, or `PhoneDied` when there is no answer."""
+        """Run a command and return its text. Raises `CommandRefused`, or `PhoneDied` when there is no
+        answer."""
         if self._ended is not None:
             raise PhoneDied(f"{self._phone}: {self._ended}")
         if len(f"{name} {parameters or ''}".encode()) > LONGEST_COMMAND:

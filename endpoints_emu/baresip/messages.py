@@ -18,7 +18,8 @@ _ERRNO_REFUSALS = {
 
 
 def registration_refusal(parameter: str, tls_log: str) -> Refusal:
-    """Why a registration failed: from the event's parameter (`403 Forbidden`, or an error text) and the log since.
+    """Why a registration failed: from the event's parameter (`403 Forbidden`, or an error text) and the log
+    since.
 
     A refused certificate is a mere protocol error in the event; the reason is only in the log.
     """

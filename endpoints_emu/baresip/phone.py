@@ -56,7 +56,8 @@ class BaresipPhone(Phone):
         await self.attach(deadline_s)
 
     async def attach(self, deadline_s: float = 20.0) -> None:
-        """Take control of a baresip that others started from `write_configuration` (the PSTN peer's container)."""
+        """Take control of a baresip that others started from `write_configuration` (the PSTN peer's
+        container)."""
 
         async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
             if self._process and self._process.returncode is not None:
@@ -93,7 +94,8 @@ class BaresipPhone(Phone):
         await self._command("uanew", account_line(self.endpoint))
 
     async def call(self, target: str, *, line: int | None = None) -> CallLeg:
-        """As `Phone.call`; `line` picks the number to call from, where a trunk peer owns several (0 is the first)."""
+        """As `Phone.call`; `line` picks the number to call from, where a trunk peer owns several (0 is the
+        first)."""
         uri = target_uri(self.endpoint, target)
         began = time.monotonic()
         answer = await self._command("dial", uri if line is None else f"{uri} {line}")
@@ -120,7 +122,7 @@ class BaresipPhone(Phone):
         self.events.publish(PhoneEventKind.RESUMED, leg=leg.id, sip_call_id=leg.sip_call_id)
         await self._choose_recording()
 
-    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 20.0) -> None:
+    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 10.0) -> None:
         since = len(self.events.history)
         async with self._selection:
             await self._command("callfind", leg.id)
@@ -167,7 +169,7 @@ class BaresipPhone(Phone):
         try:
             await self._command(command, leg.id)
         except CommandRefused as refusal:
-            # `resume` also tries to hold the active call, and reports failure where there is none (baresip 1.1.0)
+            # `resume` also tries to hold the active call; where there is none, it reports failure (1.1.0)
             if command == "hold" or "Invalid argument" not in str(refusal):
                 raise
         try:
@@ -183,7 +185,8 @@ class BaresipPhone(Phone):
         return self._legs[leg_id]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something after the event that is being handled; a command cannot be awaited in the handler itself."""
+        """Do something after the event that is being handled; a command cannot be awaited in the handler
+        itself."""
 
         async def guarded() -> None:
             with contextlib.suppress(

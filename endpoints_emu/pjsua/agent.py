@@ -1,11 +1,11 @@
 """The softclient's process: `python -m endpoints_emu.pjsua.agent --config FILE`.
 
-JSON lines over a UNIX socket in the folder of the file: commands `{"id": 1, "command": "call", ...}` in, answers
-`{"id": 1, "ok": true, ...}` and events `{"event": "call-established", ...}` out.
+JSON lines over a UNIX socket in the folder of the file: commands `{"id": 1, "command": "call", ...}` in,
+answers `{"id": 1, "ok": true, ...}` and events `{"event": "call-established", ...}` out.
 
-One thread does it all: PJSIP's events and the socket are polled in turn, so that nothing is called from two threads.
-Only media runs in threads of PJSIP's own. The process leaves by `os._exit`: PJSIP's destructors crash in the
-interpreter's own shutdown (2.15.1).
+One thread does it all: PJSIP's events and the socket are polled in turn, so that nothing is called from two
+threads. Only media runs in threads of PJSIP's own. The process leaves by `os._exit`: PJSIP's destructors
+crash in the interpreter's own shutdown (2.15.1).
 """
 
 from __future__ import annotations

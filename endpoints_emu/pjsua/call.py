@@ -41,7 +41,7 @@ class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
         uri = re.search(r"<([^>]+)>", info.remoteUri)
         self.peer = uri[1] if uri else info.remoteUri
 
-    def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802, ARG002
+    def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802
         info = self.getInfo()
         if not self.sip_call_id:  # the new call of a transfer
             self.identify()
@@ -57,7 +57,7 @@ class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
             self._agent.tell(PhoneEventKind.CLOSED, self, detail, statistics=self._last_counters)
             self._agent.release(self)
 
-    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802, ARG002
+    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802
         info = self.getInfo()  # kept: its parts do not live longer than it does
         status = info.media[0].status if len(info.media) else pj.PJSUA_CALL_MEDIA_NONE
         before, self._media_status = self._media_status, status
@@ -97,11 +97,12 @@ class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
         else:
             self._agent.tell(PhoneEventKind.TRANSFER_FAILED, self, detail)
 
-    def onStreamDestroyed(self, prm: pj.OnStreamDestroyedParam) -> None:  # noqa: N802, ARG002
+    def onStreamDestroyed(self, prm: pj.OnStreamDestroyedParam) -> None:  # noqa: N802
         self.counters()
 
     def counters(self) -> dict[str, Any]:
-        """Fields of `endpoints_emu.phone.Statistics`, as they are now; the last known where media has ended."""
+        """Fields of `endpoints_emu.phone.Statistics`, as they are now; the last known where media has
+        ended."""
         try:
             info, statistics = self.getStreamInfo(0), self.getStreamStat(0)
             suite = re.search(r"Crypto-suite: (\S+)", self.dump(True, ""))

@@ -30,8 +30,8 @@ from uclab.plan.types import Endpoint
 
 Message = dict[str, Any]
 DIGIT_S = 0.36
-"""From one digit to the next, as a person dials: 240 ms of event, then audio. baresip 1.1.0 notices an event only where the
-payload type changes, so digits without audio between them would be one to it."""
+"""From one digit to the next, as a person dials: 240 ms of event, then audio. baresip 1.1.0 notices an event
+only where the payload type changes, so digits without audio between them would be one to it."""
 _LONGEST_LINE = 1 << 20
 
 
@@ -42,7 +42,8 @@ def agent_settings(
     listen_port: int | None = None,
     certificate: Path | None = None,
 ) -> AgentSettings:
-    """The agent's settings for an endpoint of the plan; the last two are for calls that come in without a registration."""
+    """The agent's settings for an endpoint of the plan; the last two are for calls that come in without a
+    registration."""
     account = endpoint.account
     return AgentSettings(
         name=endpoint.name,
@@ -149,7 +150,7 @@ class PjsuaPhone(Phone):
         await self._command("resume", leg=leg.id)
         await self._agreed(leg, PhoneEventKind.RESUMED, deadline_s, since)
 
-    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 20.0) -> None:
+    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 10.0) -> None:
         since = len(self.events.history)
         await self._command("transfer", leg=leg.id, uri=target_uri(self.endpoint, target))
         event = await self._outcome(

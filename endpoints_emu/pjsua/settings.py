@@ -1,4 +1,5 @@
-"""What an agent is told at its start: one JSON file, written by the driver and read by the agent's process."""
+"""What an agent is told at its start: one JSON file, written by the driver and read by the agent's
+process."""
 
 from __future__ import annotations
 

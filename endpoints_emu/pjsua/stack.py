@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 
 import pjsua2 as pj
@@ -12,7 +13,8 @@ from endpoints_emu.pjsua.settings import CA_FILE, AgentSettings
 SRTP_SUITE = "AES_CM_128_HMAC_SHA1_80"
 """The one suite offered (RFC 4568 §6.2.1); PJSIP would offer AES_256_CM_HMAC_SHA1_80 first."""
 _ON_MS = 30_000
-"""A tone of this length, without a pause, over and over: a whole number of periods for every whole frequency."""
+"""A tone of this length, without a pause, over and over: a whole number of periods for every whole
+frequency."""
 _LOG_LEVEL = 4
 
 
@@ -39,7 +41,8 @@ class Endpoint(pj.Endpoint):  # type: ignore[misc]  # PJSIP has no types
 
 
 def refusal(code: int, reason: str) -> tuple[Refusal, str]:
-    """Why a registration failed, from its final status; PJSIP gives local failures 502 and 503, time-outs 408."""
+    """Why a registration failed, from its final status; PJSIP gives local failures 502 and 503, time-outs
+    408."""
     detail = f"{code} {reason}"
     if code in (401, 403, 407):
         return Refusal.CREDENTIALS, detail
@@ -52,7 +55,8 @@ def refusal(code: int, reason: str) -> tuple[Refusal, str]:
 
 
 def start(endpoint: pj.Endpoint, settings: AgentSettings) -> None:
-    """Create the library, its transport and its codecs, and start it; the agent's folder is the working directory."""
+    """Create the library, its transport and its codecs, and start it; the agent's folder is the working
+    directory."""
     endpoint.libCreate()
     config = pj.EpConfig()
     config.uaConfig.threadCnt = 0
@@ -101,11 +105,14 @@ def account(settings: AgentSettings) -> pj.AccountConfig:
         config.regConfig.retryIntervalSec = 5
     config.sipConfig.proxies.append(settings.proxy_uri)
     config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", settings.user, 0, settings.password))
-    # behind NAT the server finds the way back by the connection (RFC 5626); no second REGISTER with another Contact
+    # behind NAT the server finds the way back by the connection (RFC 5626): no second REGISTER is needed
     config.natConfig.contactRewriteUse = 0
     config.natConfig.viaRewriteUse = 0
     config.natConfig.sdpNatRewriteUse = 0
     config.natConfig.sipOutboundUse = 1
+    config.natConfig.sipOutboundInstanceId = (
+        f"<urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, settings.registrar_uri + settings.user)}>"
+    )
     media = config.mediaConfig
     media.lockCodecEnabled = False  # no re-INVITE after the answer to narrow the list of codecs
     media.transportConfig.port, last = settings.media_ports

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -20,16 +21,21 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        own = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(True, None), critical=True)
+        own = self._builder(self._name, self._key).add_extension(
+            x509.BasicConstraints(True, None), critical=True
+        )
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, host: str) -> Path:
-        """A file with the key and certificate of a server of that name."""
+    def issue(self, host: str, address: str | None = None) -> Path:
+        """A file with the key and certificate of a server of that name (and address)."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-        names = x509.SubjectAlternativeName([x509.DNSName(host)])
-        certificate = self._builder(subject, key).add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        more = [x509.IPAddress(ip_address(address))] if address else []
+        names = x509.SubjectAlternativeName([x509.DNSName(host), *more])
+        certificate = (
+            self._builder(subject, key).add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        )
         path = self._folder / f"{self.file.stem}-{host}.pem"
         path.write_bytes(
             key.private_bytes(

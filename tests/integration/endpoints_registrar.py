@@ -1,4 +1,5 @@
-"""A SIP registrar over TLS for the endpoints' tests: digest authentication (RFC 3261 §22), one account, no calls.
+"""A SIP registrar over TLS for the endpoints' tests: digest authentication (RFC 3261 §22), one account, no
+calls.
 
 Run inside a sandbox's node: `python endpoints_registrar.py CERTIFICATE PORT USER PASSWORD DOMAIN`.
 """
@@ -43,7 +44,8 @@ def respond(request: str, user: str, password: str, domain: str) -> str:
     if request.startswith("REGISTER "):
         if not header(request, "Authorization"):
             status = "401 Unauthorized"
-            extra = f'WWW-Authenticate: Digest realm="{domain}", nonce="{secrets.token_hex(8)}", algorithm=MD5\r\n'
+            nonce = secrets.token_hex(8)
+            extra = f'WWW-Authenticate: Digest realm="{domain}", nonce="{nonce}", algorithm=MD5\r\n'
         elif not authorised(request, user, password, domain):
             status = "403 Forbidden"
         else:

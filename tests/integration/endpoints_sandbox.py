@@ -1,7 +1,7 @@
 """A small network of its own for the endpoints' tests: a bridge, a DNS server, and one namespace a device.
 
-Nothing of the host's network is touched: every namespace is held by a process that dies with the test's process, and
-interfaces are created inside these namespaces only.
+Nothing of the host's network is touched: every namespace is held by a process that dies with the test's
+process, and interfaces are created inside these namespaces only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DNS_ADDRESS = "10.99.0.254"
 _CLONE_NEWNET = 0x40000000
 
 
-async def _run(*argv: str) -> None:
+async def _run(*argv: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *argv,
         stdin=asyncio.subprocess.DEVNULL,
@@ -33,6 +33,7 @@ async def _run(*argv: str) -> None:
     output, _ = await process.communicate()
     if process.returncode:
         raise RuntimeError(f"{' '.join(argv)}: {output.decode(errors='replace')}")
+    return output.decode(errors="replace")
 
 
 class SandboxNode:
@@ -57,9 +58,9 @@ class SandboxNode:
     def nameservers(self) -> tuple[str, ...]:
         return (DNS_ADDRESS,)
 
-    async def command(self, *argv: str) -> None:
-        """Run one of the host's network tools inside the node."""
-        await _run("nsenter", f"--net={self.namespace_path}", *argv)
+    async def command(self, *argv: str) -> str:
+        """Run one of the host's network tools inside the node and return what it printed."""
+        return await _run("nsenter", f"--net={self.namespace_path}", *argv)
 
     async def spawn(
         self,
@@ -181,21 +182,9 @@ class Sandbox:
         records = [f"--host-record={name},{address}" for name, address in self._names.items()]
         await self._lan.spawn(
             [
-                "/usr/sbin/dnsmasq",
-                "-k",
-                "-C",
-                "/dev/null",
-                "--no-resolv",
-                "--no-hosts",
-                "--user=root",
+                *("/usr/sbin/dnsmasq", "-k", "-C", "/dev/null", "--no-resolv", "--no-hosts", "--user=root"),
+                *(f"--listen-address={DNS_ADDRESS}", "--local=/test/", "--log-facility=-", "--pid-file="),
                 *records,
-            ]
-            + [
-                "--local=/test/",
-                "--log-facility=-",
-                "--log-queries",
-                f"--listen-address={DNS_ADDRESS}",
-                "--pid-file=",
             ],
             name="dns",
             log=self._folder / "dns.log",

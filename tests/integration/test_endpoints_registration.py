@@ -41,8 +41,10 @@ class Scene:
     async def serve(self, certificate: Path) -> None:
         """Start the registrar with that certificate; it knows the account 1001."""
         await self.server.spawn(
-            [sys.executable, str(Path(__file__).with_name("endpoints_registrar.py")), str(certificate), str(PORT)]
-            + ["1001", "secret", "ucaas.test"],
+            [
+                *(sys.executable, str(Path(__file__).with_name("endpoints_registrar.py"))),
+                *(str(certificate), str(PORT), "1001", "secret", "ucaas.test"),
+            ],
             name="registrar",
             log=self.folder / "registrar.log",
             root="host",
@@ -115,7 +117,9 @@ async def test_a_foreign_certificate_or_one_of_another_name_is_refused_and_named
         await scene.serve(certificate)
         phone = await scene.phone(driver)
         # when the phone registers
-        with pytest.raises(RegistrationFailed, match=r"phone1: .*sip\.ucaas\.test.*tls-certificate-refused") as error:
+        with pytest.raises(
+            RegistrationFailed, match=r"phone1: .*sip\.ucaas\.test.*tls-certificate-refused"
+        ) as error:
             await phone.register()
         # then it did not, said why, and sent nothing of its account
         assert error.value.refusal is Refusal.CERTIFICATE
@@ -163,7 +167,9 @@ async def test_nobody_there_and_no_such_name_are_told_apart(
 async def test_a_server_that_does_not_answer_is_a_time_out(driver: Driver, tmp_path: Path) -> None:
     async with scene_in(tmp_path) as scene:
         await scene.server.command("nft", "add table inet mute")
-        await scene.server.command("nft", "add chain inet mute input { type filter hook input priority 0; policy drop; }")
+        await scene.server.command(
+            "nft", "add chain inet mute input { type filter hook input priority 0; policy drop; }"
+        )
         phone = await scene.phone(driver)
         with pytest.raises(RegistrationFailed, match="no answer") as error:
             await phone.register(2.0)

@@ -91,7 +91,11 @@ def test_a_phone_that_registers_has_no_account_in_its_files(tmp_path: Path) -> N
 def test_a_trunk_peer_has_an_account_for_each_number_and_never_registers(tmp_path: Path) -> None:
     (tmp_path / "own.pem").write_text("key and certificate")
     config = configured(
-        tmp_path, TRUNK, numbers=("+493055501001", "+493055501002"), listen_port=5061, certificate=tmp_path / "own.pem"
+        tmp_path,
+        TRUNK,
+        numbers=("+493055501001", "+493055501002"),
+        listen_port=5061,
+        certificate=tmp_path / "own.pem",
     )
     accounts = (tmp_path / "accounts").read_text().splitlines()
     assert [re.search(r"sip:(\+\d+)@", line)[1] for line in accounts] == ["+493055501001", "+493055501002"]  # type: ignore[index]
@@ -141,7 +145,11 @@ AUDIO_DEBUG = """
 
 
 def test_counters_are_read_from_the_debug_text_and_the_last_report() -> None:
-    rtcp = {"tx": {"sent": 363, "lost": 2, "jit": 4000}, "rx": {"sent": 330, "lost": 3, "jit": 5600}, "rtt": 41000}
+    rtcp = {
+        "tx": {"sent": 363, "lost": 2, "jit": 4000},
+        "rx": {"sent": 330, "lost": 3, "jit": 5600},
+        "rtt": 41000,
+    }
     statistics = messages.statistics(AUDIO_DEBUG, "AES_CM_128_HMAC_SHA1_80", rtcp)
     assert (statistics.codec, statistics.sent_packets, statistics.received_packets) == ("PCMU", 363, 327)
     assert (statistics.received_lost, statistics.sent_lost) == (3, 2)
@@ -153,7 +161,11 @@ def test_before_the_first_report_loss_is_unknown_and_not_zero() -> None:
     nothing = {"tx": {"sent": 0, "lost": 0, "jit": 0}, "rx": {"sent": 0, "lost": 0, "jit": 0}, "rtt": 0}
     for rtcp in (None, nothing):
         statistics = messages.statistics(AUDIO_DEBUG, None, rtcp)
-        assert (statistics.received_lost, statistics.sent_lost, statistics.round_trip_ms) == (None, None, None)
+        assert (statistics.received_lost, statistics.sent_lost, statistics.round_trip_ms) == (
+            None,
+            None,
+            None,
+        )
 
 
 class Baresip:
@@ -217,7 +229,7 @@ async def test_a_phone_that_ends_fails_what_is_asked_of_it() -> None:
 
 async def test_silence_is_a_dead_phone() -> None:
     async with Baresip() as baresip:
-        with pytest.raises(PhoneDied, match="no answer to `reginfo` in 0.05 s"):
+        with pytest.raises(PhoneDied, match=r"no answer to `reginfo` in 0\.05 s"):
             await baresip.control.command("reginfo", deadline_s=0.05)
 
 
@@ -228,7 +240,7 @@ async def test_a_command_that_baresip_would_cut_is_not_sent() -> None:
 
 
 def test_a_message_is_a_netstring() -> None:
-    assert control.encode({"command": "dial", "params": "é"}) == b'%d:%s,' % (
+    assert control.encode({"command": "dial", "params": "é"}) == b"%d:%s," % (
         len(json.dumps({"command": "dial", "params": "é"})),
         json.dumps({"command": "dial", "params": "é"}).encode(),
     )
@@ -236,6 +248,6 @@ def test_a_message_is_a_netstring() -> None:
 
 async def test_what_is_no_netstring_is_refused() -> None:
     reader = asyncio.StreamReader()
-    reader.feed_data(b'2:{};')
+    reader.feed_data(b"2:{};")
     with pytest.raises(ValueError, match="does not end with a comma"):
         await control.read(reader)

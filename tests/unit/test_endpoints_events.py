@@ -83,7 +83,9 @@ def test_a_refused_certificate_is_a_kind_of_its_own_in_the_record() -> None:
 
 async def test_a_registration_without_an_answer_is_a_time_out() -> None:
     phone = RecordedPhone(DESK1)
-    with pytest.raises(RegistrationFailed, match=r"desk1: no answer from sip.ucaas.test:5096 in 0.05 s") as error:
+    with pytest.raises(
+        RegistrationFailed, match=r"desk1: no answer from sip.ucaas.test:5096 in 0.05 s"
+    ) as error:
         await phone.register(0.05)
     assert error.value.refusal is Refusal.TIMEOUT
 
@@ -92,7 +94,7 @@ async def test_a_call_that_is_rejected_names_the_phone_and_the_reason() -> None:
     phone = RecordedPhone(DESK1)
     leg = await phone.call("1002")
     phone.events.publish(PhoneEventKind.CLOSED, "486 Busy Here", leg=leg.id)
-    with pytest.raises(CallFailed, match="desk1: call with sip:1002@ucaas.test failed: 486 Busy Here"):
+    with pytest.raises(CallFailed, match=r"desk1: call with sip:1002@ucaas\.test failed: 486 Busy Here"):
         await phone.established(leg)
 
 

@@ -1,0 +1,267 @@
+"""Real phones call each other over TLS with SRTP, hear each other, and refuse what is not safe.
+
+There is no server between them here: each phone's "registrar" is the other phone, found by DNS and verified
+by name; within a call it is spoken to at its address, which its certificate therefore carries, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from endpoints_emu.baresip.configuration import Settings
+from endpoints_emu.baresip.phone import BaresipPhone
+from endpoints_emu.phone import CallFailed, CallLeg, Phone, PhoneEventKind
+from endpoints_emu.pjsua.phone import PjsuaPhone, agent_settings
+from endpoints_emu.pjsua.stack import SRTP_SUITE
+from tests.integration.endpoints_authority import Authority
+from tests.integration.endpoints_sandbox import DNS_ADDRESS, Sandbox, SandboxNode
+from uclab.plan.types import Account, Endpoint
+
+pytestmark = pytest.mark.root
+
+PORT = 5061
+TALK_S = 1.5
+Driver = Literal["baresip", "pjsua2"]
+PAIRS = [("baresip", "baresip"), ("baresip", "pjsua2"), ("pjsua2", "baresip")]
+
+
+@dataclass
+class Scene:
+    """Devices `a`, `b`, `c` with names `a.ucaas.test`, ... and phones on them."""
+
+    sandbox: Sandbox
+    folder: Path
+    trusted: Authority
+    foreign: Authority
+    nodes: dict[str, SandboxNode]
+    phones: list[Phone] = field(default_factory=list)
+
+    async def phone(
+        self, name: str, peer: str, driver: Driver, *, issuer: Authority | None = None, **more: object
+    ) -> Phone:
+        """A started phone with the number of its device, whose calls all go to the phone on `peer`."""
+        values: dict[str, object] = {
+            "name": name,
+            "kind": "desk-phone",
+            "driver": driver,
+            "node": name,
+            "account": Account(f"100{name}", "ucaas.test", "", name),
+            "registrar": f"{peer}.ucaas.test",
+            "registrar_port": PORT,
+            "transport": "tls",
+            "tone_hz": 500 + 200 * "abc".index(name),
+            "registers": False,
+        }
+        endpoint = Endpoint(**(values | more))  # type: ignore[arg-type]
+        folder = self.folder / name
+        folder.mkdir()
+        certificate = (issuer or self.trusted).issue(f"{name}.ucaas.test", self.nodes[name].address)
+        phone: Phone
+        if driver == "baresip":
+            settings = Settings(self.trusted.file, (DNS_ADDRESS,), listen_port=PORT, certificate=certificate)
+            phone = BaresipPhone(endpoint, self.nodes[name], folder, settings)
+        else:
+            agent = agent_settings(endpoint, (DNS_ADDRESS,), listen_port=PORT, certificate=certificate)
+            phone = PjsuaPhone(endpoint, self.nodes[name], folder, self.trusted.file, agent)
+        phone.auto_answer = True
+        await phone.start()
+        self.phones.append(phone)
+        return phone
+
+
+@asynccontextmanager
+async def scene_in(folder: Path) -> AsyncIterator[Scene]:
+    addresses = {name: f"10.99.0.{number}" for number, name in enumerate("abc", 1)}
+    async with Sandbox(folder, {f"{name}.ucaas.test": at for name, at in addresses.items()}) as sandbox:
+        nodes = {name: await sandbox.node(name, at) for name, at in addresses.items()}
+        scene = Scene(sandbox, folder, Authority("trusted", folder), Authority("foreign", folder), nodes)
+        yield scene
+        await asyncio.gather(*(phone.stop() for phone in scene.phones))
+
+
+def uri(phone: Phone) -> str:
+    return f"sip:{phone.endpoint.account.user}@ucaas.test"
+
+
+async def call(caller: Phone, callee: Phone) -> tuple[CallLeg, CallLeg]:
+    """Both legs of an answered call."""
+    since = len(callee.events.history)
+    leg = await caller.call(uri(callee))
+    await caller.established(leg)
+    return leg, await callee.incoming(since=since)
+
+
+@pytest.mark.req("C9", "D3", "E1", "E7")
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+async def test_both_sides_of_an_encrypted_call_hear_each_other(
+    first: Driver, second: Driver, tmp_path: Path
+) -> None:
+    # given two phones
+    async with scene_in(tmp_path) as scene:
+        caller, callee = await scene.phone("a", "b", first), await scene.phone("b", "a", second)
+        # when they talk
+        leg, other = await call(caller, callee)
+        await asyncio.sleep(TALK_S)
+        statistics = await caller.statistics(leg)
+        await caller.hang_up(leg)
+        await asyncio.gather(caller.closed(leg), callee.closed(other))
+        # then each heard the other's tone and not its own, both know the call by one name, and media was SRTP
+        assert callee.heard(other, caller.endpoint.tone_hz).heard
+        assert caller.heard(leg, callee.endpoint.tone_hz).heard
+        assert not caller.heard(leg, caller.endpoint.tone_hz).heard
+        assert leg.sip_call_id == other.sip_call_id
+        assert statistics.srtp_suite == SRTP_SUITE
+        assert statistics.sent_packets is not None
+        assert statistics.received_packets is not None
+        assert min(statistics.sent_packets, statistics.received_packets) > 0.6 * TALK_S / 0.02
+        established = await caller.established(leg)
+        assert established.setup_ms is not None
+        assert 0 < established.setup_ms < 5000
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+async def test_a_held_call_is_told_to_both_sides_and_audible_again_after_it(
+    first: Driver, second: Driver, tmp_path: Path
+) -> None:
+    async with scene_in(tmp_path) as scene:
+        caller, callee = await scene.phone("a", "b", first), await scene.phone("b", "a", second)
+        leg, other = await call(caller, callee)
+        await asyncio.sleep(TALK_S)
+        # when the caller holds, three times over, and comes back
+        for _ in range(3):
+            since = len(callee.events.history)
+            await caller.hold(leg)
+            await callee.events.first({PhoneEventKind.HELD_BY_PEER}, deadline_s=5, since=since)
+            await caller.resume(leg)
+            await callee.events.first({PhoneEventKind.RESUMED_BY_PEER}, deadline_s=5, since=since)
+        await asyncio.sleep(TALK_S)
+        await callee.hang_up(other)
+        await asyncio.gather(caller.closed(leg), callee.closed(other))
+        # then both heard each other before the first hold and after the last
+        for part in (0, -1):
+            assert callee.heard(other, caller.endpoint.tone_hz, part=part).heard
+            assert caller.heard(leg, callee.endpoint.tone_hz, part=part).heard
+        joined = caller.save_recording(leg, tmp_path / "call.wav")
+        assert joined.stat().st_size >= sum(part.stat().st_size - 44 for part in caller.recordings(leg))
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+async def test_digits_arrive_as_they_were_dialled(first: Driver, second: Driver, tmp_path: Path) -> None:
+    async with scene_in(tmp_path) as scene:
+        caller, callee = await scene.phone("a", "b", first), await scene.phone("b", "a", second)
+        leg, _ = await call(caller, callee)
+        await asyncio.sleep(0.5)
+        await caller.dtmf(leg, "18#")
+        async with asyncio.timeout(10):
+            digits = ""
+            async for event in callee.events.follow():
+                digits += event.detail if event.kind is PhoneEventKind.DTMF else ""
+                if len(digits) == 3:
+                    break
+        assert digits == "18#"
+
+
+@pytest.mark.parametrize("driver", ["baresip", "pjsua2"])
+async def test_a_transferred_party_talks_with_the_target(driver: Driver, tmp_path: Path) -> None:
+    # given a talking to b; b's calls go to c
+    async with scene_in(tmp_path) as scene:
+        a = await scene.phone("a", "b", driver)
+        b = await scene.phone("b", "c", "pjsua2" if driver == "baresip" else "baresip")
+        c = await scene.phone("c", "a", "baresip")
+        leg, _ = await call(a, b)
+        await asyncio.sleep(0.5)
+        # when a transfers b to c
+        await a.transfer(leg, uri(c))
+        # then a is out, and b and c hear each other
+        await a.closed(leg)
+        other = await c.incoming()
+        await c.established(other)
+        await asyncio.sleep(TALK_S)
+        (mine,) = [one for one in b.legs() if one.direction == "outgoing"]
+        await c.hang_up(other)
+        await asyncio.gather(b.closed(mine), c.closed(other))
+        assert c.heard(other, b.endpoint.tone_hz).heard
+        assert b.heard(mine, c.endpoint.tone_hz).heard
+
+
+@pytest.mark.parametrize("driver", ["baresip", "pjsua2"])
+async def test_a_call_that_is_not_taken_says_so(driver: Driver, tmp_path: Path) -> None:
+    async with scene_in(tmp_path) as scene:
+        caller, callee = await scene.phone("a", "b", driver), await scene.phone("b", "a", "baresip")
+        callee.auto_answer = False
+        leg = await caller.call(uri(callee))
+        other = await callee.incoming()
+        await caller.events.first({PhoneEventKind.RINGING}, leg=leg.id, deadline_s=5)
+        await callee.hang_up(other)
+        with pytest.raises(CallFailed, match=r"a: call with sip:100b@ucaas.test\S* failed: .*486"):
+            await caller.established(leg)
+
+
+@pytest.mark.req("C9")
+@pytest.mark.parametrize("safe", ["baresip", "pjsua2"])
+async def test_a_phone_that_offers_plain_rtp_is_refused(safe: Driver, tmp_path: Path) -> None:
+    async with scene_in(tmp_path) as scene:
+        plain = await scene.phone("a", "b", "baresip", media_encryption="none")
+        callee = await scene.phone("b", "a", safe)
+        leg = await plain.call(uri(callee))
+        with pytest.raises(CallFailed, match=r"a: call with .* failed: (488|406|606|415)"):
+            await plain.established(leg)
+
+
+@pytest.mark.req("C9")
+@pytest.mark.parametrize("safe", ["baresip", "pjsua2"])
+async def test_a_phone_that_answers_without_srtp_is_refused(safe: Driver, tmp_path: Path) -> None:
+    async with scene_in(tmp_path) as scene:
+        caller = await scene.phone("a", "b", safe)
+        plain = await scene.phone("b", "a", "baresip", media_encryption="none")
+        leg = await caller.call(uri(plain))
+        with pytest.raises(CallFailed, match="a: call with"):
+            await caller.established(leg)
+
+
+@pytest.mark.req("C9")
+@pytest.mark.parametrize("driver", ["baresip", "pjsua2"])
+async def test_nobody_is_called_behind_a_foreign_certificate(driver: Driver, tmp_path: Path) -> None:
+    async with scene_in(tmp_path) as scene:
+        caller = await scene.phone("a", "b", driver)
+        callee = await scene.phone("b", "a", "baresip", issuer=scene.foreign)
+        leg = await caller.call(uri(callee))
+        with pytest.raises(CallFailed, match="a: call with"):
+            await caller.established(leg)
+        assert not callee.events.history
+
+
+@pytest.mark.req("C8", "Q1")
+async def test_a_softclient_marks_its_media_and_its_signalling_itself(tmp_path: Path) -> None:
+    async with scene_in(tmp_path) as scene:
+        rules = tmp_path / "count.nft"
+        rules.write_text(
+            "table inet seen {\n"
+            "counter wrong_media {}\ncounter right_media {}\ncounter right_signalling {}\n"
+            "chain out { type filter hook output priority 0;\n"
+            "oifname eth0 meta l4proto udp udp dport != 53 ip dscp != 46 counter name wrong_media\n"
+            "oifname eth0 meta l4proto udp ip dscp 46 counter name right_media\n"
+            f"oifname eth0 tcp dport {PORT} ip dscp 26 counter name right_signalling\n"
+            "}\n}\n"
+        )
+        await scene.nodes["a"].command("nft", "-f", str(rules))
+        caller, callee = await scene.phone("a", "b", "pjsua2"), await scene.phone("b", "a", "baresip")
+        leg, _ = await call(caller, callee)
+        await asyncio.sleep(TALK_S)
+        await caller.hang_up(leg)
+        await caller.closed(leg)
+        counted = await scene.nodes["a"].command("nft", "list", "counters")
+        packets = {
+            block.split(" {")[0].strip(): int(block.split("packets ")[1].split()[0])
+            for block in counted.split("counter ")[1:]
+        }
+        assert packets["wrong_media"] == 0
+        assert packets["right_media"] > 50
+        assert packets["right_signalling"] > 5

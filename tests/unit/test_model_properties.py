@@ -19,6 +19,9 @@ from uclab.model.source import parse, plain
 REFERENCES = [path.read_text() for path in sorted(reference_directory().glob("*.yaml"))]
 TREES: list[dict[str, Any]] = [yaml.safe_load(text) for text in REFERENCES]
 
+patient = settings(deadline=None)
+"""A busy machine is no mistake."""
+
 scalars = (
     st.none()
     | st.booleans()
@@ -52,17 +55,20 @@ def folder() -> Path:
 
 
 @pytest.mark.req("D7")
+@patient
 @given(content=st.binary(max_size=200))
 def test_any_bytes(folder: Path, content: bytes) -> None:
     assert mistakes_of(content, folder)
 
 
+@patient
 @given(content=st.text(alphabet="ab:-#&*!|>'\"%@`[]{},? \n\t0.", max_size=60))
 def test_any_text_of_yaml_signs(folder: Path, content: str) -> None:
     assert mistakes_of(content.encode(), folder)
 
 
 @pytest.mark.req("D7")
+@patient
 @given(value=values, seed=st.integers(0, 2**32))
 def test_any_value_at_any_place_of_a_right_file(folder: Path, value: Any, seed: int) -> None:
     chance = random.Random(seed)
@@ -70,6 +76,7 @@ def test_any_value_at_any_place_of_a_right_file(folder: Path, value: Any, seed: 
     mistakes_of(yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "replace"), folder)
 
 
+@patient
 @given(seed=st.integers(0, 2**32))
 def test_any_lines_lost_doubled_or_moved(folder: Path, seed: int) -> None:
     chance = random.Random(seed)
@@ -89,6 +96,7 @@ def test_any_lines_lost_doubled_or_moved(folder: Path, seed: int) -> None:
     mistakes_of("".join(lines).encode(), folder)
 
 
+@patient
 @given(value=values)
 def test_tree_keeps_every_value_of_the_core_schema(value: Any) -> None:
     """Against PyYAML's own composer, where YAML 1.1 and 1.2 agree: written as JSON."""
@@ -100,13 +108,14 @@ def test_tree_keeps_every_value_of_the_core_schema(value: Any) -> None:
     assert plain(node) == yaml.safe_load(text)
 
 
+@patient
 @given(value=values)
 def test_shown_values_are_short_and_printable(value: Any) -> None:
     assert shown(value).isprintable()
     assert len(shown(value)) < 80
 
 
-@settings(max_examples=30)
+@patient
 @given(word=st.text(max_size=300), known=st.lists(st.text(max_size=10), max_size=5))
 def test_closest_word_is_a_known_one(word: str, known: list[str]) -> None:
     assert closest(word, known) in [None, *known]

@@ -34,6 +34,11 @@ def registration_refusal(parameter: str, tls_log: str) -> Refusal:
     return Refusal.UNREACHABLE
 
 
+def is_protocol_error(parameter: str) -> bool:
+    """Whether the end of a call may be a failed TLS handshake."""
+    return "Protocol error" in parameter
+
+
 def certificate_error(log: str) -> str | None:
     """The reason that OpenSSL gave for not trusting a certificate, the last in the log."""
     found = re.findall(r"error_string\s*=\s*(.+)", log)

@@ -20,6 +20,7 @@ from endpoints_emu.phone import (
     Phone,
     PhoneError,
     PhoneEventKind,
+    Refusal,
     Statistics,
     target_uri,
 )
@@ -89,7 +90,7 @@ class BaresipPhone(Phone):
     async def send_register(self) -> None:
         if not self.endpoint.registers:
             raise PhoneError(f"{self.name}: does not register (trunk peer)")
-        self._log_seen = self._log.stat().st_size if self._log.exists() else 0
+        self._mark_log()
         await self._command("uadelall")
         await self._command("uanew", account_line(self.endpoint))
 
@@ -97,6 +98,7 @@ class BaresipPhone(Phone):
         """As `Phone.call`; `line` picks the number to call from, where a trunk peer owns several (0 is the
         first)."""
         uri = target_uri(self.endpoint, target)
+        self._mark_log()
         began = time.monotonic()
         answer = await self._command("dial", uri if line is None else f"{uri} {line}")
         leg_id = messages.call_id(answer)
@@ -217,10 +219,18 @@ class BaresipPhone(Phone):
             self._on_call_event(kind, state, parameter, message)
 
     def _on_registration_failure(self, parameter: str) -> None:
-        log = self._log.read_bytes()[self._log_seen :].decode(errors="replace") if self._log.exists() else ""
+        log = self._new_log()
         refusal = messages.registration_refusal(parameter, log)
         detail = messages.certificate_error(log) or parameter
         self.events.publish(PhoneEventKind.REGISTRATION_FAILED, detail, refusal=refusal)
+
+    def _new_log(self) -> str:
+        """What baresip has logged since its last attempt to connect began; it tells nobody else of
+        certificates."""
+        return self._log.read_bytes()[self._log_seen :].decode(errors="replace") if self._log.exists() else ""
+
+    def _mark_log(self) -> None:
+        self._log_seen = self._log.stat().st_size if self._log.exists() else 0
 
     def _on_call_event(self, kind: str, state: LegState, parameter: str, message: Message) -> None:
         leg = state.leg
@@ -272,8 +282,15 @@ class BaresipPhone(Phone):
 
     def _on_closed(self, state: LegState, reason: str) -> None:
         state.closed = True
+        distrust = None
+        if not state.established and messages.is_protocol_error(reason):
+            distrust = messages.certificate_error(self._new_log())
         self.events.publish(
-            PhoneEventKind.CLOSED, reason, leg=state.leg.id, sip_call_id=state.leg.sip_call_id
+            PhoneEventKind.CLOSED,
+            f"server's certificate refused: {distrust}" if distrust else reason,
+            leg=state.leg.id,
+            sip_call_id=state.leg.sip_call_id,
+            refusal=Refusal.CERTIFICATE if distrust else None,
         )
         self._spawn(self._choose_recording())
 

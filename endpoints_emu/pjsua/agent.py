@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import json
 import os
 import select
@@ -29,6 +30,7 @@ from endpoints_emu.pjsua import stack
 from endpoints_emu.pjsua.call import AgentCall
 from endpoints_emu.pjsua.settings import RECEIVED, SOCKET, AgentSettings
 
+_LINE_BUFFERED = 1
 _POLL_MS = 10
 _FAREWELL_S = 1.5
 """How long to wait at the end for the answers to BYE and to the last REGISTER."""
@@ -129,13 +131,18 @@ class Agent:
     def on_registration(self, code: int, reason: str, expires_s: int) -> None:
         self._registered = code // 100 == 2 and expires_s > 0
         if self._registered:
+            self._tls_failure = None
             self.tell(PhoneEventKind.REGISTERED, detail=f"{code} {reason}")
         elif code // 100 != 2:
             refusal, detail = stack.refusal(code, reason)
-            if self._tls_failure and code >= 500:
-                refusal, detail = self._tls_failure
+            if code >= 500:
+                refusal, detail = self.tls_failure() or (refusal, detail)
             self.tell(PhoneEventKind.REGISTRATION_FAILED, detail=detail, refusal=refusal.value)
-        self._tls_failure = None
+
+    def tls_failure(self) -> tuple[Refusal, str] | None:
+        """Why the last connection failed, told once."""
+        failure, self._tls_failure = self._tls_failure, None
+        return failure
 
     def _busy(self) -> bool:
         return bool(self.calls) or self._registered
@@ -221,6 +228,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="a softclient of the lab")
     parser.add_argument("--config", type=Path, required=True)
     config = parser.parse_args().config
+    libc = ctypes.CDLL(None)
+    libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _LINE_BUFFERED, 0)  # PJSIP logs there
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     status = 0
     try:
@@ -229,7 +238,6 @@ def main() -> None:
         print(f"softclient: {error.info()}", file=sys.stderr)
         status = 1
     finally:
-        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
 

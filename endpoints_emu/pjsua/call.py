@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pjsua2 as pj
 
-from endpoints_emu.events import PhoneEventKind
+from endpoints_emu.events import PhoneEventKind, Refusal
 
 if TYPE_CHECKING:
     from endpoints_emu.pjsua.agent import Agent
@@ -53,8 +53,12 @@ class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
             self._agent.tell(PhoneEventKind.ESTABLISHED, self, self.peer, setup_ms=setup_ms)
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             self._stop_recording()
-            detail = f"{info.lastStatusCode} {info.lastReason}"
-            self._agent.tell(PhoneEventKind.CLOSED, self, detail, statistics=self._last_counters)
+            detail, more = f"{info.lastStatusCode} {info.lastReason}", {}
+            failure = self._agent.tls_failure() if info.lastStatusCode >= 500 else None
+            if failure and failure[0] is Refusal.CERTIFICATE:
+                detail = f"server's certificate refused: {failure[1]}"
+                more = {"refusal": failure[0].value}
+            self._agent.tell(PhoneEventKind.CLOSED, self, detail, statistics=self._last_counters, **more)
             self._agent.release(self)
 
     def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802

@@ -233,8 +233,9 @@ async def test_nobody_is_called_behind_a_foreign_certificate(driver: Driver, tmp
         caller = await scene.phone("a", "b", driver)
         callee = await scene.phone("b", "a", "baresip", issuer=scene.foreign)
         leg = await caller.call(uri(callee))
-        with pytest.raises(CallFailed, match="a: call with"):
+        with pytest.raises(CallFailed, match=r"a: call with .* failed: server's certificate refused"):
             await caller.established(leg)
+        assert caller.events.history[-1].record().kind == "tls-refused"
         assert not callee.events.history
 
 

@@ -31,7 +31,7 @@ from endpoints_emu.pjsua.call import AgentCall
 from endpoints_emu.pjsua.settings import RECEIVED, SOCKET, AgentSettings
 
 _LINE_BUFFERED = 1
-_POLL_MS = 10
+_POLL_MS = 20
 _FAREWELL_S = 1.5
 """How long to wait at the end for the answers to BYE and to the last REGISTER."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from uclab.judge.case import Case
 from uclab.judge.network import Network
+from uclab.judge.signalling import check_registered
 from uclab.judge.types import Evidence, Finding, HopRecord, Walk
 from uclab.plan.records import CallRecord, Direction, HeardAudio
 
@@ -16,7 +17,7 @@ REQUIREMENT = ("D3", "C2")
 def check_calls(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
     """For every call: did it come about as expected, and did each side hear the other's known signal?"""
     for call in case.run.calls:
-        yield _established(call)
+        yield _established(case, call)
         if call.expected == "established":
             yield _heard(case, call, walks)
     if not case.run.calls:
@@ -25,14 +26,25 @@ def check_calls(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
         )
 
 
-def _established(call: CallRecord) -> Finding:
+def _established(case: Case, call: CallRecord) -> Finding:
     wanted = call.expected == "established"
     expected = f"{call.caller} calls {call.callee}: {call.expected}"
     observed = "established" if call.established else f"not established: {call.error or 'no reason given'}"
     if call.established and call.setup_ms is not None:
         observed += f" after {call.setup_ms:.0f} ms"
+    parties = (case.network.endpoint_called(name) for name in (call.caller, call.callee))
+    absent = [name for name in parties if name in unregistered(case)]
+    if wanted and not call.established and absent:
+        observed += f"; {absent[0]} was not registered"
+        return Finding("call.established", ("C1", "D3"), call.id, expected, observed, "not-shown")
     right = call.established == wanted
     return Finding("call.established", ("C1", "D3"), call.id, expected, observed, "pass" if right else "fail")
+
+
+def unregistered(case: Case) -> frozenset[str]:
+    """Endpoints of the sites that should have registered and did not: calls say nothing about them."""
+    endpoints = [e for e in case.network.site_endpoints if e.registers]
+    return frozenset(e.name for e in endpoints if check_registered(case, e).verdict != "pass")
 
 
 def _heard(case: Case, call: CallRecord, walks: Sequence[Walk]) -> Finding:

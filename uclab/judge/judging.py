@@ -18,12 +18,13 @@ from uclab.capture.pcapng import MalformedCapture
 from uclab.judge.audio import check_calls
 from uclab.judge.case import Case
 from uclab.judge.containment import check_captures, check_isolation
-from uclab.judge.encryption import check_media_encryption, check_privacy
+from uclab.judge.encryption import check_media_encryption
 from uclab.judge.hub import check_hub
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
 from uclab.judge.plots import ladders, media_series, rate_series
+from uclab.judge.privacy import check_privacy
 from uclab.judge.quality import check_quality, judged_calls
 from uclab.judge.run import Run, load_run
 from uclab.judge.segregation import check_port_control, check_voice_vlan

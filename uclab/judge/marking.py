@@ -47,7 +47,11 @@ def check_marking(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
                 _samples(case.media_flows[stream.ssrc], hop.tap),
             )
             for hop in walk.hops
+            if hop.leg != "direct"  # the policy marks what goes to the cloud; direct media fails C7 elsewhere
         ]
+        if not seen:
+            yield from _not_shown(subject, f"{dscp_name(voice)} at every tap", "no media passed the cloud")
+            continue
         gap = (
             None
             if stream.received

@@ -22,9 +22,9 @@ from uclab.judge.network import LEGS, Leg
 
 RING = 4096
 """Packets of a stream that may be on the way at once; a power of two that divides 65536."""
-BINS_PER_DECADE = 116
-"""Delay histogram from 1 us to 100 s: a bin is 2 % wide, a median within 1 %."""
-BINS = 8 * BINS_PER_DECADE
+SAMPLES = 512
+"""Delays kept of each stream at each tap. Longer streams are thinned by sequence number, to the same packets
+at every tap, so that the differences between taps are those of single packets."""
 OPENING_NS = 1_000_000_000
 """Packets lost within the first second because the way was not open yet (NAT, answer on its way) are no line
 loss."""
@@ -147,16 +147,27 @@ class Hop:
     leg: Leg
     packets: int = 0
     first_ns: int = 1 << 62
-    delays: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(BINS, np.uint32))
+    every: int = 1
+    """Only sequence numbers that this divides are sampled."""
+    seqs: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    delays_us: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    def add(self, time_ns: I64, seq: npt.NDArray[np.int32], delay_us: npt.NDArray[np.float64]) -> None:
+        """Takes further packets."""
+        self.packets += len(seq)
+        self.first_ns = min(self.first_ns, int(time_ns[0]))
+        chosen = seq % self.every == 0
+        self.seqs = np.concatenate((self.seqs, seq[chosen]))
+        self.delays_us = np.concatenate((self.delays_us, delay_us[chosen]))
+        while len(self.seqs) > SAMPLES and self.every < 1 << 14:
+            self.every *= 2
+            kept = self.seqs % self.every == 0
+            self.seqs, self.delays_us = self.seqs[kept], self.delays_us[kept]
 
     @property
     def median_us(self) -> float:
-        """Median one-way delay from the sender's first tap, within 1 %."""
-        total = int(self.delays.sum())
-        if not total:
-            return 0.0
-        index = int(np.searchsorted(np.cumsum(self.delays), (total + 1) // 2))
-        return 0.0 if index == 0 else float(10 ** ((index + 0.5) / BINS_PER_DECADE))
+        """Median one-way delay from the sender's first tap."""
+        return float(np.median(self.delays_us)) if len(self.delays_us) else 0.0
 
 
 @dataclass
@@ -197,8 +208,8 @@ class MediaFollower:
         )
         if len(self.streams):
             known &= (self._stamp[stream, slot] == rows.rtp_time) & (sent > 0) & (sent <= rows.time_ns)
-        for tap in rows.tap[~known].tolist():
-            self.unmatched[tap] = self.unmatched.get(tap, 0) + 1
+        for tap, count in zip(*np.unique(rows.tap[~known], return_counts=True), strict=True):
+            self.unmatched[int(tap)] = self.unmatched.get(int(tap), 0) + int(count)
         begin = np.array([s.window.answered_ns if s.window else 0 for s in self.streams] or [0], np.int64)
         end = np.array([s.window.end_ns if s.window else 1 << 62 for s in self.streams] or [0], np.int64)
         counts = known & (sent >= begin[stream]) & (sent <= end[stream])
@@ -231,17 +242,12 @@ class MediaFollower:
         taps = len(self.labels)
         code = (stream[chosen] * 3 + rows.leg[chosen]) * taps + rows.tap[chosen]
         delay_us = (rows.time_ns[chosen] - sent[chosen]) / 1000.0
-        bins = np.clip(np.log10(np.maximum(delay_us, 1.0)) * BINS_PER_DECADE, 0, BINS - 1).astype(np.int64)
-        unique, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-        table = np.bincount(inverse * BINS + bins, minlength=len(unique) * BINS).reshape(len(unique), BINS)
-        packets = np.bincount(inverse, minlength=len(unique))
-        for index, value in enumerate(unique.tolist()):
+        for value, part in _groups(code, np.arange(len(chosen))):
             rest, tap = divmod(value, taps)
             number, leg = divmod(rest, 3)
             hop = self.hops.setdefault((number, tap, leg), Hop(self.labels[tap], LEGS[leg]))
-            hop.packets += int(packets[index])
-            hop.first_ns = min(hop.first_ns, int(rows.time_ns[chosen[first[index]]]))
-            hop.delays += table[index].astype(np.uint32)
+            own = chosen[part]
+            hop.add(rows.time_ns[own], rows.seq[own], delay_us[part])
 
     def _count_sent(self, rows: MediaRows, stream: I64, own: npt.NDArray[np.bool_]) -> None:
         for number, part in _groups(stream, np.flatnonzero(own)):

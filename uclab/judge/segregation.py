@@ -17,11 +17,11 @@ NOISE = (LLDP, IPV6)
 PORT_SECURITY = "port-security-drop"
 
 
-def _frames(case: Case) -> Iterator[tuple[Flow, int]]:
+def _frames(case: Case) -> Iterator[tuple[Flow, int | None]]:
     """Flows at switch ports with their VLAN, without interfaces' own multicast chatter."""
     for flow in case.flows:
         vlan = case.network.vlan_at(flow.key.tap, flow.key.vlan)
-        if vlan is not None and not (flow.key.multicast and flow.key.ethertype in NOISE):
+        if flow.key.tap in case.network.ports and not (flow.key.multicast and flow.key.ethertype in NOISE):
             yield flow, vlan
 
 
@@ -37,7 +37,7 @@ def check_voice_vlan(case: Case) -> Iterator[Finding]:
     seen: dict[str, dict[int, list[Flow]]] = {}
     for flow, vlan_id in _frames(case):
         node_name = network.node_of_mac.get(flow.key.src_mac)
-        if node_name in subjects:
+        if node_name in subjects and vlan_id is not None:
             seen.setdefault(node_name, {}).setdefault(vlan_id, []).append(flow)
     silent = (
         set(_pcs(network))

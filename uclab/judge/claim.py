@@ -1,0 +1,43 @@
+"""A claim that captures are to prove: says once what is expected of whom, and ends as one finding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from uclab.judge.types import Evidence, Finding, Verdict
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is expected of a subject; becomes a `Finding` by `passed`, `failed` or `not_shown`."""
+
+    id: str
+    requirement: tuple[str, ...]
+    subject: str
+    expected: str
+
+    def passed(self, observed: str, evidence: Evidence | None = None) -> Finding:
+        """It was observed to hold."""
+        return self._finding(observed, "pass", evidence, None)
+
+    def failed(self, observed: str, evidence: Evidence | None = None, blame: str | None = None) -> Finding:
+        """It was observed not to hold; `blame` names the device, where one can be named."""
+        return self._finding(observed, "fail", evidence, blame)
+
+    def not_shown(self, why: str, evidence: Evidence | None = None) -> Finding:
+        """It was not observed, so it does not pass."""
+        return self._finding(why, "not-shown", evidence, None)
+
+    def _finding(
+        self, observed: str, verdict: Verdict, evidence: Evidence | None, blame: str | None
+    ) -> Finding:
+        return Finding(
+            self.id,
+            self.requirement,
+            self.subject,
+            self.expected,
+            observed,
+            verdict,
+            evidence or Evidence(),
+            blame,
+        )

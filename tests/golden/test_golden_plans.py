@@ -1,6 +1,6 @@
 """The plans of the reference topologies, line by line.
 
-After a wanted change: `UPDATE_GOLDEN=1 .venv/bin/pytest tests/golden`, then read the difference in version control.
+After a wanted change: `UPDATE_GOLDEN=1 .venv/bin/pytest tests/golden`; then read what changed in git.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def test_no_golden_plan_without_its_topology() -> None:
 
 
 def shown_once(plan: dict[str, Any]) -> dict[str, Any]:
-    """Controllers' fabrics repeat switches, VLANs and policy of the plan (a property of all plans): names will do."""
+    """Controllers' fabrics repeat switches, VLANs and policy of the plan: their names will do."""
     for fabric in plan["fabrics"]:
         fabric["switches"] = [switch["name"] for switch in fabric["switches"]]
         fabric["vlans"] = [vlan["id"] for vlan in fabric["vlans"]]

@@ -36,7 +36,7 @@ FINDINGS = {
 CHANGED = {
     "rtp-plain": {"endpoints"},
     "foreign-certificate": {"certificates"},
-    "verification-off": {"certificates", "endpoints"},
+    "verification-off": {"certificates", "endpoints", "pstn_peers"},
     "dscp-cleared": {"nodes"},
     "port-wrongly-trusted": {"nodes", "switches", "fabrics"},
     "queues-removed": {"nodes"},
@@ -101,7 +101,7 @@ def test_faults_can_be_combined() -> None:
     assert plan.faults == ("dscp-cleared", "queues-removed")
     edge = plan.node("edge")
     assert "DRILL" in (edge.nftables or "")
-    assert [len(queue.classes) for queue in edge.queues] == [1]
+    assert [[c.name for c in queue.classes] for queue in edge.queues] == [["signalling", "default"]]
 
 
 @pytest.mark.req("C8")

@@ -133,8 +133,8 @@ def test_extension_has_a_telephone_number_of_its_own() -> None:
 def test_paths_are_as_the_architecture_says() -> None:
     path = next(path for path in plan().paths if path.endpoint == "desk1")
     assert [hop.tap for hop in path.hops[:12]] == [
-        "desk1:eth0", "desk1-sw:2", "desk1-sw:1", "acc1:1", "acc1:25", "dist1:3", "dist1:1", "core1:2", "core1:4",
-        "fw-sw:6", "fw-sw:1", "fw:voice",
+        "desk1:eth0", "desk1-sw:2", "desk1-sw:1", "acc1:1", "acc1:25", "dist1:3", "dist1:1", "core1:2",
+        "core1:4", "fw-sw:6", "fw-sw:1", "fw:voice",
     ]  # fmt: skip
     assert [hop.vlan for hop in path.hops[:12]] == [None, None, *[110] * 8, None, None]
 

@@ -78,7 +78,9 @@ def _foreign_certificate(plan: Plan, target: str | None) -> Plan:
 )
 def _verification_off(plan: Plan, target: str | None) -> Plan:
     trusting = with_endpoint(plan, replace(_phone(plan, target), verify_server=False))
-    return _foreign_certificate(trusting, None)
+    # The trunk is another matter: its other side lets the certificate pass.
+    peers = tuple(replace(p, endpoint=replace(p.endpoint, verify_server=False)) for p in plan.pstn_peers)
+    return _foreign_certificate(replace(trusting, pstn_peers=peers), None)
 
 
 @_fault("dscp-cleared", "a site's router clears DSCP on the way to the phones", "qos.dscp", "qos.pcp")
@@ -102,11 +104,12 @@ def _port_wrongly_trusted(plan: Plan, target: str | None) -> Plan:
     return with_port(with_node(plan, greedy), switch.name, replace(port, trust_dscp=True))
 
 
-@_fault("queues-removed", "a site's router sends everything through one queue", "quality.overload")
+@_fault("queues-removed", "a site's router has no queue for voice any more", "quality.overload")
 def _queues_removed(plan: Plan, target: str | None) -> Plan:
-    router = _router(plan, target)
-    single = tuple(queues.fifo(queue.interface, queue.rate_kbps) for queue in router.queues)
-    return with_node(plan, replace(router, queues=single))
+    """Voice and video share the queue of all else. Signalling keeps its own, so that calls come about."""
+    router, kept_dscp = _router(plan, target), plan.policy.signalling_dscp
+    poor = tuple(queues.without_classes(queue, kept_dscp) for queue in router.queues)
+    return with_node(plan, replace(router, queues=poor))
 
 
 @_fault("phone-in-data-vlan", "a phone is set to the data VLAN instead of the voice VLAN", "vlan.voice")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from uclab.model.policy import QueueShare
 from uclab.model.topology import Direction
@@ -51,6 +52,14 @@ def fifo(interface: str, rate_kbps: int) -> EgressQueue:
     return EgressQueue(
         interface, rate_kbps, (QueueClass("all", (), rate_kbps, rate_kbps, 0, FIFO_PACKETS, arp=True),)
     )
+
+
+def without_classes(queue: EgressQueue, kept_dscp: int) -> EgressQueue:
+    """A drill's queue: the class of `kept_dscp`, and the one for all others, which gets the rest."""
+    kept = [c for c in queue.classes if kept_dscp in c.dscps]
+    rest = queue.rate_kbps - sum(c.rate_kbps for c in kept)
+    others = [replace(c, rate_kbps=rest, ceil_kbps=queue.rate_kbps) for c in queue.classes if not c.dscps]
+    return replace(queue, classes=(*kept, *others))
 
 
 def impairment(interface: str, direction: Direction, seed_of: str) -> Impairment:

@@ -6,9 +6,11 @@ import yaml
 
 from uclab.model.mistake import Mistake, shown
 
-_MEANING: tuple[tuple[str, str, str], ...] = (
+_MEANING: tuple[
+    tuple[str, str, str], ...
+] = (  # in the words of libyaml, and of PyYAML where it was built without
     (
-        "found character that cannot start any token",
+        "cannot start any token",
         "a character that YAML reserves",
         "put the value into quotes",
     ),
@@ -20,12 +22,12 @@ _MEANING: tuple[tuple[str, str, str], ...] = (
     ),
     ("could not find expected ':'", "text without `:`", "`key: value`"),
     (
-        "did not find expected ',' or ']'",
+        "expected ',' or ']'",
         "a list that is not closed",
         "close it with `]`, entries separated by `,`",
     ),
     (
-        "did not find expected ',' or '}'",
+        "expected ',' or '}'",
         "a mapping that is not closed",
         "close it with `}`, pairs separated by `,`",
     ),
@@ -37,7 +39,12 @@ _MEANING: tuple[tuple[str, str, str], ...] = (
     (
         "did not find expected '-' indicator",
         "indentation that fits no line above",
-        "indent entries of one list alike",
+        "indent entries of one list or mapping alike",
+    ),
+    (
+        "expected <block end>",
+        "indentation that fits no line above",
+        "indent entries of one list or mapping alike",
     ),
     ("did not find expected node content", "a value is missing", "`key: value`"),
     ("found unexpected end of stream", "a quote that is not closed", "close it with the same quote"),
@@ -70,7 +77,7 @@ def syntax_mistake(error: yaml.YAMLError, file: str, text: str) -> Mistake:
     lines = text.split("\n")
     content = lines[line - 1] if 0 < line <= len(lines) else ""
     if "cannot start any token" in problem and content[column - 1 : column] == "\t":
-        return Mistake(file, line, column, "", "a tab", "indent with spaces")
+        return Mistake(file, line, column, "", f"a tab in {shown(content.strip())}", "indent with spaces")
     for phrase, found, allowed in _MEANING:
         if phrase in problem:
             return Mistake(file, line, column, "", f"{found} in {shown(content.strip())}", allowed)

@@ -51,7 +51,7 @@ def _devices(top: Place) -> Iterator[Mistake]:
         name = place.text
         if name is not None and _FOREIGN.fullmatch(name):
             yield place.mistake(
-                f"{shown(name)} is how the lab names a foreign VLAN's old telephone", "another name"
+                f"{shown(name)} is how the lab names a foreign VLAN's old telephone", "take another name"
             )
         elif name in RESERVED:
             yield place.mistake(

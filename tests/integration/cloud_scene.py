@@ -1,4 +1,4 @@
-"""What the cloud's tests look at: `python -m tests.integration.cloud_scene FOLDER` in a sandbox.
+"""What the cloud's tests look at: `python -m tests.integration.cloud_scene play FOLDER` in a sandbox.
 
 Brings the cloud up, treats it well and badly, and writes what happened to `FOLDER/observations.json`. It
 judges nothing: the tests do.
@@ -176,5 +176,12 @@ async def play(folder: Path) -> None:
     (folder / "observations.json").write_text(json.dumps(scene.seen, indent=1))
 
 
+async def stand(folder: Path) -> None:
+    """The cloud alone, until somebody kills it."""
+    await Scene(folder).start("run")
+    (folder / "up").touch()
+    await asyncio.Event().wait()
+
+
 if __name__ == "__main__":
-    asyncio.run(play(Path(sys.argv[1])))
+    asyncio.run({"play": play, "stand": stand}[sys.argv[1]](Path(sys.argv[2])))

@@ -5,20 +5,14 @@ The scene is played once; each test looks at one thing that happened in it.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections import Counter
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cloud_core.containers import SERVICE_ID
 from tests.integration.cloud_plan import CONTROLLER
-from tests.integration.cloud_sandbox import MEDIA, PSTN, SBC, SITE, UNSHARE
+from tests.integration.cloud_played import SERVICES, Played
+from tests.integration.cloud_sandbox import MEDIA, PSTN, SBC, SITE
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("cloud core")]
 
@@ -26,65 +20,11 @@ CALLS = (
     *("desk to desk", "desk to soft", "soft to desk", "desk to pstn", "soft to pstn"),
     *("pstn to desk", "pstn to soft", "pstn to extension"),
 )
-SCENE_S = 180
-SERVICES = ("kamailio", "rtpengine", "unbound", "/usr/bin/baresip")
-SIP_PORTS = ("5061", "5096", "5097")
-
-
-@dataclass(frozen=True)
-class Played:
-    """What the scene left behind."""
-
-    seen: dict[str, Any]
-    folder: Path
-
-    def __getitem__(self, name: str) -> Any:
-        return self.seen[name]
-
-    def packets(self, display_filter: str, *fields: str, keys: bool = False) -> list[tuple[str, ...]]:
-        """Fields of packets at the session controller, as tshark sees them; `keys`: with the TLS key log."""
-        options = ["-o", f"tls.keylog_file:{self.folder / 'run' / 'keys' / 'tls.keylog'}"] if keys else []
-        for port in SIP_PORTS:
-            options += ["-d", f"tcp.port=={port},tls", "-d", f"tls.port=={port},sip"]
-        columns = [part for field in fields for part in ("-e", field)]
-        output = subprocess.run(
-            [
-                "tshark",
-                "-r",
-                str(self.folder / "sbc.pcapng"),
-                *options,
-                "-Y",
-                display_filter,
-                "-T",
-                "fields",
-                *columns,
-            ],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        return [tuple(line.split("\t")) for line in output.splitlines()]
-
-    @cached_property
-    def services(self) -> list[dict[str, Any]]:
-        """Processes inside containers."""
-        return [
-            fact
-            for fact in self.seen["processes"]
-            if fact["command"].startswith(SERVICES[:3])
-            or (fact["uid"] and fact["command"].startswith(SERVICES[3]))
-        ]
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    folder = tmp_path_factory.mktemp("cloud")
-    scene = [*UNSHARE, sys.executable, "-m", "tests.integration.cloud_scene", str(folder)]
-    root = Path(__file__).parents[2]
-    done = subprocess.run(scene, cwd=root, capture_output=True, text=True, timeout=SCENE_S, check=False)
-    logs = "".join(f"\n== {log}\n{log.read_text()[-2000:]}" for log in folder.glob("*/services/*/output.log"))
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}{logs}"
-    return Played(json.loads((folder / "observations.json").read_text()), folder)
+    return Played.play(tmp_path_factory.mktemp("cloud"))
 
 
 # Coming up

@@ -1,4 +1,4 @@
-"""Bulk traffic that overloads a line: iperf3 between a PC and a public server, marked EF on purpose (an untrusted device's lie)."""
+"""Bulk traffic that overloads a line: iperf3 between a PC and a public server, marked EF on purpose upwards (an untrusted device's lie)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from uclab.plan.types import BulkTraffic
 FIRST_PORT = 5201
 LONGEST_S = 3600
 FORGED_TOS = 184
-"""EF: what an application marks itself must not be believed (trust boundary)."""
+"""EF: what an application marks itself must not be believed (trust boundary). Only upwards: what comes from the internet is the
+provider's to mark."""
 READY_S = 15.0
 
 
@@ -57,8 +58,8 @@ class BulkSource:
         client = await self._runtimes[flow.source_node].spawn(
             [
                 *("iperf3", "-c", flow.target_address, "-p", str(port), "-u", "-b", f"{flow.rate_kbps}k", "-l", "1200"),
-                *("-t", str(LONGEST_S), "-S", str(FORGED_TOS), "-i", "1", "--forceflush"),
-                *(["-R"] if flow.direction == "down" else []),
+                *("-t", str(LONGEST_S), "-i", "1", "--forceflush"),
+                *(["-R"] if flow.direction == "down" else ["-S", str(FORGED_TOS)]),
             ],
             name=f"{flow.name}-client",
             log=client_log,

@@ -9,6 +9,7 @@ from uclab.model import topology as model
 from uclab.plan import edge
 from uclab.plan.internet import CORE, NAME_SERVER, WEB, core_interface, core_link
 from uclab.plan.names import password
+from uclab.plan.policies import names_dscp
 from uclab.plan.sites import DEFAULT, Context
 from uclab.plan.switching import Bench
 from uclab.plan.types import (
@@ -144,7 +145,9 @@ def _servers(context: Context, dc: model.Datacentre, with_pstn: bool) -> tuple[N
         controller,
         name=PSTN,
         interfaces=(Interface("eth0", context.mac(PSTN, "eth0"), (str(own.pstn),)),),
-        nftables=edge.device_marking(trunk, policy.media_ports, policy.signalling_dscp, policy.voice_dscp),
+        nftables=edge.device_marking(
+            trunk, policy.media_ports, policy.signalling_dscp, policy.voice_dscp, names_dscp(policy)
+        ),
     )
     return (controller, pstn) if with_pstn else (controller,)
 
@@ -227,4 +230,10 @@ def _name_server(context: Context, controllers: list[SessionController], peer: P
         DnsRecord("www.internet.test", "A", str(context.addresses.core[WEB][1].ip)),
     ]
     address = str(context.addresses.core[NAME_SERVER][1].ip)
-    return NameServer(name=NAME_SERVER, node=NAME_SERVER, address=address, records=tuple(records))
+    return NameServer(
+        name=NAME_SERVER,
+        node=NAME_SERVER,
+        address=address,
+        records=tuple(records),
+        dscp=names_dscp(context.policy),
+    )

@@ -37,6 +37,8 @@ def edge_rules(inside: str, outsides: Sequence[str], prefix: str, nat: bool, pol
         "table inet marking {",
         "    chain forward {",
         "        type filter hook forward priority mangle; policy accept;",
+        "        # An ICMP error belongs to the connection it speaks of, but its DSCP does not.",
+        "        ct state related accept",
         "        # Out: note the DSCP that the access switches gave.",
         f'        iifname "{inside}" oifname {outside} jump note',
         "        # Back: mark as the way out was marked.",
@@ -72,18 +74,19 @@ def edge_rules(inside: str, outsides: Sequence[str], prefix: str, nat: bool, pol
 
 
 def device_marking(
-    sips_port: int, media_ports: tuple[int, int], dscp_signalling: int, dscp_media: int
+    sips_port: int, media_ports: tuple[int, int], dscp_signalling: int, dscp_media: int, dscp_names: int
 ) -> str:
     """A phone's own marking, in its namespace: baresip 1.1 marks RTP but cannot mark SIP over TLS."""
     low, high = media_ports
     return "\n".join(
         [
-            "# What the phone's firmware would do: mark its signalling and media.",
+            "# What the phone's firmware would do: mark its signalling, media and DNS queries.",
             "table ip marking {",
             "    chain output {",
             "        type filter hook output priority mangle; policy accept;",
             f"        tcp dport {sips_port} ip dscp set {dscp_signalling}",
             f"        udp dport {low}-{high} ip dscp set {dscp_media}",
+            f"        meta l4proto {{ tcp, udp }} th dport 53 ip dscp set {dscp_names}",
             "    }",
             "}",
             "",

@@ -7,6 +7,16 @@ from uclab.model import topology as model
 from uclab.model.policy import PolicyProfile
 from uclab.plan.types import MarkingRule, Policy
 
+DNS_PORT = 53
+
+
+def names_dscp(policy: Policy) -> int:
+    """The DSCP of DNS queries to whatever server (V6): of the first rule for that port, or the default."""
+    for rule in policy.rules:
+        if rule.any_destination and any(low <= DNS_PORT <= high for low, high in rule.udp_ports):
+            return rule.set_dscp
+    return policy.default_dscp
+
 
 def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:
     """The policy with the prefixes of this topology's cloud."""

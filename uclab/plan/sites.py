@@ -11,6 +11,7 @@ from uclab.plan import edge, firewall, queues
 from uclab.plan.addresses import Addresses
 from uclab.plan.hosts import Host
 from uclab.plan.names import free_name, mac_address
+from uclab.plan.policies import names_dscp
 from uclab.plan.switching import Lan, build_lan
 from uclab.plan.types import Interface, Link, LinkEnd, Node, NodeKind, Policy, Route, Vlan
 
@@ -102,7 +103,9 @@ def _host(context: Context, site: model.Site, host: Host) -> Node:
     if host.kind is NodeKind.PHONE:
         policy = context.policy
         port = context.profile.signalling.sips_ports.desk_phone
-        rules = edge.device_marking(port, policy.media_ports, policy.signalling_dscp, policy.voice_dscp)
+        rules = edge.device_marking(
+            port, policy.media_ports, policy.signalling_dscp, policy.voice_dscp, names_dscp(policy)
+        )
     return Node(
         name=host.name,
         kind=host.kind,

@@ -345,6 +345,8 @@ class NameServer:
     node: str
     address: str
     records: tuple[DnsRecord, ...]
+    dscp: int = 0
+    """DSCP of its answers."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from uclab.model.load import check, load_topology
 from uclab.model.mistake import TopologyError
@@ -36,6 +37,16 @@ def test_wrong_file_gives_exactly_its_mistakes(case: str) -> None:
     if os.environ.get("UCLAB_REWRITE"):
         expected.write_text(said, encoding="utf-8")
     assert said == expected.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", ["tab", "indentation", "list-not-closed", "quote-not-closed", "colon-in-text",
+                                  "line-without-colon", "reserved-character", "profile-not-yaml"])  # fmt: skip
+def test_syntax_is_explained_alike_where_yaml_was_built_without_libyaml(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uclab.model.source._Loader", yaml.SafeLoader)
+    said = "".join(f"{mistake}\n" for mistake in check(f"{case}.yaml"))
+    assert said == (ERRORS / f"{case}.txt").read_text(encoding="utf-8")
 
 
 def test_there_are_enough_wrong_files_and_each_has_its_expectation() -> None:

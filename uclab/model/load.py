@@ -182,5 +182,8 @@ def _exists(path: Path) -> bool:
 
 def _display(path: Path) -> str:
     """A path as messages show it: from the current folder where it lies below that."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # the current folder was deleted
+        return str(path)
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

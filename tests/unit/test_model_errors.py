@@ -39,8 +39,11 @@ def test_wrong_file_gives_exactly_its_mistakes(case: str) -> None:
     assert said == expected.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("case", ["tab", "indentation", "list-not-closed", "quote-not-closed", "colon-in-text",
-                                  "line-without-colon", "reserved-character", "profile-not-yaml"])  # fmt: skip
+@pytest.mark.parametrize(
+    "case",
+    ["tab", "indentation", "list-not-closed", "quote-not-closed", "colon-in-text", "line-without-colon"]
+    + ["reserved-character", "profile-not-yaml"],
+)
 def test_syntax_is_explained_alike_where_yaml_was_built_without_libyaml(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """`build`: a plan becomes a running network. The thin top of the emulation; everything it does is elsewhere.
 
-Independent work goes side by side, in threads: it is system calls and waiting for short-lived programs, which release
-Python's lock. Every step reports its progress.
+Independent work goes side by side, in threads: it is system calls and waiting for short-lived programs, which
+release Python's lock. Every step reports its progress.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ T = TypeVar("T")
 
 
 class BuildFailed(Exception):
-    """The network did not come up; the message names each device and reason. What came up has been taken down."""
+    """The network did not come up; the message names each device and reason. What came up has been taken
+    down."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ async def build(
 ) -> LabNet:
     """Bring the network of `plan` up; it forwards as soon as its controllers say so. Raises `BuildFailed`.
 
-    `controllers` maps a site to its controller's OpenFlow target, a socket below `/run/openvswitch`; it need not listen yet.
-    The caller is root in network, mount and PID namespaces of its own. Writes `network.json` (the variants) to `run_dir`.
+    `controllers` maps a site to its controller's OpenFlow target, a socket below `/run/openvswitch`; it need
+    not listen yet. The caller is root in network, mount and PID namespaces of its own. Writes `network.json`
+    (the variants) to `run_dir`.
     """
     net = register(plan, run_dir, variants)
     net.controller_targets = dict(controllers or {})
@@ -78,7 +80,9 @@ def register(plan: Plan, run_dir: Path, variants: Variants) -> LabNet:
     for switch in plan.switches:
         net.addSwitch(switch.name, plan=switch)
     macs = {(node.name, interface.name): interface for node in plan.nodes for interface in node.interfaces}
-    numbers = {(switch.name, port.interface): port.number for switch in plan.switches for port in switch.ports}
+    numbers = {
+        (switch.name, port.interface): port.number for switch in plan.switches for port in switch.ports
+    }
     for link in plan.links:
         ends = [(end.device, end.interface) for end in (link.a, link.b)]
         planned = [macs.get(end) for end in ends]
@@ -135,21 +139,22 @@ async def _make(net: LabNet, plan: Plan, variants: Variants, work: _Work) -> Non
         group.create_task(work.one("cables", net.lay_cables))
         filtered = [host for host in hosts if host.plan and host.plan.nftables]
         group.create_task(work.each("packet filters", filtered, _filter))
+    lines = impairment.arriving_lines(plan)
+    queued = [host for host in hosts if host.plan and host.plan.queues]
+    set_up = [host for host in hosts if host.plan and host.plan.sysctls]
     async with asyncio.TaskGroup() as group:
-        group.create_task(work.one("addresses", net.configure_hosts))
         group.create_task(work.each("switches", list(net.engines), net.start_engine_switches))
-    async with asyncio.TaskGroup() as group:
-        group.create_task(work.each("queues", [host for host in hosts if host.plan and host.plan.queues], _queue))
-        group.create_task(work.each("kernel settings", [h for h in hosts if h.plan and h.plan.sysctls], _settings))
-        phone_switches = [switch for switch in net.switches if switch.plan.role is SwitchRole.PHONE]
-        flows = work.each("phones' switches", phone_switches, lambda switch: _prioritise(net, plan, switch))
-        group.create_task(flows)
-        lines = impairment.arriving_lines(plan)
         group.create_task(work.each("lines", lines, lambda name: _impair(net, variants, lines, name)))
+        group.create_task(work.one("addresses", net.configure_hosts))
+        group.create_task(work.each("queues", queued, _queue))
+        group.create_task(work.each("kernel settings", set_up, _settings))
+    phone_switches = [switch for switch in net.switches if switch.plan.role is SwitchRole.PHONE]
+    await work.each("phones' switches", phone_switches, lambda switch: _prioritise(net, plan, switch))
 
 
 def _filter(host: LabHost) -> None:
-    assert host.plan is not None and host.plan.nftables is not None
+    assert host.plan is not None
+    assert host.plan.nftables is not None
     packet_filter.load(host.live_namespace(), host.plan.nftables)
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: N802, N803 (the names are Mininet's)
 """Mininet links and interfaces that only remember what they are; the network makes all of them in one go."""
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from uclab.emulation import links, rtnetlink
 from uclab.emulation.netns import Namespace
 
 
-class LabIntf(Intf):  # type: ignore[misc]
-    """One end of a cable. Settings made before the network starts are kept, those made after are carried out at once."""
+class LabIntf(Intf):
+    """One end of a cable. Settings made before the network starts are kept, those made after are carried out
+    at once."""
 
     _indices = itertools.count(2)
-    """No two interfaces of a process share an index: with equal indices at both ends of a veth pair the kernel takes up to a
-    second to notice carrier (net/core/link_watch.c, linkwatch_urgent_event), and drops what is sent until then."""
+    """No two interfaces of a process share an index: with equal indices at both ends of a veth pair the
+    kernel takes up to a second to notice carrier (net/core/link_watch.c, linkwatch_urgent_event), and drops
+    what is sent until then."""
 
     def __init__(
         self,
@@ -66,11 +69,13 @@ class LabIntf(Intf):  # type: ignore[misc]
 
     def updateIP(self) -> str | None:
         """The address (Mininet asks ifconfig here)."""
-        return self.ip if self.ip is None else str(self.ip)
+        address: str | None = self.ip
+        return address
 
     def updateMAC(self) -> str | None:
         """The hardware address (Mininet asks ifconfig here)."""
-        return self.mac if self.mac is None else str(self.mac)
+        mac: str | None = self.mac
+        return mac
 
     def updateAddr(self) -> tuple[str | None, str | None]:
         """Both."""
@@ -91,7 +96,7 @@ class LabIntf(Intf):  # type: ignore[misc]
         return namespace
 
 
-class LabLink(Link):  # type: ignore[misc]
+class LabLink(Link):
     """A cable between two interfaces. `name` is what `fail` and `heal` take, e.g. `acc1-dist1`."""
 
     def __init__(self, node1: Any, node2: Any, name: str | None = None, **params: Any) -> None:

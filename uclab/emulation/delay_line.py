@@ -1,7 +1,8 @@
 """The lab's own line: a process that holds packets for their delay, loses some, and accounts for all of them.
 
 Stands in for netem where the kernel has none. `uclab.emulation.impairment` starts one in each device at which
-impaired lines arrive; all its lines run in this one process. Run as `python -m uclab.emulation.delay_line`, order on stdin.
+impaired lines arrive; all its lines run in this one process. Run as `python -m uclab.emulation.delay_line`,
+order on stdin.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class LineOrder:
 
 @dataclass
 class LineAccount:
-    """What a line did: every packet that arrived was delivered, lost, refused for lack of room, or is still on its way."""
+    """What a line did: every packet that arrived was delivered, lost, refused for lack of room, or is still
+    on its way."""
 
     arrived: int = 0
     delivered: int = 0
@@ -53,7 +55,8 @@ class LineAccount:
     delay_sum_ms: float = 0.0
     """Of the delays that were decided for delivered packets."""
     lateness_us: list[int] = field(default_factory=lambda: [0] * (LATENESS_STEPS + 1))
-    """Histogram: how much later than decided packets were released, in steps of 10 us; the last step holds the rest."""
+    """Histogram: how much later than decided packets were released, in steps of 10 us; the last step holds
+    the rest."""
 
     def lateness_percentile_us(self, percent: float) -> int:
         """Upper edge of the step in which the percentile falls."""
@@ -68,11 +71,16 @@ class LineAccount:
     def as_record(self) -> dict[str, Any]:
         """For the JSON file."""
         record = {name: value for name, value in asdict(self).items() if name != "lateness_us"}
-        return {**record, "lateness_p50_us": self.lateness_percentile_us(50), "lateness_p99_us": self.lateness_percentile_us(99)}
+        return {
+            **record,
+            "lateness_p50_us": self.lateness_percentile_us(50),
+            "lateness_p99_us": self.lateness_percentile_us(99),
+        }
 
 
 class Line:
-    """Decides when a packet leaves (pure: time comes in as an argument). The same seed gives the same decisions."""
+    """Decides when a packet leaves (pure: time comes in as an argument). The same seed gives the same
+    decisions."""
 
     def __init__(self, order: LineOrder) -> None:
         self.order = order
@@ -85,9 +93,14 @@ class Line:
         """When the packet that arrived now is to go on, or None: it is lost, or there is no room for it."""
         account, order = self.account, self.order
         account.arrived += 1
-        # both numbers are drawn for every packet, so that a packet's jitter does not depend on the loss of others
+        # both numbers are drawn for every packet, so that a packet's jitter does not depend on the loss of
+        # others
         lost = self._random.random() * 100 < order.loss_pct
-        delay_ms = max(0.0, self._random.gauss(order.delay_ms, order.jitter_ms)) if order.jitter_ms else order.delay_ms
+        delay_ms = (
+            max(0.0, self._random.gauss(order.delay_ms, order.jitter_ms))
+            if order.jitter_ms
+            else order.delay_ms
+        )
         if lost:
             account.lost += 1
             return None
@@ -190,8 +203,8 @@ def main() -> None:
     account = Path(order["account"])
     while True:
         timeout = delay.give()
-        readable, _, _ = select.select([queues, reader], [], [], timeout)
-        if queues in readable:
+        readable, _, _ = select.select([queues.fileno(), reader], [], [], timeout)
+        if queues.fileno() in readable:
             delay.take()
         if reader in readable:
             signals = os.read(reader, 64)

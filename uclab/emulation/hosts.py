@@ -1,12 +1,14 @@
+# ruff: noqa: N802 (the names are Mininet's)
 """Mininet hosts that cost nothing to make: no shell, no pty, no process until one is asked for.
 
-A `LabHost` is a Mininet `Host` to whoever uses Mininet (`net["desk1"].cmd("ping -c1 ...")`, `popen`, `IP()`) and a
-`NodeRuntime` to cloud core and endpoints.
+A `LabHost` is a Mininet `Host` to whoever uses Mininet (`net["desk1"].cmd("ping -c1 ...")`, `popen`, `IP()`)
+and a `NodeRuntime` to cloud core and endpoints.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import os
@@ -84,19 +86,19 @@ def _argv(args: Sequence[Any], *, shell: bool) -> list[str]:
 
 
 class SandboxedProcess(asyncio.subprocess.Process):
-    """A program behind bubblewrap. Signals go to the program itself, since bubblewrap does not pass them on."""
+    """A program behind bubblewrap. Signals go to the program itself, since bubblewrap does not pass them
+    on."""
 
     def attach(self, program_pid: int) -> None:
         """From now on `pid` and signals mean the program."""
         self.pid = program_pid
 
     def send_signal(self, signal: int) -> None:
-        """Send a signal to the program unless it has ended (bubblewrap, its parent, ends with it and has its exit status)."""
+        """Send a signal to the program unless it has ended (bubblewrap, its parent, ends with it and has its
+        exit status)."""
         if self.returncode is None:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal)
-            except ProcessLookupError:
-                pass
 
     def terminate(self) -> None:
         """SIGTERM."""
@@ -107,7 +109,7 @@ class SandboxedProcess(asyncio.subprocess.Process):
         self.send_signal(9)
 
 
-class LabHost(ShelllessNode, Host):  # type: ignore[misc]
+class LabHost(ShelllessNode, Host):
     """A device with a network namespace of its own."""
 
     def __init__(self, name: str, plan: Node | None = None, **params: Any) -> None:
@@ -158,9 +160,11 @@ class LabHost(ShelllessNode, Host):  # type: ignore[misc]
         stdin: int | None = None,
         capabilities: Sequence[str] = (),
     ) -> asyncio.subprocess.Process:
-        """Start a program in the node; see `NodeRuntime.spawn`. The returned process's `pid` is the program's own.
+        """Start a program in the node; see `NodeRuntime.spawn`. The returned process's `pid` is the program's
+        own.
 
-        It has no capabilities but those asked for. Ports below 1024 and ping need none (see `sysctl.NODE_DEFAULTS`).
+        It has no capabilities but those asked for. Ports below 1024 and ping need none (see
+        `sysctl.NODE_DEFAULTS`).
         """
         self.live_namespace()
         sandbox.locate(argv[0], root)
@@ -207,7 +211,8 @@ class LabHost(ShelllessNode, Host):  # type: ignore[misc]
         return SandboxedProcess(transport, protocol, loop)
 
     async def connect_tcp(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A TCP connection opened inside the node's namespace. `host` is a numeric address: names are the node's business."""
+        """A TCP connection opened inside the node's namespace. `host` is a numeric address: names are the
+        node's business."""
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
         sock = self.live_namespace().socket(family, socket.SOCK_STREAM)
         sock.setblocking(False)

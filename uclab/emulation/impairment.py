@@ -1,9 +1,9 @@
 """What a line does to packets: delay, jitter, loss. One interface, netem or the lab's own process behind it.
 
-A line is queue first, then distance: the sender's HTB shapes what leaves, and only what has got through is delayed, where it
-*arrives*. So the delay line never holds more than the line carries in its delay, an overload is decided by the
-sender's classes, and taps at the sender show the queue alone. The planned impairment of packets leaving by an interface is
-therefore put on the interface at the other end of the cable.
+A line is queue first, then distance: the sender's HTB shapes what leaves, and only what has got through is
+delayed, where it *arrives*. So the delay line never holds more than the line carries in its delay, an
+overload is decided by the sender's classes, and taps at the sender show the queue alone. The planned
+impairment of packets leaving by an interface is therefore put on the interface at the other end of the cable.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from uclab.plan.types import Impairment, Plan
 
 START_DEADLINE_S = 10.0
 ORDER_KEEPING_RATE = "100gbit"
-"""With any rate set, netem never lets a packet overtake the one before (net/sched/sch_netem.c, netem_enqueue)."""
+"""With any rate set, netem never lets a packet overtake the one before (net/sched/sch_netem.c,
+netem_enqueue)."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class ImpairedDevice:
             self.daemon.terminate()
 
     def account(self) -> dict[str, Any]:
-        """The delay line's account as of its last SIGUSR1 or its end; empty with netem (`tc -s qdisc` has it)."""
+        """The delay line's account as of its last SIGUSR1 or its end; empty with netem (`tc -s qdisc` has
+        it)."""
         if self.account_path is None or not self.account_path.exists():
             return {}
         record: dict[str, Any] = json.loads(self.account_path.read_text())
@@ -96,7 +98,8 @@ def impair(
 
 
 def netem_commands(lines: Sequence[ArrivingLine]) -> list[str]:
-    """`tc -batch` lines (pure): what arrives is redirected through an ifb device, whose root queue is netem."""
+    """`tc -batch` lines (pure): what arrives is redirected through an ifb device, whose root queue is
+    netem."""
     commands: list[str] = []
     for number, line in enumerate(lines):
         what, ifb = line.impairment, f"line{number}"
@@ -104,7 +107,8 @@ def netem_commands(lines: Sequence[ArrivingLine]) -> list[str]:
         loss = f" loss random {what.loss_pct}%" if what.loss_pct else ""
         order = f" rate {ORDER_KEEPING_RATE}" if what.keep_order else ""
         commands += [
-            f"qdisc add dev {ifb} root netem limit {what.limit_packets} delay {what.delay_ms}ms{jitter}{loss}{order}",
+            f"qdisc add dev {ifb} root netem limit {what.limit_packets} "
+            f"delay {what.delay_ms}ms{jitter}{loss}{order}",
             f"qdisc add dev {line.interface} handle ffff: ingress",
             f"filter add dev {line.interface} parent ffff: protocol all prio 1 u32 match u32 0 0 "
             f"action mirred egress redirect dev {ifb}",
@@ -126,11 +130,15 @@ def _run(namespace: Namespace, command: Sequence[str], text: str) -> None:
 
 
 def queue_rules(lines: Sequence[ArrivingLine]) -> str:
-    """`iptables-restore` rules that hand arriving packets to the delay line before connection tracking sees them (pure).
+    """`iptables-restore` rules that hand arriving packets to the delay line before connection tracking sees
+    them (pure).
 
-    Not nftables: kernels exist with the NFQUEUE target of iptables but without `queue` in nftables (CONFIG_NFT_QUEUE).
+    Not nftables: kernels exist with the NFQUEUE target of iptables but without `queue` in nftables
+    (CONFIG_NFT_QUEUE).
     """
-    rules = [f"-A PREROUTING -i {line.interface} -j NFQUEUE --queue-num {n}" for n, line in enumerate(lines, 1)]
+    rules = [
+        f"-A PREROUTING -i {line.interface} -j NFQUEUE --queue-num {n}" for n, line in enumerate(lines, 1)
+    ]
     return "\n".join(["*raw", *rules, "COMMIT", ""])
 
 

@@ -1,7 +1,8 @@
-"""Cables and what hangs on their ends: veth pairs, addresses, routes, link state, all through batched netlink.
+"""Cables and what hangs on their ends: veth pairs, addresses, routes, link state, all through batched
+netlink.
 
-A veth pair is born with both ends already in their namespaces, named and addressed; a second
-short round in each namespace raises what is down and sets IP addresses and routes.
+A veth pair is born with both ends already in their namespaces, named and addressed; a second short round in
+each namespace raises what is down and sets IP addresses and routes.
 """
 
 from __future__ import annotations

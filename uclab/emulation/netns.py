@@ -1,8 +1,8 @@
 """Network namespaces: make many quickly, name them, step into one for the length of a `with` block.
 
-A namespace lives as long as somebody holds it: its name under `/run/netns` (a bind mount in the lab's private mount namespace), our
-file descriptor, or a process in it. When the lab's process tree dies, all three go and the kernel removes the namespace
-with every interface in it (namespaces(7), network_namespaces(7)).
+A namespace lives as long as somebody holds it: its name under `/run/netns` (a bind mount in the lab's private
+mount namespace), our file descriptor, or a process in it. When the lab's process tree dies, all three go and
+the kernel removes the namespace with every interface in it (namespaces(7), network_namespaces(7)).
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Namespace:
 def entered(namespace: Namespace) -> Iterator[None]:
     """The calling thread is in `namespace` inside the block, and so are processes that it starts.
 
-    Only this thread moves (setns(2) is per thread), so an event loop may use it as long as the block does not await.
+    Only this thread moves (setns(2) is per thread), so an event loop may use it as long as the block does not
+    await.
     """
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -118,7 +119,8 @@ def prepare_directory(directory: Path = NETNS_DIR) -> None:
 
 
 def remove_all(namespaces: Iterable[Namespace], directory: Path = NETNS_DIR) -> None:
-    """Let go of all namespaces of a directory at once: one unmount instead of 0.4 ms each (it waits for an RCU grace period)."""
+    """Let go of all namespaces of a directory at once: one unmount instead of 0.4 ms each (it waits for an
+    RCU grace period)."""
     unmount(directory)
     for namespace in namespaces:
         os.close(namespace.fd)
@@ -133,7 +135,8 @@ def unmount(directory: Path) -> None:
 def create(names: Iterable[str], directory: Path = NETNS_DIR) -> dict[str, Namespace]:
     """Make a namespace for each name. Raises `NamespaceError`; what was made before the error is taken back.
 
-    A thread of its own unshares again and again (0.6 ms each on Linux 6.18) and ends; nobody else's namespace changes.
+    A thread of its own unshares again and again (0.6 ms each on Linux 6.18) and ends; nobody else's namespace
+    changes.
     """
     made: dict[str, Namespace] = {}
     errors: list[Exception] = []
@@ -156,7 +159,8 @@ def create(names: Iterable[str], directory: Path = NETNS_DIR) -> dict[str, Names
 
 
 def _in_thread(work: Callable[[], None], errors: list[Exception]) -> None:
-    """Run `work` in a thread of its own, whose namespace may change since it ends; raise what it put into `errors`."""
+    """Run `work` in a thread of its own, whose namespace may change since it ends; raise what it put into
+    `errors`."""
     thread = threading.Thread(target=work, name="namespaces")
     thread.start()
     thread.join()

@@ -1,3 +1,4 @@
+# ruff: noqa: N802 (the names are Mininet's)
 """A Mininet network that is made in batches: `LabNet` is a `Mininet` to its user, netlink and OVSDB below.
 
 It comes up in four steps, each over all devices at once: namespaces, cables, addresses and routes, switches.
@@ -25,14 +26,15 @@ from uclab.emulation.switches import LabSwitch
 
 SWITCH_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 30.0
-"""Closing a packet socket waits for an RCU grace period (12 ms each, Linux 6.18): a switch of 500 ports takes seconds."""
+"""Closing a packet socket waits for an RCU grace period (12 ms each, Linux 6.18): a switch of 500 ports takes
+seconds."""
 
 
-class LabNet(Mininet):  # type: ignore[misc]
+class LabNet(Mininet):
     """A network of `LabHost`, `LabSwitch` and `LabLink`.
 
-    Must run as root in network, mount and PID namespaces of its own (`unshare --net --mount --pid --fork --kill-child
-    --mount-proc`): it mounts private folders over `/run/netns` and `/run/openvswitch`.
+    Must run as root in network, mount and PID namespaces of its own (`unshare --net --mount --pid --fork
+    --kill-child --mount-proc`): it mounts private folders over `/run/netns` and `/run/openvswitch`.
     """
 
     def __init__(
@@ -43,7 +45,8 @@ class LabNet(Mininet):  # type: ignore[misc]
         self.namespaces: dict[str, Namespace] = {}
         self.engines: dict[str, Engine] = {}
         self.controller_targets: dict[str, str] = {}
-        """Site to OpenFlow target, e.g. `unix:/run/openvswitch/controllers/hq.sock` (see `ovs.check_target`)."""
+        """Site to OpenFlow target, e.g. `unix:/run/openvswitch/controllers/hq.sock` (see
+        `ovs.check_target`)."""
         self.lines: list[ImpairedDevice] = []
         params.setdefault("controller", None)
         Mininet.inited = True  # else Mininet raises limits and kernel settings of the whole machine
@@ -74,7 +77,8 @@ class LabNet(Mininet):  # type: ignore[misc]
         self.start_switches()
 
     def stop(self) -> None:
-        """Take everything down: end the switch engines, let go of the namespaces. The kernel frees the rest by itself."""
+        """Take everything down: end the switch engines, let go of the namespaces. The kernel frees the rest
+        by itself."""
         for line in self.lines:
             line.stop()
         for engine in self.engines.values():
@@ -86,7 +90,6 @@ class LabNet(Mininet):  # type: ignore[misc]
             daemon.wait_blocking(STOP_DEADLINE_S)
         self.namespaces.clear()
         self.engines.clear()
-        self.lines.clear()
         for node in (*self.hosts, *self.switches):
             node.namespace = None
 
@@ -108,7 +111,9 @@ class LabNet(Mininet):  # type: ignore[misc]
     def start_engines(self) -> None:
         """Start every engine's daemons; they get ready while cables are laid."""
         names = sorted({switch.engine for switch in self.switches})
-        template = ovs.create_template(ovs.RUN_DIR / "empty.db") if names else None
+        if not names:
+            return
+        template = ovs.create_template(ovs.RUN_DIR / "empty.db")
         for name in names:
             self.engines[name] = Engine(name, self.namespaces[name], self.datapath, self.run_dir / "switches")
         for engine in self.engines.values():
@@ -159,7 +164,8 @@ class LabNet(Mininet):  # type: ignore[misc]
         raise KeyError(f"no link {name}; there are {', '.join(sorted(link.name for link in self.links))}")
 
     def fail_link(self, name: str) -> None:
-        """Pull the cable: both devices lose carrier. A switch's end goes down, so that a device keeps its own settings."""
+        """Pull the cable: both devices lose carrier. A switch's end goes down, so that a device keeps its own
+        settings."""
         _end_to_fail(self.link_named(name)).set_state(up=False)
 
     def heal_link(self, name: str) -> None:

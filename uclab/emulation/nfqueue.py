@@ -20,7 +20,8 @@ _REQUEST, _ACK, _ERROR = 1, 4, 2
 _CFG_CMD, _CFG_PARAMS, _CFG_MAXLEN, _CMD_BIND, _COPY_META = 1, 2, 3, 1, 1
 _PACKET_HEADER, _VERDICT_HEADER = 1, 2
 _RECEIVE_BUFFER = 16 << 20
-"""Bytes. A message takes about 1 KiB of it; what does not fit is lost by the kernel, so it must not be small."""
+"""Bytes. A message takes about 1 KiB of it; what does not fit is lost by the kernel, so it must not be
+small."""
 _SO_RCVBUFFORCE = 33
 
 _verdict = struct.Struct("=IHHIIBB").pack
@@ -91,7 +92,8 @@ class PacketQueues:
 
 
 def _packets(data: bytes) -> list[tuple[int, int]]:
-    """(queue, packet number) in a buffer of netlink messages (pure). The packet header is always the first attribute."""
+    """(queue, packet number) in a buffer of netlink messages (pure). The packet header is always the first
+    attribute."""
     found: list[tuple[int, int]] = []
     offset = 0
     while offset + 32 <= len(data):

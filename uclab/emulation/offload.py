@@ -1,7 +1,8 @@
 """Checksum and segmentation offload off, by the ethtool ioctl (linux/ethtool.h): no process a interface.
 
-Two reasons. Open vSwitch's userspace datapath forwards what it reads from a packet socket, and a checksum left for hardware to fill in
-would go out wrong, so that TCP fails. And a capture must show the packets that were on the wire, not 64 KiB super-packets.
+Two reasons. Open vSwitch's userspace datapath forwards what it reads from a packet socket, and a checksum
+left for hardware to fill in would go out wrong, so that TCP fails. And a capture must show the packets that
+were on the wire, not 64 KiB super-packets.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Open vSwitch engines: an ovsdb-server and an ovs-vswitchd each, private, in a namespace of their own.
 
-Several engines, because the main thread of ovs-vswitchd polls every port of the userspace datapath and slows down with many.
-Sockets and databases live on a tmpfs over `/run/openvswitch` in the lab's mount namespace; the host's own Open vSwitch is
-neither seen nor touched.
+Several engines, because the main thread of ovs-vswitchd polls every port of the userspace datapath and slows
+down with many. Sockets and databases live on a tmpfs over `/run/openvswitch` in the lab's mount namespace;
+the host's own Open vSwitch is neither seen nor touched.
 """
 
 from __future__ import annotations
@@ -76,9 +76,11 @@ class Engine:
         return RUN_DIR / f"{bridge}.mgmt"
 
     def start(self, template: Path) -> None:
-        """Start ovsdb-server on a copy of the empty database `template`, and ovs-vswitchd as soon as it answers.
+        """Start ovsdb-server on a copy of the empty database `template`, and ovs-vswitchd as soon as it
+        answers.
 
-        In this order: an ovs-vswitchd that finds no server tries again only after a second. `configure` waits for the rest.
+        In this order: an ovs-vswitchd that finds no server tries again only after a second. `configure` waits
+        for the rest.
         """
         self.run_dir.mkdir(parents=True)
         database = self.run_dir / "conf.db"
@@ -104,15 +106,16 @@ class Engine:
         self.daemons.append(daemon)
 
     def configure(self, bridges: Sequence[Bridge], deadline_s: float) -> None:
-        """Make all bridges in one transaction and wait until every port works. Raises `NotReady` that names what does not."""
+        """Make all bridges in one transaction and wait until every port works. Raises `NotReady` that names
+        what does not."""
         client = self._connected()
         client.transact(transaction(bridges, self.datapath))
         try:
             client.wait_for("Open_vSwitch", {"cur_cfg": 1}, deadline_s)
         except Exception as error:
             raise NotReady(
-                f"{self.name}: ovs-vswitchd has not made its {len(bridges)} switches after {deadline_s:g} s: {error}; "
-                f"its log ends with:\n{self.daemons[1].last_lines()}"
+                f"{self.name}: ovs-vswitchd has not made its {len(bridges)} switches after {deadline_s:g} s: "
+                f"{error}; its log ends with:\n{self.daemons[1].last_lines()}"
             ) from error
         bad = [row for row in client.rows("Interface", ("name", "ofport", "error")) if not _works(row)]
         if bad:
@@ -174,8 +177,8 @@ def add_flows(engine: Engine, bridge: str, flows: Sequence[str]) -> None:
 
 
 def check_target(target: str) -> None:
-    """ovs-vswitchd silently ignores a UNIX socket outside its run directory (bridge.c, "due to possibility for remote
-    exploit"); say so instead."""
+    """ovs-vswitchd silently ignores a UNIX socket outside its run directory (bridge.c, "due to possibility
+    for remote exploit"); say so instead."""
     if target.startswith("unix:") and not target.startswith(f"unix:{RUN_DIR}/"):
         raise ValueError(f"controller target {target}: Open vSwitch connects only to sockets below {RUN_DIR}")
 

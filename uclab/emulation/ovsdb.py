@@ -1,7 +1,7 @@
 """A client of ovsdb-server: JSON-RPC over its UNIX socket (RFC 7047), as much as a lab needs.
 
-One transaction configures all bridges and ports of an engine; a `wait` operation inside the server, not a poll, tells when
-ovs-vswitchd has carried it out.
+One transaction configures all bridges and ports of an engine; a `wait` operation inside the server, not a
+poll, tells when ovs-vswitchd has carried it out.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class OvsdbClient:
         return found
 
     def wait_for(self, table: str, row: Mapping[str, Any], timeout_s: float) -> None:
-        """Return as soon as the table's one row has these values; `OvsdbError` when it has not after `timeout_s`."""
+        """Return as soon as the table's one row has these values; `OvsdbError` when it has not after
+        `timeout_s`."""
         operation = {
             "op": "wait",
             "table": table,
@@ -101,7 +102,8 @@ class OvsdbClient:
         self.transact([operation], timeout_s + 1.0)
 
     def _reply(self) -> dict[str, Any]:
-        """The next message with our id; the server's keep-alive `echo` is answered on the way (RFC 7047 section 4.1.11)."""
+        """The next message with our id; the server's keep-alive `echo` is answered on the way (RFC 7047
+        section 4.1.11)."""
         while True:
             message = self._message()
             if message.get("method") == "echo":

@@ -1,4 +1,5 @@
-"""Programs that the lab runs beside its devices: switch engines, taps, lines. Started from any thread, watched by the event loop."""
+"""Programs that the lab runs beside its devices: switch engines, taps, lines. Started from any thread,
+watched by the event loop."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from uclab.plan.runtime import NotReady
 
 
 class Daemon:
-    """A running program with a name and a log. Looks like an `asyncio.subprocess.Process` to whoever watches it."""
+    """A running program with a name and a log. Looks like an `asyncio.subprocess.Process` to whoever watches
+    it."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
         self.name = name
@@ -38,9 +40,11 @@ class Daemon:
         self._process.send_signal(number)
 
     def prefer(self) -> None:
-        """Let it run before ordinary programs, right after the start (its threads inherit it), where the machine allows.
+        """Let it run before ordinary programs, right after the start (its threads inherit it), where the
+        machine allows.
 
-        Real-time, not a nice value: with a scheduler that groups by session (sched_autogroup) that would mean nothing.
+        Real-time, not a nice value: with a scheduler that groups by session (sched_autogroup) that would mean
+        nothing.
         """
         with contextlib.suppress(PermissionError, ProcessLookupError):
             os.sched_setscheduler(self.pid, os.SCHED_RR, os.sched_param(1))
@@ -59,7 +63,7 @@ class Daemon:
             loop = asyncio.get_running_loop()
             ended: asyncio.Future[None] = loop.create_future()
             descriptor = os.pidfd_open(self.pid)
-            loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
+            loop.add_reader(descriptor, ended.set_result, None)
             try:
                 await ended
             finally:
@@ -92,9 +96,11 @@ def start(
     pass_fds: Sequence[int] = (),
     stdin: bytes | None = None,
 ) -> Daemon:
-    """Start a program, in `namespace` if one is given. Output goes to `log`; `stdin` is what it reads (a pipe's worth).
+    """Start a program, in `namespace` if one is given. Output goes to `log`; `stdin` is what it reads (a
+    pipe's worth).
 
-    The thread enters the namespace for the moment of the fork and the child inherits it: no `nsenter`, no second exec.
+    The thread enters the namespace for the moment of the fork and the child inherits it: no `nsenter`, no
+    second exec.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **env} if env else None

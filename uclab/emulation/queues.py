@@ -1,7 +1,9 @@
-"""Bandwidth management at the way out of an interface: HTB with a class for each kind of traffic, chosen by DSCP (N2, C8).
+"""Bandwidth management at the way out of an interface: HTB with a class for each kind of traffic, chosen by
+DSCP (N2, C8).
 
-Every class has a short queue of its own (pfifo): a long one would only add delay, and on a port of the userspace datapath it would
-fill the sending socket's buffer and hold up other ports. ARP has its filter, or calls die of unanswered ARP under load.
+Every class has a short queue of its own (pfifo): a long one would only add delay, and on a port of the
+userspace datapath it would fill the sending socket's buffer and hold up other ports. ARP has its filter, or
+calls die of unanswered ARP under load.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ _FIRST_CLASS, _FIRST_LEAF = 0x10, 0x20
 _ETH_P_IP, _ETH_P_ARP, _ETH_P_8021Q = 0x0800, 0x0806, 0x8100
 _FRAME = 1514
 BURST_MS = 2.0
-"""A class may send this much at once before it has to wait; longer bursts would show as jitter in the classes below."""
+"""A class may send this much at once before it has to wait; longer bursts would show as jitter in the classes
+below."""
 
 
 class QueueError(Exception):
@@ -50,7 +53,8 @@ class DscpFilter:
 
     @property
     def key(self) -> str:
-        """In pyroute2's form: value/mask+offset, in the network header. After an 802.1Q tag too (u32 counts from the IP header)."""
+        """In pyroute2's form: value/mask+offset, in the network header. After an 802.1Q tag too (u32 counts
+        from the IP header)."""
         return "0x0/0x0+0" if self.dscp is None else f"{self.dscp << 2:#04x}/0xfc+1"
 
 
@@ -58,7 +62,8 @@ def classes(queue: EgressQueue) -> list[HtbClass]:
     """The HTB classes of a queue, the line itself first (pure)."""
     line = _class(_LINE, _ROOT, queue.rate_kbps, queue.rate_kbps, 0)
     return [line] + [
-        _class(_handle(number), _LINE, c.rate_kbps, c.ceil_kbps, c.priority) for number, c in enumerate(queue.classes)
+        _class(_handle(number), _LINE, c.rate_kbps, c.ceil_kbps, c.priority)
+        for number, c in enumerate(queue.classes)
     ]
 
 
@@ -87,14 +92,16 @@ def install(namespace: Namespace, queue: EgressQueue, index: int) -> None:
             for c in classes(queue):
                 kernel.tc("add-class", "htb", index, c.handle, parent=c.parent, rate=c.rate, ceil=c.ceil,
                           prio=c.priority, burst=c.burst, cburst=c.burst, quantum=_FRAME)  # fmt: skip
-            for number, c in enumerate(queue.classes):
+            for number, share in enumerate(queue.classes):
                 leaf = (_FIRST_LEAF + number) << 16
-                kernel.tc("add", "pfifo", index, leaf, parent=_handle(number), limit=c.limit_packets)
+                kernel.tc("add", "pfifo", index, leaf, parent=_handle(number), limit=share.limit_packets)
             for priority, f in enumerate(filters(queue), 1):
                 kernel.tc("add-filter", "u32", index, parent=_ROOT, prio=priority, protocol=f.protocol,
                           target=f.target, keys=[f.key])  # fmt: skip
         except Pyroute2Error as error:
-            raise QueueError(f"{namespace.name}: {queue.interface}: the kernel refused HTB: {error}") from error
+            raise QueueError(
+                f"{namespace.name}: {queue.interface}: the kernel refused HTB: {error}"
+            ) from error
 
 
 def install_all(namespace: Namespace, queues: Sequence[EgressQueue], indices: dict[str, int]) -> None:

@@ -1,7 +1,8 @@
 """rtnetlink requests packed by hand and sent many at a time (RFC 3549, rtnetlink(7)).
 
-Only the few requests that a lab sends by the thousand are here: packing one takes microseconds, where a general library takes
-0.3 ms, as long as the kernel's own work. Everything rare (traffic control) goes through pyroute2.
+Only the few requests that a lab sends by the thousand are here: packing one takes microseconds, where a
+general library takes 0.3 ms, as long as the kernel's own work. Everything rare (traffic control) goes through
+pyroute2.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RTN_UNICAST
 _NDA_DST, _NDA_LLADDR, _NUD_PERMANENT = 1, 2, 0x80
 _IFF_UP = 1
 _BATCH = 64
-"""Requests a system call. Each leaves an acknowledgement of about 1 KiB (truesize) in the receive buffer of 208 KiB."""
+"""Requests a system call. Each leaves an acknowledgement of about 1 KiB (truesize) in the receive buffer of
+208 KiB."""
 
 
 class NetlinkError(OSError):
@@ -48,7 +50,8 @@ class Request:
 
 @dataclass(frozen=True)
 class VethEnd:
-    """One end of a veth pair. `index` is the interface index that it shall have in its namespace (no look-up afterwards)."""
+    """One end of a veth pair. `index` is the interface index that it shall have in its namespace (no look-up
+    afterwards)."""
 
     name: str
     namespace_fd: int
@@ -77,7 +80,8 @@ def _ifinfo(index: int, flags: int, change: int) -> bytes:
 def veth(a: VethEnd, b: VethEnd, mtu: int) -> Request:
     """A veth pair, born in its two namespaces with names, addresses and indices; `a` up. MTU in bytes.
 
-    `b` is left down: a veth end that is raised before its pair is complete makes the kernel refuse (ENOTCONN, Linux 6.18).
+    `b` is left down: a veth end that is raised before its pair is complete makes the kernel refuse (ENOTCONN,
+    Linux 6.18).
     """
 
     def end(it: VethEnd) -> bytes:
@@ -141,7 +145,8 @@ def neighbour(index: int, ip: str, mac: str) -> Request:
 
 
 def send(sock: socket.socket, requests: Sequence[Request], where: str) -> None:
-    """Send all requests in order, many a system call; raises `NetlinkError` for the first that the kernel refused.
+    """Send all requests in order, many a system call; raises `NetlinkError` for the first that the kernel
+    refused.
 
     `sock` is an AF_NETLINK/NETLINK_ROUTE socket of the namespace concerned; `where` names it in errors.
     """

@@ -1,7 +1,8 @@
 """How a device's program is confined: bubblewrap, its own root, no capabilities, no new privileges.
 
-A program sees the device image (read-only) or the host's system (read-only), fresh /tmp and /run, its device's resolv.conf
-and hosts, and what it was given by name. bubblewrap 0.8 (Debian 12) does it in a few milliseconds, without a container.
+A program sees the device image (read-only) or the host's system (read-only), fresh /tmp and /run, its
+device's resolv.conf and hosts, and what it was given by name. bubblewrap 0.8 (Debian 12) does it in a few
+milliseconds, without a container.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Sandbox:
 
 
 def command(sandbox: Sandbox, argv: Sequence[str], info_fd: int) -> list[str]:
-    """The bubblewrap command line for `argv`; it writes the program's process id to `info_fd` as JSON (pure but for `/`)."""
+    """The bubblewrap command line for `argv`; it writes the program's process id to `info_fd` as JSON (pure
+    but for `/`)."""
     options = [
         "bwrap",
         "--info-fd",

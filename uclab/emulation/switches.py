@@ -1,4 +1,6 @@
-"""Mininet switches as bridges of an Open vSwitch engine. Nothing runs until the network starts all of them at once."""
+# ruff: noqa: N803 (the names are Mininet's)
+"""Mininet switches as bridges of an Open vSwitch engine. Nothing runs until the network starts all of them at
+once."""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from uclab.plan.types import PortMode, SwitchPort
 from uclab.plan.types import Switch as PlannedSwitch
 
 
-class LabSwitch(ShelllessNode, Switch):  # type: ignore[misc]
+class LabSwitch(ShelllessNode, Switch):
     """A bridge. Its namespace is its engine's."""
 
     def __init__(
@@ -27,7 +29,8 @@ class LabSwitch(ShelllessNode, Switch):  # type: ignore[misc]
         super().__init__(name, **params)
 
     def cmd(self, *args: Any, **kwargs: Any) -> str:
-        """Output of a command in the engine's namespace; nothing before it exists (Mininet's constructor raises `lo`)."""
+        """Output of a command in the engine's namespace; nothing before it exists (Mininet's constructor
+        raises `lo`)."""
         return "" if self.namespace is None else super().cmd(*args, **kwargs)
 
     def start(self, controllers: list[Any]) -> None:
@@ -37,7 +40,8 @@ class LabSwitch(ShelllessNode, Switch):  # type: ignore[misc]
         """The engine ends with the network."""
 
     def bridge(self, controller: str | None) -> Bridge:
-        """What Open vSwitch is told. Ports of a controlled switch have no VLANs here: the controller decides them."""
+        """What Open vSwitch is told. Ports of a controlled switch have no VLANs here: the controller decides
+        them."""
         if self.plan is None:
             ports = tuple(
                 BridgePort(intf.name, number)
@@ -71,10 +75,11 @@ def _port(port: SwitchPort, *, controlled: bool) -> BridgePort:
 
 
 def voice_priority_flows(switch: PlannedSwitch, dscp_to_pcp: tuple[tuple[int, int], ...]) -> list[str]:
-    """Flows by which a desk phone's switch gives the phone's frames their 802.1p priority (pure; ovs-ofctl syntax).
+    """Flows by which a desk phone's switch gives the phone's frames their 802.1p priority (pure; ovs-ofctl
+    syntax).
 
-    The phone sends untagged to its own port; towards the network its frames leave with the voice VLAN's tag and the PCP of
-    their DSCP (Q1). Everything else is learnt and forwarded as usual.
+    The phone sends untagged to its own port; towards the network its frames leave with the voice VLAN's tag
+    and the PCP of their DSCP (Q1). Everything else is learnt and forwarded as usual.
     """
     uplinks = [port for port in switch.ports if port.mode is PortMode.PHONE]
     flows = ["priority=0,actions=NORMAL"]

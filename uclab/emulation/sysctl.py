@@ -1,6 +1,7 @@
 """Kernel settings of a network namespace, written to /proc/sys/net without a process.
 
-`/proc/sys/net` shows the namespace of the thread that opens the file, so the caller must be inside (`netns.entered`).
+`/proc/sys/net` shows the namespace of the thread that opens the file, so the caller must be inside
+(`netns.entered`).
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import os
 from collections.abc import Iterable
 
 DEVICE_DEFAULTS: tuple[tuple[str, str], ...] = (("net.ipv6.conf.all.disable_ipv6", "1"),)
-"""No IPv6 chatter (neighbour discovery, MLD) in labs that plan IPv4; in every namespace, before its interfaces come.
-Writing `all` also sets `default` (net/ipv6/addrconf.c)."""
+"""No IPv6 chatter (neighbour discovery, MLD) in labs that plan IPv4; in every namespace, before its
+interfaces come. Writing `all` also sets `default` (net/ipv6/addrconf.c)."""
 
 NODE_DEFAULTS: tuple[tuple[str, str], ...] = (
     ("net.ipv4.ip_unprivileged_port_start", "0"),
@@ -23,7 +24,8 @@ FORWARDING: tuple[tuple[str, str], ...] = (
     ("net.ipv4.conf.all.send_redirects", "0"),
     ("net.ipv4.conf.default.send_redirects", "0"),
 )
-"""A router; no ICMP redirects, since phones of one VLAN that talk through the cloud must not be told a shorter way."""
+"""A router; no ICMP redirects, since phones of one VLAN that talk through the cloud must not be told a
+shorter way."""
 
 
 class SysctlError(OSError):

@@ -1,7 +1,8 @@
-"""Captures: one dumpcap a namespace, all its taps in one pcapng, interfaces named by tap label (`acc1:3`, `fw:voice`).
+"""Captures: one dumpcap a namespace, all its taps in one pcapng, interfaces named by tap label (`acc1:3`,
+`fw:voice`).
 
-dumpcap 4.0 takes `--ifname` for real interfaces too, though its help speaks of pipes; time stamps are the kernel's, in nanoseconds,
-on the machine's one clock.
+dumpcap 4.0 takes `--ifname` for real interfaces too, though its help speaks of pipes; time stamps are the
+kernel's, in nanoseconds, on the machine's one clock.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ BUFFER_MIB = 2
 QUEUE_BYTES, QUEUE_PACKETS = 64_000_000, 200_000
 """dumpcap's own queue between its threads; its default of 1000 packets is lost in a moment of disk work."""
 RING_S = 0.3
-"""dumpcap is handed a block of the ring when it is full or 250 ms old: what was on the wire before needs that long to be read."""
+"""dumpcap is handed a block of the ring when it is full or 250 ms old: what was on the wire before needs that
+long to be read."""
 START_DEADLINE_S, STOP_DEADLINE_S = 15.0, 15.0
 _DROPS = re.compile(r"received/dropped on interface '[^']+': (\d+)/(\d+)")
 
@@ -68,7 +70,8 @@ class Taps:
         await asyncio.gather(*(self._wait_ready(capture) for capture in self._captures))
 
     async def stop(self) -> list[TapCount]:
-        """End all captures so that the files hold everything; what each tap saw and dropped. Raises `NotReady`."""
+        """End all captures so that the files hold everything; what each tap saw and dropped. Raises
+        `NotReady`."""
         await asyncio.sleep(RING_S)
         for capture in self._captures:
             capture.daemon.terminate()
@@ -79,25 +82,34 @@ class Taps:
     async def _wait_ready(self, capture: _Capture) -> None:
         async def look() -> bool | None:
             if capture.daemon.returncode is not None:
-                raise NotReady(f"captures in {capture.namespace}: dumpcap ended: {capture.daemon.last_lines()}")
+                raise NotReady(
+                    f"captures in {capture.namespace}: dumpcap ended: {capture.daemon.last_lines()}"
+                )
             # it names the file after it has opened every interface (dumpcap.c, capture_loop_start)
             return True if "File: " in capture.said() else None
 
         await wait_until(look, what=f"captures in {capture.namespace}", deadline_s=START_DEADLINE_S)
 
     async def _wait_end(self, capture: _Capture) -> list[TapCount]:
-        """Wait for dumpcap's account, which comes after the file is closed and before the slow closing of its sockets."""
+        """Wait for dumpcap's account, which comes after the file is closed and before the slow closing of its
+        sockets."""
 
         async def look() -> list[TapCount] | None:
             # in the order of the command line; some are called by label, some by the kernel's name
             found = _DROPS.findall(capture.said())
-            counts = [TapCount(label, int(n), int(d)) for label, (n, d) in zip(capture.labels, found, strict=False)]
+            counts = [
+                TapCount(label, int(n), int(d)) for label, (n, d) in zip(capture.labels, found, strict=False)
+            ]
             ended = capture.daemon.returncode is not None
             if ended and len(counts) < len(capture.labels):
-                raise NotReady(f"captures in {capture.namespace} did not end well: {capture.daemon.last_lines()}")
+                raise NotReady(
+                    f"captures in {capture.namespace} did not end well: {capture.daemon.last_lines()}"
+                )
             return counts if len(counts) == len(capture.labels) else None
 
-        return await wait_until(look, what=f"end of captures in {capture.namespace}", deadline_s=STOP_DEADLINE_S)
+        return await wait_until(
+            look, what=f"end of captures in {capture.namespace}", deadline_s=STOP_DEADLINE_S
+        )
 
 
 async def start_taps(taps: Sequence[Tap], namespaces: Mapping[str, Namespace], run_dir: Path) -> Taps:
@@ -130,4 +142,3 @@ def _start(name: str, taps: Sequence[Tap], namespace: Namespace, folder: Path) -
     log.unlink(missing_ok=True)
     daemon = processes.start(f"taps-{name}", command(taps, file), log=log, namespace=namespace)
     return _Capture(name, tuple(tap.label for tap in taps), file, daemon)
-

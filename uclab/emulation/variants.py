@@ -1,4 +1,5 @@
-"""Which variant of what a machine may lack the lab runs on (`uclab doctor` prints it, the record of a run says it)."""
+"""Which variant of what a machine may lack the lab runs on (`uclab doctor` prints it, the record of a run
+says it)."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def detect() -> Variants:
 
 
 def has_kernel_datapath() -> bool:
-    """True when the openvswitch module is there (loading it if need be): its generic netlink family answers."""
+    """True when the openvswitch module is there (loading it if need be): its generic netlink family
+    answers."""
     if not _family_exists("ovs_datapath"):
         _modprobe("openvswitch")
     return _family_exists("ovs_datapath")

@@ -210,19 +210,25 @@ class PjsuaPhone(Phone):
         task.add_done_callback(self._tasks.discard)
 
     async def _receive(self, reader: asyncio.StreamReader) -> None:
-        while line := await reader.readline():
-            message: Message = json.loads(line)
-            if "event" in message:
-                self._on_event(message)
-            elif "recording" in message:
-                self._leg(message).recordings.append(self._folder / RECEIVED / message["recording"])
-            elif (future := self._waiting.get(message["id"])) and not future.done():
-                future.set_result(message)
+        reason = f"the softclient's process ended, see {self._log}"
+        try:
+            while line := await reader.readline():
+                self._on_message(json.loads(line))
+        except (OSError, ValueError) as error:
+            reason = f"the softclient's control connection broke: {error}"
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(PhoneDied(f"{self.name}: the softclient's process ended"))
+                future.set_exception(PhoneDied(f"{self.name}: {reason}"))
         if not self._stopping:
-            self.events.publish(PhoneEventKind.DIED, f"the softclient's process ended, see {self._log}")
+            self.events.publish(PhoneEventKind.DIED, reason)
+
+    def _on_message(self, message: Message) -> None:
+        if "event" in message:
+            self._on_event(message)
+        elif "recording" in message:
+            self._leg(message).recordings.append(self._folder / RECEIVED / message["recording"])
+        elif (future := self._waiting.get(message["id"])) and not future.done():
+            future.set_result(message)
 
     def _leg(self, message: Message) -> LegState:
         """The state of the leg that a message is about, made where it is new."""

@@ -156,9 +156,8 @@ class Phone(ABC):
         """Take the other side off hold again; returns when it agreed. Raises `CallFailed`."""
 
     @abstractmethod
-    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 10.0) -> None:
-        """Blind transfer (REFER, RFC 3515, RFC 5589); returns when the target answered. Raises
-        `CallFailed`."""
+    async def send_transfer(self, leg: CallLeg, uri: str) -> None:
+        """Send REFER; what comes of it is an event. See `transfer`."""
 
     @abstractmethod
     async def dtmf(self, leg: CallLeg, digits: str) -> None:
@@ -205,6 +204,21 @@ class Phone(ABC):
         if event.kind is PhoneEventKind.CLOSED:
             raise CallFailed(f"{self.name}: call with {leg.peer} failed: {event.detail}")
         return event
+
+    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 10.0) -> None:
+        """Blind transfer (REFER, RFC 3515, RFC 5589); returns when the target answered. Raises
+        `CallFailed`."""
+        since = len(self.events.history)
+        await self.send_transfer(leg, target_uri(self.endpoint, target))
+        event = await self._outcome(
+            leg,
+            {PhoneEventKind.TRANSFERRED, PhoneEventKind.TRANSFER_FAILED, PhoneEventKind.CLOSED},
+            deadline_s,
+            f"transfer to {target} without outcome",
+            since=since,
+        )
+        if event.kind is not PhoneEventKind.TRANSFERRED:
+            raise CallFailed(f"{self.name}: transfer of {leg.peer} to {target} failed: {event.detail}")
 
     async def closed(self, leg: CallLeg, deadline_s: float = 5.0) -> PhoneEvent:
         """Wait until the leg has ended and its recording is complete."""

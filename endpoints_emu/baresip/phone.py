@@ -124,20 +124,10 @@ class BaresipPhone(Phone):
         self.events.publish(PhoneEventKind.RESUMED, leg=leg.id, sip_call_id=leg.sip_call_id)
         await self._choose_recording()
 
-    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 10.0) -> None:
-        since = len(self.events.history)
+    async def send_transfer(self, leg: CallLeg, uri: str) -> None:
         async with self._selection:
             await self._command("callfind", leg.id)
-            await self._command("transfer", target_uri(self.endpoint, target))
-        event = await self._outcome(
-            leg,
-            {PhoneEventKind.TRANSFERRED, PhoneEventKind.TRANSFER_FAILED, PhoneEventKind.CLOSED},
-            deadline_s,
-            f"transfer to {target} without outcome",
-            since=since,
-        )
-        if event.kind is not PhoneEventKind.TRANSFERRED:
-            raise CallFailed(f"{self.name}: transfer of {leg.peer} to {target} failed: {event.detail}")
+            await self._command("transfer", uri)
 
     async def dtmf(self, leg: CallLeg, digits: str) -> None:
         async with self._selection:

@@ -150,18 +150,8 @@ class PjsuaPhone(Phone):
         await self._command("resume", leg=leg.id)
         await self._agreed(leg, PhoneEventKind.RESUMED, deadline_s, since)
 
-    async def transfer(self, leg: CallLeg, target: str, deadline_s: float = 10.0) -> None:
-        since = len(self.events.history)
-        await self._command("transfer", leg=leg.id, uri=target_uri(self.endpoint, target))
-        event = await self._outcome(
-            leg,
-            {PhoneEventKind.TRANSFERRED, PhoneEventKind.TRANSFER_FAILED, PhoneEventKind.CLOSED},
-            deadline_s,
-            f"transfer to {target} without outcome",
-            since=since,
-        )
-        if event.kind is not PhoneEventKind.TRANSFERRED:
-            raise CallFailed(f"{self.name}: transfer of {leg.peer} to {target} failed: {event.detail}")
+    async def send_transfer(self, leg: CallLeg, uri: str) -> None:
+        await self._command("transfer", leg=leg.id, uri=uri)
 
     async def dtmf(self, leg: CallLeg, digits: str) -> None:
         for digit in digits:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
 
 from controllers.fabric import Tables
@@ -121,13 +122,51 @@ class FakeFabric:
         return outcome
 
 
+class _Index:
+    """A switch's tables made ready for looking up; what was found is kept, as many fabrics share tables."""
+
+    def __init__(self, flow_table: FlowTable) -> None:
+        self.groups = {group.id: group for group in flow_table.groups}
+        self._rules: dict[Table, list[FlowRule]] = {table: [] for table in Table}
+        for rule in sorted(flow_table.rules, key=lambda rule: -rule.priority):
+            self._rules[rule.table].append(rule)
+        self._found: dict[tuple[Table, int, Frame], FlowRule | None] = {}
+
+    def lookup(self, table: Table, in_port: int, frame: Frame) -> FlowRule | None:
+        """The rule for a frame. Raises `FabricFault` where two of the highest priority disagree."""
+        key = (table, in_port, frame)
+        if key not in self._found:
+            self._found[key] = self._search(*key)
+        return self._found[key]
+
+    def _search(self, table: Table, in_port: int, frame: Frame) -> FlowRule | None:
+        first: FlowRule | None = None
+        for rule in self._rules[table]:
+            if first is not None and rule.priority < first.priority:
+                break
+            if _matches(rule.match, in_port, frame):
+                if first is not None and _does(rule) != _does(first):
+                    raise FabricFault(f"both match {frame}: {first} and {rule}")
+                first = first or rule
+        return first
+
+
+_index = lru_cache(maxsize=512)(_Index)
+
+
+@dataclass
+class _Packet:
+    """A frame on its way through one switch's pipeline."""
+
+    in_port: int
+    frame: Frame
+
+
 class _FakeSwitch:
     def __init__(self, name: str, table: FlowTable) -> None:
         self.name = name
         self.down: frozenset[int] = frozenset()
-        self._groups = {group.id: group for group in table.groups}
-        self._rules = sorted(table.rules, key=lambda rule: -rule.priority)
-        self._candidates: dict[tuple[Table, int, int | None], list[FlowRule]] = {}
+        self._index = _index(table)
 
     def receive(self, port: PortRef, frame: Frame, outcome: Outcome) -> Iterator[tuple[int, Frame]]:
         """The (port, frame) pairs that the switch sends for a frame."""
@@ -136,7 +175,7 @@ class _FakeSwitch:
         packet = _Packet(port.port, frame)
         at: Table | None = Table.PORTS
         while at is not None:
-            rule = self._lookup(at, packet)
+            rule = self._index.lookup(at, packet.in_port, packet.frame)
             if rule is None:
                 return
             if any(isinstance(action, ToController) for action in rule.actions):
@@ -146,20 +185,6 @@ class _FakeSwitch:
                 raise FabricFault(f"{self.name}: {rule} goes back")
             at = rule.goto
 
-    def _lookup(self, table: Table, packet: _Packet) -> FlowRule | None:
-        first: FlowRule | None = None
-        where = (table, packet.in_port, packet.frame.vlan)
-        if where not in self._candidates:
-            self._candidates[where] = [rule for rule in self._rules if _is_candidate(rule, *where)]
-        for rule in self._candidates[where]:
-            if first is not None and rule.priority < first.priority:
-                break
-            if packet.matches(rule.match):
-                if first is not None and _does(rule) != _does(first):
-                    raise FabricFault(f"{self.name}: both match {packet.frame}: {first} and {rule}")
-                first = first or rule
-        return first
-
     def _apply(self, actions: tuple[Action, ...], packet: _Packet) -> Iterator[tuple[int, Frame]]:
         for action in actions:
             match action:
@@ -167,7 +192,7 @@ class _FakeSwitch:
                     if port != packet.in_port:
                         yield port, packet.frame
                 case ToGroup(number):
-                    live = (b for b in self._groups[number].buckets if b.watch_port not in self.down)
+                    live = (b for b in self._index.groups[number].buckets if b.watch_port not in self.down)
                     if (bucket := next(live, None)) is not None:
                         yield from self._apply(bucket.actions, replace(packet))
                 case SetInPort(port):
@@ -178,41 +203,27 @@ class _FakeSwitch:
                     packet.frame = _changed(packet.frame, action)
 
 
-@dataclass
-class _Packet:
-    """A frame on its way through one switch's pipeline."""
-
-    in_port: int
-    frame: Frame
-
-    def matches(self, match: Match) -> bool:
-        """Whether a rule applies (prerequisites are the compiler's business)."""
-        frame = self.frame
-        if match.eth_dst is not None and not _mac_matches(match.eth_dst, frame.eth_dst):
-            return False
-        exact = (
-            (match.in_port, self.in_port),
-            (match.eth_src, frame.eth_src),
-            (match.eth_type, frame.eth_type),
-            (match.ip_proto, frame.ip_proto),
-            (match.ip_dscp, frame.dscp),
-            (match.udp_src, frame.udp_src),
-            (match.icmpv6_type, frame.icmpv6_type),
-            (match.arp_sha, frame.arp_sha),
-            (match.arp_spa, frame.arp_spa),
-        )
-        return (
-            all(wanted is None or wanted == found for wanted, found in exact)
-            and _vlan_matches(match.vlan, frame.vlan)
-            and _bits_match(match.udp_dst, frame.udp_dst)
-            and _bits_match(match.tcp_dst, frame.tcp_dst)
-            and _prefix_matches(match.ipv4_dst, frame.ipv4_dst)
-        )
-
-
-def _is_candidate(rule: FlowRule, table: Table, in_port: int, vlan: int | None) -> bool:
-    match = rule.match
-    return rule.table is table and match.in_port in (None, in_port) and _vlan_matches(match.vlan, vlan)
+def _matches(match: Match, in_port: int, frame: Frame) -> bool:
+    """Whether a rule applies (OpenFlow's prerequisites are the switch's business)."""
+    exact = (
+        (match.in_port, in_port),
+        (match.eth_src, frame.eth_src),
+        (match.eth_type, frame.eth_type),
+        (match.ip_proto, frame.ip_proto),
+        (match.ip_dscp, frame.dscp),
+        (match.udp_src, frame.udp_src),
+        (match.icmpv6_type, frame.icmpv6_type),
+        (match.arp_sha, frame.arp_sha),
+        (match.arp_spa, frame.arp_spa),
+    )
+    return (
+        all(wanted is None or wanted == found for wanted, found in exact)
+        and _vlan_matches(match.vlan, frame.vlan)
+        and (match.eth_dst is None or _mac_matches(match.eth_dst, frame.eth_dst))
+        and _bits_match(match.udp_dst, frame.udp_dst)
+        and _bits_match(match.tcp_dst, frame.tcp_dst)
+        and _prefix_matches(match.ipv4_dst, frame.ipv4_dst)
+    )
 
 
 def _does(rule: FlowRule) -> tuple[object, ...]:

@@ -189,12 +189,13 @@ def members(fabric: SiteFabric, vlan: int) -> set[PortRef]:
     }
 
 
-def meshed(cables: Sequence[tuple[int, int]], switches: int) -> SiteFabric:
-    """Switches cabled in any way, a phone and a PC at each."""
+def meshed(cables: Sequence[tuple[int, int]], switches: int, phones: bool = True) -> SiteFabric:
+    """Switches cabled in any way, a PC and perhaps a phone at each."""
     build = FabricBuilder()
     for number in range(switches):
         build.switch(f"s{number}", SwitchRole.ACCESS)
-        build.phone(f"s{number}")
+        if phones:
+            build.phone(f"s{number}")
         build.pc(f"s{number}")
     for a, b in cables:
         build.trunk(f"s{a}", f"s{b}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controllers.fabric import compile_fabric
+from controllers.fabric import Tables, compile_fabric
 from controllers.fake_fabric import FakeFabric
 from controllers.transition import transition
 from tests.unit.controllers.fabrics import Host, enterprise, hierarchy, hosts, members, meshed
@@ -95,6 +95,27 @@ def assert_nothing_twice(fabric: SiteFabric, fake: FakeFabric) -> None:
         assert set(ports) <= members(fabric, sender.vlan) - {sender.port}
 
 
+def changes(fabric: SiteFabric, lost: frozenset[PortRef], returns: bool) -> list[Tables]:
+    """All stages of a change, the first and the last state included."""
+    old = compile_fabric(fabric, lost if returns else frozenset())
+    new = compile_fabric(fabric, frozenset() if returns else lost, old.bypasses)
+    stages = [old.tables, *transition(old, new)]
+    assert stages[-1] == new.tables
+    return stages
+
+
+def mixed(present: Tables, following: Tables, ahead: Sequence[bool]) -> Tables:
+    """Some switches are a stage ahead of the others."""
+    further = {dpid for dpid, is_ahead in zip(present, ahead, strict=True) if is_ahead}
+    return {dpid: (following if dpid in further else present)[dpid] for dpid in present}
+
+
+def assert_safe(fabric: SiteFabric, tables: Tables, lost: frozenset[PortRef], returns: bool) -> None:
+    fake = FakeFabric(fabric, tables, frozenset() if returns else lost)
+    assert_unicast_goes_on(fabric, fake, lost)
+    assert_nothing_twice(fabric, fake)
+
+
 def losses(fabric: SiteFabric) -> Iterator[frozenset[PortRef]]:
     yield from (ends(trunk) for trunk in trunks_between(fabric.switches))
 
@@ -147,32 +168,44 @@ def test_two_lost_links_never_make_a_loop_or_a_duplicate(fabric: SiteFabric, dat
 
 @pytest.mark.req("V4")
 @given(fabrics, st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_changing_over_is_safe_in_every_order_of_switches(fabric: SiteFabric, data: st.DataObject) -> None:
     # given a fabric that loses a link, or gets one back
     lost = data.draw(st.sampled_from([*losses(fabric)] or [frozenset[PortRef]()]))
-    broken_first = data.draw(st.booleans())
-    old = compile_fabric(fabric, lost if broken_first else frozenset())
-    new = compile_fabric(fabric, frozenset() if broken_first else lost, old.bypasses)
+    returns = data.draw(st.booleans())
     # when switches take the stages one by one, in any order
-    stages = [old.tables, *transition(old, new)]
-    assert stages[-1] == new.tables
-    someone = st.sets(st.sampled_from([switch.dpid for switch in fabric.switches]))
+    stages = changes(fabric, lost, returns)
+    orders = st.lists(st.booleans(), min_size=len(fabric.switches), max_size=len(fabric.switches))
     for present, following in pairwise(stages):
-        ahead = data.draw(someone)
-        mixed = {dpid: (following if dpid in ahead else present)[dpid] for dpid in present}
-        fake = FakeFabric(fabric, mixed, lost if not broken_first else frozenset())
         # then unicast is never interrupted, and nothing loops or comes twice
-        assert_unicast_goes_on(fabric, fake, lost)
-        assert_nothing_twice(fabric, fake)
+        assert_safe(fabric, mixed(present, following, data.draw(orders)), lost, returns)
+
+
+@pytest.mark.req("V4")
+@pytest.mark.parametrize("returns", [False, True], ids=["a link is lost", "a link returns"])
+def test_changing_over_a_ring_is_safe_in_all_orders(returns: bool) -> None:
+    """In a ring half of the switches turn round: each of the 32 mixtures of each stage with the next."""
+    fabric = meshed([(0, 1), (1, 2), (2, 3), (3, 4), (4, 0)], 5, phones=False)
+    for lost in list(losses(fabric))[:2]:
+        stages = changes(fabric, lost, returns)
+        assert len(stages) > 3
+        for present, following in pairwise(stages):
+            for ahead in product((False, True), repeat=5):
+                assert_safe(fabric, mixed(present, following, ahead), lost, returns)
 
 
 @given(fabrics, st.data())
-@settings(max_examples=20, deadline=None)
-def test_a_bypass_whose_way_is_unchanged_keeps_its_tag(fabric: SiteFabric, data: st.DataObject) -> None:
+@settings(max_examples=25, deadline=None)
+def test_tags_mean_one_bypass_at_each_port_also_during_a_change(
+    fabric: SiteFabric, data: st.DataObject
+) -> None:
     old = compile_fabric(fabric)
     lost = data.draw(st.sampled_from([frozenset[PortRef](), *losses(fabric)]))
     new = compile_fabric(fabric, lost, old.bypasses)
+    meaning: dict[tuple[PortRef, int], object] = {}
+    for bypass in (*old.bypasses.values(), *new.bypasses.values()):
+        for arrival in bypass.arrivals:
+            assert meaning.setdefault((arrival, bypass.tag), bypass.way) == bypass.way
     tags = {bypass.way: bypass.tag for bypass in old.bypasses.values()}
     assert all(tags.get(bypass.way, bypass.tag) == bypass.tag for bypass in new.bypasses.values())
 

@@ -1,0 +1,186 @@
+"""What a line decides for its packets, and how it is set up: pure, to the packet."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import struct
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.integration import emulation_plans as plans
+from uclab.emulation import impairment
+from uclab.emulation.delay_line import Line, LineOrder
+from uclab.emulation.impairment import ArrivingLine, ImpairmentError
+from uclab.emulation.nfqueue import _packets
+from uclab.plan.types import Impairment, LinkEnd
+
+MS = 1_000_000
+ORDER = LineOrder(
+    queue=1, delay_ms=40, jitter_ms=0, loss_pct=0, limit_packets=1_000_000, seed=3, keep_order=True
+)
+
+
+def releases(line: Line, packets: int, every_ns: int) -> list[tuple[int, int | None]]:
+    """(arrival, release) of packets at a steady pace; each has left before the next may be refused."""
+    return [(n * every_ns, line.release_ns(n * every_ns)) for n in range(packets)]
+
+
+def test_a_line_without_jitter_delays_every_packet_by_exactly_its_delay() -> None:
+    # given 40 ms without jitter and loss
+    line = Line(ORDER)
+    # then that is what every packet gets
+    assert {release - arrived for arrived, release in releases(line, 100, MS) if release is not None} == {
+        40 * MS
+    }
+
+
+def test_jitter_is_normal_about_the_delay() -> None:
+    # given 40 ms +- 4 ms, packets far apart
+    line = Line(replace(ORDER, jitter_ms=4))
+    delays = [(release - arrived) / MS for arrived, release in releases(line, 20_000, 100 * MS) if release]
+    # then mean and deviation are right within 4 standard errors
+    assert abs(statistics.fmean(delays) - 40) < 4 * 4 / math.sqrt(20_000)
+    assert abs(statistics.stdev(delays) - 4) < 4 * 4 / math.sqrt(2 * 20_000)
+    # and a third lies beyond one deviation, as of a normal distribution
+    beyond = sum(abs(delay - 40) > 4 for delay in delays) / 20_000
+    assert 0.30 < beyond < 0.335
+
+
+@pytest.mark.parametrize("loss_pct", [0.0, 0.5, 5.0, 100.0])
+def test_loss_is_binomial(loss_pct: float) -> None:
+    # given a lossy line
+    line = Line(replace(ORDER, loss_pct=loss_pct))
+    lost = sum(release is None for _, release in releases(line, 20_000, MS))
+    # then it loses its share, within 4 standard deviations
+    p = loss_pct / 100
+    assert abs(lost - 20_000 * p) <= 4 * math.sqrt(20_000 * p * (1 - p))
+    assert line.account.lost == lost
+
+
+def test_the_same_seed_gives_the_same_line_and_loss_does_not_change_the_jitter_of_others() -> None:
+    # given the same jittery line twice, and once with loss
+    order = replace(ORDER, jitter_ms=3)
+    first, second = (releases(Line(order), 500, MS) for _ in range(2))
+    lossy = releases(Line(replace(order, loss_pct=30, keep_order=False)), 500, MS)
+    free = releases(Line(replace(order, keep_order=False)), 500, MS)
+    # then both are the same, and the lossy one's survivors are where they were
+    assert first == second
+    assert all(kept in (None, release) for (_, release), (_, kept) in zip(free, lossy, strict=True))
+
+
+@given(
+    jitter=st.floats(0, 20),
+    loss=st.floats(0, 50),
+    gaps=st.lists(st.integers(0, 30 * MS), min_size=1, max_size=200),
+    limit=st.integers(1, 50),
+)
+def test_order_is_kept_and_every_packet_accounted_for(
+    jitter: float, loss: float, gaps: list[int], limit: int
+) -> None:
+    # given any line that keeps order, with room for a few packets
+    line = Line(replace(ORDER, jitter_ms=jitter, loss_pct=loss, limit_packets=limit))
+    waiting: list[int] = []
+    now, last = 0, 0
+    for gap in gaps:
+        now += gap
+        # when packets leave at their time and others arrive
+        for release in [due for due in waiting if due <= now]:
+            waiting.remove(release)
+            line.released(0)
+        decided = line.release_ns(now)
+        if decided is not None:
+            # then none leaves before the one in front of it, nor before it came
+            assert decided >= max(last, now)
+            last = decided
+            waiting.append(decided)
+        # and there are never more than there is room for
+        assert line.held == len(waiting) <= limit
+    account = line.account
+    assert account.arrived == len(gaps)
+    assert account.arrived == account.delivered + account.lost + account.refused + line.held
+
+
+def test_lateness_is_told_by_percentile() -> None:
+    # given 98 packets on time, one 0.2 ms late and one 50 ms late
+    line = Line(ORDER)
+    for late_us in [5] * 98 + [200, 50_000]:
+        line.release_ns(0)
+        line.released(late_us * 1000)
+    # then percentiles are the upper edges of 10 us steps, and what is beyond the scale counts as beyond
+    assert line.account.lateness_percentile_us(50) == 10
+    assert line.account.lateness_percentile_us(99) == 210
+    assert line.account.lateness_percentile_us(100) == 10_010
+    assert json.loads(json.dumps(line.account.as_record()))["lateness_p99_us"] == 210
+
+
+def test_a_line_acts_where_its_packets_arrive() -> None:
+    # given packets leaving `left` impaired
+    planned = plans.line(40)
+    # then the device at the other end delays them
+    assert list(impairment.arriving_lines(planned)) == ["right"]
+    assert impairment.arriving_lines(planned)["right"][0].interface == "eth0"
+
+
+def test_a_line_that_ends_at_a_switch_is_refused_in_words() -> None:
+    # given a line whose other end is no node
+    planned = plans.line(40)
+    switched = replace(planned.links[0], b=LinkEnd("acc1", "acc1-p1"))
+    # when it is looked for
+    with pytest.raises(ImpairmentError) as refused:
+        impairment.arriving_lines(replace(planned, links=(switched,)))
+    # then the error names line and switch and says what is needed
+    assert (
+        str(refused.value)
+        == "left: the line on eth0 ends at acc1; delay and loss need a router or host at both ends"
+    )
+
+
+LINES = (
+    ArrivingLine("isp1", "edge", Impairment("wan1", 10.0, 1.0, 0.1, 1000, 7)),
+    ArrivingLine("isp1", "other", Impairment("wan2", 20.0, keep_order=False)),
+)
+
+
+def test_netem_gets_the_same_profile_as_the_delay_line() -> None:
+    # given two lines that arrive at a device
+    commands = impairment.netem_commands(LINES)
+    # then netem has delay, normal jitter, loss and limit, and keeps order only where planned
+    assert commands[0] == (
+        "qdisc add dev line0 root netem limit 1000 "
+        "delay 10.0ms 1.0ms distribution normal loss random 0.1% rate 100gbit"
+    )
+    assert commands[3] == "qdisc add dev line1 root netem limit 1000 delay 20.0ms"
+    assert commands[2].startswith("filter add dev edge parent ffff:")
+    # and the delay line has the same figures
+    figures = {"delay_ms": 10.0, "jitter_ms": 1.0, "loss_pct": 0.1, "limit_packets": 1000, "seed": 7}
+    assert impairment.line_orders(LINES)[0] == {"queue": 1, **figures, "keep_order": True}
+
+
+def test_arriving_packets_are_queued_before_connection_tracking() -> None:
+    # given the same lines
+    rules = impairment.queue_rules(LINES)
+    # then each has its queue, in the raw table, and nobody is let past when the process is gone (no --queue-
+    # bypass)
+    assert rules.splitlines() == [
+        "*raw",
+        "-A PREROUTING -i edge -j NFQUEUE --queue-num 1",
+        "-A PREROUTING -i other -j NFQUEUE --queue-num 2",
+        "COMMIT",
+    ]
+
+
+def test_arrivals_are_read_from_the_kernels_messages() -> None:
+    # given two packet messages of different queues and an acknowledgement between them
+    def message(queue: int, number: int) -> bytes:
+        header = struct.pack("=HH", 11, 1) + struct.pack(">IHB", number, 0x0800, 0) + b"\0"
+        body = struct.pack("=BB", 2, 0) + struct.pack(">H", queue) + header + struct.pack("=HHI", 8, 5, 3)
+        return struct.pack("=IHHII", 16 + len(body), 3 << 8, 0, 0, 0) + body
+
+    acknowledgement = struct.pack("=IHHIIi", 36, 2, 0, 1, 0, 0) + bytes(16)
+    # then queue and number of both are found
+    assert _packets(message(1, 77) + acknowledgement + message(2, 78)) == [(1, 77), (2, 78)]

@@ -18,6 +18,11 @@ from uclab.model.mistake import TopologyError
 ERRORS = Path(__file__).parents[1] / "errors"
 CASES = sorted(path.stem for path in ERRORS.glob("*.yaml"))
 
+WRONG_SYNTAX = (
+    "tab", "indentation", "list-not-closed", "quote-not-closed", "colon-in-text", "line-without-colon",
+    "reserved-character", "profile-not-yaml",
+)  # fmt: skip
+
 
 @pytest.fixture(autouse=True)
 def _in_folder_of_wrong_files(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,11 +44,7 @@ def test_wrong_file_gives_exactly_its_mistakes(case: str) -> None:
     assert said == expected.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "case",
-    ["tab", "indentation", "list-not-closed", "quote-not-closed", "colon-in-text", "line-without-colon"]
-    + ["reserved-character", "profile-not-yaml"],
-)
+@pytest.mark.parametrize("case", WRONG_SYNTAX)
 def test_syntax_is_explained_alike_where_yaml_was_built_without_libyaml(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,8 +2,7 @@
 
 A container is the child process of whoever starts it (`podman run`, attached), so its end is noticed at once.
 Everything that podman starts for it stays in the lab's PID namespace and dies with that. podman's own state
-is the lab's; images come read-only from the machine's store. Verified with podman 4.3 and crun 1.8 (Debian
-12).
+is the lab's; images come read-only from the machine's store. Seen with podman 4.3, crun 1.8 (Debian 12).
 """
 
 from __future__ import annotations
@@ -52,8 +51,6 @@ class ContainerSpec:
     environment: tuple[tuple[str, str], ...] = ()
     capabilities: tuple[str, ...] = ()
     """Kept of all capabilities, e.g. `NET_BIND_SERVICE`; none by default."""
-    scratch: tuple[str, ...] = ()
-    """Folders on a tmpfs; the rest of the root is read-only (podman itself adds /tmp, /run and /var/tmp)."""
     nameservers: tuple[str, ...] = ()
     hosts: tuple[tuple[str, str], ...] = ()
     """Name and address pairs known without DNS."""
@@ -148,14 +145,12 @@ class Podman:
             f"--network=ns:{spec.namespace}",
             *([f"--add-host={name}:{address}" for name, address in spec.hosts] or ["--no-hosts"]),
             *[f"--dns={server}" for server in spec.nameservers],
-            # What is not needed is not there: rights, writable files, cgroups (a killed lab would leave
-            # them).
+            # What is not needed is not there: rights, writable files, cgroups (left behind by a killed lab).
             f"--user={SERVICE_ID}:{SERVICE_ID}",
             "--cap-drop=all",
             *[f"--cap-add={capability}" for capability in spec.capabilities],
             "--security-opt=no-new-privileges",
-            "--read-only",
-            *[f"--tmpfs={folder}:rw,nosuid,nodev,noexec,size=16m,mode=1777" for folder in spec.scratch],
+            "--read-only",  # podman puts a tmpfs on /tmp, /run and /var/tmp
             "--cgroups=disabled",
             *limits(),
             # The container writes to this process's output itself: nothing in between loses its last words.

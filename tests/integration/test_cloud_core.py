@@ -152,6 +152,15 @@ def test_call_is_passed_on_to_another_phone(played: Played) -> None:
     assert played["transfer"]["desk2 heard"] is True
 
 
+def test_callee_does_not_learn_the_callers_way_to_the_cloud(played: Played) -> None:
+    # given calls of phones that send a Route to their outbound proxy
+    asked = played.packets(f"sip.Method == INVITE && ip.dst == {SBC}", "sip.Route", keys=True)
+    sent = played.packets(f"sip.Method == INVITE && ip.src == {SBC}", "sip.Route", keys=True)
+    # then what goes on to the callee has none
+    assert any(route for (route,) in asked)
+    assert {route for (route,) in sent} == {""}
+
+
 @pytest.mark.req("C2", "C7")
 def test_all_media_passes_the_relay(played: Played) -> None:
     # given every UDP packet at the session controller but its own control protocol,

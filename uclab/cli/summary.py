@@ -11,12 +11,16 @@ from uclab.api import RunResult
 from uclab.judge.types import Finding, JudgedCall, Judgement, MediaQuality, Walk
 
 COLOURS = {"pass": "green", "fail": "red", "not-shown": "yellow"}
+WIDTH_IN_FILES = 150
+"""Columns where output goes to a file or a CI log, which has no width of its own."""
 MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?"}
 
 
 def print_summary(result: RunResult) -> None:
     """Print the summary of a run to standard output."""
     console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH_IN_FILES
     judgement = result.judgement
     held = sum(finding.verdict == "pass" for finding in judgement.findings)
     console.print()

@@ -22,7 +22,7 @@ def link_loads(plan: Plan, judgement: Judgement) -> dict[str, LinkLoad]:
         peak = max((peaks[tap] for tap in taps if tap in peaks), default=0.0)
         dscp, pcp = next((marking[tap] for tap in taps if tap in marking), (None, None))
         if peak or dscp is not None:
-            loads[link.name] = LinkLoad(kbps=peak, dscp=dscp, pcp=pcp)
+            loads[link.name] = LinkLoad(peak, 0.0, () if dscp is None else (dscp,), () if pcp is None else (pcp,))
     return loads
 
 

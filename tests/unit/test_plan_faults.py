@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -149,3 +151,12 @@ def test_missing_media_rule_is_the_one_into_the_voice_zone() -> None:
     gone = set((before.nftables or "").splitlines()) - set((after.nftables or "").splitlines())
     assert len(gone) == 1
     assert "counter name voice_media_in accept" in gone.pop()
+
+
+def test_documentation_lists_every_fault_with_what_must_fail() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "plan.md").read_text()
+    rows = [
+        line.split("|")[1:4:2] for line in page.splitlines() if line.startswith("| `") and ".py" not in line
+    ]
+    listed = {name.strip(" `"): tuple(re.findall(r"`([^`]+)`", breaks)) for name, breaks in rows}
+    assert listed == {name: fault.breaks for name, fault in FAULTS.items()}

@@ -9,386 +9,73 @@ it. Nothing behind the plan decides anything again. Rates are kbit/s, delays mil
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Literal
 
-
-class NodeKind(StrEnum):
-    """What a device is. Each node is one network namespace."""
-
-    FIREWALL = "firewall"
-    ROUTER = "router"
-    ISP = "isp"
-    CLOUD_ROUTER = "cloud-router"
-    SERVER = "server"
-    """A host of the cloud, or a public server such as the DNS resolver."""
-    PHONE = "phone"
-    PC = "pc"
-
-
-@dataclass(frozen=True)
-class Interface:
-    """A node's end of a link, or its loopback-like extra addresses (RFC 4291 / RFC 791 addresses in CIDR
-    form)."""
-
-    name: str
-    """Name inside the node's namespace, at most 15 characters."""
-    mac: str
-    addresses: tuple[str, ...] = ()
-    """CIDR notation, e.g. `10.10.110.11/24`."""
-    zone: str | None = None
-    """Firewall zone (`voice`, `data`, `wan`, ...) where the node is a firewall."""
-
-
-@dataclass(frozen=True)
-class Route:
-    """A static route; `prefix` `0.0.0.0/0` is the default."""
-
-    prefix: str
-    via: str
-    metric: int = 0
-
-
-@dataclass(frozen=True)
-class QueueClass:
-    """One class of an HTB egress queue: packets whose DSCP is in `dscps` (the default class has none)."""
-
-    name: str
-    dscps: tuple[int, ...]
-    rate_kbps: int
-    """Guaranteed."""
-    ceil_kbps: int
-    priority: int
-    """0 is served first."""
-    limit_packets: int
-    """Depth of the leaf queue; small, because a full one would hold up other ports' traffic (facts:
-    AF_PACKET)."""
-    arp: bool = False
-    """True on the one class that also takes ARP, so that calls do not die of unanswered ARP."""
-
-
-@dataclass(frozen=True)
-class EgressQueue:
-    """Bandwidth management at the way out of `interface` (N2, C8): HTB of `rate_kbps` with classes."""
-
-    interface: str
-    rate_kbps: int
-    classes: tuple[QueueClass, ...]
-
-
-@dataclass(frozen=True)
-class Impairment:
-    """What the line does to packets leaving by `interface`: delay, jitter (standard deviation), random
-    loss."""
-
-    interface: str
-    delay_ms: float
-    jitter_ms: float = 0.0
-    loss_pct: float = 0.0
-    limit_packets: int = 1000
-    seed: int = 1
-    keep_order: bool = True
-
-
-@dataclass(frozen=True)
-class Node:
-    """One device: a network namespace with its interfaces, routes, packet filter, queues and line
-    impairments."""
-
-    name: str
-    kind: NodeKind
-    site: str
-    """Site, datacentre, or `internet`."""
-    interfaces: tuple[Interface, ...]
-    routes: tuple[Route, ...] = ()
-    forwarding: bool = False
-    sysctls: tuple[tuple[str, str], ...] = ()
-    """E.g. `("net.netfilter.nf_conntrack_udp_timeout_stream", "360")`; set inside the namespace."""
-    nftables: str | None = None
-    """A complete nftables ruleset (`nft -f`), or none."""
-    queues: tuple[EgressQueue, ...] = ()
-    impairments: tuple[Impairment, ...] = ()
-    nameservers: tuple[str, ...] = ()
-    neighbours: tuple[tuple[str, str, str], ...] = ()
-    """Static ARP entries (interface, address, MAC); normally empty: ARP is real."""
-
-    def interface(self, name: str) -> Interface:
-        """The interface of that name; KeyError if there is none."""
-        for interface in self.interfaces:
-            if interface.name == name:
-                return interface
-        raise KeyError(f"{self.name} has no interface {name}")
-
-
-@dataclass(frozen=True)
-class LinkEnd:
-    """Where a link ends: a node's interface, or a switch's port (then `interface` is the port's name,
-    `acc1-p3`)."""
-
-    device: str
-    interface: str
-
-
-@dataclass(frozen=True)
-class Link:
-    """A cable: a veth pair. `name` is what `uclab fail` takes, e.g. `acc1-dist1`."""
-
-    name: str
-    a: LinkEnd
-    b: LinkEnd
-    kind: Literal["lan", "trunk", "wan", "internet", "datacentre"]
-    """`wan`: a site's line to its provider; `internet`: a link of the internet's core."""
-
-
-class PortMode(StrEnum):
-    """How a switch port treats VLANs (IEEE 802.1Q)."""
-
-    ACCESS = "access"
-    """Untagged frames belong to `vlan`; tagged frames are dropped."""
-    TRUNK = "trunk"
-    """Frames of `tagged` VLANs carry an 802.1Q tag."""
-    PHONE = "phone"
-    """Access port with voice VLAN: untagged frames belong to `vlan`, frames tagged with the one VLAN of
-    `tagged` to the phone."""
-
-
-class SwitchRole(StrEnum):
-    CORE = "core"
-    DISTRIBUTION = "distribution"
-    ACCESS = "access"
-    EDGE = "edge"
-    """The firewall's built-in port module: trunks to the cores, one access port a zone."""
-    PHONE = "phone"
-    """A desk phone's built-in switch; not under the controller."""
-    DATACENTRE = "datacentre"
-    """The cloud's own switch; not under the controller."""
-
-
-@dataclass(frozen=True)
-class SwitchPort:
-    """A port of a switch and what the controller must do with it."""
-
-    number: int
-    """OpenFlow port number (1..) and number printed on the device."""
-    interface: str
-    """Kernel name, `<switch>-p<number>`, unique in the lab."""
-    mode: PortMode
-    vlan: int | None = None
-    """Untagged (access, native) VLAN."""
-    tagged: tuple[int, ...] = ()
-    trust_dscp: bool = False
-    """Trunks and ports of trusted devices: DSCP passes. A PHONE port trusts its voice VLAN within
-    `trusted_dscps` only where `trust_dscp` is set; everything untagged there is re-marked."""
-    allowed: tuple[tuple[int, str], ...] = ()
-    """Layer-2 port control (N3): (VLAN id, MAC) pairs that may send here. Empty on trunks: not checked."""
-    peer: str | None = None
-    """Name of the switch, node or phone at the other end."""
-    peer_port: int | None = None
-    """Port number at the other end where `peer` is a controlled switch."""
-
-
-@dataclass(frozen=True)
-class Switch:
-    """An Open vSwitch bridge. Controlled switches take their forwarding from the os-ken application."""
-
-    name: str
-    site: str
-    role: SwitchRole
-    engine: str
-    dpid: int
-    controlled: bool
-    ports: tuple[SwitchPort, ...]
-
-
-@dataclass(frozen=True)
-class Engine:
-    """One ovsdb-server + ovs-vswitchd in a namespace of its own; several, because a busy one slows down
-    (facts)."""
-
-    name: str
-    switches: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Vlan:
-    """A VLAN of a site (L1, L2, L3, L4, W10)."""
-
-    id: int
-    name: str
-    role: Literal["voice", "data", "rooms", "management", "foreign-voip", "transit"]
-    site: str
-    subnet: str
-    gateway: str
-
-
-@dataclass(frozen=True)
-class MarkingRule:
-    """One line of the policy's ordered traffic classes: first match wins. Ports are inclusive ranges,
-    towards the cloud."""
-
-    traffic_class: str
-    set_dscp: int
-    dscps: tuple[int, ...] = ()
-    udp_ports: tuple[tuple[int, int], ...] = ()
-    tcp_ports: tuple[tuple[int, int], ...] = ()
-    any_destination: bool = False
-
-
-@dataclass(frozen=True)
-class Policy:
-    """The provider's policy profile, resolved (facts: provider policy). Judging reads its limits from here,
-    never from code."""
-
-    name: str
-    rules: tuple[MarkingRule, ...]
-    default_dscp: int
-    dscp_to_pcp: tuple[tuple[int, int], ...]
-    """(DSCP, 802.1p PCP); others 0."""
-    max_one_way_delay_ms: float
-    max_loss_pct: float
-    max_jitter_ms: float
-    min_mos: float
-    min_tls_version: Literal["1.2", "1.3"]
-    media_ports: tuple[int, int]
-    nat_udp_timeout_s: int
-    cloud_prefixes: tuple[str, ...]
-    """Prefixes of the cloud inside the lab; what goes there is "towards the cloud"."""
-    voice_dscp: int
-    signalling_dscp: int
-    sips_ports: tuple[int, ...] = (5096,)
-    """TLS ports that carry SIP (facts: provider policy)."""
-    untrusted_classes: tuple[str, ...] = ()
-    """Classes that an untrusted port may be re-marked to by port match; empty: all rules apply."""
-
-    def pcp(self, dscp: int) -> int:
-        """802.1p priority for a DSCP (Q1)."""
-        return dict(self.dscp_to_pcp).get(dscp, 0)
-
-
-@dataclass(frozen=True)
-class SiteFabric:
-    """What one controller needs to know of a site: its controlled switches, VLANs and marking policy."""
-
-    site: str
-    switches: tuple[Switch, ...]
-    vlans: tuple[Vlan, ...]
-    policy: Policy
-    root_order: tuple[str, ...]
-    """Switches in the order in which they are to be root of the trees (core first)."""
-
-
-@dataclass(frozen=True)
-class Account:
-    """A subscriber: digest credentials (RFC 3261 section 22, RFC 8760)."""
-
-    user: str
-    domain: str
-    password: str
-    display: str
-    e164: str | None = None
-
-    @property
-    def aor(self) -> str:
-        """Address of record."""
-        return f"sip:{self.user}@{self.domain}"
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A phone or softclient (E1, E7) and how it is set up."""
-
-    name: str
-    kind: Literal["desk-phone", "softclient", "pstn-phone"]
-    driver: Literal["baresip", "pjsua2"]
-    node: str
-    account: Account
-    registrar: str
-    """Host name of the session controller; must match its certificate."""
-    registrar_port: int
-    transport: Literal["tls", "udp"]
-    tone_hz: int
-    """The known signal that it sends: a sine of this frequency, different for every endpoint."""
-    media_encryption: Literal["srtp", "none"] = "srtp"
-    verify_server: bool = True
-    dscp_media: int = 46
-    dscp_signalling: int = 26
-    registers: bool = True
-    codecs: tuple[str, ...] = ("PCMU", "PCMA")
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """A server certificate to issue. `issuer` `lab` is the CA that endpoints trust; `foreign` is one that
-    they do not."""
-
-    name: str
-    dns_names: tuple[str, ...]
-    addresses: tuple[str, ...]
-    issuer: Literal["lab", "foreign"] = "lab"
-
-
-@dataclass(frozen=True)
-class DnsRecord:
-    """One resource record of the lab's public DNS (V6): `value` is an address, or `priority weight port
-    target` for SRV."""
-
-    name: str
-    type: Literal["A", "SRV"]
-    value: str
-
-
-@dataclass(frozen=True)
-class NameServer:
-    """Public DNS server of the lab."""
-
-    name: str
-    node: str
-    address: str
-    records: tuple[DnsRecord, ...]
-    dscp: int = 0
-    """DSCP of its answers."""
-
-
-@dataclass(frozen=True)
-class SessionController:
-    """Kamailio as registrar, proxy and SBC (C1, C10), with rtpengine beside it anchoring all media (C2,
-    C7)."""
-
-    name: str
-    node: str
-    address: str
-    """SIP listens here."""
-    media_address: str
-    """rtpengine's address for media; may equal `address`."""
-    domain: str
-    host_name: str
-    tls_ports: tuple[int, ...]
-    trunk_port: int
-    """TLS port towards the PSTN peer (facts: trunks 5060-5065)."""
-    media_ports: tuple[int, int]
-    certificate: str
-    accounts: tuple[Account, ...]
-    trunk_peer: tuple[str, int] | None
-    """Host name and TLS port of the PSTN peer."""
-    dscp_signalling: int
-    dscp_media: int
-    min_tls_version: Literal["1.2", "1.3"] = "1.2"
-    anchor_media: bool = True
-    """False only in a drill: media then flows directly between neighbours (must fail C7)."""
-
-
-@dataclass(frozen=True)
-class PstnPeer:
-    """The ITSP/PSTN side (C3, C4): a SIP trunk peer that answers its E.164 numbers and calls in."""
-
-    name: str
-    node: str
-    address: str
-    host_name: str
-    port: int
-    numbers: tuple[str, ...]
-    certificate: str
-    endpoint: Endpoint
+from uclab.plan.devices import (
+    EgressQueue,
+    Impairment,
+    Interface,
+    Link,
+    LinkEnd,
+    Node,
+    NodeKind,
+    QueueClass,
+    Route,
+)
+from uclab.plan.fabric import (
+    Engine,
+    MarkingRule,
+    Policy,
+    PortMode,
+    SiteFabric,
+    Switch,
+    SwitchPort,
+    SwitchRole,
+    Vlan,
+)
+from uclab.plan.telephony import (
+    Account,
+    Certificate,
+    DnsRecord,
+    Endpoint,
+    NameServer,
+    PstnPeer,
+    SessionController,
+)
+
+__all__ = [
+    "Account",
+    "BulkTraffic",
+    "Call",
+    "Certificate",
+    "DnsRecord",
+    "EgressQueue",
+    "Endpoint",
+    "Engine",
+    "Impairment",
+    "Interface",
+    "Link",
+    "LinkEnd",
+    "MarkingRule",
+    "NameServer",
+    "Node",
+    "NodeKind",
+    "Path",
+    "PathHop",
+    "Plan",
+    "Policy",
+    "PortMode",
+    "PstnPeer",
+    "QueueClass",
+    "Route",
+    "SessionController",
+    "SiteFabric",
+    "Switch",
+    "SwitchPort",
+    "SwitchRole",
+    "Tap",
+    "Vlan",
+]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,137 @@
+"""Devices of a plan: nodes with their interfaces, routes, packet filter, queues and lines; cables between them.
+
+Rates are kbit/s, delays milliseconds, DSCP 0..63.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class NodeKind(StrEnum):
+    """What a device is. Each node is one network namespace."""
+
+    FIREWALL = "firewall"
+    ROUTER = "router"
+    ISP = "isp"
+    CLOUD_ROUTER = "cloud-router"
+    SERVER = "server"
+    """A host of the cloud, or a public server such as the DNS resolver."""
+    PHONE = "phone"
+    PC = "pc"
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A node's end of a link, or its loopback-like extra addresses (RFC 4291 / RFC 791 addresses in CIDR
+    form)."""
+
+    name: str
+    """Name inside the node's namespace, at most 15 characters."""
+    mac: str
+    addresses: tuple[str, ...] = ()
+    """CIDR notation, e.g. `10.10.110.11/24`."""
+    zone: str | None = None
+    """Firewall zone (`voice`, `data`, `wan`, ...) where the node is a firewall."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A static route; `prefix` `0.0.0.0/0` is the default."""
+
+    prefix: str
+    via: str
+    metric: int = 0
+
+
+@dataclass(frozen=True)
+class QueueClass:
+    """One class of an HTB egress queue: packets whose DSCP is in `dscps` (the default class has none)."""
+
+    name: str
+    dscps: tuple[int, ...]
+    rate_kbps: int
+    """Guaranteed."""
+    ceil_kbps: int
+    priority: int
+    """0 is served first."""
+    limit_packets: int
+    """Depth of the leaf queue; small, because a full one would hold up other ports' traffic (facts:
+    AF_PACKET)."""
+    arp: bool = False
+    """True on the one class that also takes ARP, so that calls do not die of unanswered ARP."""
+
+
+@dataclass(frozen=True)
+class EgressQueue:
+    """Bandwidth management at the way out of `interface` (N2, C8): HTB of `rate_kbps` with classes."""
+
+    interface: str
+    rate_kbps: int
+    classes: tuple[QueueClass, ...]
+
+
+@dataclass(frozen=True)
+class Impairment:
+    """What the line does to packets leaving by `interface`: delay, jitter (standard deviation), random
+    loss."""
+
+    interface: str
+    delay_ms: float
+    jitter_ms: float = 0.0
+    loss_pct: float = 0.0
+    limit_packets: int = 1000
+    seed: int = 1
+    keep_order: bool = True
+
+
+@dataclass(frozen=True)
+class Node:
+    """One device: a network namespace with its interfaces, routes, packet filter, queues and line
+    impairments."""
+
+    name: str
+    kind: NodeKind
+    site: str
+    """Site, datacentre, or `internet`."""
+    interfaces: tuple[Interface, ...]
+    routes: tuple[Route, ...] = ()
+    forwarding: bool = False
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """E.g. `("net.netfilter.nf_conntrack_udp_timeout_stream", "360")`; set inside the namespace."""
+    nftables: str | None = None
+    """A complete nftables ruleset (`nft -f`), or none."""
+    queues: tuple[EgressQueue, ...] = ()
+    impairments: tuple[Impairment, ...] = ()
+    nameservers: tuple[str, ...] = ()
+    neighbours: tuple[tuple[str, str, str], ...] = ()
+    """Static ARP entries (interface, address, MAC); normally empty: ARP is real."""
+
+    def interface(self, name: str) -> Interface:
+        """The interface of that name; KeyError if there is none."""
+        for interface in self.interfaces:
+            if interface.name == name:
+                return interface
+        raise KeyError(f"{self.name} has no interface {name}")
+
+
+@dataclass(frozen=True)
+class LinkEnd:
+    """Where a link ends: a node's interface, or a switch's port (then `interface` is the port's name,
+    `acc1-p3`)."""
+
+    device: str
+    interface: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cable: a veth pair. `name` is what `uclab fail` takes, e.g. `acc1-dist1`."""
+
+    name: str
+    a: LinkEnd
+    b: LinkEnd
+    kind: Literal["lan", "trunk", "wan", "internet", "datacentre"]
+    """`wan`: a site's line to its provider; `internet`: a link of the internet's core."""

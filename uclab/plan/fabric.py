@@ -1,0 +1,144 @@
+"""Switching of a plan: switches, ports, VLANs, and the policy to mark by (DSCP 0..63, 802.1p PCP 0..7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class PortMode(StrEnum):
+    """How a switch port treats VLANs (IEEE 802.1Q)."""
+
+    ACCESS = "access"
+    """Untagged frames belong to `vlan`; tagged frames are dropped."""
+    TRUNK = "trunk"
+    """Frames of `tagged` VLANs carry an 802.1Q tag."""
+    PHONE = "phone"
+    """Access port with voice VLAN: untagged frames belong to `vlan`, frames tagged with the one VLAN of
+    `tagged` to the phone."""
+
+
+class SwitchRole(StrEnum):
+    CORE = "core"
+    DISTRIBUTION = "distribution"
+    ACCESS = "access"
+    EDGE = "edge"
+    """The firewall's built-in port module: trunks to the cores, one access port a zone."""
+    PHONE = "phone"
+    """A desk phone's built-in switch; not under the controller."""
+    DATACENTRE = "datacentre"
+    """The cloud's own switch; not under the controller."""
+
+
+@dataclass(frozen=True)
+class SwitchPort:
+    """A port of a switch and what the controller must do with it."""
+
+    number: int
+    """OpenFlow port number (1..) and number printed on the device."""
+    interface: str
+    """Kernel name, `<switch>-p<number>`, unique in the lab."""
+    mode: PortMode
+    vlan: int | None = None
+    """Untagged (access, native) VLAN."""
+    tagged: tuple[int, ...] = ()
+    trust_dscp: bool = False
+    """Trunks and ports of trusted devices: DSCP passes. A PHONE port trusts its voice VLAN within
+    `trusted_dscps` only where `trust_dscp` is set; everything untagged there is re-marked."""
+    allowed: tuple[tuple[int, str], ...] = ()
+    """Layer-2 port control (N3): (VLAN id, MAC) pairs that may send here. Empty on trunks: not checked."""
+    peer: str | None = None
+    """Name of the switch, node or phone at the other end."""
+    peer_port: int | None = None
+    """Port number at the other end where `peer` is a controlled switch."""
+
+
+@dataclass(frozen=True)
+class Switch:
+    """An Open vSwitch bridge. Controlled switches take their forwarding from the os-ken application."""
+
+    name: str
+    site: str
+    role: SwitchRole
+    engine: str
+    dpid: int
+    controlled: bool
+    ports: tuple[SwitchPort, ...]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One ovsdb-server + ovs-vswitchd in a namespace of its own; several, because a busy one slows down
+    (facts)."""
+
+    name: str
+    switches: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Vlan:
+    """A VLAN of a site (L1, L2, L3, L4, W10)."""
+
+    id: int
+    name: str
+    role: Literal["voice", "data", "rooms", "management", "foreign-voip", "transit"]
+    site: str
+    subnet: str
+    gateway: str
+
+
+@dataclass(frozen=True)
+class MarkingRule:
+    """One line of the policy's ordered traffic classes: first match wins. Ports are inclusive ranges,
+    towards the cloud."""
+
+    traffic_class: str
+    set_dscp: int
+    dscps: tuple[int, ...] = ()
+    udp_ports: tuple[tuple[int, int], ...] = ()
+    tcp_ports: tuple[tuple[int, int], ...] = ()
+    any_destination: bool = False
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The provider's policy profile, resolved (facts: provider policy). Judging reads its limits from here,
+    never from code."""
+
+    name: str
+    rules: tuple[MarkingRule, ...]
+    default_dscp: int
+    dscp_to_pcp: tuple[tuple[int, int], ...]
+    """(DSCP, 802.1p PCP); others 0."""
+    max_one_way_delay_ms: float
+    max_loss_pct: float
+    max_jitter_ms: float
+    min_mos: float
+    min_tls_version: Literal["1.2", "1.3"]
+    media_ports: tuple[int, int]
+    nat_udp_timeout_s: int
+    cloud_prefixes: tuple[str, ...]
+    """Prefixes of the cloud inside the lab; what goes there is "towards the cloud"."""
+    voice_dscp: int
+    signalling_dscp: int
+    sips_ports: tuple[int, ...] = (5096,)
+    """TLS ports that carry SIP (facts: provider policy)."""
+    untrusted_classes: tuple[str, ...] = ()
+    """Classes that an untrusted port may be re-marked to by port match; empty: all rules apply."""
+
+    def pcp(self, dscp: int) -> int:
+        """802.1p priority for a DSCP (Q1)."""
+        return dict(self.dscp_to_pcp).get(dscp, 0)
+
+
+@dataclass(frozen=True)
+class SiteFabric:
+    """What one controller needs to know of a site: its controlled switches, VLANs and marking policy."""
+
+    site: str
+    switches: tuple[Switch, ...]
+    vlans: tuple[Vlan, ...]
+    policy: Policy
+    root_order: tuple[str, ...]
+    """Switches in the order in which they are to be root of the trees (core first)."""

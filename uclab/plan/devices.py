@@ -1,4 +1,4 @@
-"""Devices of a plan: nodes with their interfaces, routes, packet filter, queues and lines; cables between them.
+"""Devices of a plan: nodes with their interfaces, routes, filters, queues and lines; cables between them.
 
 Rates are kbit/s, delays milliseconds, DSCP 0..63.
 """

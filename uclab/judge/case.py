@@ -10,10 +10,10 @@ from functools import cached_property
 from uclab.capture.dissect import Signalling, SipMessage
 from uclab.capture.headers import TCP
 from uclab.judge.flows import Flow
-from uclab.judge.media import Stream
 from uclab.judge.network import Leg, Network, number
 from uclab.judge.observe import Observations
 from uclab.judge.run import Run
+from uclab.judge.streams import Stream
 from uclab.plan.records import CallRecord, Direction
 from uclab.plan.types import Endpoint
 

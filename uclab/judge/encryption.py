@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
-from uclab.judge.media import Stream
 from uclab.judge.network import Leg
 from uclab.judge.srtp import Authentication
+from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding
 from uclab.plan.records import CallRecord, Direction
 from uclab.plan.types import Endpoint

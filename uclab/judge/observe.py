@@ -17,13 +17,18 @@ import numpy as np
 from uclab.capture.headers import Headers, Mask, decode
 from uclab.capture.pcapng import MalformedCapture, Packets, PcapngReader
 from uclab.judge.flows import FlowTable, media_rows
-from uclab.judge.media import GUARD_NS, CallWindow, MediaFollower, MediaRows
+from uclab.judge.media import MediaFollower, MediaRows
 from uclab.judge.network import Network
 from uclab.judge.readable import ReadableSearch
 from uclab.judge.run import Run
 from uclab.judge.srtp import KeyRing, MediaSecrecy
+from uclab.judge.streams import GUARD_NS, CallWindow
 
 SLACK_NS = 1_500_000_000
+ROUND = 150_000
+"""Media packets that are worth a round of matching."""
+END_NS = 1 << 62
+"""Later than everything."""
 MEMORY = 48 << 20
 """Bytes of all chunks that are read at a time."""
 
@@ -97,9 +102,9 @@ class Observer:
                 open_sources.remove(source)
             else:
                 self._take(source, packets)
-            horizon = min((s.reached_ns for s in open_sources), default=1 << 62)
+            horizon = min((s.reached_ns for s in open_sources), default=END_NS)
             self._follow(horizon - SLACK_NS)
-        self._follow(1 << 62)
+        self._follow(END_NS)
         for source in sources:
             self._account(source)
         return self._seen
@@ -153,12 +158,9 @@ class Observer:
 
     def _follow(self, until_ns: int) -> None:
         """Hands on the media rows up to a time, in order."""
-        if not self._waiting or sum(map(len, self._waiting)) == 0:
-            self._waiting = []
+        count = sum(map(len, self._waiting))
+        if not count or (count < ROUND and until_ns < END_NS):
             return
-        oldest = min(int(part.time_ns.min()) for part in self._waiting if len(part))
-        if oldest > until_ns or (until_ns - oldest < SLACK_NS // 2 and until_ns < 1 << 61):
-            return  # too little to be worth a round
         rows = MediaRows.join(self._waiting)
         ready = rows.time_ns <= until_ns
         self._waiting = [rows.pick(np.flatnonzero(~ready))]

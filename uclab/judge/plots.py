@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.judge.case import Case
-from uclab.judge.media import Second
 from uclab.judge.network import dscp_name
+from uclab.judge.streams import Second
 from uclab.judge.types import Ladder, LadderMessage, Series
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from uclab.capture.headers import UDP
 from uclab.judge import emodel
 from uclab.judge.case import Case
-from uclab.judge.media import Stream
 from uclab.judge.network import number
+from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding, JudgedCall, MediaQuality, Walk
 from uclab.judge.walks import blame_between
 from uclab.plan.records import CallRecord, Direction

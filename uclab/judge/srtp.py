@@ -20,7 +20,7 @@ from pylibsrtp import Error, Policy, Session
 
 from uclab.capture.dissect import SipMessage
 from uclab.capture.headers import Headers, Mask
-from uclab.capture.pcapng import Packets
+from uclab.capture.pcapng import I64, Packets
 from uclab.judge.network import LEGS, Leg, number
 
 ALL_UP_TO = 2000
@@ -203,6 +203,9 @@ class MediaSecrecy:
     """Where packets are authenticated: endpoints' and session controllers' own interfaces."""
     authentications: dict[tuple[str, Leg, int], Authentication] = field(default_factory=dict)
     spreads: dict[tuple[str, Leg, int], Spread] = field(default_factory=dict)
+    _taps: dict[str, int] = field(default_factory=dict)
+    _done: set[int] = field(default_factory=set)
+    """Streams at taps of which nothing more is needed."""
 
     def add(
         self, packets: Packets, columns: Headers, labels: list[str], media: Mask, leg: npt.NDArray[np.int8]
@@ -211,17 +214,29 @@ class MediaSecrecy:
         rows = np.flatnonzero(media)
         if not len(rows):
             return
-        code = (columns.ssrc[rows].astype(np.int64) * 3 + leg[rows]) * len(labels) + packets.interface[rows]
-        order = rows[np.argsort(code, kind="stable")]
-        unique, starts = np.unique(np.sort(code), return_index=True)
-        for value, part in zip(unique.tolist(), np.split(order, starts[1:]), strict=True):
-            rest, tap = divmod(value, len(labels))
-            ssrc, which = divmod(rest, 3)
-            self._stream(packets, columns, part, labels[tap], LEGS[which], ssrc)
+        tap = np.array([self._taps.setdefault(label, len(self._taps)) for label in labels], np.int64)
+        code = self._code(columns.ssrc[rows].astype(np.int64), leg[rows], tap[packets.interface[rows]])
+        if self._done:
+            busy = ~np.isin(code, np.fromiter(self._done, np.int64))
+            rows, code = rows[busy], code[busy]
+            if not len(rows):
+                return
+        order = np.argsort(code, kind="stable")
+        unique, starts = np.unique(code[order], return_index=True)
+        for value, part in zip(unique.tolist(), np.split(rows[order], starts[1:]), strict=True):
+            row = int(part[0])
+            label, which = labels[packets.interface[row]], LEGS[leg[row]]
+            if self._stream(packets, columns, part, label, which, int(columns.ssrc[row])):
+                self._done.add(value)
+
+    @staticmethod
+    def _code(ssrc: I64, leg: npt.NDArray[np.int8], tap: I64) -> I64:
+        return (ssrc * 3 + leg) * 4096 + tap
 
     def _stream(
         self, packets: Packets, columns: Headers, rows: npt.NDArray[np.intp], tap: str, leg: Leg, ssrc: int
-    ) -> None:
+    ) -> bool:
+        """Takes packets of one stream at one tap; True when no more of them are needed."""
         spread = self.spreads.setdefault((tap, leg, ssrc), Spread(tap, leg, ssrc))
         if spread.packets < SPREAD_PACKETS:
             some = rows[: SPREAD_PACKETS - spread.packets]
@@ -231,7 +246,7 @@ class MediaSecrecy:
             for start in (columns.payload[some] + 24).tolist():  # behind header and a short header extension
                 spread.counts += np.bincount(packets.data[start : start + SPREAD_BYTES], minlength=256)
         if tap not in self.proof_taps or leg == "direct":
-            return
+            return spread.packets >= SPREAD_PACKETS
         port = int((columns.dport if leg == "up" else columns.sport)[rows[0]])
         found = self.authentications.get((tap, leg, ssrc))
         if found is None:
@@ -242,3 +257,4 @@ class MediaSecrecy:
             start = int(columns.payload[row])
             packet = packets.data[start : start + int(columns.payload_len[row])].tobytes()
             found.check(packet, int(packets.number[row]), self.ring)
+        return False

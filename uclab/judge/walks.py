@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from uclab.judge.case import Case, Marking
-from uclab.judge.media import Hop, Stream
 from uclab.judge.network import Leg, Network
+from uclab.judge.streams import Hop, Stream
 from uclab.judge.types import HopRecord, Walk
 from uclab.plan.records import Direction
 from uclab.plan.types import Endpoint

@@ -122,7 +122,7 @@ class World:
             if hop.tap == ("isp1:edge" if leg == "up" else "edge:wan1"):
                 at_ns += LINE_NS
             assert moving is not None
-            moving = self.alter(self._dressed(moving, hop, talker, leg), hop.tap, leg)
+            moving = self.alter(self.dressed(moving, hop, talker, leg), hop.tap, leg)
             if moving is None:
                 return
             self.put(hop.tap, at_ns, bytes(moving))
@@ -132,7 +132,7 @@ class World:
         """A frame at a tap."""
         self.frames.setdefault(self._namespace[tap], []).append((at_ns, tap, frame))
 
-    def _dressed(self, packet: Packet, hop: PathHop, talker: Talker, leg: Leg) -> Packet:
+    def dressed(self, packet: Packet, hop: PathHop, talker: Talker, leg: Leg) -> Packet:
         """The packet as it looks at a hop: tag, priority, MACs, address translation."""
         outside = hop.tap.startswith(("edge:wan1", "isp1", "inet", "fra1")) and talker.endpoint.name != "pstn"
         inside = not hop.tap.startswith(("edge", "isp1", "inet", "fra1", "fw:wan"))
@@ -277,7 +277,7 @@ class World:
     ) -> None:
         up, down = (self.talker(name) for name in (speaker, listener))
         ssrc, first = self.random.randrange(1 << 32), self.random.randrange(1 << 16)
-        protect_up, protect_down = _sender(legs[speaker][0]), _sender(legs[listener][1])
+        protect_up, protect_down = protector(legs[speaker][0]), protector(legs[listener][1])
         tone = bytes(range(0x80, 0xA8)) * 4
         for index in range(count):
             plain = rtp(ssrc, first + index, index * 160, tone)
@@ -385,7 +385,7 @@ def _sdp(address: str, port: int, key: bytes | None) -> str:
     return "\r\n".join([*lines, "a=rtpmap:0 PCMU/8000", ""])
 
 
-def _sender(key: bytes) -> Session:
+def protector(key: bytes) -> Session:
     policy = Policy(key=key, ssrc_type=Policy.SSRC_ANY_OUTBOUND)
     return Session(policy)
 

@@ -1,0 +1,122 @@
+"""What is kept of media: a stream at its receiver, and at each tap (hop) on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from uclab.capture.pcapng import I64
+from uclab.judge.jitter import Jitter
+from uclab.judge.network import Leg
+
+SAMPLES = 512
+"""Delays kept of each stream at each tap. Longer streams are thinned by sequence number, to the same packets
+at every tap, so that the differences between taps are those of single packets."""
+GUARD_NS = 100_000_000
+"""Packets sent in the last 100 ms before hang-up may meet a session that is already gone."""
+
+
+@dataclass(frozen=True)
+class CallWindow:
+    """When a call's media counts: from its answer to its end. Parties are endpoint indices."""
+
+    call: str
+    caller: int
+    callee: int
+    begin_ns: int
+    answered_ns: int
+    end_ns: int
+
+
+@dataclass
+class Second:
+    """What a receiver had of a stream in one second (of sending)."""
+
+    sent: int = 0
+    received: int = 0
+    delay_sum_ms: float = 0.0
+    jitter_ms: float = 0.0
+
+
+@dataclass
+class Stream:
+    """An SSRC that an endpoint sends, with what its receiver had of it."""
+
+    ssrc: int
+    sender: int
+    payload_type: int
+    first_ns: int
+    window: CallWindow | None
+    receiver: int = -1
+    sent: int = 0
+    """Packets that count."""
+    received: int = 0
+    early: int = 0
+    """Packets sent in the opening second before the first one that arrived."""
+    delay_sum_ms: float = 0.0
+    delay_max_ms: float = 0.0
+    gap_max_ms: float = 0.0
+    duplicates: int = 0
+    jitter: Jitter = field(default_factory=Jitter)
+    seconds: dict[int, Second] = field(default_factory=dict)
+    _opening_sent: int = 0
+    _last_arrival: int = 0
+
+    @property
+    def counted(self) -> int:
+        """Packets that should have arrived."""
+        return max(self.sent - self.early, 0)
+
+    @property
+    def lost(self) -> int:
+        return max(self.counted - self.received, 0)
+
+    @property
+    def direction(self) -> str | None:
+        """Of its call: `forward` when the caller sends it."""
+        if self.window is None:
+            return None
+        return "forward" if self.sender == self.window.caller else "backward"
+
+
+@dataclass
+class Hop:
+    """One stream at one tap, on one leg."""
+
+    tap: str
+    leg: Leg
+    packets: int = 0
+    first_ns: int = 1 << 62
+    every: int = 1
+    """Only sequence numbers that this divides are sampled."""
+    seqs: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    delays_us: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    def add(self, time_ns: I64, seq: npt.NDArray[np.int32], delay_us: npt.NDArray[np.float64]) -> None:
+        """Takes further packets."""
+        self.packets += len(seq)
+        self.first_ns = min(self.first_ns, int(time_ns[0]))
+        chosen = seq % self.every == 0
+        self.seqs = np.concatenate((self.seqs, seq[chosen]))
+        self.delays_us = np.concatenate((self.delays_us, delay_us[chosen]))
+        while len(self.seqs) > SAMPLES and self.every < 1 << 14:
+            self.every *= 2
+            kept = self.seqs % self.every == 0
+            self.seqs, self.delays_us = self.seqs[kept], self.delays_us[kept]
+
+    @property
+    def median_us(self) -> float:
+        """Median one-way delay from the sender's first tap."""
+        return float(np.median(self.delays_us)) if len(self.delays_us) else 0.0
+
+
+def window_for(windows: Sequence[CallWindow], sender: int, time_ns: int) -> CallWindow | None:
+    """The call to which a stream that begins now belongs: of the sender's calls at that time the one that
+    began last."""
+    own = [
+        w for w in windows if sender in (w.caller, w.callee) and w.begin_ns <= time_ns <= w.end_ns + GUARD_NS
+    ]
+    return max(own, key=lambda w: w.begin_ns, default=None)

@@ -33,7 +33,7 @@ build_service() {
     say "building $tag"
     debian_sources "$SUITE" >"$work/sources.list"
     apt_settings >"$work/apt.conf"
-    if ! podman build --isolation chroot --network host --pull=never --layers=false --format docker \
+    if ! podman build --isolation chroot --network host --pull=never --layers=true --format docker \
         --volume "$work/sources.list:/etc/apt/sources.list:ro" --volume "$work/apt.conf:/etc/apt/apt.conf:ro" \
         --tag "$tag" "$PROJECT/cloud_core/$service" >"$CACHE/build-$service.log" 2>&1; then
         tail -n 40 "$CACHE/build-$service.log" >&2

@@ -275,14 +275,18 @@ class BaresipPhone(Phone):
         distrust = None
         if not state.established and messages.is_protocol_error(reason):
             distrust = messages.certificate_error(self._new_log())
+        detail = f"server's certificate refused: {distrust}" if distrust else reason
+        self._spawn(self._close(state.leg, detail, Refusal.CERTIFICATE if distrust else None))
+
+    async def _close(self, leg: CallLeg, detail: str, refusal: Refusal | None) -> None:
+        """Tell of a leg's end when its recording is complete: baresip tells first, then closes the file, then
+        takes commands again."""
+        with contextlib.suppress(PhoneError):
+            await self._command("listcalls")
         self.events.publish(
-            PhoneEventKind.CLOSED,
-            f"server's certificate refused: {distrust}" if distrust else reason,
-            leg=state.leg.id,
-            sip_call_id=state.leg.sip_call_id,
-            refusal=Refusal.CERTIFICATE if distrust else None,
+            PhoneEventKind.CLOSED, detail, leg=leg.id, sip_call_id=leg.sip_call_id, refusal=refusal
         )
-        self._spawn(self._choose_recording())
+        await self._choose_recording()
 
     async def _choose_recording(self) -> None:
         """Record the leg that the user hears, in a new file: the only one, or the one that is not on hold.

@@ -28,12 +28,30 @@ import pjsua2 as pj
 from endpoints_emu.events import PhoneEventKind, Refusal
 from endpoints_emu.pjsua import stack
 from endpoints_emu.pjsua.call import AgentCall
+from endpoints_emu.pjsua.callback import guarded
 from endpoints_emu.pjsua.settings import RECEIVED, SOCKET, AgentSettings
 
 _LINE_BUFFERED = 1
 _POLL_MS = 20
+_HEADER_BYTES = 44
+"""RIFF, format and the head of the data chunk."""
+_FILE_S = 1.0
+"""How long to wait for the end of a recording."""
 _FAREWELL_S = 1.5
 """How long to wait at the end for the answers to BYE and to the last REGISTER."""
+
+
+Message = dict[str, Any]
+
+
+def is_complete(wav: Path) -> bool:
+    """Whether a recording's header tells its whole length (PJSIP writes that last), or there is none."""
+    if not wav.exists():
+        return True
+    with wav.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+        size = os.fstat(file.fileno()).st_size
+    return len(header) == _HEADER_BYTES and _HEADER_BYTES + int.from_bytes(header[-4:], "little") == size
 
 
 class Account(pj.Account):  # type: ignore[misc]  # PJSIP has no types
@@ -43,9 +61,11 @@ class Account(pj.Account):  # type: ignore[misc]  # PJSIP has no types
         super().__init__()
         self._agent = agent
 
+    @guarded
     def onRegState(self, prm: pj.OnRegStateParam) -> None:  # noqa: N802 (PJSIP's name)
         self._agent.on_registration(prm.code, prm.reason, prm.expiration)
 
+    @guarded
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:  # noqa: N802
         call = AgentCall(self._agent, prm.callId)
         self._agent.adopt(call)
@@ -64,6 +84,7 @@ class Agent:
         self.received.mkdir(exist_ok=True)
         self.calls: dict[str, AgentCall] = {}
         self._ended: list[AgentCall] = []
+        self._finished: list[tuple[Path | None, float, Message]] = []
         self._expected: list[AgentCall] = []
         self._numbers: dict[str, int] = {}
         self._tls_failure: tuple[Refusal, str] | None = None
@@ -88,6 +109,7 @@ class Agent:
         while self._leaving_at is None or (self._busy() and time.monotonic() < self._leaving_at):
             self.endpoint.libHandleEvents(_POLL_MS)
             self._ended.clear()
+            self._tell_finished()
             self._serve_socket()
 
     def adopt(self, call: AgentCall) -> None:
@@ -96,10 +118,20 @@ class Agent:
             self._expected.remove(call)
         self.calls[call.sip_call_id] = call
 
-    def release(self, call: AgentCall) -> None:
-        """A call has ended; its object must outlive the callback that said so."""
+    def finish(self, call: AgentCall, recording: Path | None, event: Message) -> None:
+        """A call has ended. Its object must outlive the callback that said so, and the event waits for the
+        recording: PJSIP closes the file some moments after its recorder was given up."""
         self.calls.pop(call.sip_call_id, None)
         self._ended.append(call)
+        self._finished.append((recording, time.monotonic() + _FILE_S, event | call.names()))
+
+    def _tell_finished(self) -> None:
+        """Tell of the ended calls whose recordings are complete, or will never be."""
+        for entry in tuple(self._finished):
+            recording, deadline, event = entry
+            if recording is None or is_complete(recording) or time.monotonic() > deadline:
+                self._finished.remove(entry)
+                self._send(event)
 
     def expect(self, call: AgentCall) -> None:
         """Keep a call alive whose Call-ID is not known yet (the new call of a transfer)."""
@@ -111,18 +143,13 @@ class Agent:
 
     def tell_recording(self, call: AgentCall, path: Path) -> None:
         """Say that what the call receives goes to another file from now on."""
-        self._send(
-            {"recording": path.name, "leg": call.sip_call_id, "peer": call.peer, "direction": call.direction}
-        )
+        self._send({"recording": path.name, **call.names()})
 
     def tell(
         self, kind: PhoneEventKind, call: AgentCall | None = None, detail: str = "", **more: Any
     ) -> None:
         """Send an event."""
-        event: dict[str, Any] = {"event": kind.value, "detail": detail, **more}
-        if call:
-            event |= {"leg": call.sip_call_id, "peer": call.peer, "direction": call.direction}
-        self._send(event)
+        self._send({"event": kind.value, "detail": detail, **more, **(call.names() if call else {})})
 
     def on_tls_failure(self, refusal: Refusal, detail: str) -> None:
         """The transport tells more than the registration that fails with it."""
@@ -145,9 +172,9 @@ class Agent:
         return failure
 
     def _busy(self) -> bool:
-        return bool(self.calls) or self._registered
+        return bool(self.calls) or bool(self._finished) or self._registered
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: Message) -> None:
         if self._client:
             try:
                 self._client.sendall(json.dumps(message).encode() + b"\n")
@@ -170,8 +197,8 @@ class Agent:
         for line in lines:
             self._handle(json.loads(line))
 
-    def _handle(self, request: dict[str, Any]) -> None:
-        answer: dict[str, Any] = {"id": request.get("id"), "ok": True}
+    def _handle(self, request: Message) -> None:
+        answer: Message = {"id": request.get("id"), "ok": True}
         try:
             answer |= getattr(self, f"_do_{request['command']}")(request) or {}
         except pj.Error as error:
@@ -180,43 +207,43 @@ class Agent:
             answer |= {"ok": False, "error": f"no call {error}"}
         self._send(answer)
 
-    def _do_register(self, _: dict[str, Any]) -> None:
+    def _do_register(self, _: Message) -> None:
         self.account.setRegistration(True)
 
-    def _do_call(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _do_call(self, request: Message) -> Message:
         call = AgentCall(self)
         call.makeCall(request["uri"], stack.one_audio_stream())
         call.identify()
         self.adopt(call)
-        return {"leg": call.sip_call_id, "peer": call.peer, "direction": call.direction}
+        return call.names()
 
-    def _do_answer(self, request: dict[str, Any]) -> None:
+    def _do_answer(self, request: Message) -> None:
         accept = stack.one_audio_stream()
         accept.statusCode = 200
         self.calls[request["leg"]].answer(accept)
 
-    def _do_hold(self, request: dict[str, Any]) -> None:
+    def _do_hold(self, request: Message) -> None:
         self.calls[request["leg"]].setHold(pj.CallOpParam(True))
 
-    def _do_resume(self, request: dict[str, Any]) -> None:
+    def _do_resume(self, request: Message) -> None:
         again = stack.one_audio_stream()
         again.opt.flag = pj.PJSUA_CALL_UNHOLD
         self.calls[request["leg"]].reinvite(again)
 
-    def _do_transfer(self, request: dict[str, Any]) -> None:
+    def _do_transfer(self, request: Message) -> None:
         self.calls[request["leg"]].xfer(request["uri"], pj.CallOpParam(True))
 
-    def _do_dtmf(self, request: dict[str, Any]) -> None:
+    def _do_dtmf(self, request: Message) -> None:
         self.calls[request["leg"]].dialDtmf(request["digits"])
 
-    def _do_hang_up(self, request: dict[str, Any]) -> None:
+    def _do_hang_up(self, request: Message) -> None:
         if request["leg"] in self.calls:
             self.calls[request["leg"]].hangup(pj.CallOpParam(True))
 
-    def _do_statistics(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _do_statistics(self, request: Message) -> Message:
         return {"statistics": self.calls[request["leg"]].counters()}
 
-    def _do_quit(self, _: dict[str, Any]) -> None:
+    def _do_quit(self, _: Message) -> None:
         self._leaving_at = time.monotonic() + _FAREWELL_S
         self.endpoint.hangupAllCalls()
         if self._registered:

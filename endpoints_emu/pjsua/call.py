@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pjsua2 as pj
 
 from endpoints_emu.events import PhoneEventKind, Refusal
+from endpoints_emu.pjsua.callback import guarded
 
 if TYPE_CHECKING:
     from endpoints_emu.pjsua.agent import Agent
@@ -25,6 +27,7 @@ class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
         self._agent = agent
         self._began = time.monotonic()
         self._recorder: pj.AudioMediaRecorder | None = None
+        self._recording: Path | None = None
         self._parts = 0
         self._media_status = pj.PJSUA_CALL_MEDIA_NONE
         self._last_counters: dict[str, Any] = {}
@@ -41,6 +44,11 @@ class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
         uri = re.search(r"<([^>]+)>", info.remoteUri)
         self.peer = uri[1] if uri else info.remoteUri
 
+    def names(self) -> dict[str, Any]:
+        """What every message about the call carries."""
+        return {"leg": self.sip_call_id, "peer": self.peer, "direction": self.direction}
+
+    @guarded
     def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802
         info = self.getInfo()
         if not self.sip_call_id:  # the new call of a transfer
@@ -52,15 +60,21 @@ class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
             setup_ms = 1000 * (time.monotonic() - self._began) if self.direction == "outgoing" else None
             self._agent.tell(PhoneEventKind.ESTABLISHED, self, self.peer, setup_ms=setup_ms)
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+            recording = self._recording if self._recorder else None
             self._stop_recording()
             detail, more = f"{info.lastStatusCode} {info.lastReason}", {}
             failure = self._agent.tls_failure() if info.lastStatusCode >= 500 else None
             if failure and failure[0] is Refusal.CERTIFICATE:
                 detail = f"server's certificate refused: {failure[1]}"
                 more = {"refusal": failure[0].value}
-            self._agent.tell(PhoneEventKind.CLOSED, self, detail, statistics=self._last_counters, **more)
-            self._agent.release(self)
+            event = {
+                "event": PhoneEventKind.CLOSED.value,
+                "detail": detail,
+                "statistics": self._last_counters,
+            }
+            self._agent.finish(self, recording, event | more)
 
+    @guarded
     def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802
         info = self.getInfo()  # kept: its parts do not live longer than it does
         status = info.media[0].status if len(info.media) else pj.PJSUA_CALL_MEDIA_NONE
@@ -81,15 +95,18 @@ class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
         elif status == _HELD_BY_PEER and before != status:
             self._agent.tell(PhoneEventKind.HELD_BY_PEER, self)
 
+    @guarded
     def onDtmfDigit(self, prm: pj.OnDtmfDigitParam) -> None:  # noqa: N802
         self._agent.tell(PhoneEventKind.DTMF, self, prm.digit)
 
+    @guarded
     def onCallTransferRequest(self, prm: pj.OnCallTransferRequestParam) -> None:  # noqa: N802
         """The other side sends us elsewhere: PJSIP makes the new call, with this object to carry it."""
         successor = AgentCall(self._agent)
         self._agent.expect(successor)
         prm.newCall = successor
 
+    @guarded
     def onCallTransferStatus(self, prm: pj.OnCallTransferStatusParam) -> None:  # noqa: N802
         if not prm.finalNotify:
             return
@@ -101,6 +118,7 @@ class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
         else:
             self._agent.tell(PhoneEventKind.TRANSFER_FAILED, self, detail)
 
+    @guarded
     def onStreamDestroyed(self, prm: pj.OnStreamDestroyedParam) -> None:  # noqa: N802
         self.counters()
 
@@ -130,11 +148,12 @@ class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
     def _start_recording(self, audio: pj.AudioMedia) -> None:
         self._parts += 1
         path = self._agent.received / f"{self._agent.number(self)}-{self._parts}.wav"
+        self._recording = path
         self._recorder = pj.AudioMediaRecorder()
         self._recorder.createRecorder(str(path))
         audio.startTransmit(self._recorder)
         self._agent.tell_recording(self, path)
 
     def _stop_recording(self) -> None:
-        """Close the file: PJSIP writes its header when the recorder is destroyed."""
+        """Give the recorder up; PJSIP completes the file some moments later."""
         self._recorder = None

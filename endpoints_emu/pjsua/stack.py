@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pjsua2 as pj
 
 from endpoints_emu.events import Refusal
+from endpoints_emu.pjsua.callback import guarded
 from endpoints_emu.pjsua.settings import CA_FILE, AgentSettings
 
 SRTP_SUITE = "AES_CM_128_HMAC_SHA1_80"
@@ -25,6 +26,7 @@ class Endpoint(pj.Endpoint):  # type: ignore[misc]  # PJSIP has no types
         super().__init__()
         self._on_tls_failure = on_tls_failure
 
+    @guarded
     def onTransportState(self, prm: pj.OnTransportStateParam) -> None:  # noqa: N802 (PJSIP's name)
         if prm.state != pj.PJSIP_TP_STATE_DISCONNECTED or not prm.lastError:
             return

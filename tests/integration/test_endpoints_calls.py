@@ -7,6 +7,7 @@ by name; within a call it is spoken to at its address, which its certificate the
 from __future__ import annotations
 
 import asyncio
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -116,6 +117,11 @@ async def test_both_sides_of_an_encrypted_call_hear_each_other(
         assert callee.heard(other, caller.endpoint.tone_hz).heard
         assert caller.heard(leg, callee.endpoint.tone_hz).heard
         assert not caller.heard(leg, caller.endpoint.tone_hz).heard
+        for phone, one in ((caller, leg), (callee, other)):
+            (recording,) = phone.recordings(one)
+            with wave.open(str(recording)) as file:  # complete: its header tells its length
+                assert file.getnframes() * 2 + 44 == recording.stat().st_size
+                assert file.getnframes() / file.getframerate() == pytest.approx(TALK_S, abs=0.6)
         assert leg.sip_call_id == other.sip_call_id
         assert statistics.srtp_suite == SRTP_SUITE
         assert statistics.sent_packets is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from endpoints_emu.factory import make_phone, make_trunk_phone
@@ -105,6 +106,27 @@ async def look_at_offer(scene: Scene, name: str, offer: str) -> None:
     if response.status == 200:
         seen |= await look_at_hold(caller, callee, response, offer)
     scene.seen[name] = seen
+    caller.close()
+    callee.close()
+
+
+async def look_at_contact(scene: Scene) -> None:
+    """Calls to a device by its contact, as a transfer with Replaces makes them (RFC 5589)."""
+    caller, callee = await scene.client(ACCOUNTS[0]), await scene.client(ACCOUNTS[1], node="desk2")
+    registered = await callee.register()
+    contact = registered.header("Contact").partition("<")[2].partition(">")[0]
+    offer = sdp("10.10.110.11", 4000)
+    asking = asyncio.create_task(caller.request("INVITE", contact, body=offer))
+    incoming = await callee.receive()
+    callee.reply(incoming, "486 Busy Here")
+    busy = await asking
+    # the same device, but an address to which there is no connection
+    elsewhere = re.sub(r"alias=[^~]*", "alias=198.18.0.53", contact)
+    scene.seen["contact"] = {
+        "contact": contact,
+        "there": busy.status,
+        "elsewhere": (await caller.request("INVITE", elsewhere, body=offer)).status,
+    }
     caller.close()
     callee.close()
 

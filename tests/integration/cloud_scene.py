@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.integration.cloud_calls import look_at_calls, look_at_offer
+from tests.integration.cloud_calls import look_at_calls, look_at_contact, look_at_offer
 from tests.integration.cloud_capture import Capture
 from tests.integration.cloud_plan import ACCOUNTS, CONTROLLER, DESK1, PSTN_PEER, UNREGISTERED
 from tests.integration.cloud_sandbox import DNS
@@ -158,6 +158,7 @@ async def play(folder: Path) -> None:
     await look_at_refusals(scene)
     await look_at_calls(scene)
     await look_at_offer(scene, "offer of several suites", sdp("10.10.110.11", 4000, suites=SUITES))
+    await look_at_contact(scene)
     relay = next(s for s in scene.cloud.services if s.name.endswith("rtpengine"))
     await relay.container.stop()
     scene.seen["relay's end"] = relay.container.process.returncode

@@ -190,6 +190,18 @@ def test_relay_offers_the_one_suite_that_all_phones_have(played: Played) -> None
         assert "10.10.110." not in body
 
 
+def test_device_is_reached_by_its_contact_over_its_own_connection_alone(played: Played) -> None:
+    contact = played["contact"]
+    assert f"alias={SITE}~" in contact["contact"]
+    assert contact["there"] == 486
+    # an address to which nobody is connected is not called upon
+    assert contact["elsewhere"] >= 400
+    assert (
+        played.packets(f"ip.src == {SBC} && ip.dst == 198.18.0.53 && tcp.flags.syn == 1", "frame.number")
+        == []
+    )
+
+
 def test_hold_and_end_reach_the_other_side_and_media_stays_anchored(played: Played) -> None:
     exchange = played["offer of several suites"]
     assert exchange["in the call"] == ["ACK", "INVITE", "ACK", "BYE"]

@@ -11,10 +11,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from uclab.lab.client import LabClient, wait_for_socket
+from uclab.lab.client import LabClient, LabGone, wait_for_socket
 from uclab.lab.directory import LabDirectory
 from uclab.lab.watch import last_lines
 from uclab.plan.codec import plan_to_json
@@ -100,12 +101,13 @@ def follow_until_up(launched: LaunchedLab, lab: LabDirectory, on_event: Callable
     """Pass events on until the lab says that it is up; raises `LabFailed` with the reason otherwise."""
     if not wait_for_socket(lab.socket, launched.process):
         raise LabFailed(f"the supervisor ended before it could be reached; its log says:\n{last_lines(lab.log)}")
-    for event in launched.client.events():
-        on_event(event)
-        if event.source == "lab" and event.kind == "up":
-            return
-        if event.source == "lab" and event.kind == "failed":
-            raise LabFailed(event.detail)
+    with suppress(LabGone):
+        for event in launched.client.events():
+            on_event(event)
+            if event.source == "lab" and event.kind == "up":
+                return
+            if event.source == "lab" and event.kind == "failed":
+                raise LabFailed(event.detail)
     raise LabFailed(f"the supervisor ended while the lab came up; its log says:\n{last_lines(lab.log)}")
 
 

@@ -39,7 +39,8 @@ class LinkLoad:
     """What a run saw on a link; `a` and `b` are the link's ends as in the plan."""
 
     a_to_b_kbps: float
-    b_to_a_kbps: float
+    b_to_a_kbps: float | None = None
+    """None where directions were not told apart; then `a_to_b_kbps` is the load of both."""
     dscps: tuple[int, ...] = ()
     """DSCPs of calls seen there (media and signalling), most packets first."""
     pcps: tuple[int, ...] = ()
@@ -202,7 +203,10 @@ def _load_label(wire: Wire, load: LinkLoad) -> str:
         (load.a_to_b_kbps, load.b_to_a_kbps) if wire.upper_is_a else (load.b_to_a_kbps, load.a_to_b_kbps)
     )
     arrows = ("→", "←") if wire.is_level else ("↓", "↑")
-    figures = f"{arrows[1]}{_short(up)} {arrows[0]}{_short(down)}" if up or down else "idle"
+    if up is None or down is None:
+        figures = _short(load.a_to_b_kbps) + "bit/s"
+    else:
+        figures = f"{arrows[1]}{_short(up)} {arrows[0]}{_short(down)}"
     marks = " ".join(DSCP_NAMES.get(dscp, str(dscp)) for dscp in load.dscps[:3])
     if load.pcps:
         marks += f" /{','.join(map(str, load.pcps[:3]))}"
@@ -268,6 +272,8 @@ def _legend(plan: Plan, layout: Layout, loaded: bool) -> list[str]:
         x += needed
     if loaded:
         rows.append(
-            text(0, 4, "on links: DSCP / 802.1p priority, and load in bit/s", LEGEND_SIZE, SOFT, "start")
+            text(
+                0, 4, "on links: DSCP /802.1p priority of calls, and highest load", LEGEND_SIZE, SOFT, "start"
+            )
         )
     return rows

@@ -204,7 +204,8 @@ def _load_label(wire: Wire, load: LinkLoad) -> str:
     )
     arrows = ("→", "←") if wire.is_level else ("↓", "↑")
     if up is None or down is None:
-        figures = _short(load.a_to_b_kbps) + "bit/s"
+        unit, size_of = ("Mbit/s", 1000) if load.a_to_b_kbps >= 1000 else ("kbit/s", 1)
+        figures = f"{load.a_to_b_kbps / size_of:.{1 if size_of > 1 else 0}f} {unit}"
     else:
         figures = f"{arrows[1]}{_short(up)} {arrows[0]}{_short(down)}"
     marks = " ".join(DSCP_NAMES.get(dscp, str(dscp)) for dscp in load.dscps[:3])

@@ -87,7 +87,6 @@ def make_services(
     services = [make_name_server(server, runtimes[server.node], run_dir) for server in plan.name_servers]
     for controller in plan.session_controllers:
         node = runtimes[controller.node]
-        if controller.anchor_media:
-            services.append(make_media_relay(controller, node, run_dir))
+        services.append(make_media_relay(controller, node, run_dir))
         services.append(make_session_controller(controller, node, run_dir, certificates, plain))
     return services

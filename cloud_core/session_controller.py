@@ -82,7 +82,7 @@ def make_session_controller(
         lambda: session_controller_answers(node, controller, port),
         f"TLS handshake and answer to OPTIONS on port {port}",
         # Kamailio gives a relay up that does not answer while it starts.
-        after=relay_name(controller) if controller.anchor_media else None,
+        after=relay_name(controller),
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from endpoints_emu.factory import make_phone, make_trunk_phone
 from endpoints_emu.phone import Phone
 from tests.integration.cloud_capture import process_facts
-from tests.integration.cloud_plan import ACCOUNTS, DESK1, DESK2, PSTN_PEER, SOFT1
-from tests.integration.cloud_sip import Message, SipClient, sdp
+from tests.integration.cloud_plan import ACCOUNTS, CONTROLLER, DESK1, DESK2, PSTN_PEER, SOFT1
+from tests.integration.cloud_sip import Message, SipClient, sdp, tls
 from tests.integration.cloud_stage import Scene
 
 TALK_S = 2.0
@@ -107,6 +107,20 @@ async def look_at_offer(scene: Scene, name: str, offer: str) -> None:
         seen |= await look_at_hold(caller, callee, response, offer)
     scene.seen[name] = seen
     caller.close()
+    callee.close()
+
+
+async def look_at_trunk_offer(scene: Scene, name: str) -> None:
+    """What arrives at desk2's device when the telephone network calls it."""
+    context = tls(scene.certificates.trusted, certificate=scene.certificates.issued["pstn"].combined)
+    trunk = await scene.client(ACCOUNTS[0], node="pstn", context=context, port=CONTROLLER.trunk_port)
+    callee = await scene.client(ACCOUNTS[1], node="desk2")
+    assert (await callee.register()).status == 200
+    asking = asyncio.create_task(trunk.request("INVITE", ACCOUNTS[1].aor, body=sdp("198.18.10.20", 4000)))
+    incoming = await callee.receive()
+    callee.reply(incoming, "486 Busy Here")
+    scene.seen[name] = {"arrived": incoming.body, "status": (await asking).status}
+    trunk.close()
     callee.close()
 
 

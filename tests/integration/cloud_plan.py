@@ -96,6 +96,7 @@ NAME_SERVER = NameServer(
         DnsRecord("pstn.ucaas.test", "A", PSTN),
         DnsRecord("_sips._tcp.ucaas.test", "SRV", f"10 10 5096 {HOST}"),
     ),
+    dscp=18,
 )
 POLICY = Policy(
     name="test",

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.integration.cloud_calls import look_at_calls, look_at_contact, look_at_offer
+from tests.integration.cloud_calls import look_at_calls, look_at_contact, look_at_offer, look_at_trunk_offer
 from tests.integration.cloud_capture import Capture
 from tests.integration.cloud_plan import ACCOUNTS, CONTROLLER, DESK1, PSTN_PEER, UNREGISTERED
 from tests.integration.cloud_sandbox import DNS
@@ -173,6 +173,7 @@ async def play(folder: Path) -> None:
     await scene.stop()
     await scene.start("direct", replace(CONTROLLER, anchor_media=False))
     await look_at_offer(scene, "offer without anchoring", sdp("10.10.110.11", 4000))
+    await look_at_trunk_offer(scene, "offer of the trunk without anchoring")
     await scene.stop()
     (folder / "observations.json").write_text(json.dumps(scene.seen, indent=1))
 

@@ -12,7 +12,7 @@ import pytest
 from cloud_core.containers import SERVICE_ID
 from tests.integration.cloud_plan import CONTROLLER
 from tests.integration.cloud_played import SERVICES, Played
-from tests.integration.cloud_sandbox import MEDIA, PSTN, SBC, SITE
+from tests.integration.cloud_sandbox import DNS, MEDIA, PSTN, SBC, SITE
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("cloud core")]
 
@@ -173,6 +173,8 @@ def test_all_media_passes_the_relay(played: Played) -> None:
 def test_cloud_marks_what_it_sends(played: Played) -> None:
     media = played.packets(f"ip.src == {MEDIA} && udp && !icmp", "ip.dsfield.dscp")
     signalling = played.packets(f"ip.src == {SBC} && tcp.len > 0 && !(ip.dst == {SBC})", "ip.dsfield.dscp")
+    names = played.packets(f"ip.src == {DNS} && dns", "ip.dsfield.dscp")
+    assert set(names) == {("18",)}
     assert len(media) > 500
     assert set(media) == {("46",)}
     assert set(signalling) == {("26",)}
@@ -242,3 +244,5 @@ def test_without_anchoring_media_would_go_directly(played: Played) -> None:
     exchange = played["offer without anchoring"]
     assert "c=IN IP4 10.10.110.11" in exchange["arrived"]
     assert "c=IN IP4 10.10.110.12" in exchange["answer"]
+    # in a call within the domain; the trunk's media is anchored as ever
+    assert f"c=IN IP4 {MEDIA}" in played["offer of the trunk without anchoring"]["arrived"]

@@ -215,13 +215,13 @@ def with_controller(controller: SessionController) -> Plan:
 
 
 @pytest.mark.req("C7")
-def test_without_anchoring_there_is_no_relay(
+def test_media_goes_directly_in_the_drill_alone(
     nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
 ) -> None:
-    plan = with_controller(replace(CONTROLLER, anchor_media=False))
-    names = [made.spec.name for made in make_services(plan, nodes, tmp_path, certificates)]
-    assert names == ["dns", "fra1-sbc-kamailio"]
-    assert "rtpengine" not in configuration(plan, nodes, certificates, tmp_path)
+    drilled = with_controller(replace(CONTROLLER, anchor_media=False))
+    assert configuration(drilled, nodes, certificates, tmp_path).count("setflag(DIRECT_MEDIA)") == 2
+    # in a clean plan, only a call that already is so stays so
+    assert configuration(make_plan(), nodes, certificates, tmp_path).count("setflag(DIRECT_MEDIA)") == 1
 
 
 @pytest.mark.req("C9")

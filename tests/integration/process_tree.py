@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +33,21 @@ def stat_fields(pid: int) -> list[str] | None:
         return None
 
 
-def descendants(root: int) -> tuple[Process, ...]:
-    """The process and all its children, theirs, and so on."""
-    parents: dict[int, int] = {}
+def ticks_since_boot() -> int:
+    """Now, in the unit of start times (proc(5): clock ticks since boot)."""
+    return int(float(Path("/proc/uptime").read_text().split()[0]) * os.sysconf("SC_CLK_TCK"))
+
+
+def every_process() -> Iterator[tuple[int, list[str]]]:
+    """All processes of the host with their `stat_fields`."""
     for entry in os.listdir("/proc"):
         if entry.isdigit() and (fields := stat_fields(int(entry))) is not None:
-            parents[int(entry)] = int(fields[1])
+            yield int(entry), fields
+
+
+def descendants(root: int) -> tuple[Process, ...]:
+    """The process and all its children, theirs, and so on."""
+    parents = {pid: int(fields[1]) for pid, fields in every_process()}
     wanted = {root}
     grown = True
     while grown:
@@ -77,9 +86,12 @@ def left_after(processes: Iterable[Process], spaces: frozenset[str], deadline_s:
     """What is left of these processes and namespaces when the deadline has passed, or nothing as soon as nothing is left."""
     processes = tuple(processes)
     began = time.monotonic()
+    now = ticks_since_boot()
     while True:
         alive = [process for process in processes if process.is_alive()]
-        occupied = namespaces(int(entry) for entry in os.listdir("/proc") if entry.isdigit()) & spaces
+        # only processes from before: the kernel gives a freed namespace's number to the next new one
+        older = [pid for pid, fields in every_process() if int(fields[19]) <= now]
+        occupied = namespaces(older) & spaces
         if (not alive and not occupied) or time.monotonic() - began > deadline_s:
             return alive, occupied
         time.sleep(0.02)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import socket
 import threading
 from pathlib import Path
@@ -109,9 +108,7 @@ class Listener:
             with contextlib.closing(Connection(accepted, address)) as connection:
                 connection.serve()
         except Exception:
-            LOG.exception(
-                "connection from %s ends: what it sent is not OpenFlow", address or f"pid {os.getpid()}"
-            )
+            LOG.exception("connection from %s ends: what it sent is not OpenFlow", address or "a UNIX socket")
         finally:
             with self._lock:
                 self._open.discard(accepted)

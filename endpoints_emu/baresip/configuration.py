@@ -17,6 +17,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from endpoints_emu.baresip import recorder
 from uclab.plan.types import Endpoint
 
 INSIDE = "/lab"
@@ -24,10 +25,10 @@ INSIDE = "/lab"
 RECEIVED = "received"
 """Sub-folder of the recordings."""
 CONTROL_PORT = 4444
-DEAF_PLAYER = "aubridge,ear"
-"""A bridge without a reader. baresip 1.1.0 restarts the player several times within a re-INVITE for hold, and
-its file player does not survive that (its thread writes to a file already freed): so calls start on this, and
-are switched to a file later."""
+PLAYER = "recorder,ear"
+"""The lab's own player: silent, until the driver has it record a call."""
+RECORDER = "recorder.so"
+"""File of that player in baresip's folder."""
 REGISTRATION_S = 270
 """Phones refresh every 4 to 5 minutes, so that no NAT or firewall on the way forgets them (provider
 policy)."""
@@ -70,7 +71,7 @@ def account_line(endpoint: Endpoint, user: str | None = None) -> str:
     parameters = [
         f'outbound="sip:{endpoint.registrar}:{endpoint.registrar_port};transport={endpoint.transport}"',
         f"audio_codecs={codecs}",
-        f"audio_player={DEAF_PLAYER}",
+        f"audio_player={PLAYER}",
         "dtmfmode=rtpevent",
         "answermode=manual",
         "mwi=no",
@@ -97,18 +98,21 @@ def write_configuration(endpoint: Endpoint, folder: Path, settings: Settings) ->
     """
     (folder / RECEIVED).mkdir(parents=True, exist_ok=True)
     (folder / "ca.pem").write_bytes(settings.ca_file.read_bytes())
+    (folder / RECORDER).write_bytes(recorder.module().read_bytes())
     if settings.certificate:
         (folder / "certificate.pem").write_bytes(settings.certificate.read_bytes())
     (folder / "config").write_text(
         _templates.get_template("config.j2").render(
             endpoint=endpoint,
             inside=INSIDE,
-            deaf_player=DEAF_PLAYER,
+            player=PLAYER,
+            recorder=RECORDER,
             certificate="certificate.pem" if settings.certificate else None,
             listen_port=settings.listen_port,
             media_ports=settings.media_ports,
             nameservers=settings.nameservers,
             control_port=settings.control_port,
+            is_trunk=bool(settings.numbers),
             max_calls=32 if settings.numbers else 4,
         )
     )

@@ -122,7 +122,7 @@ class BaresipPhone(Phone):
         state = self._state(leg)
         state.held = False
         self.events.publish(PhoneEventKind.RESUMED, leg=leg.id, sip_call_id=leg.sip_call_id)
-        await self._choose_recording()
+        await self._record(state)
 
     async def send_transfer(self, leg: CallLeg, uri: str) -> None:
         async with self._selection:
@@ -243,7 +243,7 @@ class BaresipPhone(Phone):
                 sip_call_id=leg.sip_call_id,
                 setup_ms=setup_ms,
             )
-            self._spawn(self._choose_recording())
+            self._spawn(self._record(state))
         elif kind == "CALL_REMOTE_SDP" and parameter == "offer" and state.established:
             self._on_offer(state, str(message.get("remoteaudiodir")))
         elif kind == "CALL_RTCP":
@@ -268,7 +268,7 @@ class BaresipPhone(Phone):
             kind = PhoneEventKind.HELD_BY_PEER if held else PhoneEventKind.RESUMED_BY_PEER
             self.events.publish(kind, leg=state.leg.id, sip_call_id=state.leg.sip_call_id)
             if not held:
-                self._spawn(self._choose_recording())
+                self._spawn(self._record(state))
 
     def _on_closed(self, state: LegState, reason: str) -> None:
         state.closed = True
@@ -286,19 +286,11 @@ class BaresipPhone(Phone):
         self.events.publish(
             PhoneEventKind.CLOSED, detail, leg=leg.id, sip_call_id=leg.sip_call_id, refusal=refusal
         )
-        await self._choose_recording()
 
-    async def _choose_recording(self) -> None:
-        """Record the leg that the user hears, in a new file: the only one, or the one that is not on hold.
-
-        `auplay` switches all legs at once, so while two are active, none is switched.
-        """
-        active = [s for s in self._legs.values() if s.established and not s.closed]
-        audible = [s for s in active if not s.held and not s.held_by_peer]
-        if len(active) != 1 or len(audible) != 1:
-            return
-        state = audible[0]
+    async def _record(self, state: LegState) -> None:
+        """Record what a leg receives, in a new file; a recording ends by itself at the leg's end and at a
+        hold."""
         number = list(self._legs).index(state.leg.id) + 1  # a Call-ID may hold any character
         name = f"{number}-{len(state.recordings) + 1}.wav"
         state.recordings.append(self._folder / RECEIVED / name)
-        await self._command("auplay", f"aufile,{INSIDE}/{RECEIVED}/{name}")
+        await self._command("record", f"{state.leg.id} {INSIDE}/{RECEIVED}/{name}")

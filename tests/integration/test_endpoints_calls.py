@@ -45,9 +45,17 @@ class Scene:
     phones: list[Phone] = field(default_factory=list)
 
     async def phone(
-        self, name: str, peer: str, driver: Driver, *, issuer: Authority | None = None, **more: object
+        self,
+        name: str,
+        peer: str,
+        driver: Driver,
+        *,
+        issuer: Authority | None = None,
+        numbers: tuple[str, ...] = (),
+        **more: object,
     ) -> Phone:
-        """A started phone with the number of its device, whose calls all go to the phone on `peer`."""
+        """A started phone with the number of its device (or a trunk with many), whose calls all go to
+        `peer`."""
         values: dict[str, object] = {
             "name": name,
             "kind": "desk-phone",
@@ -66,7 +74,9 @@ class Scene:
         certificate = (issuer or self.trusted).issue(f"{name}.ucaas.test", self.nodes[name].address)
         phone: Phone
         if driver == "baresip":
-            settings = Settings(self.trusted.file, (DNS_ADDRESS,), listen_port=PORT, certificate=certificate)
+            settings = Settings(
+                self.trusted.file, (DNS_ADDRESS,), numbers, listen_port=PORT, certificate=certificate
+            )
             phone = BaresipPhone(endpoint, self.nodes[name], folder, settings)
         else:
             agent = agent_settings(endpoint, (DNS_ADDRESS,), listen_port=PORT, certificate=certificate)
@@ -156,6 +166,32 @@ async def test_a_held_call_is_told_to_both_sides_and_audible_again_after_it(
             assert caller.heard(leg, callee.endpoint.tone_hz, part=part).heard
         joined = caller.save_recording(leg, tmp_path / "call.wav")
         assert joined.stat().st_size >= sum(part.stat().st_size - 44 for part in caller.recordings(leg))
+
+
+@pytest.mark.req("C3", "C4")
+async def test_a_trunk_hears_each_of_its_calls_apart(tmp_path: Path) -> None:
+    # given a trunk with two numbers
+    numbers = ("+493055501001", "+493055501002")
+    async with scene_in(tmp_path) as scene:
+        a, c = await scene.phone("a", "b", "baresip"), await scene.phone("c", "b", "pjsua2")
+        trunk = await scene.phone("b", "a", "baresip", numbers=numbers)
+        # when both are called at the same time, and one caller holds for a moment
+        first, second = await a.call(numbers[0]), await c.call(numbers[1])
+        await asyncio.gather(a.established(first), c.established(second))
+        legs = {leg.sip_call_id: leg for leg in trunk.legs()}
+        await asyncio.sleep(TALK_S)
+        await a.hold(first)
+        await a.resume(first)
+        await asyncio.sleep(TALK_S)
+        await asyncio.gather(a.hang_up(first), c.hang_up(second))
+        await asyncio.gather(*(trunk.closed(leg) for leg in legs.values()), a.closed(first), c.closed(second))
+        # then each call has its own recordings with its own caller's tone in them
+        for phone, leg in ((a, first), (c, second)):
+            heard = trunk.heard(legs[leg.sip_call_id], phone.endpoint.tone_hz)
+            assert heard.heard, heard
+            assert phone.heard(leg, trunk.endpoint.tone_hz).heard
+        assert len(trunk.recordings(legs[first.sip_call_id])) == 2
+        assert len(trunk.recordings(legs[second.sip_call_id])) == 1
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -140,6 +141,8 @@ def create(names: Iterable[str], directory: Path = NETNS_DIR) -> dict[str, Names
     """
     made: dict[str, Namespace] = {}
     errors: list[Exception] = []
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a descriptor a namespace
 
     def work() -> None:
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mininet.net import Mininet
 
-from uclab.emulation import links, netns, ovs, sysctl
+from uclab.emulation import links, netns, ovs, processes, sysctl
 from uclab.emulation.cabling import LabIntf, LabLink
 from uclab.emulation.hosts import LabHost
 from uclab.emulation.impairment import ImpairedDevice
@@ -26,8 +26,6 @@ from uclab.emulation.switches import LabSwitch
 
 SWITCH_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 30.0
-"""Closing a packet socket waits for an RCU grace period (12 ms each, Linux 6.18): a switch of 500 ports takes
-seconds."""
 
 
 class LabNet(Mininet):
@@ -81,8 +79,7 @@ class LabNet(Mininet):
         by itself."""
         for line in self.lines:
             line.stop()
-        for engine in self.engines.values():
-            engine.stop()
+        processes.close_all([descriptor for engine in self.engines.values() for descriptor in engine.stop()])
         if self.namespaces:
             netns.remove_all(self.namespaces.values())
             netns.unmount(ovs.RUN_DIR)

@@ -138,12 +138,14 @@ class Engine:
         bridges = client.rows("Bridge", ("name", "controller"))
         return {row["name"] for row in bridges if up & set(_uuids(row["controller"]))}
 
-    def stop(self) -> None:
-        """Kill both daemons: their namespace goes too, so there is nothing to tidy. Does not wait."""
+    def stop(self) -> list[int]:
+        """Kill both daemons: their namespace goes too, so there is nothing to tidy. Does not wait.
+
+        Returns descriptors that must be closed after all engines are stopped (`Daemon.kill_at_once`).
+        """
         if self._client is not None:
             self._client.close()
-        for daemon in self.daemons:
-            daemon.kill()
+        return [descriptor for daemon in self.daemons for descriptor in daemon.kill_at_once()]
 
     def _connected(self) -> OvsdbClient:
         deadline = time.monotonic() + START_DEADLINE_S

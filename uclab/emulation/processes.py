@@ -5,15 +5,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from uclab.emulation import netns
 from uclab.emulation.netns import Namespace
 from uclab.plan.runtime import NotReady
+
+_PIDFD_GETFD = 438
+"""The same number on all architectures (Linux 5.6)."""
+_libc = ctypes.CDLL(None, use_errno=True)
+CLOSING_SIDE_BY_SIDE = 64
 
 
 class Daemon:
@@ -78,12 +85,40 @@ class Daemon:
         except subprocess.TimeoutExpired:
             raise NotReady(f"{self.name} has not ended {timeout_s:g} s after it was told to") from None
 
+    def kill_at_once(self) -> list[int]:
+        """SIGKILL for a program with many packet sockets, which would otherwise take 12 ms each to die (Linux 6.18).
+
+        Closing a packet socket waits for an RCU grace period, and a dying process closes one after the other. So the sockets are
+        taken over first (pidfd_getfd(2)); the caller closes them with `close_all`, many at a time. Returns them.
+        """
+        adopted: list[int] = []
+        with contextlib.suppress(OSError):
+            process = os.pidfd_open(self.pid)
+            try:
+                for entry in os.scandir(f"/proc/{self.pid}/fd"):
+                    if os.readlink(entry.path).startswith("socket:"):
+                        descriptor = _libc.syscall(_PIDFD_GETFD, process, int(entry.name), 0)
+                        if descriptor < 0:
+                            break  # no more descriptors to be had: the rest dies slowly
+                        adopted.append(descriptor)
+            finally:
+                os.close(process)
+        self.kill()
+        return adopted
+
     def last_lines(self, count: int = 5) -> str:
         """The end of its log."""
         try:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
         except OSError as error:
             return f"(no log: {error})"
+
+
+def close_all(descriptors: Sequence[int]) -> None:
+    """Close descriptors side by side, so that they wait for the same grace periods."""
+    if descriptors:
+        with ThreadPoolExecutor(min(len(descriptors), CLOSING_SIDE_BY_SIDE)) as threads:
+            list(threads.map(os.close, descriptors))
 
 
 def start(

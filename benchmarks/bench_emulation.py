@@ -1,13 +1,11 @@
-"""How fast networks come up and go: stock Mininet against `LabNet`, the same topologies, side by side in one
-run.
+"""How fast networks come up and go: stock Mininet against `LabNet`, the same topologies in one run.
 
-sudo .venv/bin/python -m benchmarks.bench_emulation [--small] [--json FILE]
+    sudo .venv/bin/python -m benchmarks.bench_emulation [--small] [--json FILE]
 
-Every network is made in namespaces of its own, one after the other, stock and ours in turn, so that both meet
-the same machine. Stock Mininet runs its own OVSSwitch on a private Open vSwitch with the same datapath that
-ours uses; its way of raising limits of the whole machine is skipped. "up" ends when the first and the last
-host have exchanged an echo, "down" when `stop()` returns, "gone" when the last process and namespace are
-gone.
+Every network is made in namespaces of its own, one after the other, stock and ours in turn, so that both
+meet the same machine. Stock Mininet runs its own OVSSwitch on a private Open vSwitch with the same datapath that
+ours uses; its way of raising limits of the whole machine is skipped. "up" ends when the first and the last host
+have exchanged an echo, "down" when `stop()` returns, "gone" when the last process and namespace are gone.
 """
 
 from __future__ import annotations
@@ -58,11 +56,11 @@ class LeafTopo(Topo):  # type: ignore[misc]
     def build(self, hosts: int) -> None:
         """Add everything."""
         root = self.addSwitch("s1")
-        for number in range(hosts):
-            if number % HOSTS_PER_LEAF == 0:
-                leaf = self.addSwitch(f"s{number // HOSTS_PER_LEAF + 2}")
-                self.addLink(root, leaf)
-            self.addLink(self.addHost(f"h{number + 1}"), leaf)
+        for first in range(0, hosts, HOSTS_PER_LEAF):
+            leaf = self.addSwitch(f"s{first // HOSTS_PER_LEAF + 2}")
+            self.addLink(root, leaf)
+            for number in range(first, min(first + HOSTS_PER_LEAF, hosts)):
+                self.addLink(self.addHost(f"h{number + 1}"), leaf)
 
 
 class StockSwitch(OVSSwitch):  # type: ignore[misc]

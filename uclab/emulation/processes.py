@@ -86,10 +86,12 @@ class Daemon:
             raise NotReady(f"{self.name} has not ended {timeout_s:g} s after it was told to") from None
 
     def kill_at_once(self) -> list[int]:
-        """SIGKILL for a program with many packet sockets, which would otherwise take 12 ms each to die (Linux 6.18).
+        """SIGKILL for a program with many packet sockets, which would otherwise take 12 ms each to die (Linux
+        6.18).
 
-        Closing a packet socket waits for an RCU grace period, and a dying process closes one after the other. So the sockets are
-        taken over first (pidfd_getfd(2)); the caller closes them with `close_all`, many at a time. Returns them.
+        Closing a packet socket waits for an RCU grace period, and a dying process closes one after the other.
+        So the sockets are taken over first (pidfd_getfd(2)); the caller closes them with `close_all`, many at
+        a time. Returns them.
         """
         adopted: list[int] = []
         with contextlib.suppress(OSError):

@@ -16,7 +16,6 @@ from uclab.plan.graph_svg import (
     INK,
     PAPER,
     SOFT,
-    VLAN_COLOURS,
     box,
     frame,
     label,
@@ -24,6 +23,7 @@ from uclab.plan.graph_svg import (
     port_number,
     rectangle,
     text,
+    vlan_colours,
 )
 from uclab.plan.taps import port_of
 from uclab.plan.trees import PortRef, spanning_tree, trunks_between
@@ -129,7 +129,7 @@ def _slot(device: Box, there: list[tuple[float, str]], name: str) -> float:
 def _strokes(plan: Plan, wires: list[Wire], load: Mapping[str, LinkLoad]) -> list[str]:
     ports = port_of(plan.switches)
     tree = _tree_ports(plan)
-    roles = {(v.site, v.id): v.role for v in plan.vlans}
+    palette = vlan_colours(plan.vlans)
     strokes = []
     for wire in wires:
         (x1, y1), (x2, y2) = wire.start, wire.end
@@ -137,7 +137,7 @@ def _strokes(plan: Plan, wires: list[Wire], load: Mapping[str, LinkLoad]) -> lis
         if seen is not None and seen.right is False:
             strokes.append(line(x1, y1, x2, y2, BAD, 3))
             continue
-        colours = _colours(wire, ports, roles)
+        colours = _colours(wire, ports, palette)
         if wire.link.kind == "trunk":
             standby = ports[wire.link.a][1].interface not in tree
             strokes.append(line(x1, y1, x2, y2, TRUNK, 1.2 if standby else 2.6, standby))
@@ -164,7 +164,7 @@ def _tree_ports(plan: Plan) -> set[str]:
 
 
 def _colours(
-    wire: Wire, ports: Mapping[LinkEnd, tuple[Switch, SwitchPort]], roles: Mapping[tuple[str, int], str]
+    wire: Wire, ports: Mapping[LinkEnd, tuple[Switch, SwitchPort]], palette: Mapping[tuple[str, int], str]
 ) -> list[str]:
     """Colours of the VLANs on an access link; one neutral colour on any other."""
     ends = [ports[end] for end in (wire.link.a, wire.link.b) if end in ports]
@@ -174,13 +174,13 @@ def _colours(
         return [CORE]
     switch, port = ends[-1]
     vlans = [*port.tagged, port.vlan] if port.mode is PortMode.PHONE else [port.vlan]
-    return [VLAN_COLOURS[roles[switch.site, vlan]] for vlan in vlans if vlan is not None]
+    return [palette[switch.site, vlan] for vlan in vlans if vlan is not None]
 
 
 def _drawn_boxes(plan: Plan, layout: Layout) -> list[str]:
-    colours = {v.id: VLAN_COLOURS[v.role] for v in plan.vlans}
+    palette = vlan_colours(plan.vlans)
     unique = {device.name: device for device in layout.boxes.values()}
-    return [box(device, colours.get(device.vlan or 0, TRUNK)) for device in unique.values()]
+    return [box(d, palette[d.vlan] if d.vlan is not None else TRUNK) for d in unique.values()]
 
 
 def _ports(plan: Plan, wires: list[Wire]) -> list[str]:
@@ -252,8 +252,9 @@ def _line_captions(plan: Plan, wires: list[Wire]) -> list[str]:
 
 def _legend(plan: Plan, layout: Layout, loaded: bool) -> list[str]:
     """VLANs, then kinds of lines, in rows as wide as the drawing."""
+    palette = vlan_colours(plan.vlans)
     entries: list[tuple[str, float, bool, str]] = [
-        (VLAN_COLOURS[v.role], 4, False, f"{v.name} · VLAN {v.id} · {v.subnet}") for v in plan.vlans
+        (palette[v.site, v.id], 4, False, f"{v.name} · VLAN {v.id} · {v.subnet}") for v in plan.vlans
     ]
     entries += [
         (TRUNK, 2.6, False, "trunk, 802.1Q"),

@@ -35,7 +35,8 @@ class Box:
     y: float
     width: float = DEVICE_WIDTH
     height: float = DEVICE_HEIGHT
-    vlan: int | None = None
+    vlan: tuple[str, int] | None = None
+    """Site and VLAN id."""
 
     @property
     def is_leaf(self) -> bool:
@@ -200,9 +201,9 @@ def _add_leaf(plan: Plan, name: str, x: float, y: float, boxes: dict[str, Box]) 
     return bool(behind)
 
 
-def _vlan_of(plan: Plan, node: Node) -> int | None:
+def _vlan_of(plan: Plan, node: Node) -> tuple[str, int] | None:
     gateways = {route.via for route in node.routes}
-    return next((v.id for v in plan.vlans if v.site == node.site and v.gateway in gateways), None)
+    return next(((v.site, v.id) for v in plan.vlans if v.site == node.site and v.gateway in gateways), None)
 
 
 def _blocks(plan: Plan, site: str) -> list[tuple[Switch, list[str]]]:

@@ -3,30 +3,43 @@ leaks into a page."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from xml.sax.saxutils import escape
 
 from uclab.plan.graph_icons import ICONS
 from uclab.plan.graph_layout import Box, Frame, Icon
+from uclab.plan.types import Vlan
 
 INK, SOFT, FAINT, PAPER = "#1b2430", "#5b6878", "#c3ccd6", "#ffffff"
 FONT = "font-family=\"system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif\""
 VLAN_COLOURS = {
-    "voice": "#2563eb",
-    "data": "#0f9d6b",
-    "rooms": "#9333ea",
-    "management": "#64748b",
-    "foreign-voip": "#d97706",
-    "transit": "#475569",
+    "voice": ("#2563eb", "#0891b2", "#4f46e5"),
+    "data": ("#0f9d6b", "#65a30d"),
+    "rooms": ("#9333ea", "#c026d3"),
+    "management": ("#64748b",),
+    "foreign-voip": ("#d97706", "#b45309"),
+    "transit": ("#475569",),
 }
-"""By role of the VLAN."""
+"""By role; a site's second VLAN of a role has the second colour."""
 FRAME_COLOURS = {
     "cloud": ("#eef4ff", "#b9cdf5"),
     "internet": ("#f6f7f9", "#d7dde5"),
     "site": ("#f4fbf7", "#bfe3d0"),
 }
+_STROKE = 'fill="none" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
 BAD, GOOD = "#b3261e", "#13795b"
 
-_STROKE = 'fill="none" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
+
+def vlan_colours(vlans: Iterable[Vlan]) -> dict[tuple[str, int], str]:
+    """Colour of each (site, VLAN id)."""
+    colours: dict[tuple[str, int], str] = {}
+    used: Counter[tuple[str, str]] = Counter()
+    for vlan in vlans:
+        shades = VLAN_COLOURS[vlan.role]
+        colours[vlan.site, vlan.id] = shades[used[vlan.site, vlan.role] % len(shades)]
+        used[vlan.site, vlan.role] += 1
+    return colours
 
 
 def rectangle(

@@ -163,6 +163,7 @@ def _close(capture: Any) -> None:
     try:
         capture.close()
     except Exception as error:
+        capture._running_processes.clear()  # or its destructor closes, and raises, once more
         if type(error).__name__ != "TSharkCrashException":
             raise DissectionError(f"closing tshark: {error}") from error
 

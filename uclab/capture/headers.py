@@ -82,12 +82,12 @@ def decode(packets: Packets) -> Headers:
     l3 = np.where(double, 22, np.where(tagged, 18, 14))
 
     ip = _gather(data, base + l3, 20)
-    words, halves = ip.view(">u4"), ip.view(">u2")
+    words, halves = ip.view(">u4"), ip.view(">u2").astype(np.int32)
     header = (ip[:, 0] & 15).astype(np.int64) * 4
     total = halves[:, 1].astype(np.int64)
     is_ip = (ethertype == IPV4) & (ip[:, 0] >> 4 == 4) & (header >= 20) & (caplen >= l3 + header)
     whole = is_ip & ((halves[:, 3] & 0x1FFF) == 0)
-    dscp = np.where(is_ip, ip[:, 1] >> 2, -1).astype(np.int16)
+    dscp = np.where(is_ip, ip[:, 1].astype(np.int16) >> 2, -1).astype(np.int16)
     zero = np.uint32(0)
     src = np.where(is_ip, words[:, 3], zero).astype(np.uint32)
     dst = np.where(is_ip, words[:, 4], zero).astype(np.uint32)
@@ -96,10 +96,11 @@ def decode(packets: Packets) -> Headers:
     l4_end = np.minimum(caplen, l3 + total)
     l4_safe = np.where(whole, l4, 0)
     transport = _gather(data, base + l4_safe, 20)
-    t2, t4 = transport.view(">u2"), transport.view(">u4")
-    udp = whole & (ip[:, 9] == UDP) & (l4_end >= l4 + 8)
-    tcp = whole & (ip[:, 9] == TCP) & (l4_end >= l4 + 20)
-    proto = np.where(whole & ((ip[:, 9] != UDP) | udp) & ((ip[:, 9] != TCP) | tcp), ip[:, 9], -1).astype(
+    t2, t4 = transport.view(">u2").astype(np.int32), transport.view(">u4")
+    kind_ip = ip[:, 9].astype(np.int16)
+    udp = whole & (kind_ip == UDP) & (l4_end >= l4 + 8)
+    tcp = whole & (kind_ip == TCP) & (l4_end >= l4 + 20)
+    proto = np.where(whole & ((kind_ip != UDP) | udp) & ((kind_ip != TCP) | tcp), kind_ip, -1).astype(
         np.int16
     )
     ports = udp | tcp
@@ -108,7 +109,7 @@ def decode(packets: Packets) -> Headers:
     skip = np.where(tcp, (transport[:, 12] >> 4).astype(np.int64) * 4, 8)
     payload_len = np.where(ports, np.maximum(l4_end - l4 - skip, 0), 0)
     flags = np.where(tcp, transport[:, 13], 0).astype(np.int16)
-    kind_byte = transport[:, 9] & 0x7F
+    kind_byte = transport[:, 9].astype(np.int16) & 0x7F
     rtp = udp & (payload_len >= 12) & (transport[:, 8] >> 6 == 2) & ((kind_byte < 64) | (kind_byte > 95))
     return Headers(
         dst_mac,

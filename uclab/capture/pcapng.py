@@ -159,7 +159,7 @@ class PcapngReader:
         if len(sections):
             at, kind, bad = at[: sections[0]], kind[: sections[0]], None
             used = blocks[int(sections[0])]
-        if bad is not None:
+        if bad is not None and words[used] != SHB:  # a section may be of the other byte order
             raise MalformedCapture(self.path, position + start + used * 4, f"block length {bad}")
         if not len(at):
             return 0, None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from uclab.judge.case import Case
 from uclab.judge.network import Network
+from uclab.judge.quality import MEDIA_SHARE, media_seconds
 from uclab.judge.signalling import check_registered
 from uclab.judge.types import Evidence, Finding, HopRecord, Walk
 from uclab.plan.records import CallRecord, Direction, HeardAudio
@@ -105,6 +106,11 @@ def _end(case: Case, call: CallRecord, direction: Direction, walks: Sequence[Wal
     if walk is None or not walk.hops:
         speaker = call.caller if direction == "forward" else call.callee
         return case.network.endpoint_called(speaker), "was never sent"
+    stream = case.stream(call, direction)
+    spoken = media_seconds(stream) if stream else 0.0
+    lasted = (call.ended_at or 0.0) - (call.answered_at or 0.0)
+    if stream and lasted > 0 and spoken < MEDIA_SHARE * lasted:
+        return case.endpoint_name(stream.sender), f"was sent for only {spoken:.1f} s of {lasted:.1f} s"
     listener = case.network.endpoint_called(call.callee if direction == "forward" else call.caller)
     last = _last_with_media(walk)
     if last.tap == case.network.first_tap.get(listener) and last.leg != "up":

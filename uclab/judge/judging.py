@@ -30,6 +30,7 @@ from uclab.judge.run import Run, load_run
 from uclab.judge.segregation import check_port_control, check_voice_vlan
 from uclab.judge.signalling import check_signalling
 from uclab.judge.srtp import key_ring
+from uclab.judge.streams import call_windows
 from uclab.judge.types import Finding, Judgement, Walk
 from uclab.judge.walks import media_walk
 
@@ -64,7 +65,8 @@ def build_case(run: Run, progress: Progress | None = None) -> Case:
     if progress:
         progress("signalling", len(signalling.messages))
     ring = key_ring(signalling.messages, network.signalling_addresses)
-    return Case(run, network, observe(run, network, ring, progress), signalling, gap)
+    windows = call_windows(run, network, signalling.messages, ring)
+    return Case(run, network, observe(run, network, ring, windows, progress), signalling, gap)
 
 
 def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:

@@ -42,6 +42,8 @@ class MediaRows:
     payload_type: npt.NDArray[np.int16]
     sender: npt.NDArray[np.int16]
     """Index of the endpoint that sent the packet where this is its first tap, else -1."""
+    port: npt.NDArray[np.int32]
+    """UDP port of the session controller."""
 
     def __len__(self) -> int:
         return len(self.time_ns)
@@ -60,6 +62,7 @@ class MediaRows:
             self.rtp_time,
             self.payload_type,
             self.sender,
+            self.port,
         )
 
     @staticmethod
@@ -124,7 +127,7 @@ class MediaFollower:
         new = [(int(s), int(own[f])) for s, f in zip(unique, first, strict=True) if int(s) not in self._index]
         for ssrc, row in new:
             sender, time_ns = int(rows.sender[row]), int(rows.time_ns[row])
-            window = window_for(self.windows, sender, time_ns)
+            window = window_for(self.windows, sender, time_ns, int(rows.port[row]))
             kind = int(rows.payload_type[row])
             stream = Stream(ssrc, sender, kind, time_ns, window)
             stream.jitter.clock_hz = BY_PAYLOAD_TYPE.get(kind, G711).clock_hz
@@ -190,7 +193,7 @@ class MediaFollower:
                 figures = its.seconds.setdefault(second, Second())
                 figures.received += int(counts[index])
                 figures.delay_sum_ms += float(delays[index])
-                figures.jitter_ms = max(figures.jitter_ms, float(estimates[inverse == index].max()))
+                figures.jitter_sum_ms += float(estimates[inverse == index].sum())
 
 
 def _groups(stream: I64, rows: npt.NDArray[np.intp]) -> list[tuple[int, npt.NDArray[np.intp]]]:

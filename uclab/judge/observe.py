@@ -8,7 +8,7 @@ rows wait `SLACK_NS` for those before them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from uclab.judge.network import Network
 from uclab.judge.readable import ReadableSearch
 from uclab.judge.run import Run
 from uclab.judge.srtp import KeyRing, MediaSecrecy
-from uclab.judge.streams import GUARD_NS, CallWindow
+from uclab.judge.streams import CallWindow
 
 SLACK_NS = 1_500_000_000
 ROUND = 150_000
@@ -59,15 +59,28 @@ class Observations:
     packets: int = 0
 
 
-def observe(run: Run, network: Network, ring: KeyRing, progress: Progress | None = None) -> Observations:
+def observe(
+    run: Run,
+    network: Network,
+    ring: KeyRing,
+    windows: Sequence[CallWindow],
+    progress: Progress | None = None,
+) -> Observations:
     """Reads all captures of a run."""
-    return Observer(run, network, ring, progress).run()
+    return Observer(run, network, ring, windows, progress).run()
 
 
 class Observer:
     """The state of the pass."""
 
-    def __init__(self, run: Run, network: Network, ring: KeyRing, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        network: Network,
+        ring: KeyRing,
+        windows: Sequence[CallWindow],
+        progress: Progress | None,
+    ) -> None:
         self._run, self._network, self._progress = run, network, progress
         self._labels: list[str] = [tap.label for tap in run.plan.taps]
         self._tap_index = {label: index for index, label in enumerate(self._labels)}
@@ -84,7 +97,7 @@ class Observer:
         proof = frozenset(network.first_tap.values()) | frozenset(network.controller_taps)
         self._seen = Observations(
             FlowTable(),
-            MediaFollower(self._labels, first, call_windows(run, network)),
+            MediaFollower(self._labels, first, windows),
             MediaSecrecy(ring, proof),
             ReadableSearch.for_accounts(accounts),
         )
@@ -154,6 +167,7 @@ class Observer:
             columns.rtp_time[rows],
             columns.payload_type[rows],
             sender,
+            np.where(leg[rows] == 1, columns.sport[rows], columns.dport[rows]),
         )
 
     def _follow(self, until_ns: int) -> None:
@@ -184,16 +198,3 @@ class _Source:
     reader: PcapngReader
     batches: Iterator[Packets]
     reached_ns: int = 0
-
-
-def call_windows(run: Run, network: Network) -> list[CallWindow]:
-    """When the media of each call counts."""
-    index = {endpoint.name: number for number, endpoint in enumerate(network.endpoints)}
-    windows = []
-    for call in run.calls:
-        caller, callee = (index.get(network.endpoint_called(name), -1) for name in (call.caller, call.callee))
-        begin = int(call.started_at * 1e9)
-        answered = int((call.answered_at or call.started_at) * 1e9)
-        end = int(call.ended_at * 1e9) - GUARD_NS if call.ended_at else 1 << 61
-        windows.append(CallWindow(call.id, caller, callee, begin, answered, end))
-    return windows

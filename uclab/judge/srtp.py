@@ -67,6 +67,8 @@ class KeyRing:
 
     keys: dict[tuple[Leg, int], list[SdesKey]] = field(default_factory=dict)
     profiles: dict[tuple[Leg, int], set[str]] = field(default_factory=dict)
+    call_ids: dict[int, set[str]] = field(default_factory=dict)
+    """Port -> Call-IDs of the dialogues that agreed on it."""
 
     def of(self, leg: Leg, port: int) -> list[SdesKey]:
         """Keys for media to (`up`) or from (`down`) that port."""
@@ -85,9 +87,10 @@ def key_ring(messages: Sequence[SipMessage], controllers: frozenset[int]) -> Key
                 (message.at.dst, message.at.dport) if from_controller else (message.at.src, message.at.sport)
             )
             legs.setdefault((message.call_id, *far), []).append((from_controller, message))
-    for its in legs.values():
+    for (call_id, *_), its in legs.items():
         ports = {m.media.port for own, m in its if own and m.media is not None and m.media.port}
         for port in ports:
+            ring.call_ids.setdefault(port, set()).add(call_id)
             for own, message in its:
                 assert message.media is not None
                 leg: Leg = "down" if own else "up"

@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from uclab.capture.dissect import SipMessage
 from uclab.capture.pcapng import I64
 from uclab.judge.jitter import Jitter
-from uclab.judge.network import Leg
+from uclab.judge.network import Leg, Network
+from uclab.judge.run import Run
+from uclab.judge.srtp import KeyRing
 
 SAMPLES = 512
 """Delays kept of each stream at each tap. Longer streams are thinned by sequence number, to the same packets
 at every tap, so that the differences between taps are those of single packets."""
+REPORT_S = 5
+"""Seconds between a receiver's reports (RFC 3550 section 6.2)."""
 GUARD_NS = 100_000_000
 """Packets sent in the last 100 ms before hang-up may meet a session that is already gone."""
 
@@ -29,6 +34,8 @@ class CallWindow:
     begin_ns: int
     answered_ns: int
     end_ns: int
+    ports: frozenset[int] = frozenset()
+    """The session controller's media ports that the call's SDP names."""
 
 
 @dataclass
@@ -38,7 +45,12 @@ class Second:
     sent: int = 0
     received: int = 0
     delay_sum_ms: float = 0.0
-    jitter_ms: float = 0.0
+    jitter_sum_ms: float = 0.0
+
+    @property
+    def jitter_ms(self) -> float:
+        """Mean of the running estimate."""
+        return self.jitter_sum_ms / self.received if self.received else 0.0
 
 
 @dataclass
@@ -73,6 +85,18 @@ class Stream:
     @property
     def lost(self) -> int:
         return max(self.counted - self.received, 0)
+
+    @property
+    def worst_jitter_ms(self) -> float:
+        """Highest mean of the running estimate over `REPORT_S` seconds, as a receiver's reports would show
+        it."""
+        worst = 0.0
+        for first in self.seconds:
+            part = [self.seconds[s] for s in range(first, first + REPORT_S) if s in self.seconds]
+            received = sum(second.received for second in part)
+            if received:
+                worst = max(worst, sum(second.jitter_sum_ms for second in part) / received)
+        return worst
 
     @property
     def direction(self) -> str | None:
@@ -113,10 +137,40 @@ class Hop:
         return float(np.median(self.delays_us)) if len(self.delays_us) else 0.0
 
 
-def window_for(windows: Sequence[CallWindow], sender: int, time_ns: int) -> CallWindow | None:
-    """The call to which a stream that begins now belongs: of the sender's calls at that time the one that
-    began last."""
+def window_for(windows: Sequence[CallWindow], sender: int, time_ns: int, port: int) -> CallWindow | None:
+    """The call to which a stream that begins now belongs.
+
+    Of the sender's calls the one whose SDP named the port; without SDP, the one that began last.
+    """
     own = [
         w for w in windows if sender in (w.caller, w.callee) and w.begin_ns <= time_ns <= w.end_ns + GUARD_NS
     ]
-    return max(own, key=lambda w: w.begin_ns, default=None)
+    return max(own, key=lambda w: (port in w.ports, w.begin_ns), default=None)
+
+
+def call_windows(
+    run: Run, network: Network, messages: Sequence[SipMessage], ring: KeyRing
+) -> list[CallWindow]:
+    """When the media of each call counts. It ends with the BYE at the session controller, where that was
+    seen."""
+    index = {endpoint.name: number for number, endpoint in enumerate(network.endpoints)}
+    byes: dict[str, float] = {}
+    for message in messages:
+        if message.start_line.startswith("BYE "):
+            byes[message.call_id] = min(message.at.time, byes.get(message.call_id, message.at.time))
+    windows = []
+    for call in run.calls:
+        caller, callee = (index.get(network.endpoint_called(name), -1) for name in (call.caller, call.callee))
+        ends = [end for end in (call.ended_at, byes.get(call.sip_call_id or "")) if end is not None]
+        windows.append(
+            CallWindow(
+                call=call.id,
+                caller=caller,
+                callee=callee,
+                begin_ns=int(call.started_at * 1e9),
+                answered_ns=int((call.answered_at or call.started_at) * 1e9),
+                end_ns=int(min(ends) * 1e9) - GUARD_NS if ends else 1 << 61,
+                ports=frozenset(port for port, ids in ring.call_ids.items() if call.sip_call_id in ids),
+            )
+        )
+    return windows

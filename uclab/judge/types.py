@@ -82,6 +82,8 @@ class MediaQuality:
     mos: float
     max_jitter_ms: float = 0.0
     """Highest value of RFC 3550's running estimate; `jitter_ms` is its mean."""
+    worst_jitter_ms: float = 0.0
+    """Highest mean over five seconds (a receiver's report interval): this is held against the policy."""
     max_delay_ms: float = 0.0
     before_open: int = 0
     """Packets sent in the first second, before the way was open (NAT, call set-up); not counted as lost."""

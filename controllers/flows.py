@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from typing import TypeVar
 
 
@@ -156,7 +157,7 @@ class FlowRule:
     meter: int | None = None
     purpose: Purpose = Purpose.FORWARDING
 
-    @property
+    @cached_property
     def key(self) -> RuleKey:
         """Its place in the table."""
         return RuleKey(self.table, self.priority, self.match)

@@ -6,6 +6,7 @@ The values come from the policy: ordered classes, first match wins, what none ma
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from controllers.admission import IPV4, IPV6, UDP
 from controllers.flows import ANY_VLAN, FlowRule, Match, SetDscp, SetPriority, Table
@@ -26,8 +27,13 @@ def port_masks(first: int, last: int) -> Iterator[tuple[int, int]]:
         first += size
 
 
-def marking_rules(policy: Policy) -> Iterator[FlowRule]:
+@lru_cache(maxsize=16)
+def marking_rules(policy: Policy) -> frozenset[FlowRule]:
     """The tables `TRUSTED` and `UNTRUSTED`, the same on every switch with edge ports."""
+    return frozenset(_trust_boundary(policy))
+
+
+def _trust_boundary(policy: Policy) -> Iterator[FlowRule]:
     for eth_type in (IPV4, IPV6):
         for dscp in sorted({rule.set_dscp for rule in policy.rules}):
             match = Match(eth_type=eth_type, ip_dscp=dscp)

@@ -168,6 +168,7 @@ def _delete_by_cookie(cookie: int, mask: int) -> Message:
     return Message(_bytes(flow_mod), "deletion of what an earlier controller left")
 
 
+@lru_cache(maxsize=8192)
 def _group(group: GroupRule, command: int) -> Message:
     buckets = [
         parser.OFPBucket(
@@ -180,6 +181,7 @@ def _group(group: GroupRule, command: int) -> Message:
     return Message(_bytes(parser.OFPGroupMod(PROTOCOL, command, ofp.OFPGT_FF, group.id, buckets)), group)
 
 
+@lru_cache(maxsize=8192)
 def _meter(meter: MeterRule, command: int) -> Message:
     bands = [parser.OFPMeterBandDrop(rate=meter.rate_pps, burst_size=meter.rate_pps)]
     flags = ofp.OFPMF_PKTPS | ofp.OFPMF_BURST

@@ -54,6 +54,12 @@ class VoiceFabric(OSKenApp):
         self._generations = itertools.count(random.getrandbits(openflow.GENERATION_BITS))
         self._connections: dict[int, _Session] = {}
 
+    def prepare(self) -> None:
+        """Make all messages once before switches wait for them; they are kept (`controllers.openflow`)."""
+        for table in self._conductor.compiled.tables.values():
+            for _ in openflow.table_messages(table, generation=0):
+                pass
+
     @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
     def state_changed(self, event: Any) -> None:
         """A switch has finished its handshake, or has gone."""
@@ -182,6 +188,7 @@ def run(fabric: SiteFabric, listen: str, events: TextIO, until: set[signal.Signa
     applications = AppManager.get_instance()
     handshakes = applications.instantiate(Handshakes)
     application = applications.instantiate(VoiceFabric, fabric, events)
+    application.prepare()
     for app in (handshakes, application):
         app.start()
     try:

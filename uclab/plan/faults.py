@@ -16,7 +16,7 @@ from typing import TypeVar
 from uclab.plan import edge, queues
 from uclab.plan.changes import port_towards, with_endpoint, with_node, with_port, with_rules
 from uclab.plan.names import mac_address
-from uclab.plan.types import BulkTraffic, Endpoint, Interface, Node, NodeKind, Plan, PortMode, Route, Vlan
+from uclab.plan.types import Endpoint, Interface, Node, NodeKind, Plan, Route, Vlan
 
 T = TypeVar("T")
 Change = Callable[[Plan, str | None], Plan]
@@ -167,18 +167,16 @@ def _media_rule_missing(plan: Plan, target: str | None) -> Plan:
     return with_node(plan, replace(wall, nftables="".join(kept)))
 
 
-@_fault("foreign-mac", "a foreign PC stands behind a phone", "vlan.port-control")
+@_fault(
+    "foreign-mac",
+    "a phone with a foreign MAC address stands at a phone's port, and gets no farther",
+    "vlan.port-control",
+    "signalling.registered",
+)
 def _foreign_mac(plan: Plan, target: str | None) -> Plan:
-    """`target` is a phone. The foreign PC sends a little, so that there is something to catch."""
-    pcs = {e.name: pc for e in plan.endpoints if (pc := _pc_behind(plan, e)) is not None}
-    pc = _pick(pcs, target, "phone with a PC behind it")
-    foreign = mac_address("foreign", pc.name, "eth0")
-    replaced = with_node(plan, replace(pc, interfaces=(replace(pc.interfaces[0], mac=foreign),)))
-    if not plan.bulk or any(bulk.source_node == pc.name for bulk in plan.bulk):
-        return replaced
-    server = plan.bulk[0]
-    knocking = BulkTraffic(f"{pc.name}-up", pc.name, server.target_node, server.target_address, 64, "up")
-    return replace(replaced, bulk=(*plan.bulk, knocking))
+    phone = plan.node(_phone(plan, target).node)
+    foreign = mac_address("foreign", phone.name, "eth0")
+    return with_node(plan, replace(phone, interfaces=(replace(phone.interfaces[0], mac=foreign),)))
 
 
 def _pick(things: Mapping[str, T], target: str | None, what: str) -> T:
@@ -201,13 +199,6 @@ def _router(plan: Plan, target: str | None) -> Node:
 
 def _role(plan: Plan, wall: Node, interface: Interface) -> str | None:
     return next((v.role for v in plan.vlans if v.site == wall.site and v.name == interface.zone), None)
-
-
-def _pc_behind(plan: Plan, endpoint: Endpoint) -> Node | None:
-    module = next((s for s in plan.switches if s.name == f"{endpoint.node}-sw" and not s.controlled), None)
-    ports = module.ports if module is not None else ()
-    peers = [p.peer for p in ports if p.mode is PortMode.ACCESS and p.peer not in (None, endpoint.node)]
-    return plan.node(peers[0]) if peers and peers[0] is not None else None
 
 
 def _last_free(plan: Plan, vlan: Vlan) -> str:

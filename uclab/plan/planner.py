@@ -98,11 +98,7 @@ def _paths(ways: paths.Cabling, phones: tuple[Endpoint, ...], parts: cloud.Cloud
 
 
 def _bulk(context: sites.Context) -> tuple[BulkTraffic, ...]:
-    """Each site's last PC overloads its first line in both directions; a softclient's where there is no
-    other PC.
-
-    Not its first one: behind the first phone the drill `foreign-mac` puts another.
-    """
+    """Each site's last PC overloads its first line both ways; a softclient's where it has but one PC."""
     bulk: list[BulkTraffic] = []
     for site in context.topology.sites:
         pcs = [endpoint.pc for endpoint in site.endpoints if endpoint.kind == "desk-phone" and endpoint.pc]

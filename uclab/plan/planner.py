@@ -98,14 +98,14 @@ def _paths(ways: paths.Cabling, phones: tuple[Endpoint, ...], parts: cloud.Cloud
 
 
 def _bulk(context: sites.Context) -> tuple[BulkTraffic, ...]:
-    """Each site's last PC overloads its first line both ways; a softclient's where it has but one PC."""
+    """Each site's last PC overloads its first line both ways; a softclient's where there is no other PC."""
     bulk: list[BulkTraffic] = []
     for site in context.topology.sites:
         pcs = [endpoint.pc for endpoint in site.endpoints if endpoint.kind == "desk-phone" and endpoint.pc]
         softclients = [endpoint.name for endpoint in site.endpoints if endpoint.kind == "softclient"]
-        source = next((names[-1] for names in (pcs[1:], softclients, pcs) if names), None)
-        if source is None:
+        if not pcs and not softclients:
             continue
+        source = (pcs or softclients)[-1]
         line = context.lines[site.connections[0].profile]
         target = str(context.addresses.core[internet.WEB][1].ip)
         up, down = (d.rate_kbps * OVERLOAD_PCT // 100 for d in (line.up, line.down))

@@ -63,7 +63,9 @@ def look(pid: int) -> Process | None:
     if fields is None:
         return None
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        command = (
+            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        )
     except (FileNotFoundError, ProcessLookupError):
         return None
     return Process(pid, fields[19], command)
@@ -74,6 +76,9 @@ def namespaces(pids: Iterable[int]) -> frozenset[str]:
     own = {os.readlink(f"/proc/self/ns/{kind}") for kind in NAMESPACE_KINDS}
     found = set()
     for pid in pids:
+        fields = stat_fields(pid)
+        if fields is None or fields[0] == "Z":
+            continue  # a zombie is in no namespace any more, though /proc still names its PID namespace
         for kind in NAMESPACE_KINDS:
             try:
                 found.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
@@ -82,8 +87,11 @@ def namespaces(pids: Iterable[int]) -> frozenset[str]:
     return frozenset(found - own)
 
 
-def left_after(processes: Iterable[Process], spaces: frozenset[str], deadline_s: float) -> tuple[list[Process], frozenset[str]]:
-    """What is left of these processes and namespaces when the deadline has passed, or nothing as soon as nothing is left."""
+def left_after(
+    processes: Iterable[Process], spaces: frozenset[str], deadline_s: float
+) -> tuple[list[Process], frozenset[str]]:
+    """What is left of these processes and namespaces when the deadline has passed, or nothing as soon as
+    nothing is left."""
     processes = tuple(processes)
     began = time.monotonic()
     now = ticks_since_boot()

@@ -39,9 +39,18 @@ def test_sip_and_its_keys_are_read_through_the_key_log(tmp_path: Path) -> None:
         m for m in dissected(tmp_path, FIXTURES / "tls.keylog").messages if 5096 in (m.at.sport, m.at.dport)
     ]
     assert [(m.method, m.status) for m in messages] == [
-        ("REGISTER", None), ("REGISTER", 401), ("REGISTER", None), ("REGISTER", 200), ("INVITE", None), ("INVITE", 100),
-        ("INVITE", 180), ("INVITE", 200), ("ACK", None), ("BYE", None), ("BYE", 200),
-    ]  # fmt: skip
+        ("REGISTER", None),
+        ("REGISTER", 401),
+        ("REGISTER", None),
+        ("REGISTER", 200),
+        ("INVITE", None),
+        ("INVITE", 100),
+        ("INVITE", 180),
+        ("INVITE", 200),
+        ("ACK", None),
+        ("BYE", None),
+        ("BYE", 200),
+    ]
     offer, answer = (m.media for m in messages if m.media)
     assert offer is not None
     assert answer is not None

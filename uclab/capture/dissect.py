@@ -17,7 +17,7 @@ import numpy as np
 import pyshark
 
 from uclab.capture.headers import decode
-from uclab.capture.pcapng import PcapngReader
+from uclab.capture.pcapng import MalformedCapture, PcapngReader
 from uclab.capture.writer import PcapngWriter
 
 TLS_VERSIONS = {0x0300: "SSL 3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3"}
@@ -133,7 +133,11 @@ def dissect(
 ) -> Signalling:
     """Handshakes and SIP messages of an extract; `numbers` maps its packets to the file from which they were
     cut."""
-    if not numbers and extract.stat().st_size < 200:
+    try:
+        count = sum(len(packets) for packets in PcapngReader(extract))
+    except (OSError, MalformedCapture) as error:  # tshark's own exit status gets lost in pyshark
+        raise DissectionError(f"tshark cannot read {error}") from error
+    if not count:
         return Signalling((), ())
     decode_as = [part for port in ports for part in ("-d", f"tls.port=={port},sip")]
     capture = pyshark.FileCapture(

@@ -227,7 +227,7 @@ def check_trust(case: Case) -> Iterator[Finding]:
         if port is None or key.tap == port:
             continue
         checked += flow.packets
-        if key.dscp != remarked(network, key.dst, key.proto, key.dport, key.dscp):
+        if key.dscp != remarked(network, key.dst, key.proto, key.dport):
             wrong.setdefault(port, []).append(flow)
     expected = "packets of PCs carry the DSCP that the policy's rules give their ports, whatever the PC set"
     for port, flows in sorted(wrong.items()):
@@ -251,7 +251,7 @@ def check_trust(case: Case) -> Iterator[Finding]:
         )
 
 
-def remarked(network: Network, dst: int, proto: int, dport: int, dscp: int) -> int:
+def remarked(network: Network, dst: int, proto: int, dport: int) -> int:
     """The DSCP that an untrusted port's packet is to have behind the access switch: by port, never by what
     it came with."""
     policy = network.policy

@@ -167,6 +167,10 @@ class MediaFollower:
     ) -> None:
         chosen = np.flatnonzero(here)
         again = self._arrived[stream[chosen], slot[chosen]] if len(chosen) else np.zeros(0, np.bool_)
+        _, first = np.unique(stream[chosen] * RING + slot[chosen], return_index=True)
+        repeated = np.ones(len(chosen), np.bool_)
+        repeated[first] = False
+        again |= repeated
         self._arrived[stream[chosen], slot[chosen]] = True
         for number in stream[chosen[again]].tolist():
             self.streams[number].duplicates += 1

@@ -41,7 +41,7 @@ def dscp_name(dscp: int | None) -> str:
         return "none"
     if dscp == 46:
         return "EF"
-    if dscp % 8 == 0:
+    if dscp >= 0 and dscp % 8 == 0:
         return f"CS{dscp // 8}" if dscp else "0"
     if dscp % 2 == 0 and 1 <= dscp // 8 <= 4 and dscp % 8 <= 6:
         return f"AF{dscp // 8}{dscp % 8 // 2}"

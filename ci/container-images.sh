@@ -8,20 +8,16 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$CACHE"
 base=localhost/uclab/base
+base_packages=$PROJECT/ci/packages/base.txt
 known=$(podman images --format '{{.Repository}}:{{.Tag}} {{.ID}}')
 
 # The id of the image of this name and tag, or nothing.
 id_of() { awk -v name="$1" '$1 == name { print $2 }' <<<"$known"; }
 
 build_base() {
-    local tag=$1 options=() line
+    local tag=$1
     say "building $tag from Debian $SUITE packages"
-    while read -r line; do options+=("--aptopt=$line"); done < <(apt_settings)
-    debian_sources "$SUITE" | mmdebstrap --quiet --mode=root --variant=minbase "${options[@]}" \
-        --dpkgopt='path-exclude=/usr/share/man/*' \
-        --dpkgopt='path-exclude=/usr/share/doc/*' \
-        --dpkgopt='path-exclude=/usr/share/locale/*' \
-        --include="$(names_in "$PROJECT/ci/packages/base.txt" | paste -sd,)" "$SUITE" "$work/base.tar" -
+    debian_root "$SUITE" "$work/base.tar" "$(names_in "$base_packages" | commas)"
     podman import --quiet --change 'ENV DEBIAN_FRONTEND=noninteractive' "$work/base.tar" "$tag" >/dev/null
     rm "$work/base.tar"
 }
@@ -57,7 +53,7 @@ point() {
     [ -n "$(id_of "$tag")" ] && [ "$(id_of "$moving")" = "$(id_of "$tag")" ] || podman tag "$tag" "$moving"
 }
 
-base_digest=$({ names_in "$PROJECT/ci/packages/base.txt" | sort && echo "$SUITE" && declare -f build_base; } | digest)
+base_digest=$({ names_in "$base_packages" && echo "$SUITE" && declare -f build_base debian_root; } | digest)
 [ -n "$(id_of "$base:$base_digest")" ] || build_base "$base:$base_digest"
 point "$base:$SUITE" "$base:$base_digest"
 

@@ -9,17 +9,11 @@ list=$PROJECT/ci/packages/device.txt
 checks=('baresip -h' 'linphonec -v' 'sipp -v' 'nft -v' 'dnsmasq -v' 'unbound -V' 'dig -v' 'ip -V' 'tcpdump --version'
     '/usr/lib/frr/zebra -v' '/usr/lib/frr/bgpd -v' '/usr/lib/frr/bfdd -v' 'iperf3 -v' 'openssl version' 'curl -V' 'ping -V')
 
+# /lab is where a device finds its own folder; resolv.conf is there to be covered by the device's own.
 build() {
-    local to=$1 options=() line
-    while read -r line; do options+=("--aptopt=$line"); done < <(apt_settings)
-    debian_sources "$SUITE" | mmdebstrap --quiet --mode=root --variant=minbase "${options[@]}" \
-        --dpkgopt='path-exclude=/usr/share/man/*' \
-        --dpkgopt='path-exclude=/usr/share/doc/*' \
-        --dpkgopt='path-exclude=/usr/share/locale/*' \
-        --include="$(names_in "$list" | paste -sd,)" \
+    debian_root "$SUITE" "$1" "$(names_in "$list" | commas)" \
         --customize-hook='rm -f "$1/etc/resolv.conf" && touch "$1/etc/resolv.conf"' \
-        --customize-hook='mkdir "$1/lab"' \
-        "$SUITE" "$to" -
+        --customize-hook='mkdir "$1/lab"'
 }
 
 # Some of them end with a status of their own after printing a version (sipp 99, baresip 254). What counts is: no time-out
@@ -36,7 +30,7 @@ check() {
     rm "$work/check.log"
 }
 
-name=device-$({ names_in "$list" | sort && echo "$SUITE" && declare -f build; } | digest)
+name=device-$({ names_in "$list" && echo "$SUITE" && declare -f build debian_root; } | digest)
 if [ ! -d "$IMAGES/$name/rootfs" ]; then
     say "building device image $name from Debian $SUITE packages (about a minute)"
     mkdir -p "$IMAGES"

@@ -14,8 +14,9 @@ die() {
     exit 1
 }
 
-# Package names of a list, without comments.
-names_in() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$@"; }
+# Package names of a list, without comments; and separated by commas.
+names_in() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$@" | sort; }
+commas() { paste -sd,; }
 
 # First 12 hex digits of the digest of what is read.
 digest() { sha256sum | cut -c1-12; }
@@ -48,4 +49,19 @@ apt_settings() {
     apt-config dump --format '%F "%v";%n' |
         grep -E '^Acquire::(Retries|Check-Valid-Until|Check-Date|https?::(Proxy|Timeout)[^ ]*) "[^"]' || true
     echo 'APT::Install-Recommends "false";'
+}
+
+# A minimal root filesystem of a Debian release, without manuals and translations: release, target (a directory, or a
+# file ending in .tar), names of packages separated by commas, further options of mmdebstrap. The keys are named because
+# a host that is not Debian does not trust them of itself.
+debian_root() {
+    local suite=$1 target=$2 packages=$3 options=() line
+    shift 3
+    while read -r line; do options+=("--aptopt=$line"); done < <(apt_settings)
+    debian_sources "$suite" | mmdebstrap --quiet --mode=root --variant=minbase "${options[@]}" \
+        --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+        --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --include="$packages" "$@" "$suite" "$target" -
 }

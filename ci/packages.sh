@@ -27,7 +27,7 @@ disable_services_of() {
 }
 
 before=$(installed)
-mapfile -t missing < <(names_in "$list" | sort -u | comm -23 - <(echo "$before"))
+mapfile -t missing < <(names_in "$list" | comm -23 - <(echo "$before"))
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 say "installing ${#missing[@]} packages: ${missing[*]}"

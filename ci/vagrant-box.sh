@@ -32,10 +32,8 @@ furnish() {
 }
 
 build() {
-    local work=$1 options=() line
-    while read -r line; do options+=("--aptopt=$line"); done < <(apt_settings)
-    debian_sources "$suite" | mmdebstrap --quiet --mode=root --variant=minbase "${options[@]}" \
-        --include="$(IFS=,; echo "${packages[*]}")" "$suite" "$work/root" -
+    local work=$1
+    debian_root "$suite" "$work/root" "$(printf '%s\n' "${packages[@]}" | commas)" --dpkgopt=force-unsafe-io
     furnish "$work/root"
     cp -L "$work"/root/boot/vmlinuz-* "$work/vmlinuz"
     cp -L "$work"/root/boot/initrd.img-* "$work/initrd"
@@ -51,6 +49,8 @@ Vagrant.configure("2") do |config|
   config.vm.provider :libvirt do |machine|
     machine.kernel = "$folder/vmlinuz"
     machine.initrd = "$folder/initrd"
+    machine.disk_driver cache: "unsafe" # a machine for one check; waiting for the disk is most of a package's time
+    machine.serial type: "file", source: {path: File.join(ENV.fetch("UCLAB_CONSOLE_DIR", "/tmp"), "console.log")}
     machine.cmd_line = "root=/dev/vda rw net.ifnames=0 console=ttyS0"
   end
 end
@@ -59,7 +59,7 @@ EOF
     rm "$work/box.img"
 }
 
-name=uclab-$suite-$({ echo "$suite" "$disk_size" "${packages[@]}" && declare -f build furnish; } | digest)
+name=uclab-$suite-$({ echo "$suite" "$disk_size" "${packages[@]}" && declare -f build furnish debian_root; } | digest)
 folder=$CACHE/vagrant/$name
 if [ ! -d "$folder" ]; then
     say "building the box $name from Debian $suite packages"

@@ -3,8 +3,8 @@
     .venv/bin/python ci/coverage_table.py            writes docs/coverage.md
     .venv/bin/python ci/coverage_table.py C7 Q1      prints the tests that show C7 and Q1
 
-The IDs are those of `docs/requirements.md`; a mark with another one is an error. Marks are read from the source:
-nothing is imported or run.
+The IDs are those of `docs/requirements.md`; a mark with another one is an error. Marks are read from the
+source: nothing is imported or run.
 """
 
 from __future__ import annotations
@@ -118,9 +118,10 @@ def render(known: Sequence[Requirement], tests: Iterable[MarkedTest]) -> str:
     missing = [requirement.id for requirement in known if requirement.id not in shown]
     lines = [
         *("# What tests show", ""),
-        f"{len(known) - len(missing)} of {len(known)} [requirements](requirements.md) have a test that shows at",
-        "least a part of them. *In a lab*: on a real kernel with real switches, phones or servers. *Without*: on",
-        f"plans, tables, captures and files alone. Not yet: {', '.join(missing) or 'none'}.",
+        f"{len(known) - len(missing)} of {len(known)} [requirements](requirements.md) have a test that shows",
+        "at least a part of them. *In a lab*: on a real kernel with real switches, phones or servers.",
+        "*Without*: on plans, tables, captures and files alone.",
+        f"Not yet: {', '.join(missing) or 'none'}.",
         "",
         "Made by `ci/coverage_table.py` from the tests' `req` marks. It also names the single tests:",
         *("", "```sh", ".venv/bin/python ci/coverage_table.py C7 Q1", "```"),

@@ -42,7 +42,9 @@ integration: ## tests that bring labs up, as root
 	$(RUN)/pytest -q -n $(LABS) tests/integration
 
 bench: setup ## speed, as ratios within one run
-	$(RUN)/pytest -q -s -p no:xdist tests/bench
+	@for file in benchmarks/bench_*.py; do \
+	    echo "== $$file"; $(RUN)/python -m "benchmarks.$$(basename "$$file" .py)"; \
+	done
 
 vagrant-check: ## a box from Debian packages, `vagrant up`, and a reference run inside
 	@ci/vagrant-check.sh

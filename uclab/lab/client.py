@@ -1,8 +1,11 @@
-"""Speaks to a lab's supervisor over its UNIX socket: what the command line, the pytest plugin and scenarios use."""
+"""Speaks to a lab's supervisor over its UNIX socket: what the command line, the pytest plugin and scenarios
+use."""
 
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -102,11 +105,19 @@ class LabClient:
 
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node, for a process of the host (`uclab exec`)."""
-        return list(self._ask("POST", f"/nodes/{node}/command", json={"command": list(command)})["argv"])
+        inside = self._ask("POST", f"/nodes/{node}/command", json={"command": list(command)})["argv"]
+        return ["nsenter", f"--target={self._supervisor_pid()}", "--mount", "--pid", "--", *inside]
 
     def down(self) -> dict[str, Any]:
         """Take the lab down in order: calls end, captures are flushed. Returns the timings."""
         return dict(self._ask("POST", "/down"))
+
+    def _supervisor_pid(self) -> int:
+        """The supervisor's process id as seen from here: who listens on its socket (SO_PEERCRED, unix(7))."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(self.lab.socket))
+            credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return int(struct.unpack("3i", credentials)[0])
 
     def _ask(
         self, method: str, path: str, json: object | None = None, params: Mapping[str, str] | None = None
@@ -114,7 +125,9 @@ class LabClient:
         try:
             response = self._http.request(method, path, json=json, params=params)
         except httpx.TransportError as error:
-            raise LabGone(f"lab `{self.lab.name}` does not answer: {str(error) or type(error).__name__}") from error
+            raise LabGone(
+                f"lab `{self.lab.name}` does not answer: {str(error) or type(error).__name__}"
+            ) from error
         answer = response.json()
         if response.status_code >= 400:
             raise LabError(answer["error"])

@@ -78,7 +78,9 @@ def applied(plan: Plan, faults: Sequence[str]) -> Plan:
         try:
             plan = FAULTS[name].apply(plan, target or None)
         except KeyError as error:
-            raise UnknownName(f"fault `{name}` cannot be applied to `{target or plan.topology}`: {error.args[0]}") from None
+            raise UnknownName(
+                f"fault `{name}` cannot be applied to `{target or plan.topology}`: {error.args[0]}"
+            ) from None
     return plan
 
 
@@ -102,7 +104,9 @@ def bring_up(
 
 
 @contextmanager
-def leased_lab(plan: Plan, faulted: Plan, run_dir: Path, watcher: Watcher | None = None, name: str | None = None) -> Iterator[LaunchedLab]:
+def leased_lab(
+    plan: Plan, faulted: Plan, run_dir: Path, watcher: Watcher | None = None, name: str | None = None
+) -> Iterator[LaunchedLab]:
     """A lab for as long as the block runs; taken down in order at its end, also on Ctrl-C."""
     launched = bring_up(plan, faulted, run_dir, name=name, leased=True, watcher=watcher)
     try:
@@ -147,9 +151,12 @@ def run(
 
 
 def judge_again(run_dir: Path) -> RunResult:
-    """Judge the kept captures of a run again and write its reports anew. Raises `UnknownName` where that is no run directory."""
+    """Judge the kept captures of a run again and write its reports anew. Raises `UnknownName` where that is
+    no run directory."""
     if not (run_dir / "plan.json").is_file():
-        raise UnknownName(f"`{run_dir}` is no run directory: it has no plan.json; give the --out of an earlier `uclab run`")
+        raise UnknownName(
+            f"`{run_dir}` is no run directory: it has no plan.json; give the --out of an earlier `uclab run`"
+        )
     clock = Clock()
     plan = plan_from_json((run_dir / "plan.json").read_text())
     judgement = judge_run(run_dir)
@@ -195,7 +202,10 @@ def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watch
         failed = {finding.id for finding in result.judgement.findings if finding.verdict == "fail"}
         missed, surplus = sorted(expected - failed), sorted(failed - expected)
         blamed = sorted({f.blame for f in result.judgement.findings if f.verdict == "fail" and f.blame})
-        words = [f"failed {', '.join(sorted(expected & failed)) or 'nothing'}", f"blamed {', '.join(blamed) or 'nobody'}"]
+        words = [
+            f"failed {', '.join(sorted(expected & failed)) or 'nothing'}",
+            f"blamed {', '.join(blamed) or 'nobody'}",
+        ]
         if missed:
             words.append(f"missed {', '.join(missed)}")
         if surplus:

@@ -6,7 +6,8 @@ def test_voice_is_good(lab):
     call = lab.call("desk1", "soft2", seconds=5)
     assert call.mos > 4.0
 ```
-A lab is shared by all tests of a module that name the same topology and faults; each pytest-xdist worker has its own. When a test
+A lab is shared by all tests of a module that name the same topology and faults; each pytest-xdist worker has
+its own. When a test
 fails, captures, logs and key log are kept, and their place is printed.
 """
 
@@ -30,7 +31,10 @@ RUNS_OPTION = "--uclab-runs"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Where runs of failed tests are kept."""
     parser.getgroup("uclab").addoption(
-        RUNS_OPTION, default=None, metavar="DIR", help="keep captures and logs of failed labs in DIR (default: the temporary folder)"
+        RUNS_OPTION,
+        default=None,
+        metavar="DIR",
+        help="keep captures and logs of failed labs in DIR (default: the temporary folder)",
     )
 
 
@@ -71,11 +75,16 @@ def lab(request: pytest.FixtureRequest, lab_pool: dict[tuple[object, ...], LabUn
 
     marker = request.node.get_closest_marker("lab")
     if marker is None or not marker.args:
-        raise pytest.UsageError(f"{request.node.nodeid} uses the `lab` fixture: name its topology by @pytest.mark.lab(\"enterprise-hq\")")
+        raise pytest.UsageError(
+            f"{request.node.nodeid} uses the `lab` fixture: "
+            'name its topology by @pytest.mark.lab("enterprise-hq")'
+        )
     key = (str(marker.args[0]), tuple(marker.kwargs.get("faults", ())))
     if key not in lab_pool:
         parent = request.config.getoption(RUNS_OPTION)
         if parent:
             Path(parent).mkdir(parents=True, exist_ok=True)
-        lab_pool[key] = LabUnderTest(key[0], key[1], Path(tempfile.mkdtemp(prefix=f"uclab-{Path(key[0]).stem}-", dir=parent)))
+        lab_pool[key] = LabUnderTest(
+            key[0], key[1], Path(tempfile.mkdtemp(prefix=f"uclab-{Path(key[0]).stem}-", dir=parent))
+        )
     return lab_pool[key]

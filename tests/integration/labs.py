@@ -25,10 +25,17 @@ class UclabCommand:
     def __call__(self, *arguments: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end; with `status` it must end so."""
         done = subprocess.run(
-            [str(UCLAB), *arguments], env=self.environment, capture_output=True, text=True, cwd=self.folder, timeout=300
+            [str(UCLAB), *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            timeout=300,
         )
         if status is not None:
-            assert done.returncode == status, f"uclab {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            assert done.returncode == status, (
+                f"uclab {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            )
         return done
 
     def json(self, *arguments: str) -> Any:

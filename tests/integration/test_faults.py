@@ -1,4 +1,5 @@
-"""Every verdict can fail: each test breaks one thing and sees exactly the right finding fail, with the culprit named."""
+"""Every verdict can fail: each test breaks one thing and sees exactly the right finding fail, with the
+culprit named."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ def test_every_fault_has_its_drill() -> None:
 @pytest.mark.parametrize("fault", sorted(CULPRITS))
 def test_fault_breaks_its_findings_and_no_others(fault: str, tmp_path: Path) -> None:
     # given a lab with one deliberate fault, when it is run and judged against the clean plan
-    done = UclabCommand(tmp_path)("run", "small-office", "--fault", fault, "--out", str(tmp_path / "out"), status=None)
+    done = UclabCommand(tmp_path)(
+        "run", "small-office", "--fault", fault, "--out", str(tmp_path / "out"), status=None
+    )
     # then a verdict fails,
     assert done.returncode == 1, done.stdout + done.stderr
     findings = json.loads((tmp_path / "out" / "results.json").read_text())["findings"]

@@ -47,7 +47,9 @@ def supervisor_root(supervisor: int) -> int:
     return int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-@pytest.mark.parametrize("moment", ["network-up", "captures-running", "fabric-ready", "cloud-ready", "registered", "up"])
+@pytest.mark.parametrize(
+    "moment", ["network-up", "captures-running", "fabric-ready", "cloud-ready", "registered", "up"]
+)
 def test_killed_while_coming_up_leaves_nothing(uclab: UclabCommand, moment: str) -> None:
     # given a lab that comes up
     process = uclab.start("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k"))
@@ -134,7 +136,9 @@ def test_killed_run_command_takes_its_lab_with_it(uclab: UclabCommand) -> None:
 
 def test_two_labs_work_side_by_side(uclab: UclabCommand) -> None:
     # given two labs of the same topology, with the same names and addresses inside
-    starting = [uclab.start("up", TOPOLOGY, "--name", name, "--out", str(uclab.folder / name)) for name in ("a", "b")]
+    starting = [
+        uclab.start("up", TOPOLOGY, "--name", name, "--out", str(uclab.folder / name)) for name in ("a", "b")
+    ]
     for process in starting:
         _, said = process.communicate(timeout=180)
         assert process.returncode == 0, said

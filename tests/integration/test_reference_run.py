@@ -10,7 +10,12 @@ import pytest
 
 from tests.integration.labs import UclabCommand
 
-pytestmark = [pytest.mark.root, pytest.mark.req("C1", "C2", "C3", "C4", "C7", "C8", "C9", "D1", "D2", "D3", "D4", "D5", "D6", "L1", "L2", "Q1")]
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.req(
+        "C1", "C2", "C3", "C4", "C7", "C8", "C9", "D1", "D2", "D3", "D4", "D5", "D6", "L1", "L2", "Q1"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +40,24 @@ def test_every_finding_holds(results) -> None:  # type: ignore[no-untyped-def]
 
 def test_every_family_of_findings_is_there(results) -> None:  # type: ignore[no-untyped-def]
     wanted = {
-        "signalling.tls", "signalling.certificate", "signalling.registered", "media.srtp", "media.keys", "privacy.readable",
-        "hub.media", "hub.signalling", "qos.dscp", "qos.pcp", "qos.trust", "quality.voice", "quality.overload", "vlan.voice",
-        "vlan.port-control", "audio.heard", "lab.isolation",
-    }  # fmt: skip
+        "signalling.tls",
+        "signalling.certificate",
+        "signalling.registered",
+        "media.srtp",
+        "media.keys",
+        "privacy.readable",
+        "hub.media",
+        "hub.signalling",
+        "qos.dscp",
+        "qos.pcp",
+        "qos.trust",
+        "quality.voice",
+        "quality.overload",
+        "vlan.voice",
+        "vlan.port-control",
+        "audio.heard",
+        "lab.isolation",
+    }
     assert {finding["id"] for finding in results["findings"]} >= wanted
 
 
@@ -57,7 +76,7 @@ def test_walks_name_every_hop_from_phone_to_cloud_and_back(results) -> None:  # 
 def test_reports_are_written_and_self_contained(run_dir: Path) -> None:
     page = (run_dir / "report.html").read_text()
     assert "<svg" in page
-    assert "src=\"http" not in page
+    assert 'src="http' not in page
     suite = ElementTree.parse(run_dir / "junit.xml").getroot()
     assert suite.get("failures") == "0"
     assert int(suite.get("tests", "0")) > 50

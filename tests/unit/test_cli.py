@@ -12,14 +12,30 @@ import pytest
 
 UCLAB = Path(sys.executable).with_name("uclab")
 VERBS = (
-    "doctor", "topologies", "check", "plan", "graph", "up", "ls", "inspect", "exec", "call", "fail", "heal", "down", "run",
-    "judge", "drill",
-)  # fmt: skip
+    "doctor",
+    "topologies",
+    "check",
+    "plan",
+    "graph",
+    "up",
+    "ls",
+    "inspect",
+    "exec",
+    "call",
+    "fail",
+    "heal",
+    "down",
+    "run",
+    "judge",
+    "drill",
+)
 
 
 def uclab(*arguments: str, state: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "UCLAB_STATE": str(state)} if state else dict(os.environ)
-    return subprocess.run([str(UCLAB), *arguments], capture_output=True, text=True, timeout=60, env=environment)
+    return subprocess.run(
+        [str(UCLAB), *arguments], capture_output=True, text=True, timeout=60, env=environment
+    )
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -39,7 +55,11 @@ def test_check_prints_all_mistakes_and_ends_with_2(tmp_path: Path) -> None:
     # given a file with two mistakes
     wrong = tmp_path / "wrong.yaml"
     text = (Path(__file__).parents[2] / "topologies" / "small-office.yaml").read_text()
-    wrong.write_text(text.replace("policy: ucaas", "policy: ucas").replace("topology: small-office", "topolgy: small-office"))
+    wrong.write_text(
+        text.replace("policy: ucaas", "policy: ucas").replace(
+            "topology: small-office", "topolgy: small-office"
+        )
+    )
     # when it is checked, then both are named with their lines, in text and as JSON
     done = uclab("check", str(wrong))
     assert done.returncode == 2

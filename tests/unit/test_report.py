@@ -58,7 +58,9 @@ def judgement() -> Judgement:
         Series("delay_ms", "c1:forward", "", 1.0, 1.0, (21.0, None, 22.0)),
         Series("kbps", "edge:wan1", "EF", 1.0, 1.0, (80.0, 91.0)),
     )
-    return Judgement((HELD, BROKEN, UNSEEN), (call,), (Walk("c1", "forward", hops),), series, (Ladder("c1", messages),))
+    return Judgement(
+        (HELD, BROKEN, UNSEEN), (call,), (Walk("c1", "forward", hops),), series, (Ladder("c1", messages),)
+    )
 
 
 def test_results_have_the_documented_shape(plan: Plan, judgement: Judgement, tmp_path: Path) -> None:
@@ -76,7 +78,9 @@ def test_results_have_the_documented_shape(plan: Plan, judgement: Judgement, tmp
     assert results["walks"][0]["hops"][1]["pcp"] == 5
 
 
-def test_page_is_self_contained_and_shows_what_broke(plan: Plan, judgement: Judgement, tmp_path: Path) -> None:
+def test_page_is_self_contained_and_shows_what_broke(
+    plan: Plan, judgement: Judgement, tmp_path: Path
+) -> None:
     write_reports(tmp_path, plan, judgement, {})
     page = (tmp_path / "report.html").read_text()
     assert not re.search(r'(src|href)="(https?:)?//', page)

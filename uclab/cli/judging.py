@@ -25,7 +25,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def judge(
-    run_dir: Annotated[Path, typer.Argument(metavar="DIR", help="Run directory of an earlier `uclab run` or `uclab up`.")],
+    run_dir: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Run directory of an earlier `uclab run` or `uclab up`.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Judge the kept captures of a run again."""
@@ -41,7 +43,9 @@ def drill(
     topology: Topology,
     fault: Annotated[list[str] | None, typer.Option(help="Only this fault; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the runs.")] = None,
-    show: Annotated[bool, typer.Option("--list", help="List the faults and what each must break; run nothing.")] = False,
+    show: Annotated[
+        bool, typer.Option("--list", help="List the faults and what each must break; run nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Break one thing after another on purpose; every fault must be caught by exactly its findings."""
@@ -53,7 +57,9 @@ def drill(
         for result in api.drill(topology, fault or sorted(FAULTS), out, watcher):
             results.append(result)
             if not as_json:
-                typer.echo(f"{'caught' if result.caught else 'MISSED':7} {result.fault}: {result.explanation}")
+                typer.echo(
+                    f"{'caught' if result.caught else 'MISSED':7} {result.fault}: {result.explanation}"
+                )
     if as_json:
         typer.echo(json.dumps(to_data(tuple(results)), indent=2))
     raise typer.Exit(0 if all(result.caught for result in results) else 1)

@@ -20,7 +20,9 @@ from uclab.lab.directory import find_lab, running_labs
 from uclab.plan.codec import to_data
 
 LabName = Annotated[str | None, typer.Option("--name", help="Which lab; not needed while one runs.")]
-FaultOption = Annotated[list[str] | None, typer.Option(help="Apply a deliberate fault NAME[:TARGET]; may be repeated.")]
+FaultOption = Annotated[
+    list[str] | None, typer.Option(help="Apply a deliberate fault NAME[:TARGET]; may be repeated.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,13 +54,20 @@ def up(
     faulted = api.applied(plan, fault or [])
     run_dir = out or api.default_run_dir(plan.topology)
     with progress(quiet=as_json) as watcher:
-        launched = api.bring_up(plan, faulted, run_dir, name=name or plan.topology, leased=False, watcher=watcher)
+        launched = api.bring_up(
+            plan, faulted, run_dir, name=name or plan.topology, leased=False, watcher=watcher
+        )
     state = launched.client.state()
     if as_json:
         typer.echo(json.dumps(state, indent=2))
     else:
-        typer.echo(f"lab `{state['name']}` is up in {state['timings']['up']:.1f} s; evidence goes to {state['run_dir']}")
-        typer.echo(f"next: uclab call {' '.join(e.name for e in plan.endpoints[:2])} | uclab inspect | uclab down")
+        typer.echo(
+            f"lab `{state['name']}` is up in {state['timings']['up']:.1f} s; "
+            f"evidence goes to {state['run_dir']}"
+        )
+        typer.echo(
+            f"next: uclab call {' '.join(e.name for e in plan.endpoints[:2])} | uclab inspect | uclab down"
+        )
 
 
 def list_labs(as_json: Json = False) -> None:
@@ -70,12 +79,16 @@ def list_labs(as_json: Json = False) -> None:
     table = Table("lab", "topology", "phase", "registered", "dead", box=None, pad_edge=False)
     for state in states:
         registered = f"{sum(e['registered'] for e in state['endpoints'])}/{len(state['endpoints'])}"
-        table.add_row(state["name"], state["topology"], state["phase"], registered, ", ".join(state["dead"]) or "-")
+        table.add_row(
+            state["name"], state["topology"], state["phase"], registered, ", ".join(state["dead"]) or "-"
+        )
     Console().print(table if states else "no lab is running")
 
 
 def inspect(
-    subject: Annotated[str | None, typer.Argument(help="A node, switch or link; the whole lab where absent.")] = None,
+    subject: Annotated[
+        str | None, typer.Argument(help="A node, switch or link; the whole lab where absent.")
+    ] = None,
     name: LabName = None,
     as_json: Json = False,
 ) -> None:
@@ -100,7 +113,11 @@ def show_tree(console: Console, data: dict[str, Any], indent: int = 0) -> None:
                 console.print(f"{' ' * (indent + 2)}{text}", markup=False)
         else:
             lines = str(value).splitlines() or [""]
-            console.print(f"{' ' * indent}[bold]{key}[/]: {lines[0]}" if len(lines) == 1 else f"{' ' * indent}[bold]{key}[/]:")
+            console.print(
+                f"{' ' * indent}[bold]{key}[/]: {lines[0]}"
+                if len(lines) == 1
+                else f"{' ' * indent}[bold]{key}[/]:"
+            )
             for line in lines if len(lines) > 1 else []:
                 console.print(f"{' ' * (indent + 2)}{line}", markup=False)
 
@@ -126,12 +143,19 @@ def call(
     as_json: Json = False,
 ) -> None:
     """Place a call in a running lab and say whether audio arrived in both directions."""
-    record = client_of(name).call(CallOrder(f"{caller}-{callee}-{os.getpid()}", caller, callee, "call", seconds))
+    record = client_of(name).call(
+        CallOrder(f"{caller}-{callee}-{os.getpid()}", caller, callee, "call", seconds)
+    )
     if as_json:
         typer.echo(json.dumps(to_data(record), indent=2))
     elif record.established:
-        heard = [f"{side}: {'heard' if audio and audio.heard else 'NOT heard'}" for side, audio in (
-            (f"{caller} → {callee}", record.forward), (f"{callee} → {caller}", record.backward))]
+        heard = [
+            f"{side}: {'heard' if audio and audio.heard else 'NOT heard'}"
+            for side, audio in (
+                (f"{caller} → {callee}", record.forward),
+                (f"{callee} → {caller}", record.backward),
+            )
+        ]
         typer.echo(f"established in {record.setup_ms or 0:.0f} ms; {'; '.join(heard)}")
     else:
         typer.echo(f"not established: {record.error}", err=True)
@@ -140,14 +164,18 @@ def call(
 
 
 def fail(
-    subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to break.")], name: LabName = None, as_json: Json = False
+    subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to break.")],
+    name: LabName = None,
+    as_json: Json = False,
 ) -> None:
     """Cut a link, or stop a node."""
     report(client_of(name).fail(subject), as_json)
 
 
 def heal(
-    subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to mend.")], name: LabName = None, as_json: Json = False
+    subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to mend.")],
+    name: LabName = None,
+    as_json: Json = False,
 ) -> None:
     """Undo `fail`."""
     report(client_of(name).heal(subject), as_json)
@@ -157,7 +185,11 @@ def down(name: LabName = None, as_json: Json = False) -> None:
     """Take a lab down; captures are flushed first."""
     lab = find_lab(name)
     timings = LabClient(lab).down()
-    typer.echo(json.dumps(timings, indent=2) if as_json else f"lab `{lab.name}` is down; captures in {timings['run_dir']}")
+    typer.echo(
+        json.dumps(timings, indent=2)
+        if as_json
+        else f"lab `{lab.name}` is down; captures in {timings['run_dir']}"
+    )
 
 
 def report(done: str, as_json: bool) -> None:

@@ -1,4 +1,5 @@
-"""Entry point: exit status 0 all held, 1 a verdict failed, 2 the input is wrong, 3 the lab could not be brought up."""
+"""Entry point: exit status 0 all held, 1 a verdict failed, 2 the input is wrong, 3 the lab could not be
+brought up."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ HELD, VERDICT_FAILED, WRONG_INPUT, NOT_UP, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(
     name="uclab",
-    help="Brings up a company's voice network on one machine, places real calls, and proves what happens from the packets.",
+    help="Brings up a company's voice network on one machine, places real calls, and proves what happens "
+    "from the packets.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,7 +41,9 @@ def show_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Options of uclab itself."""
 

@@ -43,7 +43,9 @@ class Teller:
         elif event.kind in LOUD_EVENTS:
             seen = self._loud[event.source, event.kind] = self._loud.get((event.source, event.kind), 0) + 1
             if seen == 1:
-                self._console.print(f"  ! {event.source}: {event.kind} {event.detail}", markup=False, highlight=False)
+                self._console.print(
+                    f"  ! {event.source}: {event.kind} {event.detail}", markup=False, highlight=False
+                )
 
     def step(self, step: Step) -> None:
         """A step of the scenario."""

@@ -1,4 +1,5 @@
-"""The summary at the end of a run: verdict first, then calls, findings by requirement, one walk, and where the report lies."""
+"""The summary at the end of a run: verdict first, then calls, findings by requirement, one walk, and where
+the report lies."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def print_summary(result: RunResult) -> None:
     console.print()
     console.print(
         f"[bold {COLOURS[judgement.verdict]}]{MARKS[judgement.verdict]} {judgement.verdict.upper()}[/]"
-        f"  {held} of {len(judgement.findings)} findings held, {established(judgement)} of {len(judgement.calls)} calls established"
+        f"  {held} of {len(judgement.findings)} findings held, "
+        f"{established(judgement)} of {len(judgement.calls)} calls established"
     )
     console.print()
     console.print(call_table(judgement.calls))
@@ -40,7 +42,9 @@ def print_summary(result: RunResult) -> None:
         console.print()
         console.print(walk_table(walk))
     console.print()
-    console.print("took: " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.timings.items()))
+    console.print(
+        "took: " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.timings.items())
+    )
     console.print(f"report: {result.run_dir / 'report.html'}", markup=False)
 
 
@@ -58,7 +62,9 @@ def call_table(calls: tuple[JudgedCall, ...]) -> Table:
         table.add_column(column, justify="right")
     for call in calls:
         if not call.established:
-            table.add_row(f"{call.caller} → {call.callee}", call.kind, "[red]not established[/]", "", "", "", "")
+            table.add_row(
+                f"{call.caller} → {call.callee}", call.kind, "[red]not established[/]", "", "", "", ""
+            )
             continue
         table.add_row(
             f"{call.caller} → {call.callee}",
@@ -95,14 +101,23 @@ def finding_table(findings: tuple[Finding, ...]) -> Table:
     for (requirement, name), group in sorted(grouped.items()):
         worst = next((v for v in ("fail", "not-shown") if any(f.verdict == v for f in group)), "pass")
         held = sum(f.verdict == "pass" for f in group)
-        table.add_row(f"[{COLOURS[worst]}]{MARKS[worst]}[/]", requirement, name, f"{held}/{len(group)}", group[0].expected)
+        table.add_row(
+            f"[{COLOURS[worst]}]{MARKS[worst]}[/]",
+            requirement,
+            name,
+            f"{held}/{len(group)}",
+            group[0].expected,
+        )
     return table
 
 
 def print_finding(console: Console, finding: Finding) -> None:
     """One finding that did not hold, with its evidence."""
     colour = COLOURS[finding.verdict]
-    console.print(f"\n[{colour}]{MARKS[finding.verdict]} {finding.id}[/] {finding.subject}" + (f"  [bold]→ {finding.blame}[/]" if finding.blame else ""))
+    console.print(
+        f"\n[{colour}]{MARKS[finding.verdict]} {finding.id}[/] {finding.subject}"
+        + (f"  [bold]→ {finding.blame}[/]" if finding.blame else "")
+    )
     console.print(f"    expected: {finding.expected}", markup=False)
     console.print(f"    observed: {finding.observed}", markup=False)
     evidence = finding.evidence
@@ -118,7 +133,9 @@ def chosen_walk(judgement: Judgement) -> Walk | None:
 
 def walk_table(walk: Walk) -> Table:
     """One direction of one call, hop by hop."""
-    table = Table(title=f"hop by hop: {walk.call}, {walk.direction}", title_justify="left", box=None, pad_edge=False)
+    table = Table(
+        title=f"hop by hop: {walk.call}, {walk.direction}", title_justify="left", box=None, pad_edge=False
+    )
     table.add_column("tap")
     for column in ("DSCP", "802.1p", "VLAN", "delay ms", "packets", "lost"):
         table.add_column(column, justify="right")

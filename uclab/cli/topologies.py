@@ -16,7 +16,9 @@ from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.graph import draw
 from uclab.plan.types import Node, Plan, Switch
 
-Topology = Annotated[str, typer.Argument(metavar="T", help="A topology file, or the name of a reference topology.")]
+Topology = Annotated[
+    str, typer.Argument(metavar="T", help="A topology file, or the name of a reference topology.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -80,7 +82,9 @@ def counts(plan: Plan) -> str:
 def show_plan(
     topology: Topology,
     as_json: Json = False,
-    fault: Annotated[list[str] | None, typer.Option(help="Apply a deliberate fault (see `uclab drill --list`).")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="Apply a deliberate fault (see `uclab drill --list`).")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Only this node or switch.")] = None,
 ) -> None:
     """What the topology means for each device: addresses, VLANs, routes, filters, queues."""
@@ -88,27 +92,38 @@ def show_plan(
     if as_json and device is None:
         typer.echo(plan_to_json(plan), nl=False)
         return
-    devices: list[Node | Switch] = [item for item in (*plan.nodes, *plan.switches) if device in (None, item.name)]
-    if device and not devices:
-        names = [node.name for node in plan.nodes] + [switch.name for switch in plan.switches]
-        raise api.UnknownName.among("device", device, names)
-    if as_json:
-        typer.echo(json.dumps(to_data(devices[0]), indent=2))
+    devices: dict[str, Node | Switch] = {
+        **{node.name: node for node in plan.nodes},
+        **{switch.name: switch for switch in plan.switches},
+    }
+    if device is not None and device not in devices:
+        raise api.UnknownName.among("device", device, devices)
+    if as_json and device is not None:
+        typer.echo(json.dumps(to_data(devices[device]), indent=2))
         return
     console = Console(soft_wrap=True)
     console.print(f"[bold]{plan.topology}[/]: {plan.title} ({counts(plan)})")
-    if device:
-        console.print_json(json.dumps(to_data(devices[0])))
+    if device is not None:
+        console.print_json(json.dumps(to_data(devices[device])))
         return
-    nodes = Table("node", "kind", "site", "addresses", "routes", title="nodes", title_justify="left", box=None)
+    nodes = Table(
+        "node", "kind", "site", "addresses", "routes", title="nodes", title_justify="left", box=None
+    )
     for node in plan.nodes:
         addresses = "\n".join(f"{i.name} {', '.join(i.addresses) or '-'}" for i in node.interfaces)
-        nodes.add_row(node.name, node.kind.value, node.site, addresses, "\n".join(f"{r.prefix} via {r.via}" for r in node.routes))
+        nodes.add_row(
+            node.name,
+            node.kind.value,
+            node.site,
+            addresses,
+            "\n".join(f"{r.prefix} via {r.via}" for r in node.routes),
+        )
     console.print(nodes)
     switches = Table("switch", "role", "engine", "ports", title="switches", title_justify="left", box=None)
     for switch in plan.switches:
         ports = "\n".join(
-            f"{p.number}: {p.mode.value} {p.vlan or ''} {'tagged ' + ','.join(map(str, p.tagged)) if p.tagged else ''}"
+            f"{p.number}: {p.mode.value} {p.vlan or ''} "
+            f"{'tagged ' + ','.join(map(str, p.tagged)) if p.tagged else ''}"
             f"{' trusted' if p.trust_dscp else ''} → {p.peer or '-'}"
             for p in switch.ports
         )
@@ -118,7 +133,9 @@ def show_plan(
 
 def graph(
     topology: Topology,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="SVG file to write; standard output where absent.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="SVG file to write; standard output where absent.")
+    ] = None,
 ) -> None:
     """Draw the topology (SVG)."""
     picture = draw(api.plan_of(topology))

@@ -58,7 +58,8 @@ class BroughtUp:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def stop(self) -> None:
-        """Flush the captures and stop what listens; processes and namespaces go with the lab's process tree."""
+        """Flush the captures and stop what listens; processes and namespaces go with the lab's process
+        tree."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -69,7 +70,8 @@ class BroughtUp:
 async def bring_up(
     plan: Plan, run_dir: Path, parts: BroughtUp, events: EventLog, watch: ProcessWatch, *, capture: bool
 ) -> None:
-    """Bring everything of `plan` up; what has come up is in `parts`. Raises `BringUpFailed` that names what did not."""
+    """Bring everything of `plan` up; what has come up is in `parts`. Raises `BringUpFailed` that names what
+    did not."""
     try:
         await _BringUp(plan, run_dir, parts, events, watch).run(capture=capture)
     except FORESEEN as failure:
@@ -92,7 +94,9 @@ def leaves(group: ExceptionGroup[Exception]) -> list[Exception]:
 class _BringUp:
     """The steps, in the order in which they lean on each other."""
 
-    def __init__(self, plan: Plan, run_dir: Path, parts: BroughtUp, events: EventLog, watch: ProcessWatch) -> None:
+    def __init__(
+        self, plan: Plan, run_dir: Path, parts: BroughtUp, events: EventLog, watch: ProcessWatch
+    ) -> None:
         self._plan = plan
         self._run_dir = run_dir
         self._parts = parts
@@ -101,10 +105,13 @@ class _BringUp:
         self._kinds: dict[str, set[str]] = {}
 
     async def run(self, *, capture: bool) -> None:
-        """Network and controllers first, then captures, then cloud and fabric side by side, then the phones."""
+        """Network and controllers first, then captures, then cloud and fabric side by side, then the
+        phones."""
         netns.prepare_directory(PRIVATE)
         netns.prepare_directory(ovs.RUN_DIR)
-        certifying = asyncio.create_task(asyncio.to_thread(issue, self._plan.certificates, self._run_dir / "pki", group=SERVICE_ID))
+        certifying = asyncio.create_task(
+            asyncio.to_thread(issue, self._plan.certificates, self._run_dir / "pki", group=SERVICE_ID)
+        )
         async with asyncio.TaskGroup() as first:
             first.create_task(self._timed("controllers", self._start_controllers()))
             first.create_task(self._timed("network", self._build_network()))
@@ -129,7 +136,9 @@ class _BringUp:
         return {host.name: host for host in self._parts.network.hosts}
 
     async def _start_controllers(self) -> None:
-        started = await controllers.start_controllers(self._plan.fabrics, self._run_dir / "controllers", ovs.RUN_DIR)
+        started = await controllers.start_controllers(
+            self._plan.fabrics, self._run_dir / "controllers", ovs.RUN_DIR
+        )
         self._parts.controllers = started
         for controller in started:
             self._watch.watch(controller.name, controller.process, controller.log)
@@ -149,7 +158,10 @@ class _BringUp:
         variants = detect()
         self._parts.variants = variants.as_record()
         write_host_record(self._run_dir, variants)
-        targets = {fabric.site: f"unix:{controllers.socket_of(ovs.RUN_DIR, fabric.site)}" for fabric in self._plan.fabrics}
+        targets = {
+            fabric.site: f"unix:{controllers.socket_of(ovs.RUN_DIR, fabric.site)}"
+            for fabric in self._plan.fabrics
+        }
         self._parts.network = await build(
             self._plan,
             self._run_dir,

@@ -1,4 +1,5 @@
-"""Bulk traffic that overloads a line: iperf3 between a PC and a public server, marked EF on purpose upwards (an untrusted device's lie)."""
+"""Bulk traffic that overloads a line: iperf3 between a PC and a public server, marked EF on purpose upwards
+(an untrusted device's lie)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from uclab.plan.types import BulkTraffic
 FIRST_PORT = 5201
 LONGEST_S = 3600
 FORGED_TOS = 184
-"""EF: what an application marks itself must not be believed (trust boundary). Only upwards: what comes from the internet is the
+"""EF: what an application marks itself must not be believed (trust boundary). Only upwards: what comes from
+the internet is the
 provider's to mark."""
 READY_S = 15.0
 
@@ -22,7 +24,9 @@ READY_S = 15.0
 class BulkSource:
     """All bulk traffic of a plan; each flow has a server port of its own."""
 
-    def __init__(self, flows: Sequence[BulkTraffic], runtimes: Mapping[str, NodeRuntime], folder: Path) -> None:
+    def __init__(
+        self, flows: Sequence[BulkTraffic], runtimes: Mapping[str, NodeRuntime], folder: Path
+    ) -> None:
         self._flows = flows
         self._runtimes = runtimes
         self._folder = folder
@@ -34,7 +38,9 @@ class BulkSource:
         if self._clients:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        await asyncio.gather(*(self._start(flow, FIRST_PORT + number) for number, flow in enumerate(self._flows)))
+        await asyncio.gather(
+            *(self._start(flow, FIRST_PORT + number) for number, flow in enumerate(self._flows))
+        )
 
     async def stop(self) -> None:
         """End every flow."""
@@ -51,13 +57,26 @@ class BulkSource:
         for log in (server_log, client_log):
             log.write_bytes(b"")
         server = await self._runtimes[flow.target_node].spawn(
-            ["iperf3", "-s", "-1", "-p", str(port), "--forceflush"], name=f"{flow.name}-server", log=server_log
+            ["iperf3", "-s", "-1", "-p", str(port), "--forceflush"],
+            name=f"{flow.name}-server",
+            log=server_log,
         )
         self._servers.append(server)
         await said(server_log, "Server listening", flow.name, server)
         client = await self._runtimes[flow.source_node].spawn(
             [
-                *("iperf3", "-c", flow.target_address, "-p", str(port), "-u", "-b", f"{flow.rate_kbps}k", "-l", "1200"),
+                *(
+                    "iperf3",
+                    "-c",
+                    flow.target_address,
+                    "-p",
+                    str(port),
+                    "-u",
+                    "-b",
+                    f"{flow.rate_kbps}k",
+                    "-l",
+                    "1200",
+                ),
                 *("-t", str(LONGEST_S), "-i", "1", "--forceflush"),
                 *(["-R"] if flow.direction == "down" else ["-S", str(FORGED_TOS)]),
             ],
@@ -68,13 +87,22 @@ class BulkSource:
         await said(client_log, "sec", flow.name, client)
 
 
+def log_text(log: Path) -> str:
+    """What a program has printed so far; logs are short and local."""
+    return log.read_text(errors="replace")
+
+
 async def said(log: Path, words: str, flow: str, process: asyncio.subprocess.Process) -> None:
     """Wait until iperf3 has printed `words`. Raises `NotReady` with what it said instead."""
 
     async def look() -> bool | None:
-        text = log.read_text(errors="replace")
+        text = log_text(log)
         if process.returncode is not None:
-            raise NotReady(f"bulk traffic `{flow}`: iperf3 ended with status {process.returncode}: {text.strip()[-200:]}")
+            raise NotReady(
+                f"bulk traffic `{flow}`: iperf3 ended with status {process.returncode}: {text.strip()[-200:]}"
+            )
         return True if words in text else None
 
-    await wait_until(look, what=f"bulk traffic `{flow}`: iperf3 to say `{words}`", deadline_s=READY_S, every_s=0.05)
+    await wait_until(
+        look, what=f"bulk traffic `{flow}`: iperf3 to say `{words}`", deadline_s=READY_S, every_s=0.05
+    )

@@ -37,12 +37,18 @@ class Legs:
     callee: CallLeg
 
 
-async def place(order: CallOrder, parties: Parties, phones: Mapping[str, Phone], folder: Path) -> list[CallRecord]:
-    """Call, talk, hold and transfer as ordered, hang up, listen to what was received (kept as WAV under `folder`).
+async def place(
+    order: CallOrder, parties: Parties, phones: Mapping[str, Phone], folder: Path
+) -> list[CallRecord]:
+    """Call, talk, hold and transfer as ordered, hang up, listen to what was received (kept as WAV under
+    `folder`).
 
-    A call that fails is a record with its reason, not an error. A transfer adds a record of the call that it made.
+    A call that fails is a record with its reason, not an error. A transfer adds a record of the call that it
+    made.
     """
-    record = CallRecord(order.id, order.caller, order.callee, order.kind, established=False, started_at=time.time())
+    record = CallRecord(
+        order.id, order.caller, order.callee, order.kind, established=False, started_at=time.time()
+    )
     seen = len(parties.callee.events.history)
     leg: CallLeg | None = None
     try:
@@ -80,7 +86,9 @@ def answered_leg(parties: Parties, since: int) -> CallLeg:
     """The callee's leg of the call that its caller just saw answered. Raises `CallFailed`."""
     account = parties.caller.endpoint.account
     names = {account.user, account.e164}
-    events = [event for event in parties.callee.events.history[since:] if event.kind is PhoneEventKind.INCOMING]
+    events = [
+        event for event in parties.callee.events.history[since:] if event.kind is PhoneEventKind.INCOMING
+    ]
     legs = {leg.id: leg for leg in parties.callee.legs()}
     candidates = [legs[event.leg] for event in events if event.leg in legs]
     matching = [leg for leg in candidates if user_of(leg.peer) in names]
@@ -98,7 +106,8 @@ def user_of(uri: str) -> str:
 async def talk(
     order: CallOrder, parties: Parties, legs: Legs, phones: Mapping[str, Phone], folder: Path
 ) -> list[CallRecord]:
-    """The middle of a call: its length is what was ordered, with a hold in it and a transfer at its end where ordered."""
+    """The middle of a call: its length is what was ordered, with a hold in it and a transfer at its end where
+    ordered."""
     if not order.hold:
         await asyncio.sleep(order.seconds)
     else:
@@ -113,11 +122,14 @@ async def talk(
 
 
 async def transfer(order: CallOrder, parties: Parties, legs: Legs, target: Phone, folder: Path) -> CallRecord:
-    """The caller hands the callee to `target` (blind transfer, RFC 5589); the record is that of the new call."""
+    """The caller hands the callee to `target` (blind transfer, RFC 5589); the record is that of the new
+    call."""
     callee = parties.callee
     began = time.time()
     identifier = f"{order.id}-transferred"
-    record = CallRecord(identifier, callee.name, target.name, "transferred", established=False, started_at=began)
+    record = CallRecord(
+        identifier, callee.name, target.name, "transferred", established=False, started_at=began
+    )
     before = (len(callee.events.history), len(target.events.history))
     await parties.caller.transfer(legs.caller, target.endpoint.account.user)
     arrived = await target.incoming(since=before[1])

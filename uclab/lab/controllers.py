@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ async def start_controllers(
     fabrics: Sequence[SiteFabric], folder: Path, sockets: Path, python: str = sys.executable
 ) -> tuple[RunningController, ...]:
     """Start a controller for each site; its switches may connect as soon as its socket is there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    os.makedirs(folder, exist_ok=True)
     return tuple(await asyncio.gather(*(_start(fabric, folder, sockets, python) for fabric in fabrics)))
 
 
@@ -79,7 +80,8 @@ async def follow(controller: RunningController, sink: EventSink, every_s: float 
 
 
 async def wait_ready(controller: RunningController, kinds: set[str]) -> None:
-    """Wait until the controller has said `fabric-ready`; `kinds` are the kinds of its events so far. Raises `NotReady`."""
+    """Wait until the controller has said `fabric-ready`; `kinds` are the kinds of its events so far. Raises
+    `NotReady`."""
 
     async def look() -> bool | None:
         if controller.process.returncode is not None:
@@ -87,4 +89,6 @@ async def wait_ready(controller: RunningController, kinds: set[str]) -> None:
             raise NotReady(f"{controller.name} ended with status {controller.process.returncode}: {text}")
         return True if READY_EVENT in kinds else None
 
-    await wait_until(look, what=f"{controller.name}: all switches connected and programmed", deadline_s=READY_S)
+    await wait_until(
+        look, what=f"{controller.name}: all switches connected and programmed", deadline_s=READY_S
+    )

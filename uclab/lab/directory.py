@@ -1,6 +1,8 @@
-"""Where labs live on disk: one folder a running lab with its API socket, and its run directory with all evidence.
+"""Where labs live on disk: one folder a running lab with its API socket, and its run directory with all
+evidence.
 
-A lab is alive exactly while its supervisor holds the lock; a killed supervisor lets go of it by the kernel's hand.
+A lab is alive exactly while its supervisor holds the lock; a killed supervisor lets go of it by the kernel's
+hand.
 """
 
 from __future__ import annotations
@@ -73,7 +75,8 @@ class LabDirectory:
         return False
 
     def prepare(self, start: dict[str, object]) -> int:
-        """Make the folder, take the lock, write the start file. Returns the locked file descriptor to hand to the supervisor.
+        """Make the folder, take the lock, write the start file. Returns the locked file descriptor to hand to
+        the supervisor.
 
         Raises `LabExists` where a lab of this name runs. What a dead one left is removed.
         """
@@ -84,7 +87,8 @@ class LabDirectory:
         except BlockingIOError:
             os.close(handle)
             raise LabExists(
-                f"a lab named `{self.name}` is already running; take it down with `uclab down --name {self.name}` or choose another --name"
+                f"a lab named `{self.name}` is already running; "
+                f"take it down with `uclab down --name {self.name}` or choose another --name"
             ) from None
         self.socket.unlink(missing_ok=True)
         self.start_file.write_text(json.dumps(start))
@@ -117,7 +121,11 @@ def find_lab(name: str | None) -> LabDirectory:
     if name is None:
         if len(alive) == 1:
             return alive[0]
-        raise NoSuchLab(f"say which lab by --name (running: {names})" if alive else "no lab is running; start one with `uclab up T`")
+        raise NoSuchLab(
+            f"say which lab by --name (running: {names})"
+            if alive
+            else "no lab is running; start one with `uclab up T`"
+        )
     for lab in alive:
         if lab.name == name:
             return lab

@@ -1,4 +1,5 @@
-"""What happens in a lab, in order: kept in `events.jsonl` of the run directory and streamed to whoever listens."""
+"""What happens in a lab, in order: kept in `events.jsonl` of the run directory and streamed to whoever
+listens."""
 
 from __future__ import annotations
 

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from uclab.emulation import netns
-from uclab.emulation.network import LabNet
 from uclab.emulation.netns import Namespace
+from uclab.emulation.network import LabNet
 from uclab.plan.types import Plan, Switch
 
 
 async def inspect(subject: str, plan: Plan, network: LabNet) -> dict[str, Any]:
-    """A node's addresses, routes, neighbours, packet filter and queues; a switch's ports and flows; a link's ends.
+    """A node's addresses, routes, neighbours, packet filter and queues; a switch's ports and flows; a link's
+    ends.
 
     Raises `KeyError` with the names there are.
     """
@@ -26,8 +27,14 @@ async def inspect(subject: str, plan: Plan, network: LabNet) -> dict[str, Any]:
             return await _inspect_switch(switch, network)
     for link in plan.links:
         if link.name == subject:
-            return {"name": subject, "kind": link.kind, "ends": [f"{end.device}:{end.interface}" for end in (link.a, link.b)]}
-    names = sorted([*(n.name for n in plan.nodes), *(s.name for s in plan.switches), *(link.name for link in plan.links)])
+            return {
+                "name": subject,
+                "kind": link.kind,
+                "ends": [f"{end.device}:{end.interface}" for end in (link.a, link.b)],
+            }
+    names = sorted(
+        [*(n.name for n in plan.nodes), *(s.name for s in plan.switches), *(link.name for link in plan.links)]
+    )
     raise KeyError(f"nothing named `{subject}`; there are: {', '.join(names)}")
 
 
@@ -43,9 +50,13 @@ async def _inspect_node(name: str, namespace: Namespace) -> dict[str, Any]:
     return {
         "name": name,
         "interfaces": [_interface(link) for link in json.loads(links or "[]")],
-        "routes": [{key: r[key] for key in ("dst", "gateway", "dev", "metric") if key in r} for r in json.loads(routes or "[]")],
+        "routes": [
+            {key: r[key] for key in ("dst", "gateway", "dev", "metric") if key in r}
+            for r in json.loads(routes or "[]")
+        ],
         "neighbours": [
-            {key: n[key] for key in ("dst", "lladdr", "dev", "state") if key in n} for n in json.loads(neighbours or "[]")
+            {key: n[key] for key in ("dst", "lladdr", "dev", "state") if key in n}
+            for n in json.loads(neighbours or "[]")
         ],
         "queues": queues.strip(),
         "classes": classes.strip(),
@@ -81,7 +92,9 @@ async def _inspect_switch(switch: Switch, network: LabNet) -> dict[str, Any]:
     return {
         "name": switch.name,
         "role": switch.role.value,
-        "ports": [f"{port.number} {port.interface} {port.mode.value} → {port.peer or '-'}" for port in switch.ports],
+        "ports": [
+            f"{port.number} {port.interface} {port.mode.value} → {port.peer or '-'}" for port in switch.ports
+        ],
         "counters": ports.strip(),
         "flows": flows.strip(),
         "groups": groups.strip(),
@@ -100,7 +113,9 @@ async def _output(namespace: Namespace, argv: Sequence[str]) -> str:
 
     def ask() -> str:
         with netns.entered(namespace):
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+            )
         return done.stdout if done.returncode == 0 else done.stderr
 
     return await asyncio.to_thread(ask)

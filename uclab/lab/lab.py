@@ -50,7 +50,9 @@ class Lab:
         began = time.monotonic()
         (self.run_dir / "calls.json").write_text("[]\n")
         try:
-            await bring_up(self.plan, self.run_dir, self._parts, self.events, self._watch, capture=self._capture)
+            await bring_up(
+                self.plan, self.run_dir, self._parts, self.events, self._watch, capture=self._capture
+            )
         except BringUpFailed as failure:
             self.phase = "failed"
             self.events.add("lab", "failed", str(failure))
@@ -60,7 +62,8 @@ class Lab:
         self.events.add("lab", "up", json.dumps(self._timings))
 
     async def down(self) -> dict[str, Any]:
-        """End what must end in order: calls, then captures. The rest goes with the process tree. Returns the timings."""
+        """End what must end in order: calls, then captures. The rest goes with the process tree. Returns the
+        timings."""
         if self.phase in ("going-down", "down"):
             return self._answer()
         began = time.monotonic()
@@ -85,7 +88,12 @@ class Lab:
             "variants": self._parts.variants,
             "timings": self._timings,
             "endpoints": [
-                {"name": e.name, "kind": e.kind, "number": e.account.user, "registered": e.name in self._parts.registered}
+                {
+                    "name": e.name,
+                    "kind": e.kind,
+                    "number": e.account.user,
+                    "registered": e.name in self._parts.registered,
+                }
                 for e in self.plan.endpoints
             ],
             "dead": list(self._watch.dead),
@@ -94,7 +102,8 @@ class Lab:
         }
 
     async def place(self, order: CallOrder) -> CallRecord:
-        """Place a call and wait for its end; its record is in `calls.json` then. Raises `Refused` for parties there are not."""
+        """Place a call and wait for its end; its record is in `calls.json` then. Raises `Refused` for parties
+        there are not."""
         self._require_up()
         phones = self._parts.phones
         caller = self._phone(order.caller, "FROM")
@@ -105,7 +114,9 @@ class Lab:
             raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
         records = await calls.place(order, parties, phones, self.run_dir / "endpoints")
         self._records += records
-        (self.run_dir / "calls.json").write_text(json.dumps([to_data(record) for record in self._records], indent=1) + "\n")
+        (self.run_dir / "calls.json").write_text(
+            json.dumps([to_data(record) for record in self._records], indent=1) + "\n"
+        )
         return records[0]
 
     async def set_bulk(self, action: str) -> None:
@@ -142,7 +153,8 @@ class Lab:
         return f"{name}: {len(links)} link{'s' if len(links) > 1 else ''} up again ({', '.join(links)})"
 
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
-        """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID namespaces."""
+        """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
+        namespaces."""
         self._require_up()
         namespaces = self._network.namespaces
         where = next((switch.engine for switch in self.plan.switches if switch.name == node), node)
@@ -186,7 +198,8 @@ class Lab:
         return self._phone(callee, "TO")
 
     def _dialled(self, caller: Phone, callee: str) -> str:
-        """The extension, or the telephone number where the call comes from or goes to the telephone network."""
+        """The extension, or the telephone number where the call comes from or goes to the telephone
+        network."""
         if callee.startswith("+"):
             return callee
         account = self._phone(callee, "TO").endpoint.account
@@ -201,4 +214,3 @@ class Lab:
             names = ", ".join([*sorted(link.name for link in self.plan.links), *devices])
             raise Refused(f"no link or node `{name}`; there are: {names}")
         return by_name or of_device
-

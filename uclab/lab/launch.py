@@ -1,6 +1,7 @@
 """Starts a lab's supervisor in namespaces of its own and follows it until the lab is up.
 
-`unshare` makes network, mount and PID namespace; `catatonit` is their init and reaps orphans. When the supervisor ends, by
+`unshare` makes network, mount and PID namespace; `catatonit` is their init and reaps orphans. When the
+supervisor ends, by
 whatever signal, init ends, and with it the kernel ends every process and frees every interface and mount.
 """
 
@@ -22,7 +23,17 @@ from uclab.plan.codec import plan_to_json
 from uclab.plan.records import Event
 from uclab.plan.types import Plan
 
-NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
+NAMESPACES = (
+    "unshare",
+    "--net",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+    "--propagation",
+    "private",
+)
 INIT = ("catatonit", "--")
 
 
@@ -32,7 +43,8 @@ class LabFailed(Exception):
 
 @dataclass(frozen=True)
 class StartOrder:
-    """What to bring up: the clean plan, the plan to apply (the same but in a drill), and where the evidence goes."""
+    """What to bring up: the clean plan, the plan to apply (the same but in a drill), and where the evidence
+    goes."""
 
     name: str
     plan: Plan
@@ -43,7 +55,8 @@ class StartOrder:
 
 @dataclass
 class LaunchedLab:
-    """A lab that this process started. While `lease` is open the lab lives; closing it (or dying) takes the lab down."""
+    """A lab that this process started. While `lease` is open the lab lives; closing it (or dying) takes the
+    lab down."""
 
     client: LabClient
     process: subprocess.Popen[bytes]
@@ -60,12 +73,16 @@ class LaunchedLab:
 def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]) -> LaunchedLab:
     """Start the supervisor and follow its events until the lab is up.
 
-    With `leased` the lab ends with this process. Raises `LabExists` where the name is taken and `LabFailed` where it does not
+    With `leased` the lab ends with this process. Raises `LabExists` where the name is taken and `LabFailed`
+    where it does not
     come up: then nothing is left of it but its run directory.
     """
     missing = [program for program in ("unshare", "catatonit") if shutil.which(program) is None]
     if missing:
-        raise LabFailed(f"not installed: {', '.join(missing)}; run `make setup` (`uclab doctor` shows what else is needed)")
+        raise LabFailed(
+            f"not installed: {', '.join(missing)}; run `make setup` "
+            "(`uclab doctor` shows what else is needed)"
+        )
     if os.geteuid() != 0:
         raise LabFailed("a lab needs root for its namespaces; run it with sudo")
     order.run_dir.mkdir(parents=True, exist_ok=True)
@@ -100,7 +117,9 @@ def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]
 def follow_until_up(launched: LaunchedLab, lab: LabDirectory, on_event: Callable[[Event], None]) -> None:
     """Pass events on until the lab says that it is up; raises `LabFailed` with the reason otherwise."""
     if not wait_for_socket(lab.socket, launched.process):
-        raise LabFailed(f"the supervisor ended before it could be reached; its log says:\n{last_lines(lab.log)}")
+        raise LabFailed(
+            f"the supervisor ended before it could be reached; its log says:\n{last_lines(lab.log)}"
+        )
     with suppress(LabGone):
         for event in launched.client.events():
             on_event(event)

@@ -1,6 +1,8 @@
-"""The one process that owns a lab: `python -m uclab.lab.supervisor NAME LOCK_FD`, started by `uclab.lab.launch`.
+"""The one process that owns a lab: `python -m uclab.lab.supervisor NAME LOCK_FD`, started by
+`uclab.lab.launch`.
 
-It runs inside the lab's network, mount and PID namespaces. It ends in order on `/down`, SIGTERM or SIGINT, and, for a
+It runs inside the lab's network, mount and PID namespaces. It ends in order on `/down`, SIGTERM or SIGINT,
+and, for a
 leased lab, when its standard input closes; whatever else ends it, the kernel cleans up.
 """
 
@@ -47,7 +49,11 @@ async def supervise(name: str) -> int:
 
     server = QuietServer(
         uvicorn.Config(
-            make_service(lab, stop.set), uds=str(directory.socket), log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+            make_service(lab, stop.set),
+            uds=str(directory.socket),
+            log_level="warning",
+            lifespan="off",
+            timeout_graceful_shutdown=1,
         )
     )
     serving = asyncio.create_task(server.serve())

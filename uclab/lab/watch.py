@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 LAST_LINES = 8
 
@@ -18,6 +19,14 @@ def last_lines(log: Path, count: int = LAST_LINES) -> str:
     return "\n".join(lines[-count:]) or "(its log is empty)"
 
 
+class Ends(Protocol):
+    """Whatever has an end that can be waited for: a process of asyncio, or the emulation's own."""
+
+    async def wait(self) -> int:
+        """Exit status, minus the signal that ended it."""
+        ...
+
+
 class ProcessWatch:
     """Knows every process that ought to be running."""
 
@@ -28,7 +37,7 @@ class ProcessWatch:
         self._expected: set[str] = set()
         self.dead: list[str] = []
 
-    def watch(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    def watch(self, name: str, process: Ends, log: Path) -> None:
         """Report `name` when the process ends, unless `expect_end` was called before."""
 
         async def wait() -> None:

@@ -60,7 +60,9 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
     }
     values["sections"] = [(name, title) for name, title in SECTIONS.items() if values.get(name, True)]
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["j2"], default=True), undefined=StrictUndefined
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["j2"], default=True),
+        undefined=StrictUndefined,
     )
     return environment.get_template("report.html.j2").render(values)
 
@@ -114,7 +116,11 @@ def host_rows(host: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for key, value in host.items():
         if isinstance(value, dict):
-            rows += [(f"{key}: {inner}", str(one)) for inner, one in value.items() if not isinstance(one, dict | list)]
+            rows += [
+                (f"{key}: {inner}", str(one))
+                for inner, one in value.items()
+                if not isinstance(one, dict | list)
+            ]
         elif not isinstance(value, list):
             rows.append((key, str(value)))
     return rows

@@ -26,15 +26,22 @@ def draw(ladder: Ladder) -> str:
     width = MARGIN_PX + LANE_PX * (len(lanes) - 1) + 140
     height = TOP_PX + ROW_PX * (len(messages) + 1)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" '
         'font-family="system-ui, sans-serif" font-size="12" role="img">',
         f"<title>SIP messages of call {escape(ladder.call)}</title>",
         '<defs><marker id="tip" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#2255a4"/></marker></defs>',
     ]
     for name in lanes:
-        parts.append(f'<text x="{x[name]}" y="22" text-anchor="middle" font-weight="600" fill="#1b2430">{escape(name)}</text>')
-        parts.append(f'<line x1="{x[name]}" y1="32" x2="{x[name]}" y2="{height - 8}" stroke="#dde3ea" stroke-width="2"/>')
+        parts.append(
+            f'<text x="{x[name]}" y="22" text-anchor="middle" font-weight="600" fill="#1b2430">'
+            f"{escape(name)}</text>"
+        )
+        parts.append(
+            f'<line x1="{x[name]}" y1="32" x2="{x[name]}" y2="{height - 8}" '
+            'stroke="#dde3ea" stroke-width="2"/>'
+        )
     parts += [arrow(message, row, x, messages[0].time) for row, message in enumerate(messages)]
     return "\n".join([*parts, "</svg>"])
 
@@ -46,15 +53,21 @@ def arrow(message: LadderMessage, row: int, x: dict[str, int], zero: float) -> s
     tip = 3 if end > start else -3
     return (
         f'<text x="8" y="{y + 4}" fill="#5b6878" font-size="11">{(message.time - zero) * 1000:.0f} ms</text>'
-        f'<line x1="{start}" y1="{y}" x2="{end - tip}" y2="{y}" stroke="#2255a4" stroke-width="1.4" marker-end="url(#tip)"/>'
-        f'<text x="{(start + end) / 2}" y="{y - 5}" text-anchor="middle" fill="#1b2430">{escape(shortened(message.text))}</text>'
+        f'<line x1="{start}" y1="{y}" x2="{end - tip}" y2="{y}" '
+        'stroke="#2255a4" stroke-width="1.4" marker-end="url(#tip)"/>'
+        f'<text x="{(start + end) / 2}" y="{y - 5}" text-anchor="middle" fill="#1b2430">'
+        f"{escape(shortened(message.text))}</text>"
     )
 
 
 def lane_order(messages: tuple[LadderMessage, ...]) -> list[str]:
     """Who speaks, with the one that speaks to most in the middle: the session controller."""
     names = list(dict.fromkeys(name for message in messages for name in (message.source, message.target)))
-    partners = {name: {m.target for m in messages if m.source == name} | {m.source for m in messages if m.target == name} for name in names}
+    partners = {
+        name: {m.target for m in messages if m.source == name}
+        | {m.source for m in messages if m.target == name}
+        for name in names
+    }
     hub = max(names, key=lambda name: len(partners[name]))
     others = [name for name in names if name != hub]
     middle = (len(others) + 1) // 2

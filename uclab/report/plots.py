@@ -32,7 +32,8 @@ STYLE: Any = {
 
 
 def plots(plan: Plan, judgement: Judgement) -> list[str]:
-    """SVG texts, none where the captures hold no series. The time axis is seconds from the first value of all."""
+    """SVG texts, none where the captures hold no series. The time axis is seconds from the first value of
+    all."""
     if not judgement.series:
         return []
     zero = min(series.start for series in judgement.series)
@@ -44,7 +45,9 @@ def plots(plan: Plan, judgement: Judgement) -> list[str]:
             if chosen:
                 drawn.append(draw_media(chosen, title, zero, limits[kind]))
         for tap in wan_taps(plan):
-            chosen = [series for series in judgement.series if series.kind == "kbps" and series.subject == tap]
+            chosen = [
+                series for series in judgement.series if series.kind == "kbps" and series.subject == tap
+            ]
             if chosen:
                 drawn.append(draw_load(chosen, f"load at {tap}, kbit/s", zero))
     return drawn
@@ -52,7 +55,9 @@ def plots(plan: Plan, judgement: Judgement) -> list[str]:
 
 def wan_taps(plan: Plan) -> list[str]:
     """Taps at both ends of the WAN lines: there the load is decided."""
-    ends = {(end.device, end.interface) for link in plan.links if link.kind == "wan" for end in (link.a, link.b)}
+    ends = {
+        (end.device, end.interface) for link in plan.links if link.kind == "wan" for end in (link.a, link.b)
+    }
     return [tap.label for tap in plan.taps if (tap.device, tap.interface) in ends]
 
 
@@ -67,7 +72,13 @@ def draw_media(chosen: Sequence[Series], title: str, zero: float, limit: float) 
     axes.set_title(f"{title} (limit {limit:g} ms)", loc="left", fontsize=10, fontweight="bold")
     axes.set_ylim(bottom=0)
     if len(chosen) <= 24:
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=7, ncols=1 + len(chosen) // 13)
+        axes.legend(
+            loc="center left",
+            bbox_to_anchor=(1.01, 0.5),
+            frameon=False,
+            fontsize=7,
+            ncols=1 + len(chosen) // 13,
+        )
     return as_svg(figure)
 
 
@@ -107,7 +118,8 @@ def gaps(series: Series) -> list[float]:
 
 
 def as_svg(figure: Figure) -> str:
-    """The figure as an `<svg>` element: without date and prologue, and with identifiers of its own on the page."""
+    """The figure as an `<svg>` element: without date and prologue, and with identifiers of its own on the
+    page."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()

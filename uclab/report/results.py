@@ -8,8 +8,11 @@ from uclab.judge.types import Finding, JudgedCall, Judgement, MediaQuality, Walk
 from uclab.plan.types import Plan
 
 
-def results(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[str, float]) -> dict[str, Any]:
-    """The whole outcome as JSON data. Delays and jitter are milliseconds, loss per cent, `delay_us` microseconds."""
+def results(
+    plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[str, float]
+) -> dict[str, Any]:
+    """The whole outcome as JSON data. Delays and jitter are milliseconds, loss per cent, `delay_us`
+    microseconds."""
     return {
         "topology": plan.topology,
         "verdict": judgement.verdict,

@@ -16,7 +16,9 @@ from uclab.report.results import results
 def write_reports(run_dir: Path, plan: Plan, judgement: Judgement, timings: dict[str, float]) -> None:
     """Write `results.json`, `junit.xml` and the self-contained `report.html`."""
     host = read_host(run_dir)
-    (run_dir / "results.json").write_text(json.dumps(results(plan, judgement, host, timings), indent=1) + "\n")
+    (run_dir / "results.json").write_text(
+        json.dumps(results(plan, judgement, host, timings), indent=1) + "\n"
+    )
     (run_dir / "junit.xml").write_text(junit(plan, judgement, timings))
     (run_dir / "report.html").write_text(html(plan, judgement, host, timings))
 

@@ -1,4 +1,5 @@
-"""The reference scenario: one call of each kind side by side on a quiet line, then four at once while bulk traffic overloads it."""
+"""The reference scenario: one call of each kind side by side on a quiet line, then four at once while bulk
+traffic overloads it."""
 
 from __future__ import annotations
 

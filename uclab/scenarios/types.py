@@ -22,6 +22,7 @@ class Step:
 
 
 class Scenario(Protocol):
-    """Drives `lab`; tells `notify` how far it is. Raises `LabError` or `LabGone`; a call that fails is a record, not an error."""
+    """Drives `lab`; tells `notify` how far it is. Raises `LabError` or `LabGone`; a call that fails is a
+    record, not an error."""
 
     def __call__(self, lab: LabClient, plan: Plan, notify: Callable[[Step], None]) -> None: ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -47,6 +47,7 @@ async def build(
     variants: Variants,
     *,
     controllers: Mapping[str, str] | None = None,
+    controllers_listen: Awaitable[None] | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> LabNet:
     """Bring the network of `plan` up; it forwards as soon as its controllers say so. Raises `BuildFailed`.
@@ -59,7 +60,7 @@ async def build(
     net.controller_targets = dict(controllers or {})
     work = _Work(on_progress)
     try:
-        await _make(net, plan, variants, work)
+        await _make(net, plan, variants, work, controllers_listen)
     except Exception as error:
         await asyncio.to_thread(net.stop)
         raise BuildFailed("\n".join(str(leaf) for leaf in _leaves(error))) from error
@@ -131,7 +132,9 @@ class _Work:
                 group.create_task(run(item))
 
 
-async def _make(net: LabNet, plan: Plan, variants: Variants, work: _Work) -> None:
+async def _make(
+    net: LabNet, plan: Plan, variants: Variants, work: _Work, controllers_listen: Awaitable[None] | None
+) -> None:
     hosts: list[LabHost] = net.hosts
     await work.one("namespaces", net.make_namespaces)
     async with asyncio.TaskGroup() as group:

@@ -23,6 +23,7 @@ from uclab.emulation.ovs import Datapath, Engine
 from uclab.emulation.processes import Daemon
 from uclab.emulation.rtnetlink import VethEnd
 from uclab.emulation.switches import LabSwitch
+from uclab.emulation.variants import has_kernel_datapath
 
 SWITCH_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 30.0
@@ -36,10 +37,10 @@ class LabNet(Mininet):
     """
 
     def __init__(
-        self, topo: Any = None, *, run_dir: Path, datapath: Datapath = "userspace", **params: Any
+        self, topo: Any = None, *, run_dir: Path, datapath: Datapath | None = None, **params: Any
     ) -> None:
         self.run_dir = run_dir
-        self.datapath = datapath
+        self.datapath: Datapath = datapath or ("kernel" if has_kernel_datapath() else "userspace")
         self.namespaces: dict[str, Namespace] = {}
         self.engines: dict[str, Engine] = {}
         self.controller_targets: dict[str, str] = {}
@@ -101,7 +102,7 @@ class LabNet(Mininet):
             host.namespace = self.namespaces[host.name]
             links.prepare(host.namespace, _early_settings(host))
         for engine in engines:
-            links.prepare(self.namespaces[engine], sysctl.DEVICE_DEFAULTS)
+            links.prepare(self.namespaces[engine], sysctl.early())
         for switch in self.switches:
             switch.namespace = self.namespaces[switch.engine]
 
@@ -192,10 +193,8 @@ def node_settings(host: LabHost) -> NodeSettings:
 
 
 def _early_settings(host: LabHost) -> Iterable[tuple[str, str]]:
-    settings = [*sysctl.DEVICE_DEFAULTS, *sysctl.NODE_DEFAULTS]
-    if host.plan and host.plan.forwarding:
-        settings += sysctl.FORWARDING
-    return settings
+    forwarding = sysctl.FORWARDING if host.plan and host.plan.forwarding else ()
+    return sysctl.early(*sysctl.NODE_DEFAULTS, *forwarding)
 
 
 def _ends(link: LabLink) -> tuple[LabIntf, LabIntf]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
-DEVICE_DEFAULTS: tuple[tuple[str, str], ...] = (("net.ipv6.conf.all.disable_ipv6", "1"),)
-"""No IPv6 chatter (neighbour discovery, MLD) in labs that plan IPv4; in every namespace, before its
-interfaces come. Writing `all` also sets `default` (net/ipv6/addrconf.c)."""
+WITHOUT_IPV6: tuple[tuple[str, str], ...] = (("net.ipv6.conf.all.disable_ipv6", "1"),)
+"""No IPv6 chatter (neighbour discovery, MLD) in labs that plan IPv4. Writing `all` also sets `default`
+(net/ipv6/addrconf.c)."""
 
 NODE_DEFAULTS: tuple[tuple[str, str], ...] = (
     ("net.ipv4.ip_unprivileged_port_start", "0"),
@@ -30,6 +31,11 @@ shorter way."""
 
 class SysctlError(OSError):
     """A kernel setting could not be written; the message names it and its value."""
+
+
+def early(*settings: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """What must stand in a namespace before its first interface comes; a kernel without IPv6 needs less."""
+    return (*(WITHOUT_IPV6 if Path("/proc/sys/net/ipv6").is_dir() else ()), *settings)
 
 
 def write(settings: Iterable[tuple[str, str]], where: str) -> None:

@@ -35,7 +35,7 @@ if [ ! -d "$IMAGES/$name/rootfs" ]; then
     say "building device image $name from Debian $SUITE packages (about a minute)"
     mkdir -p "$IMAGES"
     work=$(mktemp -d "$IMAGES/.building.XXXXXX")
-    trap 'rm -rf "$work"' EXIT
+    trap 'rm -rf --one-file-system "$work"' EXIT
     build "$work/rootfs"
     check "$work/rootfs"
     chmod 755 "$work" "$work/rootfs"

@@ -51,6 +51,10 @@ apt_settings() {
     echo 'APT::Install-Recommends "false";'
 }
 
+# mmdebstrap mounts /proc and more inside the root that it makes. In a mount namespace of its own they cannot outlive it,
+# however it ends, and nothing that cleans up afterwards can reach through them.
+mmdebstrap() { unshare --mount "$(type -P mmdebstrap)" "$@"; }
+
 # A minimal root filesystem of a Debian release, without manuals and translations: release, target (a directory, or a
 # file ending in .tar), names of packages separated by commas, further options of mmdebstrap. The keys are named because
 # a host that is not Debian does not trust them of itself.

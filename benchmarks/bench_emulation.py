@@ -2,10 +2,10 @@
 
     sudo .venv/bin/python -m benchmarks.bench_emulation [--small] [--json FILE]
 
-Every network is made in namespaces of its own, one after the other, stock and ours in turn, so that both
-meet the same machine. Stock Mininet runs its own OVSSwitch on a private Open vSwitch with the same datapath that
-ours uses; its way of raising limits of the whole machine is skipped. "up" ends when the first and the last host
-have exchanged an echo, "down" when `stop()` returns, "gone" when the last process and namespace are gone.
+Every network is made in namespaces of its own, one after the other, stock and ours in turn, so that both meet
+the same machine. Stock Mininet runs its own OVSSwitch on a private Open vSwitch with the datapath that ours
+uses; its raising of the whole machine's limits is skipped. "up" ends when the first and the last host have
+exchanged an echo, "down" when `stop()` returns, "gone" when the last process and namespace are gone.
 """
 
 from __future__ import annotations

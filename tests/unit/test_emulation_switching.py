@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from os_ken.ofproto import ofproto_v1_3_parser
 
 from tests.integration import emulation_plans as plans
 from uclab.emulation import ovs, queues, sandbox, taps
 from uclab.emulation.apply import register
 from uclab.emulation.network import node_settings
+from uclab.emulation.openflow import NORMAL, Flow, Tagging, encode
 from uclab.emulation.ovs import Bridge, BridgePort
 from uclab.emulation.ovsdb import OvsdbClient, OvsdbError
 from uclab.emulation.switches import voice_priority_flows
@@ -135,13 +137,30 @@ def test_a_controller_socket_that_open_vswitch_would_ignore_is_refused() -> None
 def test_a_phones_switch_maps_dscp_to_priority_towards_the_network_only() -> None:
     # given a phone's switch and the policy's map
     flows = voice_priority_flows(plans.desk().switches[0], plans.POLICY.dscp_to_pcp)
-    # then the phone's own port (2) is mapped, tagged with the voice VLAN (0x1000 | 110), and all else is
-    # switched as usual
+    # then the phone's own port (2) is mapped, tagged with the voice VLAN, and all else is switched as usual
     assert flows == [
-        "priority=0,actions=NORMAL",
-        "priority=10,in_port=2,ip,nw_tos=184,actions=push_vlan:0x8100,set_field:4206->vlan_vid,set_field:5->vlan_pcp,output:1",
-        "priority=10,in_port=2,ip,nw_tos=104,actions=push_vlan:0x8100,set_field:4206->vlan_vid,set_field:3->vlan_pcp,output:1",
+        Flow(0, NORMAL),
+        Flow(10, 1, in_port=2, dscp=46, tag=Tagging(110, 5)),
+        Flow(10, 1, in_port=2, dscp=26, tag=Tagging(110, 3)),
     ]
+
+
+def test_flows_are_openflow_13_as_another_implementation_reads_it() -> None:
+    # given a flow with everything
+    message = encode(Flow(10, 1, in_port=2, dscp=46, tag=Tagging(110, 5)))
+    # when os-ken reads its match and actions
+    match = ofproto_v1_3_parser.OFPMatch.parser(message, 48)
+    actions, offset = [], 48 + (match.length + 7) // 8 * 8 + 8
+    while offset < len(message):
+        actions.append(ofproto_v1_3_parser.OFPAction.parser(message, offset))
+        offset += actions[-1].len
+    # then they say what the flow says
+    assert message[:4] == bytes([4, 14]) + len(message).to_bytes(2, "big")
+    assert dict(match.items()) == {"in_port": 2, "eth_type": 0x0800, "ip_dscp": 46}
+    push, vid, pcp, output = actions
+    assert push.ethertype == 0x8100
+    assert (vid.key, vid.value, pcp.key, pcp.value) == ("vlan_vid", 0x1000 | 110, "vlan_pcp", 5)
+    assert output.port == 1
 
 
 VOICE = QueueClass("voice", (46,), 600, 1800, 0, 40)

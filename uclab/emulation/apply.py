@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from uclab.emulation import impairment, netns, ovs, packet_filter, queues, sysctl
+from uclab.emulation import impairment, netns, openflow, packet_filter, queues, sysctl
 from uclab.emulation.hosts import LabHost
 from uclab.emulation.network import LabNet
 from uclab.emulation.switches import LabSwitch, voice_priority_flows
@@ -52,9 +52,10 @@ async def build(
 ) -> LabNet:
     """Bring the network of `plan` up; it forwards as soon as its controllers say so. Raises `BuildFailed`.
 
-    `controllers` maps a site to its controller's OpenFlow target, a socket below `/run/openvswitch`; it need
-    not listen yet. The caller is root in network, mount and PID namespaces of its own. Writes `network.json`
-    (the variants) to `run_dir`.
+    `controllers` maps a site to its controller's OpenFlow target, a socket below `/run/openvswitch`, which
+    should listen when `controllers_listen` is done: a switch that finds nobody tries again only after 1, 2,
+    4, 8 seconds (seen with Open vSwitch 3.1). The caller is root in network, mount and PID namespaces of its
+    own. Writes `network.json` (the variants) to `run_dir`.
     """
     net = register(plan, run_dir, variants)
     net.controller_targets = dict(controllers or {})
@@ -146,13 +147,19 @@ async def _make(
     queued = [host for host in hosts if host.plan and host.plan.queues]
     set_up = [host for host in hosts if host.plan and host.plan.sysctls]
     async with asyncio.TaskGroup() as group:
-        group.create_task(work.each("switches", list(net.engines), net.start_engine_switches))
+        group.create_task(_start_switches(net, work, controllers_listen))
         group.create_task(work.each("lines", lines, lambda name: _impair(net, variants, lines, name)))
         group.create_task(work.one("addresses", net.configure_hosts))
         group.create_task(work.each("queues", queued, _queue))
         group.create_task(work.each("kernel settings", set_up, _settings))
     phone_switches = [switch for switch in net.switches if switch.plan.role is SwitchRole.PHONE]
     await work.each("phones' switches", phone_switches, lambda switch: _prioritise(net, plan, switch))
+
+
+async def _start_switches(net: LabNet, work: _Work, controllers_listen: Awaitable[None] | None) -> None:
+    if controllers_listen is not None:
+        await controllers_listen
+    await work.each("switches", list(net.engines), net.start_engine_switches)
 
 
 def _filter(host: LabHost) -> None:
@@ -177,7 +184,7 @@ def _settings(host: LabHost) -> None:
 def _prioritise(net: LabNet, plan: Plan, switch: LabSwitch) -> None:
     assert switch.plan is not None
     flows = voice_priority_flows(switch.plan, plan.policy.dscp_to_pcp)
-    ovs.add_flows(net.engines[switch.engine], switch.name, flows)
+    openflow.install(net.engines[switch.engine].management_socket(switch.name), flows)
 
 
 def _impair(

@@ -48,7 +48,7 @@ class Bridge:
     controller: str | None = None
     """OpenFlow target, e.g. `unix:/run/openvswitch/controllers/hq.sock`."""
     secure: bool = False
-    """True: no forwarding but what a controller (or `add_flows`) installs."""
+    """True: no forwarding but what a controller (or `openflow.install`) installs."""
 
 
 @dataclass
@@ -168,14 +168,6 @@ def create_template(path: Path) -> Path:
     """An empty database, made once and copied for each engine."""
     subprocess.run(["ovsdb-tool", "create", str(path), str(SCHEMA)], check=True, capture_output=True)
     return path
-
-
-def add_flows(engine: Engine, bridge: str, flows: Sequence[str]) -> None:
-    """Install flows in a bridge that has no controller (ovs-ofctl syntax), all in one call."""
-    command = ["ovs-ofctl", "-O", "OpenFlow13", "add-flows", f"unix:{engine.management_socket(bridge)}", "-"]
-    done = subprocess.run(command, input="\n".join(flows), capture_output=True, text=True)
-    if done.returncode:
-        raise NotReady(f"switch {bridge}: flows refused: {done.stderr.strip()}")
 
 
 def check_target(target: str) -> None:

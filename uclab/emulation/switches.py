@@ -9,6 +9,7 @@ from typing import Any
 from mininet.node import Switch
 
 from uclab.emulation.hosts import ShelllessNode
+from uclab.emulation.openflow import NORMAL, Flow, Tagging
 from uclab.emulation.ovs import Bridge, BridgePort
 from uclab.plan.types import PortMode, SwitchPort
 from uclab.plan.types import Switch as PlannedSwitch
@@ -74,21 +75,19 @@ def _port(port: SwitchPort, *, controlled: bool) -> BridgePort:
     return BridgePort(port.interface, port.number, "native-untagged", port.vlan, port.tagged)
 
 
-def voice_priority_flows(switch: PlannedSwitch, dscp_to_pcp: tuple[tuple[int, int], ...]) -> list[str]:
-    """Flows by which a desk phone's switch gives the phone's frames their 802.1p priority (pure; ovs-ofctl
-    syntax).
+def voice_priority_flows(switch: PlannedSwitch, dscp_to_pcp: tuple[tuple[int, int], ...]) -> list[Flow]:
+    """Flows by which a desk phone's switch gives the phone's frames their 802.1p priority (pure).
 
     The phone sends untagged to its own port; towards the network its frames leave with the voice VLAN's tag
     and the PCP of their DSCP (Q1). Everything else is learnt and forwarded as usual.
     """
-    uplinks = [port for port in switch.ports if port.mode is PortMode.PHONE]
-    flows = ["priority=0,actions=NORMAL"]
-    for uplink in uplinks:
+    flows = [Flow(0, NORMAL)]
+    for uplink in (port for port in switch.ports if port.mode is PortMode.PHONE):
         for vlan in uplink.tagged:
             phones = [p for p in switch.ports if p.mode is PortMode.ACCESS and p.vlan == vlan]
-            for phone in phones:
-                for dscp, pcp in dscp_to_pcp:
-                    tag = f"push_vlan:0x8100,set_field:{0x1000 | vlan}->vlan_vid,set_field:{pcp}->vlan_pcp"
-                    match = f"in_port={phone.number},ip,nw_tos={dscp << 2}"
-                    flows.append(f"priority=10,{match},actions={tag},output:{uplink.number}")
+            flows += [
+                Flow(10, uplink.number, phone.number, dscp, Tagging(vlan, pcp))
+                for phone in phones
+                for dscp, pcp in dscp_to_pcp
+            ]
     return flows

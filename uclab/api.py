@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from uclab.judge.judging import judge_run
-from uclab.judge.types import Judgement
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
@@ -20,8 +19,10 @@ from uclab.plan.faults import FAULTS
 from uclab.plan.planner import make_plan
 from uclab.plan.records import Event
 from uclab.plan.types import Plan
-from uclab.report.write import write_reports
 from uclab.scenarios import SCENARIOS, Step
+
+if TYPE_CHECKING:
+    from uclab.judge.types import Judgement
 
 
 class UnknownName(Exception):
@@ -141,13 +142,7 @@ def run(
         watcher.on_stage("taking down")
         launched.client.down()
     clock.lap("down")
-    watcher.on_stage("judging the captures")
-    judgement = judge_run(run_dir)
-    clock.lap("judge")
-    watcher.on_stage("writing the report")
-    write_reports(run_dir, plan, judgement, clock.laps)
-    clock.lap("report")
-    return RunResult(judgement, run_dir, clock.laps)
+    return judge_and_report(run_dir, plan, clock, watcher)
 
 
 def judge_again(run_dir: Path) -> RunResult:
@@ -157,11 +152,22 @@ def judge_again(run_dir: Path) -> RunResult:
         raise UnknownName(
             f"`{run_dir}` is no run directory: it has no plan.json; give the --out of an earlier `uclab run`"
         )
-    clock = Clock()
     plan = plan_from_json((run_dir / "plan.json").read_text())
+    return judge_and_report(run_dir, plan, Clock(), Watcher())
+
+
+def judge_and_report(run_dir: Path, plan: Plan, clock: Clock, watcher: Watcher) -> RunResult:
+    """Judge what lies in a run directory and write its reports there."""
+    # imported late: dissectors and plots take longer to load than most verbs to run
+    from uclab.judge.judging import judge_run
+    from uclab.report.write import write_reports
+
+    watcher.on_stage("judging the captures")
     judgement = judge_run(run_dir)
     clock.lap("judge")
+    watcher.on_stage("writing the report")
     write_reports(run_dir, plan, judgement, clock.laps)
+    clock.lap("report")
     return RunResult(judgement, run_dir, clock.laps)
 
 

@@ -113,8 +113,8 @@ class _BringUp:
             asyncio.to_thread(issue, self._plan.certificates, self._run_dir / "pki", group=SERVICE_ID)
         )
         async with asyncio.TaskGroup() as first:
-            first.create_task(self._timed("controllers", self._start_controllers()))
-            first.create_task(self._timed("network", self._build_network()))
+            listening = first.create_task(self._timed("controllers", self._start_controllers()))
+            first.create_task(self._timed("network", self._build_network(listening)))
         if capture:
             await self._timed("captures", self._start_taps())
         certificates = await certifying
@@ -144,6 +144,7 @@ class _BringUp:
             self._watch.watch(controller.name, controller.process, controller.log)
             kinds = self._kinds[controller.name] = set()
             self._keep(controllers.follow(controller, self._sink(kinds)))
+        await asyncio.gather(*(controllers.wait_listening(one, ovs.RUN_DIR) for one in started))
 
     def _sink(self, kinds: set[str]) -> controllers.EventSink:
         """Takes a controller's events into the lab's log and remembers their kinds."""
@@ -154,7 +155,7 @@ class _BringUp:
 
         return sink
 
-    async def _build_network(self) -> None:
+    async def _build_network(self, controllers_listen: Awaitable[None]) -> None:
         variants = detect()
         self._parts.variants = variants.as_record()
         write_host_record(self._run_dir, variants)
@@ -167,6 +168,7 @@ class _BringUp:
             self._run_dir,
             variants,
             controllers=targets,
+            controllers_listen=controllers_listen,
             on_progress=lambda progress: self._events.progress(progress.step, progress.done, progress.total),
         )
         for daemon in self._parts.network.daemons():

@@ -44,9 +44,32 @@ class RunningController:
 async def start_controllers(
     fabrics: Sequence[SiteFabric], folder: Path, sockets: Path, python: str = sys.executable
 ) -> tuple[RunningController, ...]:
-    """Start a controller for each site; its switches may connect as soon as its socket is there."""
+    """Start a controller for each site; see `wait_listening`."""
     os.makedirs(folder, exist_ok=True)
     return tuple(await asyncio.gather(*(_start(fabric, folder, sockets, python) for fabric in fabrics)))
+
+
+async def wait_listening(controller: RunningController, sockets: Path) -> None:
+    """Wait until the controller's socket is there. Raises `NotReady` with its last words where it ended
+    instead."""
+
+    async def look() -> bool | None:
+        raise_if_ended(controller)
+        return True if exists(socket_of(sockets, controller.fabric.site)) else None
+
+    await wait_until(look, what=f"{controller.name}: its socket", deadline_s=READY_S)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file; a look at a tmpfs, which blocks nobody."""
+    return path.exists()
+
+
+def raise_if_ended(controller: RunningController) -> None:
+    """`NotReady` where the controller's process has ended."""
+    if controller.process.returncode is not None:
+        text = controller.log.read_text(errors="replace").strip()[-400:]
+        raise NotReady(f"{controller.name} ended with status {controller.process.returncode}: {text}")
 
 
 async def _start(fabric: SiteFabric, folder: Path, sockets: Path, python: str) -> RunningController:
@@ -84,9 +107,7 @@ async def wait_ready(controller: RunningController, kinds: set[str]) -> None:
     `NotReady`."""
 
     async def look() -> bool | None:
-        if controller.process.returncode is not None:
-            text = controller.log.read_text(errors="replace").strip()[-400:]
-            raise NotReady(f"{controller.name} ended with status {controller.process.returncode}: {text}")
+        raise_if_ended(controller)
         return True if READY_EVENT in kinds else None
 
     await wait_until(

@@ -162,6 +162,40 @@ def dissect(
     return Signalling(_joined(handshakes), tuple(messages))
 
 
+@dataclass(frozen=True)
+class Tags:
+    """Priority and VLAN of a packet as tshark reads them; None: no such field."""
+
+    dscp: int | None
+    pcp: int | None
+    vlan: int | None
+
+
+def dissect_tags(extract: Path) -> list[Tags]:
+    """DSCP, 802.1p priority and VLAN of each packet of a small file."""
+    capture = pyshark.FileCapture(str(extract), keep_packets=False)
+    tags = []
+    try:
+        for packet in capture:
+            layers = {layer.layer_name: layer for layer in reversed(packet.layers)}
+            tags.append(
+                Tags(
+                    _number(layers.get("ip"), "dsfield_dscp"),
+                    _number(layers.get("vlan"), "priority"),
+                    _number(layers.get("vlan"), "id"),
+                )
+            )
+    except Exception as error:  # pyshark raises its own, asyncio's and OSError's kinds
+        raise DissectionError(f"tshark on {extract}: {error}") from error
+    finally:
+        _close(capture)
+    return tags
+
+
+def _number(layer: Any, field: str) -> int | None:
+    return int(_first(layer, field), 0) if layer is not None and _first(layer, field) else None
+
+
 def _close(capture: Any) -> None:
     """pyshark 0.6 may raise when tshark has already gone; all packets have been read then."""
     try:

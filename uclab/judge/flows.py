@@ -54,6 +54,8 @@ class Flow:
     first_ns: int = 1 << 62
     last_ns: int = 0
     samples: list[int] = field(default_factory=list)
+    frame: bytes = b""
+    """Of media: the first packet's headers, for a second opinion by tshark."""
 
 
 @dataclass
@@ -108,6 +110,8 @@ class FlowTable:
                 values = [int(part[row]) for part in parts]
                 flow = Flow(_key(labels[values[0]], values))
                 self.flows[key] = flow
+                if values[13] >= 0:
+                    flow.frame = packets.packet(row)
             flow.packets += int(counts[index])
             flow.octets += int(octets[index])
             flow.first_ns = min(flow.first_ns, int(earliest[index]))

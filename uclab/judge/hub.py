@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from uclab.capture.headers import TCP, UDP
 from uclab.judge.case import Case
+from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
 from uclab.judge.network import Network, number, text
+from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding
-from uclab.plan.types import NodeKind
+from uclab.plan.types import Endpoint, NodeKind
 
 
 def check_hub(case: Case) -> Iterator[Finding]:
@@ -51,16 +53,8 @@ def _direct_findings(case: Case, direct: list[Flow]) -> Iterator[Finding]:
         blame = _turning_device(case.network, taps)
         packets = max(sum(f.packets for f in flows if f.key.tap == tap) for tap in taps)
         observed = f"{packets} packets directly between {src} and {dst}, at {', '.join(taps[:6])}"
-        yield Finding(
-            kind,
-            ("C7",),
-            f"{src}-{dst}",
-            "nothing passes directly between endpoints of a site",
-            observed,
-            "fail",
-            Evidence(taps[0], tuple(flows[0].samples)),
-            blame,
-        )
+        claim = Claim(kind, ("C7",), f"{src}-{dst}", "nothing passes directly between endpoints of a site")
+        yield claim.failed(observed, Evidence(taps[0], tuple(flows[0].samples)), blame)
 
 
 def _who(network: Network, address: int) -> str:
@@ -86,91 +80,54 @@ def _media(case: Case, paired: set[frozenset[int]]) -> Iterator[Finding]:
     expected = "every packet passes the session controller's tap, in and out"
     addresses = {node: address for address, node in case.network.node_of_address.items()}
     for call, direction, sender, receiver in case.call_directions():
-        if not call.established:
-            continue
-        subject = f"{call.id}:{direction}"
-        stream = case.stream(call, direction)
-        if frozenset((addresses.get(sender.node, -1), addresses.get(receiver.node, -2))) in paired:
-            continue  # said already, by pair
-        if stream is None or not stream.received:
-            yield Finding("hub.media", ("C7",), subject, expected, "no media arrived", "not-shown")
-            continue
-        index = case.seen.media.streams.index(stream)
-        at_hub = {
-            leg: sum(
-                hop.packets
-                for (s, _, _), hop in case.seen.media.hops.items()
-                if s == index and hop.leg == leg and hop.tap in case.network.controller_taps
-            )
-            for leg in ("up", "down")
-        }
-        evidence = Evidence(case.network.controller_taps[0] if case.network.controller_taps else None)
-        into, out = at_hub["up"], at_hub["down"]
-        observed = f"{stream.received} packets arrived; {into} into and {out} out of the controller"
-        if min(at_hub.values()) >= stream.received:
-            yield Finding("hub.media", ("C7",), subject, expected, observed, "pass", evidence)
-        else:
-            verdict_blame = sender.name if at_hub["up"] < stream.received else None
-            kind = "fail" if at_hub["up"] + at_hub["down"] or case.network.controller_taps else "not-shown"
-            yield Finding(
-                "hub.media",
-                ("C7",),
-                subject,
-                expected,
-                observed,
-                "fail" if kind == "fail" else "not-shown",
-                evidence,
-                verdict_blame,
-            )
+        ends = frozenset((addresses.get(sender.node, -1), addresses.get(receiver.node, -2)))
+        if call.established and ends not in paired:  # else it was said already, by pair
+            claim = Claim("hub.media", ("C7",), f"{call.id}:{direction}", expected)
+            yield _media_finding(case, claim, case.stream(call, direction), sender)
+
+
+def _media_finding(case: Case, claim: Claim, stream: Stream | None, sender: Endpoint) -> Finding:
+    if stream is None or not stream.received:
+        return claim.not_shown("no media arrived")
+    taps = [tap for tap in case.network.controller_taps if tap in case.seen.taps]
+    if not taps:
+        return claim.not_shown("there is no capture at the session controller")
+    number_of = case.seen.media.streams.index(stream)
+    hops = [hop for (its, _, _), hop in case.seen.media.hops.items() if its == number_of and hop.tap in taps]
+    into = sum(hop.packets for hop in hops if hop.leg == "up")
+    out = sum(hop.packets for hop in hops if hop.leg == "down")
+    observed = f"{stream.received} packets arrived; {into} into and {out} out of the controller"
+    if min(into, out) >= stream.received:
+        return claim.passed(observed, Evidence(taps[0]))
+    if any(case.seen.taps[tap].dropped for tap in taps):
+        return claim.not_shown(f"{observed}, but its capture dropped packets", Evidence(taps[0]))
+    return claim.failed(observed, Evidence(taps[0]), sender.name if into < stream.received else None)
 
 
 def _signalling(case: Case) -> Iterator[Finding]:
-    expected = "signalling only with the session controller"
     ports = set(case.network.policy.sips_ports) | {5060, 5061}
-    controllers = case.network.signalling_addresses | {
-        number(p.address) for p in case.network.plan.pstn_peers
-    }
-    taps = {tap: name for name, tap in case.network.first_tap.items()}
+    peers = {number(peer.address) for peer in case.network.plan.pstn_peers}
+    controllers = case.network.signalling_addresses | peers
     for endpoint in case.network.site_endpoints:
+        claim = Claim("hub.signalling", ("C7",), endpoint.name, "signalling only with the session controller")
         tap = case.network.first_tap.get(endpoint.name)
-        its = [f for _, f in case.signalling_flows.get(endpoint.name, []) if f.key.loaded]
-        astray = [
-            f
-            for f in case.flows
-            if taps.get(f.key.tap) == endpoint.name
-            and f.key.tap == tap
-            and f.key.loaded
-            and f.key.dport in ports
-            and f.key.proto in (TCP, UDP)
-            and f.key.ssrc < 0
-            and f.key.dst not in controllers
-            and f.key.src not in controllers
+        sip = [
+            flow
+            for flow in case.flows
+            if flow.key.tap == tap
+            and flow.key.loaded
+            and flow.key.proto in (TCP, UDP)
+            and flow.key.dport in ports
+            and flow.key.ssrc < 0
         ]
+        astray = [flow for flow in sip if not {flow.key.src, flow.key.dst} & controllers]
+        own = [flow for _, flow in case.signalling_flows.get(endpoint.name, []) if flow.key.loaded]
+        packets = sum(flow.packets for flow in own if flow.key.tap in case.network.controller_taps)
         if astray:
             observed = f"to port {astray[0].key.dport} of {_who(case.network, astray[0].key.dst)}"
-            yield Finding(
-                "hub.signalling",
-                ("C7",),
-                endpoint.name,
-                expected,
-                observed,
-                "fail",
-                Evidence(tap, tuple(astray[0].samples)),
-                endpoint.name,
-            )
-        elif its:
-            packets = sum(f.packets for f in its if f.key.tap in case.network.controller_taps)
-            verdict = "pass" if packets else "not-shown"
-            yield Finding(
-                "hub.signalling",
-                ("C7",),
-                endpoint.name,
-                expected,
-                f"{packets} packets at the session controller's tap, none elsewhere",
-                "pass" if verdict == "pass" else "not-shown",
-                Evidence(case.network.controller_taps[0] if case.network.controller_taps else None),
-            )
+            yield claim.failed(observed, Evidence(tap, tuple(astray[0].samples)), endpoint.name)
+        elif packets:
+            observed = f"{packets} packets at the session controller's tap, none elsewhere"
+            yield claim.passed(observed, Evidence(case.network.controller_taps[0]))
         else:
-            yield Finding(
-                "hub.signalling", ("C7",), endpoint.name, expected, "no signalling was seen", "not-shown"
-            )
+            yield claim.not_shown("no signalling was seen at the session controller")

@@ -27,6 +27,7 @@ from uclab.judge.plots import ladders, media_series, rate_series
 from uclab.judge.privacy import check_privacy
 from uclab.judge.quality import check_quality, judged_calls
 from uclab.judge.run import Run, load_run
+from uclab.judge.second_opinion import check_dissector
 from uclab.judge.segregation import check_port_control, check_voice_vlan
 from uclab.judge.signalling import check_signalling
 from uclab.judge.srtp import key_ring
@@ -103,6 +104,7 @@ def _findings(case: Case, walks: tuple[Walk, ...]) -> list[Finding]:
         *check_hub(case),
         *check_marking(case, walks),
         *check_trust(case),
+        check_dissector(case),
         *check_quality(case, walks),
         *check_voice_vlan(case),
         *check_port_control(case),

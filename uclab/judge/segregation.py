@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from uclab.capture.headers import IPV6, LLDP
 from uclab.judge.case import Case
+from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
 from uclab.judge.network import Network, mac_text
 from uclab.judge.types import Evidence, Finding
+from uclab.plan.records import Event
 from uclab.plan.types import PortMode
 
 NOISE = (LLDP, IPV6)
@@ -52,36 +54,20 @@ def check_voice_vlan(case: Case) -> Iterator[Finding]:
 
 def _vlan_finding(case: Case, node: str, right: int, seen: dict[int, list[Flow]]) -> Finding:
     vlan = case.network.vlans[right]
-    requirement = ("L1",) if vlan.role == "voice" else ("L2",)
     expected = f"frames of {node} only in VLAN {right} ({vlan.name})"
-    wrong = {v: flows for v, flows in seen.items() if v != right}
-    if wrong:
-        number, flows = next(iter(wrong.items()))
-        name = case.network.vlans[number].name if number in case.network.vlans else "unknown"
-        first = flows[0]
-        observed = (
-            f"{sum(f.packets for f in flows if f.key.tap == first.key.tap)} frames in VLAN {number} ({name})"
-        )
-        return Finding(
-            "vlan.voice",
-            requirement,
-            node,
-            expected,
-            f"{observed} at {first.key.tap}",
-            "fail",
-            Evidence(first.key.tap, tuple(first.samples)),
-            node,
-        )
+    claim = Claim("vlan.voice", ("L1",) if vlan.role == "voice" else ("L2",), node, expected)
     if not seen:
-        return Finding(
-            "vlan.voice", requirement, node, expected, "no frame of it was seen at a switch port", "not-shown"
-        )
-    flows = seen[right]
-    taps = {flow.key.tap for flow in flows}
-    evidence = Evidence(flows[0].key.tap, tuple(flows[0].samples))
-    return Finding(
-        "vlan.voice", requirement, node, expected, f"at {len(taps)} switch ports", "pass", evidence
-    )
+        return claim.not_shown("no frame of it was seen at a switch port")
+    for number, flows in seen.items():
+        if number != right:
+            name = case.network.vlans[number].name if number in case.network.vlans else "unknown"
+            tap = flows[0].key.tap
+            frames = sum(flow.packets for flow in flows if flow.key.tap == tap)
+            observed = f"{frames} frames in VLAN {number} ({name}) at {tap}"
+            return claim.failed(observed, Evidence(tap, tuple(flows[0].samples)), node)
+    first = seen[right][0]
+    ports = {flow.key.tap for flow in seen[right]}
+    return claim.passed(f"at {len(ports)} switch ports", Evidence(first.key.tap, tuple(first.samples)))
 
 
 def _pcs(network: Network) -> list[str]:
@@ -92,7 +78,6 @@ def check_port_control(case: Case) -> Iterator[Finding]:
     """No frame comes from a MAC address that belongs to no device of the plan; if one is there, it gets no
     farther than its port."""
     network = case.network
-    expected = "only frames of the devices that belong there"
     foreign: dict[int, list[Flow]] = {}
     frames = 0
     for flow, _ in _frames(case):
@@ -104,44 +89,31 @@ def check_port_control(case: Case) -> Iterator[Finding]:
     for mac, flows in sorted(foreign.items()):
         port = _port_of(network, flows)
         named.add(port)
-        beyond = sorted({f.key.tap for f in flows if _is_beyond(network, f.key.tap, port)})
-        reports = [event for event in drops if mac_text(mac) in event.detail.lower()]
-        spread = f"and went on to {', '.join(beyond[:4])}" if beyond else "and got no farther"
-        reported = f"; {len(reports)} drops reported" if reports else "; no drop reported"
-        yield Finding(
-            "vlan.port-control",
-            ("N3",),
-            port,
-            expected,
-            f"frames of foreign {mac_text(mac)} {spread}{reported}",
-            "fail",
-            Evidence(flows[0].key.tap, tuple(flows[0].samples), reports[0].detail if reports else ""),
-            port,
-        )
+        yield _foreign_finding(case, mac, port, flows, drops)
     for event in drops:
-        source = event.source
-        if not any(source == port or source == port.split(":")[0] for port in named):
-            yield Finding(
-                "vlan.port-control",
-                ("N3",),
-                source,
-                expected,
-                f"drop reported: {event.detail}",
-                "fail",
-                Evidence(text=event.detail),
-                source,
-            )
-            named.add(source)
+        if event.source not in named and event.source not in {port.split(":")[0] for port in named}:
+            named.add(event.source)
+            claim = _port_claim(event.source)
+            yield claim.failed(f"drop reported: {event.detail}", Evidence(text=event.detail), event.source)
     if not named:
+        claim = _port_claim("access ports")
         observed = f"{frames} frames at switch ports, all of known devices; no drop reported"
-        yield Finding(
-            "vlan.port-control",
-            ("N3",),
-            "access ports",
-            expected,
-            observed,
-            "pass" if frames else "not-shown",
-        )
+        yield claim.passed(observed) if frames else claim.not_shown("no frame was seen at a switch port")
+
+
+def _port_claim(subject: str) -> Claim:
+    return Claim("vlan.port-control", ("N3",), subject, "only frames of the devices that belong there")
+
+
+def _foreign_finding(case: Case, mac: int, port: str, flows: list[Flow], drops: list[Event]) -> Finding:
+    beyond = sorted({flow.key.tap for flow in flows if _is_beyond(case.network, flow.key.tap, port)})
+    reports = [event for event in drops if mac_text(mac) in event.detail.lower()]
+    spread = f"and went on to {', '.join(beyond[:4])}" if beyond else "and got no farther"
+    reported = f"{len(reports)} drops reported" if reports else "no drop reported"
+    observed = f"frames of foreign {mac_text(mac)} {spread}; {reported}"
+    words = reports[0].detail if reports else ""
+    evidence = Evidence(flows[0].key.tap, tuple(flows[0].samples), words)
+    return _port_claim(port).failed(observed, evidence, port)
 
 
 def _port_of(network: Network, flows: list[Flow]) -> str:

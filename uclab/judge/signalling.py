@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from uclab.capture.dissect import Handshake
 from uclab.capture.headers import TCP, UDP
 from uclab.judge.case import Case
+from uclab.judge.claim import Claim
 from uclab.judge.network import number, text
 from uclab.judge.types import Evidence, Finding
 from uclab.plan.types import Endpoint
@@ -46,34 +47,24 @@ def check_tls(case: Case, endpoint: Endpoint) -> Finding:
     version."""
     policy = case.network.policy
     expected = f"SIP only over TLS {policy.min_tls_version} or newer"
+    claim = Claim("signalling.tls", ("C9",), endpoint.name, expected)
     flows = [f for leg, f in case.signalling_flows.get(endpoint.name, []) if leg == "up" and f.key.loaded]
     shakes = handshakes_of(case, endpoint)
-    requirement = ("C9",)
-    if not flows or not shakes:
-        why = (
-            "no SIP connection was seen" if not flows else case.signalling_gap or "no TLS handshake was seen"
-        )
-        return Finding("signalling.tls", requirement, endpoint.name, expected, why, "not-shown")
-    old = [s for s in shakes if s.version not in TLS_ORDER or _older(s.version, policy.min_tls_version)]
-    worst = (old or shakes)[0]
-    tap = case.network.controller_taps[0]
-    evidence = Evidence(tap, tuple(s.at.packet for s in (old or shakes)[:3]))
-    elsewhere = sorted({f.key.dport for f in flows} - set(policy.sips_ports))
+    if not flows:
+        return claim.not_shown("no SIP connection was seen")
+    if not shakes:
+        return claim.not_shown(case.signalling_gap or "no TLS handshake was seen")
+    old = [s for s in shakes if _older(s.version, policy.min_tls_version)]
+    evidence = Evidence(case.network.controller_taps[0], tuple(s.at.packet for s in (old or shakes)[:3]))
+    ports = sorted({flow.key.dport for flow in flows})
+    elsewhere = [port for port in ports if port not in policy.sips_ports]
     if old:
-        observed = f"TLS {worst.version} at {tap}"
-        return Finding(
-            "signalling.tls", requirement, endpoint.name, expected, observed, "fail", evidence, endpoint.name
-        )
+        return claim.failed(f"TLS {old[0].version}", evidence, endpoint.name)
     if elsewhere:
         observed = f"TCP to port {elsewhere[0]} of the session controller"
-        return Finding(
-            "signalling.tls", requirement, endpoint.name, expected, observed, "fail", evidence, endpoint.name
-        )
-    versions = sorted({s.version for s in shakes})
-    observed = (
-        f"TLS {', '.join(versions)} to port {', '.join(map(str, sorted({f.key.dport for f in flows})))}"
-    )
-    return Finding("signalling.tls", requirement, endpoint.name, expected, observed, "pass", evidence)
+        return claim.failed(observed, evidence, endpoint.name)
+    versions = ", ".join(sorted({s.version for s in shakes}))
+    return claim.passed(f"TLS {versions} to port {', '.join(map(str, ports))}", evidence)
 
 
 def check_plain_sip(case: Case) -> Iterator[Finding]:
@@ -85,26 +76,20 @@ def check_plain_sip(case: Case) -> Iterator[Finding]:
             key.dport in SIP_PLAIN_PORTS and key.dst in controllers and key.proto in (TCP, UDP) and key.loaded
         )
         if plain and key.tap in case.network.controller_taps:
-            observed = f"{'TCP' if key.proto == TCP else 'UDP'} from {text(key.src)} to port {key.dport}"
-            yield Finding(
-                "signalling.tls",
-                ("C9",),
-                f"port {key.dport}",
-                "SIP only over TLS",
-                observed,
-                "fail",
-                Evidence(key.tap, tuple(flow.samples)),
-            )
+            protocol = "TCP" if key.proto == TCP else "UDP"
+            claim = Claim("signalling.tls", ("C9",), f"port {key.dport}", "SIP only over TLS")
+            observed = f"{protocol} from {text(key.src)} to port {key.dport}"
+            yield claim.failed(observed, Evidence(key.tap, tuple(flow.samples)))
 
 
 def _older(version: str, minimum: str) -> bool:
-    return TLS_ORDER.index(version) < TLS_ORDER.index(minimum)
+    return version not in TLS_ORDER or TLS_ORDER.index(version) < TLS_ORDER.index(minimum)
 
 
 def check_registered(case: Case, endpoint: Endpoint) -> Finding:
     """The registrar accepted the endpoint: 200 OK to its REGISTER in decrypted signalling, or the endpoint's
     own event."""
-    expected = f"registered at {endpoint.registrar}"
+    claim = Claim("signalling.registered", ("C1",), endpoint.name, f"registered at {endpoint.registrar}")
     answers = [
         m
         for m in case.signalling.messages
@@ -112,75 +97,42 @@ def check_registered(case: Case, endpoint: Endpoint) -> Finding:
         and m.status == 200
         and case.endpoint_at_controller(m.at.dst, m.at.dport) == endpoint.name
     ]
-    events = [e for e in case.run.events if e.source == endpoint.name]
-    done = [e for e in events if e.kind == "registered"]
+    events = [event for event in case.run.events if event.source == endpoint.name]
+    done = [event for event in events if event.kind == "registered"]
     if answers:
-        tap = case.network.controller_taps[0]
-        evidence = Evidence(tap, tuple(m.at.packet for m in answers[:3]), "200 OK (REGISTER), decrypted")
-        return Finding(
-            "signalling.registered", ("C1",), endpoint.name, expected, "200 OK to REGISTER", "pass", evidence
-        )
+        packets = tuple(m.at.packet for m in answers[:3])
+        evidence = Evidence(case.network.controller_taps[0], packets, "200 OK (REGISTER), decrypted")
+        return claim.passed("200 OK to REGISTER", evidence)
     if done:
-        evidence = Evidence(text=f"event `registered` of {endpoint.name} {done[0].detail}".strip())
-        return Finding(
-            "signalling.registered",
-            ("C1",),
-            endpoint.name,
-            expected,
-            "reported by the endpoint",
-            "pass",
-            evidence,
+        return claim.passed(
+            "reported by the endpoint", Evidence(text=f"event `registered`: {done[0].detail}")
         )
-    refusals = [e for e in events if e.kind in ("registration-failed", "tls-refused")]
+    refusals = [event for event in events if event.kind in ("registration-failed", "tls-refused")]
     observed = f"{refusals[-1].kind}: {refusals[-1].detail}" if refusals else "no registration was seen"
-    evidence = Evidence(text=observed)
-    blame = endpoint.name
-    if any(e.kind == "tls-refused" for e in refusals) or _foreign(case, endpoint):
-        blame = case.network.plan.session_controllers[0].name
-    return Finding(
-        "signalling.registered", ("C1",), endpoint.name, expected, observed, "fail", evidence, blame
-    )
+    servers_fault = any(event.kind == "tls-refused" for event in refusals) or _foreign(case, endpoint)
+    blame = case.network.plan.session_controllers[0].name if servers_fault else endpoint.name
+    return claim.failed(observed, Evidence(text=observed), blame)
 
 
 def check_server_certificates(case: Case) -> Iterator[Finding]:
     """Each session controller shows a certificate of the lab's authority that carries its name."""
     for controller in case.network.plan.session_controllers:
         expected = f"certificate of the lab's authority for {controller.host_name}"
-        address = {number(controller.address)}
-        shakes = [s for s in case.signalling.handshakes if number(s.at.src) in address and s.certificates]
-        requirement = ("C9",)
-        if not shakes or case.run.authority is None:
-            why = (
-                "the lab authority's certificate is not among the run's files"
-                if shakes
-                else (case.signalling_gap or "no certificate was seen (TLS 1.3 without key log)")
-            )
-            yield Finding("signalling.certificate", requirement, controller.name, expected, why, "not-shown")
-            continue
+        claim = Claim("signalling.certificate", ("C9",), controller.name, expected)
+        own = number(controller.address)
+        shakes = [s for s in case.signalling.handshakes if number(s.at.src) == own and s.certificates]
         wrong = [(s, fault) for s in shakes if (fault := _wrong(case, s, controller.host_name))]
-        tap = case.network.controller_taps[0]
-        if wrong:
-            yield Finding(
-                "signalling.certificate",
-                requirement,
-                controller.name,
-                expected,
-                wrong[0][1],
-                "fail",
-                Evidence(tap, (wrong[0][0].at.packet,)),
-                controller.name,
-            )
+        if case.run.authority is None:
+            yield claim.not_shown("the lab authority's certificate is not among the run's files")
+        elif not shakes:
+            yield claim.not_shown(case.signalling_gap or "no certificate was seen")
+        elif wrong:
+            evidence = Evidence(case.network.controller_taps[0], (wrong[0][0].at.packet,))
+            yield claim.failed(wrong[0][1], evidence, controller.name)
         else:
+            packets = tuple(s.at.packet for s in shakes[:3])
             observed = f"{_describe(shakes[0])}, in {len(shakes)} handshakes"
-            yield Finding(
-                "signalling.certificate",
-                requirement,
-                controller.name,
-                expected,
-                observed,
-                "pass",
-                Evidence(tap, tuple(s.at.packet for s in shakes[:3])),
-            )
+            yield claim.passed(observed, Evidence(case.network.controller_taps[0], packets))
 
 
 def check_certificate(case: Case, endpoint: Endpoint) -> Finding:
@@ -189,41 +141,23 @@ def check_certificate(case: Case, endpoint: Endpoint) -> Finding:
     expected = (
         f"speaks SIP only to a server with a certificate of the lab's authority for {endpoint.registrar}"
     )
+    claim = Claim("signalling.certificate", ("C9",), endpoint.name, expected)
     shakes = [s for s in handshakes_of(case, endpoint) if s.certificates]
-    requirement = ("C9",)
     if not shakes or case.run.authority is None:
-        why = case.signalling_gap or "no certificate was seen in its handshakes"
-        return Finding("signalling.certificate", requirement, endpoint.name, expected, why, "not-shown")
+        return claim.not_shown(case.signalling_gap or "no certificate was seen in its handshakes")
     tap = case.network.controller_taps[0]
     for shake in shakes:
         fault = _wrong(case, shake, endpoint.registrar)
-        spoken = [
-            m for m in case.signalling.messages if (m.at.src, m.at.sport) == (shake.at.dst, shake.at.dport)
-        ]
+        client = (shake.at.dst, shake.at.dport)
+        spoken = [m for m in case.signalling.messages if (m.at.src, m.at.sport) == client]
         if fault and spoken:
             observed = f"accepted a foreign certificate ({fault}) and sent {spoken[0].start_line.split()[0]}"
-            evidence = Evidence(tap, (shake.at.packet, spoken[0].at.packet))
-            return Finding(
-                "signalling.certificate",
-                requirement,
-                endpoint.name,
-                expected,
-                observed,
-                "fail",
-                evidence,
-                endpoint.name,
+            return claim.failed(
+                observed, Evidence(tap, (shake.at.packet, spoken[0].at.packet)), endpoint.name
             )
     foreign = _foreign(case, endpoint)
     observed = f"refused: {foreign}" if foreign else f"met {_describe(shakes[0])} in {len(shakes)} handshakes"
-    return Finding(
-        "signalling.certificate",
-        requirement,
-        endpoint.name,
-        expected,
-        observed,
-        "pass",
-        Evidence(tap, tuple(s.at.packet for s in shakes[:3])),
-    )
+    return claim.passed(observed, Evidence(tap, tuple(s.at.packet for s in shakes[:3])))
 
 
 def _foreign(case: Case, endpoint: Endpoint) -> str | None:

@@ -1,0 +1,47 @@
+"""The second opinion on priority tags must be able to differ."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.judge.world import World, reference_plan
+from uclab.judge.case import Case
+from uclab.judge.judging import build_case
+from uclab.judge.run import load_run
+from uclab.judge.second_opinion import check_dissector
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    world = World(tmp_path, replace(reference_plan("desk1", "desk2"), bulk=()))
+    for name in ("desk1", "desk2"):
+        world.connect(name)
+    world.call("desk1", "desk2", seconds=0.1)
+    return build_case(load_run(world.write()))
+
+
+@pytest.mark.req("D5", "Q1")
+def test_tshark_and_the_columns_agree_and_a_difference_is_found(case: Case) -> None:
+    # given a run that both read alike
+    agreed = check_dissector(case)
+    assert (agreed.verdict, agreed.blame) == ("pass", None)
+
+    # when one flow's columns are changed
+    flow = next(flow for flow in case.flows if flow.frame and flow.key.pcp == 5)
+    flow.key = replace(flow.key, pcp=6)
+
+    # then that is found
+    differing = check_dissector(case)
+    assert differing.verdict == "fail"
+    assert "pcp=5" in differing.observed
+    assert differing.evidence.tap == flow.key.tap
+
+
+@pytest.mark.req("D5")
+def test_without_media_there_is_no_second_opinion(case: Case) -> None:
+    for flow in case.flows:
+        flow.frame = b""
+    assert check_dissector(case).verdict == "not-shown"

@@ -1,0 +1,58 @@
+"""A second opinion on priority tags (`qos.dissector`, D5): tshark must read from packets what the columns
+said of them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from uclab.capture.dissect import DissectionError, Tags, dissect_tags
+from uclab.capture.writer import PcapngWriter
+from uclab.judge.case import Case
+from uclab.judge.claim import Claim
+from uclab.judge.flows import Flow
+from uclab.judge.types import Evidence, Finding
+
+SAMPLE = 150
+"""Media flows of which one packet is dissected, spread over all of them (pyshark reads some 900 packets a
+second)."""
+
+
+def check_dissector(case: Case) -> Finding:
+    """Compares DSCP, 802.1p and VLAN of one packet of each of many media flows, at all kinds of taps."""
+    expected = "tshark reads the same DSCP, 802.1p priority and VLAN as the columns"
+    claim = Claim("qos.dissector", ("D5",), "media packets", expected)
+    flows = [flow for flow in case.flows if flow.frame]
+    chosen = flows[:: max(-(-len(flows) // SAMPLE), 1)]
+    if not chosen:
+        return claim.not_shown("no media was seen")
+    try:
+        tags = _dissected(chosen)
+    except DissectionError as error:
+        return claim.not_shown(str(error))
+    if len(tags) != len(chosen):
+        return claim.not_shown(f"tshark read {len(tags)} of {len(chosen)} packets")
+    for flow, tag in zip(chosen, tags, strict=True):
+        key = flow.key
+        own = Tags(_or_none(key.dscp), _or_none(key.pcp), _or_none(key.vlan))
+        if own != tag:
+            return claim.failed(
+                f"tshark reads {tag}, the columns {own}", Evidence(key.tap, tuple(flow.samples))
+            )
+    taps = {flow.key.tap for flow in chosen}
+    return claim.passed(
+        f"{len(tags)} packets at {len(taps)} taps agree", Evidence(chosen[0].key.tap, (chosen[0].samples[0],))
+    )
+
+
+def _dissected(flows: list[Flow]) -> list[Tags]:
+    with tempfile.TemporaryDirectory(prefix="uclab-judge-") as folder:
+        extract = Path(folder) / "media.pcapng"
+        with PcapngWriter(extract, ["media"]) as writer:
+            for flow in flows:
+                writer.write(0, flow.first_ns, flow.frame)
+        return dissect_tags(extract)
+
+
+def _or_none(value: int) -> int | None:
+    return value if value >= 0 else None

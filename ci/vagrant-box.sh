@@ -50,7 +50,6 @@ Vagrant.configure("2") do |config|
     machine.kernel = "$folder/vmlinuz"
     machine.initrd = "$folder/initrd"
     machine.disk_driver cache: "unsafe" # a machine for one check; waiting for the disk is most of a package's time
-    machine.serial type: "file", source: {path: File.join(ENV.fetch("UCLAB_CONSOLE_DIR", "/tmp"), "console.log")}
     machine.cmd_line = "root=/dev/vda rw net.ifnames=0 console=ttyS0"
   end
 end

@@ -8,7 +8,7 @@
 suite=${UCLAB_BOX_SUITE:-bookworm}
 state=$CACHE/vagrant/check-$suite
 export VAGRANT_HOME=$CACHE/vagrant/home VAGRANT_DOTFILE_PATH=$state/dotfile VAGRANT_DEFAULT_PROVIDER=libvirt
-export VAGRANT_CHECKPOINT_DISABLE=1 UCLAB_CONSOLE_DIR=$state
+export VAGRANT_CHECKPOINT_DISABLE=1
 
 in_machine() { vagrant ssh -c "cd /vagrant && $1" </dev/null; }
 

@@ -85,6 +85,7 @@ def device_marking(
             "    chain output {",
             "        type filter hook output priority mangle; policy accept;",
             f"        tcp dport {sips_port} ip dscp set {dscp_signalling}",
+            f"        tcp sport {sips_port} ip dscp set {dscp_signalling}",
             f"        udp dport {low}-{high} ip dscp set {dscp_media}",
             f"        meta l4proto {{ tcp, udp }} th dport 53 ip dscp set {dscp_names}",
             "    }",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from uclab.judge.case import Case
+from uclab.judge.claim import Claim
 from uclab.judge.network import Network
 from uclab.judge.quality import MEDIA_SHARE, media_seconds
 from uclab.judge.signalling import check_registered
@@ -22,8 +23,8 @@ def check_calls(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
         if call.expected == "established":
             yield _heard(case, call, walks)
     if not case.run.calls:
-        yield Finding(
-            "call.established", REQUIREMENT, "calls", "calls are placed", "no call was recorded", "not-shown"
+        yield Claim("call.established", REQUIREMENT, "calls", "calls are placed").not_shown(
+            "no call was recorded"
         )
 
 
@@ -33,13 +34,12 @@ def _established(case: Case, call: CallRecord) -> Finding:
     observed = "established" if call.established else f"not established: {call.error or 'no reason given'}"
     if call.established and call.setup_ms is not None:
         observed += f" after {call.setup_ms:.0f} ms"
+    claim = Claim("call.established", ("C1", "D3"), call.id, expected)
     parties = (case.network.endpoint_called(name) for name in (call.caller, call.callee))
     absent = [name for name in parties if name in unregistered(case)]
     if wanted and not call.established and absent:
-        observed += f"; {absent[0]} was not registered"
-        return Finding("call.established", ("C1", "D3"), call.id, expected, observed, "not-shown")
-    right = call.established == wanted
-    return Finding("call.established", ("C1", "D3"), call.id, expected, observed, "pass" if right else "fail")
+        return claim.not_shown(f"{observed}; {absent[0]} was not registered")
+    return claim.passed(observed) if call.established == wanted else claim.failed(observed)
 
 
 def unregistered(case: Case) -> frozenset[str]:
@@ -51,11 +51,9 @@ def unregistered(case: Case) -> frozenset[str]:
 def _heard(case: Case, call: CallRecord, walks: Sequence[Walk]) -> Finding:
     """Both sides must hear each other; silence one way is named as one-way audio, with the device where the
     media ended."""
-    expected = "both sides hear the other's signal"
+    claim = Claim("audio.heard", REQUIREMENT, call.id, "both sides hear the other's signal")
     if not call.established:
-        return Finding(
-            "audio.heard", REQUIREMENT, call.id, expected, "the call was not established", "not-shown"
-        )
+        return claim.not_shown("the call was not established")
     parts: dict[Direction, HeardAudio | None] = {"forward": call.forward, "backward": call.backward}
     missing = [
         direction
@@ -69,20 +67,10 @@ def _heard(case: Case, call: CallRecord, walks: Sequence[Walk]) -> Finding:
         where = "".join(f"; {d} media {text_}" for d, _, text_ in ends if text_)
         kind = f"one-way: {_one_way(call, deaf[0])}" if len(deaf) == 1 else "no audio either way"
         blame = next((blame for _, blame, _ in ends if blame), None)
-        return Finding(
-            "audio.heard", REQUIREMENT, call.id, expected, kind + where, "fail", Evidence(text=text), blame
-        )
+        return claim.failed(kind + where, Evidence(text=text), blame)
     if missing:
-        return Finding(
-            "audio.heard",
-            REQUIREMENT,
-            call.id,
-            expected,
-            f"no recording {missing[0]}",
-            "not-shown",
-            Evidence(text=text),
-        )
-    return Finding("audio.heard", REQUIREMENT, call.id, expected, text, "pass", Evidence(text=text))
+        return claim.not_shown(f"no recording {missing[0]}", Evidence(text=text))
+    return claim.passed(text, Evidence(text=text))
 
 
 def _one_way(call: CallRecord, deaf: Direction) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from uclab.capture.headers import IPV4
 from uclab.judge.case import Case
+from uclab.judge.claim import Claim
 from uclab.judge.network import Network, text
-from uclab.judge.types import Evidence, Finding, Verdict
+from uclab.judge.types import Evidence, Finding
 
 HARMLESS = ("0.0.0.0/32", "255.255.255.255/32", "224.0.0.0/4", "169.254.0.0/16")
 """Unspecified, broadcast, multicast and link-local addresses (RFC 6890): never routed."""
@@ -27,7 +28,7 @@ def known_prefixes(network: Network) -> list[ipaddress.IPv4Network]:
 def check_isolation(case: Case) -> Finding:
     """Every address seen belongs to the plan: nothing from outside came in, nothing was on its way out."""
     nets = [(int(net.network_address), int(net.netmask)) for net in known_prefixes(case.network)]
-    expected = "only addresses of the plan"
+    claim = Claim("lab.isolation", ("D1",), "addresses", "only addresses of the plan")
     checked: dict[int, bool] = {}
     for flow in case.flows:
         if flow.key.ethertype != IPV4:
@@ -38,45 +39,34 @@ def check_isolation(case: Case) -> Finding:
             if not checked[address]:
                 observed = f"{text(flow.key.src)} to {text(flow.key.dst)}"
                 blame = case.network.node_of_mac.get(flow.key.src_mac)
-                return Finding(
-                    "lab.isolation",
-                    ("D1",),
-                    "addresses",
-                    expected,
-                    observed,
-                    "fail",
-                    Evidence(flow.key.tap, tuple(flow.samples)),
-                    blame,
-                )
-    verdict: Verdict = "pass" if checked else "not-shown"
-    return Finding(
-        "lab.isolation", ("D1",), "addresses", expected, f"{len(checked)} addresses, all known", verdict
-    )
+                return claim.failed(observed, Evidence(flow.key.tap, tuple(flow.samples)), blame)
+    if not checked:
+        return claim.not_shown("no address was seen")
+    return claim.passed(f"{len(checked)} addresses, all known")
 
 
 def check_captures(case: Case) -> Iterator[Finding]:
     """All taps of the plan were there, no packet was dropped by a capture, every file could be read to its
     end."""
-    expected = "every tap captured, no packet dropped"
     taps = case.seen.taps
     missing = [tap.label for tap in case.network.plan.taps if tap.label not in taps]
-    if missing:
-        observed = (
-            f"{len(missing)} of {len(case.network.plan.taps)} taps are missing: {', '.join(missing[:5])}"
-        )
-        yield Finding("capture.complete", ("D5",), "taps", expected, observed, "not-shown")
-    for name, reason in sorted(case.seen.damaged.items()):
-        yield Finding("capture.complete", ("D5",), name, expected, reason, "not-shown")
-    dropping = {label: state for label, state in taps.items() if state.dropped}
-    for label, state in sorted(dropping.items()):
-        observed = f"{state.dropped} packets dropped by the capture"
-        yield Finding("capture.complete", ("D5",), label, expected, observed, "fail", Evidence(label))
     uncounted = [label for label, state in sorted(taps.items()) if state.dropped is None]
+    dropping = [(label, state.dropped) for label, state in sorted(taps.items()) if state.dropped]
+    if missing:
+        total = len(case.network.plan.taps)
+        observed = f"{len(missing)} of {total} taps are missing: {', '.join(missing[:5])}"
+        yield _capture_claim("taps").not_shown(observed)
+    for name, reason in sorted(case.seen.damaged.items()):
+        yield _capture_claim(name).not_shown(reason)
+    for label, dropped in dropping:
+        yield _capture_claim(label).failed(f"{dropped} packets dropped by the capture", Evidence(label))
     if uncounted:
         observed = f"no drop counter for {len(uncounted)} taps: {', '.join(uncounted[:5])}"
-        yield Finding("capture.complete", ("D5",), "drop counters", expected, observed, "not-shown")
-    if not (missing or case.seen.damaged or dropping or uncounted):
+        yield _capture_claim("drop counters").not_shown(observed)
+    if taps and not (missing or case.seen.damaged or dropping or uncounted):
         observed = f"{len(taps)} taps, {case.seen.packets} packets, none dropped"
-        yield Finding(
-            "capture.complete", ("D5",), "taps", expected, observed, "pass" if taps else "not-shown"
-        )
+        yield _capture_claim("taps").passed(observed)
+
+
+def _capture_claim(subject: str) -> Claim:
+    return Claim("capture.complete", ("D5",), subject, "every tap captured, no packet dropped")

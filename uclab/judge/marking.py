@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from uclab.capture.headers import IPV4, TCP, UDP
 from uclab.judge.case import Case, Marking
+from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
 from uclab.judge.network import Leg, Network, dscp_name, mac_text, text
-from uclab.judge.types import Evidence, Finding, Verdict, Walk
+from uclab.judge.types import Evidence, Finding, Walk
 from uclab.judge.walks import blame_between
 from uclab.plan.types import Endpoint, NodeKind, PortMode
 
@@ -24,7 +25,17 @@ class Seen:
     tap: str
     leg: Leg
     markings: Counter[Marking]
-    samples: tuple[int, ...]
+    flows: tuple[Flow, ...]
+
+    def samples(self, wrong: Collection[Marking] = ()) -> tuple[int, ...]:
+        """Packet numbers as evidence, of those markings only if any are given."""
+        chosen = [flow for flow in self.flows if not wrong or marking_of(flow) in wrong]
+        return tuple(number for flow in chosen for number in flow.samples)[:3]
+
+
+def marking_of(flow: Flow) -> Marking:
+    """Marking and VLAN of a flow's packets."""
+    return Marking(flow.key.dscp, flow.key.pcp, flow.key.vlan)
 
 
 def check_marking(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
@@ -37,31 +48,32 @@ def check_marking(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
         walk = by_call.get((call.id, direction))
         if stream is None or walk is None:
             if call.established:
-                yield from _not_shown(subject, f"{dscp_name(voice)} at every tap", "no media was seen")
+                yield _dscp_claim(subject, voice).not_shown("no media was seen")
             continue
         seen = [
-            Seen(
-                hop.tap,
-                hop.leg,
-                case.media_markings.get((stream.ssrc, hop.tap, hop.leg), Counter()),
-                _samples(case.media_flows[stream.ssrc], hop.tap),
-            )
+            _seen(hop.tap, hop.leg, [f for f in case.media_flows[stream.ssrc] if case.leg(f) == hop.leg])
             for hop in walk.hops
             if hop.leg != "direct"  # the policy marks what goes to the cloud; direct media fails C7 elsewhere
         ]
         if not seen:
-            yield from _not_shown(subject, f"{dscp_name(voice)} at every tap", "no media passed the cloud")
+            yield _dscp_claim(subject, voice).not_shown("no media passed the cloud")
             continue
-        gap = (
-            None
-            if stream.received
-            else f"it was last seen at {walk.hops[-1].tap}"
-            if walk.hops
-            else "not seen"
-        )
+        gap = None if stream.received else f"it was last seen at {walk.hops[-1].tap}"
         yield from _judge(case.network, subject, seen, sender, sender.dscp_media, voice, gap, receiver)
     for endpoint in case.network.site_endpoints:
         yield from _check_signalling(case, endpoint)
+
+
+def _seen(tap: str, leg: Leg, flows: Sequence[Flow]) -> Seen:
+    here = tuple(flow for flow in flows if flow.key.tap == tap)
+    markings: Counter[Marking] = Counter()
+    for flow in here:
+        markings[marking_of(flow)] += flow.packets
+    return Seen(tap, leg, markings, here)
+
+
+def _dscp_claim(subject: str, wanted: int) -> Claim:
+    return Claim("qos.dscp", ("C8", "D5"), subject, f"{dscp_name(wanted)} at every tap")
 
 
 def _check_signalling(case: Case, endpoint: Endpoint) -> Iterator[Finding]:
@@ -72,7 +84,7 @@ def _check_signalling(case: Case, endpoint: Endpoint) -> Iterator[Finding]:
             grouped.setdefault((leg, flow.key.tap), []).append(flow)
     subject = f"{endpoint.name}:signalling"
     if not grouped:
-        yield from _not_shown(subject, f"{dscp_name(wanted)} at every tap", "no signalling was seen")
+        yield _dscp_claim(subject, wanted).not_shown("no signalling was seen")
         return
     path = network.path_of.get(endpoint.name)
     position = {hop.tap: index for index, hop in enumerate(path.hops)} if path else {}
@@ -81,11 +93,7 @@ def _check_signalling(case: Case, endpoint: Endpoint) -> Iterator[Finding]:
         taps = [(tap, flows) for (its, tap), flows in grouped.items() if its == leg]
         sign = 1 if leg == "up" else -1
         taps.sort(key=lambda pair: (sign * position.get(pair[0], 1000), min(f.first_ns for f in pair[1])))
-        for tap, flows in taps:
-            markings: Counter[Marking] = Counter()
-            for flow in flows:
-                markings[Marking(flow.key.dscp, flow.key.pcp, flow.key.vlan)] += flow.packets
-            seen.append(Seen(tap, leg, markings, _samples(flows, tap)))
+        seen += [_seen(tap, leg, flows) for tap, flows in taps]
     yield from _judge(network, subject, seen, endpoint, endpoint.dscp_signalling, wanted, None, endpoint)
 
 
@@ -115,77 +123,41 @@ def _judge(
             phone_port and at.leg == "up" and marking.pcp == 0
         )
 
-    name = dscp_name(wanted)
-    yield _finding(
-        "qos.dscp",
-        ("C8", "D5"),
-        subject,
-        f"{name} at every tap",
-        network,
-        seen,
-        right_dscp,
-        lambda m: dscp_name(m.dscp),
-        gap,
-    )
+    claim = _dscp_claim(subject, wanted)
+    yield _walk_finding(claim, network, seen, right_dscp, lambda marking: dscp_name(marking.dscp), gap)
     tagged = [at for at in seen if any(marking.pcp >= 0 for marking in at.markings)]
     expected = f"802.1p priority {network.policy.pcp(wanted)} in every tagged frame"
+    claim = Claim("qos.pcp", ("Q1",), subject, expected)
     if tagged:
-        yield _finding(
-            "qos.pcp",
-            ("Q1",),
-            subject,
-            expected,
-            network,
-            tagged,
-            right_pcp,
-            lambda m: f"priority {m.pcp}" if m.pcp >= 0 else "untagged",
-            gap,
-        )
+        yield _walk_finding(claim, network, tagged, right_pcp, lambda marking: f"priority {marking.pcp}", gap)
     elif any(endpoint.kind != "pstn-phone" for endpoint in (sender, receiver)):
-        yield Finding("qos.pcp", ("Q1",), subject, expected, "no tagged frame was seen", "not-shown")
+        yield claim.not_shown("no tagged frame was seen")
 
 
-def _finding(
-    kind: str,
-    requirement: tuple[str, ...],
-    subject: str,
-    expected: str,
+def _walk_finding(
+    claim: Claim,
     network: Network,
     seen: Sequence[Seen],
     right: Callable[[Seen, Marking], bool],
     name: Callable[[Marking], str],
     gap: str | None,
 ) -> Finding:
+    """The first tap on the walk where something is wrong, and the device in front of it, or that all was
+    right."""
     last: dict[Leg, str] = {}
     for at in seen:
-        wrong = Counter({m: n for m, n in at.markings.items() if not right(at, m)})
+        wrong = Counter({marking: n for marking, n in at.markings.items() if not right(at, marking)})
         if wrong:
-            marking, count = wrong.most_common(1)[0]
-            before = last.get(at.leg)
-            blame = blame_between(network, before, at.tap)
+            before, packets = last.get(at.leg), at.markings.total()
             where = f"right until {before}, " if before else ""
-            share = (
-                ""
-                if wrong.total() == at.markings.total()
-                else f" in {count} of {at.markings.total()} packets"
-            )
-            return Finding(
-                kind,
-                requirement,
-                subject,
-                expected,
-                f"{where}{name(marking)} at {at.tap}{share}",
-                "fail",
-                Evidence(at.tap, at.samples, f"{at.leg} leg"),
-                blame,
-            )
+            share = "" if wrong.total() == packets else f" in {wrong.total()} of {packets} packets"
+            observed = f"{where}{name(wrong.most_common(1)[0][0])} at {at.tap}{share}"
+            evidence = Evidence(at.tap, at.samples(wrong), f"{at.leg} leg")
+            return claim.failed(observed, evidence, blame_between(network, before, at.tap))
         last[at.leg] = at.tap
-    packets = sum(at.markings.total() for at in seen)
-    verdict: Verdict = "not-shown" if gap else "pass"
-    observed = f"at {len(seen)} taps, {packets} packets" + (f"; but {gap}" if gap else "")
-    return Finding(
-        kind, requirement, subject, expected, observed, verdict, Evidence(seen[-1].tap, seen[-1].samples)
-    )
+    observed = f"at {len(seen)} taps, {sum(at.markings.total() for at in seen)} packets"
+    evidence = Evidence(seen[-1].tap, seen[-1].samples())
+    return claim.not_shown(f"{observed}; but {gap}", evidence) if gap else claim.passed(observed, evidence)
 
 
 def _before_trust_boundary(network: Network, tap: str, sender: Endpoint) -> bool:
@@ -199,14 +171,6 @@ def _before_trust_boundary(network: Network, tap: str, sender: Endpoint) -> bool
         and port[1].peer is not None
         and network.owner(port[1].peer) in (sender.name, sender.node)
     )
-
-
-def _samples(flows: Sequence[Flow], tap: str) -> tuple[int, ...]:
-    return tuple(number for flow in flows if flow.key.tap == tap for number in flow.samples)[:3]
-
-
-def _not_shown(subject: str, expected: str, why: str) -> Iterator[Finding]:
-    yield Finding("qos.dscp", ("C8", "D5"), subject, expected, why, "not-shown")
 
 
 def check_trust(case: Case) -> Iterator[Finding]:
@@ -229,26 +193,22 @@ def check_trust(case: Case) -> Iterator[Finding]:
         checked += flow.packets
         if key.dscp != remarked(network, key.dst, key.proto, key.dport):
             wrong.setdefault(port, []).append(flow)
-    expected = "packets of PCs carry the DSCP that the policy's rules give their ports, whatever the PC set"
     for port, flows in sorted(wrong.items()):
         key = flows[0].key
         packets = sum(flow.packets for flow in flows if flow.key.tap == key.tap)
-        yield Finding(
-            "qos.trust",
-            ("C8", "N3"),
-            port,
-            expected,
-            f"{packets} packets of {network.node_of_mac.get(key.src_mac, mac_text(key.src_mac))}"
-            f" to {text(key.dst)} went on as {dscp_name(key.dscp)} at {key.tap}",
-            "fail",
-            Evidence(key.tap, tuple(flows[0].samples)),
-            port,
+        who = network.node_of_mac.get(key.src_mac, mac_text(key.src_mac))
+        observed = (
+            f"{packets} packets of {who} to {text(key.dst)} went on as {dscp_name(key.dscp)} at {key.tap}"
         )
+        yield _trust_claim(port).failed(observed, Evidence(key.tap, tuple(flows[0].samples)), port)
     if not wrong:
-        verdict: Verdict = "pass" if checked else "not-shown"
-        yield Finding(
-            "qos.trust", ("C8", "N3"), "untrusted ports", expected, f"{checked} packets of PCs", verdict
-        )
+        claim = _trust_claim("untrusted ports")
+        yield claim.passed(f"{checked} packets of PCs") if checked else claim.not_shown("no PC sent anything")
+
+
+def _trust_claim(subject: str) -> Claim:
+    expected = "packets of PCs carry the DSCP that the policy's rules give their ports, whatever the PC set"
+    return Claim("qos.trust", ("C8", "N3"), subject, expected)
 
 
 def remarked(network: Network, dst: int, proto: int, dport: int) -> int:

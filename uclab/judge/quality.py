@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from uclab.capture.headers import UDP
 from uclab.judge import emodel
 from uclab.judge.case import Case
+from uclab.judge.claim import Claim
 from uclab.judge.network import number
 from uclab.judge.streams import Stream
-from uclab.judge.types import Evidence, Finding, JudgedCall, MediaQuality, Walk
+from uclab.judge.types import Evidence, Finding, HopRecord, JudgedCall, MediaQuality, Walk
 from uclab.judge.walks import blame_between
 from uclab.plan.records import CallRecord, Direction
 from uclab.plan.types import BulkTraffic, Endpoint
@@ -99,7 +101,6 @@ def _direction(
     walk: Walk | None,
 ) -> Finding:
     policy, overload = case.network.policy, call.kind == "overload"
-    kind, subject = ("quality.overload" if overload else "quality.voice"), f"{call.id}:{direction}"
     limits = [
         f"delay < {policy.max_one_way_delay_ms:g} ms",
         f"loss < {policy.max_loss_pct:g} %",
@@ -107,16 +108,17 @@ def _direction(
         f"MOS >= {policy.min_mos:g}",
     ]
     expected = ", ".join(limits) + (" while the WAN is overloaded" if overload else "")
+    name = "quality.overload" if overload else "quality.voice"
+    claim = Claim(name, ("C8",), f"{call.id}:{direction}", expected)
     stream = case.stream(call, direction)
     quality = media_quality(stream)
-    if quality is None or stream is None or not stream.received:
-        sent = stream.counted if stream else 0
-        why = f"no media arrived of {sent} packets" if sent else "no media was sent"
-        return Finding(kind, ("C8",), subject, expected, why, "not-shown")
-    spoken = media_seconds(stream)
-    if spoken < MEDIA_SHARE * _seconds(call):
-        why = f"media was sent for only {spoken:.1f} s of a call of {_seconds(call):.1f} s"
-        return Finding(kind, ("C8",), subject, expected, why, "not-shown")
+    if quality is None or stream is None:
+        return claim.not_shown("no media was sent")
+    if not stream.received:
+        return claim.not_shown(f"no media arrived of {stream.counted} packets")
+    spoken, lasted = media_seconds(stream), _seconds(call)
+    if spoken < MEDIA_SHARE * lasted:
+        return claim.not_shown(f"media was sent for only {spoken:.1f} s of a call of {lasted:.1f} s")
     over = [
         quality.delay_ms >= policy.max_one_way_delay_ms,
         quality.loss_pct >= policy.max_loss_pct,
@@ -124,39 +126,35 @@ def _direction(
         quality.mos < policy.min_mos,
     ]
     observed = (
-        f"delay {quality.delay_ms:.1f} ms, loss {quality.loss_pct:.2f} %, "
-        f"jitter {quality.jitter_ms:.2f} ms "
+        f"delay {quality.delay_ms:.1f} ms, loss {quality.loss_pct:.2f} %, jitter {quality.jitter_ms:.2f} ms "
         f"(worst 5 s {quality.worst_jitter_ms:.2f}), MOS {quality.mos:.2f}"
     )
-    tap = case.network.first_tap.get(receiver.name)
+    evidence = Evidence(case.network.first_tap.get(receiver.name))
     if any(over):
-        blame, where = _culprit(case, walk, by_loss=over[1])
-        return Finding(kind, ("C8",), subject, expected, observed + where, "fail", Evidence(tap), blame)
-    if overload:
-        proof = overload_proof(case)
-        if not proof.full:
-            return Finding(
-                kind, ("C8",), subject, expected, f"{observed}; {proof.text}", "not-shown", Evidence(tap)
-            )
-        return Finding(
-            kind,
-            ("C8",),
-            subject,
-            expected,
-            f"{observed}; {proof.text}",
-            "pass",
-            Evidence(tap, (), proof.text),
-        )
-    return Finding(kind, ("C8",), subject, expected, observed, "pass", Evidence(tap))
+        blame, where = _culprit(case, walk, stream, by_loss=over[1])
+        return claim.failed(observed + where, evidence, blame)
+    if not overload:
+        return claim.passed(observed, evidence)
+    proof = overload_proof(case)
+    observed += f"; {proof.text}"
+    return claim.passed(observed, evidence) if proof.full else claim.not_shown(observed, evidence)
 
 
-def _culprit(case: Case, walk: Walk | None, by_loss: bool) -> tuple[str | None, str]:
-    """The device with the largest loss, or the largest step in delay, on the walk."""
+def _culprit(case: Case, walk: Walk | None, stream: Stream, by_loss: bool) -> tuple[str | None, str]:
+    """The device with the largest loss, or the largest step in delay, on the walk.
+
+    What the session controller dropped before the way was open is no loss.
+    """
+
+    def lost(step: tuple[HopRecord, HopRecord]) -> int:
+        turning = (step[0].leg, step[1].leg) == ("up", "down")
+        return step[1].lost - (stream.early if turning else 0)
+
     if walk is None or len(walk.hops) < 2:
         return None, ""
-    steps = list(zip(walk.hops, walk.hops[1:], strict=False))
+    steps = list(itertools.pairwise(walk.hops))
     if by_loss:
-        before, at = max(steps, key=lambda step: step[1].lost)
+        before, at = max(steps, key=lost)
         where = f"; {at.lost} packets lost between {before.tap} and {at.tap}"
     else:
         before, at = max(steps, key=lambda step: step[1].delay_us - step[0].delay_us)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
@@ -142,6 +142,30 @@ def test_requests_go_in_few_system_calls() -> None:
     # then 64 share a call, and every one is acknowledged
     assert kernel.calls == 4
     assert kernel.answers == []
+
+
+def test_an_interface_counts_as_ready_only_when_the_kernel_has_started_it() -> None:
+    # given answers of the kernel: one interface up, one with carrier but not started yet (lower layer down)
+    def link(name: str, state: int) -> bytes:
+        words = name.encode() + b"\0"
+        text = struct.pack("=HH", 4 + len(words), 3) + words + b"\0" * (-len(words) % 4)
+        body = struct.pack("=BxHiII", 0, 1, 2, 0x11043, 0) + text + struct.pack("=HHBxxx", 5, 16, state)
+        return struct.pack("=IHHII", 16 + len(body), 16, 2, 0, 0) + body
+
+    class Kernel:
+        answers: ClassVar[list[bytes]] = [
+            link("eth0", 6),
+            link("eth1", 3) + struct.pack("=IHHIIi", 20, 3, 2, 0, 0, 0),
+        ]
+
+        def send(self, _: bytes) -> None:
+            pass
+
+        def recv(self, _: int) -> bytes:
+            return self.answers.pop(0)
+
+    # then only the first is
+    assert rtnetlink.operational(Kernel()) == {"eth0": True, "eth1": False}  # type: ignore[arg-type]
 
 
 def test_a_thread_is_back_in_its_namespace_after_an_error_inside() -> None:

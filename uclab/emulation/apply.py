@@ -152,6 +152,7 @@ async def _make(
         group.create_task(work.one("addresses", net.configure_hosts))
         group.create_task(work.each("queues", queued, _queue))
         group.create_task(work.each("kernel settings", set_up, _settings))
+    await work.one("carrier", net.wait_for_carrier)
     phone_switches = [switch for switch in net.switches if switch.plan.role is SwitchRole.PHONE]
     await work.each("phones' switches", phone_switches, lambda switch: _prioritise(net, plan, switch))
 

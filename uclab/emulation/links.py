@@ -94,6 +94,12 @@ def routing_requests(settings: NodeSettings) -> list[Request]:
     return result
 
 
+def operational(namespace: Namespace) -> set[str]:
+    """The interfaces that can carry packets now."""
+    with namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+        return {name for name, up in rtnetlink.operational(sock).items() if up}
+
+
 def apply_requests(namespace: Namespace, wanted: Sequence[Request]) -> None:
     """Send requests inside a namespace."""
     with namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:

@@ -6,6 +6,7 @@ It comes up in four steps, each over all devices at once: namespaces, cables, ad
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,9 +25,11 @@ from uclab.emulation.processes import Daemon
 from uclab.emulation.rtnetlink import VethEnd
 from uclab.emulation.switches import LabSwitch
 from uclab.emulation.variants import has_kernel_datapath
+from uclab.plan.runtime import NotReady
 
 SWITCH_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 30.0
+CARRIER_DEADLINE_S = 10.0
 
 
 class LabNet(Mininet):
@@ -74,6 +77,7 @@ class LabNet(Mininet):
         if not self.built:
             self.build()
         self.start_switches()
+        self.wait_for_carrier()
 
     def stop(self) -> None:
         """Take everything down: end the switch engines, let go of the namespaces. The kernel frees the rest
@@ -148,6 +152,38 @@ class LabNet(Mininet):
         bridges = [switch.bridge(self.controller_targets.get(switch.site)) for switch in switches]
         self.engines[engine].configure(bridges, SWITCH_DEADLINE_S)
 
+    def wait_for_carrier(self, some: Iterable[LabLink] | None = None) -> None:
+        """Return when all links (or these) carry packets, at both ends and in the switches' eyes.
+
+        Raises `NotReady` that names the interfaces which do not.
+        """
+        wanted = [link for link in (self.links if some is None else some) if link.intf1.up and link.intf2.up]
+        waiting: list[LabIntf] = [end for link in wanted for end in link.ends()]
+        deadline = time.monotonic() + CARRIER_DEADLINE_S
+        while waiting := self._without_carrier(waiting):
+            if time.monotonic() > deadline:
+                names = ", ".join(f"{end.node.name}:{end.name}" for end in waiting)
+                raise NotReady(f"no carrier after {CARRIER_DEADLINE_S:g} s: {names}")
+            time.sleep(0.002)
+
+    def _without_carrier(self, ends: Iterable[LabIntf]) -> list[LabIntf]:
+        by_namespace: dict[str, list[LabIntf]] = defaultdict(list)
+        for end in ends:
+            by_namespace[end.node.engine if isinstance(end.node, LabSwitch) else end.node.name].append(end)
+        missing: list[LabIntf] = []
+        for name, there in by_namespace.items():
+            up = links.operational(self.namespaces[name])
+            if name in self.engines:
+                up &= {port for port, state in self.engines[name].link_states().items() if state}
+            missing += [end for end in there if end.name not in up]
+        return missing
+
+    def configLinkStatus(self, src: str, dst: str, status: str) -> None:
+        """Mininet's way to fail and heal links; returns when a healed link carries packets."""
+        super().configLinkStatus(src, dst, status)
+        if status == "up":
+            self.wait_for_carrier(self.linksBetween(self[src], self[dst]))
+
     def daemons(self) -> list[Daemon]:
         """Every program that the network itself runs: switch engines and lines."""
         lines = [line.daemon for line in self.lines if line.daemon is not None]
@@ -172,6 +208,7 @@ class LabNet(Mininet):
         end.set_state(up=True)
         if isinstance(end.node, LabHost):
             links.apply_requests(end.node.live_namespace(), links.routing_requests(node_settings(end.node)))
+        self.wait_for_carrier([self.link_named(name)])
 
 
 def node_settings(host: LabHost) -> NodeSettings:

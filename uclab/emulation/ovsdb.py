@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def insert(table: str, uuid_name: str, row: Mapping[str, Any]) -> Operation:
 
 
 class OvsdbClient:
-    """A connection to one ovsdb-server. Not for several threads at once."""
+    """A connection to one ovsdb-server; transactions of several threads follow each other."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError while nothing listens at `path`."""
@@ -50,6 +51,7 @@ class OvsdbClient:
         self._buffer = ""
         self._decoder = json.JSONDecoder()
         self._id = 0
+        self._lock = threading.Lock()
         try:
             self._socket.connect(str(path))
         except OSError:
@@ -62,16 +64,17 @@ class OvsdbClient:
 
     def transact(self, operations: Sequence[Operation], timeout_s: float = 10.0) -> list[dict[str, Any]]:
         """Carry out all operations or none; their results in order. Raises `OvsdbError`."""
-        self._id += 1
-        request = {"method": "transact", "params": [DATABASE, *operations], "id": self._id}
-        self._socket.settimeout(timeout_s)
-        try:
-            self._socket.sendall(json.dumps(request).encode())
-            reply = self._reply()
-        except OSError as error:
-            raise OvsdbError(
-                f"{self._path}: no answer to a transaction of {len(operations)} operations: {error}"
-            ) from error
+        with self._lock:
+            self._id += 1
+            request = {"method": "transact", "params": [DATABASE, *operations], "id": self._id}
+            self._socket.settimeout(timeout_s)
+            try:
+                self._socket.sendall(json.dumps(request).encode())
+                reply = self._reply()
+            except OSError as error:
+                raise OvsdbError(
+                    f"{self._path}: no answer to a transaction of {len(operations)} operations: {error}"
+                ) from error
         if reply.get("error"):
             raise OvsdbError(f"{self._path}: {reply['error']}")
         results: list[dict[str, Any]] = reply["result"]

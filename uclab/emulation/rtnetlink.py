@@ -7,7 +7,6 @@ pyroute2.
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import os
 import socket
@@ -17,7 +16,9 @@ from dataclasses import dataclass
 
 RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH = 16, 17, 20, 24, 28
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_REPLACE, _NLM_F_EXCL, _NLM_F_CREATE = 0x1, 0x4, 0x100, 0x200, 0x400
-_NLMSG_ERROR = 2
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_RTM_GETLINK, _NLM_F_DUMP, _IFLA_OPERSTATE, _IFLA_EXT_MASK = 18, 0x300, 16, 29
+_IF_OPER_UP, _SKIP_STATISTICS = 6, 8
 _SOL_NETLINK, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK = 270, 10, 11
 _NLM_F_CAPPED, _NLM_F_ACK_TLVS, _NLMSGERR_ATTR_MSG = 0x100, 0x200, 1
 
@@ -158,6 +159,39 @@ def send(sock: socket.socket, requests: Sequence[Request], where: str) -> None:
         _read_acknowledgements(sock, batch, where)
 
 
+def operational(sock: socket.socket) -> dict[str, bool]:
+    """Whether each interface of the namespace can carry packets: operational state up (RFC 2863 section
+    3.1.14).
+
+    Administratively up with carrier is not enough: the kernel starts the interface's queue a moment later
+    (net/core/link_watch.c), and drops what is sent before.
+    """
+    body = _ifinfo(0, 0, 0) + _u32(_IFLA_EXT_MASK, _SKIP_STATISTICS)
+    sock.send(struct.pack("=IHHII", 16 + len(body), _RTM_GETLINK, _NLM_F_REQUEST | _NLM_F_DUMP, 0, 0) + body)
+    states: dict[str, bool] = {}
+    while True:
+        data = sock.recv(1 << 17)
+        offset = 0
+        while offset < len(data):
+            length, kind = struct.unpack_from("=IH", data, offset)
+            if kind in (_NLMSG_DONE, _NLMSG_ERROR):
+                return states
+            attributes = _attributes(data[offset + 32 : offset + length])
+            name = attributes[_IFLA_IFNAME].rstrip(b"\0").decode()
+            states[name] = attributes[_IFLA_OPERSTATE][0] == _IF_OPER_UP
+            offset += (length + 3) & ~3
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    offset = 0
+    while offset + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, offset)
+        found[kind & 0x3FFF] = data[offset + 4 : offset + length]
+        offset += (max(length, 4) + 3) & ~3
+    return found
+
+
 def _packed(request: Request, sequence: int) -> bytes:
     header = struct.pack(
         "=IHHII",
@@ -191,15 +225,5 @@ def _reason(message: bytes, flags: int) -> str:
     """The kernel's own words (extended acknowledgement), if it gave any."""
     if not flags & _NLM_F_ACK_TLVS or not flags & _NLM_F_CAPPED:
         return ""
-    offset = 16 + 4 + 16
-    while offset + 4 <= len(message):
-        length, kind = struct.unpack_from("=HH", message, offset)
-        if kind == _NLMSGERR_ATTR_MSG:
-            return " (" + message[offset + 4 : offset + length].rstrip(b"\0").decode(errors="replace") + ")"
-        offset += (max(length, 4) + 3) & ~3
-    return ""
-
-
-def is_exists(error: NetlinkError) -> bool:
-    """The thing asked for is there already."""
-    return error.errno == errno.EEXIST
+    words = _attributes(message[16 + 4 + 16 :]).get(_NLMSGERR_ATTR_MSG)
+    return f" ({words.rstrip(bytes(1)).decode(errors='replace')})" if words else ""

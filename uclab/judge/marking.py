@@ -6,7 +6,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uclab.capture.headers import IPV4, TCP, UDP
 from uclab.judge.case import Case, Marking
@@ -124,14 +124,28 @@ def _judge(
         )
 
     claim = _dscp_claim(subject, wanted)
-    yield _walk_finding(claim, network, seen, right_dscp, lambda marking: dscp_name(marking.dscp), gap)
+    dscp = _walk_finding(claim, network, seen, right_dscp, lambda marking: dscp_name(marking.dscp), gap)
+    yield dscp
     tagged = [at for at in seen if any(marking.pcp >= 0 for marking in at.markings)]
     expected = f"802.1p priority {network.policy.pcp(wanted)} in every tagged frame"
     claim = Claim("qos.pcp", ("Q1",), subject, expected)
     if tagged:
-        yield _walk_finding(claim, network, tagged, right_pcp, lambda marking: f"priority {marking.pcp}", gap)
+        pcp = _walk_finding(claim, network, tagged, right_pcp, lambda marking: f"priority {marking.pcp}", gap)
+        yield _follows(network, pcp, dscp, tagged)
     elif any(endpoint.kind != "pstn-phone" for endpoint in (sender, receiver)):
         yield claim.not_shown("no tagged frame was seen")
+
+
+def _follows(network: Network, pcp: Finding, dscp: Finding, seen: Sequence[Seen]) -> Finding:
+    """A switch that maps a DSCP rightly is not to blame for the priority when somebody in front changed the
+    DSCP."""
+    if not pcp.verdict == dscp.verdict == "fail":
+        return pcp
+    leg = pcp.evidence.text.removesuffix(" leg")
+    at = next(at for at in seen if at.tap == pcp.evidence.tap and at.leg == leg)
+    if all(marking.pcp == network.policy.pcp(marking.dscp) for marking in at.markings if marking.pcp >= 0):
+        return replace(pcp, observed=f"{pcp.observed}, as the changed DSCP asks for", blame=dscp.blame)
+    return pcp
 
 
 def _walk_finding(

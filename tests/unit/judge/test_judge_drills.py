@@ -88,6 +88,8 @@ def test_bleached_dscp_is_blamed_on_the_router_that_did_it(world: World) -> None
     assert set(broken) == {"qos.dscp", "qos.pcp"}
     assert broken["qos.dscp"].blame == "edge"
     assert broken["qos.dscp"].observed == "right until edge:wan1, 0 at edge:lan"
+    assert broken["qos.pcp"].blame == "edge"
+    assert broken["qos.pcp"].observed == "priority 0 at fw-sw:6, as the changed DSCP asks for"
 
 
 @pytest.mark.req("Q1")
@@ -297,9 +299,11 @@ def test_an_address_from_outside_is_found(world: World) -> None:
 @pytest.mark.req("D5")
 def test_drops_of_a_capture_are_found(world: World) -> None:
     world.drops = {"acc1:1": 3}
-    broken = failed(run(world))
-    assert set(broken) == {"capture.complete"}
-    assert broken["capture.complete"].subject == "acc1:1"
+    judgement = run(world)
+    assert failed(judgement) == {}
+    gaps = [(f.subject, f.observed) for f in judgement.findings if f.id == "capture.complete"]
+    assert gaps == [("acc1:1", "3 packets dropped by the capture")]
+    assert "capture.complete" in not_shown(judgement)
 
 
 def _without_capture(folder: Path) -> None:

@@ -35,5 +35,9 @@ def make_media_relay(controller: SessionController, node: NodeRuntime, run_dir: 
         mounts=(Mount(configuration, "/lab/rtpengine.conf"),),
     )
     return Service(
-        spec, controller.node, lambda: media_relay_answers(node, NG_PORT), "pong on the control port"
+        spec,
+        controller.node,
+        lambda: media_relay_answers(node, NG_PORT),
+        "pong on the control port",
+        on_time=True,
     )

@@ -51,7 +51,7 @@ def pytest_runtest_makereport(
     """Remember whether a test that used a lab failed, and say where its evidence lies."""
     report = yield
     lab = getattr(item, "funcargs", {}).get("lab")
-    if hasattr(lab, "run_dir") and report.when == "call" and report.failed:
+    if lab is not None and hasattr(lab, "run_dir") and report.when == "call" and report.failed:
         lab.keep = True
         report.sections.append(("uclab", f"captures, logs and key log are kept in {lab.run_dir}"))
     return report

@@ -55,6 +55,7 @@ class UclabCommand:
 
     def supervisor_of(self, name: str) -> int:
         """Process id of a lab's supervisor as soon as there is one."""
+        own = f"UCLAB_STATE={self.environment['UCLAB_STATE']}\0".encode()
         wanted = f"uclab.lab.supervisor\0{name}\0".encode()
         deadline = time.monotonic() + UP_DEADLINE_S
         while time.monotonic() < deadline:
@@ -63,9 +64,10 @@ class UclabCommand:
                     continue
                 try:
                     command = Path(f"/proc/{entry}/cmdline").read_bytes()
+                    environment = Path(f"/proc/{entry}/environ").read_bytes()
                 except OSError:
                     continue
-                if wanted in command and command.startswith(sys.executable.encode()):
+                if wanted in command and own in environment and command.startswith(sys.executable.encode()):
                     return int(entry)
             time.sleep(0.01)
         raise AssertionError(f"no supervisor of {name}")

@@ -131,7 +131,8 @@ class TestImpairedLine:
         lost = packets - there["received"]
         # then loss is binomial: within 4 standard deviations of 2 % (chance of a false alarm 6e-5)
         assert abs(lost - 0.02 * packets) < 4 * math.sqrt(packets * 0.02 * 0.98)
-        # and delays are normal about 40 ms with 4 ms: the sample's median errs by 1.25 s/sqrt(n) = 0.09 ms and
+        # and delays are normal about 40 ms with 4 ms: the sample's median errs by 1.25 s/sqrt(n) = 0.09 ms
+        # and
         # its spread by quartiles by 1.17 s/sqrt(n) = 0.09 ms; the rest of the bounds is for a busy machine
         assert abs(there["median_ms"] - 40) < 1.0
         assert 3.6 < there["spread_ms"] < 4.8

@@ -120,6 +120,22 @@ def test_interrupted_run_takes_everything_down(uclab: UclabCommand) -> None:
     assert not alive
 
 
+def test_interrupted_up_leaves_nothing(uclab: UclabCommand) -> None:
+    # given a lab that comes up to stay
+    up = uclab.start("up", TOPOLOGY, "--name", "i", "--out", str(uclab.folder / "i"))
+    supervisor = uclab.supervisor_of("i")
+    uclab.wait_for_event("i", "network-up")
+    tree = descendants(supervisor_root(supervisor))
+    # when the user presses Ctrl-C
+    up.send_signal(signal.SIGINT)
+    _, said = up.communicate(timeout=20)
+    # then it ends as an interrupted command does, and nothing is left
+    assert up.returncode == 130
+    assert "Traceback" not in said
+    alive, _ = left_after(tree, frozenset(), CLEAN_DEADLINE_S)
+    assert not alive
+
+
 def test_killed_run_command_takes_its_lab_with_it(uclab: UclabCommand) -> None:
     # given a run
     run = uclab.start("run", TOPOLOGY, "--out", str(uclab.folder / "r"))
@@ -163,7 +179,8 @@ def test_dead_process_is_reported_by_name_with_its_last_words(uclab: UclabComman
     # then the lab says which at once
     event = uclab.wait_for_event("k", "process-died")
     assert event["source"] == phone
-    assert "killed by signal 9" in event["detail"]
+    assert "exit status -9" in event["detail"]
+    assert "last lines of baresip.log" in event["detail"]
     assert uclab.json("ls")[0]["dead"] == [phone]
 
 

@@ -20,13 +20,13 @@ from endpoints_emu.phone import Phone, PhoneError, PhoneEventKind, RegistrationF
 from uclab.emulation import netns, ovs
 from uclab.emulation.apply import BuildFailed, build
 from uclab.emulation.network import LabNet
-from uclab.emulation.taps import Taps, start_taps
+from uclab.emulation.taps import TapCount, Taps, start_taps
 from uclab.emulation.variants import Variants, detect
 from uclab.lab import controllers
 from uclab.lab.bulk import BulkSource
 from uclab.lab.controllers import RunningController
 from uclab.lab.events import EventLog
-from uclab.lab.watch import ProcessWatch
+from uclab.lab.watch import ProcessWatch, last_lines
 from uclab.plan.runtime import NodeRuntime, NotReady
 from uclab.plan.types import Plan
 
@@ -49,6 +49,8 @@ class BroughtUp:
     variants: dict[str, str] = field(default_factory=dict)
     network: LabNet | None = None
     taps: Taps | None = None
+    captured: tuple[TapCount, ...] = ()
+    """What each tap saw and dropped; known at the end."""
     controllers: tuple[RunningController, ...] = ()
     cloud: RunningCloud | None = None
     phones: dict[str, Phone] = field(default_factory=dict)
@@ -63,8 +65,18 @@ class BroughtUp:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(self._stop_taps(), self._stop_lines())
+
+    async def _stop_taps(self) -> None:
         if self.taps is not None:
-            await self.taps.stop()
+            self.captured = tuple(await self.taps.stop())
+
+    async def _stop_lines(self) -> None:
+        """Let the lines write their accounts (`lines/<node>.json`)."""
+        lines = self.network.lines if self.network is not None else []
+        for line in lines:
+            line.stop()
+        await asyncio.gather(*(line.daemon.wait() for line in lines if line.daemon is not None))
 
 
 async def bring_up(
@@ -238,11 +250,14 @@ class _BringUp:
         """A phone's events are the lab's; a phone that died is reported as every dead process is."""
         async for event in phone.events.follow():
             record = event.record()
-            kind = "process-died" if event.kind is PhoneEventKind.DIED else record.kind
-            self._events.add(record.source, kind, record.detail, record.time)
-            if event.kind is PhoneEventKind.DIED:
-                self._parts.registered.discard(phone.name)
-                self._watch.dead.append(phone.name)
+            if event.kind is not PhoneEventKind.DIED:
+                self._events.add(record.source, record.kind, record.detail, record.time)
+                continue
+            self._parts.registered.discard(phone.name)
+            self._watch.dead.append(phone.name)
+            logs = sorted(self._folder_of(phone.name).glob("*.log"))
+            words = "\n".join(f"last lines of {log.name}:\n{last_lines(log)}" for log in logs)
+            self._events.add(record.source, "process-died", f"{record.detail}; {words}", record.time)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it for as long as the lab lives."""

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,15 @@ class CallOrder:
     """Endpoint to which the caller transfers the callee in the end."""
 
 
-def wait_for_socket(socket: Path, process: subprocess.Popen[bytes]) -> bool:
-    """True as soon as the socket is there; False if the process ended or the deadline passed before."""
+def wait_for_socket(path: Path, process: subprocess.Popen[bytes]) -> bool:
+    """True as soon as somebody listens; False if the process ended or the deadline passed before.
+
+    Its file alone says little: it is there from bind(2) on, and until listen(2) connections are refused.
+    """
     deadline = time.monotonic() + SOCKET_DEADLINE_S
     while time.monotonic() < deadline:
-        if socket.exists():
+        with suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(path))
             return True
         try:
             process.wait(timeout=0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Sequence
@@ -71,6 +72,11 @@ class Lab:
         self.events.add("lab", "going-down")
         self._watch.expect_end()
         await self._parts.stop()
+        dropped = [f"{count.label} {count.dropped}" for count in self._parts.captured if count.dropped]
+        packets = sum(count.captured for count in self._parts.captured)
+        self.events.add(
+            "lab", "captures-ended", f"{packets} packets; dropped: {', '.join(dropped) or 'none'}"
+        )
         await self._watch.close()
         self.phase = "down"
         self._timings["down"] = round(time.monotonic() - began, 3)
@@ -137,7 +143,7 @@ class Lab:
         self._require_up()
         links = self._links_of(name)
         for link in links:
-            self._network.fail_link(link)
+            await asyncio.to_thread(self._network.fail_link, link)
         self._failed.add(name)
         self.events.add(name, "failed-on-purpose", ", ".join(links))
         return f"{name}: {len(links)} link{'s' if len(links) > 1 else ''} cut ({', '.join(links)})"
@@ -147,7 +153,7 @@ class Lab:
         self._require_up()
         links = self._links_of(name)
         for link in links:
-            self._network.heal_link(link)
+            await asyncio.to_thread(self._network.heal_link, link)
         self._failed.discard(name)
         self.events.add(name, "healed", ", ".join(links))
         return f"{name}: {len(links)} link{'s' if len(links) > 1 else ''} up again ({', '.join(links)})"

@@ -35,6 +35,8 @@ NAMESPACES = (
     "private",
 )
 INIT = ("catatonit", "--")
+END_S = 3.0
+"""How long a lab that did not come up may take to end in order."""
 
 
 class LabFailed(Exception):
@@ -131,6 +133,12 @@ def follow_until_up(launched: LaunchedLab, lab: LabDirectory, on_event: Callable
 
 
 def end(launched: LaunchedLab) -> None:
-    """Take down a lab that was started without a lease."""
-    launched.process.terminate()
-    launched.process.wait()
+    """See to it that a lab without a lease ends: a failed one does by itself, in order; another is killed.
+
+    SIGTERM would not do: `unshare --fork` blocks it (util-linux 2.38).
+    """
+    try:
+        launched.process.wait(timeout=END_S)
+    except subprocess.TimeoutExpired:
+        launched.process.kill()
+        launched.process.wait()

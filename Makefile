@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 TOPOLOGY ?= enterprise-hq
-OUT ?= out/$(TOPOLOGY)-$(shell date +%Y%m%d-%H%M%S)
+OUT ?= runs/$(TOPOLOGY)-$(shell date +%Y%m%d-%H%M%S)
 # Processes for the tests that need no lab, and labs side by side in those that do.
 WORKERS ?= auto
 LABS ?= 0
@@ -50,7 +50,7 @@ vagrant-check: ## a box from Debian packages, `vagrant up`, and a reference run 
 	@ci/vagrant-check.sh
 
 clean: ## what was made in this folder
-	rm -rf .venv .cache out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .cache out runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 clean-images: ## the images outside it
 	@ci/clean-images.sh

@@ -26,7 +26,7 @@ from tests.unit.judge.frames import Packet, rtp
 from tests.unit.judge.world import LINE_NS, TAP_NS, Talker, World, protector, reference_plan
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import EPB, PcapngReader
-from uclab.judge import judge_run
+from uclab.judge.judging import judge_run
 from uclab.plan.types import PathHop
 
 WANTED_PACKETS_PER_SECOND = 300_000

@@ -20,7 +20,7 @@ class UclabCommand:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = {**os.environ, "UCLAB_STATE": str(folder / "labs")}
+        self.environment = {**os.environ, "UCLAB_LABS": str(folder / "labs")}
 
     def __call__(self, *arguments: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end; with `status` it must end so."""
@@ -55,7 +55,7 @@ class UclabCommand:
 
     def supervisor_of(self, name: str) -> int:
         """Process id of a lab's supervisor as soon as there is one."""
-        own = f"UCLAB_STATE={self.environment['UCLAB_STATE']}\0".encode()
+        own = f"UCLAB_LABS={self.environment['UCLAB_LABS']}\0".encode()
         wanted = f"uclab.lab.supervisor\0{name}\0".encode()
         deadline = time.monotonic() + UP_DEADLINE_S
         while time.monotonic() < deadline:

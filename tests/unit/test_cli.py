@@ -32,7 +32,7 @@ VERBS = (
 
 
 def uclab(*arguments: str, state: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "UCLAB_STATE": str(state)} if state else dict(os.environ)
+    environment = {**os.environ, "UCLAB_LABS": str(state)} if state else dict(os.environ)
     return subprocess.run(
         [str(UCLAB), *arguments], capture_output=True, text=True, timeout=60, env=environment
     )

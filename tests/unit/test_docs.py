@@ -117,7 +117,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_commands_that_need_no_lab_run(command: Command, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(site)
     if command.words[1] == "ls":
-        monkeypatch.setenv("UCLAB_STATE", str(site / "labs"))
+        monkeypatch.setenv("UCLAB_LABS", str(site / "labs"))
     done = CliRunner().invoke(app, command.words[1:], catch_exceptions=False)
     allowed = {0, 3} if command.words[1] == "doctor" else {command.status}
     assert done.exit_code in allowed, done.output

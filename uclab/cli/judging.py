@@ -13,7 +13,7 @@ from rich.table import Table
 from uclab import api
 from uclab.cli.progress import progress
 from uclab.cli.summary import print_summary
-from uclab.cli.topologies import Json, Topology
+from uclab.cli.topologies import Json
 from uclab.plan.codec import to_data
 from uclab.plan.faults import FAULTS
 
@@ -40,7 +40,9 @@ def judge(
 
 
 def drill(
-    topology: Topology,
+    topology: Annotated[
+        str, typer.Argument(metavar="[T]", help="A topology file, or the name of a reference topology.")
+    ] = "small-office",
     fault: Annotated[list[str] | None, typer.Option(help="Only this fault; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the runs.")] = None,
     show: Annotated[

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from uclab.plan.runtime import ProgramRoot
 
-DEVICE_ROOT = Path("/var/lib/uclab/images/device/rootfs")
+DEVICE_ROOT = Path(os.environ.get("UCLAB_STATE", "/var/lib/uclab")) / "images/device/rootfs"
 """Root file system of the device image; `make setup` builds it."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HIDDEN = frozenset({"dev", "proc", "sys", "tmp", "run", "boot", "mnt", "media", "lost+found", "lab"})

@@ -66,6 +66,8 @@ class BroughtUp:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await asyncio.gather(self._stop_taps(), self._stop_lines())
+        if self.network is not None:
+            await asyncio.to_thread(self.network.stop)
 
     async def _stop_taps(self) -> None:
         if self.taps is not None:

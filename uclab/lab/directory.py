@@ -14,13 +14,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-STATE_VARIABLE = "UCLAB_STATE"
+LABS_VARIABLE = "UCLAB_LABS"
 """Environment variable that moves the state folder, e.g. for tests."""
 
 
 def state_folder() -> Path:
     """The folder of all labs on this machine."""
-    return Path(os.environ.get(STATE_VARIABLE, "/var/lib/uclab/labs"))
+    return Path(os.environ.get(LABS_VARIABLE, "/var/lib/uclab/labs"))
 
 
 class LabExists(Exception):

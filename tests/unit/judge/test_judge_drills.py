@@ -11,7 +11,8 @@ import pytest
 
 from tests.unit.judge.frames import Packet
 from tests.unit.judge.world import Leg, World, reference_plan
-from uclab.judge import Finding, Judgement, judge_run
+from uclab.judge.judging import judge_run
+from uclab.judge.types import Finding, Judgement
 
 FOREIGN_MAC = "02:ff:ff:00:00:01"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.judge.world import reference_plan
-from uclab.judge import RunError, judge_run, load_run
+from uclab.judge.judging import judge_run
+from uclab.judge.run import RunError, load_run
 from uclab.plan.codec import plan_to_json
 
 

@@ -21,7 +21,7 @@ forbid_starting_services() {
 disable_services_of() {
     local unit
     command -v systemctl >/dev/null || return 0
-    for unit in $(dpkg -L "$@" | sed -nE 's|^(/usr)?/lib/systemd/system/([^/@]+\.(service|socket|timer))$|\2|p' | sort -u); do
+    for unit in $(dpkg -L "$@" | sed -nE 's#^(/usr)?/lib/systemd/system/([^/@]+\.(service|socket|timer))$#\2#p' | sort -u); do
         systemctl --quiet disable "$unit" >/dev/null 2>&1 || true # a unit that cannot be enabled cannot be disabled either
     done
 }

@@ -181,6 +181,19 @@ class Spread:
     packets: int = 0
     sample: list[int] = field(default_factory=list)
     counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    _sequences: set[int] = field(default_factory=set)
+
+    def unseen(self, rows: npt.NDArray[np.intp], sequences: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
+        """Rows of packets that were not counted yet: one that passes a tap twice would count its bytes twice,
+        and bytes that come in pairs are not evenly distributed."""
+        new = []
+        for row, sequence in zip(rows.tolist(), sequences.tolist(), strict=True):
+            if sequence not in self._sequences:
+                self._sequences.add(sequence)
+                new.append(row)
+            if len(self._sequences) >= SPREAD_PACKETS:
+                break
+        return np.array(new, np.intp)
 
     @property
     def chi_squared(self) -> float | None:
@@ -242,8 +255,8 @@ class MediaSecrecy:
         """Takes packets of one stream at one tap; True when no more of them are needed."""
         spread = self.spreads.setdefault((tap, leg, ssrc), Spread(tap, leg, ssrc))
         if spread.packets < SPREAD_PACKETS:
-            some = rows[: SPREAD_PACKETS - spread.packets]
-            some = some[columns.payload_len[some] >= 12 + SPREAD_BYTES + 16]
+            some = rows[columns.payload_len[rows] >= 12 + SPREAD_BYTES + 16]
+            some = spread.unseen(some, columns.seq[some])[: SPREAD_PACKETS - spread.packets]
             spread.packets += len(some)
             spread.sample += packets.number[some[: 3 - len(spread.sample)]].tolist()
             for start in (columns.payload[some] + 24).tolist():  # behind header and a short header extension

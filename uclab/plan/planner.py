@@ -22,9 +22,10 @@ from uclab.plan import (
 from uclab.plan.errors import PlanError
 from uclab.plan.types import BulkTraffic, Endpoint, Node, Path, Plan, SiteFabric, Switch
 
-OVERLOAD_PCT = 150
-"""Bulk traffic is sent at this share of the line's rate: a third of it gets lost. So does voice where it has
-no queue of its own, which is far beyond all limits, yet can still be heard."""
+OVERLOAD_PCT = 125
+"""Bulk traffic is sent at this share of the line's rate: with the calls, about a third
+too much. Where voice has no queue of its own it loses as much: far beyond all limits, yet it can still be
+heard."""
 
 
 def make_plan(loaded: LoadedTopology) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from html import escape
 
 from uclab.judge.types import Judgement, Ladder, LadderMessage
@@ -11,8 +12,14 @@ MOST_MESSAGES = 60
 
 
 def draw_ladder(judgement: Judgement) -> str:
-    """The ladder of the call with the most to show, empty where no signalling was decrypted."""
-    ladder = max(judgement.ladders, key=lambda one: len({m.source for m in one.messages}), default=None)
+    """The ladder of a call between neighbours (C7), or of the one with the most to show; empty where no
+    signalling was decrypted."""
+    neighbours = {call.id for call in judgement.calls if call.kind == "desk-desk"}
+    ladder = max(
+        judgement.ladders,
+        key=lambda one: (one.call in neighbours, len({m.source for m in one.messages})),
+        default=None,
+    )
     if ladder is None or not ladder.messages:
         return ""
     return draw(ladder)
@@ -61,14 +68,10 @@ def arrow(message: LadderMessage, row: int, x: dict[str, int], zero: float) -> s
 
 
 def lane_order(messages: tuple[LadderMessage, ...]) -> list[str]:
-    """Who speaks, with the one that speaks to most in the middle: the session controller."""
+    """Who speaks, with the one that takes part in most messages in the middle: the session controller."""
     names = list(dict.fromkeys(name for message in messages for name in (message.source, message.target)))
-    partners = {
-        name: {m.target for m in messages if m.source == name}
-        | {m.source for m in messages if m.target == name}
-        for name in names
-    }
-    hub = max(names, key=lambda name: len(partners[name]))
+    spoken = Counter(name for message in messages for name in (message.source, message.target))
+    hub = spoken.most_common(1)[0][0]
     others = [name for name in names if name != hub]
     middle = (len(others) + 1) // 2
     return [*others[:middle], hub, *others[middle:]]

@@ -49,15 +49,13 @@ def plots(plan: Plan, judgement: Judgement) -> list[str]:
                 series for series in judgement.series if series.kind == "kbps" and series.subject == tap
             ]
             if chosen:
-                drawn.append(draw_load(chosen, f"load at {tap}, kbit/s", zero))
+                drawn.append(draw_load(chosen, f"load at {tap}, both directions together, kbit/s", zero))
     return drawn
 
 
 def wan_taps(plan: Plan) -> list[str]:
-    """Taps at both ends of the WAN lines: there the load is decided."""
-    ends = {
-        (end.device, end.interface) for link in plan.links if link.kind == "wan" for end in (link.a, link.b)
-    }
+    """The sites' taps of the WAN lines: there the load is decided, and both ends of a line see the same."""
+    ends = {(link.a.device, link.a.interface) for link in plan.links if link.kind == "wan"}
     return [tap.label for tap in plan.taps if (tap.device, tap.interface) in ends]
 
 

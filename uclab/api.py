@@ -136,6 +136,7 @@ def run(
     watcher.on_stage(f"bringing up {plan.topology}")
     with leased_lab(plan, faulted, run_dir, watcher, name) as launched:
         clock.lap("up")
+        launched.follow(watcher.on_event)
         watcher.on_stage("placing calls")
         SCENARIOS[scenario](launched.client, plan, watcher.on_step)
         clock.lap("scenario")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -191,3 +192,22 @@ def test_second_lab_of_the_same_name_is_refused(uclab: UclabCommand) -> None:
     refused = uclab("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k2"), status=2)
     assert "already running" in refused.stderr
     assert [lab["phase"] for lab in uclab.json("ls")] == ["up"]
+
+
+def test_program_that_dies_during_a_run_is_named_in_the_verdict(uclab: UclabCommand) -> None:
+    # given a run whose lab is up
+    run = uclab.start("run", TOPOLOGY, "--out", str(uclab.folder / "r"))
+    uclab.wait_for_event("r", "up")
+    (name,) = [lab["name"] for lab in uclab.json("ls")]
+    tree = descendants(supervisor_root(uclab.supervisor_of(name)))
+    # when the name server is killed under it
+    victim = next(process for process in tree if process.command.startswith("unbound"))
+    kill(victim.pid)
+    said, progress = run.communicate(timeout=200)
+    # then the run goes on to its verdict, which names it, and so did the progress
+    assert run.returncode == 1, said + progress
+    findings = json.loads((uclab.folder / "r" / "results.json").read_text())["findings"]
+    blamed = {finding["blame"] for finding in findings if finding["id"] == "lab.alive"}
+    assert blamed == {"dns"}
+    assert "dns: process-died" in progress
+    assert "Traceback" not in progress

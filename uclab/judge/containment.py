@@ -1,5 +1,5 @@
-"""The lab itself: nothing in it but its own addresses (`lab.isolation`), and captures that saw everything
-(`capture.complete`)."""
+"""The lab itself: nothing in it but its own addresses (`lab.isolation`), every process alive to the end
+(`lab.alive`), and captures that saw everything (`capture.complete`)."""
 
 from __future__ import annotations
 
@@ -43,6 +43,21 @@ def check_isolation(case: Case) -> Finding:
     if not checked:
         return claim.not_shown("no address was seen")
     return claim.passed(f"{len(checked)} addresses, all known")
+
+
+def check_alive(case: Case) -> Iterator[Finding]:
+    """No device's program and no service ended unasked; what a lab with a dead part shows is not the
+    network."""
+    claim = Claim("lab.alive", ("D3", "D4"), "processes", "every program of the lab runs to its end")
+    died = [event for event in case.run.events if event.kind == "process-died"]
+    for event in died:
+        observed = event.detail.splitlines()[0] if event.detail else "ended unasked"
+        one = Claim(claim.id, claim.requirement, event.source, claim.expected)
+        yield one.failed(observed, Evidence(text=event.detail[-600:]), event.source)
+    if not any(event.source == "lab" and event.kind == "up" for event in case.run.events):
+        yield claim.not_shown("the lab never said that it was up")
+    elif not died:
+        yield claim.passed("none ended unasked")
 
 
 def check_captures(case: Case) -> Iterator[Finding]:

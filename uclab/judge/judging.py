@@ -17,7 +17,7 @@ from uclab.capture.dissect import (
 from uclab.capture.pcapng import MalformedCapture
 from uclab.judge.audio import check_calls
 from uclab.judge.case import Case
-from uclab.judge.containment import check_captures, check_isolation
+from uclab.judge.containment import check_alive, check_captures, check_isolation
 from uclab.judge.encryption import check_media_encryption
 from uclab.judge.hub import check_hub
 from uclab.judge.marking import check_marking, check_trust
@@ -109,5 +109,6 @@ def _findings(case: Case, walks: tuple[Walk, ...]) -> list[Finding]:
         *check_voice_vlan(case),
         *check_port_control(case),
         check_isolation(case),
+        *check_alive(case),
         *check_captures(case),
     ]

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,6 +64,18 @@ class LaunchedLab:
     client: LabClient
     process: subprocess.Popen[bytes]
     lease: int | None = None
+    seen: int = 0
+    """Events that were passed on while the lab came up."""
+
+    def follow(self, on_event: Callable[[Event], None]) -> None:
+        """Pass the lab's further events on, in a thread of its own, until the lab ends."""
+
+        def pass_on() -> None:
+            with suppress(LabGone):
+                for event in self.client.events(self.seen):
+                    on_event(event)
+
+        threading.Thread(target=pass_on, name=f"events of {self.client.lab.name}", daemon=True).start()
 
     def release(self) -> None:
         """Give up the lease and wait for the end of the lab's whole process tree."""
@@ -125,6 +138,7 @@ def follow_until_up(launched: LaunchedLab, lab: LabDirectory, on_event: Callable
     with suppress(LabGone):
         for event in launched.client.events():
             on_event(event)
+            launched.seen += 1
             if event.source == "lab" and event.kind == "up":
                 return
             if event.source == "lab" and event.kind == "failed":

@@ -13,6 +13,7 @@ from tests.unit.judge.frames import Packet
 from tests.unit.judge.world import Leg, World, reference_plan
 from uclab.judge.judging import judge_run
 from uclab.judge.types import Finding, Judgement
+from uclab.plan.records import Event
 
 FOREIGN_MAC = "02:ff:ff:00:00:01"
 
@@ -295,6 +296,14 @@ def test_an_address_from_outside_is_found(world: World) -> None:
     broken = failed(run(world))
     assert set(broken) == {"lab.isolation"}
     assert "8.8.8.8" in broken["lab.isolation"].observed
+
+
+@pytest.mark.req("D3", "D4")
+def test_a_program_that_died_is_named(world: World) -> None:
+    world.events.append(Event(1.0, "fra1-sbc-kamailio", "process-died", "killed by signal 9; last lines: x"))
+    broken = failed(run(world))
+    assert set(broken) == {"lab.alive"}
+    assert broken["lab.alive"].blame == "fra1-sbc-kamailio"
 
 
 @pytest.mark.req("D5")

@@ -360,7 +360,8 @@ class World:
         """Everything as `uclab.plan.records` says."""
         (self.folder / "plan.json").write_text(plan_to_json(self.plan))
         (self.folder / "calls.json").write_text(json.dumps([to_data(call) for call in self.calls]))
-        lines = [json.dumps(to_data(event)) for event in self.events]
+        events = [Event(0.0, "lab", "up"), *self.events]
+        lines = [json.dumps(to_data(event)) for event in events]
         (self.folder / "events.jsonl").write_text("\n".join(lines) + "\n")
         for namespace in {tap.namespace for tap in self.plan.taps}:
             taps = [tap.label for tap in self.plan.taps if tap.namespace == namespace]

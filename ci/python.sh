@@ -31,5 +31,6 @@ fi
 
 say "making .venv from uv.lock"
 export UV_SYSTEM_CERTS=1 UV_LINK_MODE=copy UV_PYTHON_INSTALL_DIR=$CACHE/python
+export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-600} # seconds; 30 are too few for an emulated machine with other work
 "$uv/bin/uv" sync --quiet --frozen --python "$python"
 printf '%s\n' "$state" >"$stamp"

@@ -17,28 +17,23 @@ import json
 import os
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
 from benchmarks import crowd, processor
-from benchmarks.processor import Usage
+from benchmarks.carried import Step, StepResult, judge_step, keeps_policy
+from tests.integration.process_tree import Process, descendants
 from uclab import api
-from uclab.judge.case import Case
 from uclab.judge.judging import build_case
-from uclab.judge.quality import media_quality
 from uclab.judge.run import load_run
-from uclab.judge.types import HopRecord, MediaQuality
-from uclab.judge.walks import blame_between, media_walk
 from uclab.lab.client import CallOrder, LabClient
-from uclab.lab.launch import LaunchedLab
 from uclab.plan.records import CallRecord
-from uclab.plan.types import Plan
+from uclab.plan.types import Plan, Policy
 
-STEPS = (4, 8, 12, 16, 20, 24, 28, 32)
+STEPS = (4, 6, 8, 10, 12, 16, 20, 24)
 SMALL_STEPS = (1, 2)
 TALK_S = 6.0
 """For how long all calls of a step talk at once."""
@@ -46,46 +41,8 @@ APART_S = 0.1
 SETTLE_S = 1.0
 """After the last call began: set-up is over and only talk is measured."""
 SATURATED_PCT = 95.0
-"""Of one core, by one process; or of all cores, by the machine."""
+"""Of all cores together: the machine is full."""
 TapChoice = Literal["all", "ends"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """So many calls at once, as they were placed."""
-
-    calls: int
-    records: tuple[CallRecord, ...]
-    usage: Usage
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What the captures say of a step."""
-
-    calls: int
-    established: int
-    heard: int
-    """Calls in which both sides heard the other's tone."""
-    packets: int
-    """Media packets sent once the way was open, all directions."""
-    lost: int
-    worst_loss_pct: float
-    worst_jitter_ms: float
-    worst_delay_ms: float
-    """The highest mean of a direction."""
-    worst_gap_ms: float
-    least_mos: float
-    lost_in: dict[str, int]
-    """Packets that no later tap saw, by the device that had them last."""
-    unseen: int
-    """Packets that a tap missed and a later one saw: the captures' own loss."""
-    usage: Usage
-
-    @property
-    def carried(self) -> bool:
-        """All calls came about, both sides heard each other, and not one packet was lost."""
-        return self.established == self.heard == self.calls and self.packets > 0 and not self.lost
 
 
 def at_the_ends(plan: Plan) -> Plan:
@@ -95,23 +52,24 @@ def at_the_ends(plan: Plan) -> Plan:
     return replace(plan, taps=tuple(tap for tap in plan.taps if tap.namespace in ends))
 
 
-def place_step(launched: LaunchedLab, calls: int) -> Step:
+def place_step(client: LabClient, processes: Sequence[Process], calls: int) -> Step:
     """That many calls at once; the processor is watched while all of them talk."""
     seconds = TALK_S + calls * APART_S
 
     def call(pair: int) -> CallRecord:
         time.sleep(pair * APART_S)
         caller, callee = crowd.names(pair)
-        client = LabClient(launched.client.lab)
-        return client.call(CallOrder(f"n{calls:03}-{pair + 1}", caller, callee, "crowd", seconds))
+        return LabClient(client.lab).call(
+            CallOrder(f"n{calls:03}-{pair + 1}", caller, callee, "crowd", seconds)
+        )
 
     with ThreadPoolExecutor(calls) as callers:
         began = time.monotonic()
         placed = [callers.submit(call, pair) for pair in range(calls)]
         time.sleep(calls * APART_S + SETTLE_S)
-        before = processor.look(launched.process.pid)
+        before = processor.look(processes)
         time.sleep(max(began + seconds - time.monotonic(), 1.0))
-        usage = processor.between(before, processor.look(launched.process.pid))
+        usage = processor.between(before, processor.look(processes))
         records = tuple(future.result() for future in placed)
     return Step(calls, records, usage)
 
@@ -128,92 +86,48 @@ def run_steps(plan: Plan, steps: Sequence[int], run_dir: Path) -> list[Step]:
             f"{len(plan.taps)} taps, {len(plan.engines)} switch engines",
             flush=True,
         )
+        processes = descendants(launched.process.pid)
         for calls in steps:
-            done.append(place_step(launched, calls))
+            done.append(place_step(launched.client, processes, calls))
             if not all(record.established for record in done[-1].records):
                 break
         launched.client.down()
     return done
 
 
-def losses(hops: Sequence[HopRecord], early: int) -> tuple[Counter[tuple[str, str]], int]:
-    """Packets lost between two taps, and packets that taps missed (pure).
-
-    A packet is lost where no later tap has it; `early` ones were dropped by the session controller before the
-    way was open, which is no loss.
-    """
-    later = list(itertools.accumulate((hop.packets for hop in reversed(hops)), max))[::-1]
-    lost: Counter[tuple[str, str]] = Counter()
-    for (one, has), (other, had) in itertools.pairwise(zip(hops, later, strict=True)):
-        turning = (one.leg, other.leg) == ("up", "down")
-        lost[one.tap, other.tap] += max(has - had - (early if turning else 0), 0)
-    unseen = sum(there - hop.packets for hop, there in zip(hops, later, strict=True))
-    return +lost, unseen
-
-
-def judge_step(case: Case, step: Step) -> StepResult:
-    """The captures' word on the calls of a step."""
-    qualities: list[MediaQuality] = []
-    lost_in: Counter[str] = Counter()
-    unseen = 0
-    ids = {record.id for record in step.records}
-    for call, direction, _, receiver in case.call_directions():
-        stream = case.stream(call, direction)
-        quality = media_quality(stream)
-        if call.id not in ids or stream is None or quality is None:
-            continue
-        qualities.append(quality)
-        walk = media_walk(case, call.id, direction, stream, receiver)
-        lost, missed = losses(walk.hops, quality.before_open)
-        unseen += missed
-        for (before, at), packets in lost.items():
-            lost_in[blame_between(case.network, before, at)] += packets
-    return StepResult(
-        calls=step.calls,
-        established=sum(record.established for record in step.records),
-        heard=sum(
-            bool(r.forward and r.forward.heard and r.backward and r.backward.heard) for r in step.records
-        ),
-        packets=sum(q.packets + q.lost for q in qualities),
-        lost=sum(q.lost for q in qualities),
-        worst_loss_pct=max((q.loss_pct for q in qualities), default=100.0),
-        worst_jitter_ms=max((q.worst_jitter_ms for q in qualities), default=0.0),
-        worst_delay_ms=max((q.delay_ms for q in qualities), default=0.0),
-        worst_gap_ms=max((q.max_gap_ms for q in qualities), default=0.0),
-        least_mos=min((q.mos for q in qualities), default=0.0),
-        lost_in=dict(lost_in.most_common()),
-        unseen=unseen,
-        usage=step.usage,
-    )
-
-
 def show(results: Sequence[StepResult]) -> None:
     """The table: a line a step."""
-    print("                        ------------- worst direction ------------- | of a core")
-    print("calls heard sent   lost    loss   jitter    delay      gap  MOS      | machine  most used")
+    print("                         ------------- worst direction -------------  | of a core")
+    print("calls heard  sent  lost    loss   jitter     delay       gap   MOS     | machine  most used")
     for r in results:
         used = ", ".join(f"{group} {pct:.0f} %" for group, pct in r.usage.most(5))
         quality = (
-            f"{r.worst_loss_pct:6.2f} % {r.worst_jitter_ms:6.1f} ms {r.worst_delay_ms:5.1f} ms "
-            f"{r.worst_gap_ms:5.0f} ms {r.least_mos:4.2f}"
+            f"{r.worst_loss_pct:6.2f} % {r.worst_jitter_ms:5.1f} ms {r.worst_delay_ms:6.1f} ms "
+            f"{r.worst_gap_ms:6.0f} ms {r.least_mos:5.2f}"
         )
-        print(
-            f"{r.calls:5d} {r.heard:5d} {r.packets:6d} {r.lost:4d} {quality}  | {r.usage.machine:5.0f} %  {used}"
-        )
+        counts = f"{r.calls:5d} {r.heard:5d} {r.packets:6d} {r.lost:5d}"
+        print(f"{counts} {quality}     | {r.usage.machine:5.0f} %  {used}")
 
 
-def conclude(results: Sequence[StepResult], plan: Plan, run_dir: Path) -> None:
+def conclude(results: Sequence[StepResult], policy: Policy, run_dir: Path) -> None:
     """In words: how many calls, and what gave way first."""
-    carried = list(itertools.takewhile(lambda result: result.carried, results))
-    broken = results[len(carried) :]
-    print(f"carried without the loss of a packet: {carried[-1].calls if carried else 0} calls at once")
-    limit = plan.policy.max_loss_pct
-    over = next((r for r in results if r.heard != r.calls or r.worst_loss_pct >= limit), None)
-    within = [r.calls for r in results if over is None or r.calls < over.calls]
-    print(f"within the policy's {limit:g} % in every call: {max(within, default=0)} calls at once")
-    for told in [results[-1]] if not broken else [broken[0], *([over] if over and over != broken[0] else [])]:
-        print(f"at {told.calls}: {first_to_give_way(told)}")
-    print(f"captures: {captures_account(run_dir)}; lines: {lines_account(run_dir)}")
+    questions: list[tuple[str, Callable[[StepResult], bool]]] = [
+        ("without the loss of a single packet", lambda result: result.carried),
+        (
+            f"within the policy (loss < {policy.max_loss_pct:g} %, jitter < {policy.max_jitter_ms:g} ms, "
+            f"MOS >= {policy.min_mos:g})",
+            lambda result: keeps_policy(result, policy),
+        ),
+    ]
+    for words, holds in questions:
+        held = list(itertools.takewhile(holds, results))
+        print(f"{words}: {held[-1].calls if held else 0} calls at once")
+        if len(held) < len(results):
+            print(f"  gave way at {first_to_give_way(results[len(held)])}")
+        else:
+            print(f"  nothing gave way; at {first_to_give_way(results[-1])}")
+    print(f"captures: {captures_account(run_dir)}")
+    print(f"lines: {lines_account(run_dir)}")
 
 
 def first_to_give_way(result: StepResult) -> str:
@@ -222,13 +136,16 @@ def first_to_give_way(result: StepResult) -> str:
     where = ", ".join(f"{device} {packets}" for device, packets in list(result.lost_in.items())[:4])
     group, pct = result.usage.busiest
     full = result.usage.machine + result.usage.stolen >= SATURATED_PCT * cores
+    jitter = ", ".join(f"{kind}s {ms:.0f} ms" for kind, ms in result.jitter_of.items())
     words = [
-        f"{result.lost} packets lost" + (f" (last seen at: {where})" if result.lost and where else ""),
+        f"{result.calls}: {result.lost} packets lost"
+        + (f" (last seen at: {where})" if result.lost and where else ""),
+        f"jitter by sender: {jitter}",
         f"most used: {' and '.join(f'{name} {used:.0f} %' for name, used in result.usage.most(2))}",
-        f"busiest process: {group}, {pct:.0f} % of a core"
-        + (" (full: it is one thread)" if pct >= SATURATED_PCT else ""),
+        f"busiest process: {group}, {pct:.0f} % of a core",
         f"machine {result.usage.machine:.0f} of {cores * 100} %"
         + (" (full)" if full else "")
+        + f", the lab's part {sum(result.usage.groups.values()):.0f} %"
         + (f", {result.usage.stolen:.0f} % stolen" if result.usage.stolen >= 1 else ""),
     ]
     if result.unseen:
@@ -244,14 +161,15 @@ def captures_account(run_dir: Path) -> str:
 
 def lines_account(run_dir: Path) -> str:
     """What the emulated lines did to packets: they were told to lose none."""
-    words = []
-    for path in sorted((run_dir / "lines").glob("*.json")):
-        for line in json.loads(path.read_text())["lines"].values():
-            words.append(
-                f"at {path.stem} {line['arrived']} packets, {line['lost'] + line['refused']} lost, "
-                f"1 % more than {line['lateness_p99_us'] / 1000:.1f} ms late"
-            )
-    return ", ".join(words) or "kept by the kernel"
+    return (
+        ", ".join(
+            f"at {path.stem} {line['arrived']} packets, {line['lost'] + line['refused']} lost, "
+            f"1 % more than {line['lateness_p99_us'] / 1000:.1f} ms late"
+            for path in sorted((run_dir / "lines").glob("*.json"))
+            for line in json.loads(path.read_text())["lines"].values()
+        )
+        or "kept by the kernel"
+    )
 
 
 def measure(choice: TapChoice, steps: Sequence[int]) -> list[StepResult]:
@@ -270,7 +188,7 @@ def measure(choice: TapChoice, steps: Sequence[int]) -> list[StepResult]:
         results = [judge_step(case, step) for step in placed]
         print(f"judged {case.seen.packets:,} packets in {time.monotonic() - began:.1f} s")
         show(results)
-        conclude(results, plan, folder / "run")
+        conclude(results, plan.policy, folder / "run")
     return results
 
 

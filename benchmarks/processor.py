@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.process_tree import descendants, stat_fields
+from tests.integration.process_tree import Process, stat_fields
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 GROUPS = (
@@ -26,15 +27,25 @@ GROUPS = (
 
 
 @dataclass(frozen=True)
-class Look:
-    """Processor time used up to now, in seconds."""
+class Used:
+    """Processor time that something had used at a moment, both in seconds."""
 
-    time_s: float
-    by_process: dict[tuple[int, str, str], float]
-    """(process, its start, its group) -> user and system time of all its threads."""
-    busy_s: float
-    """Of the whole machine: everything but idle, waiting for disks, and stolen by the hypervisor."""
-    stolen_s: float
+    at_s: float
+    used_s: float
+
+    def share_until(self, later: Used) -> float:
+        """Per cent of one core between the two."""
+        return 100 * (later.used_s - self.used_s) / (later.at_s - self.at_s)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Processor time used up to now. Each figure has its own moment: on a full machine a look takes long."""
+
+    processes: dict[Process, Used]
+    busy: Used
+    """The whole machine: everything but idle, waiting for disks, and stolen by the hypervisor."""
+    stolen: Used
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,7 @@ class Usage:
 
     groups: dict[str, float]
     busiest: tuple[str, float]
-    """Group of the one process that used most, and how much: most programs of a lab are one thread."""
+    """Group of the one process that used most, and how much."""
     machine: float
     """Up to 100 times the number of cores."""
     stolen: float
@@ -58,33 +69,28 @@ def group_of(command: str) -> str:
     return next((group for part, group in GROUPS if part in command), "others")
 
 
-def look(root: int) -> Look:
-    """At a process and all below it."""
+def look(processes: Iterable[Process]) -> Look:
+    """At these processes, as far as they still run, and at the machine."""
     used = {}
-    for process in descendants(root):
+    for process in processes:
         fields = stat_fields(process.pid)
         if fields is not None and fields[19] == process.start:
-            key = (process.pid, process.start, group_of(process.command))
-            used[key] = (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+            used[process] = Used(time.monotonic(), (int(fields[11]) + int(fields[12])) / TICKS_PER_S)
     user, nice, system, _, _, irq, softirq, stolen = (
         int(ticks) / TICKS_PER_S for ticks in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]
     )
-    return Look(time.monotonic(), used, user + nice + system + irq + softirq, stolen)
+    now = time.monotonic()
+    return Look(used, Used(now, user + nice + system + irq + softirq), Used(now, stolen))
 
 
 def between(first: Look, second: Look) -> Usage:
-    """What was used from one look to the other; processes that began or ended meanwhile do not count."""
-    share = 100 / (second.time_s - first.time_s)
+    """What was used from one look to the other by processes that were there both times."""
     groups: defaultdict[str, float] = defaultdict(float)
     busiest = ("nobody", 0.0)
-    for key, seconds in second.by_process.items():
-        if key in first.by_process:
-            its = (seconds - first.by_process[key]) * share
-            groups[key[2]] += its
-            busiest = max(busiest, (key[2], its), key=lambda pair: pair[1])
-    return Usage(
-        dict(groups),
-        busiest,
-        (second.busy_s - first.busy_s) * share,
-        (second.stolen_s - first.stolen_s) * share,
-    )
+    for process, used in second.processes.items():
+        if process in first.processes:
+            group, share = group_of(process.command), first.processes[process].share_until(used)
+            groups[group] += share
+            busiest = max(busiest, (group, share), key=lambda pair: pair[1])
+    machine, stolen = first.busy.share_until(second.busy), first.stolen.share_until(second.stolen)
+    return Usage(dict(groups), busiest, machine, stolen)

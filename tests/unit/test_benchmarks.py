@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench_calls, crowd, processor
+from benchmarks import carried, crowd, processor
+from tests.integration.process_tree import Process
 from uclab import api
 from uclab.judge.types import HopRecord
 
@@ -28,14 +29,14 @@ def test_a_crowd_of_any_size_is_a_right_topology(tmp_path: Path, pairs: int) -> 
 
 
 def test_a_packet_is_lost_where_no_later_tap_has_it() -> None:
-    lost, unseen = bench_calls.losses([hop("a:1", 100), hop("a:2", 97), hop("b:1", 97)], early=0)
+    lost, unseen = carried.losses([hop("a:1", 100), hop("a:2", 97), hop("b:1", 97)], early=0)
 
     assert lost == {("a:1", "a:2"): 3}
     assert unseen == 0
 
 
 def test_a_tap_that_missed_packets_is_no_loss_of_the_call() -> None:
-    lost, unseen = bench_calls.losses([hop("a:1", 100), hop("a:2", 60), hop("b:1", 99)], early=0)
+    lost, unseen = carried.losses([hop("a:1", 100), hop("a:2", 60), hop("b:1", 99)], early=0)
 
     assert lost == {("a:1", "a:2"): 1}
     assert unseen == 39
@@ -44,17 +45,26 @@ def test_a_tap_that_missed_packets_is_no_loss_of_the_call() -> None:
 def test_what_was_dropped_before_the_way_was_open_is_no_loss() -> None:
     hops = [hop("desk:eth0", 100), hop("sbc:eth0", 100), hop("sbc:eth0", 95, "down")]
 
-    assert bench_calls.losses(hops, early=5)[0] == {}
+    assert carried.losses(hops, early=5)[0] == {}
 
 
 def test_processor_time_is_told_by_group_and_busiest_process() -> None:
-    switch, other, phone = (1, "0", "ovs-vswitchd"), (2, "0", "ovs-vswitchd"), (3, "0", "desk phones")
-    first = processor.Look(10.0, {switch: 1.0, other: 1.0, phone: 0.0}, 5.0, 0.0)
-    second = processor.Look(12.0, {switch: 2.0, other: 1.5, phone: 0.2}, 8.0, 0.1)
+    switch, other = Process(1, "0", "ovs-vswitchd unix:a"), Process(2, "0", "ovs-vswitchd unix:b")
+    phone, ended = Process(3, "0", "baresip -f /phone"), Process(4, "0", "dumpcap -q")
+    used = processor.Used
+    first = processor.Look(
+        {switch: used(10, 1.0), other: used(10, 1.0), phone: used(11, 0.0), ended: used(11, 9.0)},
+        busy=used(11, 5.0),
+        stolen=used(11, 0.0),
+    )
+    second = processor.Look(
+        {switch: used(12, 2.0), other: used(12, 1.5), phone: used(13, 0.2)},
+        busy=used(13, 8.0),
+        stolen=used(13, 0.1),
+    )
 
     usage = processor.between(first, second)
 
-    assert usage.most(2) == [("ovs-vswitchd", 75.0), ("desk phones", 10.0)]
+    assert usage.most(3) == [("ovs-vswitchd", 75.0), ("desk phones", 10.0)]
     assert usage.busiest == ("ovs-vswitchd", 50.0)
-    assert usage.machine == 150.0
-    assert usage.stolen == 5.0
+    assert (usage.machine, usage.stolen) == (150.0, 5.0)

@@ -8,14 +8,20 @@ hand.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 LABS_VARIABLE = "UCLAB_LABS"
 """Environment variable that moves the state folder, e.g. for tests."""
+
+
+SOCKET_PATH_LIMIT = 108
+"""Bytes of a UNIX socket's path with its final NUL (unix(7))."""
 
 
 def state_folder() -> Path:
@@ -43,8 +49,12 @@ class LabDirectory:
 
     @property
     def socket(self) -> Path:
-        """The supervisor's API (UNIX socket; its path must stay under 108 bytes)."""
-        return self.path / "api.sock"
+        """The supervisor's API: a UNIX socket, in the temporary folder where the lab's own is too deep for one."""
+        plain = self.path / "api.sock"
+        if len(os.fsencode(plain)) < SOCKET_PATH_LIMIT:
+            return plain
+        digest = hashlib.sha256(os.fsencode(plain)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"uclab-{digest}.sock"
 
     @property
     def lock(self) -> Path:
@@ -96,6 +106,7 @@ class LabDirectory:
 
     def remove(self) -> None:
         """Forget a lab that is no longer alive."""
+        self.socket.unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
 

@@ -49,7 +49,8 @@ class LabDirectory:
 
     @property
     def socket(self) -> Path:
-        """The supervisor's API: a UNIX socket, in the temporary folder where the lab's own is too deep for one."""
+        """The supervisor's API: a UNIX socket, in the temporary folder where the lab's own is too deep for
+        one."""
         plain = self.path / "api.sock"
         if len(os.fsencode(plain)) < SOCKET_PATH_LIMIT:
             return plain

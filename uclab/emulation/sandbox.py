@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from uclab.doctor import DEVICE_ROOT
 from uclab.plan.runtime import ProgramRoot
 
-DEVICE_ROOT = Path(os.environ.get("UCLAB_STATE", "/var/lib/uclab")) / "images/device/rootfs"
-"""Root file system of the device image; `make setup` builds it."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HIDDEN = frozenset({"dev", "proc", "sys", "tmp", "run", "boot", "mnt", "media", "lost+found", "lab"})
 

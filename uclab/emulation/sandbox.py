@@ -8,6 +8,7 @@ milliseconds, without a container.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 from uclab.doctor import DEVICE_ROOT
 from uclab.plan.runtime import ProgramRoot
 
+PROJECT = Path(__file__).parents[2]
+"""The checkout, or the folder that the packages are installed in."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HIDDEN = frozenset({"dev", "proc", "sys", "tmp", "run", "boot", "mnt", "media", "lost+found", "lab"})
 
@@ -49,6 +52,8 @@ def command(sandbox: Sandbox, argv: Sequence[str], info_fd: int) -> list[str]:
     options += ["--proc", "/proc", "--dev", "/dev"]
     for folder in ("/tmp", "/run", "/lab"):
         options += ["--tmpfs", folder]
+    if sandbox.root == "host":
+        options += _own_python()
     for inside, outside in sandbox.files.items():
         options += ["--ro-bind", str(outside), _bindable(inside, sandbox.root)]
     for inside, outside in sandbox.readable.items():
@@ -75,6 +80,14 @@ def _root(root: ProgramRoot) -> list[str]:
         elif entry.is_dir():
             options += ["--ro-bind", entry.path, entry.path]
     return options
+
+
+def _own_python() -> list[str]:
+    """This checkout and its Python, where they are in a folder that is hidden else, e.g. a clone below
+    /tmp."""
+    folders = {str(PROJECT), sys.prefix, sys.base_prefix}
+    hidden = sorted(folder for folder in folders if folder.split("/")[1] in _HIDDEN)
+    return [option for folder in hidden for option in ("--ro-bind", folder, folder)]
 
 
 def _bindable(inside: str, root: ProgramRoot) -> str:

@@ -13,6 +13,7 @@ import pytest
 from os_ken.ofproto import ofproto_v1_3_parser
 
 from tests.integration import emulation_plans as plans
+from uclab.doctor import DEVICE_ROOT
 from uclab.emulation import ovs, queues, sandbox, taps
 from uclab.emulation.apply import register
 from uclab.emulation.network import node_settings
@@ -217,7 +218,7 @@ def test_a_sandbox_drops_every_capability_but_those_asked_for(tmp_path: Path) ->
     line = " ".join(sandbox.command(confined, ["frr"], info_fd=9))
     # then that is what it gets
     assert "--cap-drop ALL --cap-add CAP_NET_ADMIN" in line
-    assert f"--ro-bind {sandbox.DEVICE_ROOT} / " in line
+    assert f"--ro-bind {DEVICE_ROOT} / " in line
     assert f"--ro-bind {tmp_path}/resolv.conf /etc/resolv.conf --bind {tmp_path} /lab/own" in line
     assert line.endswith("--setenv A b -- frr")
     # and nothing of the lab's environment

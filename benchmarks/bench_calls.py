@@ -33,7 +33,7 @@ from uclab.lab.client import CallOrder, LabClient
 from uclab.plan.records import CallRecord
 from uclab.plan.types import Plan, Policy
 
-STEPS = (4, 6, 8, 10, 12, 16, 20, 24)
+STEPS = (2, 4, 6, 8, 10, 12, 16, 20)
 SMALL_STEPS = (1, 2)
 TALK_S = 6.0
 """For how long all calls of a step talk at once."""
@@ -59,9 +59,7 @@ def place_step(client: LabClient, processes: Sequence[Process], calls: int) -> S
     def call(pair: int) -> CallRecord:
         time.sleep(pair * APART_S)
         caller, callee = crowd.names(pair)
-        return LabClient(client.lab).call(
-            CallOrder(f"n{calls:03}-{pair + 1}", caller, callee, "crowd", seconds)
-        )
+        return client.call(CallOrder(f"n{calls:03}-{pair + 1}", caller, callee, "crowd", seconds))
 
     with ThreadPoolExecutor(calls) as callers:
         began = time.monotonic()
@@ -112,7 +110,7 @@ def show(results: Sequence[StepResult]) -> None:
 def conclude(results: Sequence[StepResult], policy: Policy, run_dir: Path) -> None:
     """In words: how many calls, and what gave way first."""
     questions: list[tuple[str, Callable[[StepResult], bool]]] = [
-        ("without the loss of a single packet", lambda result: result.carried),
+        ("without the loss of a packet", lambda result: result.carried),
         (
             f"within the policy (loss < {policy.max_loss_pct:g} %, jitter < {policy.max_jitter_ms:g} ms, "
             f"MOS >= {policy.min_mos:g})",
@@ -138,7 +136,7 @@ def first_to_give_way(result: StepResult) -> str:
     full = result.usage.machine + result.usage.stolen >= SATURATED_PCT * cores
     jitter = ", ".join(f"{kind}s {ms:.0f} ms" for kind, ms in result.jitter_of.items())
     words = [
-        f"{result.calls}: {result.lost} packets lost"
+        f"{result.calls}: {result.heard} of {result.calls} calls heard both ways, {result.lost} packets lost"
         + (f" (last seen at: {where})" if result.lost and where else ""),
         f"jitter by sender: {jitter}",
         f"most used: {' and '.join(f'{name} {used:.0f} %' for name, used in result.usage.most(2))}",

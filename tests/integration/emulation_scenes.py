@@ -203,7 +203,9 @@ async def programs(folder: Path) -> Result:
     found["sleeper"] = await wait_until(lambda: _reads(comm, "sleep"), what="the program", deadline_s=5)
     sleeper.send_signal(signal.SIGTERM)
     found["sleeper_status"] = await asyncio.wait_for(sleeper.wait(), 5)
-    list_folders = "import os; print(os.listdir('/run'), os.listdir('/tmp'))"
+    list_folders = (
+        "import os; print([f'/{top}/{n}' for top in ('run', 'tmp') for n in os.listdir('/' + top)])"
+    )
     python = [sys.executable, "-c", list_folders]
     host = await left.spawn(python, name="python", log=folder / "python.log", root="host")
     found["host_status"] = await host.wait()

@@ -82,7 +82,10 @@ def test_fault_fits_every_reference_topology(name: str, topology: str) -> None:
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_fault_names_findings_that_the_judge_has(name: str) -> None:
     assert FAULTS[name].breaks
-    assert set(FAULTS[name].breaks) <= FINDINGS
+    assert {*FAULTS[name].breaks, *FAULTS[name].may_break} <= FINDINGS
+    assert FAULTS[name].is_caught_by(FAULTS[name].breaks)
+    assert not FAULTS[name].is_caught_by(FAULTS[name].breaks[1:])
+    assert not FAULTS[name].is_caught_by({*FAULTS[name].breaks, "lab.isolation"})
     assert FAULTS[name].summary
 
 

@@ -8,7 +8,7 @@ that fits is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv4Network
 from typing import TypeVar
@@ -30,22 +30,30 @@ class Fault:
     name: str
     summary: str
     breaks: tuple[str, ...]
-    """Ids of the findings that must fail, and no others."""
+    """Ids of the findings that must fail; no others may, but those of `may_break`."""
     apply: Change
+    may_break: tuple[str, ...] = ()
+    """What fails as a consequence, or does not: chance has a say in how hard the fault strikes."""
+
+    def is_caught_by(self, failed: Collection[str]) -> bool:
+        """Whether these findings, having failed, are those of this fault."""
+        return set(self.breaks) <= set(failed) <= {*self.breaks, *self.may_break}
 
 
 FAULTS: dict[str, Fault] = {}
 """All faults by name."""
 
 
-def _fault(name: str, summary: str, *breaks: str) -> Callable[[Change], Change]:
+def _fault(
+    name: str, summary: str, *breaks: str, may_break: tuple[str, ...] = ()
+) -> Callable[[Change], Change]:
     def register(change: Change) -> Change:
         def apply(plan: Plan, target: str | None = None) -> Plan:
             return replace(
                 change(plan, target), faults=(*plan.faults, name if target is None else f"{name}:{target}")
             )
 
-        FAULTS[name] = Fault(name, summary, breaks, apply)
+        FAULTS[name] = Fault(name, summary, breaks, apply, may_break)
         return apply
 
     return register
@@ -104,9 +112,17 @@ def _port_wrongly_trusted(plan: Plan, target: str | None) -> Plan:
     return with_port(with_node(plan, greedy), switch.name, replace(port, trust_dscp=True))
 
 
-@_fault("queues-removed", "a site's router has no queue for voice any more", "quality.overload")
+@_fault(
+    "queues-removed",
+    "a site's router has no queue for voice any more",
+    "quality.overload",
+    may_break=("audio.heard",),
+)
 def _queues_removed(plan: Plan, target: str | None) -> Plan:
-    """Voice and video share the queue of all else. Signalling keeps its own, so that calls come about."""
+    """Voice and video share the queue of all else. Signalling keeps its own, so that calls come about.
+
+    A third to a half of voice gets lost: whether the far end's tone is still heard is a matter of the bursts.
+    """
     router, kept_dscp = _router(plan, target), plan.policy.signalling_dscp
     poor = tuple(queues.without_classes(queue, kept_dscp) for queue in router.queues)
     return with_node(plan, replace(router, queues=poor))

@@ -101,8 +101,7 @@ class Engine:
         }
         argv = [program, "-vconsole:warn", "-vsyslog:off", "-vfile:info", f"--log-file={log}", *arguments]
         daemon = processes.start(name, argv, log=log, namespace=self.namespace, env=env)
-        if program == "ovs-vswitchd" and self.datapath == "userspace":
-            daemon.prefer()  # it carries every packet: else a busy machine shows as jitter in the network
+        # Not preferred: it can fill a core, and run before all else it keeps phones from sending on time.
         self.daemons.append(daemon)
 
     def configure(self, bridges: Sequence[Bridge], deadline_s: float) -> None:

@@ -147,4 +147,5 @@ def _start(name: str, taps: Sequence[Tap], namespace: Namespace, folder: Path) -
     log = folder / f"{name}.log"
     log.unlink(missing_ok=True)
     daemon = processes.start(f"taps-{name}", command(taps, file), log=log, namespace=namespace)
+    daemon.prefer()  # or the switches, which run before all else, keep it from emptying its rings for seconds
     return _Capture(name, tuple(tap.label for tap in taps), file, daemon)

@@ -202,7 +202,7 @@ def test_taps_are_named_by_their_labels() -> None:
     # then one dumpcap captures both, each named by its label
     argv = taps.command(there, Path("/run/fw.pcapng"))
     assert argv[0] == "dumpcap"
-    assert " ".join(argv).endswith("-i voice --ifname fw:voice -B 4 -i wan --ifname fw:wan -B 4")
+    assert " ".join(argv).endswith("-i voice --ifname fw:voice -B 8 -i wan --ifname fw:wan -B 8")
 
 
 def test_a_sandbox_drops_every_capability_but_those_asked_for(tmp_path: Path) -> None:

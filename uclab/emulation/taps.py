@@ -21,7 +21,7 @@ from uclab.plan.readiness import wait_until
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import Tap
 
-BUFFER_MIB = 4
+BUFFER_MIB = 8
 """Kernel ring of a tap: six seconds of 10 Mbit/s; with 2 MiB a busy machine lost packets of bulk traffic."""
 QUEUE_BYTES, QUEUE_PACKETS = 64_000_000, 200_000
 """dumpcap's own queue between its threads; its default of 1000 packets is lost in a moment of disk work."""

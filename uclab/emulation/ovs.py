@@ -101,7 +101,9 @@ class Engine:
         }
         argv = [program, "-vconsole:warn", "-vsyslog:off", "-vfile:info", f"--log-file={log}", *arguments]
         daemon = processes.start(name, argv, log=log, namespace=self.namespace, env=env)
-        # Not preferred: it can fill a core, and run before all else it keeps phones from sending on time.
+        if program == "ovs-vswitchd" and self.datapath == "userspace":
+            # It carries every packet. Not `prefer`: it can fill a core, and would keep phones from sending.
+            daemon.favour()
         self.daemons.append(daemon)
 
     def configure(self, bridges: Sequence[Bridge], deadline_s: float) -> None:

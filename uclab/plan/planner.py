@@ -22,8 +22,8 @@ from uclab.plan import (
 from uclab.plan.errors import PlanError
 from uclab.plan.types import BulkTraffic, Endpoint, Node, Path, Plan, SiteFabric, Switch
 
-OVERLOAD_PCT = 125
-"""Bulk traffic is sent at this share of the line's rate: with the calls, about a third
+OVERLOAD_PCT = 110
+"""Bulk traffic is sent at this share of the line's rate: with the calls, about a fifth
 too much. Where voice has no queue of its own it loses as much: far beyond all limits, yet it can still be
 heard."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -168,8 +168,3 @@ def heard(listener: Phone, leg: CallLeg, talker: Phone, folder: Path, name: str)
     """Keep what `listener` received and look for the talker's tone in it."""
     listener.save_recording(leg, folder / listener.name / f"{name}.wav")
     return listener.heard(leg, talker.endpoint.tone_hz)
-
-
-def all_legs(phones: Iterable[Phone]) -> list[tuple[Phone, CallLeg]]:
-    """Every leg that has not ended."""
-    return [(phone, leg) for phone in phones for leg in phone.legs()]

@@ -9,8 +9,8 @@ OUT ?= runs/$(TOPOLOGY)-$(shell date +%Y%m%d-%H%M%S)
 # Processes for the tests that need no lab, and labs side by side in those that do.
 WORKERS ?= auto
 LABS ?= 2
-# Voice on an overloaded line is judged here: the machine must have nothing else to do.
-ALONE := tests/integration/test_reference_run.py
+# Voice on an overloaded line and milliseconds of delay are judged here: the machine must have nothing else to do.
+ALONE := tests/integration/test_reference_run.py tests/integration/test_impaired_lines.py
 RUN := .venv/bin
 
 .PHONY: help setup demo test check-code lint fmt unit integration bench vagrant-check clean clean-images

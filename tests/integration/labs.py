@@ -43,7 +43,8 @@ class UclabCommand:
         return json.loads(self(*arguments, "--json").stdout)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a verb and return its process."""
+        """Start a verb and return its process. It hears Ctrl-C even where the tests themselves run in the
+        background: a shell without job control starts background commands with SIGINT ignored."""
         return subprocess.Popen(
             [str(UCLAB), *arguments],
             env=self.environment,
@@ -51,6 +52,7 @@ class UclabCommand:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,
+            preexec_fn=_hear_ctrl_c,
         )
 
     def supervisor_of(self, name: str) -> int:
@@ -89,3 +91,7 @@ class UclabCommand:
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
     """Send a signal to one process."""
     os.kill(pid, number)
+
+
+def _hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

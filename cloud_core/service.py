@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from cloud_core.containers import Container, ContainerSpec, Podman
 from cloud_core.probes import Probe
+from uclab.plan.logs import last_lines
 from uclab.plan.readiness import wait_until
 from uclab.plan.runtime import NotReady
 
 READY_S = 60.0
 """Deadline of every readiness check; generous, because an emulated machine is ten times slower."""
-LAST_LINES = 12
 
 
 def image(service: str) -> str:
@@ -86,9 +84,3 @@ async def _answer(service: Service, container: Container) -> str:
         answering.cancel()
         ending.cancel()
         await asyncio.gather(answering, ending, return_exceptions=True)
-
-
-def last_lines(log: Path, count: int = LAST_LINES) -> str:
-    """The end of a log file."""
-    lines: Sequence[str] = log.read_text(errors="replace").splitlines() if log.exists() else ()
-    return "\n".join(lines[-count:]) or "(nothing)"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from uclab.emulation import netns
 from uclab.emulation.netns import Namespace
+from uclab.plan.logs import last_lines
 from uclab.plan.runtime import NotReady
 
 _PIDFD_GETFD = 438
@@ -118,10 +119,7 @@ class Daemon:
 
     def last_lines(self, count: int = 5) -> str:
         """The end of its log."""
-        try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
-        except OSError as error:
-            return f"(no log: {error})"
+        return last_lines(self.log, count)
 
 
 def close_all(descriptors: Sequence[int]) -> None:

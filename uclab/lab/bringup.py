@@ -26,7 +26,8 @@ from uclab.lab import controllers
 from uclab.lab.bulk import BulkSource
 from uclab.lab.controllers import RunningController
 from uclab.lab.events import EventLog
-from uclab.lab.watch import ProcessWatch, last_lines
+from uclab.lab.watch import ProcessWatch
+from uclab.plan.logs import last_lines
 from uclab.plan.runtime import NodeRuntime, NotReady
 from uclab.plan.types import Plan
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uclab.plan.codec import to_data
+from uclab.plan.logs import last_lines
 from uclab.plan.readiness import wait_until
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import SiteFabric
@@ -68,8 +69,8 @@ def exists(path: Path) -> bool:
 def raise_if_ended(controller: RunningController) -> None:
     """`NotReady` where the controller's process has ended."""
     if controller.process.returncode is not None:
-        text = controller.log.read_text(errors="replace").strip()[-400:]
-        raise NotReady(f"{controller.name} ended with status {controller.process.returncode}: {text}")
+        status, said = controller.process.returncode, last_lines(controller.log)
+        raise NotReady(f"{controller.name} ended with status {status}; its log ends:\n{said}")
 
 
 async def _start(fabric: SiteFabric, folder: Path, sockets: Path, python: str) -> RunningController:

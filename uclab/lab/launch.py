@@ -19,8 +19,8 @@ from pathlib import Path
 
 from uclab.lab.client import LabClient, LabGone, wait_for_socket
 from uclab.lab.directory import LabDirectory
-from uclab.lab.watch import last_lines
 from uclab.plan.codec import plan_to_json
+from uclab.plan.logs import last_lines
 from uclab.plan.records import Event
 from uclab.plan.types import Plan
 

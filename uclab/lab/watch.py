@@ -7,16 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-LAST_LINES = 8
-
-
-def last_lines(log: Path, count: int = LAST_LINES) -> str:
-    """The end of a log file, or a word on its absence."""
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except OSError as error:
-        return f"(no log: {error})"
-    return "\n".join(lines[-count:]) or "(its log is empty)"
+from uclab.plan.logs import last_lines
 
 
 class Ends(Protocol):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
+from uclab.plan.capacity import Capacity, capacity
 from uclab.plan.codec import plan_from_json
 from uclab.plan.faults import FAULTS
 from uclab.plan.planner import make_plan
@@ -68,6 +69,12 @@ def mistakes_in(topology: str) -> tuple[Mistake, ...]:
 def plan_of(topology: str) -> Plan:
     """The plan of a topology by path or name. Raises `TopologyError`."""
     return make_plan(load_topology(topology))
+
+
+def capacity_of(topology: str) -> Capacity:
+    """Need and room of each WAN line of a topology, in kbit/s and in calls. Raises `TopologyError`."""
+    loaded = load_topology(topology)
+    return capacity(loaded, make_plan(loaded))
 
 
 def applied(plan: Plan, faults: Sequence[str]) -> Plan:
@@ -132,6 +139,8 @@ def run(
     if scenario not in SCENARIOS:
         raise UnknownName.among("scenario", scenario, SCENARIOS)
     run_dir = (out or default_run_dir(plan.topology)).resolve()
+    for words in capacity_of(topology).shortage:
+        watcher.on_stage(f"warning: {words}")
     clock = Clock()
     watcher.on_stage(f"bringing up {plan.topology}")
     with leased_lab(plan, faulted, run_dir, watcher, name) as launched:

@@ -26,8 +26,8 @@ from uclab.plan.faults import FAULTS
 
 COMMANDS = tuple(pages.commands())
 UCLAB = tuple(command for command in COMMANDS if command.words[0] == "uclab")
-NEED_NO_LAB = {"doctor", "topologies", "check", "plan", "graph", "ls"}
-OWN_PAGES = {"README.md", "docs/quickstart.md", "docs/testing.md", "docs/faults.md"}
+NEED_NO_LAB = {"doctor", "topologies", "check", "plan", "graph", "capacity", "ls"}
+OWN_PAGES = {"README.md", "docs/quickstart.md", "docs/testing.md", "docs/faults.md", "docs/capacity.md"}
 """Pages whose commands without a lab are run here; those with one: tests/integration/test_docs_in_labs.py."""
 EXAMPLES = tuple(block for block in pages.blocks("yaml"))
 SNIPPETS = tuple(block for block in pages.blocks("python"))

@@ -58,8 +58,10 @@ def list_topologies(as_json: Json = False) -> None:
 def check(topology: Topology, as_json: Json = False) -> None:
     """Check a topology file: all its mistakes at once, each with file, line and what is allowed."""
     mistakes = api.mistakes_in(topology)
+    shortage = () if mistakes else api.capacity_of(topology).shortage
     if as_json:
-        typer.echo(json.dumps({"topology": topology, "mistakes": to_data(mistakes)}, indent=2))
+        found = {"topology": topology, "mistakes": to_data(mistakes), "warnings": shortage}
+        typer.echo(json.dumps(found, indent=2))
     elif mistakes:
         for mistake in mistakes:
             typer.echo(str(mistake), err=True)
@@ -68,6 +70,8 @@ def check(topology: Topology, as_json: Json = False) -> None:
     else:
         plan = api.plan_of(topology)
         typer.echo(f"{plan.topology}: right ({counts(plan)})")
+        for words in shortage:
+            typer.echo(f"warning: {words}", err=True)
     raise typer.Exit(2 if mistakes else 0)
 
 

@@ -11,7 +11,14 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from uclab.model.checks import Check, policy_mistakes, power_mistakes, profile_mistakes, topology_mistakes
+from uclab.model.checks import (
+    Check,
+    call_mistakes,
+    policy_mistakes,
+    power_mistakes,
+    profile_mistakes,
+    topology_mistakes,
+)
 from uclab.model.form import form
 from uclab.model.mistake import Mistake, TopologyError, closest, listed, shown
 from uclab.model.place import Document, Place
@@ -67,6 +74,7 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
     mistakes += policies.fetch(main.top["policy"])
     for policy in policies.values.values():
         mistakes += power_mistakes(main.top, policy)
+        mistakes += call_mistakes(main.top, policy, profiles.values)
 
     if mistakes or main.value is None:
         raise TopologyError(mistakes)

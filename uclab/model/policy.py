@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from uclab.model.part import Dscp, LongName, Name, Network, Part, PortRange, Text, Title
+from uclab.model.traffic import CallTraffic
 
 
 class TrafficClass(Part):
@@ -138,6 +139,8 @@ class PolicyProfile(Part):
     """Queues of a WAN line; one takes what the others do not."""
     power: tuple[PowerClass, ...] = ()
     """Power that devices need from their switch."""
+    traffic: CallTraffic = CallTraffic()
+    """How much is called, and with which codec; for the capacity of WAN lines."""
     provider_prefixes: tuple[Network, ...] = ()
     """The provider's real prefixes, for documentation; the lab itself never uses them."""
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from uclab.model.part import Address, LongName, Name, Network, Part, Reference, Text, Title, says
+from uclab.model.traffic import SiteTraffic
 
 PortRef = Annotated[
     str,
@@ -110,6 +111,8 @@ class Site(Part):
     connections: tuple[Connection, ...] = Field(min_length=1)
     """WAN lines, the preferred one first (V2)."""
     endpoints: tuple[Endpoint, ...] = ()
+    traffic: SiteTraffic = SiteTraffic()
+    """How much is called here, where that differs from the policy."""
 
 
 class Provider(Part):

@@ -50,6 +50,14 @@ class LinkLoad:
 
 
 @dataclass(frozen=True)
+class LineNote:
+    """What is said of a WAN line besides its rate and delay."""
+
+    words: str
+    right: bool
+
+
+@dataclass(frozen=True)
 class Wire:
     """A link in the drawing, from the upper to the lower device (left to right in a row)."""
 
@@ -66,8 +74,11 @@ class Wire:
         return self.upper.y == self.lower.y
 
 
-def draw(plan: Plan, load: Mapping[str, LinkLoad] | None = None) -> str:
-    """The drawing; with `load` (by link name) each link tells its marking (DSCP, 802.1p) and load."""
+def draw(
+    plan: Plan, load: Mapping[str, LinkLoad] | None = None, notes: Mapping[str, LineNote] | None = None
+) -> str:
+    """The drawing; with `load` (by link name) each link tells its marking (DSCP, 802.1p) and load, with
+    `notes` (likewise) each WAN line what is to be said of it."""
     layout = arrange(plan)
     wires = _wires(plan, layout)
     legend = _legend(plan, layout, load is not None)
@@ -86,7 +97,7 @@ def draw(plan: Plan, load: Mapping[str, LinkLoad] | None = None) -> str:
         *(_load_label(wire, load[wire.link.name]) for wire in wires if load and wire.link.name in load),
     ]
     if load is None:
-        parts += _line_captions(plan, wires)
+        parts += _line_captions(plan, wires, notes or {})
     top = layout.height + MARGIN + 4
     for number, row in enumerate(legend):
         parts.append(f'<g transform="translate({MARGIN} {top + LEGEND_ROW * number:.1f})">{row}</g>')
@@ -234,8 +245,8 @@ def _short(kbps: float) -> str:
     return f"{kbps / 1000:.1f}M" if kbps >= 1000 else f"{kbps:.0f}k"
 
 
-def _line_captions(plan: Plan, wires: list[Wire]) -> list[str]:
-    """Rate and delay of each WAN line."""
+def _line_captions(plan: Plan, wires: list[Wire], notes: Mapping[str, LineNote]) -> list[str]:
+    """Rate and delay of each WAN line, and its note above them."""
     captions = []
     for wire in (wire for wire in wires if wire.link.kind == "wan"):
         words = []
@@ -247,6 +258,8 @@ def _line_captions(plan: Plan, wires: list[Wire]) -> list[str]:
                 words.append(f"{arrow} {queue.rate_kbps / 1000:g} Mbit/s, {line_of.delay_ms:g} ms")
         x, y = _label_place(wire)
         captions.append(label(x, y, f"{wire.link.a.interface}: {' · '.join(words)}", 9.5, WAN))
+        if note := notes.get(wire.link.name):
+            captions.append(label(x, y - 12, note.words, 9.5, GOOD if note.right else BAD))
     return captions
 
 

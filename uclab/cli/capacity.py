@@ -1,0 +1,147 @@
+"""`capacity`: how many calls each WAN line carries."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from uclab import api
+from uclab.cli.topologies import Json, Topology
+from uclab.model.bandwidth import LAYER_2_BYTES, MediaStream, rtcp_kbps
+from uclab.plan.capacity import Capacity, DirectionCapacity, LineCapacity
+from uclab.plan.codec import to_data
+from uclab.plan.graph import LineNote, draw
+
+LAYERS = {
+    "ip": "over IP",
+    "line": "on a line",
+    "ethernet": "Ethernet",
+    "tagged": "with 802.1Q",
+    "wire": "on the wire",
+}
+"""Layers in words; lines and queues are counted as `on a line`: with Ethernet's header, without FCS."""
+NUMBER = ("guaranteed", "ceiling", "need", "room", "calls", "they fit", "borrowing")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this verb."""
+    app.command("capacity")(show_capacity)
+
+
+def show_capacity(
+    topology: Topology,
+    as_json: Json = False,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Also draw it: the topology with need and room on each line.")
+    ] = None,
+) -> None:
+    """How many calls each WAN line and each of its queues carries, and how many it must; 1 where that is too
+    many."""
+    answer = api.capacity_of(topology)
+    if svg is not None:
+        write_drawing(topology, answer, svg)
+    if as_json:
+        typer.echo(json.dumps(as_data(answer), indent=2))
+    else:
+        for line in answer.lines:
+            print_line(line)
+        for words in answer.shortage:
+            typer.echo(f"too small: {words}", err=True)
+    raise typer.Exit(0 if answer.verdict == "pass" else 1)
+
+
+def as_data(answer: Capacity) -> object:
+    """The answer as plain JSON data, with one call's rate at each layer."""
+    data = to_data(answer)
+    for line, shown in zip(answer.lines, data["lines"], strict=True):
+        shown["stream"]["kbps"] = {layer: line.stream.media_kbps(layer) for layer in LAYER_2_BYTES}
+        shown["stream"]["rtcp_kbps"] = rtcp_kbps("line")
+        for direction, below in zip(line.directions, shown["directions"], strict=True):
+            below["fits"] = direction.fits
+    return data
+
+
+def print_line(line: LineCapacity) -> None:
+    """One line: what a call takes, the table of queues, and what is full first."""
+    standby = ", standby" if line.standby else ""
+    typer.echo(
+        f"site {line.site}, line {line.line} ({line.link}{standby}): "
+        f"{line.endpoints} endpoints, {line.calls} calls at once"
+    )
+    typer.echo(f"one call, each way: {one_call(line.stream)}")
+    table = Table("", "queue", box=None, pad_edge=False)
+    for name in NUMBER:
+        table.add_column(name, justify="right")
+    for direction in line.directions:
+        add_rows(table, direction, line.calls)
+    Console(soft_wrap=True).print(table)
+    for direction in line.directions:
+        typer.echo(f"{direction.way}: {in_words(direction)}")
+    typer.echo("")
+
+
+def one_call(stream: MediaStream) -> str:
+    """A call's rate from IP down to the wire."""
+    rates = ", ".join(f"{stream.media_kbps(layer):.1f} {LAYERS[layer]}" for layer in LAYER_2_BYTES)
+    return f"{stream.codec}, {stream.packet_ms} ms, SRTP: {rates} kbit/s; RTCP {rtcp_kbps('line'):.1f}"
+
+
+def add_rows(table: Table, direction: DirectionCapacity, calls: int) -> None:
+    """The direction as a whole, then its queues; kbit/s, then calls."""
+    table.add_row(
+        direction.way,
+        "line",
+        str(direction.rate_kbps),
+        str(direction.rate_kbps),
+        f"{direction.need_kbps:.1f}",
+        room(direction.room_kbps, direction.lacking_kbps),
+        str(calls),
+        str(direction.calls),
+        "",
+    )
+    for queue in direction.queues:
+        table.add_row(
+            "",
+            queue.name,
+            str(queue.guaranteed_kbps),
+            str(queue.ceiling_kbps),
+            f"{queue.need_kbps:.1f}",
+            room(queue.room_kbps, queue.lacking_kbps),
+            "-" if queue.calls is None else str(calls),
+            "-" if queue.calls is None else str(queue.calls),
+            "-" if queue.calls_borrowing is None else str(queue.calls_borrowing),
+        )
+
+
+def room(room_kbps: float, lacking_kbps: float) -> str:
+    """What is left; what is missing as a negative number."""
+    return f"{-lacking_kbps:.1f}" if lacking_kbps else f"{room_kbps:.1f}"
+
+
+def in_words(direction: DirectionCapacity) -> str:
+    """What is full first, what after it, and whether calls have a rate of their own."""
+    if not direction.kept_apart:
+        return f"room for {direction.calls} calls if nothing else is sent: one queue takes everything"
+    after = f", then {direction.full_next}" if direction.full_next else ""
+    return f"room for {direction.calls} calls, then {direction.full_first} is full{after}"
+
+
+def write_drawing(topology: str, answer: Capacity, path: Path) -> None:
+    """The topology's drawing with need, room and verdict on its lines."""
+    notes = {line.link: LineNote(note(line), not line.shortage) for line in answer.lines}
+    try:
+        path.write_text(draw(api.plan_of(topology), notes=notes))
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write {path}: {error.strerror}", param_hint="--svg") from None
+
+
+def note(line: LineCapacity) -> str:
+    """A line's figures for the drawing, e.g. `3 of 12 calls · ↑ 272 of 1940 ↓ 272 of 2000 kbit/s`."""
+    arrows = {"up": "↑", "down": "↓"}
+    rates = " ".join(f"{arrows[d.way]} {d.need_kbps:.0f} of {d.rate_kbps}" for d in line.directions)
+    return f"{line.calls} of {min(d.calls for d in line.directions)} calls · {rates} kbit/s"

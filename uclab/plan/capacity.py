@@ -1,0 +1,269 @@
+"""What every WAN line and each of its queues must carry, and has room for: in kbit/s and in calls (C8, Q2).
+
+Rates count Ethernet frames without FCS, as Linux' HTB does. A call here is one endpoint's: one stream each
+way over the site's line. Two neighbours in a call with each other are two, since media passes the cloud (C7).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from uclab.model import topology as model
+from uclab.model.bandwidth import MediaStream, media_stream, signalling_kbps
+from uclab.model.load import LoadedTopology
+from uclab.plan.sites import line_interfaces
+from uclab.plan.types import EgressQueue, LinkEnd, Plan, QueueClass
+
+Way = Literal["up", "down"]
+ROUNDING_KBPS = 2
+"""The planner cuts rates of lines and classes down to whole kbit/s: a line that is enough has that more."""
+
+
+@dataclass(frozen=True)
+class QueueCapacity:
+    """One class of a line's queue, in one direction."""
+
+    name: str
+    dscps: tuple[int, ...]
+    guaranteed_kbps: int
+    ceiling_kbps: int
+    need_kbps: float
+    room_kbps: float
+    """What is left of the guaranteed rate; 0 where the need is larger."""
+    lacking_kbps: float
+    """By how much the need is larger than the guaranteed rate."""
+    per_call_kbps: float
+    """What one call more adds, with its share of the signalling."""
+    calls: int | None
+    """Calls that the guaranteed rate carries, whatever else is sent; None where calls put nothing here."""
+    calls_borrowing: int | None
+    """Calls that fit while the class for everything else is overloaded: with what the others leave of their
+    guarantees."""
+
+
+@dataclass(frozen=True)
+class DirectionCapacity:
+    """One direction of a line, where it is queued."""
+
+    way: Way
+    device: str
+    interface: str
+    rate_kbps: int
+    """Rate that the queue shapes to."""
+    kept_apart: bool
+    """False where one queue takes everything: then calls have no rate of their own under overload."""
+    need_kbps: float
+    room_kbps: float
+    lacking_kbps: float
+    calls: int
+    """Calls that fit: until the first queue, or the line, is full."""
+    full_first: str
+    """The queue that is full first when calls are added; `line` where it is all of it."""
+    full_next: str | None
+    """What gives way after it, had the first more room."""
+    queues: tuple[QueueCapacity, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether line and queues are as large as their needs."""
+        return self.lacking_kbps == 0 and all(queue.lacking_kbps == 0 for queue in self.queues)
+
+
+@dataclass(frozen=True)
+class LineCapacity:
+    """A WAN line of a site."""
+
+    site: str
+    line: str
+    link: str
+    standby: bool
+    """True where another line is preferred: then it needs its room after a failover (V2)."""
+    endpoints: int
+    calls: int
+    """Calls at the busiest moment."""
+    stream: MediaStream
+    per_call_kbps: float
+    """Media of one call, each way."""
+    directions: tuple[DirectionCapacity, ...]
+    shortage: tuple[str, ...]
+    """What does not fit, a sentence for each direction; empty where all does."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """The capacity of a whole topology."""
+
+    topology: str
+    verdict: Literal["pass", "fail"]
+    lines: tuple[LineCapacity, ...]
+
+    @property
+    def shortage(self) -> tuple[str, ...]:
+        """Everything that does not fit."""
+        return tuple(words for line in self.lines for words in line.shortage)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a site's calls and endpoints send in each direction."""
+
+    calls: int
+    media_kbps: float
+    """Of one call."""
+    signalling_kbps: float
+    """Of all endpoints together."""
+    signalling_per_call_kbps: float
+    """Of one call: that of as many endpoints as one call stands for."""
+    voice_dscp: int
+    signalling_dscp: int
+
+    def per_call_kbps(self, queue: EgressQueue, one: QueueClass) -> float:
+        """What one call more adds to a class."""
+        return self._in(queue, one, self.media_kbps, self.signalling_per_call_kbps)
+
+    def kbps(self, queue: EgressQueue, one: QueueClass) -> float:
+        """What all calls and endpoints send in a class."""
+        return self._in(queue, one, self.calls * self.media_kbps, self.signalling_kbps)
+
+    def _in(self, queue: EgressQueue, one: QueueClass, media: float, signalling: float) -> float:
+        voice_is_here = one is class_of(queue, self.voice_dscp)
+        signalling_is_here = one is class_of(queue, self.signalling_dscp)
+        return media * voice_is_here + signalling * signalling_is_here
+
+
+def class_of(queue: EgressQueue, dscp: int) -> QueueClass:
+    """The class that takes packets with a DSCP: the one that names it, otherwise the one that names none."""
+    for one in queue.classes:
+        if dscp in one.dscps:
+            return one
+    return next((one for one in reversed(queue.classes) if not one.dscps), queue.classes[-1])
+
+
+def capacity(loaded: LoadedTopology, plan: Plan) -> Capacity:
+    """Need and room of every WAN line of a plan made from that topology."""
+    lines = tuple(line for site in loaded.topology.sites for line in _lines(loaded, plan, site))
+    return Capacity(plan.topology, "fail" if any(line.shortage for line in lines) else "pass", lines)
+
+
+def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCapacity]:
+    traffic = site.traffic.over(loaded.policy.traffic)
+    stream = media_stream(traffic)
+    endpoints = len(site.endpoints)
+    demand = Demand(
+        calls=math.ceil(endpoints * traffic.simultaneous_pct / 100),
+        media_kbps=stream.kbps("line"),
+        signalling_kbps=signalling_kbps(traffic, endpoints),
+        signalling_per_call_kbps=signalling_kbps(traffic, 1) * 100 / traffic.simultaneous_pct,
+        voice_dscp=plan.policy.voice_dscp,
+        signalling_dscp=plan.policy.signalling_dscp,
+    )
+    lines = []
+    for number, connection in enumerate(site.connections):
+        near = LinkEnd(site.router.name, line_interfaces(site)[connection.name])
+        link = next(link for link in plan.links if near in (link.a, link.b))
+        far = link.b if link.a == near else link.a
+        profile = loaded.profiles[connection.profile]
+        ways: tuple[tuple[Way, LinkEnd, int], ...] = (
+            ("up", near, profile.up.rate_kbps),
+            ("down", far, profile.down.rate_kbps),
+        )
+        directions, shortage = [], []
+        for way, end, line_kbps in ways:
+            queue = next(q for q in plan.node(end.device).queues if q.interface == end.interface)
+            directions.append(direction_capacity(way, end.device, queue, demand))
+            if words := _shortage(directions[-1], demand.calls, line_kbps):
+                shortage.append(f"site `{site.name}`, line `{connection.name}` {way}: {words}")
+        lines.append(
+            LineCapacity(
+                site=site.name,
+                line=connection.name,
+                link=link.name,
+                standby=number > 0,
+                endpoints=endpoints,
+                calls=demand.calls,
+                stream=stream,
+                per_call_kbps=demand.media_kbps,
+                directions=tuple(directions),
+                shortage=tuple(shortage),
+            )
+        )
+    return lines
+
+
+def direction_capacity(way: Way, device: str, queue: EgressQueue, demand: Demand) -> DirectionCapacity:
+    """Need and room of one queue with its classes."""
+    queues = tuple(_queue(queue, one, demand) for one in queue.classes)
+    need = sum(one.need_kbps for one in queues)
+    per_call = sum(one.per_call_kbps for one in queues)
+    limits = [(one.calls, one.name) for one in queues if one.calls is not None]
+    limits.append((_whole(queue.rate_kbps, per_call), "line"))
+    limits.sort(key=lambda limit: limit[0])
+    return DirectionCapacity(
+        way=way,
+        device=device,
+        interface=queue.interface,
+        rate_kbps=queue.rate_kbps,
+        kept_apart=len(queue.classes) > 1,
+        need_kbps=need,
+        room_kbps=max(0.0, queue.rate_kbps - need),
+        lacking_kbps=max(0.0, need - queue.rate_kbps),
+        calls=limits[0][0],
+        full_first=limits[0][1],
+        full_next=limits[1][1] if len(queue.classes) > 1 else None,
+        queues=queues,
+    )
+
+
+def _queue(queue: EgressQueue, one: QueueClass, demand: Demand) -> QueueCapacity:
+    per_call = demand.per_call_kbps(queue, one)
+    need = demand.kbps(queue, one)
+    return QueueCapacity(
+        name=one.name,
+        dscps=one.dscps,
+        guaranteed_kbps=one.rate_kbps,
+        ceiling_kbps=one.ceil_kbps,
+        need_kbps=need,
+        room_kbps=max(0.0, one.rate_kbps - need),
+        lacking_kbps=max(0.0, need - one.rate_kbps),
+        per_call_kbps=per_call,
+        calls=_whole(one.rate_kbps, per_call) if per_call else None,
+        calls_borrowing=_borrowing(queue, one, per_call, demand) if per_call else None,
+    )
+
+
+def _borrowing(queue: EgressQueue, one: QueueClass, per_call: float, demand: Demand) -> int:
+    """HTB lends what is left over to the class with the lowest priority number first. So a class in front of
+    the overloaded one gets all but what the others use of their guarantees."""
+    rest = [other for other in queue.classes if not other.dscps and other is not one]
+    guaranteed = _whole(one.rate_kbps, per_call)
+    if not rest or any(other.priority <= one.priority for other in rest):
+        return guaranteed
+    others = [other for other in queue.classes if other is not one and other not in rest]
+    left = queue.rate_kbps - sum(other.rate_kbps for other in rest)
+    together = per_call + sum(demand.per_call_kbps(queue, other) for other in others)
+    return max(guaranteed, min(_whole(one.ceil_kbps, per_call), _whole(left, together)))
+
+
+def _shortage(direction: DirectionCapacity, calls: int, line_kbps: int) -> str | None:
+    """What does not fit in a direction and what would, or None."""
+    if direction.fits:
+        return None
+    limits: Sequence[tuple[str, int, float]] = [
+        *((f"queue `{q.name}` is guaranteed", q.guaranteed_kbps, q.need_kbps) for q in direction.queues),
+        ("the line has", direction.rate_kbps, direction.need_kbps),
+    ]
+    who, rate, need = max(limits, key=lambda limit: limit[2] / limit[1])
+    enough = math.ceil((need + ROUNDING_KBPS) / rate * line_kbps / 10) * 10
+    at_once = f"{calls} call{'s' if calls != 1 else ''} at once need{'' if calls != 1 else 's'}"
+    return (
+        f"{who} {rate} kbit/s, {at_once} {need:.1f} kbit/s: room for {direction.calls}; "
+        f"choose a line of {enough} kbit/s or more, a narrower codec, or fewer calls at once"
+    )
+
+
+def _whole(rate_kbps: float, per_call_kbps: float) -> int:
+    """How many calls fit whole; the allowance is for the last bit of binary fractions."""
+    return math.floor(rate_kbps / per_call_kbps + 1e-9)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from uclab.plan.types import (
+    Bursts,
     Engine,
     Impairment,
     Interface,
+    JitterDistribution,
     Link,
     LinkEnd,
     Node,
@@ -67,11 +69,17 @@ def pair(*, left: dict[str, Any] | None = None, right: dict[str, Any] | None = N
     return plan(nodes=nodes, links=(cable,))
 
 
-def line(delay_ms: float, *, jitter_ms: float = 0.0, loss_pct: float = 0.0, keep_order: bool = True) -> Plan:
+def line(
+    delay_ms: float,
+    *,
+    jitter_ms: float = 0.0,
+    loss_pct: float = 0.0,
+    keep_order: bool = True,
+    jitter_distribution: JitterDistribution = "normal",
+    bursts: Bursts | None = None,
+) -> Plan:
     """The pair, with an impaired line from `left` to `right`."""
-    what = Impairment(
-        "eth0", delay_ms, jitter_ms, loss_pct, limit_packets=2000, seed=7, keep_order=keep_order
-    )
+    what = Impairment("eth0", delay_ms, jitter_ms, loss_pct, 2000, 7, keep_order, jitter_distribution, bursts)
     return pair(left={"impairments": (what,)})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -29,7 +30,7 @@ from uclab.emulation.network import LabNet
 from uclab.emulation.taps import start_taps
 from uclab.emulation.variants import Variants, detect
 from uclab.plan.readiness import wait_until
-from uclab.plan.types import EgressQueue, PortMode, QueueClass, Tap
+from uclab.plan.types import Bursts, EgressQueue, JitterDistribution, PortMode, QueueClass, Tap
 
 Result = dict[str, Any]
 SCENES: dict[str, Callable[..., Awaitable[Result]]] = {}
@@ -101,8 +102,14 @@ class Stream:
             if ordered
             else None,
             "p99_ms": ordered[int(len(ordered) * 0.99)] if ordered else None,
+            "loss_runs": self.loss_runs(),
             "overtakings": sum(a > b for a, b in zip(self.order, self.order[1:], strict=False)),
         }
+
+    def loss_runs(self) -> list[int]:
+        """Lengths of all runs of packets that were lost one after the other."""
+        arrived = sorted({-1, *self.order, self.sent})
+        return [b - a - 1 for a, b in itertools.pairwise(arrived) if b - a > 1]
 
 
 def echo_once(host: LabHost, address: str) -> float | None:
@@ -120,11 +127,25 @@ def echo_once(host: LabHost, address: str) -> float | None:
 
 @scene
 async def impaired_line(
-    folder: Path, delay: str, jitter: str, loss: str, order: str, packets: str, every_ms: str
+    folder: Path,
+    delay: str,
+    jitter: str,
+    loss: str,
+    order: str,
+    packets: str,
+    every_ms: str,
+    distribution: JitterDistribution = "normal",
+    bursts: str = "",
 ) -> Result:
-    """A stream over an impaired line, and one back over the unimpaired direction."""
+    """A stream over an impaired line, and one back over the unimpaired direction. `bursts` is per cent to
+    enter, to leave, and lost: `1,20,100`."""
     planned = plans.line(
-        float(delay), jitter_ms=float(jitter), loss_pct=float(loss), keep_order=order == "kept"
+        float(delay),
+        jitter_ms=float(jitter),
+        loss_pct=float(loss),
+        keep_order=order == "kept",
+        jitter_distribution=distribution,
+        bursts=Bursts(*map(float, bursts.split(","))) if bursts else None,
     )
     variants = detect()
     net = await build(planned, folder, variants)

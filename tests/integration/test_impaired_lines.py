@@ -45,6 +45,26 @@ class TestImpairedLine:
         # and packets overtake each other, as asked
         assert there["overtakings"] > 100
 
+    @pytest.mark.req("W4", "W7", "W8")
+    def test_loss_in_bursts_and_late_packets_are_those_of_the_profile(self, tmp_path: Path) -> None:
+        # given a line that turns bad after 1 % of the packets and good again after 20 %, loses all while bad,
+        # and scatters its 40 ms by 4 ms with a long tail
+        packets = 4000
+        settings = ("40", "4", "0", "free", str(packets), "1", "pareto", "1,20,100")
+        there = play("impaired_line", tmp_path, *settings)["there"]
+        runs = there["loss_runs"]
+        # then 1 in 21 packets is lost: the share of a two-state chain whose states are correlated by 0.79
+        # errs by sqrt(p q (1.79 / 0.21) / n) = 1 %; bounds at 3.5 of them
+        assert sum(runs) == packets - there["received"]
+        assert abs(sum(runs) / packets - 1 / 21) < 0.035
+        # and in runs of 5 packets in the mean (geometric; about 38 of them, whose mean errs by 0.7), where
+        # random loss of the same share would give runs of 1.05
+        assert 2.5 < sum(runs) / len(runs) < 8
+        # and the delay leans to one side: half of the packets come before the mean, by 0.39 deviations, and
+        # the tail is long (normal: 2.3 deviations at 99 %)
+        assert there["median_ms"] < 40.0
+        assert there["p99_ms"] > 40 + 3 * 4
+
     def test_packets_keep_their_order_where_planned(self, tmp_path: Path) -> None:
         # given 20 ms +- 2 ms and a packet every 4 ms, as of five calls
         seen = play("impaired_line", tmp_path, "20", "2", "0", "kept", "750", "4")

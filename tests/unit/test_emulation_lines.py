@@ -17,7 +17,8 @@ from uclab.emulation import impairment
 from uclab.emulation.delay_line import Line, LineOrder
 from uclab.emulation.impairment import ArrivingLine, ImpairmentError
 from uclab.emulation.nfqueue import _packets
-from uclab.plan.types import Impairment, LinkEnd
+from uclab.plan.codec import from_data
+from uclab.plan.types import Bursts, Impairment, JitterDistribution, LinkEnd
 
 MS = 1_000_000
 ORDER = LineOrder(
@@ -60,6 +61,57 @@ def test_loss_is_binomial(loss_pct: float) -> None:
     p = loss_pct / 100
     assert abs(lost - 20_000 * p) <= 4 * math.sqrt(20_000 * p * (1 - p))
     assert line.account.lost == lost
+
+
+BURSTS = Bursts(enter_pct=1, leave_pct=20, lost_pct=100)
+
+
+def loss_runs(line: Line, packets: int) -> list[int]:
+    """Lengths of the runs of lost packets."""
+    fates = ["x" if release is None else " " for _, release in releases(line, packets, MS)]
+    return [len(run) for run in "".join(fates).split()]
+
+
+@pytest.mark.req("W4", "W7", "W8")
+def test_loss_in_bursts_has_the_share_and_the_length_of_gilbert_and_elliott() -> None:
+    # given a line that turns bad by 1 %, good by 20 %, and loses everything while bad
+    runs = loss_runs(Line(replace(ORDER, bursts=BURSTS)), 200_000)
+    # then it loses 1 / (1 + 20) of all packets, in runs of 100 / 20 in the mean, geometric
+    assert abs(sum(runs) / 200_000 - 1 / 21) < 0.005
+    assert abs(statistics.fmean(runs) - 5) < 4 * math.sqrt(20 / len(runs))
+    assert abs(runs.count(1) / len(runs) - 0.2) < 4 * math.sqrt(0.16 / len(runs))
+
+
+@pytest.mark.req("W4", "W7", "W8")
+def test_bursts_lose_their_own_share_and_random_loss_stays_between_them() -> None:
+    # given a line that loses half of the packets while bad, and 2 % of the others
+    order = replace(ORDER, loss_pct=2, bursts=replace(BURSTS, lost_pct=50))
+    lost = sum(loss_runs(Line(order), 200_000))
+    # then both make up the loss: 1/21 of the packets by half, 20/21 by 2 %
+    assert abs(lost / 200_000 - (0.5 + 20 * 0.02) / 21) < 0.003
+
+
+@pytest.mark.req("W4", "W7", "W8")
+@pytest.mark.parametrize(
+    ("distribution", "quantiles"),
+    [
+        ("uniform", {0.01: -1.698, 0.25: -0.866, 0.5: 0.0, 0.75: 0.866, 0.99: 1.698}),
+        ("pareto", {0.01: -0.807, 0.25: -0.649, 0.5: -0.390, 0.75: 0.143, 0.9: 1.063, 0.99: 4.878}),
+        ("paretonormal", {0.01: -1.295, 0.25: -0.681, 0.5: -0.288, 0.75: 0.307, 0.9: 1.168, 0.99: 4.295}),
+    ],
+)
+def test_jitter_has_the_quantiles_of_netems_tables(
+    distribution: JitterDistribution, quantiles: dict[float, float]
+) -> None:
+    # given 400 ms +- 40 ms by a distribution other than the normal one
+    line = Line(replace(ORDER, delay_ms=400, jitter_ms=40, jitter_distribution=distribution))
+    delays = sorted(
+        (release - arrived) / MS for arrived, release in releases(line, 50_000, 1000 * MS) if release
+    )
+    # then the deviation is the planned one, and quantiles are those of iproute2's tables scaled to it
+    assert abs(statistics.stdev(delays) - 40) < 1.2
+    for share, deviations in quantiles.items():
+        assert abs((delays[int(len(delays) * share)] - 400) / 40 - deviations) < 0.12, share
 
 
 def test_the_same_seed_gives_the_same_line_and_loss_does_not_change_the_jitter_of_others() -> None:
@@ -158,7 +210,28 @@ def test_netem_gets_the_same_profile_as_the_delay_line() -> None:
     assert commands[2].startswith("filter add dev edge parent ffff:")
     # and the delay line has the same figures
     figures = {"delay_ms": 10.0, "jitter_ms": 1.0, "loss_pct": 0.1, "limit_packets": 1000, "seed": 7}
-    assert impairment.line_orders(LINES)[0] == {"queue": 1, **figures, "keep_order": True}
+    more = {"keep_order": True, "jitter_distribution": "normal", "bursts": None}
+    assert impairment.line_orders(LINES)[0] == {"queue": 1, **figures, **more}
+
+
+@pytest.mark.req("W4", "W7", "W8")
+def test_netem_gets_bursts_and_distributions_in_its_own_terms() -> None:
+    # given lines with bursts, with a tail, and with an even spread
+    bursty = Impairment("wan1", 30.0, 5.0, 0.2, jitter_distribution="pareto", bursts=BURSTS)
+    even = replace(bursty, jitter_distribution="uniform", bursts=None, loss_pct=0.0)
+    first, _, _, second, *_ = impairment.netem_commands(
+        [ArrivingLine("isp1", "a", bursty), ArrivingLine("isp1", "b", even)]
+    )
+    # then netem gets p, r, 1-h, 1-k, and a jitter that gives the planned deviation with its table or without
+    assert first == (
+        "qdisc add dev line0 root netem limit 1000 delay 30.0ms 6.098ms distribution pareto "
+        "loss gemodel 1% 20% 100% 0.2% rate 100gbit"
+    )
+    assert second == "qdisc add dev line1 root netem limit 1000 delay 30.0ms 8.66ms rate 100gbit"
+    # and the delay line's order comes back whole from the JSON that it is sent as
+    told = json.loads(json.dumps(impairment.line_orders([ArrivingLine("isp1", "a", bursty)])[0]))
+    order = from_data(LineOrder, told)
+    assert (order.bursts, order.jitter_distribution, order.jitter_ms) == (BURSTS, "pareto", 5.0)
 
 
 def test_arriving_packets_are_queued_before_connection_tracking() -> None:

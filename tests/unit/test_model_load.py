@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from uclab.model.load import check, load_topology, reference_directory, reference_topologies
-from uclab.model.topology import LinkProfile
+from uclab.model.profile import LinkProfile
 
 
 @pytest.mark.req("D7")

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from uclab import api
 from uclab.cli.main import app
 from uclab.model.load import LoadedTopology, load_topology
-from uclab.model.topology import LinkProfile
+from uclab.model.profile import LinkProfile
 from uclab.model.traffic import CallTraffic
 from uclab.plan.capacity import Capacity, LineCapacity, capacity
 from uclab.plan.planner import make_plan

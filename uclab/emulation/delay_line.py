@@ -21,7 +21,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from uclab.emulation import chance
 from uclab.emulation.nfqueue import PacketQueues, Verdict
+from uclab.plan.codec import from_data
+from uclab.plan.types import Bursts, JitterDistribution
 
 _PR_SET_TIMERSLACK = 29
 LATENESS_STEP_US = 10
@@ -41,6 +44,8 @@ class LineOrder:
     limit_packets: int
     seed: int
     keep_order: bool
+    jitter_distribution: JitterDistribution = "normal"
+    bursts: Bursts | None = None
 
 
 @dataclass
@@ -87,20 +92,21 @@ class Line:
         self.account = LineAccount()
         self.held = 0
         self._random = random.Random(order.seed)
+        self._loss = chance.Loss(self._random, order.loss_pct, order.bursts)
+        self._jitter_ms = order.jitter_ms / chance.TABLE_DEVIATIONS[order.jitter_distribution]
         self._last_release_ns = 0
 
     def release_ns(self, arrived_ns: int) -> int | None:
         """When the packet that arrived now is to go on, or None: it is lost, or there is no room for it."""
         account, order = self.account, self.order
         account.arrived += 1
-        # both numbers are drawn for every packet, so that a packet's jitter does not depend on the loss of
+        # delay and loss are drawn for every packet, so that a packet's jitter does not depend on the loss of
         # others
-        lost = self._random.random() * 100 < order.loss_pct
-        delay_ms = (
-            max(0.0, self._random.gauss(order.delay_ms, order.jitter_ms))
-            if order.jitter_ms
-            else order.delay_ms
-        )
+        lost = self._loss.lost()
+        delay_ms = order.delay_ms
+        if self._jitter_ms:
+            scatter = chance.deviation(self._random, order.jitter_distribution)
+            delay_ms = max(0.0, delay_ms + self._jitter_ms * scatter)
         if lost:
             account.lost += 1
             return None
@@ -188,7 +194,7 @@ def write_account(path: Path, lines: list[Line], queues: PacketQueues, schedulin
 def main() -> None:
     """Serve until SIGTERM or SIGINT; SIGUSR1 writes the account."""
     order = json.load(sys.stdin)
-    lines = [Line(LineOrder(**line)) for line in order["lines"]]
+    lines = [Line(from_data(LineOrder, line)) for line in order["lines"]]
     # the kernel's queue is longer than the line, so that the line's own limit decides and is accounted for
     queues = PacketQueues([(line.order.queue, 2 * line.order.limit_packets + 1000) for line in lines])
     scheduling = prefer_this_process()

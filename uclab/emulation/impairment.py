@@ -14,11 +14,11 @@ import select
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from uclab.emulation import netns, processes
+from uclab.emulation import chance, netns, processes
 from uclab.emulation.netns import Namespace
 from uclab.emulation.processes import Daemon
 from uclab.emulation.variants import ImpairmentKind
@@ -103,17 +103,31 @@ def netem_commands(lines: Sequence[ArrivingLine]) -> list[str]:
     commands: list[str] = []
     for number, line in enumerate(lines):
         what, ifb = line.impairment, f"line{number}"
-        jitter = f" {what.jitter_ms}ms distribution normal" if what.jitter_ms else ""
-        loss = f" loss random {what.loss_pct}%" if what.loss_pct else ""
         order = f" rate {ORDER_KEEPING_RATE}" if what.keep_order else ""
         commands += [
             f"qdisc add dev {ifb} root netem limit {what.limit_packets} "
-            f"delay {what.delay_ms}ms{jitter}{loss}{order}",
+            f"delay {what.delay_ms}ms{_netem_jitter(what)}{_netem_loss(what)}{order}",
             f"qdisc add dev {line.interface} handle ffff: ingress",
             f"filter add dev {line.interface} parent ffff: protocol all prio 1 u32 match u32 0 0 "
             f"action mirred egress redirect dev {ifb}",
         ]
     return commands
+
+
+def _netem_jitter(what: Impairment) -> str:
+    if not what.jitter_ms:
+        return ""
+    table = what.jitter_distribution
+    # uniform is what netem does without a table
+    return f" {chance.netem_jitter_ms(what)}ms" + (f" distribution {table}" if table != "uniform" else "")
+
+
+def _netem_loss(what: Impairment) -> str:
+    if what.bursts is not None:
+        bursts = what.bursts
+        # p, r, 1-h, 1-k of tc-netem(8)
+        return f" loss gemodel {bursts.enter_pct}% {bursts.leave_pct}% {bursts.lost_pct}% {what.loss_pct}%"
+    return f" loss random {what.loss_pct}%" if what.loss_pct else ""
 
 
 def _netem(namespace: Namespace, lines: Sequence[ArrivingLine]) -> None:
@@ -146,15 +160,10 @@ def line_orders(lines: Sequence[ArrivingLine]) -> list[dict[str, Any]]:
     """What the delay line is told (pure)."""
     return [
         {
-            "queue": number + 1,
-            "delay_ms": line.impairment.delay_ms,
-            "jitter_ms": line.impairment.jitter_ms,
-            "loss_pct": line.impairment.loss_pct,
-            "limit_packets": line.impairment.limit_packets,
-            "seed": line.impairment.seed,
-            "keep_order": line.impairment.keep_order,
+            "queue": number,
+            **{name: value for name, value in asdict(line.impairment).items() if name != "interface"},
         }
-        for number, line in enumerate(lines)
+        for number, line in enumerate(lines, 1)
     ]
 
 

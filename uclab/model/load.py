@@ -23,8 +23,9 @@ from uclab.model.form import form
 from uclab.model.mistake import Mistake, TopologyError, closest, listed, shown
 from uclab.model.place import Document, Place
 from uclab.model.policy import PolicyProfile
+from uclab.model.profile import LinkProfile
 from uclab.model.source import parse, read_text
-from uclab.model.topology import LinkProfile, Topology
+from uclab.model.topology import Topology
 
 M = TypeVar("M", bound=BaseModel)
 

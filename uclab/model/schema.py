@@ -11,7 +11,8 @@ import sys
 from pydantic import BaseModel
 
 from uclab.model.policy import PolicyProfile
-from uclab.model.topology import LinkProfile, Topology
+from uclab.model.profile import LinkProfile
+from uclab.model.topology import Topology
 
 MODELS: dict[str, type[BaseModel]] = {"topology": Topology, "profile": LinkProfile, "policy": PolicyProfile}
 

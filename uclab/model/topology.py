@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from uclab.model.part import Address, LongName, Name, Network, Part, Reference, Text, Title, says
+from uclab.model.part import Address, LongName, Name, Network, Part, Reference, Title, says
 from uclab.model.traffic import SiteTraffic
 
 PortRef = Annotated[
@@ -175,32 +175,3 @@ class Topology(Part):
     cloud: Cloud
     internet: Internet
     sites: tuple[Site, ...] = Field(min_length=1)
-
-
-class Direction(Part):
-    """One direction of a line."""
-
-    rate_kbps: int = Field(ge=64, le=10_000_000)
-    """Rate of the line, kbit/s."""
-    delay_ms: float = Field(ge=0, le=5000)
-    """One-way delay without queueing, ms."""
-    jitter_ms: float = Field(default=0, ge=0, le=1000)
-    """Standard deviation of the delay, ms; at most the delay."""
-    loss_pct: float = Field(default=0, ge=0, le=100)
-    """Packets lost at random, per cent."""
-
-
-class LinkProfile(Part):
-    """A named kind of line; each direction separately."""
-
-    profile: LongName
-    """Name of the profile, that of its file."""
-    title: Title
-    source: Text
-    """Where the numbers come from."""
-    up: Direction
-    """From the site to the provider."""
-    down: Direction
-    """From the provider to the site."""
-    honours_classes: bool = False
-    """True where the provider queues by DSCP towards the site."""

@@ -73,10 +73,23 @@ class EgressQueue:
     classes: tuple[QueueClass, ...]
 
 
+JitterDistribution = Literal["normal", "uniform", "pareto", "paretonormal"]
+
+
+@dataclass(frozen=True)
+class Bursts:
+    """Loss in bursts (Gilbert-Elliott): chances to turn bad and good again, drawn for every packet, and loss
+    while bad; per cent."""
+
+    enter_pct: float
+    leave_pct: float
+    lost_pct: float = 100.0
+
+
 @dataclass(frozen=True)
 class Impairment:
     """What the line does to packets leaving by `interface`: delay, jitter (standard deviation), random
-    loss."""
+    loss, loss in bursts."""
 
     interface: str
     delay_ms: float
@@ -85,6 +98,8 @@ class Impairment:
     limit_packets: int = 1000
     seed: int = 1
     keep_order: bool = True
+    jitter_distribution: JitterDistribution = "normal"
+    bursts: Bursts | None = None
 
 
 @dataclass(frozen=True)

@@ -54,9 +54,7 @@ def _provider(context: Context, provider: model.Provider) -> tuple[Node, list[Li
             name = free_name(site.router.name, ("lo", CORE, *(i.name for i in interfaces)))
             interfaces.append(Interface(name, context.mac(provider.name, name), (str(own),)))
             shares = context.profile.wan_queues
-            shaped.append(
-                queues.provider_queue(name, profile.down.rate_kbps, shares, profile.honours_classes)
-            )
+            shaped.append(queues.provider_queue(name, profile, shares))
             impaired.append(queues.impairment(name, profile.down, f"{site.name}/{line.name}/down"))
             if not site.router.nat:
                 routes.append(Route(str(site.prefix), str(near.ip), metric=100 * len(routes)))

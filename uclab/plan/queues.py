@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from uclab.model.policy import QueueShare
-from uclab.model.topology import Direction
+from uclab.model.profile import Direction, LinkProfile
 from uclab.plan.names import digest
-from uclab.plan.types import EgressQueue, Impairment, QueueClass
+from uclab.plan.types import Bursts, EgressQueue, Impairment, QueueClass
 
 SITE_SHARE_PCT = 97
 """The site shapes a little below the line's rate, so that the queue stands in its own router, where classes
 are kept."""
 FIFO_PACKETS = 60
 """Depth of a line's own queue where nothing tells classes apart."""
+FULL_PACKET_BITS = 1500 * 8
+"""What a depth in milliseconds is counted in."""
 
 
 def site_queue(interface: str, rate_kbps: int, shares: Sequence[QueueShare]) -> EgressQueue:
@@ -22,12 +25,25 @@ def site_queue(interface: str, rate_kbps: int, shares: Sequence[QueueShare]) -> 
     return classes_queue(interface, rate_kbps * SITE_SHARE_PCT // 100, shares)
 
 
-def provider_queue(
-    interface: str, rate_kbps: int, shares: Sequence[QueueShare], honours_classes: bool
-) -> EgressQueue:
+def provider_queue(interface: str, profile: LinkProfile, shares: Sequence[QueueShare]) -> EgressQueue:
     """The provider's queue towards the customer: with classes where the line's profile says so, otherwise
-    one for all."""
-    return classes_queue(interface, rate_kbps, shares) if honours_classes else fifo(interface, rate_kbps)
+    one for all; as deep as the profile says, if it does."""
+    rate_kbps = profile.down.rate_kbps
+    queue = (
+        classes_queue(interface, rate_kbps, shares) if profile.honours_classes else fifo(interface, rate_kbps)
+    )
+    depth = queue_packets(profile)
+    if depth is None:
+        return queue
+    deep = [c if c.dscps else replace(c, limit_packets=depth) for c in queue.classes]
+    return replace(queue, classes=tuple(deep))
+
+
+def queue_packets(profile: LinkProfile) -> int | None:
+    """Depth of the provider's queue in packets, None where the profile leaves it open."""
+    if profile.queue_ms is None:
+        return profile.queue_packets
+    return max(1, math.ceil(profile.down.rate_kbps * profile.queue_ms / FULL_PACKET_BITS))
 
 
 def classes_queue(interface: str, rate_kbps: int, shares: Sequence[QueueShare]) -> EgressQueue:
@@ -64,6 +80,7 @@ def without_classes(queue: EgressQueue, kept_dscp: int) -> EgressQueue:
 
 def impairment(interface: str, direction: Direction, seed_of: str) -> Impairment:
     """Delay, jitter and loss of one direction; the seed depends on `seed_of` alone: runs can be repeated."""
+    bursts = direction.bursts
     return Impairment(
         interface=interface,
         delay_ms=direction.delay_ms,
@@ -71,4 +88,6 @@ def impairment(interface: str, direction: Direction, seed_of: str) -> Impairment
         loss_pct=direction.loss_pct,
         limit_packets=max(1000, int(direction.rate_kbps * direction.delay_ms / 8 / 100)),
         seed=1 + int.from_bytes(digest("line", seed_of, size=3)),
+        jitter_distribution=direction.jitter_distribution,
+        bursts=Bursts(bursts.enter_pct, bursts.leave_pct, bursts.lost_pct) if bursts else None,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from uclab.model import topology as model
 from uclab.model.policy import PolicyProfile
+from uclab.model.profile import LinkProfile
 from uclab.plan import edge, firewall, queues
 from uclab.plan.addresses import Addresses
 from uclab.plan.hosts import Host
@@ -29,7 +30,7 @@ class Context:
     topology: model.Topology
     profile: PolicyProfile
     policy: Policy
-    lines: Mapping[str, model.LinkProfile]
+    lines: Mapping[str, LinkProfile]
     addresses: Addresses
     nameservers: tuple[str, ...]
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from uclab.plan.devices import (
+    Bursts,
     EgressQueue,
     Impairment,
     Interface,
+    JitterDistribution,
     Link,
     LinkEnd,
     Node,
@@ -46,6 +48,7 @@ from uclab.plan.telephony import (
 __all__ = [
     "Account",
     "BulkTraffic",
+    "Bursts",
     "Call",
     "Certificate",
     "DnsRecord",
@@ -54,6 +57,7 @@ __all__ = [
     "Engine",
     "Impairment",
     "Interface",
+    "JitterDistribution",
     "Link",
     "LinkEnd",
     "MarkingRule",

@@ -11,7 +11,7 @@ from uclab.model.bandwidth import media_stream
 from uclab.model.mistake import Mistake, shown
 from uclab.model.place import Place
 from uclab.model.policy import PolicyProfile
-from uclab.model.topology import LinkProfile
+from uclab.model.profile import LinkProfile
 from uclab.model.traffic import SiteTraffic
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from uclab.model.mistake import Mistake, closest, listed, shown
@@ -23,10 +24,22 @@ def check(top: Place) -> Iterator[Mistake]:
 
 
 def check_profile(top: Place) -> Iterator[Mistake]:
-    """A delay that scatters wider than itself would have to be negative."""
+    """A delay that scatters wider than itself would have to be negative; a queue has one depth."""
     for direction in (top["up"], top["down"]):
         delay, jitter = direction["delay_ms"].amount, direction["jitter_ms"].amount
-        if delay is not None and jitter is not None and jitter > delay:
+        if delay is None or jitter is None:
+            continue
+        if jitter > delay:
             yield direction["jitter_ms"].mistake(
                 f"jitter {jitter:g} ms is more than the delay of {delay:g} ms", f"allowed: 0 to {delay:g}"
             )
+        elif direction["jitter_distribution"].text == "uniform" and jitter * math.sqrt(3) > delay:
+            yield direction["jitter_ms"].mistake(
+                f"a uniform jitter of {jitter:g} ms reaches {jitter * math.sqrt(3):.4g} ms to both sides of "
+                f"the delay of {delay:g} ms",
+                f"allowed: 0 to {math.floor(delay / math.sqrt(3) * 1000) / 1000:g}",
+            )
+    if top["queue_ms"].number is not None and top["queue_packets"].given:
+        yield top["queue_packets"].mistake(
+            "the queue's depth is given twice", "give `queue_ms` or `queue_packets`"
+        )

@@ -8,12 +8,12 @@ import contextlib
 import itertools
 import json
 import os
+import select
 import signal
 import socket
 import statistics
 import struct
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -24,14 +24,19 @@ from mininet.topo import SingleSwitchTopo
 
 from tests.integration import emulation_plans as plans
 from uclab.emulation.apply import BuildFailed, Progress, build, tear_down
+from uclab.emulation.delay_line import Line, LineOrder
 from uclab.emulation.hosts import LabHost
+from uclab.emulation.impairment import arriving_lines, line_orders
 from uclab.emulation.netns import NETNS_DIR, Namespace
 from uclab.emulation.network import LabNet
 from uclab.emulation.taps import start_taps
 from uclab.emulation.variants import Variants, detect
+from uclab.plan.codec import from_data
 from uclab.plan.readiness import wait_until
-from uclab.plan.types import Bursts, EgressQueue, JitterDistribution, PortMode, QueueClass, Tap
+from uclab.plan.types import Bursts, EgressQueue, JitterDistribution, Plan, PortMode, QueueClass, Tap
 
+_ARRIVAL = struct.Struct("=Qd")
+"""Number of a packet, delay in ms."""
 Result = dict[str, Any]
 SCENES: dict[str, Callable[..., Awaitable[Result]]] = {}
 
@@ -58,57 +63,70 @@ class Stream:
         self._to = (address, port)
         self.delays_ms: list[float] = []
         self.order: list[int] = []
-        self.sent = 0
+        self.sent_at: list[float] = []
 
     def run(self, packets: int, every_s: float, size: int = 172) -> None:
-        """Send all packets and wait until a second has passed without one arriving."""
-        receiver = threading.Thread(target=self._listen)
-        receiver.start()
+        """Send all packets and wait until a second has passed without one arriving.
+
+        The receiver is a process of its own: a sender in the same interpreter would make it wait, and what
+        is measured is the line.
+        """
+        stop_reader, stop_writer = os.pipe()
+        found_reader, found_writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(found_reader)
+            self._listen(stop_reader, found_writer)
+            os._exit(0)
+        os.close(found_writer)
         began = time.monotonic()
         for number in range(packets):
             pause = began + number * every_s - time.monotonic()
             if pause > 0:
                 time.sleep(pause)
-            self._send.sendto(struct.pack("=Qd", number, time.monotonic()) + bytes(size - 16), self._to)
-            self.sent += 1
-        receiver.join()
+            now = time.monotonic()
+            self._send.sendto(struct.pack("=Qd", number, now) + bytes(size - 16), self._to)
+            self.sent_at.append(now)
+        os.write(stop_writer, b"1")
+        with os.fdopen(found_reader, "rb") as found:
+            arrivals = list(_ARRIVAL.iter_unpack(found.read()))
+        os.waitpid(child, 0)
+        for descriptor in (stop_reader, stop_writer):
+            os.close(descriptor)
+        self.order = [number for number, _ in arrivals]
+        self.delays_ms = [delay_ms for _, delay_ms in arrivals]
 
-    def _listen(self) -> None:
-        with contextlib.suppress(
-            PermissionError
-        ):  # this thread measures: it must not wait for a busy machine
+    def _listen(self, stop: int, found: int) -> None:
+        # this process measures: it must not wait for a busy machine
+        with contextlib.suppress(PermissionError):
             os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(2))
+        arrivals = bytearray()
         while True:
             try:
                 data = self._receive.recv(2048)
             except TimeoutError:
-                if self.sent:
-                    return
+                if select.select([stop], [], [], 0)[0]:
+                    break
                 continue
             number, sent_at = struct.unpack_from("=Qd", data)
-            self.delays_ms.append((time.monotonic() - sent_at) * 1000)
-            self.order.append(number)
+            arrivals += _ARRIVAL.pack(number, (time.monotonic() - sent_at) * 1000)
+        with os.fdopen(found, "wb") as writer:
+            writer.write(arrivals)
 
     def result(self) -> Result:
-        """Figures of the stream. `spread_ms` is the standard deviation by the quartiles, which outliers do
-        not move."""
-        ordered = sorted(self.delays_ms)
+        """Figures of the stream."""
         return {
-            "sent": self.sent,
+            "sent": len(self.sent_at),
             "received": len(self.delays_ms),
-            "mean_ms": statistics.fmean(self.delays_ms) if ordered else None,
-            "median_ms": statistics.median(self.delays_ms) if ordered else None,
-            "spread_ms": (ordered[len(ordered) * 3 // 4] - ordered[len(ordered) // 4]) / 1.349
-            if ordered
-            else None,
-            "p99_ms": ordered[int(len(ordered) * 0.99)] if ordered else None,
+            "mean_ms": statistics.fmean(self.delays_ms) if self.delays_ms else None,
+            **figures(self.delays_ms),
             "loss_runs": self.loss_runs(),
-            "overtakings": sum(a > b for a, b in zip(self.order, self.order[1:], strict=False)),
+            "overtakings": sum(a > b for a, b in itertools.pairwise(self.order)),
         }
 
     def loss_runs(self) -> list[int]:
         """Lengths of all runs of packets that were lost one after the other."""
-        arrived = sorted({-1, *self.order, self.sent})
+        arrived = sorted({-1, *self.order, len(self.sent_at)})
         return [b - a - 1 for a, b in itertools.pairwise(arrived) if b - a > 1]
 
 
@@ -138,7 +156,11 @@ async def impaired_line(
     bursts: str = "",
 ) -> Result:
     """A stream over an impaired line, and one back over the unimpaired direction. `bursts` is per cent to
-    enter, to leave, and lost: `1,20,100`."""
+    enter, to leave, and lost: `1,20,100`.
+
+    With the lab's own line, `decided` is what it decided for these packets (the same decisions from the same
+    seed), and `late_ms` how much later than decided half of them came; with netem both are None.
+    """
     planned = plans.line(
         float(delay),
         jitter_ms=float(jitter),
@@ -157,11 +179,46 @@ async def impaired_line(
     await asyncio.to_thread(back.run, 100, 0.002)
     await tear_down(net)
     account = net.lines[0].account()
+    userspace = variants.impairment == "userspace"
     return {
         "there": there.result(),
         "back": back.result(),
         "account": account,
         "variant": variants.impairment,
+        **(compared(there, planned) if userspace else {"decided": None, "late_ms": None}),
+    }
+
+
+def compared(stream: Stream, planned: Plan) -> Result:
+    """What the lab's own line decides for the packets of a stream, against what became of them."""
+    (order,) = line_orders(arriving_lines(planned)["right"])
+    line = Line(from_data(LineOrder, order))
+    line.release_ns(0)  # the echo before the stream
+    line.released(0)
+    delays_ms: dict[int, float] = {}
+    for number, sent_at in enumerate(stream.sent_at):
+        release = line.release_ns(round(sent_at * 1e9))
+        if release is not None:
+            line.released(0)
+            delays_ms[number] = release / 1e6 - sent_at * 1000
+    seen = dict(zip(stream.order, stream.delays_ms, strict=True))
+    late = [seen[number] - delays_ms[number] for number in seen.keys() & delays_ms.keys()]
+    return {
+        "decided": {"same_packets": seen.keys() == delays_ms.keys(), **figures(list(delays_ms.values()))},
+        "late_ms": {"least": min(late), "median": statistics.median(late)},
+    }
+
+
+def figures(delays_ms: list[float]) -> Result:
+    """Of delays. `spread_ms` is the standard deviation by the quartiles, which outliers do not move."""
+    ordered = sorted(delays_ms)
+    if not ordered:
+        return {"median_ms": None, "spread_ms": None, "p99_ms": None}
+    quartiles = ordered[len(ordered) // 4], ordered[len(ordered) * 3 // 4]
+    return {
+        "median_ms": statistics.median(ordered),
+        "spread_ms": (quartiles[1] - quartiles[0]) / 1.349,
+        "p99_ms": ordered[int(len(ordered) * 0.99)],
     }
 
 

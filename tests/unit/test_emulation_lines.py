@@ -16,7 +16,7 @@ from tests.integration import emulation_plans as plans
 from uclab.emulation import impairment
 from uclab.emulation.delay_line import Line, LineOrder
 from uclab.emulation.impairment import ArrivingLine, ImpairmentError
-from uclab.emulation.nfqueue import _packets
+from uclab.emulation.nfqueue import Arrival, _packets
 from uclab.plan.codec import from_data
 from uclab.plan.types import Bursts, Impairment, JitterDistribution, LinkEnd
 
@@ -248,12 +248,18 @@ def test_arriving_packets_are_queued_before_connection_tracking() -> None:
 
 
 def test_arrivals_are_read_from_the_kernels_messages() -> None:
-    # given two packet messages of different queues and an acknowledgement between them
-    def message(queue: int, number: int) -> bytes:
+    # given two packet messages of different queues, one of them with the time of arrival, and an
+    # acknowledgement between them
+    def message(queue: int, number: int, stamp: bytes = b"") -> bytes:
         header = struct.pack("=HH", 11, 1) + struct.pack(">IHB", number, 0x0800, 0) + b"\0"
-        body = struct.pack("=BB", 2, 0) + struct.pack(">H", queue) + header + struct.pack("=HHI", 8, 5, 3)
+        interface = struct.pack("=HHI", 8, 5, 3)
+        body = struct.pack("=BB", 2, 0) + struct.pack(">H", queue) + header + interface + stamp
         return struct.pack("=IHHII", 16 + len(body), 3 << 8, 0, 0, 0) + body
 
     acknowledgement = struct.pack("=IHHIIi", 36, 2, 0, 1, 0, 0) + bytes(16)
-    # then queue and number of both are found
-    assert _packets(message(1, 77) + acknowledgement + message(2, 78)) == [(1, 77), (2, 78)]
+    stamp = struct.pack("=HH", 20, 4) + struct.pack(">QQ", 1_700_000_000, 250_001)
+    # then queue, number and time of both are found
+    assert _packets(message(1, 77) + acknowledgement + message(2, 78, stamp)) == [
+        Arrival(1, 77, None),
+        Arrival(2, 78, 1_700_000_000_250_001_000),
+    ]

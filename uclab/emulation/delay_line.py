@@ -140,10 +140,15 @@ class DelayLines:
 
     def take(self) -> None:
         """See what arrived and decide on it."""
-        arrived = self._queues.arrivals()
+        arrivals = self._queues.arrivals()
+        # in this order: where the processor is taken away in between, packets go on late, never early
+        real = time.time_ns()
         now = time.monotonic_ns()
-        for queue, packet in arrived:
-            release = self._lines[queue].release_ns(now)
+        for arrival in arrivals:
+            # a packet's delay begins when it arrived, not when this process came to see it
+            waited_ns = 0 if arrival.arrived_ns is None else max(0, real - arrival.arrived_ns)
+            queue, packet = arrival.queue, arrival.packet
+            release = self._lines[queue].release_ns(now - waited_ns)
             if release is None:
                 self._queues.decide(queue, packet, Verdict.DROP)
             else:

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 _NETLINK_NETFILTER = 12
@@ -18,14 +19,16 @@ _SUBSYSTEM = 3 << 8
 _PACKET, _VERDICT, _CONFIG = _SUBSYSTEM | 0, _SUBSYSTEM | 1, _SUBSYSTEM | 2
 _REQUEST, _ACK, _ERROR = 1, 4, 2
 _CFG_CMD, _CFG_PARAMS, _CFG_MAXLEN, _CMD_BIND, _COPY_META = 1, 2, 3, 1, 1
-_PACKET_HEADER, _VERDICT_HEADER = 1, 2
+_PACKET_HEADER, _VERDICT_HEADER, _TIMESTAMP = 1, 2, 4
 _RECEIVE_BUFFER = 16 << 20
 """Bytes. A message takes about 1 KiB of it; what does not fit is lost by the kernel, so it must not be
 small."""
 _SO_RCVBUFFORCE = 33
+_SO_TIMESTAMPNS = 35
 
 _verdict = struct.Struct("=IHHIIBB").pack
-_head = struct.Struct("=IHHIIBB")
+_attribute_head = struct.Struct("=HH").unpack_from
+_stamp = struct.Struct(">QQ").unpack_from
 
 
 class Verdict(IntEnum):
@@ -33,6 +36,18 @@ class Verdict(IntEnum):
 
     DROP = 0
     ACCEPT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A packet that waits for its verdict."""
+
+    queue: int
+    packet: int
+    """The kernel's number of it, within the queue."""
+    arrived_ns: int | None
+    """When it arrived at its interface, on the real-time clock, to the microsecond; None where the kernel
+    does not say."""
 
 
 class PacketQueues:
@@ -47,6 +62,9 @@ class PacketQueues:
             self._configure(number, _CFG_CMD, struct.pack(">BxH", _CMD_BIND, 0))
             self._configure(number, _CFG_PARAMS, struct.pack(">IB", 0, _COPY_META))
             self._configure(number, _CFG_MAXLEN, struct.pack(">I", limit))
+        # the kernel stamps arriving packets only while somebody wants to know (net_enable_timestamp)
+        self._stamps = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._stamps.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self.overflows = 0
         """Times that the receive buffer was full and the kernel lost packets."""
 
@@ -54,9 +72,9 @@ class PacketQueues:
         """For select."""
         return self._socket.fileno()
 
-    def arrivals(self) -> list[tuple[int, int]]:
-        """(queue, packet number) of all packets that wait to be seen; never blocks."""
-        found: list[tuple[int, int]] = []
+    def arrivals(self) -> list[Arrival]:
+        """All packets that wait to be seen; never blocks."""
+        found: list[Arrival] = []
         while True:
             try:
                 data = self._socket.recv(1 << 16, socket.MSG_DONTWAIT)
@@ -91,17 +109,27 @@ class PacketQueues:
                 return
 
 
-def _packets(data: bytes) -> list[tuple[int, int]]:
-    """(queue, packet number) in a buffer of netlink messages (pure). The packet header is always the first
-    attribute."""
-    found: list[tuple[int, int]] = []
+def _packets(data: bytes) -> list[Arrival]:
+    """The packets in a buffer of netlink messages (pure). The packet header is always the first attribute."""
+    found: list[Arrival] = []
     offset = 0
     while offset + 32 <= len(data):
         length, kind = struct.unpack_from("=IH", data, offset)
         if kind == _PACKET:
             (queue,) = struct.unpack_from(">H", data, offset + 18)
-            (attribute,) = struct.unpack_from("=H", data, offset + 22)
-            if attribute & 0x3FFF == _PACKET_HEADER:
-                found.append((queue, struct.unpack_from(">I", data, offset + 24)[0]))
+            (packet,) = struct.unpack_from(">I", data, offset + 24)
+            found.append(Arrival(queue, packet, _arrived_ns(data, offset + 20, offset + length)))
         offset += (length + 3) & ~3
     return found
+
+
+def _arrived_ns(data: bytes, offset: int, end: int) -> int | None:
+    while offset + 4 <= end:
+        length, kind = _attribute_head(data, offset)
+        if kind & 0x3FFF == _TIMESTAMP:
+            seconds, micros = _stamp(data, offset + 4)
+            return int(seconds * 1_000_000_000 + micros * 1000)
+        if length < 4:
+            break
+        offset += (length + 3) & ~3
+    return None

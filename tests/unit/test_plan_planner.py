@@ -178,3 +178,34 @@ def test_site_without_softclients_says_what_it_cannot_show() -> None:
     )
     lone = make_plan(replace(loaded("small-office"), topology=topology))
     assert missing_kinds(lone) == ("desk-desk", "desk-soft", "hold-transfer")
+
+
+@pytest.mark.req("W9", "V2")
+def test_two_lines_are_default_routes_in_order_of_preference_with_their_own_addresses() -> None:
+    # given a small business with two providers
+    dual = plan("smb-dual-wan")
+    edge = dual.node("edge")
+    address = {i.name: IPv4Interface(i.addresses[0]) for i in edge.interfaces}
+    # when its router's routes are sorted as the kernel does, lowest metric first
+    defaults = sorted((r for r in edge.routes if r.prefix == "0.0.0.0/0"), key=lambda r: r.metric)
+    # then the first line is preferred, the second is there for when it is down, and both ends are known
+    assert [
+        line for r in defaults for line, own in address.items() if IPv4Interface(r.via).ip in own.network
+    ] == [
+        "wan1",
+        "wan2",
+    ]
+    assert len({r.metric for r in defaults}) == 2
+    # and whatever leaves by either is translated to that line's address, of its provider's prefix
+    assert 'oifname { "wan1", "wan2" } ip saddr 192.168.32.0/20 masquerade' in (edge.nftables or "")
+    assert address["wan1"].ip in IPv4Network("203.0.113.0/26")
+    assert address["wan2"].ip in IPv4Network("203.0.113.64/26")
+
+
+@pytest.mark.req("W9", "V2")
+def test_endpoints_ways_take_the_preferred_line_only() -> None:
+    # given two lines; when nothing has failed
+    devices = {hop.tap.partition(":")[0] for path in plan("smb-dual-wan").paths for hop in path.hops}
+    # then every way to the cloud crosses the first provider, none the second
+    assert "isp1" in devices
+    assert "isp2" not in devices

@@ -50,6 +50,7 @@ class Frame:
     eth_type: int = 0x0800
     dscp: int | None = 0
     ip_proto: int | None = None
+    ipv4_src: str | None = None
     ipv4_dst: str | None = None
     udp_src: int | None = None
     udp_dst: int | None = None
@@ -57,6 +58,7 @@ class Frame:
     icmpv6_type: int | None = None
     arp_sha: str | None = None
     arp_spa: str | None = None
+    arp_tpa: str | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,6 @@ def _matches(match: Match, in_port: int, frame: Frame) -> bool:
         (match.udp_src, frame.udp_src),
         (match.icmpv6_type, frame.icmpv6_type),
         (match.arp_sha, frame.arp_sha),
-        (match.arp_spa, frame.arp_spa),
     )
     return (
         all(wanted is None or wanted == found for wanted, found in exact)
@@ -222,6 +223,9 @@ def _matches(match: Match, in_port: int, frame: Frame) -> bool:
         and (match.eth_dst is None or _mac_matches(match.eth_dst, frame.eth_dst))
         and _bits_match(match.udp_dst, frame.udp_dst)
         and _bits_match(match.tcp_dst, frame.tcp_dst)
+        and _prefix_matches(match.arp_spa, frame.arp_spa)
+        and _prefix_matches(match.arp_tpa, frame.arp_tpa)
+        and _prefix_matches(match.ipv4_src, frame.ipv4_src)
         and _prefix_matches(match.ipv4_dst, frame.ipv4_dst)
     )
 

@@ -61,6 +61,8 @@ class Match:
     eth_type: int | None = None
     ip_proto: int | None = None
     ip_dscp: int | None = None
+    ipv4_src: str | None = None
+    """Prefix in CIDR form."""
     ipv4_dst: str | None = None
     """Prefix in CIDR form."""
     udp_src: int | None = None
@@ -70,6 +72,9 @@ class Match:
     icmpv6_type: int | None = None
     arp_sha: str | None = None
     arp_spa: str | None = None
+    """Address or prefix."""
+    arp_tpa: str | None = None
+    """Address or prefix."""
 
 
 @dataclass(frozen=True)
@@ -184,12 +189,20 @@ class GroupRule:
         return self.id
 
 
+class RateUnit(IntEnum):
+    """What a meter counts."""
+
+    PACKETS_PER_SECOND = 0
+    KBIT_PER_SECOND = 1
+
+
 @dataclass(frozen=True)
 class MeterRule:
-    """Drops what comes faster than `rate_pps` packets a second."""
+    """Drops what comes faster than `rate`."""
 
     id: int
-    rate_pps: int
+    rate: int
+    unit: RateUnit = RateUnit.PACKETS_PER_SECOND
 
     @property
     def key(self) -> int:

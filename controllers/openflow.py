@@ -30,6 +30,7 @@ from controllers.flows import (
     PopTag,
     Purpose,
     PushTag,
+    RateUnit,
     SetDscp,
     SetInPort,
     SetPriority,
@@ -46,6 +47,10 @@ HEADER_XID = 4
 FLOW_COOKIE = 8
 """Offset of the cookie in a flow modification."""
 PURPOSE_BITS = 8
+BURSTS_PER_SECOND = 10
+"""A meter in kbit/s lets 100 ms of its rate pass at once."""
+SMALLEST_BURST_KBIT = 25
+"""Two frames of 1500 bytes, or nothing of that size would ever pass a slow meter."""
 GENERATION_BITS = 20
 
 
@@ -183,8 +188,10 @@ def _group(group: GroupRule, command: int) -> Message:
 
 @lru_cache(maxsize=8192)
 def _meter(meter: MeterRule, command: int) -> Message:
-    bands = [parser.OFPMeterBandDrop(rate=meter.rate_pps, burst_size=meter.rate_pps)]
-    flags = ofp.OFPMF_PKTPS | ofp.OFPMF_BURST
+    in_packets = meter.unit is RateUnit.PACKETS_PER_SECOND
+    burst = meter.rate if in_packets else max(meter.rate // BURSTS_PER_SECOND, SMALLEST_BURST_KBIT)
+    bands = [parser.OFPMeterBandDrop(rate=meter.rate, burst_size=burst)]
+    flags = ofp.OFPMF_BURST | (ofp.OFPMF_PKTPS if in_packets else ofp.OFPMF_KBPS)
     return Message(_bytes(parser.OFPMeterMod(PROTOCOL, command, flags, meter.id, bands)), meter)
 
 
@@ -201,6 +208,8 @@ def _match(match: Match) -> Any:
         "icmpv6_type": match.icmpv6_type,
         "arp_sha": match.arp_sha,
         "arp_spa": match.arp_spa,
+        "arp_tpa": match.arp_tpa,
+        "ipv4_src": match.ipv4_src,
         "ipv4_dst": match.ipv4_dst,
         "eth_dst": tuple(match.eth_dst.split("/"))
         if match.eth_dst and "/" in match.eth_dst

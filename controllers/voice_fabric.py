@@ -32,6 +32,7 @@ from controllers import openflow
 from controllers.conductor import Conductor, Order, Replace
 from controllers.connections import Handshakes, Listener
 from controllers.reports import Reporter
+from controllers.session import Session
 from uclab.plan.codec import from_data
 from uclab.plan.records import Event
 from uclab.plan.trees import FabricError
@@ -52,7 +53,7 @@ class VoiceFabric(OSKenApp):
         self._reporter = Reporter(fabric)
         self._events = events
         self._generations = itertools.count(random.getrandbits(openflow.GENERATION_BITS))
-        self._connections: dict[int, _Session] = {}
+        self._connections: dict[int, Session] = {}
 
     def prepare(self) -> None:
         """Make all messages once before switches wait for them; they are kept (`controllers.openflow`)."""
@@ -83,7 +84,7 @@ class VoiceFabric(OSKenApp):
         """A switch has done what it was told."""
         session = self._session(event.msg.datapath)
         if session is not None and session.awaited == event.msg.xid:
-            session.sent.clear()
+            session.acknowledged()
             self._carry_out(self._conductor.acknowledged(event.msg.datapath.id))
 
     @set_ev_cls(ofp_event.EventOFPErrorMsg, MAIN_DISPATCHER)
@@ -113,11 +114,11 @@ class VoiceFabric(OSKenApp):
             self._write([Event(time.time(), f"{connection.id:#x}", "unknown-switch", "not of this site")])
             connection.close()
             return
-        self._connections[connection.id] = _Session(connection)
+        self._connections[connection.id] = Session(connection)
         live = [number for number, port in connection.ports.items() if openflow.is_live(port)]
         self._carry_out(self._conductor.connected(connection.id, live))
 
-    def _session(self, connection: Any) -> _Session | None:
+    def _session(self, connection: Any) -> Session | None:
         """The session of a connection that is still the switch's present one."""
         session = self._connections.get(connection.id)
         return session if session is not None and session.connection is connection else None
@@ -136,28 +137,6 @@ class VoiceFabric(OSKenApp):
     def _write(self, events: Iterable[Event]) -> None:
         for event in events:
             self._events.write(json.dumps(asdict(event)) + "\n")
-
-
-class _Session:
-    """What was sent on a switch's present connection."""
-
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
-        self.generation = 0
-        self.sent: dict[int, object] = {}
-        """What messages were about, by transaction number, until the barrier behind them is passed."""
-        self.awaited: int | None = None
-        """Transaction number of the last barrier."""
-
-    def send(self, messages: Iterable[openflow.Message]) -> None:
-        """Send the messages and a barrier as one block."""
-        block = bytearray()
-        for message in (*messages, openflow.barrier()):
-            self.connection.xid = self.connection.xid + 1 & ofp.MAX_XID
-            self.sent[self.connection.xid] = message.about
-            block += message.numbered(self.connection.xid)
-        self.awaited = self.connection.xid
-        self.connection.send(bytes(block))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

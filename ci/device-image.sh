@@ -7,7 +7,7 @@
 list=$PROJECT/ci/packages/device.txt
 # Programs that have to be there and to start, or the image is not published.
 checks=('baresip -h' 'linphonec -v' 'sipp -v' 'nft -v' 'dnsmasq -v' 'unbound -V' 'dig -v' 'ip -V' 'tcpdump --version'
-    '/usr/lib/frr/zebra -v' '/usr/lib/frr/bgpd -v' '/usr/lib/frr/bfdd -v' 'iperf3 -v' 'openssl version' 'curl -V' 'ping -V')
+    '/usr/lib/frr/zebra -v' '/usr/lib/frr/bgpd -v' '/usr/lib/frr/bfdd -v' 'openvpn --version' 'iperf3 -v' 'openssl version' 'curl -V' 'ping -V')
 
 # /lab is where a device finds its own folder; resolv.conf is there to be covered by the device's own.
 build() {

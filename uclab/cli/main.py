@@ -10,7 +10,7 @@ import typer
 
 from uclab import __version__
 from uclab.api import UnknownName
-from uclab.cli import capacity, judging, labs, running, topologies
+from uclab.cli import capacity, judging, labs, running, sdwan, topologies
 from uclab.lab.client import LabError, LabGone
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (topologies, capacity, labs, running, judging):
+for group in (topologies, capacity, labs, sdwan, running, judging):
     group.add_to(app)
 
 

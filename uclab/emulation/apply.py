@@ -16,6 +16,7 @@ from typing import TypeVar
 from uclab.emulation import impairment, netns, openflow, packet_filter, queues, sysctl
 from uclab.emulation.hosts import LabHost
 from uclab.emulation.network import LabNet
+from uclab.emulation.overlay import devices
 from uclab.emulation.switches import LabSwitch, voice_priority_flows
 from uclab.emulation.variants import Variants
 from uclab.plan.types import Plan, SwitchRole
@@ -101,6 +102,7 @@ def register(plan: Plan, run_dir: Path, variants: Variants) -> LabNet:
         for interface, it in zip(cable.ends(), planned, strict=True):
             for cidr in it.addresses if it else ():
                 interface.setIP(cidr)
+    devices.register(net, plan)
     return net
 
 
@@ -137,12 +139,15 @@ async def _make(
     net: LabNet, plan: Plan, variants: Variants, work: _Work, controllers_listen: Awaitable[None] | None
 ) -> None:
     hosts: list[LabHost] = net.hosts
+    at_tunnels = {end.device for end in devices.ends(plan)}
+    tunnelled = [host for host in hosts if host.name in at_tunnels]
     await work.one("namespaces", net.make_namespaces)
     async with asyncio.TaskGroup() as group:
         group.create_task(work.one("switch engines", net.start_engines))
         group.create_task(work.one("cables", net.lay_cables))
         filtered = [host for host in hosts if host.plan and host.plan.nftables]
         group.create_task(work.each("packet filters", filtered, _filter))
+        group.create_task(work.each("tunnel interfaces", tunnelled, lambda host: _tunnels(host, plan)))
     lines = impairment.arriving_lines(plan)
     queued = [host for host in hosts if host.plan and host.plan.queues]
     set_up = [host for host in hosts if host.plan and host.plan.sysctls]
@@ -152,6 +157,7 @@ async def _make(
         group.create_task(work.one("addresses", net.configure_hosts))
         group.create_task(work.each("queues", queued, _queue))
         group.create_task(work.each("kernel settings", set_up, _settings))
+    await work.each("routes by mark", tunnelled, lambda host: devices.route_by_mark(host, plan))
     await work.one("carrier", net.wait_for_carrier)
     tagging = [s for s in net.switches if s.plan.role in (SwitchRole.PHONE, SwitchRole.CARRIER)]
     await work.each("tagging switches", tagging, lambda switch: _prioritise(net, plan, switch))
@@ -167,6 +173,10 @@ def _filter(host: LabHost) -> None:
     assert host.plan is not None
     assert host.plan.nftables is not None
     packet_filter.load(host.live_namespace(), host.plan.nftables)
+
+
+def _tunnels(host: LabHost, plan: Plan) -> None:
+    devices.make_interfaces(host, [end for end in devices.ends(plan) if end.device == host.name])
 
 
 def _queue(host: LabHost) -> None:

@@ -159,6 +159,7 @@ class LabHost(ShelllessNode, Host):
         env: Mapping[str, str] | None = None,
         stdin: int | None = None,
         capabilities: Sequence[str] = (),
+        devices: Sequence[str] = (),
     ) -> asyncio.subprocess.Process:
         """Start a program in the node; see `NodeRuntime.spawn`. The returned process's `pid` is the program's
         own.
@@ -171,7 +172,9 @@ class LabHost(ShelllessNode, Host):
         files = (
             {f"/etc/{path.name}": path for path in sorted(self.files_dir.iterdir())} if self.files_dir else {}
         )
-        confined = sandbox.Sandbox(root, files, readable or {}, writable or {}, env or {}, capabilities)
+        confined = sandbox.Sandbox(
+            root, files, readable or {}, writable or {}, env or {}, capabilities, devices
+        )
         reader, writer = os.pipe()
         try:
             try:

@@ -34,6 +34,8 @@ class Sandbox:
     env: Mapping[str, str] = field(default_factory=dict)
     capabilities: Sequence[str] = ()
     """E.g. `CAP_NET_ADMIN` for a routing daemon; phones need none."""
+    devices: Sequence[str] = ()
+    """Device files, e.g. `/dev/net/tun` for a tunnel."""
 
 
 def command(sandbox: Sandbox, argv: Sequence[str], info_fd: int) -> list[str]:
@@ -60,6 +62,8 @@ def command(sandbox: Sandbox, argv: Sequence[str], info_fd: int) -> list[str]:
         options += ["--ro-bind", str(outside), inside]
     for inside, outside in sandbox.writable.items():
         options += ["--bind", str(outside), inside]
+    for device in sandbox.devices:
+        options += ["--dev-bind", device, device]
     options += ["--cap-drop", "ALL"]
     for capability in sandbox.capabilities:
         options += ["--cap-add", capability]

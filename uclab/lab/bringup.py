@@ -24,7 +24,7 @@ from uclab.emulation.routing.frr import start_routing
 from uclab.emulation.routing.learned import wait_learned
 from uclab.emulation.taps import TapCount, Taps, start_taps
 from uclab.emulation.variants import Variants, detect
-from uclab.lab import controllers
+from uclab.lab import controllers, overlay
 from uclab.lab.bulk import BulkSource
 from uclab.lab.controllers import RunningController
 from uclab.lab.events import EventLog
@@ -56,6 +56,7 @@ class BroughtUp:
     """What each tap saw and dropped; known at the end."""
     controllers: tuple[RunningController, ...] = ()
     cloud: RunningCloud | None = None
+    overlays: overlay.RunningOverlays | None = None
     phones: dict[str, Phone] = field(default_factory=dict)
     registered: set[str] = field(default_factory=set)
     bulk: BulkSource | None = None
@@ -137,6 +138,7 @@ class _BringUp:
         certificates = await certifying
         async with asyncio.TaskGroup() as second:
             second.create_task(self._timed("routing", self._start_routing()))
+            second.create_task(self._timed("overlays", self._start_overlays(certificates)))
             second.create_task(self._timed("fabric", self._wait_for_fabric()))
             second.create_task(self._timed("cloud", self._start_cloud(certificates)))
         await self._timed("phones", self._start_phones(certificates))
@@ -217,6 +219,21 @@ class _BringUp:
         )
         if routers:
             self._events.add("lab", "routes-learned", ", ".join(host.name for host in routers))
+
+    async def _start_overlays(self, certificates: Certificates) -> None:
+        """The SD-WAN's controller, tunnels and agents, until every path is measured."""
+        if not self._plan.overlays:
+            return
+        assert self._parts.network is not None
+        folder = self._run_dir / "sdwan"
+        running = await overlay.start_controller(self._plan.overlays, folder, PRIVATE / "sdwan")
+        self._parts.overlays = running
+        kinds: set[str] = set()
+        self._keep(controllers.follow(running, self._sink(kinds)))
+        await overlay.start_overlays(running, self._plan.overlays, self._parts.network, certificates, folder)
+        for one in running.processes:
+            self._watch.watch(one.name, one.process, one.log)
+        await overlay.wait_measured(running, kinds)
 
     async def _wait_for_fabric(self) -> None:
         await asyncio.gather(

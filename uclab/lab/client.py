@@ -108,6 +108,10 @@ class LabClient:
         """Undo `fail`."""
         return str(self._ask("POST", f"/heal/{name}")["done"])
 
+    def overlays(self) -> dict[str, Any]:
+        """The SD-WAN by site: `paths` with delay, jitter and loss, `choice` of each traffic class."""
+        return dict(self._ask("GET", "/overlays"))
+
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node, for a process of the host (`uclab exec`)."""
         inside = self._ask("POST", f"/nodes/{node}/command", json={"command": list(command)})["argv"]

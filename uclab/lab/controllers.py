@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from uclab.plan.codec import to_data
 from uclab.plan.logs import last_lines
@@ -90,7 +91,15 @@ async def _start(fabric: SiteFabric, folder: Path, sockets: Path, python: str) -
     return RunningController(fabric, process, log, events_file)
 
 
-async def follow(controller: RunningController, sink: EventSink, every_s: float = 0.05) -> None:
+class Reporting(Protocol):
+    """A process that writes events to a file."""
+
+    @property
+    def events_file(self) -> Path:
+        """One event a line."""
+
+
+async def follow(controller: Reporting, sink: EventSink, every_s: float = 0.05) -> None:
     """Pass a controller's events on, for as long as the task runs."""
     with controller.events_file.open(encoding="utf-8") as file:
         kept = ""

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx
+
 from endpoints_emu.phone import Phone
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
@@ -177,6 +179,16 @@ class Lab:
             return await inspection.inspect(subject, self.plan, self._network)
         except KeyError as error:
             raise Refused(str(error.args[0])) from None
+
+    async def overlays(self) -> dict[str, Any]:
+        """The SD-WAN by site: paths with their figures, and the path of each class."""
+        self._require_up()
+        if self._parts.overlays is None:
+            raise Refused(f"topology `{self.plan.topology}` has no SD-WAN: no site has `sd_wan`")
+        try:
+            return await self._parts.overlays.state()
+        except httpx.TransportError as error:
+            raise Refused(f"the SD-WAN's controller does not answer: {error}") from error
 
     @property
     def _network(self) -> LabNet:

@@ -48,6 +48,9 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
     async def heal(request: Request) -> Response:
         return JSONResponse({"done": await lab.heal(request.path_params["name"])})
 
+    async def overlays(_: Request) -> Response:
+        return JSONResponse(await lab.overlays())
+
     async def command(request: Request) -> Response:
         body = await request.json()
         return JSONResponse({"argv": lab.command_in(request.path_params["name"], body["command"])})
@@ -67,6 +70,7 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
             Route("/fail/{name}", refusals(fail), methods=["POST"]),
             Route("/heal/{name}", refusals(heal), methods=["POST"]),
             Route("/nodes/{name}/command", refusals(command), methods=["POST"]),
+            Route("/overlays", refusals(overlays)),
             Route("/down", refusals(down), methods=["POST"]),
         ]
     )

@@ -18,6 +18,7 @@ from uclab.model.checks import (
     policy_mistakes,
     power_mistakes,
     profile_mistakes,
+    sdwan_mistakes,
     topology_mistakes,
 )
 from uclab.model.form import form
@@ -73,10 +74,13 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
     for site in main.top["sites"]:
         for connection in site["connections"]:
             mistakes += profiles.fetch(connection["profile"])
+    for gateway in main.top["sd_wan"]["gateways"]:
+        mistakes += profiles.fetch(gateway["profile"])
     mistakes += policies.fetch(main.top["policy"])
     for policy in policies.values.values():
         mistakes += power_mistakes(main.top, policy)
         mistakes += peering_mistakes(main.top, policy)
+        mistakes += sdwan_mistakes(main.top, policy)
         mistakes += call_mistakes(main.top, policy, profiles.values)
 
     if mistakes or main.value is None:

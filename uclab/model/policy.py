@@ -21,6 +21,7 @@ from uclab.model.part import (
     Title,
     VlanRange,
 )
+from uclab.model.sdwan import SdWanPolicy
 from uclab.model.traffic import CallTraffic
 
 
@@ -171,6 +172,8 @@ class PolicyProfile(Part):
     """Power that devices need from their switch."""
     peering: Peering | None = None
     """Private circuits and their BGP sessions; without it there are none."""
+    sd_wan: SdWanPolicy | None = None
+    """How overlays steer; without it there are none."""
     traffic: CallTraffic = CallTraffic()
     """How much is called, and with which codec; for the capacity of WAN lines."""
     provider_prefixes: tuple[Network, ...] = ()

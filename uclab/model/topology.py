@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from uclab.model.part import Address, LongName, Name, Network, Part, Reference, Title, says
+from uclab.model.sdwan import SdWan, SiteOverlay
 from uclab.model.traffic import SiteTraffic
 
 PortRef = Annotated[
@@ -118,6 +119,8 @@ class Site(Part):
     public_prefix: Network | None = None
     """Public addresses that the company brings along: its router announces them on private circuits to data
     centres and translates to the first of them (P3); from 198.18.0.0/15 or 203.0.113.0/24."""
+    sd_wan: SiteOverlay | None = None
+    """Its overlay over its internet lines (W6)."""
     endpoints: tuple[Endpoint, ...] = ()
     traffic: SiteTraffic = SiteTraffic()
     """How much is called here, where that differs from the policy."""
@@ -182,4 +185,6 @@ class Topology(Part):
     """Name of a policy in `policies/`, or a path to one."""
     cloud: Cloud
     internet: Internet
+    sd_wan: SdWan | None = None
+    """Gateways at which sites' overlays end (W6)."""
     sites: tuple[Site, ...] = Field(min_length=1)

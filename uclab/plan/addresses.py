@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from itertools import combinations
 
 from uclab.model import topology as model
-from uclab.plan.circuits import Circuit, border_router, peering_router
+from uclab.plan.circuits import Circuit, border_router, gateways_of, peering_router
 from uclab.plan.errors import PlanError
 from uclab.plan.hosts import Host
 
@@ -63,7 +63,8 @@ def allocate(
     gateways = {(site.name, vlan.name): gateway(vlan) for site in topology.sites for vlan in site.vlans}
     datacentres = [dc for region in topology.cloud.regions for dc in region.datacentres]
     peering = [dc.name for dc in datacentres if any(c.target == dc.name for c in circuits)]
-    core, to_cloud, cloud = _public_links(topology, tuple(services), circuits, peering)
+    services = (*services, *(gateway.name for gateway in gateways_of(topology)))
+    core, to_cloud, cloud = _public_links(topology, services, circuits, peering)
     return Addresses(
         gateways=gateways,
         hosts=_vlan_hosts(topology, tuple(hosts), gateways),
@@ -152,6 +153,7 @@ def _public_links(
     datacentres = [dc for region in topology.cloud.regions for dc in region.datacentres]
     taken = [p.prefix for p in topology.internet.providers] + [dc.prefix for dc in datacentres]
     taken += [site.public_prefix for site in topology.sites if site.public_prefix is not None]
+    taken += [gateway.public_prefix for gateway in gateways_of(topology)]
     halves = reversed(list(INTERNET.subnets(1)))  # 198.19/16 first: users tend to take 198.18/16
     free = (net for half in halves for net in half.subnets(new_prefix=20))
     block = next((net for net in free if not any(net.overlaps(other) for other in taken)), None)

@@ -11,12 +11,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from uclab.model import topology as model
+from uclab.model.sdwan import SdWanGateway
 from uclab.plan.names import free_name
 
+Customer = model.Site | SdWanGateway
+"""Who has private circuits."""
 FIRST_PRIVATE_ASN = 65001
 """RFC 6996: 64512 to 65534 are private."""
 INSIDE = "lan"
 """A site router's interface towards its firewall."""
+CUSTOMER_SIDE = "cc"
+"""An SD-WAN gateway's interface towards the cloud."""
 BORDER = "br"
 """A peering router's interface towards its data centre's border router."""
 
@@ -26,6 +31,7 @@ class Circuit:
     """A private circuit. The near end is the site's that has it in its `connections`."""
 
     site: str
+    """Or the SD-WAN gateway."""
     name: str
     kind: Literal["datacentre", "site"]
     target: str
@@ -52,12 +58,33 @@ def peering_router(datacentre: str) -> str:
     return f"{datacentre}-cc"
 
 
-def asn_of(topology: model.Topology, site: model.Site) -> int:
-    """The AS number of a site's router: its own, or one for each site, from 65001 on."""
-    taken = {other.router.asn for other in topology.sites}
-    free = (asn for asn in range(FIRST_PRIVATE_ASN, 65535) if asn not in taken)
-    chosen = {other.name: next(free) for other in topology.sites if other.router.asn is None}
-    return site.router.asn or chosen[site.name]
+def asn_of(topology: model.Topology, customer: Customer) -> int:
+    """The AS number of a customer's router: its own, or one for each, from 65001 on."""
+    own = {place.name: _own_asn(place) for place in customers(topology)}
+    free = (asn for asn in range(FIRST_PRIVATE_ASN, 65535) if asn not in own.values())
+    chosen = {name: asn or next(free) for name, asn in own.items()}
+    return chosen[customer.name]
+
+
+def _own_asn(customer: Customer) -> int | None:
+    return customer.router.asn if isinstance(customer, model.Site) else customer.asn
+
+
+def gateways_of(topology: model.Topology) -> tuple[SdWanGateway, ...]:
+    """The SD-WAN's gateways; each is a customer of the cloud with a circuit of its own."""
+    return topology.sd_wan.gateways if topology.sd_wan is not None else ()
+
+
+def customer_named(topology: model.Topology, name: str) -> Customer:
+    """Who has a circuit: a site or an SD-WAN gateway."""
+    return next(place for place in customers(topology) if place.name == name)
+
+
+def customers(topology: model.Topology) -> list[Customer]:
+    """Sites and SD-WAN gateways."""
+    found: list[Customer] = list(topology.sites)
+    found += gateways_of(topology)
+    return found
 
 
 def line_interfaces(site: model.Site) -> dict[str, str]:
@@ -109,3 +136,21 @@ def _circuits(topology: model.Topology) -> Iterator[Circuit]:
                 far_interface=used[-1],
             )
             ranks[kind] += 1
+    for gateway in gateways_of(topology):
+        router = peering_router(gateway.to)
+        used = far_names.setdefault(router, ["lo", BORDER])
+        used.append(free_name(gateway.name, used))
+        yield Circuit(
+            site=gateway.name,
+            name=gateway.name,
+            kind="datacentre",
+            target=gateway.to,
+            place=0,
+            rank=0,
+            vlan=gateway.vlan,
+            profile=gateway.profile,
+            near_router=gateway.name,
+            near_interface=CUSTOMER_SIDE,
+            far_router=router,
+            far_interface=used[-1],
+        )

@@ -161,6 +161,7 @@ class Link:
     name: str
     a: LinkEnd
     b: LinkEnd
-    kind: Literal["lan", "trunk", "wan", "circuit", "internet", "datacentre", "backbone"]
+    kind: Literal["lan", "trunk", "wan", "circuit", "internet", "datacentre", "backbone", "tunnel"]
     """`wan`: a site's line to its provider; `circuit`: a part of a private circuit; `internet`: a link of the
-    internet's core; `backbone`: between the cloud's own routers."""
+    internet's core; `backbone`: between the cloud's own routers; `tunnel`: an overlay's, which no plan
+    lists as a cable (`uclab.plan.overlay`)."""

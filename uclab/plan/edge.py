@@ -30,10 +30,17 @@ class Exit:
     """Address of the BGP neighbour there."""
 
 
-def edge_rules(insides: Sequence[str], exits: Sequence[Exit], prefixes: Sequence[str], policy: Policy) -> str:
+def edge_rules(
+    insides: Sequence[str],
+    exits: Sequence[Exit],
+    prefixes: Sequence[str],
+    policy: Policy,
+    accepted: Sequence[str] = (),
+) -> str:
     """The whole ruleset; `insides` are the interfaces towards the firewall and to sites behind this one,
-    `prefixes` the addresses there."""
-    outside, inside = _names([e.interface for e in exits]), _names(insides)
+    `prefixes` the addresses there, `accepted` further rules for what the router itself takes from
+    outside."""
+    outside, inside = interface_set([e.interface for e in exits]), interface_set(insides)
     known = sorted({rule.set_dscp for rule in policy.rules} | {policy.default_dscp})
     lines = [
         "# Site router: address translation and re-marking of the return direction (N2, C8).",
@@ -75,6 +82,7 @@ def edge_rules(insides: Sequence[str], exits: Sequence[Exit], prefixes: Sequence
         f"        iifname {outside} ct state established,related accept",
         f"        iifname {outside} icmp type echo-request accept",
         *_sessions(exits),
+        *(f"        {rule}" for rule in accepted),
         f"        iifname {outside} counter name refused_in drop",
         "    }",
         "}",
@@ -114,8 +122,8 @@ def _zones(inside: str, exits: Sequence[Exit]) -> list[str]:
     ]
     for number, names in enumerate(groups.values(), start=1):
         lines += [
-            f"        iifname {inside} fib daddr oifname {_names(names)} ct zone set {number}",
-            f"        iifname {_names(names)} ct zone set {number}",
+            f"        iifname {inside} fib daddr oifname {interface_set(names)} ct zone set {number}",
+            f"        iifname {interface_set(names)} ct zone set {number}",
         ]
     lines += [
         "    }",
@@ -123,7 +131,7 @@ def _zones(inside: str, exits: Sequence[Exit]) -> list[str]:
         "        type filter hook output priority raw + 10; policy accept;",
     ]
     lines += [
-        f"        oifname {_names(names)} ct zone set {number}"
+        f"        oifname {interface_set(names)} ct zone set {number}"
         for number, names in enumerate(groups.values(), start=1)
     ]
     return [*lines, "    }", "}"]
@@ -141,7 +149,7 @@ def _translation(exits: Sequence[Exit], prefixes: Sequence[str]) -> list[str]:
         "        type nat hook postrouting priority srcnat; policy accept;",
     ]
     for becomes in kinds:
-        names = _names([way.interface for way in translated if way.becomes == becomes])
+        names = interface_set([way.interface for way in translated if way.becomes == becomes])
         action = "masquerade" if becomes == "masquerade" else f"snat to {becomes}"
         lines.append(f"        oifname {names} ip saddr {senders} {action}")
     return [*lines, "    }", "}"]
@@ -202,6 +210,7 @@ def greedy_device(match: str, dscp: int) -> str:
     )
 
 
-def _names(interfaces: Sequence[str]) -> str:
+def interface_set(interfaces: Sequence[str]) -> str:
+    """Interfaces as nftables wants them: one, or a set."""
     quoted = ", ".join(f'"{name}"' for name in interfaces)
     return quoted if len(interfaces) == 1 else f"{{ {quoted} }}"

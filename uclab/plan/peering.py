@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from uclab.model import topology as model
 from uclab.model.policy import Peering
-from uclab.plan.circuits import Circuit, asn_of, border_router, peering_router
+from uclab.model.sdwan import SdWanGateway
+from uclab.plan.circuits import Circuit, Customer, asn_of, border_router, customer_named, peering_router
 from uclab.plan.errors import PlanError
 from uclab.plan.routing import Bfd, BgpNeighbour, PrefixRule, Routing
 from uclab.plan.sites import DEFAULT, Context
@@ -88,7 +89,7 @@ def peering_routing(context: Context, dc: model.Datacentre) -> Routing:
     for circuit in context.circuits:
         if circuit.target != dc.name:
             continue
-        site = _site(context.topology, circuit.site)
+        site = customer_named(context.topology, circuit.site)
         near, _ = context.addresses.circuits[circuit.site, circuit.name]
         accept = site.public_prefix
         customers.append(
@@ -104,6 +105,26 @@ def peering_routing(context: Context, dc: model.Datacentre) -> Routing:
         )
     inner = _internal(rules, border_router(dc.name), str(border.ip), reflector_client=False)
     return Routing(rules.asn, str(own.ip), (), (*customers, inner), rules.keepalive_s, rules.hold_time_s)
+
+
+def gateway_routing(context: Context, gateway: SdWanGateway, circuit: Circuit) -> Routing:
+    """BGP of an SD-WAN gateway with the cloud."""
+    rules, own = _rules(context), str(gateway.public_prefix)
+    _, far = context.addresses.circuits[circuit.site, circuit.name]
+    session = BgpNeighbour(
+        device=circuit.far_router,
+        address=str(far.ip),
+        asn=rules.asn,
+        accept=_cloud_prefixes(context, gateway, circuit),
+        announce=(PrefixRule(own),),
+        max_prefixes=rules.max_prefixes,
+        preference=FIRST_PREFERENCE,
+        bfd=_bfd(rules),
+    )
+    router_id = str(context.addresses.core[gateway.name][1].ip)
+    return Routing(
+        asn_of(context.topology, gateway), router_id, (own,), (session,), rules.keepalive_s, rules.hold_time_s
+    )
 
 
 def border_routing(context: Context, dc: model.Datacentre) -> Routing | None:
@@ -137,8 +158,10 @@ def prefixes_behind(context: Context, site: model.Site) -> list[str]:
     return behind
 
 
-def has_internet(context: Context, site: model.Site) -> bool:
-    """Whether a site has a line to an internet provider of its own."""
+def has_internet(context: Context, site: Customer) -> bool:
+    """Whether a customer has a line to an internet provider of its own."""
+    if isinstance(site, SdWanGateway):
+        return True
     private = {c.name for c in context.circuits if c.site == site.name}
     return any(line.name not in private for line in site.connections)
 
@@ -156,7 +179,7 @@ def _internal(rules: Peering, device: str, address: str, *, reflector_client: bo
     )
 
 
-def _cloud_prefixes(context: Context, site: model.Site, circuit: Circuit) -> tuple[PrefixRule, ...]:
+def _cloud_prefixes(context: Context, site: Customer, circuit: Circuit) -> tuple[PrefixRule, ...]:
     """What is told on a circuit: the data centres of the region (P4); and where the site has no internet, the
     public name server (V6)."""
     regions = context.topology.cloud.regions

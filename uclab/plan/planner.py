@@ -23,6 +23,7 @@ from uclab.plan import (
     taps,
 )
 from uclab.plan.errors import PlanError
+from uclab.plan.sdwan import overlays, routers
 from uclab.plan.types import Endpoint, Node, Path, Plan, SiteFabric, Switch
 
 
@@ -57,15 +58,24 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     places = [*(part.lan.switches for part in parts), *the_cloud.switches, carried.switches]
     switches, machines = engines.assign(places)
     bulk = overload.bulk(context)
-    routers = [site_router.build_router(context, site) for site in topology.sites]
-    at_site = [n for part, router in zip(parts, routers, strict=True) for n in (*part.nodes, router)]
-    nodes = overload.greedy(context, (*at_site, *internet_nodes, *the_cloud.nodes), bulk)
+    overlaid = overlays.build_overlays(context)
+    edges = {overlay.site: overlay for overlay in overlaid}
+    at_site: list[Node] = []
+    for part, site in zip(parts, topology.sites, strict=True):
+        router = site_router.build_router(context, site)
+        own = edges.get(site.name)
+        at_site += [*part.nodes, routers.edge_router(router, own) if own is not None else router]
+    gateways = circuits.gateways_of(topology)
+    hand_over = [routers.gateway_router(context, gateway, overlaid) for gateway in gateways]
+    nodes = overload.greedy(context, (*at_site, *internet_nodes, *the_cloud.nodes, *hand_over), bulk)
     nodes = bgp.with_learned(nodes)
     _check_names(nodes, switches)
     inside = [link for part in parts for link in part.links]
-    links = (*inside, *internet_links, *the_cloud.links, *carried.links)
-    capture = taps.build_taps(links, switches)
-    ways = paths.cabling(nodes, links, switches, {p.vlans[0].site: p.lan.root_order for p in parts}, capture)
+    to_internet = [routers.gateway_link(gateway) for gateway in gateways]
+    links = (*inside, *internet_links, *the_cloud.links, *carried.links, *to_internet)
+    passed = (*links, *overlays.tunnel_links(overlaid))
+    capture = taps.build_taps(passed, switches)
+    ways = paths.cabling(nodes, passed, switches, {p.vlans[0].site: p.lan.root_order for p in parts}, capture)
     return Plan(
         topology=topology.topology,
         title=topology.title,
@@ -77,13 +87,14 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         vlans=tuple(vlan for part in parts for vlan in part.vlans),
         fabrics=tuple(_fabric(context, part, switches) for part in parts),
         endpoints=phones,
-        certificates=the_cloud.certificates,
+        certificates=(*the_cloud.certificates, *overlays.overlay_certificates(context, overlaid)),
         name_servers=the_cloud.name_servers,
         session_controllers=the_cloud.session_controllers,
         pstn_peers=the_cloud.pstn_peers,
         bulk=bulk,
         taps=capture,
         paths=_paths(ways, (*phones, *(peer.endpoint for peer in the_cloud.pstn_peers)), the_cloud),
+        overlays=overlaid,
     )
 
 

@@ -36,6 +36,7 @@ from uclab.plan.fabric import (
     SwitchRole,
     Vlan,
 )
+from uclab.plan.overlay import Overlay
 from uclab.plan.telephony import (
     Account,
     Certificate,
@@ -65,6 +66,7 @@ __all__ = [
     "NameServer",
     "Node",
     "NodeKind",
+    "Overlay",
     "Path",
     "PathHop",
     "Plan",
@@ -167,6 +169,7 @@ class Plan:
     bulk: tuple[BulkTraffic, ...]
     taps: tuple[Tap, ...]
     paths: tuple[Path, ...]
+    overlays: tuple[Overlay, ...] = ()
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

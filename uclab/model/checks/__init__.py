@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from uclab.model.checks import addresses, calls, endpoints, lines, names, peering, policies, power, switching
+from uclab.model.checks import (
+    addresses,
+    calls,
+    endpoints,
+    lines,
+    names,
+    peering,
+    policies,
+    power,
+    sdwan,
+    switching,
+)
 from uclab.model.mistake import Mistake
 from uclab.model.place import Place
 
@@ -21,6 +32,7 @@ def topology_mistakes(top: Place) -> Iterator[Mistake]:
     yield from switching.check(top)
     yield from endpoints.check(top)
     yield from lines.check(top)
+    yield from sdwan.check(top)
 
 
 def profile_mistakes(top: Place) -> Iterator[Mistake]:
@@ -31,12 +43,15 @@ def profile_mistakes(top: Place) -> Iterator[Mistake]:
 def policy_mistakes(top: Place) -> Iterator[Mistake]:
     """Cross checks of a policy."""
     yield from policies.check(top)
+    yield from sdwan.check_policy(top)
 
 
 power_mistakes = power.check
 """Cross checks of a topology against its policy's power classes."""
 peering_mistakes = peering.check
 """Cross checks of a topology's private circuits against what its policy asks of them."""
+sdwan_mistakes = sdwan.check_against_policy
+"""Cross checks of a topology's overlays against its policy."""
 call_mistakes = calls.check
 """Cross checks of a topology's lines against what one call needs."""
 
@@ -47,5 +62,6 @@ __all__ = [
     "policy_mistakes",
     "power_mistakes",
     "profile_mistakes",
+    "sdwan_mistakes",
     "topology_mistakes",
 ]

@@ -39,7 +39,8 @@ def _public(top: Place) -> Iterator[Mistake]:
     providers = list(top["internet"]["providers"])
     datacentres = [dc for region in top["cloud"]["regions"] for dc in region["datacentres"]]
     prefixes = [place["prefix"] for place in (*datacentres, *providers)]
-    prefixes += [site["public_prefix"] for site in top["sites"]]
+    gateways = list(top["sd_wan"]["gateways"])
+    prefixes += [place["public_prefix"] for place in (*top["sites"], *gateways)]
     yield from _from(PUBLIC, prefixes, "public prefixes of a lab are")
     yield from _overlaps(prefixes, "prefixes of providers, data centres and sites may not overlap")
     lines = [line["to"].text for site in top["sites"] for line in site["connections"]]
@@ -50,7 +51,7 @@ def _public(top: Place) -> Iterator[Mistake]:
                 f"{net} has {net.num_addresses} addresses; its lines take {wanted}", "give a larger prefix"
             )
     for datacentre in datacentres:
-        private = datacentre["name"].text in lines
+        private = datacentre["name"].text in (*lines, *(gateway["to"].text for gateway in gateways))
         hosts = DATACENTRE_HOSTS + (PEERING_HOSTS if private else 0)
         if (net := datacentre["prefix"].network) and net.num_addresses - 2 < hosts:
             yield datacentre["prefix"].mistake(

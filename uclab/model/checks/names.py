@@ -39,6 +39,7 @@ def check(top: Place) -> Iterator[Mistake]:
 
 def _places(top: Place) -> Iterator[Place]:
     yield from top["sites"]
+    yield from top["sd_wan"]["gateways"]
     for region in top["cloud"]["regions"]:
         yield region
         yield from region["datacentres"]
@@ -91,6 +92,8 @@ def _named_devices(top: Place) -> Iterator[tuple[Place, tuple[str, ...]]]:
         for endpoint in site["endpoints"]:
             yield endpoint["name"], ("-sw",) if endpoint["kind"].text == "desk-phone" else ()
             yield endpoint["pc"], ()
+    for gateway in top["sd_wan"]["gateways"]:
+        yield gateway["name"], ()
     for region in top["cloud"]["regions"]:
         for datacentre in region["datacentres"]:
             yield datacentre["name"], ("-br", "-sw", "-sbc", "-cc", "-px", "-web")

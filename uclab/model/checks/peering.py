@@ -37,9 +37,13 @@ def check(top: Place, policy: PolicyProfile) -> Iterator[Mistake]:
         to_cloud = any(line["to"].text in centres for line in private)
         if rules is not None and to_cloud and site.whole:
             yield from _public_prefix(site, rules.prefix_lengths)
+    for gateway in top["sd_wan"]["gateways"]:
+        target = gateway["to"].text or ""
+        arriving.setdefault(target, []).append((gateway["vlan"].number, gateway["vlan"]))
     for circuits in arriving.values():
         yield from repeats(circuits, "VLAN id of a circuit", "each circuit of a data centre has its own")
-    numbers = ((site["router"]["asn"].number, site["router"]["asn"]) for site in top["sites"])
+    numbers = [(site["router"]["asn"].number, site["router"]["asn"]) for site in top["sites"]]
+    numbers += [(gateway["asn"].number, gateway["asn"]) for gateway in top["sd_wan"]["gateways"]]
     yield from repeats(numbers, "AS number", "each site has its own")
 
 

@@ -1,0 +1,1 @@
+"""Overlays in devices: tunnel interfaces, routing by mark, OpenVPN (W6)."""

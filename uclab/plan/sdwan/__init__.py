@@ -1,0 +1,1 @@
+"""The SD-WAN of a plan: overlays, edge routers, gateways (W6)."""

@@ -87,6 +87,15 @@ def customers(topology: model.Topology) -> list[Customer]:
     return found
 
 
+def sites_behind(topology: model.Topology, site: model.Site) -> list[model.Site]:
+    """The sites that reach the world through this one, those behind them included (V5)."""
+    behind = []
+    for other in topology.sites:
+        if any(line.to == site.name for line in other.connections):
+            behind += [other, *sites_behind(topology, other)]
+    return behind
+
+
 def line_interfaces(site: model.Site) -> dict[str, str]:
     """Connection name to the router's interface."""
     lines: dict[str, str] = {}

@@ -51,7 +51,7 @@ def brown_out(uclab: UclabCommand, begin: bool) -> None:
     for device, interface in BROWN_OUT:
         rules = (
             f"table inet brown {{ chain in {{ type filter hook prerouting priority raw; "
-            f'iifname "{interface}" numgen random mod 100 < {LOSS_PCT} drop; }} }}'
+            f'iifname "{interface}" numgen random mod 100 < {LOSS_PCT} drop; }}; }}'
         )
         command = ("nft", rules) if begin else ("nft", "delete", "table", "inet", "brown")
         uclab("exec", "--name", "overlay", device, "--", *command)
@@ -75,7 +75,7 @@ def test_a_brown_out_moves_voice_within_the_policys_limit_and_it_returns_after_h
     # when the line loses packets, its link still up
     began = time.time()
     brown_out(uclab, begin=True)
-    # then voice leaves it: what is seen of it for the window's length at most, and the time that the policy allows
+    # then voice leaves it, at the latest when the window has filled and the policy's time has passed
     seconds_until(lambda: voice_path(uclab) == "wan2", RULES.window_s + RULES.leave_after_s + 3)
     brown_out(uclab, begin=False)
     healed = time.time()

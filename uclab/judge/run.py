@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uclab.plan.codec import from_data, plan_from_json
+from uclab.plan.overlay_record import FILE, PathRecord
 from uclab.plan.records import CallRecord, Event
 from uclab.plan.types import Plan
 
@@ -25,6 +26,8 @@ class Run:
     calls: tuple[CallRecord, ...] = ()
     events: tuple[Event, ...] = ()
     captures: tuple[Path, ...] = ()
+    paths: tuple[PathRecord, ...] = ()
+    """What the SD-WAN's controller measured."""
     keylog: Path | None = None
     authority: Path | None = None
     """The lab CA's certificate (PEM)."""
@@ -64,6 +67,7 @@ def load_run(folder: Path) -> Run:
         calls=_calls(folder / "calls.json"),
         events=_events(folder / "events.jsonl"),
         captures=tuple(sorted(captures.glob("*.pcapng"))),
+        paths=_paths(folder / FILE),
         keylog=keylog if keylog.exists() and keylog.stat().st_size else None,
         authority=next(
             (p for p in (folder / "ca.pem", *sorted(folder.glob("*/ca.pem"))) if p.exists()), None
@@ -87,6 +91,18 @@ def _calls(path: Path) -> tuple[CallRecord, ...]:
         return tuple(from_data(CallRecord, item) for item in json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise RunError(f"{path}: {error}") from error
+
+
+def _paths(path: Path) -> tuple[PathRecord, ...]:
+    """A last line that is cut off, as when its writer was killed, is no evidence."""
+    found = []
+    for number, line in enumerate(path.read_text().splitlines(True) if path.exists() else (), start=1):
+        if line.endswith("\n"):
+            try:
+                found.append(from_data(PathRecord, json.loads(line)))
+            except (ValueError, TypeError) as error:
+                raise RunError(f"{path}, line {number}: {error}") from error
+    return tuple(found)
 
 
 def _events(path: Path) -> tuple[Event, ...]:

@@ -116,6 +116,8 @@ class Hop:
     first_ns: int = 1 << 62
     every: int = 1
     """Only sequence numbers that this divides are sampled."""
+    seconds: dict[int, int] = field(default_factory=dict)
+    """Second since the epoch -> packets."""
     seqs: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     delays_us: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
@@ -123,6 +125,8 @@ class Hop:
         """Takes further packets."""
         self.packets += len(seq)
         self.first_ns = min(self.first_ns, int(time_ns[0]))
+        for second, count in zip(*np.unique(time_ns // 1_000_000_000, return_counts=True), strict=True):
+            self.seconds[int(second)] = self.seconds.get(int(second), 0) + int(count)
         chosen = seq % self.every == 0
         self.seqs = np.concatenate((self.seqs, seq[chosen]))
         self.delays_us = np.concatenate((self.delays_us, delay_us[chosen]))

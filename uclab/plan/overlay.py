@@ -31,6 +31,8 @@ class TunnelEnd:
     underlay: str
     """The interface that the encrypted packets leave by."""
     underlay_address: str
+    copies_dscp: bool = True
+    """Whether what it sends carries the inner packet's DSCP in its outer header (Q1)."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,6 @@ class Tunnel:
     """UDP, at both ends."""
     mark: int
     """Packets with this mark are routed into it."""
-    copies_dscp: bool = True
-    """Whether the outer header carries the inner one's DSCP (Q1)."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ keys/tls.keylog       NSS key log of the lab's own TLS sessions
 endpoints/<name>/     logs and received audio (`<call id>.wav`)
 services/<name>/      logs of the cloud's containers
 events.jsonl          one `Event` a line
+sdwan/paths.jsonl     what an SD-WAN's paths were like (`uclab.plan.overlay_record`)
 calls.json            list of `CallRecord`
 results.json report.html junit.xml
 ```

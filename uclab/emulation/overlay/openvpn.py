@@ -57,7 +57,7 @@ def command(tunnel: Tunnel, identity: Identity, *, at_gateway: bool) -> list[str
         *("--tls-version-min", "1.3", "--cipher", CIPHER, "--data-ciphers", CIPHER, "--disable-dco"),
         *("--ifconfig-noexec", "--route-noexec", "--persist-tun", "--persist-key"),
         *("--connect-retry", "1", "1", "--tls-timeout", "1", "--ping", "10", "--reneg-sec", "0"),
-        *(("--passtos",) if tunnel.copies_dscp else ()),
+        *(("--passtos",) if own.copies_dscp else ()),
         *("--verb", "3", "--suppress-timestamps"),
     ]
 

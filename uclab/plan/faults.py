@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv4Network
 from typing import TypeVar
 
-from uclab.plan import edge, queues
+from uclab.plan import edge, overlay_faults, queues
 from uclab.plan.changes import port_towards, with_endpoint, with_node, with_port, with_rules
 from uclab.plan.names import mac_address
-from uclab.plan.types import Endpoint, Interface, LinkEnd, Node, NodeKind, Overlay, Plan, Route, Vlan
+from uclab.plan.types import Endpoint, Interface, Node, NodeKind, Plan, Route, Vlan
 
 T = TypeVar("T")
 Change = Callable[[Plan, str | None], Plan]
@@ -40,9 +40,6 @@ class Fault:
         return set(self.breaks) <= set(failed) <= {*self.breaks, *self.may_break}
 
 
-SLOW_MS = 160.0
-"""More than any call bears one way (ITU-T G.114: 150 ms)."""
-NEVER_S = 86400.0
 FAULTS: dict[str, Fault] = {}
 """All faults by name."""
 
@@ -198,44 +195,19 @@ def _foreign_mac(plan: Plan, target: str | None) -> Plan:
     return with_node(plan, replace(phone, interfaces=(replace(phone.interfaces[0], mac=foreign),)))
 
 
-@_fault(
+_fault(
     "overlay-unmarked",
     "a site's edge does not copy DSCP to the outer header of its tunnels",
     "qos.overlay",
     may_break=("quality.overload", "audio.heard"),
-)
-def _overlay_unmarked(plan: Plan, target: str | None) -> Plan:
-    """`target` is a site's router with tunnels."""
-    overlay = _pick({overlay.edge: overlay for overlay in plan.overlays}, target, "SD-WAN edge")
-    tunnels = tuple(replace(t, near=replace(t.near, copies_dscp=False)) for t in overlay.tunnels)
-    return _with_overlay(plan, replace(overlay, tunnels=tunnels))
-
-
-@_fault(
+)(overlay_faults.unmarked)
+_fault(
     "steering-stuck",
     "the SD-WAN's controller does not move traffic, and the preferred path has become slow",
     "sdwan.steering",
     "quality.voice",
     may_break=("quality.overload",),
-)
-def _steering_stuck(plan: Plan, target: str | None) -> Plan:
-    """`target` is a site's router with tunnels. The line is slower than calls bear, in both directions."""
-    overlay = _pick({overlay.edge: overlay for overlay in plan.overlays}, target, "SD-WAN edge")
-    near = LinkEnd(overlay.edge, overlay.tunnels[0].near.underlay)
-    far = next(link.b if link.a == near else link.a for link in plan.links if near in (link.a, link.b))
-    for end in (near, far):
-        node = plan.node(end.device)
-        slow = tuple(
-            replace(line, delay_ms=line.delay_ms + SLOW_MS) if line.interface == end.interface else line
-            for line in node.impairments
-        )
-        plan = with_node(plan, replace(node, impairments=slow))
-    patient = replace(overlay.rules, leave_after_s=NEVER_S)
-    return _with_overlay(plan, replace(overlay, rules=patient))
-
-
-def _with_overlay(plan: Plan, changed: Overlay) -> Plan:
-    return replace(plan, overlays=tuple(changed if o.site == changed.site else o for o in plan.overlays))
+)(overlay_faults.stuck)
 
 
 def _pick(things: Mapping[str, T], target: str | None, what: str) -> T:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from tests.integration import emulation_plans as plans
@@ -14,9 +17,11 @@ from uclab.emulation.line_control import LineControl, NotPossible
 from uclab.emulation.network import LabNet
 from uclab.emulation.taps import start_taps
 from uclab.emulation.variants import detect
+from uclab.lab.events import EventLog
+from uclab.lab.line_changes import drive
 from uclab.plan.brown_out import from_figures
 from uclab.plan.queues import fifo
-from uclab.plan.types import Impairment, Tap
+from uclab.plan.types import Impairment, LineSchedule, LineStep, Tap
 
 
 async def sent(net: LabNet, packets: int, every_s: float, size: int = 172) -> Result:
@@ -55,6 +60,62 @@ async def brown_out(folder: Path) -> Result:
     except NotPossible as error:
         found["no line"] = str(error)
     await tear_down(net)
+    return found
+
+
+@scene
+async def timetable(folder: Path) -> Result:
+    """Two turns of 3 s of a line of 20 ms, which in each turn has 60 ms more from 1 s on and an outage from
+    2 s to 2.5 s: each packet's time of sending in its turn, and its delay, None where it was lost."""
+    line = Impairment("eth0", 20.0, limit_packets=2000, seed=7)
+    steps = (LineStep(0.0), LineStep(1.0, None, 60.0), LineStep(2.0, None, 0.0, 0.0, 100.0), LineStep(2.5))
+    planned = replace(
+        plans.pair(left={"impairments": (line,)}), schedules=(LineSchedule("left", "eth0", steps, 3.0),)
+    )
+    variants = detect()
+    net = await build(planned, folder, variants)
+    control = LineControl(planned, net)
+    echo_once(net["left"], "10.0.0.2")
+    events = EventLog(folder / "events.jsonl")
+    began = time.monotonic()
+    driving = asyncio.create_task(drive(planned.schedules, control, events))
+    stream = Stream(net.namespaces["left"], net.namespaces["right"], "10.0.0.2")
+    await asyncio.to_thread(stream.run, 1500, 0.004)
+    driving.cancel()
+    await asyncio.gather(driving, return_exceptions=True)
+    await tear_down(net)
+    events.close()
+    seen = dict(zip(stream.order, stream.delays_ms, strict=True))
+    told = [json.loads(text) for text in (folder / "events.jsonl").read_text().splitlines()]
+    return {
+        "variant": variants.impairment,
+        "packets": [[(at - began) % 3.0, seen.get(number)] for number, at in enumerate(stream.sent_at)],
+        "events": [[event["kind"], event["time"] - told[0]["time"], event["detail"]] for event in told],
+    }
+
+
+@scene
+async def rate_timetable(folder: Path) -> Result:
+    """20 packets of 1,264 bytes at once over a line of 1 Mbit/s that has a quarter of it from 3 to 6 s."""
+    line = Impairment("eth0", 20.0, limit_packets=2000, seed=7)
+    steps = (LineStep(0.0), LineStep(3.0, 250), LineStep(6.0))
+    planned = replace(
+        plans.pair(left={"impairments": (line,), "queues": (fifo("eth0", 1000),)}),
+        schedules=(LineSchedule("left", "eth0", steps),),
+    )
+    net = await build(planned, folder, detect())
+    control = LineControl(planned, net)
+    echo_once(net["left"], "10.0.0.2")
+    events = EventLog(folder / "events.jsonl")
+    began = time.monotonic()
+    driving = asyncio.create_task(drive(planned.schedules, control, events))
+    found: Result = {}
+    for moment, at_s in (("before", 0.2), ("during", 3.2), ("after", 6.2)):
+        await asyncio.sleep(max(0.0, began + at_s - time.monotonic()))
+        found[moment] = await sent(net, 20, 0.0, size=1250 - 28)
+    await driving  # it ends with the last step
+    await tear_down(net)
+    events.close()
     return found
 
 

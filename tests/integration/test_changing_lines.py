@@ -5,7 +5,9 @@ Run alone: milliseconds are judged here.
 
 from __future__ import annotations
 
+import json
 import math
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,40 @@ def test_a_black_hole_swallows_everything_while_the_link_stays_up(tmp_path: Path
 def test_a_cable_to_a_switch_can_be_a_black_hole(tmp_path: Path) -> None:
     seen = play("black_hole_at_a_switch", tmp_path, module="line_scenes")
     assert seen == {"before": True, "during": False, "after": True}
+
+
+@pytest.mark.req("W4", "W8")
+def test_a_timetable_is_measured_on_the_line(tmp_path: Path) -> None:
+    # given a line of 20 ms with 60 ms more from 1 s on, and an outage from 2 s to 2.5 s, every 3 s
+    seen = play("timetable", tmp_path, module="line_scenes")
+    margin_s = 0.05 if seen["variant"] == "userspace" else 0.15
+
+    def during(begin_s: float, end_s: float) -> list[float | None]:
+        """Delays of what was sent well inside that time of each turn."""
+        return [d for at, d in seen["packets"] if begin_s + margin_s < at < end_s - margin_s]
+
+    # then each packet has the delay of its time, or is lost
+    for begin_s, end_s, delay_ms in ((0, 1, 20), (1, 2, 80), (2.5, 3, 20)):
+        delays = [d for d in during(begin_s, end_s) if d is not None]
+        assert len(delays) == len(during(begin_s, end_s)) > 60
+        assert delay_ms <= statistics.median(delays) < delay_ms + 2
+    assert len(during(2, 2.5)) > 60
+    assert set(during(2, 2.5)) == {None}
+    # and each change is an event, told when it was made
+    kinds = [kind for kind, _, _ in seen["events"]]
+    assert kinds[0] == "timetable-started"
+    assert set(kinds[1:]) == {"line-changed"}
+    moments = [at for _, at, _ in seen["events"][1:7]]
+    assert moments == pytest.approx([1, 2, 2.5, 4, 5, 5.5], abs=0.1)
+    change = json.loads(seen["events"][1][2])
+    assert (change["why"], change["sender"], change["delay_ms"]) == ("timetable", "left", 80.0)
+
+
+@pytest.mark.req("W4", "W8")
+def test_a_rate_that_changes_is_measured_on_the_line(tmp_path: Path) -> None:
+    # given a line that has a quarter of its rate for a while, then a burst waits four times as long
+    seen = play("rate_timetable", tmp_path, module="line_scenes")
+    waits = {when: seen[when]["p99_ms"] - 20 for when in ("before", "during", "after")}
+    assert 150 < waits["before"] < 200
+    assert 600 < waits["during"] < 800
+    assert 150 < waits["after"] < 200

@@ -93,8 +93,8 @@ class ImpairedDevice:
             commands = [f"qdisc change dev line{n} root {netem(line.impairment)}\n" for n, line in changed]
             _run(self.namespace, ["tc", "-batch", "-"], "".join(commands))
             return
-        self.control.send(json.dumps([line_order(n + 1, line) for n, line in changed]).encode())
         try:
+            self.control.send(json.dumps([line_order(n + 1, line) for n, line in changed]).encode())
             answered = self.control.recv(len(DONE)) == DONE
         except OSError:
             answered = False

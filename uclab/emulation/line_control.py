@@ -1,7 +1,7 @@
 """Lines that change while the lab runs: each direction of each cable, with what it can be made to do.
 
-What a direction does is its planned line, then the brown-out that it suffers, if any. Black holes are
-independent of both, and of cut cables.
+What a direction does is its planned line, then what its schedule adds, then the brown-out that it suffers.
+Black holes are independent of all that, and of cut cables.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from uclab.emulation.impairment import ImpairedDevice
 from uclab.emulation.network import LabNet
 from uclab.plan.brown_out import BrownOut
 from uclab.plan.queues import at_rate
-from uclab.plan.types import EgressQueue, Impairment, Link, LinkEnd, Plan
+from uclab.plan.schedules import stepped
+from uclab.plan.types import EgressQueue, Impairment, LineStep, Link, LinkEnd, Plan
 
 
 class NotPossible(Exception):
@@ -53,6 +54,10 @@ class Direction:
         self.link = link.name
         self.sender = sender.device
         self.receiver = receiver.device
+        self.interface = sender.interface
+        """The sender's."""
+        self.step: LineStep | None = None
+        """What the line's schedule adds now."""
         self.brown_out: BrownOut | None = None
         self._receiver_interface = receiver.interface
         cable = {intf.node.name: intf for intf in net.link_named(link.name).ends()}
@@ -68,14 +73,20 @@ class Direction:
             (device for device in net.lines if device.node == receiver.device), None
         )
         self._rate_kbps = self._queue.rate_kbps if self._queue else None
+        self._now: LineState | None = self.state()
 
     def state(self) -> LineState | None:
         """What the direction does now; None where it is a cable and nothing else."""
         if self.planned is None:
             return None
-        changes = self.brown_out or BrownOut()
-        rate = changes.rate_on(self._queue.rate_kbps) if self._queue else None
-        return LineState(self.link, self.sender, self.receiver, changes.on(self.planned), rate)
+        line, rate = self.planned, self._queue.rate_kbps if self._queue else None
+        if self.step is not None:
+            line = stepped(line, self.step)
+            rate = (self.step.rate_kbps or rate) if self._queue else None
+        if self.brown_out is not None:
+            line = self.brown_out.on(line)
+            rate = self.brown_out.rate_on(rate) if rate else None
+        return LineState(self.link, self.sender, self.receiver, line, rate)
 
     def check(self, brown_out: BrownOut) -> None:
         """Raise `NotPossible` where the direction cannot be changed so."""
@@ -83,15 +94,17 @@ class Direction:
             raise NotPossible(f"{self.link}: nothing shapes what {self.sender} sends: its rate cannot change")
 
     def apply(self) -> LineState | None:
-        """Make the line do what it is to do; returns the state when it does."""
+        """Make the line do what it is to do; returns the state when it does, None where that is no change."""
         wanted = self.state()
-        if wanted is None or self._device is None:
+        if wanted is None or self._device is None or wanted == self._now:
             return None
+        self._now = None  # unknown, if what follows fails
         self._device.change(self._receiver_interface, wanted.impairment)
         if self._queue is not None and wanted.rate_kbps not in (None, self._rate_kbps):
             changed = at_rate(self._queue, wanted.rate_kbps)
             queues.change_rates(self._from.node.live_namespace(), changed, self._from.index)
             self._rate_kbps = wanted.rate_kbps
+        self._now = wanted
         return wanted
 
     def swallow(self, on: bool) -> None:
@@ -111,6 +124,7 @@ class LineControl:
             )
             for link in plan.links
         }
+        self._leaving = {(way.sender, way.interface): way for ways in self._of.values() for way in ways}
 
     def has_line(self, link: str) -> bool:
         """Whether a cable is more than a cable in at least one direction."""
@@ -139,6 +153,14 @@ class LineControl:
             for direction in ended:
                 direction.brown_out = None
             return [state for direction in ended if (state := direction.apply()) is not None]
+
+    def step(self, node: str, interface: str, step: LineStep) -> LineState | None:
+        """Let a line's schedule have its way with what leaves a device by an interface; None where that
+        changes nothing."""
+        with self._lock:
+            direction = self._leaving[node, interface]
+            direction.step = step
+            return direction.apply()
 
     def swallow(self, link: str, leaving: str | None = None, *, on: bool = True) -> None:
         """Make a cable a black hole, in both directions or for what leaves one device; or end it."""

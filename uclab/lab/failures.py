@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from uclab.emulation.black_hole import BlackHoleError
 from uclab.emulation.impairment import ImpairmentError
-from uclab.emulation.line_control import LineControl, LineState, NotPossible
+from uclab.emulation.line_control import LineControl, NotPossible
 from uclab.emulation.network import LabNet
 from uclab.emulation.queues import QueueError
 from uclab.lab.events import EventLog
+from uclab.lab.line_changes import tell
 from uclab.lab.refused import Refused
 from uclab.plan.brown_out import BadFigures, from_figures
 from uclab.plan.types import Plan
@@ -30,13 +30,14 @@ class Failures:
     def __init__(self, plan: Plan, events: EventLog) -> None:
         self._plan = plan
         self._events = events
-        self._control: LineControl | None = None
         self._broken: dict[str, set[str]] = {}
         """How each link is broken."""
         self.names: set[str] = set()
         """What was named when something was broken: links and devices."""
 
-    async def fail(self, network: LabNet, name: str, how: str, figures: Mapping[str, object]) -> str:
+    async def fail(
+        self, network: LabNet, control: LineControl, name: str, how: str, figures: Mapping[str, object]
+    ) -> str:
         """Break a link, or all links of a device; says in words what was done. Raises `Refused`."""
         links = self._links_of(name)
         if how not in WAYS:
@@ -47,14 +48,17 @@ class Failures:
             raise Refused(f"figures ({', '.join(rest)}) belong to a brown-out, not to `{how}`")
         if leaving and how == "cut":
             raise Refused("a cut cable carries nothing in either direction; `leaving` is for black holes")
-        control = self._lines(network)
         try:
             if how == "brown-out":
                 brown_out = from_figures(rest)
                 # of a device's cables those that are lines; where none is, the refusal says so
                 links = [link for link in links if control.has_line(link)] or links[:1]
                 for link in links:
-                    self._tell(how, await asyncio.to_thread(control.brown_out, link, brown_out, leaving))
+                    tell(
+                        self._events,
+                        how,
+                        await asyncio.to_thread(control.brown_out, link, brown_out, leaving),
+                    )
             elif how == "black-hole":
                 for link in links:
                     await asyncio.to_thread(control.swallow, link, leaving)
@@ -72,16 +76,15 @@ class Failures:
         self._events.add(name, "failed-on-purpose", detail)
         return f"{name}: {_counted(links)} {_WORDS[how]} ({', '.join(links)})"
 
-    async def heal(self, network: LabNet, name: str) -> str:
+    async def heal(self, network: LabNet, control: LineControl, name: str) -> str:
         """Undo all that `fail` did to a link, or to the links of a device."""
         links = self._links_of(name)
-        control = self._lines(network)
         try:
             broken = [link for link in links if link in self._broken]
             for link in broken:
                 ways = self._broken.pop(link)
                 if "brown-out" in ways:
-                    self._tell("healed", await asyncio.to_thread(control.clear_up, link))
+                    tell(self._events, "healed", await asyncio.to_thread(control.clear_up, link))
                 if "black-hole" in ways:
                     await asyncio.to_thread(control.swallow, link, on=False)
                 if "cut" in ways:
@@ -93,16 +96,6 @@ class Failures:
             return f"{name}: nothing was broken ({', '.join(links)})"
         self._events.add(name, "healed", ", ".join(broken))
         return f"{name}: {_counted(broken)} up again ({', '.join(broken)})"
-
-    def _lines(self, network: LabNet) -> LineControl:
-        if self._control is None:
-            self._control = LineControl(self._plan, network)
-        return self._control
-
-    def _tell(self, why: str, states: Sequence[LineState]) -> None:
-        """An event for each direction that does something else from now on."""
-        for state in states:
-            self._events.add(state.link, "line-changed", json.dumps({"why": why, **state.as_record()}))
 
     def _links_of(self, name: str) -> list[str]:
         links = self._plan.links

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from endpoints_emu.phone import Phone
+from uclab.emulation.line_control import LineControl
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
 from uclab.lab.bringup import BringUpFailed, BroughtUp, bring_up
 from uclab.lab.client import CallOrder
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
+from uclab.lab.line_changes import drive
 from uclab.lab.refused import Refused
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.codec import to_data
@@ -42,6 +45,7 @@ class Lab:
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
         self._failures = Failures(plan, self.events)
+        self._lines: LineControl | None = None
 
     async def up(self) -> None:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
@@ -58,6 +62,9 @@ class Lab:
         self._timings = {**self._parts.timings, "up": round(time.monotonic() - began, 3)}
         self.phase = "up"
         self.events.add("lab", "up", json.dumps(self._timings))
+        self._lines = LineControl(self.plan, self._network)
+        driving = drive(self.plan.schedules, self._lines, self.events)
+        self._parts.tasks.append(asyncio.create_task(driving))
 
     async def down(self) -> dict[str, Any]:
         """End what must end in order: calls, then captures. The rest goes with the process tree. Returns the
@@ -138,12 +145,12 @@ class Lab:
     async def fail(self, name: str, how: str = "cut", figures: Mapping[str, object] | None = None) -> str:
         """Cut a link, or all links of a node or switch; or make them black holes, or worse lines."""
         self._require_up()
-        return await self._failures.fail(self._network, name, how, figures or {})
+        return await self._failures.fail(self._network, self._control, name, how, figures or {})
 
     async def heal(self, name: str) -> str:
         """Undo `fail`."""
         self._require_up()
-        return await self._failures.heal(self._network, name)
+        return await self._failures.heal(self._network, self._control, name)
 
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
@@ -171,6 +178,13 @@ class Lab:
         if self._parts.network is None:
             raise Refused(f"lab `{self.name}` has no network: it is {self.phase}")
         return self._parts.network
+
+    @property
+    def _control(self) -> LineControl:
+        """The lines of a lab that is up."""
+        if self._lines is None:
+            raise Refused(f"lab `{self.name}` has no lines: it is {self.phase}")
+        return self._lines
 
     def _answer(self) -> dict[str, Any]:
         return {**self._timings, "run_dir": str(self.run_dir)}

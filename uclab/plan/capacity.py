@@ -14,6 +14,7 @@ from typing import Literal
 from uclab.model import topology as model
 from uclab.model.bandwidth import MediaStream, media_stream, signalling_kbps
 from uclab.model.load import LoadedTopology
+from uclab.model.suffering import under
 from uclab.plan.sites import line_interfaces
 from uclab.plan.types import EgressQueue, LinkEnd, Plan, QueueClass
 
@@ -165,7 +166,7 @@ def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCap
         near = LinkEnd(site.router.name, line_interfaces(site)[connection.name])
         link = next(link for link in plan.links if near in (link.a, link.b))
         far = link.b if link.a == near else link.a
-        profile = loaded.profiles[connection.profile]
+        profile = under(loaded.profiles[connection.profile], connection.conditions)
         ways: tuple[tuple[Way, LinkEnd, int], ...] = (
             ("up", near, profile.up.rate_kbps),
             ("down", far, profile.down.rate_kbps),

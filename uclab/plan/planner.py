@@ -16,6 +16,7 @@ from uclab.plan import (
     internet,
     paths,
     policies,
+    schedules,
     sites,
     taps,
 )
@@ -79,6 +80,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         bulk=bulk,
         taps=capture,
         paths=_paths(ways, (*phones, *(peer.endpoint for peer in the_cloud.pstn_peers)), the_cloud),
+        schedules=schedules.build_schedules(context, loaded.traces, nodes, links),
     )
 
 
@@ -107,7 +109,7 @@ def _bulk(context: sites.Context) -> tuple[BulkTraffic, ...]:
         if not pcs and not softclients:
             continue
         source = (pcs or softclients)[-1]
-        line = context.lines[site.connections[0].profile]
+        line = context.line(site.connections[0])
         target = str(context.addresses.core[internet.WEB][1].ip)
         up, down = (d.rate_kbps * OVERLOAD_PCT // 100 for d in (line.up, line.down))
         bulk += [

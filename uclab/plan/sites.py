@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uclab.model import topology as model
 from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
+from uclab.model.suffering import under
 from uclab.plan import edge, firewall, queues
 from uclab.plan.addresses import Addresses
 from uclab.plan.hosts import Host
@@ -33,6 +34,10 @@ class Context:
     lines: Mapping[str, LinkProfile]
     addresses: Addresses
     nameservers: tuple[str, ...]
+
+    def line(self, connection: model.Connection) -> LinkProfile:
+        """How a connection's line behaves: its profile under its conditions."""
+        return under(self.lines[connection.profile], connection.conditions)
 
     def mac(self, device: str, interface: str) -> str:
         """MAC address of a node's interface."""
@@ -161,7 +166,7 @@ def _router(context: Context, site: model.Site) -> Node:
         interface = interfaces[line.name]
         outer.append(Interface(interface, context.mac(name, interface), (str(near),)))
         defaults.append(Route(DEFAULT, str(far.ip), metric=100 * number))
-    profiles = {line.name: context.lines[line.profile] for line in site.connections}
+    profiles = {line.name: context.line(line) for line in site.connections}
     return Node(
         name=name,
         kind=NodeKind.ROUTER,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from uclab.model.checks import addresses, calls, endpoints, lines, names, policies, power, switching
+from uclab.model.checks import addresses, calls, changing, endpoints, lines, names, policies, power, switching
 from uclab.model.mistake import Mistake
 from uclab.model.place import Place
 
@@ -26,6 +26,7 @@ def topology_mistakes(top: Place) -> Iterator[Mistake]:
 def profile_mistakes(top: Place) -> Iterator[Mistake]:
     """Cross checks of a link profile."""
     yield from lines.check_profile(top)
+    yield from changing.check_profile(top)
 
 
 def policy_mistakes(top: Place) -> Iterator[Mistake]:
@@ -37,10 +38,13 @@ power_mistakes = power.check
 """Cross checks of a topology against its policy's power classes."""
 call_mistakes = calls.check
 """Cross checks of a topology's lines against what one call needs."""
+condition_mistakes = changing.check_connections
+"""Cross checks of connections' conditions against the link profiles that they use."""
 
 __all__ = [
     "Check",
     "call_mistakes",
+    "condition_mistakes",
     "policy_mistakes",
     "power_mistakes",
     "profile_mistakes",

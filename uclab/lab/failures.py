@@ -54,6 +54,7 @@ class Failures:
                 # of a device's cables those that are lines; where none is, the refusal says so
                 links = [link for link in links if control.has_line(link)] or links[:1]
                 for link in links:
+                    self._note(link, how)
                     tell(
                         self._events,
                         how,
@@ -61,15 +62,14 @@ class Failures:
                     )
             elif how == "black-hole":
                 for link in links:
+                    self._note(link, how)
                     await asyncio.to_thread(control.swallow, link, leaving)
             else:
                 for link in links:
+                    self._note(link, how)
                     await asyncio.to_thread(network.fail_link, link)
         except (BadFigures, NotPossible, BlackHoleError, ImpairmentError, QueueError) as error:
             raise Refused(str(error)) from error
-        finally:
-            for link in links:  # what was done before an error is undone by `heal`, too
-                self._broken.setdefault(link, set()).add(how)
         self.names.add(name)
         told = ",".join(f"{key}={value}" for key, value in figures.items())
         detail = ", ".join(links) if how == "cut" else f"{how} {told}".strip() + f": {', '.join(links)}"
@@ -96,6 +96,10 @@ class Failures:
             return f"{name}: nothing was broken ({', '.join(links)})"
         self._events.add(name, "healed", ", ".join(broken))
         return f"{name}: {_counted(broken)} up again ({', '.join(broken)})"
+
+    def _note(self, link: str, how: str) -> None:
+        """Before it is done: what an error leaves half done is undone by `heal`, too."""
+        self._broken.setdefault(link, set()).add(how)
 
     def _links_of(self, name: str) -> list[str]:
         links = self._plan.links

@@ -77,5 +77,7 @@ def test_a_recording_is_heard_on_the_line(uclab: UclabCommand) -> None:
     # and a brown-out comes on top, and ends
     uclab("fail", "--name", "rec", "edge-leosat", "--brown-out", "delay=+50", "--leaving", "edge")
     assert 240 <= round_trip_ms(uclab) < 245
+    lines = uclab.json("inspect", "edge-leosat", "--name", "rec")["lines"]
+    assert [(line["sender"], line["delay_ms"]) for line in lines] == [("edge", 170.0), ("leosat", 70.0)]
     uclab("heal", "--name", "rec", "edge-leosat")
     assert 190 <= round_trip_ms(uclab) < 195

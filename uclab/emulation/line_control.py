@@ -130,6 +130,10 @@ class LineControl:
         """Whether a cable is more than a cable in at least one direction."""
         return any(way.planned is not None for way in self._of[link])
 
+    def states(self, link: str) -> list[LineState]:
+        """What the directions of a cable do now; none for one that is a cable and nothing else."""
+        return [state for way in self._of.get(link, ()) if (state := way.state()) is not None]
+
     def brown_out(self, link: str, brown_out: BrownOut, leaving: str | None = None) -> list[LineState]:
         """Change both directions of a line, or what leaves one device by it. Raises `NotPossible`."""
         lines = [direction for direction in self._directions(link, leaving) if direction.planned is not None]

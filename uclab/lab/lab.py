@@ -168,9 +168,11 @@ class Lab:
             return self.state()
         self._require_up()
         try:
-            return await inspection.inspect(subject, self.plan, self._network)
+            seen = await inspection.inspect(subject, self.plan, self._network)
         except KeyError as error:
             raise Refused(str(error.args[0])) from None
+        lines = [state.as_record() for state in self._control.states(subject)]
+        return {**seen, "lines": lines} if lines else seen
 
     @property
     def _network(self) -> LabNet:

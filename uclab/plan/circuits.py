@@ -41,7 +41,8 @@ class Circuit:
     rank: int
     """Place among the site's circuits to data centres, or among those to sites."""
     vlan: int
-    profile: str
+    line: model.Connection
+    """What the topology says of it."""
     near_router: str
     near_interface: str
     far_router: str
@@ -138,7 +139,7 @@ def _circuits(topology: model.Topology) -> Iterator[Circuit]:
                 place=place,
                 rank=ranks[kind],
                 vlan=line.vlan or 0,
-                profile=line.profile,
+                line=line,
                 near_router=site.router.name,
                 near_interface=near[line.name],
                 far_router=router,
@@ -157,7 +158,9 @@ def _circuits(topology: model.Topology) -> Iterator[Circuit]:
             place=0,
             rank=0,
             vlan=gateway.vlan,
-            profile=gateway.profile,
+            line=model.Connection(
+                name=gateway.name, to=gateway.to, profile=gateway.profile, vlan=gateway.vlan
+            ),
             near_router=gateway.name,
             near_interface=CUSTOMER_SIDE,
             far_router=router,

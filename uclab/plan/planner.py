@@ -18,6 +18,7 @@ from uclab.plan import (
     overload,
     paths,
     policies,
+    schedules,
     site_router,
     sites,
     taps,
@@ -95,6 +96,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         taps=capture,
         paths=_paths(ways, (*phones, *(peer.endpoint for peer in the_cloud.pstn_peers)), the_cloud),
         overlays=overlaid,
+        schedules=schedules.build_schedules(context, loaded.traces, nodes, links),
     )
 
 

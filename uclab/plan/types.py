@@ -17,6 +17,8 @@ from uclab.plan.devices import (
     Impairment,
     Interface,
     JitterDistribution,
+    LineSchedule,
+    LineStep,
     Link,
     LinkEnd,
     Node,
@@ -60,6 +62,8 @@ __all__ = [
     "Impairment",
     "Interface",
     "JitterDistribution",
+    "LineSchedule",
+    "LineStep",
     "Link",
     "LinkEnd",
     "MarkingRule",
@@ -170,6 +174,8 @@ class Plan:
     taps: tuple[Tap, ...]
     paths: tuple[Path, ...]
     overlays: tuple[Overlay, ...] = ()
+    schedules: tuple[LineSchedule, ...] = ()
+    """How lines change with time, from the moment that the lab is up."""
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

@@ -41,7 +41,7 @@ def gateway_router(context: Context, gateway: SdWanGateway, overlays: tuple[Over
     its = [overlay for overlay in overlays if overlay.gateway == gateway.name]
     name, circuit = gateway.name, _circuit(context, gateway)
     near, far = context.addresses.circuits[name, name]
-    profile = context.lines[gateway.profile]
+    profile = context.line(circuit.line)
     behind: dict[str, list[str]] = {}
     routes = [Route(DEFAULT, str(context.addresses.core[name][0].ip))]
     for overlay in its:

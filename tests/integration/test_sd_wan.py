@@ -17,11 +17,10 @@ from uclab.model.load import load_topology
 
 pytestmark = [pytest.mark.root, pytest.mark.req("W6", "V2", "Q1")]
 
-LOSS_PCT = 30
 CALL_S = 36
 RULES = load_topology("sd-wan").policy.sd_wan
-BROWN_OUT = (("edge", "wan1"), ("isp1", "edge"))
-"""Where packets of the first line arrive in each direction; the link stays up."""
+BROWN_OUT = "loss=30"
+"""Of the first line, in both directions, per cent; its link stays up."""
 
 
 @pytest.fixture(scope="module")
@@ -47,16 +46,6 @@ def seconds_until(wanted: Callable[[], bool], within_s: float) -> float:
     return time.monotonic() - began
 
 
-def brown_out(uclab: UclabCommand, begin: bool) -> None:
-    for device, interface in BROWN_OUT:
-        rules = (
-            f"table inet brown {{ chain in {{ type filter hook prerouting priority raw; "
-            f'iifname "{interface}" numgen random mod 100 < {LOSS_PCT} drop; }}; }}'
-        )
-        command = ("nft", rules) if begin else ("nft", "delete", "table", "inet", "brown")
-        uclab("exec", "--name", "overlay", device, "--", *command)
-
-
 def test_a_brown_out_moves_voice_within_the_policys_limit_and_it_returns_after_hysteresis(
     uclab: UclabCommand,
 ) -> None:
@@ -74,10 +63,10 @@ def test_a_brown_out_moves_voice_within_the_policys_limit_and_it_returns_after_h
     time.sleep(3)  # of speech before it begins
     # when the line loses packets, its link still up
     began = time.time()
-    brown_out(uclab, begin=True)
+    uclab("fail", "edge-isp1", "--brown-out", BROWN_OUT, "--name", "overlay")
     # then voice leaves it, at the latest when the window has filled and the policy's time has passed
     seconds_until(lambda: voice_path(uclab) == "wan2", RULES.window_s + RULES.leave_after_s + 3)
-    brown_out(uclab, begin=False)
+    uclab("heal", "edge-isp1", "--name", "overlay")
     healed = time.time()
     # and comes back no sooner than the policy says
     seconds_until(lambda: voice_path(uclab) == "wan1", RULES.return_after_s + RULES.window_s + 5)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import time
 from collections.abc import Awaitable, Coroutine, Iterator, Mapping
 from contextlib import suppress
@@ -23,11 +21,12 @@ from uclab.emulation.network import LabNet
 from uclab.emulation.routing.frr import start_routing
 from uclab.emulation.routing.learned import wait_learned
 from uclab.emulation.taps import TapCount, Taps, start_taps
-from uclab.emulation.variants import Variants, detect
+from uclab.emulation.variants import detect
 from uclab.lab import controllers, overlay
 from uclab.lab.bulk import BulkSource
 from uclab.lab.controllers import RunningController
 from uclab.lab.events import EventLog
+from uclab.lab.host_record import write_host_record
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.logs import last_lines
 from uclab.plan.runtime import NodeRuntime, NotReady
@@ -226,13 +225,11 @@ class _BringUp:
             return
         assert self._parts.network is not None
         folder = self._run_dir / "sdwan"
-        running = await overlay.start_controller(self._plan.overlays, folder, PRIVATE / "sdwan")
+        running = await overlay.start_controller(self._plan.overlays, folder, PRIVATE / "sdwan", self._watch)
         self._parts.overlays = running
         kinds: set[str] = set()
         self._keep(controllers.follow(running, self._sink(kinds)))
         await overlay.start_overlays(running, self._plan.overlays, self._parts.network, certificates, folder)
-        for one in running.processes:
-            self._watch.watch(one.name, one.process, one.log)
         await overlay.wait_measured(running, kinds)
 
     async def _wait_for_fabric(self) -> None:
@@ -303,15 +300,3 @@ class _BringUp:
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it for as long as the lab lives."""
         self._parts.tasks.append(asyncio.get_running_loop().create_task(work))
-
-
-def write_host_record(run_dir: Path, variants: Variants) -> None:
-    """`host.json`: the machine and the variants that this lab ran on."""
-    machine = os.uname()
-    record = {
-        "kernel": machine.release,
-        "machine": machine.machine,
-        "cores": os.cpu_count(),
-        "variants": variants.as_record(),
-    }
-    (run_dir / "host.json").write_text(json.dumps(record, indent=1) + "\n")

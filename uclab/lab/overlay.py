@@ -20,6 +20,7 @@ from cloud_core.authority import Certificates
 from uclab.emulation.hosts import LabHost
 from uclab.emulation.network import LabNet
 from uclab.emulation.overlay.openvpn import Identity, TunnelProcess, start_end, wait_joined
+from uclab.lab.watch import ProcessWatch
 from uclab.plan.codec import to_data
 from uclab.plan.logs import last_lines
 from uclab.plan.overlay import Overlay
@@ -42,12 +43,18 @@ class RunningOverlays:
     controller: TunnelProcess
     events_file: Path
     socket: Path
+    watch: ProcessWatch
     others: list[TunnelProcess] = field(default_factory=list)
 
     @property
     def processes(self) -> list[TunnelProcess]:
         """All of them, to be watched."""
         return [self.controller, *self.others]
+
+    def add(self, one: TunnelProcess) -> None:
+        """A further process; the lab watches it from now on."""
+        self.others.append(one)
+        self.watch.watch(one.name, one.process, one.log)
 
     async def state(self) -> dict[str, Any]:
         """Paths with their figures, and each class's choice, by site. Raises `httpx.TransportError`."""
@@ -56,7 +63,9 @@ class RunningOverlays:
             return dict((await client.get("/overlays")).json())
 
 
-async def start_controller(overlays: tuple[Overlay, ...], folder: Path, sockets: Path) -> RunningOverlays:
+async def start_controller(
+    overlays: tuple[Overlay, ...], folder: Path, sockets: Path, watch: ProcessWatch
+) -> RunningOverlays:
     """Start the controller; returns when it listens. Raises `NotReady`."""
     for place in (folder, sockets):
         os.makedirs(place, exist_ok=True)
@@ -73,7 +82,8 @@ async def start_controller(overlays: tuple[Overlay, ...], folder: Path, sockets:
             stdout=output,
             stderr=output,
         )
-    running = RunningOverlays(TunnelProcess("sdwan-controller", process, log), events, socket)
+    running = RunningOverlays(TunnelProcess("sdwan-controller", process, log), events, socket, watch)
+    watch.watch(running.controller.name, process, log)
 
     async def look() -> bool | None:
         raise_if_ended(running.controller)
@@ -98,7 +108,7 @@ async def start_overlays(
             issued = certificates.issued[own]
             identity = Identity(certificates.trusted, issued.certificate, issued.key, peer)
             for tunnel in overlay.tunnels:
-                running.others.append(await start_end(network[device], overlay, tunnel, identity, folder))
+                running.add(await start_end(network[device], overlay, tunnel, identity, folder))
     await asyncio.gather(*(wait_joined(end) for end in running.others))
     for overlay in overlays:
         described = folder / f"{overlay.site}.json"
@@ -107,7 +117,7 @@ async def start_overlays(
             agent = await _start_agent(
                 network[device], overlay, side, described, running.socket.parent, folder
             )
-            running.others.append(agent)
+            running.add(agent)
 
 
 async def wait_measured(running: RunningOverlays, kinds: set[str]) -> None:

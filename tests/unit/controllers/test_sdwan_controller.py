@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+import httpx
 import pytest
-from starlette.testclient import TestClient
 
 from controllers.path_figures import Figures
 from controllers.sdwan_agent import ruleset
@@ -59,16 +59,20 @@ def test_an_agent_that_fell_silent_knows_nothing(overlay: Overlay) -> None:
     assert state.figures("branch", STALE_S + 0.1) == {"wan1": None, "wan2": None}
 
 
-def test_the_api_takes_reports_and_refuses_what_is_none(overlay: Overlay) -> None:
-    client = TestClient(make_api(SdWanState([overlay])))
+async def test_the_api_takes_reports_and_refuses_what_is_none(overlay: Overlay) -> None:
+    transport = httpx.ASGITransport(make_api(SdWanState([overlay])))
     figures = {"delay_ms": 20, "jitter_ms": 1, "loss_pct": 0}
     body = {"side": "edge", "paths": {"wan1": figures, "wan2": None}}
-    told = client.post("/overlays/branch/reports", json=body)
+    async with httpx.AsyncClient(transport=transport, base_url="http://controller") as client:
+        told = await client.post("/overlays/branch/reports", json=body)
+        unknown = await client.post("/overlays/nowhere/reports", json=body)
+        wrong = await client.post("/overlays/branch/reports", json={"side": "middle"})
+        shown, described = await client.get("/overlays"), await client.get("/openapi.json")
     assert told.json() == dict.fromkeys(("voice", "video", "signalling", "default"), "wan1")
-    assert client.post("/overlays/nowhere/reports", json=body).status_code == 404
-    assert client.post("/overlays/branch/reports", json={"side": "middle"}).status_code == 400
-    assert client.get("/overlays").json()["branch"]["choice"]["voice"] == "wan1"
-    assert client.get("/openapi.json").json() == openapi()
+    assert unknown.status_code == 404
+    assert wrong.status_code == 400
+    assert shown.json()["branch"]["choice"]["voice"] == "wan1"
+    assert described.json() == openapi()
 
 
 def test_all_classes_are_put_on_their_paths_in_one_transaction(overlay: Overlay) -> None:

@@ -156,14 +156,15 @@ def _steering(case: Case, overlay: Overlay) -> Finding:
     limits = (its.max_delay_ms, its.max_jitter_ms, its.max_loss_pct)
     bad = {path: spells([r for r in records if r.path == path], limits) for path in used}
     for path, seconds in used.items():
-        for spell in bad[path]:
-            late = spell.begin + allowed + REACTION_S
-            others = [p for p in used if p != path and not _touches(bad[p], spell) and _known(records, p)]
-            there = [s for s in sorted(seconds) if late <= s and s + 1 <= spell.end]
-            if there and others:
+        others = [other for other in used if other != path and _known(records, other)]
+        for second in sorted(seconds):
+            since = Spell(second - allowed - REACTION_S, second + 1)
+            spell = next((s for s in bad[path] if s.begin <= since.begin and since.end <= s.end), None)
+            better = next((other for other in others if not _touches(bad[other], since)), None)
+            if spell is not None and better is not None:
                 observed = (
-                    f"{name} still on {path} {there[-1] - spell.begin:.1f} s after it was beyond its limits, "
-                    f"while {others[0]} kept them"
+                    f"{name} still on {path} {second - spell.begin:.1f} s after it was beyond its limits, "
+                    f"while {better} kept them"
                 )
                 tap = f"{overlay.edge}:{next(t for t in overlay.tunnels if t.path == path).near.interface}"
                 return claim.failed(observed, Evidence(tap), "sdwan-controller")

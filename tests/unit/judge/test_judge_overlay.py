@@ -143,8 +143,14 @@ def test_voice_that_leaves_in_time_and_returns_is_right() -> None:
 
 
 def test_voice_stays_where_no_path_keeps_its_limits() -> None:
-    both = records(wan1_bad=(10, 20), wan2_bad=(12, 14))
+    both = records(wan1_bad=(10, 20), wan2_bad=(9, 21))
     assert judged(right_flows(), both)["sdwan.steering branch"].verdict == "pass"
+
+
+def test_a_moment_of_the_other_path_is_no_excuse_for_ever() -> None:
+    """The first path is bad all the time, the second one for two seconds of it."""
+    finding = judged(right_flows(), records(wan1_bad=(0, SECONDS), wan2_bad=(12, 14)))
+    assert finding["sdwan.steering branch"].verdict == "fail"
 
 
 def test_steering_without_media_or_measurements_shows_nothing() -> None:

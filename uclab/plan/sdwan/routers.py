@@ -33,6 +33,7 @@ def edge_router(router: Node, overlay: Overlay) -> Node:
         interfaces=(*router.interfaces, *ends),
         routes=(*plain, *inner),
         nftables=edge_ruleset(overlay),
+        neighbours=tuple(_neighbour(tunnel.near, tunnel.far) for tunnel in overlay.tunnels),
     )
 
 
@@ -72,6 +73,7 @@ def gateway_router(context: Context, gateway: SdWanGateway, overlays: tuple[Over
         queues=(queues.site_queue(CUSTOMER_SIDE, profile.up.rate_kbps, context.profile.wan_queues),),
         impairments=(queues.impairment(CUSTOMER_SIDE, profile.up, f"{name}/{name}/up", arrives_at),),
         nameservers=context.nameservers,
+        neighbours=tuple(_neighbour(t.far, t.near) for overlay in its for t in overlay.tunnels),
         routing=peering.gateway_routing(context, gateway, circuit),
     )
 
@@ -83,6 +85,12 @@ def gateway_link(gateway: SdWanGateway) -> Link:
 
 def _circuit(context: Context, gateway: SdWanGateway) -> Circuit:
     return next(c for c in context.circuits if c.site == gateway.name)
+
+
+def _neighbour(own: TunnelEnd, other: TunnelEnd) -> tuple[str, str, str]:
+    """The only neighbour in a tunnel, known for good: an ARP request there has no DSCP to copy, would wait
+    with bulk on a full line, and calls would die of it."""
+    return own.interface, _ip(other.address), other.mac
 
 
 def _interface(end: TunnelEnd) -> Interface:

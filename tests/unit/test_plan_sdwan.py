@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from uclab.emulation.overlay.openvpn import Identity, command
-from uclab.model.load import load_topology
+from uclab.model.load import load_topology, reference_directory
 from uclab.plan.faults import FAULTS
 from uclab.plan.overlay import Overlay
 from uclab.plan.planner import make_plan
@@ -102,9 +102,40 @@ def test_faults_of_overlays_need_an_overlay(fault: str) -> None:
         FAULTS[fault].apply(make_plan(load_topology("small-office")), None)
 
 
-@pytest.mark.parametrize("device", ["edge", "sdw1"])
-def test_rulesets_are_ones_that_nft_takes(device: str) -> None:
-    rules = plan().node(device).nftables or ""
+SECOND_SITE = """
+  - name: shop-2
+    prefix: 10.61.0.0/16
+    vlans: [{name: voice, id: 110, role: voice, subnet: 10.61.110.0/24},
+            {name: data, id: 120, role: data, subnet: 10.61.120.0/24}]
+    switches: [{name: s2acc, role: access, ports: 8, poe_watts: 30}]
+    firewall: {name: s2fw, uplinks: [s2acc]}
+    router: {name: s2edge}
+    connections: [{name: wan1, to: lte, profile: mobile-5g}]
+    sd_wan: {gateway: sdw1, underlays: [wan1]}
+    endpoints: [{name: s2desk1, kind: desk-phone, port: s2acc/1, number: 2001}]
+"""
+
+
+@pytest.fixture(scope="module")
+def two_sites(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """`sd-wan` with a second site at the same gateway."""
+    file = tmp_path_factory.mktemp("sites") / "two.yaml"
+    file.write_text((reference_directory() / "sd-wan.yaml").read_text() + SECOND_SITE)
+    return make_plan(load_topology(file))
+
+
+def test_two_sites_at_one_gateway_are_kept_apart(two_sites: Plan) -> None:
+    tunnels = [tunnel for overlay in two_sites.overlays for tunnel in overlay.tunnels]
+    for distinct in ("port", "mark", "near", "far"):
+        assert len({getattr(tunnel, distinct) for tunnel in tunnels}) == 3
+    gateway = two_sites.node("sdw1").nftables or ""
+    assert "ip daddr { 10.60.0.0/16 } meta mark set ip dscp map @path_of_branch" in gateway
+    assert "ip daddr { 10.61.0.0/16 } meta mark set ip dscp map @path_of_shop_2" in gateway
+
+
+@pytest.mark.parametrize("device", ["edge", "s2edge", "sdw1"])
+def test_rulesets_are_ones_that_nft_takes(two_sites: Plan, device: str) -> None:
+    rules = two_sites.node(device).nftables or ""
     done = subprocess.run(
         ["unshare", "--net", "--map-root-user", "nft", "-c", "-f", "-"],
         input=rules, capture_output=True, text=True,

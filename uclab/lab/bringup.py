@@ -137,7 +137,8 @@ class _BringUp:
         certificates = await certifying
         async with asyncio.TaskGroup() as second:
             second.create_task(self._timed("routing", self._start_routing()))
-            second.create_task(self._timed("overlays", self._start_overlays(certificates)))
+            if self._plan.overlays:
+                second.create_task(self._timed("overlays", self._start_overlays(certificates)))
             second.create_task(self._timed("fabric", self._wait_for_fabric()))
             second.create_task(self._timed("cloud", self._start_cloud(certificates)))
         await self._timed("phones", self._start_phones(certificates))
@@ -221,8 +222,6 @@ class _BringUp:
 
     async def _start_overlays(self, certificates: Certificates) -> None:
         """The SD-WAN's controller, tunnels and agents, until every path is measured."""
-        if not self._plan.overlays:
-            return
         assert self._parts.network is not None
         folder = self._run_dir / "sdwan"
         running = await overlay.start_controller(self._plan.overlays, folder, PRIVATE / "sdwan", self._watch)

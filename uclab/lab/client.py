@@ -43,6 +43,8 @@ class CallOrder:
     seconds: float = 5.0
     hold: bool = False
     """Hold and resume once in the middle."""
+    hold_after: float | None = None
+    """Seconds from the answer to the hold; half the time where None."""
     transfer_to: str | None = None
     """Endpoint to which the caller transfers the callee in the end."""
 

@@ -26,6 +26,7 @@ from uclab.plan.devices import (
 )
 from uclab.plan.fabric import (
     Engine,
+    FailoverLimits,
     MarkingRule,
     Policy,
     PortMode,
@@ -55,6 +56,7 @@ __all__ = [
     "EgressQueue",
     "Endpoint",
     "Engine",
+    "FailoverLimits",
     "Impairment",
     "Interface",
     "JitterDistribution",
@@ -136,7 +138,7 @@ class Call:
     caller: str
     callee: str
     """Endpoint name, or an E.164 number of the PSTN peer."""
-    kind: Literal["desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "overload", "hold-transfer"]
+    kind: Literal["desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "overload", "hold-transfer", "failover"]
     seconds: float
     transfer_to: str | None = None
     """Endpoint to which the caller transfers the callee at the end of a `hold-transfer` call."""

@@ -207,7 +207,9 @@ class LabNet(Mininet):
         end = _end_to_fail(self.link_named(name))
         end.set_state(up=True)
         if isinstance(end.node, LabHost):
-            links.apply_requests(end.node.live_namespace(), links.routing_requests(node_settings(end.node)))
+            up = {interface.name for interface in end.node.intfList() if interface.up}
+            settings = links.passable(node_settings(end.node), up)
+            links.apply_requests(end.node.live_namespace(), links.routing_requests(settings))
         self.wait_for_carrier([self.link_named(name)])
 
 

@@ -27,7 +27,7 @@ from uclab.plan.records import CallRecord, Incident
 
 WINDOW_NS = 2_000_000_000
 """Which line carries media at a time is decided over so long."""
-TELLING = ("bfd-", "link-", "neighbour-", "path-", "peer-", "route-", "tunnel-")
+TELLING = ("bfd-", "flow-failed", "link-", "neighbour-", "path-", "peer-", "route-", "tunnel-")
 """Beginnings of the kinds of events that tell of a path."""
 
 

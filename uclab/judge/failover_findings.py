@@ -242,9 +242,15 @@ def check_failback(
         limit = limits.max_failback_gap_ms
         expected = f"median silence at the receiver under {limit:g} ms when it is mended"
         claim = Claim("failover.failback", V2, f"{rounds[0].title}: {FLOW_WORDS[flow]}", expected)
-        good = statistics.median(values) < limit
+        if statistics.median(values) < limit:
+            yield claim.passed(spread(values))
+            continue
+        ways = [way for judged in rounds for call in judged.judged for way in call.ways if way.flow == flow]
+        lost = [way for way in ways if way.returned and not way.alive]
+        reasons = list(dict.fromkeys(way.why for way in lost))
         router = next((lines.router for judged in rounds for lines in judged.lines), None)
-        yield claim.passed(spread(values)) if good else claim.failed(spread(values), blame=router)
+        blame = next((way.blame for way in lost if way.blame), None) if lost else router
+        yield claim.failed(". ".join([spread(values), *reasons[:2]]), blame=blame)
 
 
 def check_mos(rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits) -> Iterator[Finding]:

@@ -20,6 +20,8 @@ BEFORE_S = 1.0
 the wire's."""
 TURN_S = 0.1
 """So long before the mending it begins: the last packet before a silence is older than what made it."""
+AWAY_NS = 1_000_000_000
+"""A direction that is silent for less over the mending was not away."""
 SHOWN_BEFORE_S = 3.0
 """How much of the time before the failure is kept for drawings."""
 STEADY_NS = 250_000_000
@@ -72,7 +74,7 @@ def way_of(case: Case, incident: Incident, call: CallRecord, direction: Directio
         silences=tuple(_seconds(span) for span in quiet if span[1] >= ns(first)),
         gap_ms=_length(longest(quiet, ns(incident.failed_at - BEFORE_S), turn)) if began else None,
         failback_gap_ms=_length(longest(quiet, turn, ended)) if began else None,
-        returned=began and not any(begin < turn <= end for begin, end in quiet),
+        returned=began and not any(begin < turn <= end and end - begin >= AWAY_NS for begin, end in quiet),
         alive=overlap_ns(there, ended - END_NS, ended) > 0,
         stretches=tuple(stretches(case, streams, "down" if flow == "in" else "up")),
         mos_start=float(first),
@@ -120,7 +122,8 @@ def busiest(lines: Sequence[Line], spans: dict[str, list[Span]], begin_ns: int, 
 def mos_by_second(streams: Sequence[Stream], first: int, last: int) -> Iterator[float | None]:
     """MOS of what was sent in each second from `first` to before `last`; 1 where nothing of it arrived."""
     for second in range(first, last):
-        parts = [stream.seconds[second] for stream in streams if second in stream.seconds]
+        # in a stream's first second its way was opened
+        parts = [s.seconds[second] for s in streams if second in s.seconds and second > min(s.seconds)]
         codec = emodel.BY_PAYLOAD_TYPE.get(streams[0].payload_type, emodel.G711) if streams else emodel.G711
         yield _mos(parts, codec)
 

@@ -25,10 +25,16 @@ HEALED_S = 8.0
 """How long the calls go on after the mending."""
 HOLD_AFTER_FAILURE_S = 4.0
 """When one call is put on hold: an in-dialog request that must be answered over the new path."""
-SETUP_S = 15.0
-"""Within which calls are answered or have failed."""
-SPARE_S = 3.0
-"""Calls last so much longer than they are watched, because they are not answered all at once."""
+SETUP_S = 4.0
+"""Within which calls are answered; one that is not is no live call."""
+SPARE_S = 5.0
+"""Calls last so much longer than they are watched, because the others may have to be waited for."""
+SETTLE_S = 10.0
+"""After the mending phones find that their connections are gone: so long until the next calls..."""
+REGISTERED_S = 15.0
+"""...and at most so much longer until all are registered again."""
+UNREGISTERED = ("flow-failed", "registration-failed")
+"""Kinds of a phone's events after which it is not registered until it says so."""
 
 
 def failover(lab: LabClient, plan: Plan, notify: Callable[[Step], None], options: Options) -> None:
@@ -43,6 +49,7 @@ def failover(lab: LabClient, plan: Plan, notify: Callable[[Step], None], options
             for incident in incidents:
                 stage = Stage(lab, plan, events, notify, total)
                 records.append(stage.play(incident, turn, len(records)))
+                stage.settle(records[-1])
                 file.write_text(json.dumps([to_data(record) for record in records], indent=1) + "\n")
 
 
@@ -148,6 +155,18 @@ class Stage:
             wanted=WANTED_CALLS,
         )
 
+    def settle(self, incident: Incident) -> None:
+        """Let phones register anew where the way back made it necessary; who cannot has no next call."""
+        self._events.pause_until(incident.healed_at + SETTLE_S)
+
+        def all_registered(events: Sequence[Event]) -> bool:
+            last = {
+                event.source: event.kind for event in events if event.kind in (*UNREGISTERED, "registered")
+            }
+            return not any(last.get(phone) in UNREGISTERED for phone in self._endpoints)
+
+        self._events.wait_until(all_registered, 0.0, REGISTERED_S)
+
     def _wait_for_answers(
         self, calls: Sequence[Call], placed: dict[str, Future[CallRecord]]
     ) -> tuple[str, ...]:
@@ -169,10 +188,7 @@ class Stage:
         if incident.how == "brown-out" and limits is not None:
             figures = {"loss": f"+{limits.brown_out_loss_pct:g}", "delay": f"+{limits.brown_out_delay_ms:g}"}
         for part in incident.parts:
-            if incident.how == "cut":
-                self._lab.fail(part)
-            else:
-                self._lab.fail(part, incident.how, **figures)  # type: ignore[call-arg]
+            self._lab.fail(part, incident.how, **figures)
 
 
 def _orders(calls: Sequence[Call], own: Collection[str]) -> list[CallOrder]:

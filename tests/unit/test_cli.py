@@ -128,3 +128,26 @@ def test_no_lab_is_an_empty_list(tmp_path: Path) -> None:
 def test_drill_lists_its_faults() -> None:
     rows = json.loads(uclab("drill", "small-office", "--list", "--json").stdout)
     assert all(row["breaks"] for row in rows)
+
+
+@pytest.mark.req("V2")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--scenario", "failovr"), "did you mean `failover`?"),
+        (("--scenario", "failover", "--incident", "circuit-dwn"), "did you mean `circuit-down`?"),
+        (
+            ("--incident", "circuit-down"),
+            "scenario `reference` breaks nothing; incidents belong to: failover",
+        ),
+        (("--repeat", "3"), "scenario `reference` breaks nothing"),
+    ],
+)
+def test_what_a_scenario_cannot_do_is_refused_before_anything_starts(
+    tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    done = uclab("run", "smb-dual-wan", *options, "--out", str(tmp_path / "run"))
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()

@@ -20,6 +20,8 @@ LINE_COLOURS = ("#3b73c4", "#e0a030", "#8a5fc4", "#2f9c95", "#b0688a", "#7d8a3c"
 SILENCE, INK, SOFT, GRID, IDLE = "#d92d20", "#1b2430", "#5b6878", "#dde3ea", "#e9edf2"
 FLOW_COLOURS: dict[Flow, str] = {"out": "#13795b", "in": "#8a4fbe", "within": "#2255a4"}
 ARROWS: dict[Flow, str] = {"out": "▸", "in": "◂", "within": "▸"}
+EXPECTED = "#9a6700"
+"""Of a loss that had to be."""
 FATE_WORDS = {
     "kept": ("kept", "#13795b"),
     "re-established": ("re-established", "#2255a4"),
@@ -60,7 +62,7 @@ def draw_timeline(judged: JudgedIncident, lines: Sequence[str], min_mos: float) 
         *_broken_time(judged, scale, mos_top + MOS_HEIGHT),
     ]
     for number, call in enumerate(judged.calls):
-        parts += _call(call, TOP + ROW * number, scale, colours)
+        parts += _call(call, TOP + ROW * number, scale, colours, survivable=incident.survivable)
     parts += _moments(judged, scale, rows_end)
     parts += _mos(judged, scale, mos_top, min_mos)
     parts += _axis(scale, mos_top + MOS_HEIGHT)
@@ -101,11 +103,15 @@ def _broken_time(judged: JudgedIncident, scale: Scale, bottom: float) -> Iterato
         yield text(x + 4, TOP - 18, words, colour, extra='font-weight="600"')
 
 
-def _call(call: CallThrough, y: float, scale: Scale, colours: dict[str, str]) -> Iterator[str]:
+def _call(
+    call: CallThrough, y: float, scale: Scale, colours: dict[str, str], *, survivable: bool
+) -> Iterator[str]:
     yield text(8, y + 14, _shortened(f"{call.caller} → {call.callee}"), INK)
     for number, way in enumerate(call.ways):
         yield from _bar(way, y + 2 + number * (BAR + 2), scale, colours)
     words, colour = FATE_WORDS[call.fate]
+    if call.fate == "silent" and not survivable:
+        colour = EXPECTED
     tip = f"<title>{escape(call.why)}</title>" if call.why else ""
     yield (
         f'<text x="{WIDTH - RIGHT + 12}" y="{y + 17}" fill="{colour}" font-weight="600">{words}{tip}</text>'

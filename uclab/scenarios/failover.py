@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from uclab.lab.client import CallOrder, LabClient, LabGone
@@ -17,40 +18,56 @@ from uclab.plan.records import CallRecord, Event, Incident
 from uclab.plan.types import Call, Plan
 from uclab.scenarios.types import Options, Step
 
-QUIET_S = 2.5
-"""How long all calls are live before something fails: what is normal is seen first."""
-FAILED_S = 12.0
-"""How long it stays broken: longer than phones may take to register anew, so that a late one is seen."""
-HEALED_S = 8.0
-"""How long the calls go on after the mending."""
-HOLD_AFTER_FAILURE_S = 4.0
-"""When one call is put on hold: an in-dialog request that must be answered over the new path."""
-SETUP_S = 4.0
-"""Within which calls are answered; one that is not is no live call."""
-SPARE_S = 5.0
-"""Calls last so much longer than they are watched, because the others may have to be waited for."""
-SETTLE_S = 10.0
-"""After the mending phones find that their connections are gone: so long until the next calls..."""
-REGISTERED_S = 15.0
-"""...and at most so much longer until all are registered again."""
 UNREGISTERED = ("flow-failed", "registration-failed")
 """Kinds of a phone's events after which it is not registered until it says so."""
 
 
-def failover(lab: LabClient, plan: Plan, notify: Callable[[Step], None], options: Options) -> None:
+@dataclass(frozen=True)
+class Pace:
+    """How long everything takes, seconds."""
+
+    quiet_s: float = 2.5
+    """All calls are live before something fails: what is normal is seen first."""
+    failed_s: float = 12.0
+    """It stays broken: longer than phones may take to register anew, so that a late one is seen."""
+    healed_s: float = 8.0
+    """The calls go on after the mending."""
+    hold_after_s: float = 4.0
+    """From the failure to the hold of one call: a request within a dialog, over the new path."""
+    setup_s: float = 4.0
+    """Calls are answered within this time; one that is not is no live call."""
+    spare_s: float = 5.0
+    """Calls last longer than they are watched, because the others may have to be waited for."""
+    settle_s: float = 10.0
+    """After the mending phones find that their connections are gone: until the next incident's calls..."""
+    registered_s: float = 15.0
+    """...and at most so much longer until all are registered again."""
+
+    @property
+    def call_s(self) -> float:
+        """Length of a call."""
+        return self.quiet_s + self.failed_s + self.healed_s + self.spare_s
+
+
+PACE = Pace()
+
+
+def failover(
+    lab: LabClient, plan: Plan, notify: Callable[[Step], None], options: Options, pace: Pace = PACE
+) -> None:
     """Every incident of `options` (or all of the plan) `options.repeat` times; records go to
     `incidents.json`."""
     incidents = chosen_incidents(plan, options.incidents)
     file = Path(lab.state()["run_dir"]) / "incidents.json"
     records: list[Incident] = []
     total = len(incidents) * options.repeat
-    with EventWatch(lab) as events:
-        for turn in range(1, options.repeat + 1):
-            for incident in incidents:
-                stage = Stage(lab, plan, events, notify, total)
-                records.append(stage.play(incident, turn, len(records)))
+    stage = Stage(lab, plan, EventWatch(lab), notify, total, pace)
+    for turn in range(1, options.repeat + 1):
+        for incident in incidents:
+            records.append(stage.play(incident, turn, len(records)))
+            file.write_text(json.dumps([to_data(record) for record in records], indent=1) + "\n")
+            if len(records) < total:
                 stage.settle(records[-1])
-                file.write_text(json.dumps([to_data(record) for record in records], indent=1) + "\n")
 
 
 class EventWatch:
@@ -61,13 +78,8 @@ class EventWatch:
         self._events: list[Event] = []
         self._news = threading.Condition()
         self._gone = threading.Event()
-
-    def __enter__(self) -> EventWatch:
+        # ends with the lab
         threading.Thread(target=self._follow, name="events of the failover", daemon=True).start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """The thread ends with the lab."""
 
     def wait_until(self, done: Callable[[Sequence[Event]], bool], since: float, deadline_s: float) -> bool:
         """Wait until `done` holds for the events since a time; False after the deadline."""
@@ -98,7 +110,7 @@ class EventWatch:
 
 
 class Stage:
-    """Plays one incident."""
+    """Plays incidents."""
 
     def __init__(
         self,
@@ -107,37 +119,33 @@ class Stage:
         events: EventWatch,
         notify: Callable[[Step], None],
         total: int,
+        pace: Pace,
     ) -> None:
         self._lab, self._plan, self._events = lab, plan, events
-        self._notify, self._total = notify, total
+        self._notify, self._total, self._pace = notify, total, pace
         self._endpoints = {endpoint.name for endpoint in plan.endpoints}
 
     def play(self, incident: PlannedIncident, turn: int, done: int) -> Incident:
         """Place calls, break, mend, wait for the calls' end."""
 
-        def tell(words: str, record: CallRecord | None = None) -> None:
+        def tell(words: str) -> None:
             named = f"{incident.name} {incident.subject}" + (f" (round {turn})" if turn > 1 else "")
-            self._notify(Step(f"{named}: {words}", done, self._total, record, "incidents"))
+            self._notify(Step(f"{named}: {words}", done, self._total, None, "incidents"))
 
-        calls = failover_calls(self._plan, f"{incident.name}-{turn}", QUIET_S + FAILED_S + HEALED_S + SPARE_S)
-        orders = _orders(calls, self._endpoints)
+        calls = failover_calls(self._plan, f"{incident.name}-{turn}", self._pace.call_s)
+        orders = _orders(calls, self._endpoints, self._pace)
         tell(f"placing {len(calls)} calls")
-        with ThreadPoolExecutor(max_workers=max(len(calls), 1)) as callers:
+        callers = ThreadPoolExecutor(max_workers=max(len(calls), 1))
+        try:
             placed = {order.id: callers.submit(self._lab.call, order) for order in orders}
             for future in placed.values():
                 future.add_done_callback(self._events.stir)
             live = self._wait_for_answers(calls, placed)
             tell(f"{len(live)} calls live")
-            self._events.pause_until(time.time() + QUIET_S)
-            failed_at = time.time()
-            self._break(incident)
-            tell("broken")
-            self._events.pause_until(failed_at + FAILED_S)
-            healed_at = time.time()
-            for part in incident.parts:
-                self._lab.heal(part)
-            tell("mended")
+            failed_at, healed_at = self._break_and_mend(incident, tell)
             ended = {name: future.result() for name, future in placed.items()}
+        finally:  # when interrupted, calls end with the lab
+            callers.shutdown(wait=False, cancel_futures=True)
         lived = tuple(name for name in live if ended[name].established)
         self._notify(Step(f"{incident.name} {incident.subject}", done + 1, self._total, None, "incidents"))
         return Incident(
@@ -149,15 +157,28 @@ class Stage:
             round=turn,
             failed_at=failed_at,
             healed_at=healed_at,
-            ended_at=healed_at + HEALED_S,
+            ended_at=healed_at + self._pace.healed_s,
             calls=lived,
             asked=len(calls),
             wanted=WANTED_CALLS,
         )
 
+    def _break_and_mend(self, incident: PlannedIncident, tell: Callable[[str], None]) -> tuple[float, float]:
+        """When it broke and when it was mended."""
+        self._events.pause_until(time.time() + self._pace.quiet_s)
+        failed_at = time.time()
+        self._break(incident)
+        tell("broken")
+        self._events.pause_until(failed_at + self._pace.failed_s)
+        healed_at = time.time()
+        for part in incident.parts:
+            self._lab.heal(part)
+        tell("mended")
+        return failed_at, healed_at
+
     def settle(self, incident: Incident) -> None:
         """Let phones register anew where the way back made it necessary; who cannot has no next call."""
-        self._events.pause_until(incident.healed_at + SETTLE_S)
+        self._events.pause_until(incident.healed_at + self._pace.settle_s)
 
         def all_registered(events: Sequence[Event]) -> bool:
             last = {
@@ -165,7 +186,7 @@ class Stage:
             }
             return not any(last.get(phone) in UNREGISTERED for phone in self._endpoints)
 
-        self._events.wait_until(all_registered, 0.0, REGISTERED_S)
+        self._events.wait_until(all_registered, 0.0, self._pace.registered_s)
 
     def _wait_for_answers(
         self, calls: Sequence[Call], placed: dict[str, Future[CallRecord]]
@@ -179,7 +200,7 @@ class Stage:
             answered.update(event.source for event in events if event.kind == "call-established")
             return all(placed[call].done() or name in answered for call, name in party.items())
 
-        self._events.wait_until(settled, began, SETUP_S)
+        self._events.wait_until(settled, began, self._pace.setup_s)
         return tuple(call for call, name in party.items() if name in answered)
 
     def _break(self, incident: PlannedIncident) -> None:
@@ -191,12 +212,12 @@ class Stage:
             self._lab.fail(part, incident.how, **figures)
 
 
-def _orders(calls: Sequence[Call], own: Collection[str]) -> list[CallOrder]:
+def _orders(calls: Sequence[Call], own: Collection[str], pace: Pace) -> list[CallOrder]:
     """The calls as orders. Where there are several, the last that a site's phone placed is put on hold
     while it is broken."""
     placed = [call for call in calls if call.caller in own]
     probe = placed[-1] if len(calls) > 1 and placed else None
-    after = QUIET_S + HOLD_AFTER_FAILURE_S
+    after = pace.quiet_s + pace.hold_after_s
     return [
         CallOrder(c.id, c.caller, c.callee, HELD_CALL, c.seconds, hold=True, hold_after=after)
         if c is probe

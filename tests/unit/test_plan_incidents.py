@@ -15,9 +15,9 @@ from uclab.plan.incidents import (
     failover_calls,
     planned_incidents,
 )
-from uclab.plan.lines import Ways
 from uclab.plan.planner import make_plan
 from uclab.plan.types import Plan
+from uclab.plan.ways import Ways
 
 pytestmark = pytest.mark.req("V2")
 

@@ -22,8 +22,8 @@ from uclab.judge.network import Leg
 from uclab.judge.streams import Stream
 from uclab.judge.timeline import Span, joined
 from uclab.plan.incidents import HELD_CALL
-from uclab.plan.lines import Line
 from uclab.plan.records import CallRecord, Incident
+from uclab.plan.ways import Line
 
 WINDOW_NS = 2_000_000_000
 """Which line carries media at a time is decided over so long."""

@@ -12,8 +12,8 @@ from uclab.judge.incidents import Flow, Silence, Stretch, Way
 from uclab.judge.network import LEGS, Leg
 from uclab.judge.streams import Second, Stream
 from uclab.judge.timeline import Span, joined, longest, overlap_ns, silences
-from uclab.plan.lines import Line
 from uclab.plan.records import CallRecord, Direction, Incident
+from uclab.plan.ways import Line
 
 BEFORE_S = 1.0
 """Silences that begin so long before the failure count as its own: the clock of whoever broke it is not

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from uclab.plan.lines import Ways
 from uclab.plan.types import Endpoint, Path, Plan, Policy, PortMode, Switch, SwitchPort, SwitchRole, Tap, Vlan
+from uclab.plan.ways import Ways
 
 Leg = Literal["up", "down", "direct"]
 LEGS: tuple[Leg, ...] = ("up", "down", "direct")

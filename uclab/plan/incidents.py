@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from uclab.plan.lines import Ways
 from uclab.plan.records import How
 from uclab.plan.types import Call, Endpoint, NodeKind, Plan
+from uclab.plan.ways import Ways
 
 INCIDENTS = {
     "circuit-down": "the preferred line of a site is cut: both ends lose carrier",

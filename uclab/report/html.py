@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from uclab.judge.incidents import FLOW_WORDS
 from uclab.judge.types import Finding, HopRecord, JudgedCall, Judgement, MediaQuality, Walk
 from uclab.plan.graph import draw
-from uclab.plan.lines import Ways
 from uclab.plan.types import Plan
+from uclab.plan.ways import Ways
 from uclab.report.failover_timeline import draw_timeline
 from uclab.report.incidents import IncidentRow, incident_rows
 from uclab.report.ladder import draw_ladder

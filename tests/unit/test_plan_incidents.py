@@ -37,13 +37,13 @@ def test_lines_are_in_the_order_of_the_sites_connections(dual: Plan) -> None:
         ("wan1", "edge-isp1", "edge:wan1"),
         ("wan2", "edge-isp2", "edge:wan2"),
     ]
-    assert all(line.translated for line in lines)
+    assert [line.outside for line in lines] == ["203.0.113.2", "203.0.113.66"]
 
 
 def test_a_line_without_translation_keeps_addresses(dual: Plan) -> None:
     edge = replace(dual.node("edge"), nftables=None)
     plan = replace(dual, nodes=tuple(edge if node.name == "edge" else node for node in dual.nodes))
-    assert not any(line.translated for line in Ways(plan).lines["shop"])
+    assert {line.outside for line in Ways(plan).lines["shop"]} == {""}
 
 
 def test_each_incident_is_on_what_the_calls_use(dual: Plan) -> None:
@@ -61,6 +61,39 @@ def test_each_incident_is_on_what_the_calls_use(dual: Plan) -> None:
     assert found["datacentre-lost"].parts == ("fra1-br-inet",)
 
 
+def test_circuits_of_one_public_prefix_share_an_address_the_internet_has_another() -> None:
+    lines = Ways(plan_of("cloudconnect-georedundant-ott")).lines["hq"]
+    assert [line.name for line in lines] == ["cc1", "cc2", "wan1"]
+    assert lines[0].outside == lines[1].outside != lines[2].outside
+
+
+def test_a_circuit_is_cut_in_its_middle_and_worsened_at_its_ends() -> None:
+    found = {i.name: i for i in planned_incidents(plan_of("cloudconnect-simplex-ott"))}
+    assert found["circuit-down"].parts == ("edge-fra1",)
+    assert found["circuit-black-holed"].parts == ("edge-fra1",)
+    assert found["brown-out"].parts == ("edge-cc1-ntu", "fra1-cc-edge")
+    assert found["circuit-down"].survivable
+
+
+def test_calls_do_not_survive_the_data_centre_that_has_them() -> None:
+    """A second data centre takes registrations, and calls that begin then."""
+    plan = plan_of("cloudconnect-georedundant")
+    (lost,) = (i for i in planned_incidents(plan) if i.name == "datacentre-lost")
+    assert (lost.subject, lost.survivable) == ("fra1", False)
+    phone = plan.endpoints[0]
+    assert Ways(plan).reaches_cloud(phone, lost.parts)
+    assert not Ways(plan).keeps_calls(phone, lost.parts)
+
+
+def test_behind_a_hub_it_is_the_hubs_line_that_has_another_beside_it() -> None:
+    plan = plan_of("hub-and-spoke")
+    found = {i.name: i for i in planned_incidents(plan)}
+    assert (found["circuit-down"].subject, found["circuit-down"].survivable) == ("edge-fra1", True)
+    branch = next(e for e in plan.endpoints if e.name == "b1desk1")
+    assert not Ways(plan).keeps_calls(branch, links=("b1edge-hub",))
+    assert Ways(plan).keeps_calls(branch, links=("edge-fra1",))
+
+
 def test_with_one_line_a_cut_cannot_be_survived() -> None:
     found = {incident.name: incident.survivable for incident in planned_incidents(plan_of("small-office"))}
     assert found["circuit-down"] is False
@@ -68,9 +101,9 @@ def test_with_one_line_a_cut_cannot_be_survived() -> None:
 
 
 def test_what_can_be_done_without_follows_from_the_cables(dual: Plan) -> None:
-    assert Ways(dual).survives(dual.endpoints[0], devices=("isp1",))
-    assert not Ways(dual).survives(dual.endpoints[0], devices=("edge",))
-    assert not Ways(dual).survives(dual.endpoints[0], links=("edge-isp1", "edge-isp2"))
+    assert Ways(dual).keeps_calls(dual.endpoints[0], devices=("isp1",))
+    assert not Ways(dual).keeps_calls(dual.endpoints[0], devices=("edge",))
+    assert not Ways(dual).keeps_calls(dual.endpoints[0], links=("edge-isp1", "edge-isp2"))
 
 
 def test_another_site_is_no_way_out(dual: Plan) -> None:
@@ -80,7 +113,7 @@ def test_another_site_is_no_way_out(dual: Plan) -> None:
     )
     stranger = replace(dual.endpoints[0], name="stranger", node="isp2")
     moved = replace(moved, endpoints=(*dual.endpoints, stranger))
-    assert not Ways(moved).survives(dual.endpoints[0], links=("edge-isp1",))
+    assert not Ways(moved).keeps_calls(dual.endpoints[0], links=("edge-isp1",))
 
 
 def test_incidents_can_be_chosen_and_unknown_ones_are_refused(dual: Plan) -> None:

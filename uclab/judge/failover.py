@@ -42,6 +42,7 @@ def judge_incident(case: Case, incident: Incident) -> JudgedIncident:
     used = tuple(lines_used(case, incident, calls))
     moved = [call for call in calls if _readdressed(case, incident, call)]
     sites = _sites(case, moved) | {lines.site for lines in used if _translated(case, lines)}
+    orphaned = _orphaned(case, incident)
     detection_ms, detected_by = detection(case, incident, calls, used)
     broken = incident.failed_at, incident.healed_at
     answers = [answer for call in calls for answer in answered_in_dialog(case, call, *broken)]
@@ -57,7 +58,7 @@ def judge_incident(case: Case, incident: Incident) -> JudgedIncident:
         detected_by=detected_by,
         moves=any(lines.wanted[1] not in (None, lines.wanted[0]) for lines in used),
         new_address=bool(sites),
-        registrations=tuple(registrations(case, incident, sites)),
+        registrations=tuple(registrations(case, incident, sites | orphaned)),
         in_dialog_ms=round(1000 * (min(answers)[0] - incident.failed_at), 1) if answers else None,
         lines=used,
     )
@@ -75,17 +76,35 @@ def _sites(case: Case, calls: Sequence[CallRecord]) -> set[str]:
     return {case.network.ways.site_of[endpoint.node] for endpoint in its}
 
 
+def _passed(case: Case, calls: Sequence[CallRecord]) -> set[str]:
+    """The sites of these calls' endpoints, and those that their way leads through (a hub)."""
+    ways = case.network.ways
+    names = {case.network.endpoint_called(name) for call in calls for name in (call.caller, call.callee)}
+    its = [endpoint for endpoint in case.network.site_endpoints if endpoint.name in names]
+    return {ways.site_of[device] for endpoint in its for device in ways.passed(endpoint)} & set(ways.sites)
+
+
 def _translated(case: Case, used: LinesUsed) -> bool:
-    """Whether media moved to another line, and the router translates addresses on one of the two."""
-    translated = {line.name for line in case.network.ways.lines[used.site] if line.translated}
+    """Whether media moved to a line on which the router gives it another address."""
+    outside = {line.name: line.outside for line in case.network.ways.lines[used.site]}
     before, during = used.out[:2]
-    return during is not None and before != during and bool(translated & {before, during})
+    return before is not None and during is not None and outside[before] != outside[during]
+
+
+def _orphaned(case: Case, incident: Incident) -> set[str]:
+    """The sites whose session controller is cut off while another can be reached: phones must go there."""
+    ways, parts = case.network.ways, incident.parts
+    return {
+        ways.site_of[endpoint.node]
+        for endpoint in case.network.site_endpoints
+        if not ways.keeps_calls(endpoint, parts, parts) and ways.reaches_cloud(endpoint, parts, parts)
+    }
 
 
 def lines_used(case: Case, incident: Incident, calls: Sequence[CallRecord]) -> Iterator[LinesUsed]:
     """For each site with live calls, which lines were used, and which were to be."""
     moments = [ns(incident.failed_at), ns(incident.healed_at), ns(incident.ended_at)]
-    for site in sorted(_sites(case, calls)):
+    for site in sorted(_passed(case, calls)):
         lines = case.network.ways.lines.get(site, ())
         if not lines:
             continue
@@ -135,7 +154,7 @@ def line_wanted(case: Case, incident: Incident, site: str) -> str | None:
     endpoint = next(e for e in case.network.site_endpoints if ways.site_of[e.node] == site)
     for line in lines:
         others = {other.link for other in lines if other is not line}
-        if ways.survives(endpoint, links=others | set(incident.parts), devices=incident.parts):
+        if ways.reaches_cloud(endpoint, others | set(incident.parts), incident.parts):
             return line.name
     return None
 

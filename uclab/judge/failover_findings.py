@@ -3,20 +3,16 @@ mending."""
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 
 from uclab.judge.claim import Claim
-from uclab.judge.incidents import FLOW_WORDS, CallThrough, Flow, JudgedIncident, LinesUsed
+from uclab.judge.failover_quality import V2, check_failback, check_gaps, check_mos, spread
+from uclab.judge.incidents import CallThrough, JudgedIncident, LinesUsed
 from uclab.judge.types import Evidence, Finding
 from uclab.plan.types import FailoverLimits, Policy
 
 Check = Callable[[Sequence[JudgedIncident], Policy, FailoverLimits], Iterator[Finding]]
-FLOWS: tuple[Flow, ...] = ("out", "in", "within")
-LAST_SECONDS = 3
-"""Seconds before the mending in which calls must be good again."""
-V2 = ("V2",)
 
 
 def check_failover(policy: Policy, incidents: Sequence[JudgedIncident]) -> Iterator[Finding]:
@@ -47,14 +43,6 @@ def grouped(incidents: Sequence[JudgedIncident]) -> dict[str, list[JudgedInciden
 def subject(judged: JudgedIncident, rounds: Sequence[JudgedIncident]) -> str:
     """An occurrence's name in findings."""
     return f"{judged.title}, round {judged.incident.round}" if len(rounds) > 1 else judged.title
-
-
-def spread(values: Sequence[float], unit: str = "ms", digits: int = 0) -> str:
-    """A distribution in words."""
-    if len(values) == 1:
-        return f"{values[0]:.{digits}f} {unit}"
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"median {middle:.{digits}f} {unit}, {low:.{digits}f} to {high:.{digits}f} ({len(values)} values)"
 
 
 def check_calls_kept(
@@ -110,35 +98,6 @@ def _reasons(lost: Sequence[CallThrough]) -> str:
     return ". ".join(f"{', '.join(calls)}: {why}" for why, calls in by_reason.items())
 
 
-def check_gaps(rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits) -> Iterator[Finding]:
-    """Silence after the failure, for each flow of media."""
-    new_address = any(judged.new_address for judged in rounds)
-    limit = limits.max_media_gap_new_address_ms if new_address else limits.max_media_gap_ms
-    how = "the source address changes" if new_address else "routing alone moves the path"
-    for flow in FLOWS:
-        values = [gap for judged in rounds for gap in judged.gaps(flow)]
-        expected = f"median silence at the receiver under {limit:g} ms, as {how}"
-        name = f"{rounds[0].title}: {FLOW_WORDS[flow]}"
-        claim = Claim("failover.media-gap", V2, name, expected)
-        if values:
-            yield _median(claim, rounds, flow, values, limit)
-
-
-def _median(
-    claim: Claim, rounds: Sequence[JudgedIncident], flow: Flow, values: Sequence[float], limit: float
-) -> Finding:
-    ways = [
-        (call, way) for judged in rounds for call in judged.judged for way in call.ways if way.flow == flow
-    ]
-    call, worst = max(ways, key=lambda pair: pair[1].gap_ms or 0.0)
-    evidence = Evidence(text=f"longest in {call.id}:{worst.direction}, {worst.gap_ms or 0:.0f} ms")
-    if statistics.median(values) < limit:
-        return claim.passed(spread(values), evidence)
-    reasons = list(dict.fromkeys(way.why for _, way in ways if way.why))
-    blame = next((way.blame for _, way in ways if way.blame), None)
-    return claim.failed(". ".join([spread(values), *reasons[:2]]), evidence, blame)
-
-
 def check_detection(
     rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits
 ) -> Iterator[Finding]:
@@ -167,11 +126,9 @@ def check_registrations(
 ) -> Iterator[Finding]:
     """Phones whose address changed are registered anew in time."""
     for judged in rounds:
-        if not judged.new_address:
+        if not judged.new_address and not judged.registrations:
             continue
-        expected = (
-            f"every phone whose address changed is registered anew within {limits.max_registration_s:g} s"
-        )
+        expected = f"every phone that must is registered anew within {limits.max_registration_s:g} s"
         claim = Claim("failover.registration", V2, subject(judged, rounds), expected)
         times = {one.phone: one.seconds for one in judged.registrations}
         values = [seconds for seconds in times.values() if seconds is not None]
@@ -232,52 +189,6 @@ def _wrong(used: LinesUsed, judged: JudgedIncident, leg: str) -> bool:
     )
 
 
-def check_failback(
-    rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits
-) -> Iterator[Finding]:
-    """The way back makes no second gap: nothing is broken then."""
-    for flow in FLOWS:
-        values = [gap for judged in rounds for gap in judged.failback_gaps(flow)]
-        if not values:
-            continue
-        limit = limits.max_failback_gap_ms
-        expected = f"median silence at the receiver under {limit:g} ms when it is mended"
-        claim = Claim("failover.failback", V2, f"{rounds[0].title}: {FLOW_WORDS[flow]}", expected)
-        if statistics.median(values) < limit:
-            yield claim.passed(spread(values))
-            continue
-        ways = [way for judged in rounds for call in judged.judged for way in call.ways if way.flow == flow]
-        lost = [way for way in ways if way.returned and not way.alive]
-        reasons = list(dict.fromkeys(way.why for way in lost))
-        router = next((lines.router for judged in rounds for lines in judged.lines), None)
-        blame = next((way.blame for way in lost if way.blame), None) if lost else router
-        yield claim.failed(". ".join([spread(values), *reasons[:2]]), blame=blame)
-
-
-def check_mos(rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits) -> Iterator[Finding]:
-    """Calls are good again while it is still broken."""
-    values = [mos for judged in rounds for mos in late_mos(judged)]
-    expected = f"MOS >= {policy.min_mos:g} again in the last {LAST_SECONDS} s before the mending (median)"
-    claim = Claim("failover.quality", V2, rounds[0].title, expected)
-    if not values:
-        yield claim.not_shown("no media was sent then")
-    elif statistics.median(values) >= policy.min_mos:
-        yield claim.passed(spread(values, "MOS", 2))
-    else:
-        router = next((lines.router for judged in rounds for lines in judged.lines), None)
-        yield claim.failed(spread(values, "MOS", 2), blame=router)
-
-
-def late_mos(judged: JudgedIncident) -> Iterator[float]:
-    """Mean MOS of each direction in the last whole seconds before the mending."""
-    for call in judged.judged:
-        for way in call.ways:
-            end = math.floor(judged.incident.healed_at - way.mos_start)
-            values = [mos for mos in way.mos[max(end - LAST_SECONDS, 0) : end] if mos is not None]
-            if values:
-                yield statistics.fmean(values)
-
-
 def check_recovery(
     rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits
 ) -> Iterator[Finding]:
@@ -285,8 +196,8 @@ def check_recovery(
     for judged in rounds:
         incident = judged.incident
         expected = (
-            f"nothing else leads to the cloud without {incident.subject}: calls fall silent, and are back "
-            f"within {limits.max_media_gap_new_address_ms:g} ms of the mending"
+            f"nothing else leads to where the calls are without {incident.subject}: they fall silent, and "
+            f"who holds on is back within {limits.max_media_gap_new_address_ms:g} ms of the mending"
         )
         claim = Claim("failover.recovery", V2, subject(judged, rounds), expected)
         calls = judged.judged
@@ -295,9 +206,12 @@ def check_recovery(
             continue
         delays = list(_recoveries(judged))
         late = [ms for ms in delays if ms >= limits.max_media_gap_new_address_ms]
-        never = [call for call in calls if any(not way.alive for way in call.ways)]
+        holding = [call for call in calls if not call.hung_up]
+        never = [call for call in holding if any(not way.alive for way in call.ways)]
         words = _counted(judged) + (f"; back after {spread(delays)}" if delays else "") + _fewer(judged)
-        if never:
+        if not holding:
+            yield claim.not_shown(f"{words}; all were hung up before it was mended: {_reasons(calls)}")
+        elif never:
             yield claim.failed(f"{words}. Not back: {_reasons(never)}", blame=never[0].blame)
         else:
             yield claim.failed(words) if late else claim.passed(words)
@@ -323,5 +237,5 @@ SURVIVED: tuple[Check, ...] = (
     check_mos,
 )
 """What is asked where the network has another way."""
-ENDURED: tuple[Check, ...] = (check_recovery,)
+ENDURED: tuple[Check, ...] = (check_recovery, check_registrations)
 """What is asked where it has none."""

@@ -40,7 +40,7 @@ def explained(
         reasons.insert(0, f"hung up by {ended}")
     blame = next((way.blame for way in lost if way.blame), None)
     why = "; ".join(reasons) if fate in ("dropped", "silent", "probe") else ""
-    return CallThrough(call.id, call.caller, call.callee, fate, why, blame, ways)
+    return CallThrough(call.id, call.caller, call.callee, fate, why, blame, ways, ended is not None)
 
 
 def _renegotiated(case: Case, incident: Incident, call: CallRecord, ways: tuple[Way, ...]) -> bool:

@@ -76,11 +76,13 @@ class CallThrough:
     """Why it was not kept."""
     blame: str | None
     ways: tuple[Way, ...]
+    hung_up: bool = False
+    """Somebody ended it before the watch was over."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """A phone whose address changed."""
+    """A phone that must register anew: its address changed, or its session controller is cut off."""
 
     phone: str
     seconds: float | None

@@ -40,7 +40,7 @@ class PlannedIncident:
     """Links or devices that the lab is told to fail."""
     how: How
     survivable: bool
-    """Another way leads to the cloud meanwhile; or it is not on the way of calls."""
+    """Another way leads to the session controller that has the calls; or it is not on their way."""
 
 
 class NoSuchIncident(KeyError):
@@ -105,20 +105,22 @@ def failover_calls(plan: Plan, incident: str, seconds: float) -> tuple[Call, ...
 
 def _circuit(ways: Ways, name: str, how: How) -> PlannedIncident | None:
     """A line on an endpoint's way out of its site: one with another beside it before one without."""
-    leaving = {line.link for lines in ways.lines.values() for line in lines}
-    found = [
-        PlannedIncident(name, link.name, (link.name,), how, ways.survives(endpoint, links=(link.name,)))
-        for endpoint in ways.plan.endpoints
-        for link in ways.crossed.get(endpoint.name, ())
-        if link.name in leaving
-    ]
+    lines = {line.link: line for lines in ways.lines.values() for line in lines}
+    found = []
+    for endpoint in ways.plan.endpoints:
+        for link in ways.crossed.get(endpoint.name, ()):
+            if link.name in lines:
+                survived = ways.keeps_calls(endpoint, links=(link.name,))
+                # a circuit's loss and delay are those of the cables at its ends
+                parts = lines[link.name].ends if how == "brown-out" else (link.name,)
+                found.append(PlannedIncident(name, link.name, parts, how, survived))
     return _best(found)
 
 
 def _device(ways: Ways, name: str, fits: Callable[[Ways, str], bool]) -> PlannedIncident | None:
     """A device on an endpoint's way: one that the network can do without before one that it cannot."""
     found = [
-        PlannedIncident(name, device, (device,), "cut", ways.survives(endpoint, devices=(device,)))
+        PlannedIncident(name, device, (device,), "cut", ways.keeps_calls(endpoint, devices=(device,)))
         for endpoint in ways.plan.endpoints
         for device in ways.passed(endpoint)
         if fits(ways, device)
@@ -158,7 +160,7 @@ def _cut_off(ways: Ways, place: str, endpoint: Endpoint) -> PlannedIncident:
         for link in ways.plan.links
         if (ways.site_of[link.a.device] == place) != (ways.site_of[link.b.device] == place)
     )
-    return PlannedIncident("datacentre-lost", place, into, "cut", ways.survives(endpoint, links=into))
+    return PlannedIncident("datacentre-lost", place, into, "cut", ways.keeps_calls(endpoint, links=into))
 
 
 def _names(ways: Ways) -> PlannedIncident | None:

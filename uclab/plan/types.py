@@ -23,6 +23,7 @@ from uclab.plan.devices import (
     NodeKind,
     QueueClass,
     Route,
+    Routing,
 )
 from uclab.plan.fabric import (
     Engine,
@@ -74,6 +75,7 @@ __all__ = [
     "PstnPeer",
     "QueueClass",
     "Route",
+    "Routing",
     "SessionController",
     "SiteFabric",
     "Switch",
@@ -98,6 +100,8 @@ class BulkTraffic:
     target_address: str
     rate_kbps: int
     direction: Literal["up", "down"]
+    port: int = 5201
+    """TCP for iperf3's own connection, UDP for the bulk."""
 
 
 @dataclass(frozen=True)

@@ -6,29 +6,32 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from uclab.plan.types import Endpoint, Link, LinkEnd, NodeKind, Plan
+from uclab.plan.lines import wan_lines
+from uclab.plan.types import Endpoint, Link, LinkEnd, Node, NodeKind, Plan
 
 
 @dataclass(frozen=True)
 class Line:
-    """A link that leaves a site."""
+    """A line of a site, as its router sees it."""
 
     name: str
-    """As the site's router calls it, e.g. `wan1`; with the router's name where the site has several
-    routers."""
+    """Of the router's interface, e.g. `wan1`; with the router's name where the site has several routers."""
     link: str
+    """Its cable, which is cut when it fails."""
+    ends: tuple[str, ...]
+    """The cables at its two ends; of a line that is one cable, that."""
     site: str
     near: str
-    """The site's device."""
+    """The site's router."""
     far: str
-    """The device at the other end: a provider, a peering router, another site."""
+    """The router at the other end: a provider's, the cloud's, another site's."""
     tap: str
-    """At the site's end: what the router chose to send here, and what arrived."""
-    translated: bool
-    """The router translates addresses on it: whoever moves to this line has another address outside."""
+    """At the router's interface: what it chose to send here, and what arrived."""
+    outside: str
+    """The address that the router gives to what leaves by it; empty where it keeps its own."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,23 @@ class Ways:
     def lines(self) -> dict[str, tuple[Line, ...]]:
         """Site -> its lines in the order of use: a router's lines are in the order of the site's
         connections."""
+        cable = {end: link.name for link in self.plan.links for end in (link.a, link.b)}
+        taps = {LinkEnd(tap.device, tap.interface): tap.label for tap in self.plan.taps}
         found: dict[str, list[Line]] = {site: [] for site in self.sites}
-        by_end = {end: (link, other) for link in self.plan.links for end, other in _both(link)}
-        taps = {(tap.device, tap.interface): tap.label for tap in self.plan.taps}
-        for node in self.plan.nodes:
-            for interface in node.interfaces if node.site in found else ():
-                link, other = by_end.get(LinkEnd(node.name, interface.name), (None, None))
-                if link is None or other is None or self.site_of[other.device] == node.site:
-                    continue
-                translated = _translates(node.nftables or "", interface.name)
-                tap = taps.get((node.name, interface.name), "")
-                found[node.site].append(
-                    Line(interface.name, link.name, node.site, node.name, other.device, tap, translated)
+        for line in wan_lines(self.plan):
+            if line.site in found:
+                ends = tuple(dict.fromkeys(cable[end] for end in (line.near, line.far) if end in cable))
+                found[line.site].append(
+                    Line(
+                        name=line.near.interface,
+                        link=line.link,
+                        ends=ends,
+                        site=line.site,
+                        near=line.near.device,
+                        far=line.far.device,
+                        tap=taps.get(line.near, ""),
+                        outside=_outside(self.plan.node(line.near.device), line.near.interface),
+                    )
                 )
         return {site: tuple(_distinct(lines)) for site, lines in found.items()}
 
@@ -83,11 +91,33 @@ class Ways:
         names = [end.device for link in self.crossed.get(endpoint.name, ()) for end in (link.a, link.b)]
         return tuple(dict.fromkeys([endpoint.node, *names]))
 
-    def survives(
+    def anchor(self, endpoint: Endpoint) -> str | None:
+        """The session controller's node at the end of an endpoint's way: its calls hang on it."""
+        controllers = {controller.node for controller in self.plan.session_controllers}
+        return next((device for device in self.passed(endpoint) if device in controllers), None)
+
+    def keeps_calls(
         self, endpoint: Endpoint, links: Collection[str] = (), devices: Collection[str] = ()
     ) -> bool:
-        """Whether cables still lead from the endpoint to a session controller without these links and
-        devices.
+        """Whether cables still lead to the session controller that has the endpoint's calls."""
+        anchor = self.anchor(endpoint)
+        return anchor is not None and self.reaches(endpoint, {anchor}, links, devices)
+
+    def reaches_cloud(
+        self, endpoint: Endpoint, links: Collection[str] = (), devices: Collection[str] = ()
+    ) -> bool:
+        """Whether cables still lead to any session controller."""
+        controllers = {controller.node for controller in self.plan.session_controllers}
+        return self.reaches(endpoint, controllers, links, devices)
+
+    def reaches(
+        self,
+        endpoint: Endpoint,
+        targets: Collection[str],
+        links: Collection[str] = (),
+        devices: Collection[str] = (),
+    ) -> bool:
+        """Whether cables lead from the endpoint to one of these nodes without these links and devices.
 
         Other sites are no way, unless the endpoint's own way leads through them (V5).
         """
@@ -95,7 +125,7 @@ class Ways:
         foreign = set(self.sites) - own - {self.site_of[endpoint.node]}
         forwarding = {node.name for node in self.plan.nodes if node.forwarding}
         forwarding |= {switch.name for switch in self.plan.switches}
-        targets = {controller.node for controller in self.plan.session_controllers} - set(devices)
+        targets = set(targets) - set(devices)
         queue, seen = deque([endpoint.node]), {endpoint.node, *devices}
         while queue:
             here = queue.popleft()
@@ -130,12 +160,16 @@ def _distinct(lines: list[Line]) -> Iterator[Line]:
     """The lines with names that tell them apart within the site."""
     names = [line.name for line in lines]
     for line in lines:
-        name = line.name if names.count(line.name) == 1 else f"{line.near}:{line.name}"
-        yield Line(name, line.link, line.site, line.near, line.far, line.tap, line.translated)
+        yield line if names.count(line.name) == 1 else replace(line, name=f"{line.near}:{line.name}")
 
 
-def _translates(rules: str, interface: str) -> bool:
-    """Whether an nftables ruleset gives what leaves by an interface another source address."""
-    return any(
-        f'"{interface}"' in rule and re.search(r"\b(masquerade|snat)\b", rule) for rule in rules.splitlines()
-    )
+def _outside(router: Node, interface: str) -> str:
+    """The source address that a router's nftables rules give to what leaves by an interface."""
+    for rule in (router.nftables or "").splitlines():
+        if f'"{interface}"' not in rule or "oifname" not in rule:
+            continue
+        if re.search(r"\bmasquerade\b", rule):
+            return router.interface(interface).addresses[0].split("/")[0]
+        if found := re.search(r"\bsnat (?:ip )?to (\S+)", rule):
+            return found[1]
+    return ""

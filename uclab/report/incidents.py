@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uclab.judge.failover_findings import grouped, late_mos
+from uclab.judge.failover_findings import grouped
+from uclab.judge.failover_quality import late_mos
 from uclab.judge.incidents import FLOW_WORDS, CallThrough, Flow, JudgedIncident
 from uclab.judge.types import Finding, Judgement
 from uclab.plan.codec import to_data

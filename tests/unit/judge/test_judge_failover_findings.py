@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from uclab.judge.failover_findings import check_failover, spread
+from uclab.judge.failover_findings import check_failover
+from uclab.judge.failover_quality import spread
 from uclab.judge.incidents import (
     CallThrough,
     Fate,
@@ -168,6 +169,14 @@ def test_a_brown_out_may_be_left_or_not_as_long_as_calls_are_good(policy: Policy
     assert failed(policy, judged(replace(call(1), ways=bad))) == {"quality"}
 
 
+def test_a_brown_out_that_nobody_felt_proves_nothing(policy: Policy) -> None:
+    used = LinesUsed("shop", ("wan1", None, "wan1"), ("wan1",) * 3, ("wan1",) * 3, "edge")
+    incident = replace(INCIDENT, name="brown-out", how="brown-out")
+    (finding,) = verdicts(policy, judged(lines=(used,), moves=False, incident=incident))["quality"]
+    assert finding.verdict == "not-shown"
+    assert "the brown-out was not there" in finding.observed
+
+
 def test_the_call_that_was_held_on_purpose_is_not_judged(policy: Policy) -> None:
     probe = call(3, 5000, 5000, fate="probe", why="there is no other way")
     assert failed(policy, judged(call(1), probe)) == set()
@@ -201,7 +210,7 @@ class TestWithoutAnotherWay:
         assert set(found) == {"recovery"}
         (finding,) = found["recovery"]
         assert finding.verdict == "pass"
-        assert "nothing else leads to the cloud without edge-isp1" in finding.expected
+        assert "nothing else leads to where the calls are without edge-isp1" in finding.expected
         assert "2 silent until mended" in finding.observed
         assert "back after median 600 ms" in finding.observed
 
@@ -210,6 +219,17 @@ class TestWithoutAnotherWay:
         (finding,) = verdicts(policy, self.lonely(self.silent(1, 0.5), gone))["recovery"]
         assert finding.verdict == "fail"
         assert "desk2 → pstn: media was gone" in finding.observed
+
+    def test_who_hangs_up_meanwhile_need_not_come_back(self, policy: Policy) -> None:
+        gone = replace(call(2, 20_000, fate="dropped", why="hung up by desk2"), hung_up=True)
+        (finding,) = verdicts(policy, self.lonely(self.silent(1, 0.5), gone))["recovery"]
+        assert finding.verdict == "pass"
+        (finding,) = verdicts(policy, self.lonely(gone))["recovery"]
+        assert finding.verdict == "not-shown"
+
+    def test_phones_must_be_registered_where_another_session_controller_is_left(self, policy: Policy) -> None:
+        lost = replace(self.lonely(self.silent(1, 0.5)), registrations=(Registration("desk1", None, None),))
+        assert failed(policy, lost) == {"registration"}
 
     def test_coming_back_late_fails(self, policy: Policy) -> None:
         assert failed(policy, self.lonely(self.silent(1, 10.5))) == {"recovery"}

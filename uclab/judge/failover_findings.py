@@ -105,7 +105,7 @@ def check_detection(
     moving = [judged for judged in rounds if judged.moves]
     if not moving:
         return
-    expected = f"another line is used within {limits.max_detection_ms:g} ms"
+    expected = f"noticed within {limits.max_detection_ms:g} ms, as another line must take over"
     claim = Claim("failover.detection", V2, rounds[0].title, expected)
     seen = [judged for judged in moving if judged.detection_ms is not None]
     values = [judged.detection_ms for judged in seen if judged.detection_ms is not None]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.unit.judge.frames import Packet
-from tests.unit.judge.world import Leg, Talker, World
+from tests.unit.judge.frames import TCP, Packet
+from tests.unit.judge.world import Leg, Talker, World, _message
 from uclab.judge.incidents import JudgedIncident
 from uclab.judge.judging import judge_run
 from uclab.judge.types import Finding, Judgement
@@ -43,7 +43,7 @@ def dual_plan(*names: str) -> Plan:
 
 @dataclass
 class TwoLines(World):
-    """Carries every packet by the line that `carrier` names."""
+    """Carries media by the line that `carrier` names, signalling as it should be."""
 
     carrier: Carrier = wanted
     zero_ns: int = 0
@@ -55,7 +55,8 @@ class TwoLines(World):
         self.clock_ns = at_ns
         line: str | None = "wan1"
         if self.zero_ns and talker.endpoint.name != "pstn":
-            line = self.carrier((at_ns - self.zero_ns) / 1e9, leg)
+            carrier = wanted if packet.proto == TCP else self.carrier
+            line = carrier((at_ns - self.zero_ns) / 1e9, leg)
         super().carry(packet, replace(talker, hops=tuple(rerouted(talker.hops, line, leg))), leg, at_ns)
 
     def dressed(self, packet: Packet, hop: PathHop, talker: Talker, leg: Leg) -> Packet:
@@ -99,6 +100,15 @@ class TwoLines(World):
         self.talker(phone).port += 1000
         self.connect(phone)
         self.register(phone)
+        self.now = before
+
+    def invites_again(self, call: CallRecord, at: float) -> None:
+        """A re-INVITE of the caller's phone within the call, answered about at that time."""
+        before, self.now = self.now, int(self.at(at - 0.1) * 1e9)
+        head = "From: <sip:301@ucaas.test>;tag=1\r\nTo: <sip:x@ucaas.test>;tag=2\r\n"
+        head += f"Call-ID: {call.sip_call_id}\r\n"
+        self.sip(call.caller, True, _message("INVITE sip:x@ucaas.test SIP/2.0", head, "7 INVITE"))
+        self.sip(call.caller, False, _message("SIP/2.0 200 OK", head, "7 INVITE"))
         self.now = before
 
     def closes(self, call: CallRecord, at: float, reason: str) -> None:

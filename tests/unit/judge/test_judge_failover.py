@@ -117,6 +117,23 @@ def test_a_call_whose_media_goes_to_the_old_address_is_lost_with_that_reason(tmp
     assert gap == pytest.approx(3600, abs=60)
 
 
+def test_a_call_that_a_re_invite_brings_back_is_re_established(tmp_path: Path) -> None:
+    def carrier(at: float, leg: Leg) -> str | None:
+        back = FAILED_S + 2.2
+        return None if leg == "down" and FAILED_S <= at < back else wanted(at, leg)
+
+    # given media to the site that comes back only when the phone has told its new address
+    world = TwoLines(tmp_path, dual_plan("desk1"), carrier=carrier)
+    call = world.through()
+    world.register_anew("desk1", FAILED_S + 1.5)
+    world.invites_again(call, FAILED_S + 2.1)
+    # then the call counts as re-established, and the answer's time is known
+    judged = world.judged()
+    assert [one.fate for one in judged.incident.calls] == ["re-established"]
+    assert judged.incident.in_dialog_ms == pytest.approx(2100, abs=150)
+    assert judged.finding("failover.calls-kept").verdict == "pass"
+
+
 def test_a_gap_of_three_seconds_fails_and_names_the_incident(tmp_path: Path) -> None:
     """The phones keep their address here: routing alone moves the path."""
 

@@ -93,16 +93,15 @@ def check_mos(rounds: Sequence[JudgedIncident], policy: Policy, limits: Failover
 
 
 def _was_felt(judged: JudgedIncident, policy: Policy) -> bool:
-    """A brown-out that nobody felt, and after which nobody took another line, proves nothing."""
+    """A brown-out that few felt, and after which nobody took another line, proves nothing."""
     if judged.incident.how != "brown-out" or any(lines.out[0] != lines.out[1] for lines in judged.lines):
         return True
-    first = math.ceil(judged.incident.failed_at)
-    for call in judged.calls:
-        for way in call.ways:
-            from_then_on = way.mos[max(first - int(way.mos_start), 0) :]
-            if any(mos is not None and mos < policy.min_mos for mos in from_then_on):
-                return True
-    return False
+    first, last = math.ceil(judged.incident.failed_at), math.floor(judged.incident.healed_at)
+    felt = []
+    for way in (way for call in judged.judged for way in call.ways):
+        meanwhile = way.mos[max(first - int(way.mos_start), 0) : last - int(way.mos_start)]
+        felt.append(any(mos is not None and mos < policy.min_mos for mos in meanwhile))
+    return 2 * sum(felt) >= len(felt)
 
 
 def late_mos(judged: JudgedIncident) -> Iterator[float]:

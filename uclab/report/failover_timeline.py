@@ -13,7 +13,9 @@ from uclab.judge.incidents import FLOW_WORDS, CallThrough, Flow, JudgedIncident,
 
 WIDTH, LEFT, RIGHT = 1160, 214, 150
 TOP, ROW, BAR = 66, 30, 10
-MOS_HEIGHT, MOS_GAP, BOTTOM = 104, 34, 40
+MOS_HEIGHT, MOS_GAP, BOTTOM = 104, 46, 40
+LETTER = 6.2
+"""Width of a letter, about."""
 LOWEST, HIGHEST = 1.0, 4.5
 """Of MOS."""
 LINE_COLOURS = ("#3b73c4", "#e0a030", "#8a5fc4", "#2f9c95", "#b0688a", "#7d8a3c")
@@ -145,18 +147,22 @@ def _moments(judged: JudgedIncident, scale: Scale, y: float) -> Iterator[str]:
     if judged.in_dialog_ms is not None:
         words = "a request within a dialog answered"
         moments.append((judged.in_dialog_ms / 1000, "in-dialog answer", "#8a4fbe", words))
-    named: set[str] = set()
     if moments:
         yield text(8, y + 15, "events", SOFT)
-    for seconds, name, colour, tip in moments:
+    named: set[str] = set()
+    ends = [0.0, 0.0]
+    for seconds, name, colour, tip in sorted(moments):
         x = scale.x(failed + seconds)
         yield (
             f'<path d="M{x} {y + 5}l5 6l-5 6l-5 -6z" fill="{colour}"><title>{escape(tip)}: {seconds:.2f} s'
             "</title></path>"
         )
         if name not in named:
-            row = y + 15 + (10 if named and name == "noticed" else 0)
-            yield text(x + 8, row, f"{name} {seconds:.2f} s", colour, extra='font-size="11"')
+            # beside its mark, or in a row below where another name stands there
+            row = next((row for row, end in enumerate(ends) if end <= x + 8), 1)
+            words = f"{name} {seconds:.2f} s"
+            ends[row] = x + 14 + LETTER * len(words)
+            yield text(x + 8, y + 15 + 13 * row, words, colour, extra='font-size="11"')
         named.add(name)
 
 

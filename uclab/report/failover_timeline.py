@@ -13,7 +13,7 @@ from uclab.judge.incidents import FLOW_WORDS, CallThrough, Flow, JudgedIncident,
 
 WIDTH, LEFT, RIGHT = 1160, 214, 150
 TOP, ROW, BAR = 66, 30, 10
-MOS_HEIGHT, MOS_GAP, BOTTOM = 104, 46, 40
+MOS_HEIGHT, MOS_GAP, BOTTOM = 104, 62, 40
 LETTER = 6.2
 """Width of a letter, about."""
 LOWEST, HIGHEST = 1.0, 4.5
@@ -158,11 +158,11 @@ def _moments(judged: JudgedIncident, scale: Scale, y: float) -> Iterator[str]:
             "</title></path>"
         )
         if name not in named:
-            # beside its mark, or in a row below where another name stands there
-            row = next((row for row, end in enumerate(ends) if end <= x + 8), 1)
+            # below its mark, or a row further down where another name stands there
+            row = next((row for row, end in enumerate(ends) if end <= x), 1)
             words = f"{name} {seconds:.2f} s"
-            ends[row] = x + 14 + LETTER * len(words)
-            yield text(x + 8, y + 15 + 13 * row, words, colour, extra='font-size="11"')
+            ends[row] = x + 8 + LETTER * len(words)
+            yield text(x - 5, y + 30 + 13 * row, words, colour, extra='font-size="11"')
         named.add(name)
 
 

@@ -18,7 +18,7 @@ from uclab.judge.failover_media import (
 from uclab.judge.failover_reasons import explained
 from uclab.judge.failover_signalling import addresses, answered_in_dialog, registrations
 from uclab.judge.incidents import JudgedIncident, LinesUsed
-from uclab.judge.network import Leg
+from uclab.judge.network import Leg, Network
 from uclab.judge.streams import Stream
 from uclab.judge.timeline import Span, joined
 from uclab.plan.incidents import HELD_CALL
@@ -42,7 +42,7 @@ def judge_incident(case: Case, incident: Incident) -> JudgedIncident:
     used = tuple(lines_used(case, incident, calls))
     moved = [call for call in calls if _readdressed(case, incident, call)]
     sites = _sites(case, moved) | {lines.site for lines in used if _translated(case, lines)}
-    orphaned = _orphaned(case, incident)
+    left = orphaned(case.network, incident)
     detection_ms, detected_by = detection(case, incident, calls, used)
     broken = incident.failed_at, incident.healed_at
     answers = [answer for call in calls for answer in answered_in_dialog(case, call, *broken)]
@@ -58,7 +58,7 @@ def judge_incident(case: Case, incident: Incident) -> JudgedIncident:
         detected_by=detected_by,
         moves=any(lines.wanted[1] not in (None, lines.wanted[0]) for lines in used),
         new_address=bool(sites),
-        registrations=tuple(registrations(case, incident, sites | orphaned)),
+        registrations=tuple(registrations(case, incident, sites | left)),
         in_dialog_ms=round(1000 * (min(answers)[0] - incident.failed_at), 1) if answers else None,
         lines=used,
     )
@@ -91,12 +91,12 @@ def _translated(case: Case, used: LinesUsed) -> bool:
     return before is not None and during is not None and outside[before] != outside[during]
 
 
-def _orphaned(case: Case, incident: Incident) -> set[str]:
+def orphaned(network: Network, incident: Incident) -> set[str]:
     """The sites whose session controller is cut off while another can be reached: phones must go there."""
-    ways, parts = case.network.ways, incident.parts
+    ways, parts = network.ways, incident.parts
     return {
         ways.site_of[endpoint.node]
-        for endpoint in case.network.site_endpoints
+        for endpoint in network.site_endpoints
         if not ways.keeps_calls(endpoint, parts, parts) and ways.reaches_cloud(endpoint, parts, parts)
     }
 
@@ -114,7 +114,7 @@ def lines_used(case: Case, incident: Incident, calls: Sequence[CallRecord]) -> I
             found += [busiest(lines, spans, moment - WINDOW_NS, moment) for moment in moments]
         yield LinesUsed(
             site=site,
-            wanted=(lines[0].name, line_wanted(case, incident, site), lines[0].name),
+            wanted=(lines[0].name, line_wanted(case.network, incident, site), lines[0].name),
             out=(legs["up"][0], legs["up"][1], legs["up"][2]),
             into=(legs["down"][0], legs["down"][1], legs["down"][2]),
             router=lines[0].near,
@@ -143,15 +143,15 @@ def marked(case: Case, lines: Sequence[Line]) -> dict[str, list[Span]]:
     return {tap: joined(spans, STEADY_NS) for tap, spans in seconds.items()}
 
 
-def line_wanted(case: Case, incident: Incident, site: str) -> str | None:
+def line_wanted(network: Network, incident: Incident, site: str) -> str | None:
     """The first line in the plan's order by which the cloud can still be reached; None where there is
     none, or
     where nobody says that a router must leave a line that is merely bad."""
-    ways = case.network.ways
+    ways = network.ways
     lines = ways.lines[site]
     if incident.how == "brown-out":
         return None
-    endpoint = next(e for e in case.network.site_endpoints if ways.site_of[e.node] == site)
+    endpoint = next(e for e in network.site_endpoints if ways.site_of[e.node] == site)
     for line in lines:
         others = {other.link for other in lines if other is not line}
         if ways.reaches_cloud(endpoint, others | set(incident.parts), incident.parts):

@@ -28,9 +28,9 @@ from uclab.plan.runtime import NotReady
 from uclab.plan.types import Impairment, Plan
 
 START_DEADLINE_S = 10.0
+CHANGE_DEADLINE_S = 5.0
 _PLACES = ("interface", "arrives_at")
 """What of an impairment says where it is, not what it does."""
-CHANGE_DEADLINE_S = 5.0
 ORDER_KEEPING_RATE = "100gbit"
 """With any rate set, netem never lets a packet overtake the one before (net/sched/sch_netem.c,
 netem_enqueue)."""

@@ -206,9 +206,12 @@ class LabNet(Mininet):
         """Plug the cable in again, and give a device whose own interface was down its routes back."""
         end = _end_to_fail(self.link_named(name))
         end.set_state(up=True)
-        if isinstance(end.node, LabHost):
-            links.apply_requests(end.node.live_namespace(), links.routing_requests(node_settings(end.node)))
+        # the other end first: else the first ARP request is lost, and traffic waits a second for the next one
         self.wait_for_carrier([self.link_named(name)])
+        if isinstance(end.node, LabHost):
+            up = {interface.name for interface in end.node.intfList() if interface.up}
+            settings = links.passable(node_settings(end.node), up)
+            links.apply_requests(end.node.live_namespace(), links.routing_requests(settings))
 
 
 def node_settings(host: LabHost) -> NodeSettings:

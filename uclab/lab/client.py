@@ -43,6 +43,8 @@ class CallOrder:
     seconds: float = 5.0
     hold: bool = False
     """Hold and resume once in the middle."""
+    hold_after: float | None = None
+    """Seconds from the answer to the hold; half the time where None."""
     transfer_to: str | None = None
     """Endpoint to which the caller transfers the callee in the end."""
 
@@ -139,7 +141,13 @@ class LabClient:
             raise LabGone(
                 f"lab `{self.lab.name}` does not answer: {str(error) or type(error).__name__}"
             ) from error
-        answer = response.json()
+        try:
+            answer = response.json()
+        except ValueError:  # the supervisor itself failed; its log has the rest
+            words = response.text.strip() or "no words"
+            raise LabError(
+                f"lab `{self.lab.name}` failed at {method} {path}: {words}; see {self.lab.log}"
+            ) from None
         if response.status_code >= 400:
             raise LabError(answer["error"])
         return answer

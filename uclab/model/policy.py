@@ -148,6 +148,25 @@ class Peering(Part):
     """BFD (RFC 5880): a path is down after this many intervals without a packet."""
 
 
+class FailoverLimits(Part):
+    """What callers may notice when a line, a router or a data centre fails, and when it is back (V2)."""
+
+    max_detection_ms: float = Field(gt=0, le=600_000)
+    """From the failure to the first packet on another line."""
+    max_media_gap_ms: float = Field(gt=0, le=600_000)
+    """Silence at the receiver (median of the calls) where routing alone moves the path."""
+    max_media_gap_new_address_ms: float = Field(gt=0, le=600_000)
+    """The same where the calls' source address changes, so that phones or the cloud must do something."""
+    max_failback_gap_ms: float = Field(gt=0, le=600_000)
+    """Silence at the receiver (median of the calls) when traffic moves back: nothing is broken then."""
+    max_registration_s: float = Field(gt=0, le=3600)
+    """Until a phone whose source address changed is registered anew."""
+    brown_out_loss_pct: float = Field(gt=0, le=100)
+    """What the failover scenario calls a brown-out of a line: random loss on top of the line's own..."""
+    brown_out_delay_ms: float = Field(ge=0, le=5000)
+    """...and more delay, each way."""
+
+
 class PolicyProfile(Part):
     """A whole policy file."""
 
@@ -173,6 +192,8 @@ class PolicyProfile(Part):
     """Private circuits and their BGP sessions; without it there are none."""
     traffic: CallTraffic = CallTraffic()
     """How much is called, and with which codec; for the capacity of WAN lines."""
+    failover: FailoverLimits | None = None
+    """What a failure may do to calls; without it the failover scenario measures but judges nothing."""
     provider_prefixes: tuple[Network, ...] = ()
     """The provider's real prefixes, for documentation; the lab itself never uses them."""
 

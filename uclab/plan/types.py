@@ -29,6 +29,7 @@ from uclab.plan.devices import (
 )
 from uclab.plan.fabric import (
     Engine,
+    FailoverLimits,
     MarkingRule,
     Policy,
     PortMode,
@@ -58,6 +59,7 @@ __all__ = [
     "EgressQueue",
     "Endpoint",
     "Engine",
+    "FailoverLimits",
     "Impairment",
     "Interface",
     "JitterDistribution",
@@ -144,7 +146,7 @@ class Call:
     caller: str
     callee: str
     """Endpoint name, or an E.164 number of the PSTN peer."""
-    kind: Literal["desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "overload", "hold-transfer"]
+    kind: Literal["desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "overload", "hold-transfer", "failover"]
     seconds: float
     transfer_to: str | None = None
     """Endpoint to which the caller transfers the callee at the end of a `hold-transfer` call."""

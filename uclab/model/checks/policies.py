@@ -14,7 +14,7 @@ SERVICES = ("voice", "video", "signalling")
 
 
 def check(top: Place) -> Iterator[Mistake]:
-    """Classes, markings, queues and time-outs."""
+    """Classes, markings, queues, time-outs and limits of failover."""
     classes, markings, queues = list(top["classes"]), list(top["markings"]), list(top["wan_queues"])
     for entries, what in ((classes, "class"), (queues, "queue")):
         named = ((entry["name"].text, entry["name"]) for entry in entries)
@@ -29,6 +29,7 @@ def check(top: Place) -> Iterator[Mistake]:
     yield from repeats(devices, "device", "one power class each")
     yield from _queues(top, queues)
     yield from _times(top["nat"])
+    yield from _gaps(top["failover"])
 
 
 def _queues(top: Place, queues: list[Place]) -> Iterator[Mistake]:
@@ -66,4 +67,17 @@ def _times(nat: Place) -> Iterator[Mistake]:
         yield nat["udp_timeout_s"].mistake(
             f"a binding of {timeout} s is gone before the next registration after {refresh} s",
             f"allowed: more than {shown(refresh)}",
+        )
+
+
+def _gaps(failover: Place) -> Iterator[Mistake]:
+    """Where phones or cloud must do something, a path cannot be moved faster than where routing alone
+    does."""
+    routed, readdressed = (
+        failover[key].number for key in ("max_media_gap_ms", "max_media_gap_new_address_ms")
+    )
+    if routed is not None and readdressed is not None and readdressed < routed:
+        yield failover["max_media_gap_new_address_ms"].mistake(
+            f"a gap of {readdressed} ms with a new address is shorter than that of {routed} ms without",
+            f"allowed: {routed} or more",
         )

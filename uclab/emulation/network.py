@@ -84,7 +84,10 @@ class LabNet(Mininet):
         by itself."""
         for line in self.lines:
             line.stop()
-        processes.close_all([descriptor for engine in self.engines.values() for descriptor in engine.stop()])
+        for engine in self.engines.values():
+            engine.disconnect()
+        engines = [daemon for engine in self.engines.values() for daemon in engine.daemons]
+        processes.end_at_once(engines, STOP_DEADLINE_S)
         if self.namespaces:
             netns.remove_all(self.namespaces.values())
             netns.unmount(ovs.RUN_DIR)

@@ -139,14 +139,11 @@ class Engine:
         bridges = client.rows("Bridge", ("name", "controller"))
         return {row["name"] for row in bridges if up & set(_uuids(row["controller"]))}
 
-    def stop(self) -> list[int]:
-        """Kill both daemons: their namespace goes too, so there is nothing to tidy. Does not wait.
-
-        Returns descriptors that must be closed after all engines are stopped (`Daemon.kill_at_once`).
-        """
+    def disconnect(self) -> None:
+        """Let go of the database. The daemons need no farewell: their namespace goes with them."""
         if self._client is not None:
             self._client.close()
-        return [descriptor for daemon in self.daemons for descriptor in daemon.kill_at_once()]
+            self._client = None
 
     def _connected(self) -> OvsdbClient:
         deadline = time.monotonic() + START_DEADLINE_S

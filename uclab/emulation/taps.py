@@ -74,9 +74,12 @@ class Taps:
         `NotReady`."""
         await asyncio.sleep(RING_S)
         for capture in self._captures:
-            capture.daemon.terminate()
+            # its threads sleep for up to 250 ms before they see that they are to end
+            capture.daemon.terminate_threads()
         counts = await asyncio.gather(*(self._wait_end(capture) for capture in self._captures))
-        await asyncio.to_thread(_end_at_once, [capture.daemon for capture in self._captures])
+        # all is on disk: spare the closing of packet sockets one after the other
+        daemons = [capture.daemon for capture in self._captures]
+        await asyncio.to_thread(processes.end_at_once, daemons, STOP_DEADLINE_S)
         self._captures.clear()
         return [count for of_namespace in counts for count in of_namespace]
 
@@ -111,11 +114,6 @@ class Taps:
         return await wait_until(
             look, what=f"end of captures in {capture.namespace}", deadline_s=STOP_DEADLINE_S
         )
-
-
-def _end_at_once(daemons: Sequence[Daemon]) -> None:
-    """All is on disk: spare the closing of packet sockets one after the other."""
-    processes.close_all([descriptor for daemon in daemons for descriptor in daemon.kill_at_once()])
 
 
 async def start_taps(taps: Sequence[Tap], namespaces: Mapping[str, Namespace], run_dir: Path) -> Taps:

@@ -23,7 +23,8 @@ state="$PROJECT $python $(/usr/bin/python3 --version) $(cat pyproject.toml uv.lo
 [ "$(cat "$stamp" 2>/dev/null || true)" != "$state" ] || exit 0
 
 # An emulated machine with other work takes seconds for each handshake: more patience, more attempts, fewer at a time.
-export PIP_RETRIES=${PIP_RETRIES:-20} UV_HTTP_RETRIES=${UV_HTTP_RETRIES:-20} UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-600}
+export PIP_RETRIES=${PIP_RETRIES:-20} UV_HTTP_RETRIES=${UV_HTTP_RETRIES:-20}
+export UV_HTTP_CONNECT_TIMEOUT=${UV_HTTP_CONNECT_TIMEOUT:-120} UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-600} # seconds; 10 and 30 are too few
 export UV_CONCURRENT_DOWNLOADS=${UV_CONCURRENT_DOWNLOADS:-$((4 * $(nproc)))}
 
 if [ ! -x "$uv/bin/uv" ]; then

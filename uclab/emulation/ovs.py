@@ -19,6 +19,7 @@ from uclab.emulation import processes
 from uclab.emulation.netns import Namespace
 from uclab.emulation.ovsdb import DATABASE, Operation, OvsdbClient, insert, named, ovs_map, ovs_set
 from uclab.emulation.processes import Daemon
+from uclab.plan.readiness import patient
 from uclab.plan.runtime import NotReady
 
 RUN_DIR = Path("/run/openvswitch")
@@ -146,7 +147,7 @@ class Engine:
             self._client = None
 
     def _connected(self) -> OvsdbClient:
-        deadline = time.monotonic() + START_DEADLINE_S
+        deadline = time.monotonic() + patient(START_DEADLINE_S)
         while self._client is None:
             try:
                 self._client = OvsdbClient(self.database_socket)

@@ -16,6 +16,7 @@ from pathlib import Path
 from uclab.emulation import netns
 from uclab.emulation.netns import Namespace
 from uclab.plan.logs import last_lines
+from uclab.plan.readiness import patient
 from uclab.plan.runtime import NotReady
 
 _PIDFD_GETFD = 438
@@ -99,7 +100,7 @@ class Daemon:
     def wait_blocking(self, timeout_s: float) -> int:
         """Exit status; raises `NotReady` when it has not ended after `timeout_s`."""
         try:
-            return self._process.wait(timeout_s)
+            return self._process.wait(patient(timeout_s))
         except subprocess.TimeoutExpired:
             raise NotReady(f"{self.name} has not ended {timeout_s:g} s after it was told to") from None
 

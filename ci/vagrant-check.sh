@@ -21,7 +21,7 @@ inside() {
     say "vagrant up ($suite)"
     vagrant up
     local kvm=yes patience=1
-    ci/kvm-answers.sh || { kvm=no && patience=10; } # emulated: about ten times slower
+    ci/kvm-answers.sh || { kvm=no && patience=30; } # emulated: ten times slower, and more beside other work
     rm -f "$state/results.json"
     say 'what the machine has'
     in_machine "uname -a; sudo UCLAB_PATIENCE=$patience .venv/bin/uclab doctor"

@@ -59,7 +59,7 @@ def wait_for_socket(path: Path, process: subprocess.Popen[bytes]) -> bool:
             sock.connect(str(path))
             return True
         try:
-            process.wait(timeout=0.01)
+            process.wait(timeout=patient(0.01))
             return False
         except subprocess.TimeoutExpired:
             continue

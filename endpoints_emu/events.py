@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from uclab.plan.readiness import patient
 from uclab.plan.records import Event
 
 
@@ -114,7 +115,7 @@ class EventLog:
 
         `DIED` concerns every leg. Raises `TimeoutError` after the deadline.
         """
-        async with asyncio.timeout(deadline_s):
+        async with asyncio.timeout(patient(deadline_s)):
             async for event in self.follow(since):
                 if event.kind in kinds and (
                     leg is None or event.leg == leg or event.kind is PhoneEventKind.DIED

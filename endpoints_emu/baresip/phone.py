@@ -24,7 +24,7 @@ from endpoints_emu.phone import (
     Statistics,
     target_uri,
 )
-from uclab.plan.readiness import wait_until
+from uclab.plan.readiness import patient, wait_until
 from uclab.plan.runtime import NodeRuntime
 from uclab.plan.types import Endpoint
 
@@ -165,7 +165,7 @@ class BaresipPhone(Phone):
             if command == "hold" or "Invalid argument" not in str(refusal):
                 raise
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(patient(deadline_s)):
                 await state.answered.wait()
         except TimeoutError:
             raise CallFailed(f"{self.name}: {command} of {leg.peer}: no answer in {deadline_s:g} s") from None

@@ -24,7 +24,7 @@ from endpoints_emu.phone import (
     target_uri,
 )
 from endpoints_emu.pjsua.settings import CA_FILE, RECEIVED, SOCKET, AgentSettings
-from uclab.plan.readiness import wait_until
+from uclab.plan.readiness import patient, wait_until
 from uclab.plan.runtime import NodeRuntime
 from uclab.plan.types import Endpoint
 
@@ -120,7 +120,7 @@ class PjsuaPhone(Phone):
             await self._command("quit")
         if self._process:
             try:
-                async with asyncio.timeout(3.0):
+                async with asyncio.timeout(patient(3.0)):
                     await self._process.wait()
             except TimeoutError:
                 self._process.kill()
@@ -184,7 +184,7 @@ class PjsuaPhone(Phone):
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             self._writer.write(json.dumps({"id": number, "command": command, **arguments}).encode() + b"\n")
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(patient(5.0)):
                 message: Message = await answer
         except TimeoutError:
             raise PhoneDied(f"{self.name}: no answer to `{command}` in 5 s") from None

@@ -24,6 +24,7 @@ from uclab.emulation.delay_line import DONE
 from uclab.emulation.netns import Namespace
 from uclab.emulation.processes import Daemon
 from uclab.emulation.variants import ImpairmentKind
+from uclab.plan.readiness import patient
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import Impairment, Plan
 
@@ -240,6 +241,6 @@ def _delay_line(namespace: Namespace, lines: Sequence[ArrivingLine], run_dir: Pa
 
 
 def _wait_ready(reader: int, daemon: Daemon) -> None:
-    readable, _, _ = select.select([reader], [], [], START_DEADLINE_S)
+    readable, _, _ = select.select([reader], [], [], patient(START_DEADLINE_S))
     if not readable or os.read(reader, 1) != b"1":
         raise NotReady(f"{daemon.name} does not serve its queues; its log ends with:\n{daemon.last_lines()}")

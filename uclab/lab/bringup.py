@@ -54,6 +54,8 @@ class BroughtUp:
     taps: Taps | None = None
     captured: tuple[TapCount, ...] = ()
     """What each tap saw and dropped; known at the end."""
+    cut_off: tuple[str, ...] = ()
+    """Captures that did not end in order, in words; known at the end."""
     controllers: tuple[RunningController, ...] = ()
     cloud: RunningCloud | None = None
     phones: dict[str, Phone] = field(default_factory=dict)
@@ -75,6 +77,7 @@ class BroughtUp:
     async def _stop_taps(self) -> None:
         if self.taps is not None:
             self.captured = tuple(await self.taps.stop())
+            self.cut_off = tuple(self.taps.cut_off)
 
     async def _stop_lines(self) -> None:
         """Let the lines write their accounts (`lines/<node>.json`)."""

@@ -18,6 +18,7 @@ import httpx
 
 from uclab.lab.directory import LabDirectory
 from uclab.plan.codec import from_data
+from uclab.plan.readiness import patient
 from uclab.plan.records import CallRecord, Event
 
 SOCKET_DEADLINE_S = 20.0
@@ -54,13 +55,13 @@ def wait_for_socket(path: Path, process: subprocess.Popen[bytes]) -> bool:
 
     Its file alone says little: it is there from bind(2) on, and until listen(2) connections are refused.
     """
-    deadline = time.monotonic() + SOCKET_DEADLINE_S
+    deadline = time.monotonic() + patient(SOCKET_DEADLINE_S)
     while time.monotonic() < deadline:
         with suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(path))
             return True
         try:
-            process.wait(timeout=0.01)
+            process.wait(timeout=patient(0.01))
             return False
         except subprocess.TimeoutExpired:
             continue

@@ -14,8 +14,9 @@ from endpoints_emu.baresip import control, messages
 from endpoints_emu.baresip.configuration import Settings, account_line, write_configuration
 from endpoints_emu.events import Refusal
 from endpoints_emu.phone import CommandRefused, PhoneDied
-from uclab.plan.types import Account, Endpoint
+from uclab.plan.types import Account, Endpoint, RegistrationTiming
 
+TIMING = RegistrationTiming(keepalive_s=4, lost_s=6, attempt_s=2, retry_s=1, retry_max_s=8, failback_s=10)
 DESK1 = Endpoint(
     name="desk1",
     kind="desk-phone",
@@ -26,6 +27,7 @@ DESK1 = Endpoint(
     registrar_port=5096,
     transport="tls",
     tone_hz=440,
+    registration=TIMING,
 )
 TRUNK = replace(DESK1, name="pstn", kind="pstn-phone", registers=False, registrar_port=5061)
 

@@ -38,10 +38,12 @@ from uclab.plan.fabric import (
 from uclab.plan.telephony import (
     Account,
     Certificate,
+    ControllerPeer,
     DnsRecord,
     Endpoint,
     NameServer,
     PstnPeer,
+    RegistrationTiming,
     SessionController,
 )
 
@@ -51,6 +53,7 @@ __all__ = [
     "Bursts",
     "Call",
     "Certificate",
+    "ControllerPeer",
     "DnsRecord",
     "EgressQueue",
     "Endpoint",
@@ -71,6 +74,7 @@ __all__ = [
     "PortMode",
     "PstnPeer",
     "QueueClass",
+    "RegistrationTiming",
     "Route",
     "SessionController",
     "SiteFabric",

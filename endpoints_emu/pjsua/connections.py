@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 
 _ESTABLISHED, _SYN_SENT = 1, 2
 """States of `struct tcp_info`."""
@@ -21,6 +22,9 @@ def watch(idle_s: int, probe_s: int, lost_s: int) -> int:
     """
     watched = 0
     for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            if not stat.S_ISSOCK(os.stat(f"/proc/self/fd/{name}").st_mode):
+                continue
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(name))) as one:
             if one.family != socket.AF_INET or one.type != socket.SOCK_STREAM:
                 continue

@@ -84,6 +84,7 @@ class RegistrationKeeper:
         self._refused = refused
         self._registered: set[int] = set()
         self._last = 0
+        self._first = 0
         self._news = asyncio.Event()
         self._failed: set[int] = set()
         self._hopeless = False
@@ -115,7 +116,7 @@ class RegistrationKeeper:
     def accepted(self, number: int, detail: str) -> None:
         """A registrar has accepted a registration, or its refresh."""
         self._registered.add(number)
-        self._last = self.current
+        self._last = self._first = self.current
         self._events.publish(PhoneEventKind.REGISTERED, f"{detail} ({self._registrars[number]})")
         self._news.set()
 
@@ -124,6 +125,9 @@ class RegistrationKeeper:
         where = self._registrars[number]
         if number in self._registered and refusal in (Refusal.UNREACHABLE, Refusal.TIMEOUT):
             self._registered.discard(number)
+            # Reset: the registrar is there, the way to it has changed. Silent: another one may answer.
+            silent = refusal is Refusal.TIMEOUT
+            self._first = (number + 1) % len(self._registrars) if silent else number
             self._events.publish(PhoneEventKind.FLOW_FAILED, f"{where}: {detail}")
         elif number in self._registered or not self._registered:
             self._registered.discard(number)
@@ -149,7 +153,7 @@ class RegistrationKeeper:
 
     async def _win_back(self, *, fresh: bool) -> None:
         """Ask one after the other until one accepts."""
-        for attempt in attempts(len(self._registrars), self._last, self._timing, self._spread, fresh=fresh):
+        for attempt in attempts(len(self._registrars), self._first, self._timing, self._spread, fresh=fresh):
             await asyncio.sleep(attempt.wait_s)
             if self._registered or self._hopeless:
                 return

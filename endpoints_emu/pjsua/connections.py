@@ -31,9 +31,11 @@ def watch(idle_s: int, probe_s: int, lost_s: int) -> int:
             state = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
             if state not in (_ESTABLISHED, _SYN_SENT) or one.getsockname()[0].startswith(_LOOPBACK):
                 continue
+            watched += 1
+            if one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
+                continue  # once only: the kernel's clock would begin anew each time
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle_s)
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, probe_s)
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, lost_s * 1000)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            watched += 1
     return watched

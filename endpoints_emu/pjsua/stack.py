@@ -47,6 +47,8 @@ class Endpoint(pj.Endpoint):  # type: ignore[misc]  # PJSIP has no types
             self._tell_failure(Refusal.CERTIFICATE, text, far_end)
         elif "ssl" in text.lower() or "tls" in text.lower():
             self._tell_failure(Refusal.TLS, text, far_end)
+        elif "timed out" in text.lower():
+            self._tell_failure(Refusal.TIMEOUT, text, far_end)
         else:
             self._tell_failure(Refusal.UNREACHABLE, text, far_end)
 

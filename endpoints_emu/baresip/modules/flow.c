@@ -122,7 +122,13 @@ static void look(void *arg)
 	(void)arg;
 
 	for (int fd = 3; fd < HIGHEST_FD; fd++) {
+		int watched = 0;
+		socklen_t size = sizeof(watched);
+
 		if (!is_outside(fd))
+			continue;
+		/* once only: the kernel's clock would begin anew each time */
+		if (!getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &watched, &size) && watched)
 			continue;
 		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 		setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));

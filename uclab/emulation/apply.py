@@ -153,8 +153,8 @@ async def _make(
         group.create_task(work.each("queues", queued, _queue))
         group.create_task(work.each("kernel settings", set_up, _settings))
     await work.one("carrier", net.wait_for_carrier)
-    phone_switches = [switch for switch in net.switches if switch.plan.role is SwitchRole.PHONE]
-    await work.each("phones' switches", phone_switches, lambda switch: _prioritise(net, plan, switch))
+    tagging = [s for s in net.switches if s.plan.role in (SwitchRole.PHONE, SwitchRole.CARRIER)]
+    await work.each("tagging switches", tagging, lambda switch: _prioritise(net, plan, switch))
 
 
 async def _start_switches(net: LabNet, work: _Work, controllers_listen: Awaitable[None] | None) -> None:

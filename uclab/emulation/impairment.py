@@ -26,6 +26,8 @@ from uclab.plan.runtime import NotReady
 from uclab.plan.types import Impairment, Plan
 
 START_DEADLINE_S = 10.0
+_PLACES = ("interface", "arrives_at")
+"""What of an impairment says where it is, not what it does."""
 ORDER_KEEPING_RATE = "100gbit"
 """With any rate set, netem never lets a packet overtake the one before (net/sched/sch_netem.c,
 netem_enqueue)."""
@@ -55,6 +57,8 @@ def arriving_lines(plan: Plan) -> dict[str, list[ArrivingLine]]:
     for node in plan.nodes:
         for impairment in node.impairments:
             device, interface = far.get((node.name, impairment.interface), ("", ""))
+            if impairment.arrives_at is not None:
+                device, interface = impairment.arrives_at.device, impairment.arrives_at.interface
             if device not in nodes:
                 raise ImpairmentError(
                     f"{node.name}: the line on {impairment.interface} ends at {device or 'nothing'}; "
@@ -161,7 +165,7 @@ def line_orders(lines: Sequence[ArrivingLine]) -> list[dict[str, Any]]:
     return [
         {
             "queue": number,
-            **{name: value for name, value in asdict(line.impairment).items() if name != "interface"},
+            **{name: value for name, value in asdict(line.impairment).items() if name not in _PLACES},
         }
         for number, line in enumerate(lines, 1)
     ]

@@ -76,13 +76,14 @@ def _port(port: SwitchPort, *, controlled: bool) -> BridgePort:
 
 
 def voice_priority_flows(switch: PlannedSwitch, dscp_to_pcp: tuple[tuple[int, int], ...]) -> list[Flow]:
-    """Flows by which a desk phone's switch gives the phone's frames their 802.1p priority (pure).
+    """Flows by which a switch without a controller gives frames that it tags their 802.1p priority (pure).
 
-    The phone sends untagged to its own port; towards the network its frames leave with the voice VLAN's tag
-    and the PCP of their DSCP (Q1). Everything else is learnt and forwarded as usual.
+    A desk phone sends untagged to its own port, a router to its circuit's termination unit; towards the
+    network the frames leave with the VLAN's tag and the PCP of their DSCP (Q1). Everything else is learnt and
+    forwarded as usual.
     """
     flows = [Flow(0, NORMAL)]
-    for uplink in (port for port in switch.ports if port.mode is PortMode.PHONE):
+    for uplink in (port for port in switch.ports if port.mode is not PortMode.ACCESS):
         for vlan in uplink.tagged:
             phones = [p for p in switch.ports if p.mode is PortMode.ACCESS and p.vlan == vlan]
             flows += [

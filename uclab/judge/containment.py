@@ -21,6 +21,8 @@ def known_prefixes(network: Network) -> list[ipaddress.IPv4Network]:
     plan = network.plan
     nets = [ipaddress.IPv4Interface(a).network for n in plan.nodes for i in n.interfaces for a in i.addresses]
     nets += [ipaddress.IPv4Network(vlan.subnet) for vlan in plan.vlans]
+    own = [prefix for n in plan.nodes if n.routing is not None for prefix in n.routing.networks]
+    nets += [net for net in map(ipaddress.IPv4Network, own) if net.prefixlen]
     nets += [ipaddress.IPv4Network(prefix) for prefix in (*plan.policy.cloud_prefixes, *HARMLESS)]
     return list(ipaddress.collapse_addresses(nets))
 

@@ -20,6 +20,8 @@ from endpoints_emu.phone import Phone, PhoneError, PhoneEventKind, RegistrationF
 from uclab.emulation import netns, ovs
 from uclab.emulation.apply import BuildFailed, build
 from uclab.emulation.network import LabNet
+from uclab.emulation.routing.frr import start_routing
+from uclab.emulation.routing.learned import wait_learned
 from uclab.emulation.taps import TapCount, Taps, start_taps
 from uclab.emulation.variants import Variants, detect
 from uclab.lab import controllers
@@ -134,6 +136,7 @@ class _BringUp:
             await self._timed("captures", self._start_taps())
         certificates = await certifying
         async with asyncio.TaskGroup() as second:
+            second.create_task(self._timed("routing", self._start_routing()))
             second.create_task(self._timed("fabric", self._wait_for_fabric()))
             second.create_task(self._timed("cloud", self._start_cloud(certificates)))
         await self._timed("phones", self._start_phones(certificates))
@@ -196,6 +199,24 @@ class _BringUp:
         for daemon in self._parts.taps.daemons:
             self._watch.watch(daemon.name, daemon, daemon.log)
         self._events.add("lab", "captures-running", f"{len(self._plan.taps)} taps")
+
+    async def _start_routing(self) -> None:
+        """Every router's daemons, until each has learned the routes that it should have."""
+        assert self._parts.network is not None
+        routers = [host for host in self._parts.network.hosts if host.plan and host.plan.routing]
+        started = await asyncio.gather(
+            *(
+                start_routing(host, host.plan.routing, self._run_dir / "routing" / host.name)
+                for host in routers
+            )
+        )
+        for daemon in (daemon for daemons in started for daemon in daemons):
+            self._watch.watch(daemon.name, daemon.process, daemon.log)
+        await asyncio.gather(
+            *(wait_learned(host.live_namespace(), host.plan.routing.learned) for host in routers)
+        )
+        if routers:
+            self._events.add("lab", "routes-learned", ", ".join(host.name for host in routers))
 
     async def _wait_for_fabric(self) -> None:
         await asyncio.gather(

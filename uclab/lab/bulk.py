@@ -12,7 +12,6 @@ from uclab.plan.readiness import wait_until
 from uclab.plan.runtime import NodeRuntime, NotReady
 from uclab.plan.types import BulkTraffic
 
-FIRST_PORT = 5201
 LONGEST_S = 3600
 FORGED_TOS = 184
 """EF: what an application marks itself must not be believed (trust boundary). Only upwards: what comes from
@@ -38,9 +37,7 @@ class BulkSource:
         if self._clients:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        await asyncio.gather(
-            *(self._start(flow, FIRST_PORT + number) for number, flow in enumerate(self._flows))
-        )
+        await asyncio.gather(*(self._start(flow) for flow in self._flows))
 
     async def stop(self) -> None:
         """End every flow."""
@@ -51,13 +48,13 @@ class BulkSource:
         await asyncio.gather(*(process.wait() for process in (*self._clients, *self._servers)))
         self._clients, self._servers = [], []
 
-    async def _start(self, flow: BulkTraffic, port: int) -> None:
+    async def _start(self, flow: BulkTraffic) -> None:
         server_log = self._folder / f"{flow.name}-server.log"
         client_log = self._folder / f"{flow.name}-client.log"
         for log in (server_log, client_log):
             log.write_bytes(b"")
         server = await self._runtimes[flow.target_node].spawn(
-            ["iperf3", "-s", "-1", "-p", str(port), "--forceflush"],
+            ["iperf3", "-s", "-1", "-B", flow.target_address, "-p", str(flow.port), "--forceflush"],
             name=f"{flow.name}-server",
             log=server_log,
         )
@@ -70,7 +67,7 @@ class BulkSource:
                     "-c",
                     flow.target_address,
                     "-p",
-                    str(port),
+                    str(flow.port),
                     "-u",
                     "-b",
                     f"{flow.rate_kbps}k",

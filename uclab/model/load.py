@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from uclab.model.checks import (
     Check,
     call_mistakes,
+    peering_mistakes,
     policy_mistakes,
     power_mistakes,
     profile_mistakes,
@@ -75,6 +76,7 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
     mistakes += policies.fetch(main.top["policy"])
     for policy in policies.values.values():
         mistakes += power_mistakes(main.top, policy)
+        mistakes += peering_mistakes(main.top, policy)
         mistakes += call_mistakes(main.top, policy, profiles.values)
 
     if mistakes or main.value is None:

@@ -52,6 +52,8 @@ DSCP_NAMES: dict[str, int] = (
 
 _DSCP = "a code point 0 to 63, or its name such as `EF`, `AF41`, `CS3`"
 _PORTS = "a port from 1 to 65535, or a range such as `20000-64999`"
+_VLANS = "a VLAN id from 1 to 4094, or a range such as `2-4094`"
+_LENGTHS = "a prefix length from 8 to 32, or a range such as `24-29`"
 _NETWORK = "an IPv4 network such as `10.10.110.0/24`"
 _ADDRESS = "one IPv4 address such as `10.10.110.1`"
 
@@ -72,7 +74,8 @@ def _dscp(value: object) -> int:
     )
 
 
-def _port_range(value: object) -> tuple[int, int]:
+def _range(value: object, least: int, most: int, allowed: str) -> tuple[int, int]:
+    """A number, or two with a hyphen between them, both inclusive."""
     if isinstance(value, int) and not isinstance(value, bool):
         low = high = value
     elif (
@@ -83,10 +86,22 @@ def _port_range(value: object) -> tuple[int, int]:
         parts = value.split("-", 1)
         low, high = int(parts[0]), int(parts[-1])
     else:
-        low, high = 0, 0
-    if not 1 <= low <= high <= 65535:
-        raise PydanticCustomError("port_range", f"allowed: {_PORTS}")
+        low, high = 0, -1
+    if not least <= low <= high <= most:
+        raise PydanticCustomError("range", f"allowed: {allowed}")
     return low, high
+
+
+def _port_range(value: object) -> tuple[int, int]:
+    return _range(value, 1, 65535, _PORTS)
+
+
+def _vlan_range(value: object) -> tuple[int, int]:
+    return _range(value, 1, 4094, _VLANS)
+
+
+def _prefix_lengths(value: object) -> tuple[int, int]:
+    return _range(value, 8, 32, _LENGTHS)
 
 
 def _network(value: object) -> IPv4Network:
@@ -150,13 +165,33 @@ Dscp = Annotated[
 ]
 """Differentiated services code point, 0 to 63; in a file also by name (`EF`)."""
 
-_PORT_SCHEMAS = [
-    {"type": "integer", "minimum": 1, "maximum": 65535},
-    {"type": "string", "pattern": "^[0-9]{1,5}(-[0-9]{1,5})?$"},
-]
+
+def _ranges(least: int, most: int) -> list[dict[str, object]]:
+    """The JSON Schema of a range."""
+    return [
+        {"type": "integer", "minimum": least, "maximum": most},
+        {"type": "string", "pattern": "^[0-9]{1,5}(-[0-9]{1,5})?$"},
+    ]
+
+
 PortRange = Annotated[
     tuple[int, int],
     PlainValidator(_port_range),
-    WithJsonSchema({"anyOf": _PORT_SCHEMAS, "patternErrorMessage": _PORTS}),
+    WithJsonSchema({"anyOf": _ranges(1, 65535), "patternErrorMessage": _PORTS}),
 ]
 """UDP or TCP ports, both ends inclusive; in a file `8803` or `20000-64999`."""
+
+
+VlanRange = Annotated[
+    tuple[int, int],
+    PlainValidator(_vlan_range),
+    WithJsonSchema({"anyOf": _ranges(1, 4094), "patternErrorMessage": _VLANS}),
+]
+"""802.1Q VLAN ids, both ends inclusive; in a file `2-4094`."""
+
+PrefixLengths = Annotated[
+    tuple[int, int],
+    PlainValidator(_prefix_lengths),
+    WithJsonSchema({"anyOf": _ranges(8, 32), "patternErrorMessage": _LENGTHS}),
+]
+"""Lengths of IPv4 prefixes, shortest and longest inclusive; in a file `24-29`."""

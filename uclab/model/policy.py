@@ -9,7 +9,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from uclab.model.part import Dscp, LongName, Name, Network, Part, PortRange, Text, Title
+from uclab.model.part import (
+    Dscp,
+    LongName,
+    Name,
+    Network,
+    Part,
+    PortRange,
+    PrefixLengths,
+    Text,
+    Title,
+    VlanRange,
+)
 from uclab.model.traffic import CallTraffic
 
 
@@ -144,6 +155,25 @@ class PowerClass(Part):
     """Power reserved at the switch port, W, by the device's class (IEEE 802.3af table 33-3)."""
 
 
+class Peering(Part):
+    """What the provider asks of a private circuit and its BGP session (P3)."""
+
+    asn: int = Field(ge=1, le=4_294_967_294)
+    """AS number of the cloud; 64496 to 64511 are for documentation (RFC 5398)."""
+    vlan_ids: VlanRange
+    """802.1Q VLAN ids that a circuit may have."""
+    prefix_lengths: PrefixLengths
+    """Lengths of customer prefixes that are accepted: shortest and longest."""
+    max_prefixes: int = Field(ge=1, le=1000)
+    """Prefixes that a customer may announce on a circuit; one more ends the session."""
+    keepalive_s: int = Field(ge=1, le=60)
+    hold_time_s: int = Field(ge=3, le=180)
+    """BGP timers (RFC 4271 section 10), seconds."""
+    bfd_interval_ms: int = Field(ge=50, le=10_000)
+    bfd_multiplier: int = Field(ge=2, le=50)
+    """BFD (RFC 5880): a path is down after this many intervals without a packet."""
+
+
 class PolicyProfile(Part):
     """A whole policy file."""
 
@@ -167,6 +197,8 @@ class PolicyProfile(Part):
     """Queues of a WAN line; one takes what the others do not."""
     power: tuple[PowerClass, ...] = ()
     """Power that devices need from their switch."""
+    peering: Peering | None = None
+    """Private circuits and their BGP sessions; without it there are none."""
     traffic: CallTraffic = CallTraffic()
     """How much is called, and with which codec; for the capacity of WAN lines."""
     provider_prefixes: tuple[Network, ...] = ()

@@ -66,11 +66,13 @@ class Firewall(Part):
 
 
 class Router(Part):
-    """The site's edge router: NAT and bandwidth management (N2)."""
+    """The site's edge router: NAT, bandwidth management, and BGP on private circuits (N2, P3)."""
 
     name: Name
     nat: bool = True
-    """Whether it translates the site's private addresses to the provider's."""
+    """Whether it translates the site's private addresses to public ones."""
+    asn: int | None = Field(default=None, ge=64512, le=65534)
+    """Private AS number (RFC 6996) for its BGP sessions; the lab chooses one where absent."""
 
 
 class Connection(Part):
@@ -78,9 +80,12 @@ class Connection(Part):
 
     name: Name
     to: Name
-    """A provider of `internet.providers`."""
+    """Where it leads: a provider of `internet.providers`; or, as a private circuit, a data centre of the
+    cloud (CloudConnect: P1, P2) or another site (V5)."""
     profile: Reference
     """Name of a link profile in `profiles/`, or a path to one."""
+    vlan: int | None = Field(default=None, ge=1, le=4094)
+    """802.1Q VLAN id of a private circuit (P3)."""
 
 
 class Endpoint(Part):
@@ -110,6 +115,9 @@ class Site(Part):
     router: Router
     connections: tuple[Connection, ...] = Field(min_length=1)
     """WAN lines, the preferred one first (V2)."""
+    public_prefix: Network | None = None
+    """Public addresses that the company brings along: its router announces them on private circuits to data
+    centres and translates to the first of them (P3); from 198.18.0.0/15 or 203.0.113.0/24."""
     endpoints: tuple[Endpoint, ...] = ()
     traffic: SiteTraffic = SiteTraffic()
     """How much is called here, where that differs from the policy."""

@@ -3,11 +3,13 @@ centres."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from itertools import combinations
 
 from uclab.model import topology as model
+from uclab.plan.circuits import Circuit, border_router, peering_router
 from uclab.plan.errors import PlanError
 from uclab.plan.hosts import Host
 
@@ -28,6 +30,8 @@ class DatacentreAddresses:
     session_controller: IPv4Interface
     media: IPv4Interface
     pstn: IPv4Interface
+    downloads: tuple[IPv4Interface, ...] = ()
+    """Its web server's addresses, where it has one."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +49,30 @@ class Addresses:
     core: Mapping[str, Pair]
     """Neighbour of the internet core (provider, data centre, `dns`, `web`): (core, neighbour)."""
     datacentres: Mapping[str, DatacentreAddresses]
+    circuits: Mapping[tuple[str, str], Pair]
+    """(Site, connection) of a private circuit: (its site's router, the router where it leads)."""
+    cloud: Mapping[tuple[str, str], Pair]
+    """Two routers of the cloud that are cabled with each other, in this order."""
 
 
-def allocate(topology: model.Topology, hosts: Iterable[Host], services: Iterable[str]) -> Addresses:
+def allocate(
+    topology: model.Topology, hosts: Iterable[Host], services: Iterable[str], circuits: Sequence[Circuit]
+) -> Addresses:
     """Allocate everything. `services` are the public servers at the internet core. PlanError where a prefix
     is too small."""
     gateways = {(site.name, vlan.name): gateway(vlan) for site in topology.sites for vlan in site.vlans}
+    datacentres = [dc for region in topology.cloud.regions for dc in region.datacentres]
+    peering = [dc.name for dc in datacentres if any(c.target == dc.name for c in circuits)]
+    core, to_cloud, cloud = _public_links(topology, tuple(services), circuits, peering)
     return Addresses(
         gateways=gateways,
         hosts=_vlan_hosts(topology, tuple(hosts), gateways),
         transit={site.name: _transit(site, number) for number, site in enumerate(topology.sites)},
         wan=_wan(topology),
-        core=_core(topology, tuple(services)),
-        datacentres={
-            dc.name: _datacentre(dc) for region in topology.cloud.regions for dc in region.datacentres
-        },
+        core=core,
+        datacentres={dc.name: _datacentre(dc, dc.name in peering) for dc in datacentres},
+        circuits=to_cloud | _between_sites(circuits),
+        cloud=cloud,
     )
 
 
@@ -131,11 +144,14 @@ def _wan(topology: model.Topology) -> dict[tuple[str, str], Pair]:
     return pairs
 
 
-def _core(topology: model.Topology, services: tuple[str, ...]) -> dict[str, Pair]:
-    """Links of the internet core: a /20 of the lab's internet that nobody in the topology uses, each link a
-    /30 of it."""
+def _public_links(
+    topology: model.Topology, services: tuple[str, ...], circuits: Sequence[Circuit], peering: Sequence[str]
+) -> tuple[dict[str, Pair], dict[tuple[str, str], Pair], dict[tuple[str, str], Pair]]:
+    """Links of the internet core, circuits to data centres, links between the cloud's routers: a /20 of the
+    lab's internet that nobody in the topology uses, each link a /30 of it."""
     datacentres = [dc for region in topology.cloud.regions for dc in region.datacentres]
     taken = [p.prefix for p in topology.internet.providers] + [dc.prefix for dc in datacentres]
+    taken += [site.public_prefix for site in topology.sites if site.public_prefix is not None]
     halves = reversed(list(INTERNET.subnets(1)))  # 198.19/16 first: users tend to take 198.18/16
     free = (net for half in halves for net in half.subnets(new_prefix=20))
     block = next((net for net in free if not any(net.overlaps(other) for other in taken)), None)
@@ -144,13 +160,37 @@ def _core(topology: model.Topology, services: tuple[str, ...]) -> dict[str, Pair
             f"no /20 of {INTERNET} is left for the internet's core; use smaller provider prefixes"
         )
     neighbours = [*services, *(p.name for p in topology.internet.providers), *(dc.name for dc in datacentres)]
-    return dict(zip(neighbours, (_ends(net) for net in _blocks(block, 30, len(neighbours))), strict=True))
+    to_cloud = [c for c in circuits if c.kind == "datacentre"]
+    routers = [(border_router(name), peering_router(name)) for name in peering]
+    routers += combinations([border_router(dc.name) for dc in datacentres], 2)
+    wanted = len(neighbours) + len(to_cloud) + len(routers)
+    links = [_ends(net) for net in _blocks(block, 30, wanted)]
+    if len(links) < wanted:
+        raise PlanError(
+            f"{block} has room for {len(links)} links of the internet's core, {wanted} are needed"
+        )
+    ends = iter(links)
+    core = {name: next(ends) for name in neighbours}
+    # The cloud has the first address of a circuit's network.
+    circuit_ends = {(c.site, c.name): next(ends)[::-1] for c in to_cloud}
+    return core, circuit_ends, {pair: next(ends) for pair in routers}
 
 
-def _datacentre(dc: model.Datacentre) -> DatacentreAddresses:
+def _between_sites(circuits: Sequence[Circuit]) -> dict[tuple[str, str], Pair]:
+    """Circuits between sites: from the addresses for carriers, apart from full sites' transit links."""
+    start = int(SHARED.network_address) + (1 << 16)
+    between = [c for c in circuits if c.kind == "site"]
+    return {
+        (c.site, c.name): _ends(IPv4Network((start + 4 * number, 30)))[::-1]
+        for number, c in enumerate(between)
+    }
+
+
+def _datacentre(dc: model.Datacentre, peering: bool) -> DatacentreAddresses:
     router = IPv4Interface(f"{dc.prefix.network_address + 1}/{dc.prefix.prefixlen}")
-    sbc, media, pstn = _free_hosts(dc.prefix, {router.ip}, 3, f"data centre {dc.name}")
-    return DatacentreAddresses(router=router, session_controller=sbc, media=media, pstn=pstn)
+    count = 5 if peering else 3
+    sbc, media, pstn, *more = _free_hosts(dc.prefix, {router.ip}, count, f"data centre {dc.name}")
+    return DatacentreAddresses(router, sbc, media, pstn, tuple(more))
 
 
 def _blocks(net: IPv4Network, length: int, count: int) -> Iterator[IPv4Network]:

@@ -14,7 +14,8 @@ from typing import Literal
 from uclab.model import topology as model
 from uclab.model.bandwidth import MediaStream, media_stream, signalling_kbps
 from uclab.model.load import LoadedTopology
-from uclab.plan.sites import line_interfaces
+from uclab.plan.circuits import line_interfaces
+from uclab.plan.lines import wan_lines
 from uclab.plan.types import EgressQueue, LinkEnd, Plan, QueueClass
 
 Way = Literal["up", "down"]
@@ -163,12 +164,11 @@ def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCap
     lines = []
     for number, connection in enumerate(site.connections):
         near = LinkEnd(site.router.name, line_interfaces(site)[connection.name])
-        link = next(link for link in plan.links if near in (link.a, link.b))
-        far = link.b if link.a == near else link.a
+        line = next(line for line in wan_lines(plan) if line.near == near)
         profile = loaded.profiles[connection.profile]
         ways: tuple[tuple[Way, LinkEnd, int], ...] = (
             ("up", near, profile.up.rate_kbps),
-            ("down", far, profile.down.rate_kbps),
+            ("down", line.far, profile.down.rate_kbps),
         )
         directions, shortage = [], []
         for way, end, line_kbps in ways:
@@ -180,7 +180,7 @@ def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCap
             LineCapacity(
                 site=site.name,
                 line=connection.name,
-                link=link.name,
+                link=line.link,
                 standby=number > 0,
                 endpoints=endpoints,
                 calls=demand.calls,

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Interface
 
 from uclab.model import topology as model
-from uclab.plan import edge
+from uclab.plan import edge, peering
+from uclab.plan.circuits import BORDER, border_router, peering_router
+from uclab.plan.datacentre_peering import build_peering
 from uclab.plan.internet import CORE, NAME_SERVER, WEB, core_interface, core_link
 from uclab.plan.names import password
 from uclab.plan.policies import names_dscp, registration_timing
@@ -80,13 +83,16 @@ def build_cloud(
         servers = _servers(context, dc, with_pstn=number == 0)
         bench = Bench(dc.name, first_dpid + number)
         router = _border_router(context, dc)
-        nodes += [router, *servers]
+        private = build_peering(context, dc)
+        nodes += [router, *servers, *private.router, *private.servers]
         links.append(core_link(router.name, CORE))
-        plugs = [LinkEnd(router.name, DATACENTRE_SIDE), *(LinkEnd(server.name, "eth0") for server in servers)]
+        here = [*servers, *private.servers]
+        plugs = [LinkEnd(router.name, DATACENTRE_SIDE), *(LinkEnd(server.name, "eth0") for server in here)]
         _plug_in(bench, f"{dc.name}-sw", plugs)
         links += bench.links
         switches.append(bench.switches())
         controllers.append(_session_controller(context, dc, number, accounts))
+    links += _backbone(context)
     peer = _pstn_peer(context, pstn_tone_hz)
     certificates = tuple(
         Certificate(
@@ -116,8 +122,12 @@ def _plug_in(bench: Bench, switch: str, plugs: list[LinkEnd]) -> None:
 
 
 def _border_router(context: Context, dc: model.Datacentre) -> Node:
-    name = f"{dc.name}-br"
+    name = border_router(dc.name)
     own = context.addresses.datacentres[dc.name].router
+    inner = [
+        Interface(other, context.mac(name, other), (str(address),))
+        for other, address in _neighbours(context, name)
+    ]
     return Node(
         name=name,
         kind=NodeKind.CLOUD_ROUTER,
@@ -125,11 +135,30 @@ def _border_router(context: Context, dc: model.Datacentre) -> Node:
         interfaces=(
             core_interface(context, dc.name, name),
             Interface(DATACENTRE_SIDE, context.mac(name, DATACENTRE_SIDE), (str(own),)),
+            *inner,
         ),
         routes=(Route(DEFAULT, str(context.addresses.core[dc.name][0].ip)),),
         forwarding=True,
         nameservers=context.nameservers,
+        routing=peering.border_routing(context, dc),
     )
+
+
+def _neighbours(context: Context, router: str) -> list[tuple[str, IPv4Interface]]:
+    """The cloud's routers that are cabled with one of them, and its own address there."""
+    found = []
+    for (one, other), (first, second) in context.addresses.cloud.items():
+        found += [(other, first)] if one == router else [(one, second)] if other == router else []
+    return found
+
+
+def _backbone(context: Context) -> list[Link]:
+    """Cables between the routers of the cloud: a border router's interface is named for the other end."""
+    peering_routers = {peering_router(dc.name) for dc in datacentres(context.topology)}
+    return [
+        Link(f"{a}-{b}", LinkEnd(a, b), LinkEnd(b, BORDER if b in peering_routers else a), "backbone")
+        for a, b in context.addresses.cloud
+    ]
 
 
 def _servers(context: Context, dc: model.Datacentre, with_pstn: bool) -> tuple[Node, ...]:

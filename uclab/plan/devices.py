@@ -9,6 +9,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from uclab.plan.routing import Route, Routing
+
+__all__ = [
+    "Bursts",
+    "EgressQueue",
+    "Impairment",
+    "Interface",
+    "JitterDistribution",
+    "Link",
+    "LinkEnd",
+    "Node",
+    "NodeKind",
+    "QueueClass",
+    "Route",
+    "Routing",
+]
+
 
 class NodeKind(StrEnum):
     """What a device is. Each node is one network namespace."""
@@ -35,15 +52,6 @@ class Interface:
     """CIDR notation, e.g. `10.10.110.11/24`."""
     zone: str | None = None
     """Firewall zone (`voice`, `data`, `wan`, ...) where the node is a firewall."""
-
-
-@dataclass(frozen=True)
-class Route:
-    """A static route; `prefix` `0.0.0.0/0` is the default."""
-
-    prefix: str
-    via: str
-    metric: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,18 @@ class Impairment:
     keep_order: bool = True
     jitter_distribution: JitterDistribution = "normal"
     bursts: Bursts | None = None
+    arrives_at: LinkEnd | None = None
+    """The device's interface where the line ends, where switches stand in between; else the other end of the
+    cable."""
+
+
+@dataclass(frozen=True)
+class LinkEnd:
+    """Where a link ends: a node's interface, or a switch's port (then `interface` is the port's name,
+    `acc1-p3`)."""
+
+    device: str
+    interface: str
 
 
 @dataclass(frozen=True)
@@ -123,6 +143,8 @@ class Node:
     nameservers: tuple[str, ...] = ()
     neighbours: tuple[tuple[str, str, str], ...] = ()
     """Static ARP entries (interface, address, MAC); normally empty: ARP is real."""
+    routing: Routing | None = None
+    """BGP and BFD, where it speaks them (FRR)."""
 
     def interface(self, name: str) -> Interface:
         """The interface of that name; KeyError if there is none."""
@@ -133,20 +155,12 @@ class Node:
 
 
 @dataclass(frozen=True)
-class LinkEnd:
-    """Where a link ends: a node's interface, or a switch's port (then `interface` is the port's name,
-    `acc1-p3`)."""
-
-    device: str
-    interface: str
-
-
-@dataclass(frozen=True)
 class Link:
     """A cable: a veth pair. `name` is what `uclab fail` takes, e.g. `acc1-dist1`."""
 
     name: str
     a: LinkEnd
     b: LinkEnd
-    kind: Literal["lan", "trunk", "wan", "internet", "datacentre"]
-    """`wan`: a site's line to its provider; `internet`: a link of the internet's core."""
+    kind: Literal["lan", "trunk", "wan", "circuit", "internet", "datacentre", "backbone"]
+    """`wan`: a site's line to its provider; `circuit`: a part of a private circuit; `internet`: a link of the
+    internet's core; `backbone`: between the cloud's own routers."""

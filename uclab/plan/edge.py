@@ -9,30 +9,38 @@ effort.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from uclab.plan.types import Policy
 
+BGP, BFD = 179, 3784
+"""Ports of IANA's registry."""
 MARK = 0x100
 """Connection mark of a noted DSCP is `MARK + dscp`: DSCP 0 differs from "never noted"."""
 
 
-def edge_rules(inside: str, outsides: Sequence[str], prefix: str, nat: bool, policy: Policy) -> str:
-    """The whole ruleset; `inside` is the interface towards the firewall, `prefix` the site's addresses."""
-    outside = _names(outsides)
+@dataclass(frozen=True)
+class Exit:
+    """A way out of a site."""
+
+    interface: str
+    becomes: str | None
+    """What inner addresses are translated to: an address, `masquerade` for the interface's own, or None."""
+    peer: str | None = None
+    """Address of the BGP neighbour there."""
+
+
+def edge_rules(insides: Sequence[str], exits: Sequence[Exit], prefixes: Sequence[str], policy: Policy) -> str:
+    """The whole ruleset; `insides` are the interfaces towards the firewall and to sites behind this one,
+    `prefixes` the addresses there."""
+    outside, inside = _names([e.interface for e in exits]), _names(insides)
     known = sorted({rule.set_dscp for rule in policy.rules} | {policy.default_dscp})
     lines = [
         "# Site router: address translation and re-marking of the return direction (N2, C8).",
         "# No connection-tracking helper is assigned anywhere: no SIP application gateway (provider policy).",
+        *_zones(inside, exits),
+        *_translation(exits, prefixes),
     ]
-    if nat:
-        lines += [
-            "table ip nat {",
-            "    chain postrouting {",
-            "        type nat hook postrouting priority srcnat; policy accept;",
-            f"        oifname {outside} ip saddr {prefix} masquerade",
-            "    }",
-            "}",
-        ]
     lines += [
         "table inet marking {",
         "    chain forward {",
@@ -40,9 +48,9 @@ def edge_rules(inside: str, outsides: Sequence[str], prefix: str, nat: bool, pol
         "        # An ICMP error belongs to the connection it speaks of, but its DSCP does not.",
         "        ct state related accept",
         "        # Out: note the DSCP that the access switches gave.",
-        f'        iifname "{inside}" oifname {outside} jump note',
+        f"        iifname {inside} oifname {outside} jump note",
         "        # Back: mark as the way out was marked.",
-        f'        iifname {outside} oifname "{inside}" jump remark',
+        f"        iifname {outside} oifname {inside} jump remark",
         "    }",
         "",
         "    chain note {",
@@ -66,11 +74,77 @@ def edge_rules(inside: str, outsides: Sequence[str], prefix: str, nat: bool, pol
         "        type filter hook input priority filter; policy accept;",
         f"        iifname {outside} ct state established,related accept",
         f"        iifname {outside} icmp type echo-request accept",
+        *_sessions(exits),
         f"        iifname {outside} counter name refused_in drop",
         "    }",
         "}",
     ]
     return "\n".join([*lines, ""])
+
+
+def _sessions(exits: Sequence[Exit]) -> list[str]:
+    """What a BGP neighbour may send to the router itself: BGP (RFC 4271) and BFD control (RFC 5881)."""
+    lines = []
+    for way in exits:
+        if way.peer is not None:
+            sender = f'        iifname "{way.interface}" ip saddr {way.peer}'
+            lines += [f"{sender} tcp dport {BGP} accept", f"{sender} udp dport {BFD} accept"]
+    return lines
+
+
+def _zones(inside: str, exits: Sequence[Exit]) -> list[str]:
+    """Connection tracking by way out, where ways translate differently.
+
+    The kernel translates a connection for good when it sees its first packet. With a zone for each outer
+    address, chosen by where the packet is routed *now*, a connection that is led another way begins anew
+    there: media goes on from the new address, and a TCP sender hears at once that its connection is not
+    known there.
+    """
+    groups: dict[str, list[str]] = {}
+    for way in exits:
+        group = way.interface if way.becomes == "masquerade" else way.becomes or "none"
+        groups.setdefault(group, []).append(way.interface)
+    if len(groups) < 2:
+        return []
+    lines = [
+        "table inet zones {",
+        "    chain prerouting {",
+        '        comment "a connection is translated anew when it is led another way"',
+        "        type filter hook prerouting priority raw + 10; policy accept;",
+    ]
+    for number, names in enumerate(groups.values(), start=1):
+        lines += [
+            f"        iifname {inside} fib daddr oifname {_names(names)} ct zone set {number}",
+            f"        iifname {_names(names)} ct zone set {number}",
+        ]
+    lines += [
+        "    }",
+        "    chain output {",
+        "        type filter hook output priority raw + 10; policy accept;",
+    ]
+    lines += [
+        f"        oifname {_names(names)} ct zone set {number}"
+        for number, names in enumerate(groups.values(), start=1)
+    ]
+    return [*lines, "    }", "}"]
+
+
+def _translation(exits: Sequence[Exit], prefixes: Sequence[str]) -> list[str]:
+    translated = [way for way in exits if way.becomes is not None]
+    if not translated:
+        return []
+    senders = prefixes[0] if len(prefixes) == 1 else f"{{ {', '.join(prefixes)} }}"
+    kinds = dict.fromkeys(way.becomes for way in translated)
+    lines = [
+        "table ip nat {",
+        "    chain postrouting {",
+        "        type nat hook postrouting priority srcnat; policy accept;",
+    ]
+    for becomes in kinds:
+        names = _names([way.interface for way in translated if way.becomes == becomes])
+        action = "masquerade" if becomes == "masquerade" else f"snat to {becomes}"
+        lines.append(f"        oifname {names} ip saddr {senders} {action}")
+    return [*lines, "    }", "}"]
 
 
 def device_marking(

@@ -29,6 +29,9 @@ class SwitchRole(StrEnum):
     """A desk phone's built-in switch; not under the controller."""
     DATACENTRE = "datacentre"
     """The cloud's own switch; not under the controller."""
+    CARRIER = "carrier"
+    """Where a private circuit ends: a carrier's termination unit, or a data centre's peering switch; not
+    under the controller."""
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def services(role: str, policy: Policy) -> tuple[Service, ...]:
         Service("media", "udp", (policy.media_ports,), "cloud", "SRTP, C9"),
     )
     cloud_web = (Service("https", "tcp", ((HTTPS, HTTPS),), "cloud", "provisioning, C9"),)
+    cloud_web_udp = (Service("http3", "udp", ((HTTPS, HTTPS),), "cloud", "the cloud's web pages by HTTP/3"),)
     directory = (Service("ldaps", "tcp", ((LDAPS, LDAPS),), "cloud", "directory"),)
     rooms = (
         Service("room_sips", "tcp", (ROOM_SIP,), "cloud", "video rooms"),
@@ -65,7 +66,7 @@ def services(role: str, policy: Policy) -> tuple[Service, ...]:
     )
     return {
         "voice": names + calls + cloud_web + directory,
-        "data": names + calls + cloud_web + anything,
+        "data": names + calls + cloud_web + cloud_web_udp + anything,
         "rooms": names + rooms + cloud_web,
         "management": (*names, Service("https", "tcp", ((HTTPS, HTTPS),), "internet", "updates")),
         "foreign-voip": names,

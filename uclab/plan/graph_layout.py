@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from uclab.plan.carriage import PEERING_SWITCH
+from uclab.plan.circuits import border_router
 from uclab.plan.types import Node, NodeKind, Plan, PortMode, Switch, SwitchRole
 
 Icon = Literal["router", "firewall", "switch", "phone", "softclient", "pc", "server", "telephone-network"]
@@ -48,7 +50,7 @@ class Box:
 class Frame:
     """A place: what stands in it belongs together."""
 
-    kind: Literal["cloud", "internet", "site"]
+    kind: Literal["cloud", "internet", "site", "carriers"]
     title: str
     left: float
     top: float
@@ -84,6 +86,9 @@ def arrange(plan: Plan) -> Layout:
     top += 2 * ROW + 40
     frames.append(_internet(plan, middle, top, inner, boxes))
     top += 2 * ROW + 40
+    if carriers := _carriers(plan, middle, top, boxes):
+        frames.append(carriers)
+        top += 2 * ROW + 40
     left = middle - (sum(widths) + MARGIN * (len(widths) - 1)) / 2
     bottom = top
     for fabric, width in zip(plan.fabrics, widths, strict=True):
@@ -104,14 +109,19 @@ def _datacentre(
     upper, lower = top + 64, top + 64 + ROW
     switch = next(s for s in plan.switches if s.site == place)
     boxes[switch.name] = Box(switch.name, "switch", "data-centre switch", centre, upper)
-    for node, side in zip(servers, (-1, 1), strict=False):
-        telephone = node.name in {peer.node for peer in plan.pstn_peers}
-        icon: Icon = "telephone-network" if telephone else "server"
-        subtitle = "telephone network" if telephone else "session controller"
-        boxes[node.name] = Box(node.name, icon, subtitle, centre + side * 220, upper)
+    spots = iter(((-220, upper), (220, upper), (-220, lower)))
+    peers, controllers = {p.node for p in plan.pstn_peers}, {c.node for c in plan.session_controllers}
+    for node in sorted(servers, key=lambda n: n.name not in controllers | peers):
+        icon: Icon = "telephone-network" if node.name in peers else "server"
+        role = "session controller" if node.name in controllers else "web server"
+        subtitle = "telephone network" if node.name in peers else role
+        side, y = next(spots)
+        boxes[node.name] = Box(node.name, icon, subtitle, centre + side, y)
     for node in nodes:
         if node.kind is NodeKind.CLOUD_ROUTER:
-            boxes[node.name] = Box(node.name, "router", "border router", centre, lower)
+            border = node.name == border_router(place)
+            subtitle, side = ("border router", 0) if border else ("peering router", 220)
+            boxes[node.name] = Box(node.name, "router", subtitle, centre + side, lower)
     domain = plan.session_controllers[0].domain
     return Frame("cloud", f"{domain} · data centre {place}", centre - width / 2, top, width, ROW + 122)
 
@@ -134,6 +144,20 @@ def _internet(plan: Plan, middle: float, top: float, inner: float, boxes: dict[s
         boxes[node.name] = Box(node.name, "router", "provider", x, lower)
     width = max(660.0, 230.0 * len(providers))
     return Frame("internet", "internet", middle - width / 2, top, width, ROW + 114)
+
+
+def _carriers(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> Frame | None:
+    """Private circuits: the cloud's peering switches above the sites' termination units; None without any."""
+    there = [switch for switch in plan.switches if switch.role is SwitchRole.CARRIER]
+    if not there:
+        return None
+    upper = [switch for switch in there if switch.name.endswith(PEERING_SWITCH)]
+    lower = [switch for switch in there if switch not in upper]
+    for row, y, subtitle in ((upper, top + 62, "peering switch"), (lower, top + 62 + ROW, "circuit's end")):
+        for switch, x in zip(row, _spread(len(row), middle, 190.0), strict=True):
+            boxes[switch.name] = Box(switch.name, "switch", subtitle, x, y)
+    width = max(660.0, 190.0 * max(len(upper), len(lower)) + 40)
+    return Frame("carriers", "private circuits", middle - width / 2, top, width, ROW + 114)
 
 
 def _site(plan: Plan, site: str, left: float, top: float, width: float, boxes: dict[str, Box]) -> Frame:

@@ -26,6 +26,7 @@ FRAME_COLOURS = {
     "cloud": ("#eef4ff", "#b9cdf5"),
     "internet": ("#f6f7f9", "#d7dde5"),
     "site": ("#f4fbf7", "#bfe3d0"),
+    "carriers": ("#fdf8ee", "#ead9b0"),
 }
 _STROKE = 'fill="none" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
 BAD, GOOD = "#b3261e", "#13795b"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uclab.model import topology as model
 from uclab.plan import queues
+from uclab.plan.circuits import border_router, line_interfaces
 from uclab.plan.names import free_name, link_name
-from uclab.plan.sites import DEFAULT, Context, line_interfaces
+from uclab.plan.sites import DEFAULT, Context
 from uclab.plan.types import EgressQueue, Impairment, Interface, Link, LinkEnd, Node, NodeKind, Route
 
 CORE, NAME_SERVER, WEB = "inet", "dns", "web"
@@ -90,9 +91,15 @@ def _core(context: Context) -> Node:
         routes += [Route(str(dc.prefix), str(addresses[dc.name][1].ip)) for dc in region.datacentres]
     for site in topology.sites:
         if not site.router.nat:
-            provider = addresses[site.connections[0].to][1]
-            routes.append(Route(str(site.prefix), str(provider.ip)))
-    routers = {dc.name: f"{dc.name}-br" for region in topology.cloud.regions for dc in region.datacentres}
+            lines = [line for line in site.connections if (site.name, line.name) in context.addresses.wan]
+            routes += [Route(str(site.prefix), str(addresses[line.to][1].ip)) for line in lines[:1]]
+    for circuit in context.circuits:
+        site = next(s for s in topology.sites if s.name == circuit.site)
+        if circuit.kind == "datacentre" and circuit.rank == 0 and site.public_prefix is not None:
+            routes.append(Route(str(site.public_prefix), str(addresses[circuit.target][1].ip)))
+    routers = {
+        dc.name: border_router(dc.name) for region in topology.cloud.regions for dc in region.datacentres
+    }
     return Node(
         name=CORE,
         kind=NodeKind.ROUTER,

@@ -1,6 +1,7 @@
 """Each endpoint's way to the session controller, tap by tap, when nothing has failed.
 
-Between switches it is the VLAN's tree of `uclab.plan.trees`, beyond the firewall the site's first line.
+From device to device it goes by their routes, static and learned; between two devices along the cables: in a
+site's switches the VLAN's tree of `uclab.plan.trees`, elsewhere wherever the VLAN is carried.
 """
 
 from __future__ import annotations
@@ -8,19 +9,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from uclab.plan.errors import PlanError
 from uclab.plan.taps import port_of
 from uclab.plan.trees import PortRef, spanning_tree, trunks_between
-from uclab.plan.types import Link, LinkEnd, Node, NodeKind, Path, PathHop, PortMode, Switch, SwitchPort, Tap
+from uclab.plan.types import Link, LinkEnd, Node, Path, PathHop, PortMode, Switch, SwitchPort, Tap
 
 Step = tuple[LinkEnd, LinkEnd]
 """A cable in the direction in which it is passed."""
+LONGEST_WAY = 64
+"""Routers on a way at most (the usual TTL): more are a loop."""
 
 
 @dataclass(frozen=True)
 class Cabling:
     """The cables in use when nothing has failed, for walking along."""
 
+    nodes: Mapping[str, Node]
+    owner: Mapping[IPv4Address, LinkEnd]
+    """Address to the interface that has it."""
     ports: Mapping[LinkEnd, tuple[Switch, SwitchPort]]
     trees: Mapping[tuple[str, int], frozenset[PortRef]]
     steps: Mapping[str, tuple[Step, ...]]
@@ -28,7 +36,8 @@ class Cabling:
     labels: Mapping[LinkEnd, str]
 
     def path(self, endpoint: str, source: str, target: str) -> Path:
-        """The taps from the node `source` to the node `target`, with the 802.1Q tag expected at each."""
+        """The taps from the node `source` to the node with the address `target`, with the 802.1Q tag expected
+        at each."""
         hops: list[PathHop] = []
         vlan: int | None = None
         for end in (end for step in self.walk(source, target) for end in step):
@@ -41,31 +50,89 @@ class Cabling:
         return Path(endpoint, tuple(hops))
 
     def walk(self, source: str, target: str) -> tuple[Step, ...]:
-        """The cables from one node to another; KeyError if there is no way."""
-        first = self.steps[source][0][1]
-        switch, port = self.ports[first]
-        before: dict[str, Step] = {}
-        queue, seen = deque([source]), {source}
-        while queue and target not in seen:
-            for step in self.steps[queue.popleft()]:
-                if step[1].device not in seen and self._forwards(step[0], switch.site, port.vlan or 0):
-                    seen.add(step[1].device)
-                    before[step[1].device] = step
-                    queue.append(step[1].device)
-        way = [before[target]]
-        while way[0][0].device != source:
-            way.insert(0, before[way[0][0].device])
+        """The cables from a node to an address; PlanError if there is no way."""
+        goal = IPv4Address(target)
+        way: list[Step] = []
+        here = source
+        while self.owner[goal].device != here:
+            if len(way) > LONGEST_WAY:
+                raise PlanError(f"the routes from {source} to {target} lead in a circle at {here}")
+            out, next_hop = self.next_hop(here, goal)
+            segment = self.segment(LinkEnd(here, out), self.owner[next_hop])
+            way += segment
+            here = segment[-1][1].device
         return tuple(way)
 
-    def _forwards(self, out: LinkEnd, site: str, vlan: int) -> bool:
-        """Whether a frame of that site's VLAN leaves by `out`; anything does at a node or at another
-        place's switch."""
-        if out not in self.ports or self.ports[out][0].site != site:
-            return True
+    def next_hop(self, device: str, goal: IPv4Address) -> tuple[str, IPv4Address]:
+        """The interface by which a device sends to an address, and to whom: the longest prefix, then the
+        lowest metric."""
+        node = self.nodes[device]
+        near = {
+            IPv4Interface(address).network: interface.name
+            for interface in node.interfaces
+            for address in interface.addresses
+        }
+        for net, interface in near.items():
+            if goal in net:
+                return interface, goal
+        learned = node.routing.learned if node.routing is not None else ()
+        fitting = [route for route in (*node.routes, *learned) if goal in IPv4Network(route.prefix)]
+        best = min(fitting, key=lambda r: (-IPv4Network(r.prefix).prefixlen, r.metric), default=None)
+        via = IPv4Address(best.via) if best is not None else None
+        out = next((name for net, name in near.items() if via is not None and via in net), None)
+        if via is None or out is None or via not in self.owner:
+            raise PlanError(f"{device} has no route to {goal}")
+        return out, via
+
+    def segment(self, source: LinkEnd, target: LinkEnd) -> list[Step]:
+        """The cables from an interface to another one in the same network; PlanError where they are not
+        joined."""
+        first = next((step for step in self.steps.get(source.device, ()) if step[0] == source), None)
+        before: dict[tuple[LinkEnd, int | None], tuple[Step, tuple[LinkEnd, int | None] | None]] = {}
+        queue: deque[tuple[LinkEnd, int | None]] = deque()
+        if first is not None:
+            state = (first[1], self._enters(first[1], None))
+            before[state] = (first, None)
+            queue.append(state)
+        while queue:
+            state = queue.popleft()
+            end, vlan = state
+            if end == target:
+                return _traced(before, state)
+            if end not in self.ports:
+                continue
+            for step in self.steps[end.device]:
+                onward = (step[1], self._enters(step[1], vlan))
+                if step[0] != end and onward not in before and self._forwards(step[0], vlan):
+                    before[onward] = (step, state)
+                    queue.append(onward)
+        raise PlanError(
+            f"no cables join {source.device}:{source.interface} and {target.device}:{target.interface}"
+        )
+
+    def _enters(self, end: LinkEnd, vlan: int | None) -> int | None:
+        """The VLAN of a frame that comes in at a switch port."""
+        if end in self.ports and self.ports[end][1].mode is PortMode.ACCESS:
+            return self.ports[end][1].vlan
+        return vlan
+
+    def _forwards(self, out: LinkEnd, vlan: int | None) -> bool:
+        """Whether a frame of that VLAN leaves by `out`."""
         switch, port = self.ports[out]
-        if port.mode is PortMode.TRUNK:
-            return PortRef(switch.name, port.number) in self.trees.get((site, vlan), ())
+        if switch.controlled and port.mode is PortMode.TRUNK:
+            return PortRef(switch.name, port.number) in self.trees.get((switch.site, vlan or 0), ())
         return vlan == port.vlan or vlan in port.tagged
+
+
+def _traced(
+    before: Mapping[tuple[LinkEnd, int | None], tuple[Step, tuple[LinkEnd, int | None] | None]],
+    state: tuple[LinkEnd, int | None] | None,
+) -> list[Step]:
+    way: list[Step] = []
+    while state is not None:
+        step, state = before[state]
+        way.insert(0, step)
+    return way
 
 
 def cabling(
@@ -75,19 +142,20 @@ def cabling(
     root_orders: Mapping[str, Sequence[str]],
     taps: Sequence[Tap],
 ) -> Cabling:
-    """The cables as they are used: the switches' trees (`root_orders` by site), and each router's first
-    line."""
-    first_lines = {
-        LinkEnd(node.name, node.interfaces[1].name)
-        for node in nodes
-        if node.kind is NodeKind.ROUTER and len(node.interfaces) > 1
-    }
+    """The cables as they are used; `root_orders` has the order of roots of each site's trees."""
     steps: dict[str, list[Step]] = {}
     for link in links:
-        if link.kind != "wan" or link.a in first_lines:
-            steps.setdefault(link.a.device, []).append((link.a, link.b))
-            steps.setdefault(link.b.device, []).append((link.b, link.a))
+        steps.setdefault(link.a.device, []).append((link.a, link.b))
+        steps.setdefault(link.b.device, []).append((link.b, link.a))
+    by_name = {node.name: node for node in nodes}
     return Cabling(
+        nodes=by_name,
+        owner={
+            IPv4Interface(address).ip: LinkEnd(node.name, interface.name)
+            for node in by_name.values()
+            for interface in node.interfaces
+            for address in interface.addresses
+        },
         ports=port_of(switches),
         trees=_trees(switches, root_orders),
         steps={device: tuple(found) for device, found in steps.items()},

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 from uclab.model.load import LoadedTopology
 from uclab.plan import (
     addresses,
+    bgp,
+    carriage,
+    circuits,
     cloud,
-    edge,
     endpoints,
     engines,
     hosts,
     internet,
+    overload,
     paths,
     policies,
+    site_router,
     sites,
     taps,
 )
 from uclab.plan.errors import PlanError
-from uclab.plan.types import BulkTraffic, Endpoint, Node, Path, Plan, SiteFabric, Switch
-
-OVERLOAD_PCT = 110
-"""Bulk traffic is sent at this share of the line's rate: with the calls, about a fifth
-too much. Where voice has no queue of its own it loses as much: far beyond all limits, yet it can still be
-heard."""
+from uclab.plan.types import Endpoint, Node, Path, Plan, SiteFabric, Switch
 
 
 def make_plan(loaded: LoadedTopology) -> Plan:
@@ -33,13 +31,15 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     planned."""
     topology = loaded.topology
     at_sites = tuple(hosts.site_hosts(site, number) for number, site in enumerate(topology.sites))
-    given = addresses.allocate(topology, [h for hs in at_sites for h in hs], internet.PUBLIC_SERVERS)
+    private = circuits.circuits_of(topology)
+    given = addresses.allocate(topology, [h for hs in at_sites for h in hs], internet.PUBLIC_SERVERS, private)
     context = sites.Context(
         topology=topology,
         profile=loaded.policy,
         policy=policies.resolve(loaded.policy, topology),
         lines=loaded.profiles,
         addresses=given,
+        circuits=private,
         nameservers=(str(given.core[internet.NAME_SERVER][1].ip),),
     )
 
@@ -52,13 +52,18 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     tones = endpoints.tones(len(endpoints.topology_endpoints(topology)) + 1)
     phones = endpoints.build_endpoints(context, cloud.session_controller_names(topology), tones[:-1])
     the_cloud = cloud.build_cloud(context, tuple(phone.account for phone in phones), tones[-1], dpid)
+    carried = carriage.build_carriage(private, dpid + sum(map(len, the_cloud.switches)))
 
-    switches, machines = engines.assign([*(part.lan.switches for part in parts), *the_cloud.switches])
-    bulk = _bulk(context)
-    nodes = (*(node for part in parts for node in part.nodes), *internet_nodes, *the_cloud.nodes)
-    nodes = _greedy(context, nodes, bulk)
+    places = [*(part.lan.switches for part in parts), *the_cloud.switches, carried.switches]
+    switches, machines = engines.assign(places)
+    bulk = overload.bulk(context)
+    routers = [site_router.build_router(context, site) for site in topology.sites]
+    at_site = [n for part, router in zip(parts, routers, strict=True) for n in (*part.nodes, router)]
+    nodes = overload.greedy(context, (*at_site, *internet_nodes, *the_cloud.nodes), bulk)
+    nodes = bgp.with_learned(nodes)
     _check_names(nodes, switches)
-    links = (*(link for part in parts for link in part.links), *internet_links, *the_cloud.links)
+    inside = [link for part in parts for link in part.links]
+    links = (*inside, *internet_links, *the_cloud.links, *carried.links)
     capture = taps.build_taps(links, switches)
     ways = paths.cabling(nodes, links, switches, {p.vlans[0].site: p.lan.root_order for p in parts}, capture)
     return Plan(
@@ -94,40 +99,8 @@ def _fabric(context: sites.Context, part: sites.SiteParts, switches: tuple[Switc
 
 
 def _paths(ways: paths.Cabling, phones: tuple[Endpoint, ...], parts: cloud.CloudParts) -> tuple[Path, ...]:
-    target = parts.session_controllers[0].node
+    target = parts.session_controllers[0].address
     return tuple(ways.path(phone.name, phone.node, target) for phone in phones)
-
-
-def _bulk(context: sites.Context) -> tuple[BulkTraffic, ...]:
-    """Each site's last PC overloads its first line both ways; a softclient's where there is no other PC."""
-    bulk: list[BulkTraffic] = []
-    for site in context.topology.sites:
-        pcs = [endpoint.pc for endpoint in site.endpoints if endpoint.kind == "desk-phone" and endpoint.pc]
-        softclients = [endpoint.name for endpoint in site.endpoints if endpoint.kind == "softclient"]
-        if not pcs and not softclients:
-            continue
-        source = (pcs or softclients)[-1]
-        line = context.lines[site.connections[0].profile]
-        target = str(context.addresses.core[internet.WEB][1].ip)
-        up, down = (d.rate_kbps * OVERLOAD_PCT // 100 for d in (line.up, line.down))
-        bulk += [
-            BulkTraffic(f"{site.name}-up", source, internet.WEB, target, up, "up"),
-            BulkTraffic(f"{site.name}-down", source, internet.WEB, target, down, "down"),
-        ]
-    return tuple(bulk)
-
-
-def _greedy(
-    context: sites.Context, nodes: tuple[Node, ...], bulk: tuple[BulkTraffic, ...]
-) -> tuple[Node, ...]:
-    """The sources of bulk mark it as voice: a verdict on the trust boundary needs someone who abuses it
-    (C8)."""
-    targets = {b.source_node: f"ip daddr {b.target_address}" for b in bulk}
-    dscp = context.policy.voice_dscp
-    return tuple(
-        replace(node, nftables=edge.greedy_device(targets[node.name], dscp)) if node.name in targets else node
-        for node in nodes
-    )
 
 
 def _check_names(nodes: tuple[Node, ...], switches: tuple[Switch, ...]) -> None:

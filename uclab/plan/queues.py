@@ -9,7 +9,7 @@ from dataclasses import replace
 from uclab.model.policy import QueueShare
 from uclab.model.profile import Direction, LinkProfile
 from uclab.plan.names import digest
-from uclab.plan.types import Bursts, EgressQueue, Impairment, QueueClass
+from uclab.plan.types import Bursts, EgressQueue, Impairment, LinkEnd, QueueClass
 
 SITE_SHARE_PCT = 97
 """The site shapes a little below the line's rate, so that the queue stands in its own router, where classes
@@ -78,7 +78,9 @@ def without_classes(queue: EgressQueue, kept_dscp: int) -> EgressQueue:
     return replace(queue, classes=(*kept, *others))
 
 
-def impairment(interface: str, direction: Direction, seed_of: str) -> Impairment:
+def impairment(
+    interface: str, direction: Direction, seed_of: str, arrives_at: LinkEnd | None = None
+) -> Impairment:
     """Delay, jitter and loss of one direction; the seed depends on `seed_of` alone: runs can be repeated."""
     bursts = direction.bursts
     return Impairment(
@@ -90,4 +92,5 @@ def impairment(interface: str, direction: Direction, seed_of: str) -> Impairment
         seed=1 + int.from_bytes(digest("line", seed_of, size=3)),
         jitter_distribution=direction.jitter_distribution,
         bursts=Bursts(bursts.enter_pct, bursts.leave_pct, bursts.lost_pct) if bursts else None,
+        arrives_at=arrives_at,
     )

@@ -1,4 +1,4 @@
-"""A site's nodes and cables: hosts, firewall, router (N1, N2, V2), with static routes."""
+"""A site's nodes and cables inside its router: hosts, switches, firewall (N1, N3)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from uclab.model import topology as model
 from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
-from uclab.plan import edge, firewall, queues
+from uclab.plan import edge, firewall
 from uclab.plan.addresses import Addresses
+from uclab.plan.circuits import INSIDE, Circuit
 from uclab.plan.hosts import Host
 from uclab.plan.names import free_name, mac_address
 from uclab.plan.policies import names_dscp
@@ -19,8 +20,6 @@ from uclab.plan.types import Interface, Link, LinkEnd, Node, NodeKind, Policy, R
 DEFAULT = "0.0.0.0/0"
 OUTSIDE = "wan"
 """The firewall's interface towards the router."""
-INSIDE = "lan"
-"""The router's interface towards the firewall."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class Context:
     policy: Policy
     lines: Mapping[str, LinkProfile]
     addresses: Addresses
+    circuits: tuple[Circuit, ...]
     nameservers: tuple[str, ...]
 
     def mac(self, device: str, interface: str) -> str:
@@ -50,13 +50,13 @@ class SiteParts:
 
 
 def build_site(context: Context, site: model.Site, hosts: tuple[Host, ...], first_dpid: int) -> SiteParts:
-    """All of a site but its lines to providers, which `build_lines` adds at both ends."""
+    """All of a site but its router and what is beyond it."""
     zones = zone_interfaces(site)
     macs = {(host.name, "eth0"): context.mac(host.name, "eth0") for host in hosts}
     macs |= {(site.firewall.name, zone): context.mac(site.firewall.name, zone) for zone in zones.values()}
     lan = build_lan(site, hosts, macs, zones, first_dpid)
     nodes = [_host(context, site, host) for host in hosts]
-    nodes += [_firewall(context, site, zones), _router(context, site)]
+    nodes.append(_firewall(context, site, zones))
     transit = Link(
         f"{site.firewall.name}-{site.router.name}",
         LinkEnd(site.firewall.name, OUTSIDE),
@@ -72,14 +72,6 @@ def zone_interfaces(site: model.Site) -> dict[str, str]:
     for vlan in site.vlans:
         zones[vlan.name] = free_name(vlan.name, ("lo", OUTSIDE, *zones.values()))
     return zones
-
-
-def line_interfaces(site: model.Site) -> dict[str, str]:
-    """Connection name to the router's interface."""
-    lines: dict[str, str] = {}
-    for line in site.connections:
-        lines[line.name] = free_name(line.name, ("lo", INSIDE, *lines.values()))
-    return lines
 
 
 def site_vlans(context: Context, site: model.Site) -> tuple[Vlan, ...]:
@@ -144,50 +136,13 @@ def _firewall(context: Context, site: model.Site, zones: Mapping[str, str]) -> N
         interfaces=(*inside, Interface(OUTSIDE, context.mac(name, OUTSIDE), (str(near),), zone=OUTSIDE)),
         routes=(Route(DEFAULT, str(far.ip)),),
         forwarding=True,
-        sysctls=(*_udp_timeouts(context.policy), ("net.ipv4.conf.all.rp_filter", "1")),
+        sysctls=(*udp_timeouts(context.policy), ("net.ipv4.conf.all.rp_filter", "1")),
         nftables=rules,
         nameservers=context.nameservers,
     )
 
 
-def _router(context: Context, site: model.Site) -> Node:
-    """The router with its inner side, and one default route a line, the first line preferred (V2)."""
-    name, interfaces = site.router.name, line_interfaces(site)
-    firewall_address, own = context.addresses.transit[site.name]
-    wan = context.addresses.wan
-    outer, defaults = [], []
-    for number, line in enumerate(site.connections):
-        near, far = wan[site.name, line.name]
-        interface = interfaces[line.name]
-        outer.append(Interface(interface, context.mac(name, interface), (str(near),)))
-        defaults.append(Route(DEFAULT, str(far.ip), metric=100 * number))
-    profiles = {line.name: context.lines[line.profile] for line in site.connections}
-    return Node(
-        name=name,
-        kind=NodeKind.ROUTER,
-        site=site.name,
-        interfaces=(Interface(INSIDE, context.mac(name, INSIDE), (str(own),)), *outer),
-        routes=(Route(str(site.prefix), str(firewall_address.ip)), *defaults),
-        forwarding=True,
-        sysctls=_udp_timeouts(context.policy),
-        nftables=edge.edge_rules(
-            INSIDE, tuple(interfaces.values()), str(site.prefix), site.router.nat, context.policy
-        ),
-        queues=tuple(
-            queues.site_queue(
-                interfaces[line.name], profiles[line.name].up.rate_kbps, context.profile.wan_queues
-            )
-            for line in site.connections
-        ),
-        impairments=tuple(
-            queues.impairment(interfaces[line.name], profiles[line.name].up, f"{site.name}/{line.name}/up")
-            for line in site.connections
-        ),
-        nameservers=context.nameservers,
-    )
-
-
-def _udp_timeouts(policy: Policy) -> tuple[tuple[str, str], ...]:
+def udp_timeouts(policy: Policy) -> tuple[tuple[str, str], ...]:
     """A binding must outlive the time between two registrations of a phone (provider policy)."""
     seconds = str(policy.nat_udp_timeout_s)
     return (

@@ -83,7 +83,7 @@ class Bench:
         return LinkEnd(switch, interface)
 
     def add_link(
-        self, name: str, a: LinkEnd, b: LinkEnd, kind: Literal["lan", "trunk", "datacentre"]
+        self, name: str, a: LinkEnd, b: LinkEnd, kind: Literal["lan", "trunk", "datacentre", "circuit"]
     ) -> None:
         """A cable; a second one between the same devices gets a number."""
         taken = {link.name for link in self.links}
@@ -98,7 +98,7 @@ class Bench:
 
     def switches(self) -> tuple[Switch, ...]:
         """The finished switches, ports in order; engines are chosen later."""
-        uncontrolled = (SwitchRole.PHONE, SwitchRole.DATACENTRE)
+        uncontrolled = (SwitchRole.PHONE, SwitchRole.DATACENTRE, SwitchRole.CARRIER)
         return tuple(
             Switch(
                 name=name,

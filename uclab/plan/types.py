@@ -23,6 +23,7 @@ from uclab.plan.devices import (
     NodeKind,
     QueueClass,
     Route,
+    Routing,
 )
 from uclab.plan.fabric import (
     Engine,
@@ -76,6 +77,7 @@ __all__ = [
     "QueueClass",
     "RegistrationTiming",
     "Route",
+    "Routing",
     "SessionController",
     "SiteFabric",
     "Switch",
@@ -100,6 +102,8 @@ class BulkTraffic:
     target_address: str
     rate_kbps: int
     direction: Literal["up", "down"]
+    port: int = 5201
+    """TCP for iperf3's own connection, UDP for the bulk."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from uclab.model.checks import addresses, calls, endpoints, lines, names, policies, power, switching
+from uclab.model.checks import addresses, calls, endpoints, lines, names, peering, policies, power, switching
 from uclab.model.mistake import Mistake
 from uclab.model.place import Place
 
@@ -35,12 +35,15 @@ def policy_mistakes(top: Place) -> Iterator[Mistake]:
 
 power_mistakes = power.check
 """Cross checks of a topology against its policy's power classes."""
+peering_mistakes = peering.check
+"""Cross checks of a topology's private circuits against what its policy asks of them."""
 call_mistakes = calls.check
 """Cross checks of a topology's lines against what one call needs."""
 
 __all__ = [
     "Check",
     "call_mistakes",
+    "peering_mistakes",
     "policy_mistakes",
     "power_mistakes",
     "profile_mistakes",

@@ -17,6 +17,8 @@ LINE_ADDRESSES = 4
 """A line to a provider takes a /30 of the provider's prefix."""
 DATACENTRE_HOSTS = 4
 """Border router, session controller, media, telephone network."""
+PEERING_HOSTS = 2
+"""The web server's addresses, where private circuits arrive."""
 
 
 def check(top: Place) -> Iterator[Mistake]:
@@ -37,8 +39,9 @@ def _public(top: Place) -> Iterator[Mistake]:
     providers = list(top["internet"]["providers"])
     datacentres = [dc for region in top["cloud"]["regions"] for dc in region["datacentres"]]
     prefixes = [place["prefix"] for place in (*datacentres, *providers)]
+    prefixes += [site["public_prefix"] for site in top["sites"]]
     yield from _from(PUBLIC, prefixes, "public prefixes of a lab are")
-    yield from _overlaps(prefixes, "prefixes of providers and data centres may not overlap")
+    yield from _overlaps(prefixes, "prefixes of providers, data centres and sites may not overlap")
     lines = [line["to"].text for site in top["sites"] for line in site["connections"]]
     for provider in providers:
         wanted = lines.count(provider["name"].text) * LINE_ADDRESSES if provider["name"].text else 0
@@ -47,9 +50,12 @@ def _public(top: Place) -> Iterator[Mistake]:
                 f"{net} has {net.num_addresses} addresses; its lines take {wanted}", "give a larger prefix"
             )
     for datacentre in datacentres:
-        if (net := datacentre["prefix"].network) and net.num_addresses - 2 < DATACENTRE_HOSTS:
+        private = datacentre["name"].text in lines
+        hosts = DATACENTRE_HOSTS + (PEERING_HOSTS if private else 0)
+        if (net := datacentre["prefix"].network) and net.num_addresses - 2 < hosts:
             yield datacentre["prefix"].mistake(
-                f"{net} is too small for a data centre", "allowed: /29 or larger"
+                f"{net} is too small for a data centre{' with circuits' if private else ''}",
+                f"allowed: /{29 if hosts <= 6 else 28} or larger",
             )
 
 

@@ -13,6 +13,7 @@ RESERVED = ("dns", "inet", "internet", "pstn", "web")
 """What the lab itself brings: public name server, core of the internet, telephone network, web server."""
 
 _FOREIGN = re.compile(r"pbx[0-9]*-[0-9]+")
+_TERMINATION = re.compile(r".*-ntu(-[0-9]+)?")
 
 
 def check(top: Place) -> Iterator[Mistake]:
@@ -53,6 +54,10 @@ def _devices(top: Place) -> Iterator[Mistake]:
             yield place.mistake(
                 f"{shown(name)} is how the lab names a foreign VLAN's old telephone", "take another name"
             )
+        elif name is not None and _TERMINATION.fullmatch(name):
+            yield place.mistake(
+                f"{shown(name)} is how the lab names a circuit's termination unit", "take another name"
+            )
         elif name in RESERVED:
             yield place.mistake(
                 f"{shown(name)} is a device of the lab itself", f"any name but {listed(RESERVED)}"
@@ -88,4 +93,4 @@ def _named_devices(top: Place) -> Iterator[tuple[Place, tuple[str, ...]]]:
             yield endpoint["pc"], ()
     for region in top["cloud"]["regions"]:
         for datacentre in region["datacentres"]:
-            yield datacentre["name"], ("-br", "-sw", "-sbc")
+            yield datacentre["name"], ("-br", "-sw", "-sbc", "-cc", "-px", "-web")

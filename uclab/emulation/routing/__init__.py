@@ -1,0 +1,1 @@
+"""Routing daemons of devices: FRR, told by the plan."""

@@ -1,0 +1,53 @@
+"""Whether a router has learned the routes that it should have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+
+from pyroute2 import IPRoute
+
+from uclab.emulation import netns
+from uclab.emulation.netns import Namespace
+from uclab.plan.readiness import wait_until
+from uclab.plan.routing import Route
+
+LEARNED_S = 40.0
+_BGP = 186
+"""Routing protocol number of FRR's bgpd in the kernel (rt_protos of iproute2)."""
+Learned = frozenset[tuple[str, str]]
+"""(Prefix, neighbour's address)."""
+
+
+def learned_routes(namespace: Namespace) -> Learned:
+    """The routes that BGP has put into the kernel."""
+    found = set()
+    with netns.entered(namespace), IPRoute() as kernel:
+        for route in kernel.get_routes(family=2, proto=_BGP):
+            prefix, via = route.get_attr("RTA_DST") or "0.0.0.0", route.get_attr("RTA_GATEWAY")
+            found.add((str(IPv4Network(f"{prefix}/{route['dst_len']}")), str(via)))
+    return frozenset(found)
+
+
+async def wait_learned(namespace: Namespace, expected: Sequence[Route]) -> None:
+    """Wait until the router has exactly the expected routes by BGP. Raises `NotReady` that says which are
+    missing or too many."""
+    wanted: Learned = frozenset((route.prefix, route.via) for route in expected)
+
+    async def look() -> bool | None:
+        have = await asyncio.to_thread(learned_routes, namespace)
+        if have != wanted:
+            raise OSError(difference(have, wanted))
+        return True
+
+    await wait_until(look, what=f"{namespace.name} to learn its routes", deadline_s=LEARNED_S, every_s=0.1)
+
+
+def difference(have: Learned, wanted: Learned) -> str:
+    """What is missing and what is too much, in words (pure)."""
+    missing = ", ".join(f"{prefix} by {via}" for prefix, via in sorted(wanted - have))
+    surplus = ", ".join(f"{prefix} by {via}" for prefix, via in sorted(have - wanted))
+    return "; ".join(
+        words for words in (missing and f"missing: {missing}", surplus and f"too many: {surplus}") if words
+    )

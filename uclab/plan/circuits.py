@@ -1,0 +1,111 @@
+"""Private circuits of a topology: from a site's router to a data centre's peering router (CloudConnect: P1 to
+P4), or to another site's router (V5).
+
+A circuit is an 802.1Q VLAN between two termination units, with one network and one BGP session of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from uclab.model import topology as model
+from uclab.plan.names import free_name
+
+FIRST_PRIVATE_ASN = 65001
+"""RFC 6996: 64512 to 65534 are private."""
+INSIDE = "lan"
+"""A site router's interface towards its firewall."""
+BORDER = "br"
+"""A peering router's interface towards its data centre's border router."""
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A private circuit. The near end is the site's that has it in its `connections`."""
+
+    site: str
+    name: str
+    kind: Literal["datacentre", "site"]
+    target: str
+    """Data centre or site where it leads."""
+    place: int
+    """Place among the site's connections: 0 is preferred."""
+    rank: int
+    """Place among the site's circuits to data centres, or among those to sites."""
+    vlan: int
+    profile: str
+    near_router: str
+    near_interface: str
+    far_router: str
+    far_interface: str
+
+
+def border_router(datacentre: str) -> str:
+    """Name of a data centre's router towards the internet and other data centres."""
+    return f"{datacentre}-br"
+
+
+def peering_router(datacentre: str) -> str:
+    """Name of the router at which private circuits end."""
+    return f"{datacentre}-cc"
+
+
+def asn_of(topology: model.Topology, site: model.Site) -> int:
+    """The AS number of a site's router: its own, or one for each site, from 65001 on."""
+    taken = {other.router.asn for other in topology.sites}
+    free = (asn for asn in range(FIRST_PRIVATE_ASN, 65535) if asn not in taken)
+    chosen = {other.name: next(free) for other in topology.sites if other.router.asn is None}
+    return site.router.asn or chosen[site.name]
+
+
+def line_interfaces(site: model.Site) -> dict[str, str]:
+    """Connection name to the router's interface."""
+    lines: dict[str, str] = {}
+    for line in site.connections:
+        lines[line.name] = free_name(line.name, ("lo", INSIDE, *lines.values()))
+    return lines
+
+
+def circuits_of(topology: model.Topology) -> tuple[Circuit, ...]:
+    """All private circuits, in the order of sites and connections."""
+    return tuple(_circuits(topology))
+
+
+def _circuits(topology: model.Topology) -> Iterator[Circuit]:
+    sites = {site.name: site for site in topology.sites}
+    datacentres = {dc.name for region in topology.cloud.regions for dc in region.datacentres}
+    far_names: dict[str, list[str]] = {}
+    for site in topology.sites:
+        near, ranks = line_interfaces(site), {"datacentre": 0, "site": 0}
+        for place, line in enumerate(site.connections):
+            kind: Literal["datacentre", "site"]
+            if line.to in datacentres:
+                kind, router, taken = "datacentre", peering_router(line.to), ["lo", BORDER]
+            elif line.to in sites:
+                other = sites[line.to]
+                kind, router, taken = (
+                    "site",
+                    other.router.name,
+                    ["lo", INSIDE, *line_interfaces(other).values()],
+                )
+            else:
+                continue
+            used = far_names.setdefault(router, taken)
+            used.append(free_name(site.router.name, used))
+            yield Circuit(
+                site=site.name,
+                name=line.name,
+                kind=kind,
+                target=line.to,
+                place=place,
+                rank=ranks[kind],
+                vlan=line.vlan or 0,
+                profile=line.profile,
+                near_router=site.router.name,
+                near_interface=near[line.name],
+                far_router=router,
+                far_interface=used[-1],
+            )
+            ranks[kind] += 1

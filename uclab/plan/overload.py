@@ -1,0 +1,84 @@
+"""Who overloads a site's preferred line: bulk traffic both ways, marked as voice although nobody asked it
+to be (C8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from uclab.model import topology as model
+from uclab.plan import edge, internet
+from uclab.plan.circuits import Circuit
+from uclab.plan.datacentre_peering import web_server
+from uclab.plan.sites import Context
+from uclab.plan.types import BulkTraffic, Node
+
+OVERLOAD_PCT = 110
+"""Bulk traffic is sent at this share of the line's rate: with the calls, about a fifth
+too much. Where voice has no queue of its own it loses as much: far beyond all limits, yet it can still be
+heard."""
+INTERNET_PORT = 5201
+"""iperf3's own; each flow has one more."""
+CLOUD_PORT = 443
+"""A PC may use the cloud's web servers, also by HTTP/3 (UDP)."""
+
+
+def bulk(context: Context) -> tuple[BulkTraffic, ...]:
+    """Each site's last PC overloads its preferred line both ways; a softclient's where there is no other PC.
+
+    Over a line to a provider it talks to a public server, over a private circuit to the data centre's web
+    server.
+    """
+    flows: list[BulkTraffic] = []
+    for site in context.topology.sites:
+        pcs = [endpoint.pc for endpoint in site.endpoints if endpoint.kind == "desk-phone" and endpoint.pc]
+        softclients = [endpoint.name for endpoint in site.endpoints if endpoint.kind == "softclient"]
+        if not pcs and not softclients:
+            continue
+        source = (pcs or softclients)[-1]
+        line = context.lines[site.connections[0].profile]
+        server, targets, ports = _target(context, site, len(flows))
+        ways: tuple[tuple[Literal["up", "down"], int], ...] = (
+            ("up", line.up.rate_kbps),
+            ("down", line.down.rate_kbps),
+        )
+        for (way, rate_kbps), target, port in zip(ways, targets, ports, strict=True):
+            flows.append(
+                BulkTraffic(
+                    f"{site.name}-{way}", source, server, target, rate_kbps * OVERLOAD_PCT // 100, way, port
+                )
+            )
+    return tuple(flows)
+
+
+def _target(context: Context, site: model.Site, before: int) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
+    """The server behind a site's preferred line, and address and port for each direction."""
+    first: Circuit | None = next((c for c in context.circuits if c.site == site.name and c.place == 0), None)
+    while first is not None and first.kind == "site":
+        hub = first.target
+        first = next((c for c in context.circuits if c.site == hub and c.place == 0), None)
+    if first is None:
+        web = str(context.addresses.core[internet.WEB][1].ip)
+        return internet.WEB, (web, web), (INTERNET_PORT + before, INTERNET_PORT + before + 1)
+    downloads = context.addresses.datacentres[first.target].downloads
+    return web_server(first.target), tuple(str(a.ip) for a in downloads), (CLOUD_PORT, CLOUD_PORT)
+
+
+def greedy(context: Context, nodes: tuple[Node, ...], flows: tuple[BulkTraffic, ...]) -> tuple[Node, ...]:
+    """The sources of bulk mark it as voice: a verdict on the trust boundary needs someone who abuses it
+    (C8)."""
+    targets: dict[str, list[str]] = {}
+    for flow in flows:
+        if flow.target_address not in targets.setdefault(flow.source_node, []):
+            targets[flow.source_node].append(flow.target_address)
+    dscp = context.policy.voice_dscp
+    return tuple(
+        replace(node, nftables=edge.greedy_device(_to(targets[node.name]), dscp))
+        if node.name in targets
+        else node
+        for node in nodes
+    )
+
+
+def _to(addresses: list[str]) -> str:
+    return f"ip daddr {addresses[0]}" if len(addresses) == 1 else f"ip daddr {{ {', '.join(addresses)} }}"

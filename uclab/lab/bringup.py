@@ -276,12 +276,20 @@ class _BringUp:
             record = event.record()
             if event.kind is not PhoneEventKind.DIED:
                 self._events.add(record.source, record.kind, record.detail, record.time)
+                self._note_registration(phone)
                 continue
             self._parts.registered.discard(phone.name)
             self._watch.dead.append(phone.name)
             logs = sorted(self._folder_of(phone.name).glob("*.log"))
             words = "\n".join(f"last lines of {log.name}:\n{last_lines(log)}" for log in logs)
             self._events.add(record.source, "process-died", f"{record.detail}; {words}", record.time)
+
+    def _note_registration(self, phone: Phone) -> None:
+        """A phone may lose its registration, and win it back elsewhere."""
+        if phone.registered_at:
+            self._parts.registered.add(phone.name)
+        else:
+            self._parts.registered.discard(phone.name)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it for as long as the lab lives."""

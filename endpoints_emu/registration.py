@@ -103,12 +103,12 @@ class RegistrationKeeper:
     def start(self) -> None:
         """Register, and keep it so."""
         self.stop()
-        self._registered.clear()
         self._hopeless = False
         self._task = asyncio.create_task(self._keep(), name="registration")
 
     def stop(self) -> None:
-        """Leave the registration to itself."""
+        """Leave the registration to itself; from now on it counts as none."""
+        self._registered.clear()
         if self._task:
             self._task.cancel()
             self._task = None

@@ -106,8 +106,8 @@ class BaresipPhone(Phone):
         await self._command("unregister", str(registrar))
 
     async def call(self, target: str, *, line: int | None = None) -> CallLeg:
-        """As `Phone.call`; `line` picks the number to call from, where a trunk peer owns several (0 is the
-        first). A phone calls by the registrar that it is registered at."""
+        """As `Phone.call`; `line` picks the number to call from, where a trunk peer owns several.
+        A phone calls by the registrar that it is registered at."""
         if line is None and self.endpoint.registers:
             line = self._keeper.current
         uri = target_uri(self.endpoint, target)
@@ -190,13 +190,10 @@ class BaresipPhone(Phone):
         return self._legs[leg_id]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something after the event that is being handled; a command cannot be awaited in the handler
-        itself."""
+        """Do something after the event that is being handled, where a command cannot be awaited."""
 
         async def guarded() -> None:
-            with contextlib.suppress(
-                PhoneError
-            ):  # the leg or the phone ended meanwhile; its own event says so
+            with contextlib.suppress(PhoneError):  # the leg or the phone ended; its own event says so
                 await work
 
         task = asyncio.create_task(guarded())

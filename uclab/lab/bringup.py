@@ -274,22 +274,15 @@ class _BringUp:
         """A phone's events are the lab's; a phone that died is reported as every dead process is."""
         async for event in phone.events.follow():
             record = event.record()
+            known = self._parts.registered
+            (known.add if phone.registered_at else known.discard)(phone.name)
             if event.kind is not PhoneEventKind.DIED:
                 self._events.add(record.source, record.kind, record.detail, record.time)
-                self._note_registration(phone)
                 continue
-            self._parts.registered.discard(phone.name)
             self._watch.dead.append(phone.name)
             logs = sorted(self._folder_of(phone.name).glob("*.log"))
             words = "\n".join(f"last lines of {log.name}:\n{last_lines(log)}" for log in logs)
             self._events.add(record.source, "process-died", f"{record.detail}; {words}", record.time)
-
-    def _note_registration(self, phone: Phone) -> None:
-        """A phone may lose its registration, and win it back elsewhere."""
-        if phone.registered_at:
-            self._parts.registered.add(phone.name)
-        else:
-            self._parts.registered.discard(phone.name)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it for as long as the lab lives."""

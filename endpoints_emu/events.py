@@ -17,6 +17,10 @@ class PhoneEventKind(StrEnum):
 
     REGISTERED = "registered"
     REGISTRATION_FAILED = "registration-failed"
+    FLOW_FAILED = "flow-failed"
+    """The connection of a registration was lost: reset, or silent for too long (RFC 5626 section 4.4)."""
+    UNREGISTERED = "unregistered"
+    """A registration was taken back because there is a better one."""
     INCOMING = "call-incoming"
     RINGING = "call-ringing"
     ESTABLISHED = "call-established"

@@ -277,10 +277,11 @@ class _BringUp:
         """A phone's events are the lab's; a phone that died is reported as every dead process is."""
         async for event in phone.events.follow():
             record = event.record()
+            known = self._parts.registered
+            (known.add if phone.registered_at else known.discard)(phone.name)
             if event.kind is not PhoneEventKind.DIED:
                 self._events.add(record.source, record.kind, record.detail, record.time)
                 continue
-            self._parts.registered.discard(phone.name)
             self._watch.dead.append(phone.name)
             logs = sorted(self._folder_of(phone.name).glob("*.log"))
             words = "\n".join(f"last lines of {log.name}:\n{last_lines(log)}" for log in logs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from uclab.model import topology as model
 from uclab.model.policy import PolicyProfile
-from uclab.plan.types import FailoverLimits, MarkingRule, Policy
+from uclab.plan.types import FailoverLimits, MarkingRule, Policy, RegistrationTiming
 
 DNS_PORT = 53
 
@@ -16,6 +16,11 @@ def names_dscp(policy: Policy) -> int:
         if rule.any_destination and any(low <= DNS_PORT <= high for low, high in rule.udp_ports):
             return rule.set_dscp
     return policy.default_dscp
+
+
+def registration_timing(profile: PolicyProfile) -> RegistrationTiming:
+    """How registrations are kept, as the policy says."""
+    return RegistrationTiming(**profile.registration.model_dump())
 
 
 def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:

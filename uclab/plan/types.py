@@ -42,10 +42,12 @@ from uclab.plan.fabric import (
 from uclab.plan.telephony import (
     Account,
     Certificate,
+    ControllerPeer,
     DnsRecord,
     Endpoint,
     NameServer,
     PstnPeer,
+    RegistrationTiming,
     SessionController,
 )
 
@@ -55,6 +57,7 @@ __all__ = [
     "Bursts",
     "Call",
     "Certificate",
+    "ControllerPeer",
     "DnsRecord",
     "EgressQueue",
     "Endpoint",
@@ -78,6 +81,7 @@ __all__ = [
     "PortMode",
     "PstnPeer",
     "QueueClass",
+    "RegistrationTiming",
     "Route",
     "Routing",
     "SessionController",

@@ -8,6 +8,7 @@ from uclab.model.checks.repeats import repeats
 from uclab.model.mistake import Mistake, listed, shown
 from uclab.model.part import DSCP_NAMES
 from uclab.model.place import Place
+from uclab.model.policy import Registration
 
 SERVICES = ("voice", "video", "signalling")
 """Services whose marking every policy says."""
@@ -30,6 +31,7 @@ def check(top: Place) -> Iterator[Mistake]:
     yield from _queues(top, queues)
     yield from _times(top["nat"])
     yield from _gaps(top["failover"])
+    yield from _silence(top["registration"])
 
 
 def _queues(top: Place, queues: list[Place]) -> Iterator[Mistake]:
@@ -59,6 +61,19 @@ def _queues(top: Place, queues: list[Place]) -> Iterator[Mistake]:
 def _dscp(place: Place) -> int | None:
     """A code point by name or number."""
     return DSCP_NAMES.get(place.text.upper()) if place.text is not None else place.number
+
+
+def _silence(registration: Place) -> Iterator[Mistake]:
+    """Either may be left out; then the other is held against its default."""
+    otherwise = Registration()
+    asked = registration["keepalive_s"].number or otherwise.keepalive_s
+    lost = registration["lost_s"].number or otherwise.lost_s
+    if lost <= asked:
+        culprit = "lost_s" if registration["lost_s"].number else "keepalive_s"
+        yield registration[culprit].mistake(
+            f"a connection would be given up after {lost} s, before anybody has asked after {asked} s",
+            f"allowed: more than {shown(asked)}",
+        )
 
 
 def _times(nat: Place) -> Iterator[Mistake]:

@@ -95,8 +95,9 @@ def _core(context: Context) -> Node:
             routes += [Route(str(site.prefix), str(addresses[line.to][1].ip)) for line in lines[:1]]
     for circuit in context.circuits:
         own = customer_named(topology, circuit.site).public_prefix
-        if circuit.kind == "datacentre" and circuit.rank == 0 and own is not None:
-            routes.append(Route(str(own), str(addresses[circuit.target][1].ip)))
+        if circuit.kind == "datacentre" and own is not None:
+            via = addresses[circuit.target][1]
+            routes.append(Route(str(own), str(via.ip), metric=circuit.rank))
     routers = {
         dc.name: border_router(dc.name) for region in topology.cloud.regions for dc in region.datacentres
     }

@@ -6,6 +6,7 @@ import re
 
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from controllers.path_figures import Figures
 from controllers.sdwan_agent import ruleset
@@ -59,15 +60,24 @@ def test_an_agent_that_fell_silent_knows_nothing(overlay: Overlay) -> None:
     assert state.figures("branch", STALE_S + 0.1) == {"wan1": None, "wan2": None}
 
 
-async def test_the_api_takes_reports_and_refuses_what_is_none(overlay: Overlay) -> None:
-    transport = httpx.ASGITransport(make_api(SdWanState([overlay])))
+def test_the_api_takes_reports_and_refuses_what_is_none(overlay: Overlay) -> None:
     figures = {"delay_ms": 20, "jitter_ms": 1, "loss_pct": 0}
     body = {"side": "edge", "paths": {"wan1": figures, "wan2": None}}
-    async with httpx.AsyncClient(transport=transport, base_url="http://controller") as client:
-        told = await client.post("/overlays/branch/reports", json=body)
-        unknown = await client.post("/overlays/nowhere/reports", json=body)
-        wrong = await client.post("/overlays/branch/reports", json={"side": "middle"})
-        shown, described = await client.get("/overlays"), await client.get("/openapi.json")
+
+    async def conversation() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(make_api(SdWanState([overlay])))
+        async with httpx.AsyncClient(transport=transport, base_url="http://controller") as client:
+            return [
+                await client.post("/overlays/branch/reports", json=body),
+                await client.post("/overlays/nowhere/reports", json=body),
+                await client.post("/overlays/branch/reports", json={"side": "middle"}),
+                await client.get("/overlays"),
+                await client.get("/openapi.json"),
+            ]
+
+    # in a thread of its own: pyshark, of other tests, wants this thread's first event loop
+    with start_blocking_portal() as portal:
+        told, unknown, wrong, shown, described = portal.call(conversation)
     assert told.json() == dict.fromkeys(("voice", "video", "signalling", "default"), "wan1")
     assert unknown.status_code == 404
     assert wrong.status_code == 400

@@ -17,7 +17,7 @@ from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
 from uclab.plan.capacity import Capacity, capacity
 from uclab.plan.codec import plan_from_json, to_data
-from uclab.plan.faults import FAULTS
+from uclab.plan.faults import FAULTS, fitting
 from uclab.plan.incidents import NoSuchIncident, chosen_incidents
 from uclab.plan.planner import make_plan
 from uclab.plan.records import Event, ScenarioRecord
@@ -225,6 +225,11 @@ class DrillResult:
     caught: bool
     explanation: str
     run_dir: str
+
+
+def faults_of(topology: str) -> tuple[str, ...]:
+    """The deliberate faults that a topology has something for. Raises `TopologyError`."""
+    return fitting(plan_of(topology))
 
 
 def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watcher) -> Iterator[DrillResult]:

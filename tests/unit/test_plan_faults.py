@@ -12,7 +12,7 @@ import pytest
 from uclab.model.load import load_topology
 from uclab.plan.changes import port_towards
 from uclab.plan.codec import plan_from_json, plan_to_json
-from uclab.plan.faults import FAULTS
+from uclab.plan.faults import FAULTS, fitting
 from uclab.plan.planner import make_plan
 from uclab.plan.types import Node, Plan
 
@@ -34,6 +34,8 @@ FINDINGS = {
     "vlan.port-control",
     "audio.heard",
     "lab.isolation",
+    "qos.mpls-tc",
+    "carrier.apart",
 }
 CHANGED = {
     "rtp-plain": {"endpoints"},
@@ -46,8 +48,17 @@ CHANGED = {
     "media-direct": {"nodes", "session_controllers"},
     "media-rule-missing": {"nodes"},
     "foreign-mac": {"nodes"},
+    "mpls-map-shifted": {"switches"},
+    "service-tag-unmarked": {"switches"},
+    "labels-shared": {"switches"},
 }
-"""Parts of the plan that each fault touches on `enterprise-hq`, besides `faults`."""
+"""Parts of the plan that each fault touches, besides `faults`."""
+ELSEWHERE = {
+    "mpls-map-shifted": "mpls-branch",
+    "service-tag-unmarked": "evpl-point-to-point",
+    "labels-shared": "mpls-branch",
+}
+"""Where a fault needs another topology than `enterprise-hq`."""
 
 
 @cache
@@ -55,8 +66,8 @@ def clean(topology: str = "enterprise-hq") -> Plan:
     return make_plan(load_topology(topology))
 
 
-def faulted(name: str, target: str | None = None, topology: str = "enterprise-hq") -> Plan:
-    return FAULTS[name].apply(clean(topology), target)
+def faulted(name: str, target: str | None = None, topology: str | None = None) -> Plan:
+    return FAULTS[name].apply(clean(topology or ELSEWHERE.get(name, "enterprise-hq")), target)
 
 
 def changed_nodes(plan: Plan) -> list[tuple[Node, Node]]:
@@ -66,17 +77,24 @@ def changed_nodes(plan: Plan) -> list[tuple[Node, Node]]:
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_fault_changes_its_parts_of_the_plan_and_is_noted_in_it(name: str) -> None:
     plan = faulted(name)
-    touched = {f.name for f in fields(Plan) if getattr(plan, f.name) != getattr(clean(), f.name)}
+    right = clean(ELSEWHERE.get(name, "enterprise-hq"))
+    touched = {f.name for f in fields(Plan) if getattr(plan, f.name) != getattr(right, f.name)}
     assert touched == CHANGED[name] | {"faults"}
     assert plan.faults == (name,)
-    assert clean().faults == ()
+    assert right.faults == ()
     assert plan_from_json(plan_to_json(plan)) == plan
 
 
-@pytest.mark.parametrize("name", sorted(FAULTS))
+@pytest.mark.parametrize("name", sorted(set(FAULTS) - set(ELSEWHERE)))
 @pytest.mark.parametrize("topology", ["small-office", "collapsed-core"])
 def test_fault_fits_every_reference_topology(name: str, topology: str) -> None:
     assert faulted(name, topology=topology) != clean(topology)
+
+
+def test_a_drill_takes_the_faults_that_fit() -> None:
+    assert set(fitting(clean("small-office"))) == set(FAULTS) - set(ELSEWHERE)
+    assert set(fitting(clean("mpls-branch"))) == set(FAULTS) - {"service-tag-unmarked"}
+    assert set(fitting(clean("evpl-point-to-point"))) >= {"service-tag-unmarked", "rtp-plain"}
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))

@@ -53,14 +53,14 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     tones = endpoints.tones(len(endpoints.topology_endpoints(topology)) + 1)
     phones = endpoints.build_endpoints(context, cloud.session_controller_names(topology), tones[:-1])
     the_cloud = cloud.build_cloud(context, tuple(phone.account for phone in phones), tones[-1], dpid)
-    carried = carriage.build_carriage(private, dpid + sum(map(len, the_cloud.switches)))
+    carried = carriage.build_carriage(context, dpid + sum(map(len, the_cloud.switches)))
 
     places = [*(part.lan.switches for part in parts), *the_cloud.switches, carried.switches]
     switches, machines = engines.assign(places)
     bulk = overload.bulk(context)
     routers = [site_router.build_router(context, site) for site in topology.sites]
     at_site = [n for part, router in zip(parts, routers, strict=True) for n in (*part.nodes, router)]
-    nodes = overload.greedy(context, (*at_site, *internet_nodes, *the_cloud.nodes), bulk)
+    nodes = overload.greedy(context, (*at_site, *internet_nodes, *the_cloud.nodes, *carried.nodes), bulk)
     nodes = bgp.with_learned(nodes)
     _check_names(nodes, switches)
     inside = [link for part in parts for link in part.links]
@@ -84,6 +84,8 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         pstn_peers=the_cloud.pstn_peers,
         bulk=bulk,
         taps=capture,
+        chatter=carried.chatter,
+        carried=carried.carried,
         paths=_paths(ways, (*phones, *(peer.endpoint for peer in the_cloud.pstn_peers)), the_cloud),
         schedules=schedules.build_schedules(context, loaded.traces, nodes, links),
     )

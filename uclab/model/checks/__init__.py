@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from uclab.model.checks import (
     addresses,
     calls,
+    carriers,
     changing,
     endpoints,
     lines,
@@ -32,6 +33,7 @@ def topology_mistakes(top: Place) -> Iterator[Mistake]:
     yield from switching.check(top)
     yield from endpoints.check(top)
     yield from lines.check(top)
+    yield from carriers.check(top)
 
 
 def profile_mistakes(top: Place) -> Iterator[Mistake]:

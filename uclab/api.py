@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
 from uclab.plan.capacity import Capacity, capacity
 from uclab.plan.codec import plan_from_json, to_data
-from uclab.plan.faults import FAULTS
+from uclab.plan.faults import FAULTS, fitting
 from uclab.plan.incidents import NoSuchIncident, chosen_incidents
 from uclab.plan.planner import make_plan
 from uclab.plan.records import Event, ScenarioRecord
@@ -227,15 +227,9 @@ class DrillResult:
     run_dir: str
 
 
-def fitting_faults(topology: str) -> list[str]:
-    """Names of the faults that a topology has something for."""
-    plan = plan_of(topology)
-    fitting = []
-    for name, fault in sorted(FAULTS.items()):
-        with suppress(KeyError):
-            fault.apply(plan, None)
-            fitting.append(name)
-    return fitting
+def faults_of(topology: str) -> tuple[str, ...]:
+    """The deliberate faults that a topology has something for. Raises `TopologyError`."""
+    return fitting(plan_of(topology))
 
 
 def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watcher) -> Iterator[DrillResult]:

@@ -14,12 +14,18 @@ from typing import Any
 import pytest
 
 from uclab.model.load import load_topology, reference_topologies
-from uclab.plan.codec import to_data
+from uclab.plan.codec import from_data, to_data
+from uclab.plan.flows import SwitchFlow, words
 from uclab.plan.planner import make_plan
 
 FOLDER = Path(__file__).parent
 WIDTH, SHOWN = 110, 80
 """Columns of a golden file; lines of a difference that a failure shows."""
+ONLY_WITH_CARRIERS = {
+    "flows": [], "mtu": 1500, "codes": [], "sorts_by": "dscp", "service_vlan": None, "label": None,
+    "chatter": [], "carried": [],
+}  # fmt: skip
+"""What only carriers' networks have: not shown where it is as everywhere else."""
 
 
 @pytest.mark.req("D7", "C8", "L1", "L2", "L4", "N1", "N2", "N3", "V6")
@@ -50,13 +56,29 @@ def test_no_golden_plan_without_its_topology() -> None:
     assert {path.stem for path in FOLDER.glob("*.json")} == set(reference_topologies())
 
 
-def shown_once(plan: dict[str, Any]) -> dict[str, Any]:
-    """Controllers' fabrics repeat switches, VLANs and policy of the plan: their names will do."""
+def shown_once(plan: dict[str, Any]) -> Any:
+    """Controllers' fabrics repeat switches, VLANs and policy of the plan: their names will do. Nor is shown
+    what only carriers have."""
     for fabric in plan["fabrics"]:
         fabric["switches"] = [switch["name"] for switch in fabric["switches"]]
         fabric["vlans"] = [vlan["id"] for vlan in fabric["vlans"]]
         fabric["policy"] = fabric["policy"]["name"]
-    return plan
+    for switch in plan["switches"]:
+        switch["flows"] = [words(from_data(SwitchFlow, flow)) for flow in switch["flows"]]
+        if not switch["queues"]:
+            del switch["queues"]
+    return without_defaults(plan)
+
+
+def without_defaults(data: Any) -> Any:
+    """The data without what says nothing."""
+    if isinstance(data, dict):
+        return {
+            key: without_defaults(value)
+            for key, value in data.items()
+            if key not in ONLY_WITH_CARRIERS or value != ONLY_WITH_CARRIERS[key]
+        }
+    return [without_defaults(item) for item in data] if isinstance(data, list) else data
 
 
 def readable(data: Any, indent: int = 0, before: int = 0) -> str:

@@ -24,8 +24,17 @@ CULPRITS = {
     "media-direct": "fw",
     "media-rule-missing": "fw",
     "foreign-mac": "sw1:1",
+    "mpls-map-shifted": "mpls1-edge1",
+    "service-tag-unmarked": "metro1-edge1",
+    "labels-shared": "mpls1-edge1",
 }
-"""Fault on `small-office`, and the device, hop or port that the findings must blame."""
+"""Fault, and the device, hop or port that the findings must blame."""
+ELSEWHERE = {
+    "mpls-map-shifted": "mpls-branch",
+    "service-tag-unmarked": "evpl-point-to-point",
+    "labels-shared": "mpls-branch",
+}
+"""Where a fault needs another topology than `small-office`."""
 
 
 def test_every_fault_has_its_drill() -> None:
@@ -36,7 +45,13 @@ def test_every_fault_has_its_drill() -> None:
 def test_fault_breaks_its_findings_and_no_others(fault: str, tmp_path: Path) -> None:
     # given a lab with one deliberate fault, when it is run and judged against the clean plan
     done = UclabCommand(tmp_path)(
-        "run", "small-office", "--fault", fault, "--out", str(tmp_path / "out"), status=None
+        "run",
+        ELSEWHERE.get(fault, "small-office"),
+        "--fault",
+        fault,
+        "--out",
+        str(tmp_path / "out"),
+        status=None,
     )
     # then a verdict fails,
     assert done.returncode == 1, done.stdout + done.stderr

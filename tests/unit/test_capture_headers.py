@@ -57,8 +57,37 @@ def test_double_tags_show_both_vlans(tmp_path: Path) -> None:
     inner = bytes(replace(VOICE, vlan=110, pcp=5))
     frame = inner[:12] + struct.pack(">HH", 0x88A8, 3 << 13 | 900) + inner[12:]
     _, columns = columns_of(tmp_path, frame)
-    assert (columns.vlan[0], columns.pcp[0], columns.inner_vlan[0]) == (900, 3, 110)
+    assert (columns.service_vlan[0], columns.service_pcp[0]) == (900, 3)
+    assert (columns.vlan[0], columns.pcp[0], columns.inner_vlan[0]) == (110, 5, -1)
     assert columns.ssrc[0] == 0x12345678
+    stacked = inner[:12] + struct.pack(">HH", 0x8100, 3 << 13 | 900) + inner[12:]
+    alone = bytes(VOICE)[:12] + struct.pack(">HH", 0x88A8, 3 << 13 | 900) + bytes(VOICE)[12:]
+    _, columns = columns_of(tmp_path, stacked, alone)
+    assert (columns.vlan.tolist(), columns.inner_vlan.tolist()) == ([900, -1], [110, -1])
+    assert columns.service_vlan.tolist() == [-1, 900]
+    assert columns.ssrc.tolist() == [0x12345678] * 2
+
+
+def labelled(frame: bytes, *entries: int) -> bytes:
+    """The frame with label stack entries behind its MAC addresses."""
+    stack = b"".join(struct.pack(">I", entry) for entry in entries)
+    return frame[:12] + b"\x88\x47" + stack + frame[14:]
+
+
+@pytest.mark.req("D5", "Q1", "W3")
+def test_voice_is_found_behind_a_label(tmp_path: Path) -> None:
+    bottom, other = 101 << 12 | 5 << 9 | 1 << 8 | 64, 77 << 12 | 6 << 9 | 64
+    request = bytes(6) + bytes(6) + b"\x08\x06" + struct.pack(">HHBBH", 1, 0x0800, 6, 4, 1) + bytes(20)
+    frames = [bytes(VOICE), labelled(bytes(VOICE), bottom), labelled(request, bottom)]
+    batch, columns = columns_of(tmp_path, *frames, labelled(bytes(VOICE), other, bottom))
+    assert columns.label.tolist() == [-1, 101, 101, 77]
+    assert columns.tc.tolist() == [-1, 5, 5, 6]
+    # a frame behind one label is read on; what is no IPv4, or lies deeper, is not
+    assert columns.ethertype.tolist() == [0x0800, 0x0800, 0x8847, 0x8847]
+    assert columns.ssrc.tolist() == [0x12345678, 0x12345678, 0, 0]
+    assert columns.dscp.tolist() == [46, 46, -1, -1]
+    start = int(columns.payload[1])
+    assert batch.data[start : start + int(columns.payload_len[1])].tobytes() == VOICE.payload
 
 
 def test_tcp_with_options(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ from uclab.emulation.ovs import Bridge, BridgePort
 from uclab.emulation.ovsdb import OvsdbClient, OvsdbError
 from uclab.emulation.switches import voice_priority_flows
 from uclab.emulation.variants import Variants
+from uclab.model.load import load_topology
+from uclab.plan.flows import Step, SwitchFlow
+from uclab.plan.planner import make_plan
 from uclab.plan.types import EgressQueue, QueueClass, Route, Tap
 
 VARIANTS = Variants("userspace", "userspace")
@@ -164,6 +167,69 @@ def test_flows_are_openflow_13_as_another_implementation_reads_it() -> None:
     assert output.port == 1
 
 
+@pytest.mark.req("W2", "W3")
+def test_a_carriers_flows_are_openflow_13_too() -> None:
+    # given a flow with every match and every step
+    steps = (
+        Step("pop-mpls", 0x0800), Step("push-vlan", 0x88A8), Step("set-vlan", 2001), Step("set-pcp", 5),
+        Step("pop-vlan"), Step("push-mpls", 0x8847), Step("set-label", 101), Step("set-tc", 5),
+    )  # fmt: skip
+    message = encode(SwitchFlow(20, 2, 1, eth_type=0x8847, label=102, tc=5, steps=steps))
+    # when os-ken reads it
+    match = ofproto_v1_3_parser.OFPMatch.parser(message, 48)
+    actions, offset = [], 48 + (match.length + 7) // 8 * 8 + 8
+    while offset < len(message):
+        actions.append(ofproto_v1_3_parser.OFPAction.parser(message, offset))
+        offset += actions[-1].len
+    # then it says what the flow says
+    assert dict(match.items()) == {"in_port": 2, "eth_type": 0x8847, "mpls_label": 102, "mpls_tc": 5}
+    pop, push, vid, pcp, untag, label, number, tc, output = actions
+    assert (pop.ethertype, push.ethertype, label.ethertype) == (0x0800, 0x88A8, 0x8847)
+    assert (vid.value, pcp.value, number.value, tc.value) == (0x1000 | 2001, 5, 101, 5)
+    assert (untag.type, output.port) == (18, 1)
+    # and an untagged frame is matched as one
+    message = encode(SwitchFlow(20, 2, 1, eth_type=0x0800, vlan=0, dscp=46))
+    match = ofproto_v1_3_parser.OFPMatch.parser(message, 48)
+    assert dict(match.items()) == {"in_port": 2, "eth_type": 0x0800, "vlan_vid": 0, "ip_dscp": 46}
+    message = encode(SwitchFlow(20, 2, 1, vlan=101, pcp=5))
+    match = ofproto_v1_3_parser.OFPMatch.parser(message, 48)
+    assert dict(match.items()) == {"in_port": 2, "vlan_vid": 0x1000 | 101, "vlan_pcp": 5}
+
+
+@pytest.mark.req("W2", "W3")
+def test_a_switch_with_flows_neither_learns_nor_cuts_long_frames() -> None:
+    plan = make_plan(load_topology("evpl-point-to-point"))
+    net = register(plan, Path("/nowhere"), VARIANTS)
+    operations = ovs.transaction([net["metro1-core"].bridge(None), net["fra1-px"].bridge(None)], "userspace")
+    core, peering = inserted(operations, "Bridge")
+    assert (core["fail_mode"], peering["fail_mode"]) == ("secure", "standalone")
+    long = [row["name"] for row in inserted(operations, "Interface") if row.get("mtu_request") == 1600]
+    assert long == ["metro1-core-p1", "metro1-core-p2"]
+    [root] = inserted(operations, "Open_vSwitch")
+    assert ["vlan-limit", "2"] in root["other_config"][1]
+
+
+@pytest.mark.req("Q1", "W2", "W3")
+def test_carriers_sort_by_traffic_class_or_by_the_service_tags_priority() -> None:
+    # given two classes and a rest
+    shares = (QueueClass("voice", (), 600, 1800, 0, 40, codes=(5,)),
+              QueueClass("signalling", (), 100, 1800, 1, 40, arp=True, codes=(3, 6)),
+              QueueClass("rest", (), 1300, 1900, 3, 30))  # fmt: skip
+    by_class = EgressQueue("core-p1", 2000, shares, "mpls-tc")
+    by_tag = EgressQueue("core-p1", 2000, shares, "service-pcp")
+    # then labels are sorted by the three bits of their class, service tags by theirs
+    found = [(f.protocol, f.key, f.target & 0xFFFF) for f in queues.filters(by_class)]
+    assert found == [
+        (0x8847, "0x0a/0x0e+2", 0x10), (0x8847, "0x06/0x0e+2", 0x11), (0x8847, "0x0c/0x0e+2", 0x11),
+    ]  # fmt: skip
+    assert queues.service_tag_filters(by_class) == []
+    assert queues.filters(by_tag) == []
+    commands = queues.service_tag_filters(by_tag)
+    assert [c.rsplit(maxsplit=1)[1] for c in commands] == ["1:10", "1:11", "1:11"]
+    assert all("protocol 802.1ad" in c for c in commands)
+    assert queues.default_class(by_class) & 0xFFFF == queues.default_class(by_tag) & 0xFFFF == 0x12
+
+
 VOICE = QueueClass("voice", (46,), 600, 1800, 0, 40)
 SIGNALLING = QueueClass("signalling", (26, 18), 100, 1800, 1, 40, arp=True)
 REST = QueueClass("rest", (), 1300, 1900, 3, 30)
@@ -173,7 +239,8 @@ QUEUE = EgressQueue("wan1", 2000, (VOICE, SIGNALLING, REST))
 @pytest.mark.req("C8", "N2")
 def test_each_class_takes_its_dscps_and_one_takes_arp() -> None:
     # given three classes
-    chosen = [(f.protocol, f.dscp, f.target & 0xFFFF) for f in queues.filters(QUEUE)]
+    found = [f for f in queues.filters(QUEUE) if isinstance(f, queues.DscpFilter)]
+    chosen = [(f.protocol, f.dscp, f.target & 0xFFFF) for f in found]
     # then each DSCP leads to its class, tagged frames too, ARP to the class that has it, the rest to the
     # default
     assert chosen == [

@@ -12,7 +12,7 @@ import pytest
 from uclab.model.load import load_topology
 from uclab.plan.changes import port_towards
 from uclab.plan.codec import plan_from_json, plan_to_json
-from uclab.plan.faults import FAULTS
+from uclab.plan.faults import FAULTS, fitting
 from uclab.plan.planner import make_plan
 from uclab.plan.types import Node, Plan
 
@@ -36,6 +36,8 @@ FINDINGS = {
     "vlan.port-control",
     "audio.heard",
     "lab.isolation",
+    "qos.mpls-tc",
+    "carrier.apart",
 }
 CHANGED = {
     "rtp-plain": {"endpoints"},
@@ -50,9 +52,18 @@ CHANGED = {
     "foreign-mac": {"nodes"},
     "overlay-unmarked": {"overlays"},
     "steering-stuck": {"nodes", "overlays"},
+    "mpls-map-shifted": {"switches"},
+    "service-tag-unmarked": {"switches"},
+    "labels-shared": {"switches"},
 }
 """Parts of the plan that each fault touches, besides `faults`."""
-ELSEWHERE = {"overlay-unmarked": "sd-wan", "steering-stuck": "sd-wan"}
+ELSEWHERE = {
+    "overlay-unmarked": "sd-wan",
+    "steering-stuck": "sd-wan",
+    "mpls-map-shifted": "mpls-branch",
+    "service-tag-unmarked": "evpl-point-to-point",
+    "labels-shared": "mpls-branch",
+}
 """Topologies of the faults that `enterprise-hq` has nothing for."""
 
 
@@ -88,6 +99,12 @@ def test_fault_changes_its_parts_of_the_plan_and_is_noted_in_it(name: str) -> No
 @pytest.mark.parametrize("topology", ["small-office", "collapsed-core"])
 def test_fault_fits_every_reference_topology(name: str, topology: str) -> None:
     assert faulted(name, topology=topology) != clean(topology)
+
+
+def test_a_drill_takes_the_faults_that_fit() -> None:
+    assert set(fitting(clean("small-office"))) == set(FAULTS) - set(ELSEWHERE)
+    assert set(fitting(clean("mpls-branch"))) == set(FAULTS) - {"service-tag-unmarked"}
+    assert set(fitting(clean("evpl-point-to-point"))) >= {"service-tag-unmarked", "rtp-plain"}
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))

@@ -164,11 +164,15 @@ def dissect(
 
 @dataclass(frozen=True)
 class Tags:
-    """Priority and VLAN of a packet as tshark reads them; None: no such field."""
+    """Priority, VLAN and label of a packet as tshark reads them; None: no such field."""
 
     dscp: int | None
     pcp: int | None
     vlan: int | None
+    service_pcp: int | None = None
+    service_vlan: int | None = None
+    label: int | None = None
+    tc: int | None = None
 
 
 def dissect_tags(extract: Path) -> list[Tags]:
@@ -183,6 +187,10 @@ def dissect_tags(extract: Path) -> list[Tags]:
                     _number(layers.get("ip"), "dsfield_dscp"),
                     _number(layers.get("vlan"), "priority"),
                     _number(layers.get("vlan"), "id"),
+                    _number(layers.get("ieee8021ad"), "priority"),
+                    _number(layers.get("ieee8021ad"), "id"),
+                    _number(layers.get("mpls"), "label"),
+                    _number(layers.get("mpls"), "exp"),
                 )
             )
     except Exception as error:  # pyshark raises its own, asyncio's and OSError's kinds

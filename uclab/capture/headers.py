@@ -1,4 +1,4 @@
-"""Vectorised header decoding: Ethernet, 802.1Q/802.1ad, IPv4, UDP, TCP, and what may be RTP (RFC 3550
+"""Vectorised header decoding: Ethernet, 802.1Q/802.1ad, MPLS, IPv4, UDP, TCP, and what may be RTP (RFC 3550
 section 5.1).
 
 Every column has one value a packet. What a packet does not have is -1 (or 0 where a mask column says so);
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from uclab.capture.pcapng import I64, Packets
 
 IPV4, IPV6, ARP, LLDP = 0x0800, 0x86DD, 0x0806, 0x88CC
+CUSTOMER_TAG, SERVICE_TAG, MPLS = 0x8100, 0x88A8, 0x8847
 TCP, UDP = 6, 17
 SYN, FIN, RST, ACK = 0x02, 0x01, 0x04, 0x10
 
@@ -34,12 +35,13 @@ class Headers:
     dst_mac: U64
     src_mac: U64
     vlan: I16
-    """Outermost 802.1Q/802.1ad VLAN id; -1: untagged."""
+    """VLAN id of the customer's (802.1Q) tag, the outer one of two; -1: untagged."""
     pcp: I16
     """802.1p priority of that tag; -1: untagged."""
     inner_vlan: I16
+    """VLAN id of a second 802.1Q tag behind it."""
     ethertype: I32
-    """After all tags."""
+    """After all tags; IPv4 behind a label that it is read behind."""
     dscp: I16
     """0..63; -1: not IPv4."""
     proto: I16
@@ -59,6 +61,14 @@ class Headers:
     seq: I32
     rtp_time: U32
     payload_type: I16
+    service_vlan: I16
+    """VLAN id of a service tag (802.1ad) in front; -1: none."""
+    service_pcp: I16
+    """Priority of the service tag; -1: none."""
+    label: I32
+    """MPLS label, the outer one of several; -1: none."""
+    tc: I16
+    """Its traffic class (RFC 5462); -1: none."""
 
 
 def decode(packets: Packets) -> Headers:
@@ -75,13 +85,29 @@ def decode(packets: Packets) -> Headers:
     kind = np.where(caplen >= 14, kind, -1)
     tagged = _is_tag(kind) & (caplen >= 18)
     double = tagged & _is_tag(second_kind) & (caplen >= 22)
-    vlan = np.where(tagged, first_tci & 0xFFF, -1).astype(np.int16)
-    pcp = np.where(tagged, first_tci >> 13, -1).astype(np.int16)
-    inner = np.where(double, second_tci & 0xFFF, -1).astype(np.int16)
+    service = tagged & (kind == SERVICE_TAG)
+    service_vlan = np.where(service, first_tci & 0xFFF, -1).astype(np.int16)
+    service_pcp = np.where(service, first_tci >> 13, -1).astype(np.int16)
+    own_tci = np.where(service, second_tci, first_tci)
+    own = np.where(service, double, tagged)
+    vlan = np.where(own, own_tci & 0xFFF, -1).astype(np.int16)
+    pcp = np.where(own, own_tci >> 13, -1).astype(np.int16)
+    inner = np.where(double & ~service, second_tci & 0xFFF, -1).astype(np.int16)
     ethertype = np.where(double, third_kind, np.where(tagged, second_kind, kind))
     l3 = np.where(double, 22, np.where(tagged, 18, 14))
 
+    entry = (
+        _gather(data, base + np.minimum(l3, np.maximum(caplen - 4, 0)), 4).view(">u4")[:, 0].astype(np.int64)
+    )
+    labelled = (ethertype == MPLS) & (caplen >= l3 + 4)
+    label = np.where(labelled, entry >> 12, -1).astype(np.int32)
+    tc = np.where(labelled, entry >> 9 & 7, -1).astype(np.int16)
+    bottom = labelled & (entry >> 8 & 1 == 1)
+    l3 = np.where(bottom, l3 + 4, l3)
+
     ip = _gather(data, base + l3, 20)
+    behind = bottom & (caplen >= l3 + 20) & (ip[:, 0] >> 4 == 4)
+    ethertype = np.where(behind, IPV4, ethertype)
     words, halves = ip.view(">u4"), ip.view(">u2").astype(np.int32)
     header = (ip[:, 0] & 15).astype(np.int64) * 4
     total = halves[:, 1].astype(np.int64)
@@ -133,11 +159,15 @@ def decode(packets: Packets) -> Headers:
         np.where(rtp, t2[:, 5], -1).astype(np.int32),
         np.where(rtp, t4[:, 3], zero).astype(np.uint32),
         np.where(rtp, kind_byte, -1).astype(np.int16),
+        service_vlan,
+        service_pcp,
+        label,
+        tc,
     )
 
 
 def _is_tag(kind: I32) -> Mask:
-    mask: Mask = (kind == 0x8100) | (kind == 0x88A8)
+    mask: Mask = (kind == CUSTOMER_TAG) | (kind == SERVICE_TAG)
     return mask
 
 
@@ -155,5 +185,5 @@ def _empty() -> Headers:
     mask = none(np.bool_)
     return Headers(
         u64, u64, i16, i16, i16, i32, i16, i16, u32, u32, i32, i32, i64, i64, i16, u32, mask, u32, i32, u32,
-        i16
+        i16, i16, i16, i32, i16
     )  # fmt: skip

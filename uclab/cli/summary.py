@@ -10,6 +10,7 @@ from rich.table import Table
 
 from uclab.api import RunResult
 from uclab.judge.types import Finding, JudgedCall, Judgement, MediaQuality, Walk
+from uclab.judge.walks import marking_columns
 from uclab.report.incidents import Spread, incident_rows
 
 COLOURS = {"pass": "green", "fail": "red", "not-shown": "yellow"}
@@ -172,14 +173,14 @@ def walk_table(walk: Walk) -> Table:
         title=f"hop by hop: {walk.call}, {walk.direction}", title_justify="left", box=None, pad_edge=False
     )
     table.add_column("tap")
-    for column in ("DSCP", "802.1p", "VLAN", "delay ms", "packets", "lost"):
+    columns = marking_columns(walk)
+    for column in (*columns, "delay ms", "packets", "lost"):
         table.add_column(column, justify="right")
     for hop in walk.hops:
+        values = [getattr(hop, name) for name in columns.values()]
         table.add_row(
             hop.tap,
-            "-" if hop.dscp is None else str(hop.dscp),
-            "-" if hop.pcp is None else str(hop.pcp),
-            "-" if hop.vlan is None else str(hop.vlan),
+            *("-" if value is None else str(value) for value in values),
             f"{hop.delay_us / 1000:.2f}",
             str(hop.packets),
             str(hop.lost),

@@ -13,6 +13,7 @@ from rich.table import Table
 from uclab import api, doctor
 from uclab.model.load import reference_topologies
 from uclab.plan.codec import plan_to_json, to_data
+from uclab.plan.flows import words
 from uclab.plan.graph import draw
 from uclab.plan.types import LineStep, Node, Plan, Switch
 
@@ -133,6 +134,10 @@ def show_plan(
         )
         switches.add_row(switch.name, switch.role.value, switch.engine, ports)
     console.print(switches)
+    for switch in (switch for switch in plan.switches if switch.flows):
+        console.print(f"flows of {switch.name}")
+        for flow in switch.flows:
+            console.print(f"  {words(flow)}", highlight=False)
     if plan.schedules:
         changing = Table(
             "from", "repeats", "at s: what changes", title="lines that change", box=None, pad_edge=False

@@ -156,10 +156,13 @@ async def _make(
         group.create_task(work.each("lines", lines, lambda name: _impair(net, variants, lines, name)))
         group.create_task(work.one("addresses", net.configure_hosts))
         group.create_task(work.each("queues", queued, _queue))
+        sorting = [switch for switch in net.switches if switch.plan.queues]
+        group.create_task(work.each("carriers' queues", sorting, lambda switch: _sort(net, switch)))
         group.create_task(work.each("kernel settings", set_up, _settings))
     await work.each("routes by mark", tunnelled, lambda host: devices.route_by_mark(host, plan))
     await work.one("carrier", net.wait_for_carrier)
-    tagging = [s for s in net.switches if s.plan.role in (SwitchRole.PHONE, SwitchRole.CARRIER)]
+    roles = (SwitchRole.PHONE, SwitchRole.CARRIER, SwitchRole.CARRIER_NETWORK)
+    tagging = [s for s in net.switches if s.plan.role in roles]
     await work.each("tagging switches", tagging, lambda switch: _prioritise(net, plan, switch))
 
 
@@ -185,6 +188,12 @@ def _queue(host: LabHost) -> None:
     queues.install_all(host.live_namespace(), host.plan.queues, indices)
 
 
+def _sort(net: LabNet, switch: LabSwitch) -> None:
+    assert switch.plan is not None
+    indices = {queue.interface: switch.nameToIntf[queue.interface].index for queue in switch.plan.queues}
+    queues.install_all(net.namespaces[switch.engine], switch.plan.queues, indices)
+
+
 def _settings(host: LabHost) -> None:
     """After the packet filter: connection tracking's settings appear with its first use."""
     assert host.plan is not None
@@ -194,7 +203,7 @@ def _settings(host: LabHost) -> None:
 
 def _prioritise(net: LabNet, plan: Plan, switch: LabSwitch) -> None:
     assert switch.plan is not None
-    flows = voice_priority_flows(switch.plan, plan.policy.dscp_to_pcp)
+    flows = switch.plan.flows or voice_priority_flows(switch.plan, plan.policy.dscp_to_pcp)
     openflow.install(net.engines[switch.engine].management_socket(switch.name), flows)
 
 

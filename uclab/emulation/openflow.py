@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from uclab.plan.flows import Step, SwitchFlow
 from uclab.plan.readiness import patient
 
 NORMAL = 0xFFFFFFFA
@@ -27,7 +28,9 @@ _HELLO, _ERROR, _ECHO_REQUEST, _ECHO_REPLY, _FLOW_MOD, _BARRIER_REQUEST, _BARRIE
     20,
     21,
 )
-_IN_PORT, _ETH_TYPE, _VLAN_VID, _VLAN_PCP, _IP_DSCP = 0, 5, 6, 7, 8
+_IN_PORT, _ETH_TYPE, _VLAN_VID, _VLAN_PCP, _IP_DSCP, _MPLS_LABEL, _MPLS_TC = 0, 5, 6, 7, 8, 34, 35
+_PUSH = {"push-vlan": 17, "push-mpls": 19, "pop-mpls": 20}
+_POP_VLAN = 18
 _VLAN_PRESENT = 0x1000
 _NONE = 0xFFFFFFFF
 _DEADLINE_S = 10.0
@@ -56,7 +59,7 @@ class Flow:
     tag: Tagging | None = None
 
 
-def install(management: Path, flows: Sequence[Flow]) -> None:
+def install(management: Path, flows: Sequence[Flow | SwitchFlow]) -> None:
     """Add flows to a bridge and return when it has them. Raises `OpenFlowError` or OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(patient(_DEADLINE_S))
@@ -66,8 +69,11 @@ def install(management: Path, flows: Sequence[Flow]) -> None:
         _await_barrier(sock, management)
 
 
-def encode(flow: Flow) -> bytes:
+def encode(flow: Flow | SwitchFlow) -> bytes:
     """The flow-mod message that adds `flow` (pure)."""
+    if isinstance(flow, SwitchFlow):
+        actions = b"".join(map(_action, flow.steps))
+        return _flow_mod(flow.priority, _match(flow), actions + _output(flow.out_port))
     match = b""
     if flow.in_port is not None:
         match += _oxm(_IN_PORT, struct.pack(">I", flow.in_port))
@@ -78,8 +84,49 @@ def encode(flow: Flow) -> bytes:
         actions += struct.pack(">HHHxx", 17, 8, 0x8100)
         actions += _set_field(_VLAN_VID, struct.pack(">H", _VLAN_PRESENT | flow.tag.vlan))
         actions += _set_field(_VLAN_PCP, bytes([flow.tag.pcp]))
-    actions += struct.pack(">HHIHxxxxxx", 0, 16, flow.out_port, 0)
-    body = struct.pack(">QQBBHHHIIIHxx", 0, 0, 0, 0, 0, 0, flow.priority, _NONE, _NONE, _NONE, 0)
+    return _flow_mod(flow.priority, match, actions + _output(flow.out_port))
+
+
+def _match(flow: SwitchFlow) -> bytes:
+    """The fields of a planned flow, each after those that it presupposes (section 7.2.3.8)."""
+    match = _oxm(_IN_PORT, struct.pack(">I", flow.in_port))
+    if flow.eth_type is not None:
+        match += _oxm(_ETH_TYPE, struct.pack(">H", flow.eth_type))
+    if flow.vlan is not None:
+        match += _oxm(_VLAN_VID, struct.pack(">H", _VLAN_PRESENT | flow.vlan if flow.vlan else 0))
+    if flow.pcp is not None:
+        match += _oxm(_VLAN_PCP, bytes([flow.pcp]))
+    if flow.dscp is not None:
+        match += _oxm(_IP_DSCP, bytes([flow.dscp]))
+    if flow.label is not None:
+        match += _oxm(_MPLS_LABEL, struct.pack(">I", flow.label))
+    if flow.tc is not None:
+        match += _oxm(_MPLS_TC, bytes([flow.tc]))
+    return match
+
+
+def _action(step: Step) -> bytes:
+    match step.kind:
+        case "pop-vlan":
+            return struct.pack(">HHxxxx", _POP_VLAN, 8)
+        case "set-vlan":
+            return _set_field(_VLAN_VID, struct.pack(">H", _VLAN_PRESENT | step.value))
+        case "set-pcp":
+            return _set_field(_VLAN_PCP, bytes([step.value]))
+        case "set-label":
+            return _set_field(_MPLS_LABEL, struct.pack(">I", step.value))
+        case "set-tc":
+            return _set_field(_MPLS_TC, bytes([step.value]))
+        case _:
+            return struct.pack(">HHHxx", _PUSH[step.kind], 8, step.value)
+
+
+def _output(port: int) -> bytes:
+    return struct.pack(">HHIHxxxxxx", 0, 16, port, 0)
+
+
+def _flow_mod(priority: int, match: bytes, actions: bytes) -> bytes:
+    body = struct.pack(">QQBBHHHIIIHxx", 0, 0, 0, 0, 0, 0, priority, _NONE, _NONE, _NONE, 0)
     body += _padded(struct.pack(">HH", 1, 4 + len(match)) + match)
     body += struct.pack(">HHxxxx", 4, 8 + len(actions)) + actions
     return _message(_FLOW_MOD, body)

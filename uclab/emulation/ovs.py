@@ -37,6 +37,8 @@ class BridgePort:
     vlan_mode: Literal["access", "trunk", "native-untagged"] | None = None
     tag: int | None = None
     trunks: tuple[int, ...] = ()
+    mtu: int | None = None
+    """Longest payload of a frame, where that is not the usual one."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Bridge:
     """OpenFlow target, e.g. `unix:/run/openvswitch/controllers/hq.sock`."""
     secure: bool = False
     """True: no forwarding but what a controller (or `openflow.install`) installs."""
+    stacked_tags: bool = False
+    """Frames may carry a service tag and a customer's tag behind it."""
 
 
 @dataclass
@@ -185,7 +189,9 @@ def transaction(bridges: Sequence[Bridge], datapath: Datapath) -> list[Operation
             insert("Port", f"b{b}p", {"name": bridge.name, "interfaces": named(f"b{b}i")}),
         ]
         for p, port in enumerate(bridge.ports):
-            interface = {"name": port.interface, "ofport_request": port.number}
+            interface: dict[str, Any] = {"name": port.interface, "ofport_request": port.number}
+            if port.mtu is not None:
+                interface["mtu_request"] = port.mtu
             operations.append(insert("Interface", f"b{b}i{p}", interface))
             operations.append(
                 insert("Port", f"b{b}p{p}", {**_port_row(port), "interfaces": named(f"b{b}i{p}")})
@@ -203,10 +209,13 @@ def transaction(bridges: Sequence[Bridge], datapath: Datapath) -> list[Operation
             operations.append(insert("Controller", f"b{b}c", target))
             row["controller"] = named(f"b{b}c")
         operations.append(insert("Bridge", f"b{b}", row))
+    settings = {"stats-update-interval": "60000"}
+    if any(bridge.stacked_tags for bridge in bridges):
+        settings["vlan-limit"] = "2"  # by default only the first tag is looked at
     root = {
         "bridges": ovs_set([named(f"b{b}") for b in range(len(bridges))]),
         "next_cfg": 1,
-        "other_config": ovs_map({"stats-update-interval": "60000"}),
+        "other_config": ovs_map(settings),
     }
     operations.append(insert(DATABASE, "root", root))
     return operations

@@ -1,5 +1,5 @@
 """Bandwidth management at the way out of an interface: HTB with a class for each kind of traffic, chosen by
-DSCP (N2, C8).
+DSCP (N2, C8), in a carrier's network by service tag or label (Q1).
 
 Every class has a short queue of its own (pfifo): a long one would only add delay, and on a port of the
 userspace datapath it would fill the sending socket's buffer and hold up other ports. ARP has its filter, or
@@ -8,6 +8,7 @@ calls die of unanswered ARP under load.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,8 +21,11 @@ from uclab.plan.types import EgressQueue
 
 _ROOT, _LINE = 0x10000, 0x10001
 _FIRST_CLASS, _FIRST_LEAF = 0x10, 0x20
-_ETH_P_IP, _ETH_P_ARP, _ETH_P_8021Q = 0x0800, 0x0806, 0x8100
+_ETH_P_IP, _ETH_P_ARP, _ETH_P_8021Q, _ETH_P_MPLS = 0x0800, 0x0806, 0x8100, 0x8847
 _FRAME = 1514
+_AUX, _FRAME_START, _FITS = (1 << 32) - 0x1000, (1 << 32) - 0x200000, (1 << 32) - 1
+"""Classic BPF (linux/filter.h): SKF_AD_OFF, where 48 says whether a tag stands beside the frame and 44 is
+that tag; SKF_LL_OFF, the frame from its first byte; and the value that means "this class"."""
 BURST_MS = 2.0
 """A class may send this much at once before it has to wait; longer bursts would show as jitter in the classes
 below."""
@@ -41,6 +45,20 @@ class HtbClass:
     ceil: int
     priority: int
     burst: int
+
+
+@dataclass(frozen=True)
+class LabelFilter:
+    """MPLS packets of a traffic class go to a class: bits 20 to 22 of the label stack entry (RFC 5462)."""
+
+    tc: int
+    target: int
+    protocol: int = _ETH_P_MPLS
+
+    @property
+    def key(self) -> str:
+        """In pyroute2's form; the label stack is the network header."""
+        return f"{self.tc << 1:#04x}/0x0e+2"
 
 
 @dataclass(frozen=True)
@@ -67,9 +85,13 @@ def classes(queue: EgressQueue) -> list[HtbClass]:
     ]
 
 
-def filters(queue: EgressQueue) -> list[DscpFilter]:
-    """The filters of a queue (pure). What none takes goes to the class without DSCPs."""
-    found: list[DscpFilter] = []
+def filters(queue: EgressQueue) -> list[DscpFilter | LabelFilter]:
+    """The u32 filters of a queue (pure). What none takes goes to the class without DSCPs or codes."""
+    if queue.sorts_by == "mpls-tc":
+        return [LabelFilter(tc, _handle(n)) for n, c in enumerate(queue.classes) for tc in c.codes]
+    if queue.sorts_by == "service-pcp":
+        return []
+    found: list[DscpFilter | LabelFilter] = []
     for number, c in enumerate(queue.classes):
         for protocol in (_ETH_P_IP, _ETH_P_8021Q):
             found += [DscpFilter(protocol, dscp, _handle(number)) for dscp in c.dscps]
@@ -78,9 +100,29 @@ def filters(queue: EgressQueue) -> list[DscpFilter]:
     return found
 
 
+def service_tag_filters(queue: EgressQueue) -> list[str]:
+    """`tc` commands for classes chosen by the priority of the service tag (pure).
+
+    Classic BPF, because that tag may stand in the frame (a socket sent it) or beside it (the kernel's own
+    datapath did), and u32 sees only the one. Jumps are relative; the last but one says that it fits.
+    """
+    if queue.sorts_by != "service-pcp":
+        return []
+    beside = f"32 0 0 {_AUX + 48},21 2 0 0,32 0 0 {_AUX + 44},5 0 0 1"
+    commands: list[str] = []
+    for number, c in enumerate(queue.classes):
+        for pcp in c.codes:
+            program = f"{beside},40 0 0 {_FRAME_START + 14},116 0 0 13,21 0 1 {pcp},6 0 0 {_FITS},6 0 0 0"
+            commands.append(
+                f"filter add dev {queue.interface} parent 1: protocol 802.1ad prio {len(commands) + 1} "
+                f"bpf bytecode '9,{program}' classid 1:{_FIRST_CLASS + number:x}"
+            )
+    return commands
+
+
 def default_class(queue: EgressQueue) -> int:
-    """Handle of the class that takes the rest; the last one if all name DSCPs (pure)."""
-    numbers = [number for number, c in enumerate(queue.classes) if not c.dscps]
+    """Handle of the class that takes the rest; the last one if all name DSCPs or codes (pure)."""
+    numbers = [number for number, c in enumerate(queue.classes) if not c.dscps and not c.codes]
     return _handle(numbers[-1] if numbers else len(queue.classes) - 1)
 
 
@@ -102,6 +144,13 @@ def install(namespace: Namespace, queue: EgressQueue, index: int) -> None:
             raise QueueError(
                 f"{namespace.name}: {queue.interface}: the kernel refused HTB: {error}"
             ) from error
+        if commands := service_tag_filters(queue):
+            batch = "\n".join([*commands, ""])
+            done = subprocess.run(["tc", "-batch", "-"], input=batch, capture_output=True, text=True)
+            if done.returncode:
+                raise QueueError(
+                    f"{namespace.name}: {queue.interface}: tc refused a filter: {done.stderr.strip()}"
+                )
 
 
 def change_rates(namespace: Namespace, queue: EgressQueue, index: int) -> None:

@@ -50,14 +50,16 @@ class LabSwitch(ShelllessNode, Switch):
                 if intf.name != "lo"
             )
         else:
-            ports = tuple(
-                _port(port, controlled=self.plan.controlled)
-                for port in self.plan.ports
-                if self._has(port.interface)
-            )
+            ports = tuple(_port(port, self.plan) for port in self.plan.ports if self._has(port.interface))
         controlled = bool(self.plan and self.plan.controlled)
+        by_flows = bool(self.plan and self.plan.flows)
         return Bridge(
-            self.name, int(self.dpid, 16), ports, controller if controlled else None, secure=controlled
+            self.name,
+            int(self.dpid, 16),
+            ports,
+            controller if controlled else None,
+            secure=controlled or by_flows,
+            stacked_tags=by_flows,
         )
 
     def _has(self, interface: str) -> bool:
@@ -65,8 +67,10 @@ class LabSwitch(ShelllessNode, Switch):
         return interface in self.nameToIntf
 
 
-def _port(port: SwitchPort, *, controlled: bool) -> BridgePort:
-    if controlled:
+def _port(port: SwitchPort, switch: PlannedSwitch) -> BridgePort:
+    if switch.flows:
+        return BridgePort(port.interface, port.number, mtu=switch.mtu)
+    if switch.controlled:
         return BridgePort(port.interface, port.number)
     if port.mode is PortMode.ACCESS:
         return BridgePort(port.interface, port.number, "access", port.vlan)

@@ -27,6 +27,16 @@ class Marking:
     dscp: int
     pcp: int
     vlan: int
+    service_vlan: int = -1
+    service_pcp: int = -1
+    label: int = -1
+    tc: int = -1
+
+
+def marking_of(flow: Flow) -> Marking:
+    """Marking and VLAN of a flow's packets."""
+    key = flow.key
+    return Marking(key.dscp, key.pcp, key.vlan, key.service_vlan, key.service_pcp, key.label, key.tc)
 
 
 @dataclass(frozen=True)
@@ -56,10 +66,8 @@ class Case:
         found: dict[tuple[int, str, Leg], Counter[Marking]] = {}
         for flow in self.flows:
             if flow.key.ssrc >= 0:
-                marking = Marking(flow.key.dscp, flow.key.pcp, flow.key.vlan)
-                found.setdefault((flow.key.ssrc, flow.key.tap, self.leg(flow)), Counter())[marking] += (
-                    flow.packets
-                )
+                seen = found.setdefault((flow.key.ssrc, flow.key.tap, self.leg(flow)), Counter())
+                seen[marking_of(flow)] += flow.packets
         return found
 
     @cached_property

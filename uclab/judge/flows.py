@@ -42,6 +42,12 @@ class FlowKey:
     """Of media (RTP to, from or past the session controller); else -1."""
     loaded: bool
     """Carries TCP or UDP payload."""
+    service_vlan: int = -1
+    service_pcp: int = -1
+    """VLAN and priority of a service tag (802.1ad)."""
+    label: int = -1
+    tc: int = -1
+    """MPLS label and its traffic class."""
 
 
 @dataclass
@@ -92,6 +98,10 @@ class FlowTable:
             columns.dport,
             ssrc,
             loaded,
+            columns.service_vlan,
+            columns.service_pcp,
+            columns.label,
+            columns.tc,
         )
         tap_salt = np.array([hash_text(label) for label in labels], np.uint64)[packets.interface]
         keys = _hash((tap_salt, *parts[1:]))
@@ -154,7 +164,7 @@ class FlowTable:
 
 def _key(tap: str, values: list[int]) -> FlowKey:
     """The key of a row whose columns have these values."""
-    _, mac, multicast, vlan, pcp, inner, kind, dscp, proto, src, dst, sport, dport, ssrc, loaded = values
+    _, mac, multicast, vlan, pcp, inner, kind, dscp, proto, src, dst, sport, dport, ssrc, loaded = values[:15]
     return FlowKey(
         tap,
         mac,
@@ -171,6 +181,7 @@ def _key(tap: str, values: list[int]) -> FlowKey:
         dport,
         ssrc,
         bool(loaded),
+        *values[15:],
     )
 
 

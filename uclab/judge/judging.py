@@ -17,6 +17,7 @@ from uclab.capture.dissect import (
 )
 from uclab.capture.pcapng import MalformedCapture
 from uclab.judge.audio import check_calls
+from uclab.judge.carriers import check_apart
 from uclab.judge.case import Case
 from uclab.judge.containment import check_alive, check_captures, check_isolation
 from uclab.judge.encryption import check_media_encryption
@@ -114,6 +115,7 @@ def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from check_marking(case, walks)
     yield from check_trust(case)
     yield from check_overlays(case)
+    yield from check_apart(case)
     yield check_dissector(case)
     yield from check_port_control(case)
     yield check_isolation(case)

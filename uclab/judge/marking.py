@@ -5,37 +5,18 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from uclab.capture.headers import IPV4, TCP, UDP
-from uclab.judge.case import Case, Marking
+from uclab.judge.carried import check_carried, follows_label
+from uclab.judge.case import Case, Marking, marking_of
 from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
+from uclab.judge.hops import Seen, walk_finding
 from uclab.judge.network import Leg, Network, dscp_name, mac_text, text
 from uclab.judge.types import Evidence, Finding, Walk
-from uclab.judge.walks import blame_between
 from uclab.plan.types import Endpoint, NodeKind, PortMode
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Packets at one tap on one leg, by marking."""
-
-    tap: str
-    leg: Leg
-    markings: Counter[Marking]
-    flows: tuple[Flow, ...]
-
-    def samples(self, wrong: Collection[Marking] = ()) -> tuple[int, ...]:
-        """Packet numbers as evidence, of those markings only if any are given."""
-        chosen = [flow for flow in self.flows if not wrong or marking_of(flow) in wrong]
-        return tuple(number for flow in chosen for number in flow.samples)[:3]
-
-
-def marking_of(flow: Flow) -> Marking:
-    """Marking and VLAN of a flow's packets."""
-    return Marking(flow.key.dscp, flow.key.pcp, flow.key.vlan)
 
 
 def check_marking(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
@@ -124,14 +105,17 @@ def _judge(
         )
 
     claim = _dscp_claim(subject, wanted)
-    dscp = _walk_finding(claim, network, seen, right_dscp, lambda marking: dscp_name(marking.dscp), gap)
+    dscp = walk_finding(claim, network, seen, right_dscp, lambda marking: dscp_name(marking.dscp), gap)
     yield dscp
     tagged = [at for at in seen if any(marking.pcp >= 0 for marking in at.markings)]
     expected = f"802.1p priority {network.policy.pcp(wanted)} in every tagged frame"
     claim = Claim("qos.pcp", ("Q1",), subject, expected)
+    carried = [*check_carried(network, subject, seen, (sender, receiver), wanted, gap)]
+    yield from carried
     if tagged:
-        pcp = _walk_finding(claim, network, tagged, right_pcp, lambda marking: f"priority {marking.pcp}", gap)
-        yield _follows(network, pcp, dscp, tagged)
+        pcp = walk_finding(claim, network, tagged, right_pcp, lambda marking: f"priority {marking.pcp}", gap)
+        pcp = _follows(network, pcp, dscp, tagged)
+        yield follows_label(network, pcp, carried, tagged)
     elif any(endpoint.kind != "pstn-phone" for endpoint in (sender, receiver)):
         yield claim.not_shown("no tagged frame was seen")
 
@@ -146,32 +130,6 @@ def _follows(network: Network, pcp: Finding, dscp: Finding, seen: Sequence[Seen]
     if all(marking.pcp == network.policy.pcp(marking.dscp) for marking in at.markings if marking.pcp >= 0):
         return replace(pcp, observed=f"{pcp.observed}, as the changed DSCP asks for", blame=dscp.blame)
     return pcp
-
-
-def _walk_finding(
-    claim: Claim,
-    network: Network,
-    seen: Sequence[Seen],
-    right: Callable[[Seen, Marking], bool],
-    name: Callable[[Marking], str],
-    gap: str | None,
-) -> Finding:
-    """The first tap on the walk where something is wrong, and the device in front of it, or that all was
-    right."""
-    last: dict[Leg, str] = {}
-    for at in seen:
-        wrong = Counter({marking: n for marking, n in at.markings.items() if not right(at, marking)})
-        if wrong:
-            before, packets = last.get(at.leg), at.markings.total()
-            where = f"right until {before}, " if before else ""
-            share = "" if wrong.total() == packets else f" in {wrong.total()} of {packets} packets"
-            observed = f"{where}{name(wrong.most_common(1)[0][0])} at {at.tap}{share}"
-            evidence = Evidence(at.tap, at.samples(wrong), f"{at.leg} leg")
-            return claim.failed(observed, evidence, blame_between(network, before, at.tap))
-        last[at.leg] = at.tap
-    observed = f"at {len(seen)} taps, {sum(at.markings.total() for at in seen)} packets"
-    evidence = Evidence(seen[-1].tap, seen[-1].samples())
-    return claim.not_shown(f"{observed}; but {gap}", evidence) if gap else claim.passed(observed, evidence)
 
 
 def _before_trust_boundary(network: Network, tap: str, sender: Endpoint) -> bool:

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from uclab.plan.types import Endpoint, Path, Plan, Policy, PortMode, Switch, SwitchPort, SwitchRole, Tap, Vlan
+from uclab.plan.types import (
+    Endpoint,
+    NodeKind,
+    Path,
+    Plan,
+    Policy,
+    PortMode,
+    Switch,
+    SwitchPort,
+    SwitchRole,
+    Tap,
+    Vlan,
+)
 from uclab.plan.ways import Ways
 
 Leg = Literal["up", "down", "direct"]
@@ -75,7 +87,11 @@ class Network:
     @cached_property
     def node_of_address(self) -> dict[int, str]:
         return {
-            number(a): node.name for node in self.plan.nodes for i in node.interfaces for a in i.addresses
+            number(a): node.name
+            for node in self.plan.nodes
+            if node.kind is not NodeKind.OTHER_CUSTOMER
+            for i in node.interfaces
+            for a in i.addresses
         }
 
     @cached_property

@@ -20,7 +20,7 @@ second)."""
 
 def check_dissector(case: Case) -> Finding:
     """Compares DSCP, 802.1p and VLAN of one packet of each of many media flows, at all kinds of taps."""
-    expected = "tshark reads the same DSCP, 802.1p priority and VLAN as the columns"
+    expected = "tshark reads the same DSCP, priorities, VLANs and labels as the columns"
     claim = Claim("qos.dissector", ("D5",), "media packets", expected)
     flows = [flow for flow in case.flows if flow.frame]
     chosen = flows[:: max(-(-len(flows) // SAMPLE), 1)]
@@ -34,7 +34,8 @@ def check_dissector(case: Case) -> Finding:
         return claim.not_shown(f"tshark read {len(tags)} of {len(chosen)} packets")
     for flow, tag in zip(chosen, tags, strict=True):
         key = flow.key
-        own = Tags(_or_none(key.dscp), _or_none(key.pcp), _or_none(key.vlan))
+        fields = (key.dscp, key.pcp, key.vlan, key.service_pcp, key.service_vlan, key.label, key.tc)
+        own = Tags(*map(_or_none, fields))
         if own != tag:
             return claim.failed(
                 f"tshark reads {tag}, the columns {own}", Evidence(key.tap, tuple(flow.samples))

@@ -58,6 +58,12 @@ class HopRecord:
     """`up`: towards the session controller, `down`: from it, `direct`: past it."""
     mixed: int = 0
     """Packets whose marking differs from `dscp` and `pcp`, which are the majority's."""
+    service_vlan: int | None = None
+    service_pcp: int | None = None
+    """VLAN and priority of a service tag (802.1ad); None where there is none."""
+    label: int | None = None
+    tc: int | None = None
+    """MPLS label and its traffic class; None where there is none."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,23 @@ def _record(hop: Hop, markings: Counter[Marking], lost: int) -> HopRecord:
         lost=lost,
         leg=hop.leg,
         mixed=sum(markings.values()) - (common[0][1] if common else 0),
+        service_vlan=_or_none(marking.service_vlan),
+        service_pcp=_or_none(marking.service_pcp),
+        label=_or_none(marking.label),
+        tc=_or_none(marking.tc),
     )
+
+
+def marking_columns(walk: Walk) -> dict[str, str]:
+    """Headings of a walk's table and what they show of a hop; those of carriers only where they are used."""
+    columns = {"DSCP": "dscp", "802.1p": "pcp", "VLAN": "vlan"}
+    carried = {"S-tag 802.1p": "service_pcp", "S-VLAN": "service_vlan", "TC": "tc", "label": "label"}
+    used = {
+        heading: name
+        for heading, name in carried.items()
+        if any(getattr(hop, name) is not None for hop in walk.hops)
+    }
+    return columns | used
 
 
 def _or_none(value: int) -> int | None:

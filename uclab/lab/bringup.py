@@ -24,6 +24,7 @@ from uclab.emulation.taps import TapCount, Taps, start_taps
 from uclab.emulation.variants import detect
 from uclab.lab import controllers, overlay
 from uclab.lab.bulk import BulkSource
+from uclab.lab.chatter import start_chatter
 from uclab.lab.controllers import RunningController
 from uclab.lab.events import EventLog
 from uclab.lab.host_record import write_host_record
@@ -194,7 +195,9 @@ class _BringUp:
             controllers_listen=controllers_listen,
             on_progress=lambda progress: self._events.progress(progress.step, progress.done, progress.total),
         )
-        for daemon in self._parts.network.daemons():
+        spaces = self._parts.network.namespaces
+        others = start_chatter(self._plan.chatter, spaces, self._run_dir)
+        for daemon in (*self._parts.network.daemons(), *others):
             self._watch.watch(daemon.name, daemon, daemon.log)
         self._events.add("lab", "network-up", f"{len(self._plan.nodes)} nodes, {len(self._plan.links)} links")
 

@@ -88,6 +88,8 @@ class Connection(Part):
     """Name of a link profile in `profiles/`, or a path to one."""
     vlan: int | None = Field(default=None, ge=1, le=4094)
     """802.1Q VLAN id of a private circuit (P3)."""
+    via: Name | None = None
+    """The carrier of `carriers` whose network carries this private circuit (W2, W3); none: a cable does."""
     conditions: Conditions | None = None
     """What the line suffers from: weather, distance, users, surroundings."""
     compress: float | None = Field(default=None, ge=1, le=86_400)
@@ -129,6 +131,18 @@ class Site(Part):
     endpoints: tuple[Endpoint, ...] = ()
     traffic: SiteTraffic = SiteTraffic()
     """How much is called here, where that differs from the policy."""
+
+
+class Carrier(Part):
+    """A carrier's network, over which private circuits run (W2, W3)."""
+
+    name: Name
+    kind: Literal["mpls", "evpl"]
+    """`mpls`: a label-switched core (RFC 3031); `evpl`: Ethernet virtual private lines with a service tag
+    (MEF 6.3, IEEE 802.1ad)."""
+    other_customer: bool = False
+    """Another customer of a label-switched core, at the ends of the first circuit and with the same addresses
+    as its routers: the carrier must keep the two apart."""
 
 
 class Provider(Part):
@@ -193,3 +207,5 @@ class Topology(Part):
     sd_wan: SdWan | None = None
     """Gateways at which sites' overlays end (W6)."""
     sites: tuple[Site, ...] = Field(min_length=1)
+    carriers: tuple[Carrier, ...] = ()
+    """Networks that carry private circuits."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from uclab.plan.devices import Node, Route
+from uclab.plan.devices import Node, NodeKind, Route
 from uclab.plan.errors import PlanError
 from uclab.plan.routing import BgpNeighbour, PrefixRule, Routing
 
@@ -68,6 +68,7 @@ def owners(nodes: Iterable[Node]) -> dict[str, str]:
     return {
         str(IPv4Interface(address).ip): node.name
         for node in nodes
+        if node.kind is not NodeKind.OTHER_CUSTOMER
         for interface in node.interfaces
         for address in interface.addresses
     }

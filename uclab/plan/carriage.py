@@ -1,5 +1,5 @@
 """What carries private circuits: a termination unit at each site's end, a peering switch in each data centre,
-an 802.1Q VLAN in between (P3, V3, W10).
+an 802.1Q VLAN in between (P3, V3, W10), by a cable or through a carrier's network (W2, W3).
 
 A router's untagged frames leave a termination unit with the circuit's VLAN tag and the 802.1p priority of
 their DSCP (Q1).
@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from uclab.plan.carriers import PLACE, Network
 from uclab.plan.circuits import Circuit
 from uclab.plan.names import free_name
+from uclab.plan.sites import Context
 from uclab.plan.switching import Bench
-from uclab.plan.types import Link, LinkEnd, PortMode, Switch, SwitchRole
+from uclab.plan.types import CarriedCircuit, Chatter, Link, LinkEnd, Node, PortMode, Switch, SwitchRole
 
-PLACE = "carriers"
 PEERING_SWITCH = "-px"
 """End of the name of a data centre's peering switch."""
 ROUTER_PORT, LINE_PORT = 1, 2
@@ -24,18 +25,31 @@ ROUTER_PORT, LINE_PORT = 1, 2
 
 @dataclass(frozen=True)
 class Carriage:
-    """The switches and cables of all circuits."""
+    """The switches and cables of all circuits, and other customers of their carriers."""
 
     switches: tuple[Switch, ...]
     links: tuple[Link, ...]
+    nodes: tuple[Node, ...]
+    chatter: tuple[Chatter, ...]
+    carried: tuple[CarriedCircuit, ...]
 
 
-def build_carriage(circuits: tuple[Circuit, ...], first_dpid: int) -> Carriage:
+def build_carriage(context: Context, first_dpid: int) -> Carriage:
     """Everything between the routers at the ends of circuits."""
     bench = Bench(PLACE, first_dpid)
-    for circuit in circuits:
-        _lay(bench, circuit)
-    return Carriage(bench.switches(), tuple(bench.links))
+    carriers = {one.name: Network(one, bench, context) for one in context.topology.carriers}
+    for circuit in context.circuits:
+        _lay(bench, circuit, carriers[circuit.via] if circuit.via is not None else None)
+    networks = {
+        name: network for network in carriers.values() for name in (network.core, *network.edges.values())
+    }
+    return Carriage(
+        switches=tuple(networks[s.name].told(s) if s.name in networks else s for s in bench.switches()),
+        links=tuple(bench.links),
+        nodes=tuple(node for network in carriers.values() for node in network.nodes),
+        chatter=tuple(one for network in carriers.values() for one in network.chatter),
+        carried=tuple(one for network in carriers.values() for one in network.carried),
+    )
 
 
 def peering_switch(datacentre: str) -> str:
@@ -48,7 +62,7 @@ def line_name(circuit: Circuit) -> str:
     return f"{circuit.near_router}-{circuit.target}"
 
 
-def _lay(bench: Bench, circuit: Circuit) -> None:
+def _lay(bench: Bench, circuit: Circuit, carrier: Network | None) -> None:
     near = free_name(f"{circuit.name}-ntu", bench.roles)
     bench.add_switch(near, SwitchRole.CARRIER)
     own = LinkEnd(circuit.near_router, circuit.near_interface)
@@ -67,7 +81,10 @@ def _lay(bench: Bench, circuit: Circuit) -> None:
         _handed_over(bench, far, inner, circuit.vlan, other),
     ]
     lines = [bench.free_port(near, LINE_PORT), bench.free_port(far, LINE_PORT)]
+    handed = carrier.lay(circuit, (near, far)) if carrier is not None else None
     for (switch, number), (peer, peer_number) in _both_ways((near, lines[0]), (far, lines[1])):
+        if handed is not None:
+            peer, peer_number = handed[switch != near].device, None
         ends.append(
             bench.add_port(
                 switch, number, PortMode.TRUNK, tagged=(circuit.vlan,), trust_dscp=True,
@@ -75,7 +92,9 @@ def _lay(bench: Bench, circuit: Circuit) -> None:
             )
         )  # fmt: skip
     bench.add_link(f"{circuit.near_router}-{near}", own, ends[0], "circuit")
-    bench.add_link(line_name(circuit), ends[2], ends[3], "circuit")
+    bench.add_link(line_name(circuit), ends[2], ends[3] if handed is None else handed[0], "circuit")
+    if handed is not None:
+        bench.add_link(f"{far}-{handed[1].device}", ends[3], handed[1], "circuit")
     bench.add_link(f"{circuit.far_router}-{circuit.near_router}", other, ends[1], "circuit")
 
 
@@ -84,6 +103,8 @@ def _handed_over(bench: Bench, switch: str, number: int, vlan: int, router: Link
     return bench.add_port(switch, number, PortMode.ACCESS, vlan=vlan, trust_dscp=True, peer=router.device)
 
 
-def _both_ways(a: tuple[str, int], b: tuple[str, int]) -> Iterator[tuple[tuple[str, int], tuple[str, int]]]:
+def _both_ways(
+    a: tuple[str, int], b: tuple[str, int]
+) -> Iterator[tuple[tuple[str, int], tuple[str, int | None]]]:
     yield a, b
     yield b, a

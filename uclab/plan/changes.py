@@ -35,6 +35,11 @@ def with_port(plan: Plan, switch: str, port: SwitchPort) -> Plan:
     return replace(plan, switches=changed(plan.switches), fabrics=fabrics)
 
 
+def with_switch(plan: Plan, switch: Switch) -> Plan:
+    """The plan with a switch replaced that has no controller."""
+    return replace(plan, switches=tuple(switch if old.name == switch.name else old for old in plan.switches))
+
+
 def with_rules(plan: Plan, node: str, old: str, new: str) -> Plan:
     """The plan with a piece of a node's nftables text replaced; KeyError where the node has no such piece."""
     device = plan.node(node)

@@ -47,6 +47,8 @@ class Circuit:
     near_interface: str
     far_router: str
     far_interface: str
+    via: str | None = None
+    """The carrier whose network carries it; None: a cable."""
 
 
 def border_router(datacentre: str) -> str:
@@ -144,6 +146,7 @@ def _circuits(topology: model.Topology) -> Iterator[Circuit]:
                 near_interface=near[line.name],
                 far_router=router,
                 far_interface=used[-1],
+                via=line.via,
             )
             ranks[kind] += 1
     for gateway in gateways_of(topology):

@@ -38,6 +38,8 @@ class NodeKind(StrEnum):
     """A host of the cloud, or a public server such as the DNS resolver."""
     PHONE = "phone"
     PC = "pc"
+    OTHER_CUSTOMER = "other-customer"
+    """A router of another customer of a carrier; it has the same addresses as one of ours."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class QueueClass:
     AF_PACKET)."""
     arp: bool = False
     """True on the one class that also takes ARP, so that calls do not die of unanswered ARP."""
+    codes: tuple[int, ...] = ()
+    """In a carrier's network: the priorities of service tags, or the MPLS traffic classes, of the class."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class EgressQueue:
     interface: str
     rate_kbps: int
     classes: tuple[QueueClass, ...]
+    sorts_by: Literal["dscp", "service-pcp", "mpls-tc"] = "dscp"
+    """What decides the class: the DSCP, or in a carrier's network the `codes` of service tag or label."""
 
 
 JitterDistribution = Literal["normal", "uniform", "pareto", "paretonormal"]

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from uclab.plan.devices import EgressQueue
+from uclab.plan.flows import SwitchFlow
+
 
 class PortMode(StrEnum):
     """How a switch port treats VLANs (IEEE 802.1Q)."""
@@ -32,6 +35,8 @@ class SwitchRole(StrEnum):
     CARRIER = "carrier"
     """Where a private circuit ends: a carrier's termination unit, or a data centre's peering switch; not
     under the controller."""
+    CARRIER_NETWORK = "carrier-network"
+    """Edge or core of a carrier's network; forwards by the plan's flows alone."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,12 @@ class Switch:
     dpid: int
     controlled: bool
     ports: tuple[SwitchPort, ...]
+    flows: tuple[SwitchFlow, ...] = ()
+    """By which it forwards where neither a controller nor learning decides: then nothing else passes."""
+    queues: tuple[EgressQueue, ...] = ()
+    """Bandwidth management at ports, by their kernel names."""
+    mtu: int = 1500
+    """Longest payload of a frame at its ports, bytes."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +151,8 @@ class Policy:
     """Prefixes of the cloud inside the lab; what goes there is "towards the cloud"."""
     voice_dscp: int
     signalling_dscp: int
+    dscp_to_tc: tuple[tuple[int, int], ...] = ()
+    """(DSCP, MPLS traffic class); others 0."""
     sips_ports: tuple[int, ...] = (5096,)
     """TLS ports that carry SIP (facts: provider policy)."""
     untrusted_classes: tuple[str, ...] = ()
@@ -149,6 +162,10 @@ class Policy:
     def pcp(self, dscp: int) -> int:
         """802.1p priority for a DSCP (Q1)."""
         return dict(self.dscp_to_pcp).get(dscp, 0)
+
+    def tc(self, dscp: int) -> int:
+        """MPLS traffic class for a DSCP (Q1)."""
+        return dict(self.dscp_to_tc).get(dscp, 0)
 
 
 @dataclass(frozen=True)

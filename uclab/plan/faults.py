@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv4Network
 from typing import TypeVar
 
-from uclab.plan import edge, overlay_faults, queues
+from uclab.plan import carrier_faults, edge, overlay_faults, queues
 from uclab.plan.changes import port_towards, with_endpoint, with_node, with_port, with_rules
 from uclab.plan.names import mac_address
 from uclab.plan.types import Endpoint, Interface, Node, NodeKind, Plan, Route, Vlan
@@ -42,6 +42,19 @@ class Fault:
 
 FAULTS: dict[str, Fault] = {}
 """All faults by name."""
+
+
+def fitting(plan: Plan) -> tuple[str, ...]:
+    """The faults that the plan has something for, by name."""
+    return tuple(name for name in sorted(FAULTS) if _fits(FAULTS[name], plan))
+
+
+def _fits(fault: Fault, plan: Plan) -> bool:
+    try:
+        fault.apply(plan, None)
+    except KeyError:
+        return False
+    return True
 
 
 def _fault(
@@ -208,6 +221,29 @@ _fault(
     "quality.voice",
     may_break=("quality.overload",),
 )(overlay_faults.stuck)
+
+
+@_fault(
+    "mpls-map-shifted",
+    "a carrier's edge gives each packet the traffic class below its own",
+    "qos.mpls-tc",
+    "qos.pcp",
+)
+def _mpls_map_shifted(plan: Plan, target: str | None) -> Plan:
+    """`target` is an edge switch. The far edge makes the customer's 802.1p priority of the class."""
+    return carrier_faults.shifted_classes(plan, target)
+
+
+@_fault("service-tag-unmarked", "a carrier's edge does not copy the priority to the service tag", "qos.pcp")
+def _service_tag_unmarked(plan: Plan, target: str | None) -> Plan:
+    """`target` is an edge switch."""
+    return carrier_faults.unmarked_service_tags(plan, target)
+
+
+@_fault("labels-shared", "a carrier's edge gives two customers' circuits one label", "carrier.apart")
+def _labels_shared(plan: Plan, target: str | None) -> Plan:
+    """`target` is an edge switch with a port of the other customer."""
+    return carrier_faults.shared_labels(plan, target)
 
 
 def _pick(things: Mapping[str, T], target: str | None, what: str) -> T:

@@ -89,7 +89,7 @@ def arrange(plan: Plan) -> Layout:
     top += 2 * ROW + 40
     if carriers := _carriers(plan, middle, top, boxes):
         frames.append(carriers)
-        top += 2 * ROW + 40
+        top += carriers.height + 22
     left = middle - (sum(widths) + MARGIN * (len(widths) - 1)) / 2
     bottom = top
     for fabric, width in zip(plan.fabrics, widths, strict=True):
@@ -150,17 +150,42 @@ def _internet(plan: Plan, middle: float, top: float, inner: float, boxes: dict[s
 
 
 def _carriers(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> Frame | None:
-    """Private circuits: the cloud's peering switches above the sites' termination units; None without any."""
+    """Private circuits: the cloud's peering switches above the carriers' networks above the sites'
+    termination units; None without any."""
     there = [switch for switch in plan.switches if switch.role is SwitchRole.CARRIER]
     if not there:
         return None
-    upper = [switch for switch in there if switch.name.endswith(PEERING_SWITCH)]
-    lower = [switch for switch in there if switch not in upper]
-    for row, y, subtitle in ((upper, top + 62, "peering switch"), (lower, top + 62 + ROW, "circuit's end")):
-        for switch, x in zip(row, _spread(len(row), middle, 190.0), strict=True):
-            boxes[switch.name] = Box(switch.name, "switch", subtitle, x, y)
-    width = max(660.0, 190.0 * max(len(upper), len(lower)) + 40)
-    return Frame("carriers", "private circuits", middle - width / 2, top, width, ROW + 114)
+    peering = [s.name for s in there if s.name.endswith(PEERING_SWITCH)]
+    units = [s.name for s in there if s.name not in peering]
+    inside = _networks(plan)
+    y, widest = top + 62, 0
+    for row in (peering, inside, units):
+        for name, x in zip(row, _spread(len(row), middle, 190.0), strict=True):
+            known = name in peering, name in units
+            subtitle = "peering switch" if known[0] else "circuit's end" if known[1] else "carrier"
+            boxes[name] = Box(name, "switch", subtitle, x, y)
+        y += ROW if row or row is peering else 0
+        widest = max(widest, len(row))
+    for node in (node for node in plan.nodes if node.kind is NodeKind.OTHER_CUSTOMER):
+        boxes[node.name] = replace(boxes[node.name], icon="router", subtitle="other customer")
+    width = max(660.0, 190.0 * widest + 40)
+    return Frame("carriers", "private circuits", middle - width / 2, top, width, y - top - 52)
+
+
+def _networks(plan: Plan) -> list[str]:
+    """Switches and other customers of all carriers in one row: customers outside, the core in the middle."""
+    switches = [s for s in plan.switches if s.role is SwitchRole.CARRIER_NETWORK]
+    others = {n.name for n in plan.nodes if n.kind is NodeKind.OTHER_CUSTOMER}
+    row: list[str] = []
+    for core in (s for s in switches if not any(p.peer in others or p.tagged for p in s.ports)):
+        edges = [s for s in switches if any(p.peer == core.name for p in s.ports)]
+        half = (len(edges) + 1) // 2
+        for edge in edges[:half]:
+            row += [*(p.peer for p in edge.ports if p.peer in others), edge.name]
+        row.append(core.name)
+        for edge in edges[half:]:
+            row += [edge.name, *(p.peer for p in edge.ports if p.peer in others)]
+    return row
 
 
 def _site(plan: Plan, site: str, left: float, top: float, width: float, boxes: dict[str, Box]) -> Frame:

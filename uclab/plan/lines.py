@@ -26,7 +26,8 @@ def wan_lines(plan: Plan) -> tuple[WanLine, ...]:
     """All lines, in the plan's order: each site's preferred one first."""
     ends = far_ends(plan.nodes, plan.links)
     cabled = {link.a: link.b for link in plan.links} | {link.b: link.a for link in plan.links}
-    carriers = {switch.name for switch in plan.switches if switch.role is SwitchRole.CARRIER}
+    roles = (SwitchRole.CARRIER, SwitchRole.CARRIER_NETWORK)
+    carriers = {switch.name for switch in plan.switches if switch.role in roles}
     inner = {
         end.device: link.name
         for link in plan.links

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from uclab.plan.errors import PlanError
+from uclab.plan.flows import CUSTOMER_TAG, SERVICE_TAG, Frame, Tag, forward
 from uclab.plan.taps import port_of
 from uclab.plan.trees import PortRef, spanning_tree, trunks_between
-from uclab.plan.types import Link, LinkEnd, Node, Path, PathHop, PortMode, Switch, SwitchPort, Tap
+from uclab.plan.types import Link, LinkEnd, Node, NodeKind, Path, PathHop, PortMode, Switch, SwitchPort, Tap
 
 Step = tuple[LinkEnd, LinkEnd]
 """A cable in the direction in which it is passed."""
+State = tuple[LinkEnd, int | None, Frame | None]
+"""Where a frame arrives, its VLAN, and what it looks like inside a carrier's network."""
 LONGEST_WAY = 64
 """Routers on a way at most (the usual TTL): more are a loop."""
 
@@ -40,13 +43,22 @@ class Cabling:
         at each."""
         hops: list[PathHop] = []
         vlan: int | None = None
-        for end in (end for step in self.walk(source, target) for end in step):
-            tag = None
-            if end in self.ports:
-                port = self.ports[end][1]
-                vlan = port.vlan if port.mode is PortMode.ACCESS else vlan
-                tag = vlan if vlan in port.tagged else None
-            hops.append(PathHop(self.labels[end], tag))
+        arrived: LinkEnd | None = None
+        frame: Frame | None = None
+        for step in self.walk(source, target):
+            carried = self._carried(arrived, vlan, frame) if arrived is not None else None
+            frame, arrived = carried[1] if carried is not None else None, step[1]
+            for end in step:
+                tag = None
+                if frame is not None:
+                    label, service = self.labels[end], frame.vlan(SERVICE_TAG)
+                    hops.append(PathHop(label, frame.vlan(CUSTOMER_TAG), service, frame.label))
+                    continue
+                if end in self.ports:
+                    port = self.ports[end][1]
+                    vlan = port.vlan if port.mode is PortMode.ACCESS else vlan
+                    tag = vlan if vlan in port.tagged else None
+                hops.append(PathHop(self.labels[end], tag))
         return Path(endpoint, tuple(hops))
 
     def walk(self, source: str, target: str) -> tuple[Step, ...]:
@@ -88,27 +100,43 @@ class Cabling:
         """The cables from an interface to another one in the same network; PlanError where they are not
         joined."""
         first = next((step for step in self.steps.get(source.device, ()) if step[0] == source), None)
-        before: dict[tuple[LinkEnd, int | None], tuple[Step, tuple[LinkEnd, int | None] | None]] = {}
-        queue: deque[tuple[LinkEnd, int | None]] = deque()
+        before: dict[State, tuple[Step, State | None]] = {}
+        queue: deque[State] = deque()
         if first is not None:
-            state = (first[1], self._enters(first[1], None))
+            state: State = (first[1], self._enters(first[1], None), None)
             before[state] = (first, None)
             queue.append(state)
         while queue:
             state = queue.popleft()
-            end, vlan = state
+            end, vlan, frame = state
             if end == target:
                 return _traced(before, state)
             if end not in self.ports:
                 continue
+            carried = self._carried(end, vlan, frame)
             for step in self.steps[end.device]:
-                onward = (step[1], self._enters(step[1], vlan))
-                if step[0] != end and onward not in before and self._forwards(step[0], vlan):
+                if carried is not None:
+                    goes, inside = self.ports[step[0]][1].number == carried[0], carried[1]
+                    vlan = inside.vlan(CUSTOMER_TAG)
+                else:
+                    goes, inside = self._forwards(step[0], vlan), None
+                onward = (step[1], self._enters(step[1], vlan), inside)
+                if step[0] != end and onward not in before and goes:
                     before[onward] = (step, state)
                     queue.append(onward)
         raise PlanError(
             f"no cables join {source.device}:{source.interface} and {target.device}:{target.interface}"
         )
+
+    def _carried(self, end: LinkEnd, vlan: int | None, frame: Frame | None) -> tuple[int, Frame] | None:
+        """The port by which a carrier's switch sends on what arrives at `end`, and what it is then; None at
+        any other device, or where it goes nowhere."""
+        if end not in self.ports or not self.ports[end][0].flows:
+            return None
+        switch, port = self.ports[end]
+        if frame is None:
+            frame = Frame(tags=(Tag(CUSTOMER_TAG, vlan),) if vlan in port.tagged and vlan is not None else ())
+        return forward(switch.flows, port.number, frame)
 
     def _enters(self, end: LinkEnd, vlan: int | None) -> int | None:
         """The VLAN of a frame that comes in at a switch port."""
@@ -119,15 +147,14 @@ class Cabling:
     def _forwards(self, out: LinkEnd, vlan: int | None) -> bool:
         """Whether a frame of that VLAN leaves by `out`."""
         switch, port = self.ports[out]
+        if switch.flows:
+            return False
         if switch.controlled and port.mode is PortMode.TRUNK:
             return PortRef(switch.name, port.number) in self.trees.get((switch.site, vlan or 0), ())
         return vlan == port.vlan or vlan in port.tagged
 
 
-def _traced(
-    before: Mapping[tuple[LinkEnd, int | None], tuple[Step, tuple[LinkEnd, int | None] | None]],
-    state: tuple[LinkEnd, int | None] | None,
-) -> list[Step]:
+def _traced(before: Mapping[State, tuple[Step, State | None]], state: State | None) -> list[Step]:
     way: list[Step] = []
     while state is not None:
         step, state = before[state]
@@ -153,6 +180,7 @@ def cabling(
         owner={
             IPv4Interface(address).ip: LinkEnd(node.name, interface.name)
             for node in by_name.values()
+            if node.kind is not NodeKind.OTHER_CUSTOMER
             for interface in node.interfaces
             for address in interface.addresses
         },

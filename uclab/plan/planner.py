@@ -54,7 +54,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     tones = endpoints.tones(len(endpoints.topology_endpoints(topology)) + 1)
     phones = endpoints.build_endpoints(context, cloud.session_controller_names(topology), tones[:-1])
     the_cloud = cloud.build_cloud(context, tuple(phone.account for phone in phones), tones[-1], dpid)
-    carried = carriage.build_carriage(private, dpid + sum(map(len, the_cloud.switches)))
+    carried = carriage.build_carriage(context, dpid + sum(map(len, the_cloud.switches)))
 
     places = [*(part.lan.switches for part in parts), *the_cloud.switches, carried.switches]
     switches, machines = engines.assign(places)
@@ -68,7 +68,8 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         at_site += [*part.nodes, routers.edge_router(router, own) if own is not None else router]
     gateways = circuits.gateways_of(topology)
     hand_over = [routers.gateway_router(context, gateway, overlaid) for gateway in gateways]
-    nodes = overload.greedy(context, (*at_site, *internet_nodes, *the_cloud.nodes, *hand_over), bulk)
+    outside = (*internet_nodes, *the_cloud.nodes, *hand_over, *carried.nodes)
+    nodes = overload.greedy(context, (*at_site, *outside), bulk)
     nodes = bgp.with_learned(nodes)
     _check_names(nodes, switches)
     inside = [link for part in parts for link in part.links]
@@ -94,6 +95,8 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         pstn_peers=the_cloud.pstn_peers,
         bulk=bulk,
         taps=capture,
+        chatter=carried.chatter,
+        carried=carried.carried,
         paths=_paths(ways, (*phones, *(peer.endpoint for peer in the_cloud.pstn_peers)), the_cloud),
         overlays=overlaid,
         schedules=schedules.build_schedules(context, loaded.traces, nodes, links),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from uclab.model.policy import QueueShare
 from uclab.model.profile import Direction, LinkProfile
@@ -61,6 +62,29 @@ def classes_queue(interface: str, rate_kbps: int, shares: Sequence[QueueShare]) 
         for share in shares
     )
     return EgressQueue(interface, rate_kbps, classes)
+
+
+def carrier_queue(
+    interface: str,
+    rate_kbps: int,
+    shares: Sequence[QueueShare],
+    sorts_by: Literal["service-pcp", "mpls-tc"],
+    code: Callable[[int], int],
+) -> EgressQueue:
+    """The same classes inside a carrier's network, told apart by service tag or label: `code` maps a DSCP. A
+    code of two classes belongs to the first."""
+    taken = {0}
+    classes = []
+    for one, share in zip(classes_queue(interface, rate_kbps, shares).classes, shares, strict=True):
+        own = tuple(dict.fromkeys(c for c in map(code, share.dscps) if c not in taken))
+        taken.update(own)
+        classes.append(replace(one, dscps=(), codes=own))
+    return EgressQueue(interface, rate_kbps, tuple(classes), sorts_by)
+
+
+def control_code(shares: Sequence[QueueShare], code: Callable[[int], int]) -> int:
+    """What a carrier marks ARP with: the highest code of the class that takes ARP."""
+    return max((code(dscp) for share in shares if share.arp for dscp in share.dscps), default=0)
 
 
 def fifo(interface: str, rate_kbps: int) -> EgressQueue:

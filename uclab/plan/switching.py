@@ -98,7 +98,12 @@ class Bench:
 
     def switches(self) -> tuple[Switch, ...]:
         """The finished switches, ports in order; engines are chosen later."""
-        uncontrolled = (SwitchRole.PHONE, SwitchRole.DATACENTRE, SwitchRole.CARRIER)
+        uncontrolled = (
+            SwitchRole.PHONE,
+            SwitchRole.DATACENTRE,
+            SwitchRole.CARRIER,
+            SwitchRole.CARRIER_NETWORK,
+        )
         return tuple(
             Switch(
                 name=name,

@@ -39,6 +39,7 @@ from uclab.plan.fabric import (
     SwitchRole,
     Vlan,
 )
+from uclab.plan.flows import SwitchFlow
 from uclab.plan.overlay import Overlay
 from uclab.plan.telephony import (
     Account,
@@ -57,7 +58,9 @@ __all__ = [
     "BulkTraffic",
     "Bursts",
     "Call",
+    "CarriedCircuit",
     "Certificate",
+    "Chatter",
     "ControllerPeer",
     "DnsRecord",
     "EgressQueue",
@@ -89,6 +92,7 @@ __all__ = [
     "SessionController",
     "SiteFabric",
     "Switch",
+    "SwitchFlow",
     "SwitchPort",
     "SwitchRole",
     "Tap",
@@ -115,6 +119,29 @@ class BulkTraffic:
 
 
 @dataclass(frozen=True)
+class Chatter:
+    """Constant traffic of another customer of a carrier: an echo request every `interval_ms`."""
+
+    source_node: str
+    target_node: str
+    target_address: str
+    interval_ms: int
+
+
+@dataclass(frozen=True)
+class CarriedCircuit:
+    """A customer's circuit in a label-switched core, for whoever looks whether customers are kept apart."""
+
+    carrier: str
+    circuit: str
+    devices: tuple[str, ...]
+    """The routers at its ends."""
+    labels: tuple[int, ...]
+    ends: tuple[LinkEnd, ...]
+    """The core's ports at which the circuit is handed over."""
+
+
+@dataclass(frozen=True)
 class Tap:
     """A capture point; `label` (`acc1:3`, `fw:wan`) is the pcapng interface name. `namespace` is a node's
     or an engine's."""
@@ -134,6 +161,10 @@ class PathHop:
     tap: str
     vlan: int | None
     """802.1Q VLAN expected in the frame at this tap; None: untagged."""
+    service_vlan: int | None = None
+    """VLAN of the service tag (802.1ad) expected in front of it in a carrier's network; None: no such tag."""
+    label: int | None = None
+    """MPLS label expected in the frame, in a label-switched core; None: no label."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +211,8 @@ class Plan:
     taps: tuple[Tap, ...]
     paths: tuple[Path, ...]
     overlays: tuple[Overlay, ...] = ()
+    chatter: tuple[Chatter, ...] = ()
+    carried: tuple[CarriedCircuit, ...] = ()
     schedules: tuple[LineSchedule, ...] = ()
     """How lines change with time, from the moment that the lab is up."""
     faults: tuple[str, ...] = field(default=())

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from uclab.judge.incidents import FLOW_WORDS
 from uclab.judge.types import Finding, HopRecord, JudgedCall, Judgement, MediaQuality, Walk
+from uclab.judge.walks import marking_columns
 from uclab.plan.graph import draw
 from uclab.plan.types import Plan
 from uclab.plan.ways import Ways
@@ -54,6 +55,7 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
         "flow_words": FLOW_WORDS,
         "drawing": draw(plan, link_loads(plan, judgement)),
         "walk": walk,
+        "columns": marking_columns(walk) if walk else {},
         "ladder": draw_ladder(judgement),
         "plots": plots(plan, judgement),
         "grouped": grouped(judgement.findings),

@@ -78,6 +78,11 @@ def walk_data(walk: Walk) -> dict[str, Any]:
                 "dscp": hop.dscp,
                 "pcp": hop.pcp,
                 "vlan": hop.vlan,
+                **{
+                    name: value
+                    for name in ("service_pcp", "service_vlan", "tc", "label")
+                    if (value := getattr(hop, name)) is not None
+                },
                 "delay_us": round(hop.delay_us, 1),
                 "packets": hop.packets,
                 "lost": hop.lost,

@@ -27,6 +27,10 @@ class Packet:
     seq: int = 0
     ack: int = 0
     flags: int = 0x18
+    service_vlan: int | None = None
+    service_pcp: int = 0
+    label: int | None = None
+    tc: int = 0
 
     def __bytes__(self) -> bytes:
         if self.proto == UDP:
@@ -36,7 +40,12 @@ class Packet:
             transport = ports + struct.pack(">BBHHH", 5 << 4, self.flags, 64000, 0, 0)
         ip = ip_header(self.src, self.dst, self.proto, self.dscp, len(transport) + len(self.payload))
         tag = b"" if self.vlan is None else struct.pack(">HH", 0x8100, self.pcp << 13 | self.vlan)
-        return mac(self.dst_mac) + mac(self.src_mac) + tag + b"\x08\x00" + ip + transport + self.payload
+        if self.service_vlan is not None:
+            tag = struct.pack(">HH", 0x88A8, self.service_pcp << 13 | self.service_vlan) + tag
+        kind = b"\x08\x00"
+        if self.label is not None:
+            kind = struct.pack(">HI", 0x8847, self.label << 12 | self.tc << 9 | 1 << 8 | 64)
+        return mac(self.dst_mac) + mac(self.src_mac) + tag + kind + ip + transport + self.payload
 
 
 def ip_header(src: str, dst: str, proto: int, dscp: int, length: int) -> bytes:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from uclab.model.checks import (
     addresses,
     calls,
+    carriers,
     changing,
     endpoints,
     lines,
@@ -34,6 +35,7 @@ def topology_mistakes(top: Place) -> Iterator[Mistake]:
     yield from endpoints.check(top)
     yield from lines.check(top)
     yield from sdwan.check(top)
+    yield from carriers.check(top)
 
 
 def profile_mistakes(top: Place) -> Iterator[Mistake]:

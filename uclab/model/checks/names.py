@@ -97,3 +97,6 @@ def _named_devices(top: Place) -> Iterator[tuple[Place, tuple[str, ...]]]:
     for region in top["cloud"]["regions"]:
         for datacentre in region["datacentres"]:
             yield datacentre["name"], ("-br", "-sw", "-sbc", "-cc", "-px", "-web")
+    edges = [f"-edge{number}" for number, _ in enumerate((*top["sites"], *_places(top)), start=1)]
+    for carrier in top["carriers"]:
+        yield carrier["name"], ("-core", "-x1", "-x2", *edges)

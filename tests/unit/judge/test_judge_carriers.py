@@ -1,0 +1,204 @@
+"""Calls over carriers' networks, judged: right classes, customers apart, and who is to blame where not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.judge.frames import Packet
+from tests.unit.judge.test_judge_drills import failed, run
+from tests.unit.judge.world import Leg, Talker, World
+from uclab.cli.summary import chosen_walk, walk_table
+from uclab.judge.judging import judge_run
+from uclab.judge.types import Judgement
+from uclab.judge.walks import marking_columns
+from uclab.model.load import load_topology
+from uclab.plan.planner import make_plan
+from uclab.plan.types import PathHop
+from uclab.report.results import walk_data
+
+PUBLIC = "203.0.113.129"
+SITE = ("desk1", "desk2", "acc1", "fw-sw", "fw:voice")
+"""Where the phones' own addresses and MACs are seen."""
+
+
+@dataclass
+class CarriedWorld(World):
+    """A site behind a private circuit over a carrier's network."""
+
+    def dressed(self, packet: Packet, hop: PathHop, talker: Talker, leg: Leg) -> Packet:
+        at_site, policy = hop.tap.startswith(SITE), self.plan.policy
+        near = talker.address if hop.tap.startswith((*SITE, "fw", "edge:lan")) else PUBLIC
+        far_mac = self.plan.node("fra1-cc").interface("edge").mac
+        macs = (
+            (talker.mac, talker.gateway_mac)
+            if at_site
+            else (self.plan.node("edge").interface("cc1").mac, far_mac)
+        )
+        seen = replace(
+            packet,
+            vlan=hop.vlan,
+            pcp=policy.pcp(packet.dscp) if hop.vlan is not None else 0,
+            service_vlan=hop.service_vlan,
+            service_pcp=policy.pcp(packet.dscp),
+            label=None if hop.label is None else hop.label + 4 * (leg == "down"),
+            tc=policy.tc(packet.dscp),
+        )
+        if leg == "up":
+            return replace(seen, src=near, src_mac=macs[0], dst_mac=macs[1])
+        return replace(seen, dst=near, src_mac=macs[1], dst_mac=macs[0])
+
+
+def world(folder: Path, topology: str) -> CarriedWorld:
+    plan = make_plan(load_topology(topology))
+    phones = tuple(e for e in plan.endpoints if e.kind == "desk-phone")
+    return CarriedWorld(folder, replace(plan, endpoints=phones, bulk=()))
+
+
+def other_customer(here: World, taps: dict[str, int | None]) -> None:
+    """Ten packets of the other customer at each of these taps, under that label."""
+    x1, x2 = (here.plan.node(name) for name in ("mpls1-x1", "mpls1-x2"))
+    ours = (here.plan.node("edge").interface("cc1"), here.plan.node("fra1-cc").interface("edge"))
+    src, dst = (own.addresses[0].split("/")[0] for own in ours)
+    packet = Packet(x1.interfaces[0].mac, x2.interfaces[0].mac, src, dst, 7, 7, b"echo")
+    for number in range(10):
+        for tap, label in taps.items():
+            here.put(tap, here.now + number * 1_000_000, bytes(replace(packet, label=label)))
+
+
+OWN_WAY = {
+    "mpls1-x1:eth0": None, "mpls1-edge1:3": None, "mpls1-edge1:1": 201, "mpls1-core:1": 201,
+    "mpls1-core:2": 202, "mpls1-edge2:1": 202, "mpls1-edge2:3": None, "mpls1-x2:eth0": None,
+}  # fmt: skip
+
+
+def of_kind(judgement: Judgement, kind: str) -> set[tuple[str, str]]:
+    return {(finding.subject, finding.verdict) for finding in judgement.findings if finding.id == kind}
+
+
+@pytest.mark.req("W3", "Q1", "D5")
+def test_a_right_call_over_a_label_switched_core_passes(tmp_path: Path) -> None:
+    # given two customers on one core
+    here = world(tmp_path, "mpls-branch")
+    other_customer(here, OWN_WAY)
+    # when a call over it is judged
+    judgement = run(here)
+    # then everything holds, and was seen
+    assert {f.id for f in judgement.findings if f.verdict != "pass"} == {"qos.trust"}  # no PC had a part
+    assert ("c1:forward", "pass") in of_kind(judgement, "qos.mpls-tc")
+    assert ("desk1:signalling", "pass") in of_kind(judgement, "qos.mpls-tc")
+    assert of_kind(judgement, "carrier.apart") == {("mpls1:cc1", "pass"), ("mpls1:other customer", "pass")}
+    # and the walk shows class and label where there are any
+    walk = chosen_walk(judgement)
+    assert walk is not None
+    inside = {hop.tap: (hop.tc, hop.label, hop.vlan) for hop in walk.hops if hop.leg == "up" and hop.label}
+    assert inside["mpls1-core:1"] == (5, 101, None)
+    assert list(marking_columns(walk)) == ["DSCP", "802.1p", "VLAN", "TC", "label"]
+    assert "TC" in [column.header for column in walk_table(walk).columns]
+    assert {hop.get("tc") for hop in walk_data(walk)["hops"]} == {None, 5}
+
+
+@pytest.mark.req("W2", "Q1", "D5")
+def test_a_right_call_over_a_private_line_passes(tmp_path: Path) -> None:
+    judgement = run(world(tmp_path, "evpl-point-to-point"))
+    assert {f.id for f in judgement.findings if f.verdict != "pass"} == {"qos.trust"}  # no PC had a part
+    assert ("c1:backward:service-tag", "pass") in of_kind(judgement, "qos.pcp")
+    walk = chosen_walk(judgement)
+    assert walk is not None
+    [core] = [hop for hop in walk.hops if hop.tap == "metro1-core:1" and hop.leg == "up"]
+    assert (core.service_vlan, core.service_pcp, core.vlan, core.pcp) == (2001, 5, 101, 5)
+    assert list(marking_columns(walk)) == ["DSCP", "802.1p", "VLAN", "S-tag 802.1p", "S-VLAN"]
+
+
+def changed(where: Callable[[str, Leg], bool], **fields: Any) -> Callable[[Packet, str, Leg], Packet]:
+    """Changes fields of voice at some taps."""
+    return lambda packet, tap, leg: replace(packet, **fields) if where(tap, leg) else packet
+
+
+@pytest.mark.req("W3", "Q1")
+def test_a_shifted_class_map_is_blamed_on_the_edge_that_has_it(tmp_path: Path) -> None:
+    # given an edge that gives too low a class, and a far edge that makes the priority of it
+    here = world(tmp_path, "mpls-branch")
+    other_customer(here, OWN_WAY)
+
+    def shift(packet: Packet, tap: str, leg: Leg) -> Packet:
+        if leg == "down":
+            return packet
+        behind = tap in ("mpls1-edge2:2", "fra1-px:2")
+        lower = packet.tc - 1
+        return replace(packet, tc=lower, pcp=lower if behind else packet.pcp)
+
+    here.alter = shift
+    # when it is judged
+    broken = failed(run(here))
+    # then both findings name the edge in front
+    assert set(broken) == {"qos.mpls-tc", "qos.pcp"}
+    assert broken["qos.mpls-tc"].blame == broken["qos.pcp"].blame == "mpls1-edge1"
+    assert broken["qos.mpls-tc"].observed == "traffic class 4 at mpls1-edge1:1"
+    assert broken["qos.pcp"].observed.endswith(
+        "priority 4 at mpls1-edge2:2, as the changed traffic class asks for"
+    )
+
+
+@pytest.mark.req("W3", "Q1")
+def test_a_class_that_the_core_changed_is_the_cores(tmp_path: Path) -> None:
+    here = world(tmp_path, "mpls-branch")
+    other_customer(here, OWN_WAY)
+    here.alter = changed(lambda tap, leg: tap in ("mpls1-core:1", "mpls1-edge1:1") and leg == "down", tc=0)
+    broken = failed(run(here))
+    assert set(broken) == {"qos.mpls-tc"}
+    assert broken["qos.mpls-tc"].blame == "mpls1-core"
+    assert broken["qos.mpls-tc"].observed == "right until mpls1-core:2, traffic class 0 at mpls1-core:1"
+
+
+@pytest.mark.req("W2", "Q1")
+def test_an_unmarked_service_tag_is_blamed_on_the_edge(tmp_path: Path) -> None:
+    here = world(tmp_path, "evpl-point-to-point")
+    here.alter = changed(lambda tap, leg: leg == "up", service_pcp=0)
+    judgement = run(here)
+    broken = failed(judgement)
+    assert set(broken) == {"qos.pcp"}
+    assert broken["qos.pcp"].blame == "metro1-edge1"
+    wrong = {finding.subject for finding in judgement.findings if finding.verdict == "fail"}
+    assert all(subject.endswith(":service-tag") for subject in wrong)
+
+
+@pytest.mark.req("W3")
+def test_another_customers_packets_at_our_port_are_found(tmp_path: Path) -> None:
+    # given a label that both circuits have
+    here = world(tmp_path, "mpls-branch")
+    shared = {"mpls1-edge1:1": 101, "mpls1-core:1": 101, "mpls1-core:2": 102, "mpls1-edge2:1": 102}
+    other_customer(here, {**OWN_WAY, **shared, "mpls1-edge2:2": None})
+    # when it is judged
+    judgement = run(here)
+    # then both customers are told, and the edge that gave the label is named
+    assert set(failed(judgement)) == {"carrier.apart"}
+    apart = [finding for finding in judgement.findings if finding.id == "carrier.apart"]
+    assert [finding.verdict for finding in apart] == ["fail", "fail"]
+    assert {finding.blame for finding in apart} == {"mpls1-edge1"}
+    assert "from mpls1-x1 at mpls1-edge2:2" in apart[0].observed
+
+
+@pytest.mark.req("W3")
+def test_customers_who_sent_nothing_are_not_shown_apart(tmp_path: Path) -> None:
+    judgement = run(world(tmp_path, "mpls-branch"))
+    assert ("mpls1:other customer", "not-shown") in of_kind(judgement, "carrier.apart")
+
+
+@pytest.mark.req("W3", "V1")
+def test_calls_by_another_way_prove_nothing_of_the_carrier(tmp_path: Path) -> None:
+    # given calls of which no labelled frame was seen
+    here = world(tmp_path, "mpls-branch")
+    for name in ("desk1", "desk2"):
+        here.connect(name)
+        here.register(name)
+    here.call("desk1", "desk2", seconds=0.6)
+    for space, frames in here.frames.items():
+        here.frames[space] = [frame for frame in frames if not frame[1].startswith("mpls1")]
+    # then their class is not shown
+    verdicts = {verdict for _, verdict in of_kind(judge_run(here.write()), "qos.mpls-tc")}
+    assert verdicts == {"not-shown"}

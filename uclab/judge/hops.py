@@ -1,0 +1,55 @@
+"""A walk as checks go through it: what was seen at each tap, and the first one where something is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from uclab.judge.case import Marking, marking_of
+from uclab.judge.claim import Claim
+from uclab.judge.flows import Flow
+from uclab.judge.network import Leg, Network
+from uclab.judge.types import Evidence, Finding
+from uclab.judge.walks import blame_between
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Packets at one tap on one leg, by marking."""
+
+    tap: str
+    leg: Leg
+    markings: Counter[Marking]
+    flows: tuple[Flow, ...]
+
+    def samples(self, wrong: Collection[Marking] = ()) -> tuple[int, ...]:
+        """Packet numbers as evidence, of those markings only if any are given."""
+        chosen = [flow for flow in self.flows if not wrong or marking_of(flow) in wrong]
+        return tuple(number for flow in chosen for number in flow.samples)[:3]
+
+
+def walk_finding(
+    claim: Claim,
+    network: Network,
+    seen: Sequence[Seen],
+    right: Callable[[Seen, Marking], bool],
+    name: Callable[[Marking], str],
+    gap: str | None,
+) -> Finding:
+    """The first tap on the walk where something is wrong, and the device in front of it, or that all was
+    right."""
+    last: dict[Leg, str] = {}
+    for at in seen:
+        wrong = Counter({marking: n for marking, n in at.markings.items() if not right(at, marking)})
+        if wrong:
+            before, packets = last.get(at.leg), at.markings.total()
+            where = f"right until {before}, " if before else ""
+            share = "" if wrong.total() == packets else f" in {wrong.total()} of {packets} packets"
+            observed = f"{where}{name(wrong.most_common(1)[0][0])} at {at.tap}{share}"
+            evidence = Evidence(at.tap, at.samples(wrong), f"{at.leg} leg")
+            return claim.failed(observed, evidence, blame_between(network, before, at.tap))
+        last[at.leg] = at.tap
+    observed = f"at {len(seen)} taps, {sum(at.markings.total() for at in seen)} packets"
+    evidence = Evidence(seen[-1].tap, seen[-1].samples())
+    return claim.not_shown(f"{observed}; but {gap}", evidence) if gap else claim.passed(observed, evidence)

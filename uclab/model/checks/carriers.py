@@ -1,0 +1,39 @@
+"""Carriers: circuits run over those that there are, and each carries at least one (W2, W3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from uclab.model.mistake import Mistake, closest, listed, shown
+from uclab.model.place import Place
+
+
+def check(top: Place) -> Iterator[Mistake]:
+    """What `via` names is a carrier, of a private circuit; only a label-switched core has another
+    customer."""
+    carriers = [name for carrier in top["carriers"] if (name := carrier["name"].text) is not None]
+    providers = [name for p in top["internet"]["providers"] if (name := p["name"].text) is not None]
+    used = set[str]()
+    for site in top["sites"]:
+        for line in site["connections"]:
+            via, to = line["via"], line["to"].text
+            if via.text is None:
+                continue
+            used.add(via.text)
+            if via.text not in carriers:
+                yield via.mistake(
+                    f"there is no carrier {shown(via.text)}",
+                    f"known: {listed(carriers)}" if carriers else "write it in `carriers`",
+                    closest(via.text, carriers),
+                )
+            elif to is not None and to in providers:
+                yield via.mistake(
+                    f"the line to provider {shown(to)} runs over carrier {shown(via.text)}",
+                    "only private circuits do",
+                )
+    for carrier in top["carriers"]:
+        name, other = carrier["name"].text, carrier["other_customer"]
+        if name is not None and name not in used:
+            yield carrier.mistake(f"carrier {shown(name)} carries nothing", "name it in a connection's `via`")
+        if other.value is True and carrier["kind"].text == "evpl":
+            yield other.mistake("an EVPL carrier with another customer", "only `kind: mpls` has one")

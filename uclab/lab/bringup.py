@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import time
 from collections.abc import Awaitable, Coroutine, Iterator, Mapping
 from contextlib import suppress
@@ -23,11 +21,13 @@ from uclab.emulation.network import LabNet
 from uclab.emulation.routing.frr import start_routing
 from uclab.emulation.routing.learned import wait_learned
 from uclab.emulation.taps import TapCount, Taps, start_taps
-from uclab.emulation.variants import Variants, detect
+from uclab.emulation.variants import detect
 from uclab.lab import controllers
 from uclab.lab.bulk import BulkSource
 from uclab.lab.controllers import RunningController
 from uclab.lab.events import EventLog
+from uclab.lab.exchanges import Exchanges
+from uclab.lab.host_record import write_host_record
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.logs import last_lines
 from uclab.plan.runtime import NodeRuntime, NotReady
@@ -59,6 +59,7 @@ class BroughtUp:
     phones: dict[str, Phone] = field(default_factory=dict)
     registered: set[str] = field(default_factory=set)
     bulk: BulkSource | None = None
+    exchanges: Exchanges | None = None
     timings: dict[str, float] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -155,7 +156,10 @@ class _BringUp:
 
     async def _start_controllers(self) -> None:
         started = await controllers.start_controllers(
-            self._plan.fabrics, self._run_dir / "controllers", ovs.RUN_DIR
+            self._plan.fabrics,
+            self._run_dir / "controllers",
+            ovs.RUN_DIR,
+            exchanges=[exchange.fabric for exchange in self._plan.exchanges],
         )
         self._parts.controllers = started
         for controller in started:
@@ -179,7 +183,7 @@ class _BringUp:
         write_host_record(self._run_dir, variants)
         targets = {
             fabric.site: f"unix:{controllers.socket_of(ovs.RUN_DIR, fabric.site)}"
-            for fabric in self._plan.fabrics
+            for fabric in (*self._plan.fabrics, *(exchange.fabric for exchange in self._plan.exchanges))
         }
         self._parts.network = await build(
             self._plan,
@@ -222,6 +226,9 @@ class _BringUp:
         await asyncio.gather(
             *(controllers.wait_ready(one, self._kinds[one.name]) for one in self._parts.controllers)
         )
+        exchanges = Exchanges(self._plan.exchanges, ovs.RUN_DIR)
+        await exchanges.provision()
+        self._parts.exchanges = exchanges
 
     async def _start_cloud(self, certificates: Certificates) -> None:
         podman = Podman(PRIVATE / "podman")
@@ -286,15 +293,3 @@ class _BringUp:
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it for as long as the lab lives."""
         self._parts.tasks.append(asyncio.get_running_loop().create_task(work))
-
-
-def write_host_record(run_dir: Path, variants: Variants) -> None:
-    """`host.json`: the machine and the variants that this lab ran on."""
-    machine = os.uname()
-    record = {
-        "kernel": machine.release,
-        "machine": machine.machine,
-        "cores": os.cpu_count(),
-        "variants": variants.as_record(),
-    }
-    (run_dir / "host.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +14,10 @@ from endpoints_emu.phone import Phone
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
 from uclab.lab.bringup import BringUpFailed, BroughtUp, bring_up
+from uclab.lab.circuits import CircuitOrder, NoSuchCircuit, WrongOrder
 from uclab.lab.client import CallOrder
 from uclab.lab.events import EventLog
+from uclab.lab.exchanges import CircuitNotMade, CircuitWrong, Exchanges
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.codec import to_data
 from uclab.plan.records import CallRecord
@@ -28,6 +31,10 @@ Phase = Literal["starting", "up", "failed", "going-down", "down"]
 
 class Refused(Exception):
     """The lab cannot do what was asked; the message says why and what is possible."""
+
+
+class RefusedCircuit(Refused):
+    """An order for a circuit that cannot be; nothing was changed."""
 
 
 class Lab:
@@ -158,6 +165,35 @@ class Lab:
         self.events.add(name, "healed", ", ".join(links))
         return f"{name}: {len(links)} link{'s' if len(links) > 1 else ''} up again ({', '.join(links)})"
 
+    async def circuits(self) -> dict[str, Any]:
+        """The private circuits of the lab's exchanges, and who is plugged in where."""
+        self._require_up()
+        with _refusals():
+            present = await self._exchanges.list()
+        return {
+            exchange.name: {
+                "ports": {port.customer: f"{port.switch}/{port.port}" for port in exchange.ports},
+                "circuits": present[exchange.name],
+            }
+            for exchange in self.plan.exchanges
+        }
+
+    async def put_circuit(self, name: str, order: CircuitOrder, *, create: bool) -> dict[str, Any]:
+        """Create or change a private circuit; returns it as it is then. Raises `Refused`."""
+        self._require_up()
+        began = time.monotonic()
+        with _refusals():
+            circuit = await self._exchanges.put(name, order, create=create)
+        return self._changed(name, "created" if create else "changed", began) | {"circuit": circuit}
+
+    async def remove_circuit(self, name: str) -> dict[str, Any]:
+        """Take a private circuit away. Raises `Refused`."""
+        self._require_up()
+        began = time.monotonic()
+        with _refusals():
+            await self._exchanges.remove(name)
+        return self._changed(name, "removed", began)
+
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
         namespaces."""
@@ -177,6 +213,20 @@ class Lab:
             return await inspection.inspect(subject, self.plan, self._network)
         except KeyError as error:
             raise Refused(str(error.args[0])) from None
+
+    def _changed(self, name: str, done: str, began: float) -> dict[str, Any]:
+        took_ms = round(1000 * (time.monotonic() - began), 1)
+        self.events.add(name, f"circuit-{done}-on-purpose", f"acknowledged by every switch in {took_ms} ms")
+        return {"name": name, "done": done, "took_ms": took_ms}
+
+    @property
+    def _exchanges(self) -> Exchanges:
+        """The exchanges of a lab that is up."""
+        if self._parts.exchanges is None or not self.plan.exchanges:
+            raise RefusedCircuit(
+                f"topology `{self.plan.topology}` has no exchange; give it a carrier of kind `sdn`"
+            )
+        return self._parts.exchanges
 
     @property
     def _network(self) -> LabNet:
@@ -220,3 +270,14 @@ class Lab:
             names = ", ".join([*sorted(link.name for link in self.plan.links), *devices])
             raise Refused(f"no link or node `{name}`; there are: {names}")
         return by_name or of_device
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What an exchange says against an order, as the lab's refusal."""
+    try:
+        yield
+    except (NoSuchCircuit, WrongOrder, CircuitWrong) as error:
+        raise RefusedCircuit(str(error)) from error
+    except CircuitNotMade as error:
+        raise Refused(str(error)) from error

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from uclab.model.part import Address, LongName, Name, Network, Part, Reference, Title, says
+from uclab.model.part import Address, Dscp, LongName, Name, Network, Part, Reference, Title, says
 from uclab.model.traffic import SiteTraffic
 
 PortRef = Annotated[
@@ -86,6 +86,8 @@ class Connection(Part):
     """Name of a link profile in `profiles/`, or a path to one."""
     vlan: int | None = Field(default=None, ge=1, le=4094)
     """802.1Q VLAN id of a private circuit (P3)."""
+    via: Name | None = None
+    """Carrier that a private circuit crosses (W5); a line of its own where absent."""
 
 
 class Endpoint(Part):
@@ -172,6 +174,34 @@ class Cloud(Part):
     pstn: Pstn
 
 
+class CircuitTerms(Part):
+    """What an exchange is told of a private circuit, where that differs from its usual terms (W5)."""
+
+    site: Name
+    connection: Name
+    """Connection of that site that goes by way of the exchange."""
+    rate_kbps: int | None = Field(default=None, ge=64, le=10_000_000)
+    """In each direction; a tenth above the line's rate where absent."""
+    pcp: int | None = Field(default=None, ge=0, le=7)
+    """802.1p priority of all its frames; what each frame has where absent."""
+    dscp: Dscp | None = None
+    """Marking of all its packets; what each packet has where absent."""
+    allowed_dscp: Annotated[tuple[Dscp, ...], Field(min_length=1)] | None = None
+    """Markings with which packets may come in; those of the policy's markings, and 0, where absent."""
+
+
+class Carrier(Part):
+    """A network that private circuits cross (W5)."""
+
+    name: Name
+    kind: Literal["sdn"]
+    """`sdn`: an exchange whose switches a controller programs, circuit by circuit, while it runs."""
+    switches: int = Field(default=2, ge=2, le=8)
+    """Its switches, cabled in a row; sites are plugged into all but the last one, data centres into that."""
+    circuits: tuple[CircuitTerms, ...] = ()
+    """Terms of single circuits; every connection by way of the carrier is a circuit."""
+
+
 class Topology(Part):
     """A whole topology file."""
 
@@ -182,4 +212,6 @@ class Topology(Part):
     """Name of a policy in `policies/`, or a path to one."""
     cloud: Cloud
     internet: Internet
+    carriers: tuple[Carrier, ...] = ()
+    """Networks that private circuits cross."""
     sites: tuple[Site, ...] = Field(min_length=1)

@@ -7,10 +7,13 @@ their DSCP (Q1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
+from uclab.model import topology as model
+from uclab.plan import exchanges
 from uclab.plan.circuits import Circuit
+from uclab.plan.exchange import CustomerPort
 from uclab.plan.names import free_name
 from uclab.plan.switching import Bench
 from uclab.plan.types import Link, LinkEnd, PortMode, Switch, SwitchRole
@@ -28,14 +31,30 @@ class Carriage:
 
     switches: tuple[Switch, ...]
     links: tuple[Link, ...]
+    exchanges: tuple[tuple[Switch, ...], ...] = ()
+    """The switches of each exchange."""
+    customers: Mapping[str, tuple[CustomerPort, ...]] = field(default_factory=dict)
+    """Exchange to who is plugged in where."""
 
 
-def build_carriage(circuits: tuple[Circuit, ...], first_dpid: int) -> Carriage:
+def build_carriage(
+    circuits: tuple[Circuit, ...], first_dpid: int, carriers: tuple[model.Carrier, ...] = ()
+) -> Carriage:
     """Everything between the routers at the ends of circuits."""
-    bench = Bench(PLACE, first_dpid)
+    rows = exchanges.begin(carriers, first_dpid)
+    bench = Bench(PLACE, first_dpid + sum(len(row.bench.roles) for row in rows.values()))
     for circuit in circuits:
-        _lay(bench, circuit)
-    return Carriage(bench.switches(), tuple(bench.links))
+        if circuit.via not in rows:
+            _lay(bench, circuit)
+    for name, row in rows.items():
+        _cross(bench, row, [circuit for circuit in circuits if circuit.via == name])
+    links = [*bench.links, *(link for row in rows.values() for link in row.bench.links)]
+    return Carriage(
+        bench.switches(),
+        tuple(links),
+        tuple(row.bench.switches() for row in rows.values()),
+        {name: tuple(row.ports) for name, row in rows.items()},
+    )
 
 
 def peering_switch(datacentre: str) -> str:
@@ -77,6 +96,36 @@ def _lay(bench: Bench, circuit: Circuit) -> None:
     bench.add_link(f"{circuit.near_router}-{near}", own, ends[0], "circuit")
     bench.add_link(line_name(circuit), ends[2], ends[3], "circuit")
     bench.add_link(f"{circuit.far_router}-{circuit.near_router}", other, ends[1], "circuit")
+
+
+def _cross(bench: Bench, row: exchanges.Row, circuits: list[Circuit]) -> None:
+    """Circuits across an exchange: each site's termination unit at a port of it, each data centre's peering
+    switch at one port for all of its circuits."""
+    for circuit in circuits:
+        near = free_name(f"{circuit.name}-ntu", bench.roles)
+        bench.add_switch(near, SwitchRole.CARRIER)
+        own = LinkEnd(circuit.near_router, circuit.near_interface)
+        handed = _handed_over(bench, near, ROUTER_PORT, circuit.vlan, own)
+        entrance = row.plug_in(circuit.label, (circuit.vlan,), last=False, peer=near)
+        line = bench.add_port(
+            near, LINE_PORT, PortMode.TRUNK, tagged=(circuit.vlan,), trust_dscp=True, peer=entrance.device
+        )
+        bench.add_link(f"{circuit.near_router}-{near}", own, handed, "circuit")
+        bench.add_link(line_name(circuit), line, entrance, "circuit")
+    for target in dict.fromkeys(circuit.target for circuit in circuits):
+        there = [circuit for circuit in circuits if circuit.target == target]
+        far, vlans = peering_switch(target), tuple(circuit.vlan for circuit in there)
+        if far not in bench.roles:
+            bench.add_switch(far, SwitchRole.CARRIER)
+        exit_ = row.plug_in(target, vlans, last=True, peer=far)
+        number = bench.free_port(far, 1)
+        line = bench.add_port(far, number, PortMode.TRUNK, tagged=vlans, trust_dscp=True, peer=exit_.device)
+        bench.add_link(f"{row.carrier.name}-{target}", exit_, line, "circuit")
+        for circuit in there:
+            other = LinkEnd(circuit.far_router, circuit.far_interface)
+            inner = _handed_over(bench, far, bench.free_port(far, 1), circuit.vlan, other)
+            bench.add_link(f"{circuit.far_router}-{circuit.near_router}", other, inner, "circuit")
+    row.finish()
 
 
 def _handed_over(bench: Bench, switch: str, number: int, vlan: int, router: LinkEnd) -> LinkEnd:

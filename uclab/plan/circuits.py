@@ -40,6 +40,13 @@ class Circuit:
     near_interface: str
     far_router: str
     far_interface: str
+    via: str | None = None
+    """Carrier that it crosses; None: a line of its own."""
+
+    @property
+    def label(self) -> str:
+        """What it is called where circuits of all sites are."""
+        return f"{self.site}-{self.name}"
 
 
 def border_router(datacentre: str) -> str:
@@ -107,5 +114,6 @@ def _circuits(topology: model.Topology) -> Iterator[Circuit]:
                 near_interface=near[line.name],
                 far_router=router,
                 far_interface=used[-1],
+                via=line.via,
             )
             ranks[kind] += 1

@@ -153,7 +153,9 @@ def _carriers(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> F
         return None
     upper = [switch for switch in there if switch.name.endswith(PEERING_SWITCH)]
     lower = [switch for switch in there if switch not in upper]
-    for row, y, subtitle in ((upper, top + 62, "peering switch"), (lower, top + 62 + ROW, "circuit's end")):
+    middle_row = [switch for switch in plan.switches if switch.role is SwitchRole.EXCHANGE]
+    rows = ((upper, top + 62, "peering switch"), (lower, top + 62 + ROW, "circuit's end"))
+    for row, y, subtitle in (*rows, (middle_row, top + 62 + ROW / 2, "exchange")):
         for switch, x in zip(row, _spread(len(row), middle, 190.0), strict=True):
             boxes[switch.name] = Box(switch.name, "switch", subtitle, x, y)
     width = max(660.0, 190.0 * max(len(upper), len(lower)) + 40)

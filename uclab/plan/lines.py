@@ -25,10 +25,11 @@ def wan_lines(plan: Plan) -> tuple[WanLine, ...]:
     """All lines, in the plan's order: each site's preferred one first."""
     other_end = {link.a: link.b for link in plan.links} | {link.b: link.a for link in plan.links}
     carriers = {switch.name for switch in plan.switches if switch.role is SwitchRole.CARRIER}
+    exchange = {switch.name for switch in plan.switches if switch.role is SwitchRole.EXCHANGE}
     inner = {
         end.device: link.name
         for link in plan.links
-        if link.a.device in carriers and link.b.device in carriers
+        if link.a.device in carriers | exchange and link.b.device in carriers | exchange
         for end in (link.a, link.b)
     }
     own = {link.a: link.name for link in plan.links} | {link.b: link.name for link in plan.links}

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from uclab.plan.errors import PlanError
+from uclab.plan.exchange import Exchange, crossings
 from uclab.plan.taps import port_of
 from uclab.plan.trees import PortRef, spanning_tree, trunks_between
-from uclab.plan.types import Link, LinkEnd, Node, Path, PathHop, PortMode, Switch, SwitchPort, Tap
+from uclab.plan.types import Link, LinkEnd, Node, Path, PathHop, PortMode, Switch, SwitchPort, SwitchRole, Tap
 
 Step = tuple[LinkEnd, LinkEnd]
 """A cable in the direction in which it is passed."""
@@ -34,18 +35,27 @@ class Cabling:
     steps: Mapping[str, tuple[Step, ...]]
     """Device to its cables."""
     labels: Mapping[LinkEnd, str]
+    crossings: Mapping[tuple[LinkEnd, int | None], tuple[LinkEnd, int]] = field(default_factory=dict)
+    """Where a circuit's frame leaves a switch of an exchange and under which VLAN id, by where it came in."""
 
     def path(self, endpoint: str, source: str, target: str) -> Path:
         """The taps from the node `source` to the node with the address `target`, with the 802.1Q tag expected
         at each."""
         hops: list[PathHop] = []
         vlan: int | None = None
+        crossed: LinkEnd | None = None
         for end in (end for step in self.walk(source, target) for end in step):
             tag = None
+            if crossed is not None and (crossed, vlan) in self.crossings:
+                vlan = self.crossings[crossed, vlan][1]
+                hops.append(PathHop(self.labels[end], vlan))
+                crossed = None
+                continue
             if end in self.ports:
                 port = self.ports[end][1]
                 vlan = port.vlan if port.mode is PortMode.ACCESS else vlan
-                tag = vlan if vlan in port.tagged else None
+                tag = vlan if vlan in port.tagged or (end, vlan) in self.crossings else None
+            crossed = end
             hops.append(PathHop(self.labels[end], tag))
         return Path(endpoint, tuple(hops))
 
@@ -101,6 +111,15 @@ class Cabling:
                 return _traced(before, state)
             if end not in self.ports:
                 continue
+            if self.ports[end][0].role is SwitchRole.EXCHANGE:
+                if (end, vlan) in self.crossings:
+                    out, vlan = self.crossings[end, vlan]
+                    step = next(step for step in self.steps[end.device] if step[0] == out)
+                    onward = (step[1], self._enters(step[1], vlan))
+                    if onward not in before:
+                        before[onward] = (step, state)
+                        queue.append(onward)
+                continue
             for step in self.steps[end.device]:
                 onward = (step[1], self._enters(step[1], vlan))
                 if step[0] != end and onward not in before and self._forwards(step[0], vlan):
@@ -141,6 +160,7 @@ def cabling(
     switches: Sequence[Switch],
     root_orders: Mapping[str, Sequence[str]],
     taps: Sequence[Tap],
+    exchanges: Sequence[Exchange] = (),
 ) -> Cabling:
     """The cables as they are used; `root_orders` has the order of roots of each site's trees."""
     steps: dict[str, list[Step]] = {}
@@ -160,7 +180,19 @@ def cabling(
         trees=_trees(switches, root_orders),
         steps={device: tuple(found) for device, found in steps.items()},
         labels={LinkEnd(tap.device, tap.interface): tap.label for tap in taps},
+        crossings=_crossings(switches, exchanges),
     )
+
+
+def _crossings(
+    switches: Sequence[Switch], exchanges: Sequence[Exchange]
+) -> dict[tuple[LinkEnd, int | None], tuple[LinkEnd, int]]:
+    ends = {(s.name, p.number): LinkEnd(s.name, p.interface) for s in switches for p in s.ports}
+    return {
+        (ends[switch, came], vlan): (ends[switch, leaves], tag)
+        for exchange in exchanges
+        for (switch, came, vlan), (leaves, tag) in crossings(exchange).items()
+    }
 
 
 def _trees(

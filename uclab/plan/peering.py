@@ -40,7 +40,7 @@ def site_routing(context: Context, site: model.Site) -> Routing | None:
             accept, other = _cloud_prefixes(context, site, circuit), rules.asn
         else:
             announce, accept = _rules_for(prefixes_behind(context, site)), (PrefixRule(DEFAULT),)
-            other = asn_of(context.topology, _site(context.topology, circuit.target))
+            other = asn_of(context.topology, site_of(context.topology, circuit.target))
         networks += [rule.prefix for rule in announce]
         neighbours.append(
             BgpNeighbour(
@@ -57,7 +57,7 @@ def site_routing(context: Context, site: model.Site) -> Routing | None:
         )
     for circuit in ending:
         near, _ = context.addresses.circuits[circuit.site, circuit.name]
-        other_site = _site(context.topology, circuit.site)
+        other_site = site_of(context.topology, circuit.site)
         networks.append(DEFAULT)
         neighbours.append(
             BgpNeighbour(
@@ -88,7 +88,7 @@ def peering_routing(context: Context, dc: model.Datacentre) -> Routing:
     for circuit in context.circuits:
         if circuit.target != dc.name:
             continue
-        site = _site(context.topology, circuit.site)
+        site = site_of(context.topology, circuit.site)
         near, _ = context.addresses.circuits[circuit.site, circuit.name]
         accept = site.public_prefix
         customers.append(
@@ -133,7 +133,7 @@ def prefixes_behind(context: Context, site: model.Site) -> list[str]:
     behind = [str(site.prefix)]
     for circuit in context.circuits:
         if circuit.kind == "site" and circuit.target == site.name:
-            behind += prefixes_behind(context, _site(context.topology, circuit.site))
+            behind += prefixes_behind(context, site_of(context.topology, circuit.site))
     return behind
 
 
@@ -171,7 +171,8 @@ def _rules_for(prefixes: Iterable[str]) -> tuple[PrefixRule, ...]:
     return tuple(PrefixRule(prefix) for prefix in prefixes)
 
 
-def _site(topology: model.Topology, name: str) -> model.Site:
+def site_of(topology: model.Topology, name: str) -> model.Site:
+    """The site of that name."""
     return next(site for site in topology.sites if site.name == name)
 
 

@@ -13,6 +13,7 @@ from uclab.plan import (
     cloud,
     endpoints,
     engines,
+    exchanges,
     hosts,
     internet,
     overload,
@@ -52,9 +53,14 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     tones = endpoints.tones(len(endpoints.topology_endpoints(topology)) + 1)
     phones = endpoints.build_endpoints(context, cloud.session_controller_name(topology, 0), tones[:-1])
     the_cloud = cloud.build_cloud(context, tuple(phone.account for phone in phones), tones[-1], dpid)
-    carried = carriage.build_carriage(private, dpid + sum(map(len, the_cloud.switches)))
+    carried = carriage.build_carriage(private, dpid + sum(map(len, the_cloud.switches)), topology.carriers)
 
-    places = [*(part.lan.switches for part in parts), *the_cloud.switches, carried.switches]
+    places = [
+        *(part.lan.switches for part in parts),
+        *the_cloud.switches,
+        carried.switches,
+        *carried.exchanges,
+    ]
     switches, machines = engines.assign(places)
     bulk = overload.bulk(context)
     routers = [site_router.build_router(context, site) for site in topology.sites]
@@ -65,7 +71,13 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     inside = [link for part in parts for link in part.links]
     links = (*inside, *internet_links, *the_cloud.links, *carried.links)
     capture = taps.build_taps(links, switches)
-    ways = paths.cabling(nodes, links, switches, {p.vlans[0].site: p.lan.root_order for p in parts}, capture)
+    crossed = tuple(
+        exchanges.build_exchange(context, carrier, carried.customers[carrier.name], switches)
+        for carrier in topology.carriers
+        if carrier.name in carried.customers
+    )
+    root_orders = {p.vlans[0].site: p.lan.root_order for p in parts}
+    ways = paths.cabling(nodes, links, switches, root_orders, capture, crossed)
     return Plan(
         topology=topology.topology,
         title=topology.title,
@@ -84,6 +96,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         bulk=bulk,
         taps=capture,
         paths=_paths(ways, (*phones, *(peer.endpoint for peer in the_cloud.pstn_peers)), the_cloud),
+        exchanges=crossed,
     )
 
 

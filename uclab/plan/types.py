@@ -25,6 +25,7 @@ from uclab.plan.devices import (
     Route,
     Routing,
 )
+from uclab.plan.exchange import Exchange
 from uclab.plan.fabric import (
     Engine,
     MarkingRule,
@@ -56,6 +57,7 @@ __all__ = [
     "EgressQueue",
     "Endpoint",
     "Engine",
+    "Exchange",
     "Impairment",
     "Interface",
     "JitterDistribution",
@@ -167,6 +169,7 @@ class Plan:
     bulk: tuple[BulkTraffic, ...]
     taps: tuple[Tap, ...]
     paths: tuple[Path, ...]
+    exchanges: tuple[Exchange, ...] = ()
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

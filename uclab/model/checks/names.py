@@ -14,6 +14,8 @@ RESERVED = ("dns", "inet", "internet", "pstn", "web")
 
 _FOREIGN = re.compile(r"pbx[0-9]*-[0-9]+")
 _TERMINATION = re.compile(r".*-ntu(-[0-9]+)?")
+EXCHANGE_SWITCHES = 8
+"""An exchange has so many at most."""
 
 
 def check(top: Place) -> Iterator[Mistake]:
@@ -39,6 +41,7 @@ def check(top: Place) -> Iterator[Mistake]:
 
 def _places(top: Place) -> Iterator[Place]:
     yield from top["sites"]
+    yield from top["carriers"]
     for region in top["cloud"]["regions"]:
         yield region
         yield from region["datacentres"]
@@ -83,6 +86,8 @@ def _named_devices(top: Place) -> Iterator[tuple[Place, tuple[str, ...]]]:
     """The name of each device, and what is added to it for the devices that come with it."""
     for provider in top["internet"]["providers"]:
         yield provider["name"], ()
+    for carrier in top["carriers"]:
+        yield carrier["name"], tuple(f"-{number + 1}" for number in range(EXCHANGE_SWITCHES))
     for site in top["sites"]:
         for switch in site["switches"]:
             yield switch["name"], ()

@@ -17,12 +17,14 @@ from uclab.capture.dissect import (
 from uclab.capture.pcapng import MalformedCapture
 from uclab.judge.audio import check_calls
 from uclab.judge.case import Case
+from uclab.judge.circuits import check_circuits
 from uclab.judge.containment import check_alive, check_captures, check_isolation
 from uclab.judge.encryption import check_media_encryption
 from uclab.judge.hub import check_hub
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
+from uclab.judge.peering import check_peering
 from uclab.judge.plots import ladders, media_series, rate_series
 from uclab.judge.privacy import check_privacy
 from uclab.judge.quality import check_quality, judged_calls
@@ -108,6 +110,8 @@ def _findings(case: Case, walks: tuple[Walk, ...]) -> list[Finding]:
         *check_quality(case, walks),
         *check_voice_vlan(case),
         *check_port_control(case),
+        *check_circuits(case),
+        *check_peering(case),
         check_isolation(case),
         *check_alive(case),
         *check_captures(case),

@@ -6,7 +6,7 @@ import difflib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +90,17 @@ def applied(plan: Plan, faults: Sequence[str]) -> Plan:
                 f"fault `{name}` cannot be applied to `{target or plan.topology}`: {error.args[0]}"
             ) from None
     return plan
+
+
+def faults_of(topology: str) -> tuple[str, ...]:
+    """The faults that can be applied to a topology, in order of names. Raises `TopologyError`."""
+    plan = plan_of(topology)
+    found = []
+    for name in sorted(FAULTS):
+        with suppress(KeyError):
+            FAULTS[name].apply(plan, None)
+            found.append(name)
+    return tuple(found)
 
 
 def default_run_dir(topology: str) -> Path:

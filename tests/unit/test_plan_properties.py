@@ -85,6 +85,9 @@ def sites(draw_: st.DrawFn, number: int, providers: int, datacentres: int) -> di
         {"name": f"cc{n}", "to": f"dc{n}", "profile": "leased-line-10", "vlan": 101 + number}
         for n in sorted(draw_(st.sets(st.integers(0, datacentres - 1))))
     ]
+    for circuit in circuits:
+        if draw_(st.booleans()):
+            circuit["via"] = "sdx"
     return {
         "name": f"site{number}",
         **({"public_prefix": f"203.0.113.{128 + 16 * number}/28"} if circuits else {}),
@@ -122,6 +125,7 @@ def topologies(draw_: st.DrawFn) -> LoadedTopology:
         "internet": {
             "providers": [{"name": f"isp{n}", "prefix": f"203.0.113.{64 * n}/26"} for n in range(providers)]
         },
+        "carriers": [{"name": "sdx", "kind": "sdn", "switches": draw_(st.integers(2, 4))}],
         "sites": [draw_(sites(number, providers, datacentres)) for number in range(draw_(st.integers(1, 3)))],
     }
     topology = Topology.model_validate_json(json.dumps(tree))
@@ -221,7 +225,8 @@ def test_every_default_route_leads_to_a_neighbour_and_names_are_resolved_in_publ
 def test_every_endpoint_has_a_way_to_the_cloud_in_its_vlan(plan: Plan) -> None:
     labels = {tap.label: tap for tap in plan.taps}
     roles = {(vlan.site, vlan.id): vlan.role for vlan in plan.vlans}
-    carriers = {switch.name for switch in plan.switches if switch.role is SwitchRole.CARRIER}
+    carriage = (SwitchRole.CARRIER, SwitchRole.EXCHANGE)
+    carriers = {switch.name for switch in plan.switches if switch.role in carriage}
     assert [path.endpoint for path in plan.paths][:-1] == [endpoint.name for endpoint in plan.endpoints]
     for path in plan.paths:
         endpoint = plan.endpoint(path.endpoint)

@@ -152,16 +152,16 @@ def _internet(plan: Plan, middle: float, top: float, inner: float, boxes: dict[s
 def _carriers(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> Frame | None:
     """Private circuits: the cloud's peering switches above the sites' termination units; None without any."""
     there = [switch for switch in plan.switches if switch.role is SwitchRole.CARRIER]
-    if not there:
+    exchange = [switch for switch in plan.switches if switch.role is SwitchRole.EXCHANGE]
+    if not there and not exchange:
         return None
     upper = [switch for switch in there if switch.name.endswith(PEERING_SWITCH)]
     lower = [switch for switch in there if switch not in upper]
-    middle_row = [switch for switch in plan.switches if switch.role is SwitchRole.EXCHANGE]
-    rows = ((upper, top + 62, "peering switch"), (lower, top + 62 + ROW, "circuit's end"))
-    for row, y, subtitle in (*rows, (middle_row, top + 62 + ROW / 2, "exchange")):
+    rows = ((upper, 0.0, "peering switch"), (exchange, ROW / 2, "exchange"), (lower, ROW, "circuit's end"))
+    for row, below, subtitle in rows:
         for switch, x in zip(row, _spread(len(row), middle, 190.0), strict=True):
-            boxes[switch.name] = Box(switch.name, "switch", subtitle, x, y)
-    width = max(660.0, 190.0 * max(len(upper), len(lower)) + 40)
+            boxes[switch.name] = Box(switch.name, "switch", subtitle, x, top + 62 + below)
+    width = max(660.0, 190.0 * max(map(len, (upper, exchange, lower))) + 40)
     return Frame("carriers", "private circuits", middle - width / 2, top, width, ROW + 114)
 
 

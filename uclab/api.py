@@ -6,7 +6,7 @@ import difflib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
 from uclab.plan.capacity import Capacity, capacity
 from uclab.plan.codec import plan_from_json
-from uclab.plan.faults import FAULTS
+from uclab.plan.faults import FAULTS, fitting
 from uclab.plan.planner import make_plan
 from uclab.plan.records import Event
 from uclab.plan.types import Plan
@@ -94,13 +94,7 @@ def applied(plan: Plan, faults: Sequence[str]) -> Plan:
 
 def faults_of(topology: str) -> tuple[str, ...]:
     """The faults that can be applied to a topology, in order of names. Raises `TopologyError`."""
-    plan = plan_of(topology)
-    found = []
-    for name in sorted(FAULTS):
-        with suppress(KeyError):
-            FAULTS[name].apply(plan, None)
-            found.append(name)
-    return tuple(found)
+    return fitting(plan_of(topology))
 
 
 def default_run_dir(topology: str) -> Path:

@@ -13,7 +13,7 @@ from controllers.circuits import Exchange as Controller
 from controllers.fake_fabric import FakeFabric, Frame
 from uclab.lab.circuits import CircuitOrder, NoSuchCircuit, WrongOrder, body_of, ordered
 from uclab.model.load import load_topology
-from uclab.plan.exchange import Exchange
+from uclab.plan.circuit_exchange import CircuitExchange
 from uclab.plan.lines import wan_lines
 from uclab.plan.planner import make_plan
 from uclab.plan.trees import PortRef
@@ -27,8 +27,8 @@ def plan() -> Plan:
     return make_plan(load_topology("sdn-circuits"))
 
 
-def exchange() -> Exchange:
-    [found] = plan().exchanges
+def exchange() -> CircuitExchange:
+    [found] = plan().circuit_exchanges
     return found
 
 

@@ -37,13 +37,11 @@ FINDINGS = {
     "peering.prefixes",
     "peering.accepted",
     "peering.session",
-    "path.as-planned",
     "circuit.policy",
 }
 TOPOLOGIES = {
     "prefix-leaked": "cloudconnect-simplex-ott",
     "filter-missing": "cloudconnect-simplex-ott",
-    "backup-preferred": "cloudconnect-georedundant",
     "circuit-too-narrow": "cloudconnect-simplex-ott",
     "circuit-opened": "sdn-circuits",
 }
@@ -62,9 +60,8 @@ CHANGED = {
     "foreign-mac": {"nodes"},
     "prefix-leaked": {"nodes"},
     "filter-missing": {"nodes"},
-    "backup-preferred": {"nodes"},
     "circuit-too-narrow": {"nodes"},
-    "circuit-opened": {"nodes", "exchanges"},
+    "circuit-opened": {"nodes", "circuit_exchanges"},
 }
 """Parts of the plan that each fault touches, besides `faults`."""
 
@@ -205,15 +202,6 @@ def test_leaked_prefix_is_refused_by_the_cloud_unless_its_filter_is_missing() ->
         assert "10.20.0.0/16" in learned(opened, router)
 
 
-@pytest.mark.req("V2", "P4")
-def test_preferred_backup_moves_what_leaves_to_the_second_line() -> None:
-    before, after = clean("cloudconnect-georedundant"), faulted("backup-preferred")
-    assert set(learned(before, "edge").values()).isdisjoint(learned(after, "edge").values())
-    simplex = faulted("backup-preferred", topology="cloudconnect-simplex-ott").node("edge")
-    static = [route for route in simplex.routes if route.prefix == "198.18.10.0/24"]
-    assert [(route.via, route.metric) for route in static] == [("203.0.113.1", 0)]
-
-
 @pytest.mark.req("Q2")
 def test_narrow_circuit_has_less_room_than_one_call_at_both_ends() -> None:
     changed = changed_nodes(faulted("circuit-too-narrow"))
@@ -227,12 +215,14 @@ def test_narrow_circuit_has_less_room_than_one_call_at_both_ends() -> None:
 @pytest.mark.req("W5")
 def test_opened_circuit_lets_any_marking_in_and_the_site_sends_one_that_nobody_has() -> None:
     plan = faulted("circuit-opened")
-    allowed = {c.name: c.allowed_dscp for e in plan.exchanges for c in e.circuits}
+    allowed = {c.name: c.allowed_dscp for e in plan.circuit_exchanges for c in e.circuits}
     assert allowed["north-cc1"] is None
     assert allowed["south-cc2"] is not None
     [(_, router)] = changed_nodes(plan)
     assert 'oifname "cc1" tcp dport 179 ip dscp set 10' in (router.nftables or "")
-    rules = {dscp for c in clean("sdn-circuits").exchanges[0].circuits for dscp in c.allowed_dscp or ()}
+    rules = {
+        dscp for c in clean("sdn-circuits").circuit_exchanges[0].circuits for dscp in c.allowed_dscp or ()
+    }
     assert 10 not in rules
 
 

@@ -225,7 +225,7 @@ def test_every_default_route_leads_to_a_neighbour_and_names_are_resolved_in_publ
 def test_every_endpoint_has_a_way_to_the_cloud_in_its_vlan(plan: Plan) -> None:
     labels = {tap.label: tap for tap in plan.taps}
     roles = {(vlan.site, vlan.id): vlan.role for vlan in plan.vlans}
-    carriage = (SwitchRole.CARRIER, SwitchRole.EXCHANGE)
+    carriage = (SwitchRole.CARRIER, SwitchRole.SDN_EXCHANGE)
     carriers = {switch.name for switch in plan.switches if switch.role in carriage}
     assert [path.endpoint for path in plan.paths][:-1] == [endpoint.name for endpoint in plan.endpoints]
     for path in plan.paths:

@@ -12,7 +12,7 @@ from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
 from uclab.judge.network import Network, dscp_name, mac_number, text
 from uclab.judge.types import Evidence, Finding
-from uclab.plan.exchange import CircuitEnd, Exchange, ExchangeCircuit
+from uclab.plan.circuit_exchange import CircuitEnd, CircuitExchange, ExchangeCircuit
 
 ID, REQUIREMENT = "circuit.policy", ("W5",)
 
@@ -39,7 +39,7 @@ class _Way:
 
 def check_circuits(case: Case) -> Iterator[Finding]:
     """Frames that came out of the exchange at a customer's port, held against the planned circuits."""
-    for exchange in case.network.plan.exchanges:
+    for exchange in case.network.plan.circuit_exchanges:
         macs = _own_macs(case.network, exchange)
         ways = [_Way(c, start, goal) for c in exchange.circuits for start, goal in c.directions]
         for way in ways:
@@ -95,7 +95,9 @@ def objection(
     return None
 
 
-def _strays(case: Case, exchange: Exchange, ways: list[_Way], macs: dict[str, set[int]]) -> Iterator[Finding]:
+def _strays(
+    case: Case, exchange: CircuitExchange, ways: list[_Way], macs: dict[str, set[int]]
+) -> Iterator[Finding]:
     """Frames of one customer that come out at another's port outside of every circuit there."""
     known = {(way.goal.tap, way.goal.vlan) for way in ways}
     every = set().union(*macs.values())
@@ -110,7 +112,7 @@ def _strays(case: Case, exchange: Exchange, ways: list[_Way], macs: dict[str, se
                 break
 
 
-def _own_macs(network: Network, exchange: Exchange) -> dict[str, set[int]]:
+def _own_macs(network: Network, exchange: CircuitExchange) -> dict[str, set[int]]:
     """Customer port to the MAC addresses of the routers that are plugged in there."""
     mac_of = {
         address.partition("/")[0]: mac_number(interface.mac)

@@ -24,9 +24,9 @@ from uclab.emulation.taps import TapCount, Taps, start_taps
 from uclab.emulation.variants import detect
 from uclab.lab import controllers
 from uclab.lab.bulk import BulkSource
+from uclab.lab.circuit_exchanges import Exchanges
 from uclab.lab.controllers import RunningController
 from uclab.lab.events import EventLog
-from uclab.lab.exchanges import Exchanges
 from uclab.lab.host_record import write_host_record
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.logs import last_lines
@@ -159,7 +159,7 @@ class _BringUp:
             self._plan.fabrics,
             self._run_dir / "controllers",
             ovs.RUN_DIR,
-            exchanges=[exchange.fabric for exchange in self._plan.exchanges],
+            exchanges=[exchange.fabric for exchange in self._plan.circuit_exchanges],
         )
         self._parts.controllers = started
         for controller in started:
@@ -183,7 +183,10 @@ class _BringUp:
         write_host_record(self._run_dir, variants)
         targets = {
             fabric.site: f"unix:{controllers.socket_of(ovs.RUN_DIR, fabric.site)}"
-            for fabric in (*self._plan.fabrics, *(exchange.fabric for exchange in self._plan.exchanges))
+            for fabric in (
+                *self._plan.fabrics,
+                *(exchange.fabric for exchange in self._plan.circuit_exchanges),
+            )
         }
         self._parts.network = await build(
             self._plan,
@@ -226,7 +229,7 @@ class _BringUp:
         await asyncio.gather(
             *(controllers.wait_ready(one, self._kinds[one.name]) for one in self._parts.controllers)
         )
-        exchanges = Exchanges(self._plan.exchanges, ovs.RUN_DIR)
+        exchanges = Exchanges(self._plan.circuit_exchanges, ovs.RUN_DIR)
         await exchanges.provision()
         self._parts.exchanges = exchanges
 

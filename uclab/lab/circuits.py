@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from uclab.plan.exchange import CircuitEnd, Exchange, ExchangeCircuit
+from uclab.plan.circuit_exchange import CircuitEnd, CircuitExchange, ExchangeCircuit
 
 FIELDS = ("rate_kbps", "pcp", "dscp", "allowed_dscp")
 
@@ -58,7 +58,7 @@ def body_of(circuit: ExchangeCircuit) -> dict[str, Any]:
 def ordered(
     name: str,
     order: CircuitOrder,
-    planned: Mapping[str, Exchange],
+    planned: Mapping[str, CircuitExchange],
     present: Mapping[str, Mapping[str, Any]],
     *,
     create: bool,
@@ -89,7 +89,9 @@ def ordered(
     return exchange, body
 
 
-def _new(name: str, order: CircuitOrder, planned: Mapping[str, Exchange]) -> tuple[str, dict[str, Any]]:
+def _new(
+    name: str, order: CircuitOrder, planned: Mapping[str, CircuitExchange]
+) -> tuple[str, dict[str, Any]]:
     if order.a is None or order.b is None or order.vlan is None or order.rate_kbps is None:
         known = ", ".join(c.name for e in planned.values() for c in e.circuits)
         raise WrongOrder(
@@ -104,7 +106,7 @@ def _new(name: str, order: CircuitOrder, planned: Mapping[str, Exchange]) -> tup
 
 
 def _changed_end(
-    end: Mapping[str, Any], order: CircuitOrder, exchange: Exchange, side: str
+    end: Mapping[str, Any], order: CircuitOrder, exchange: CircuitExchange, side: str
 ) -> dict[str, Any]:
     port, prefixes = getattr(order, side), getattr(order, f"{side}_prefixes")
     changed = dict(end)
@@ -122,18 +124,18 @@ def _changed_end(
     return changed
 
 
-def _behind(exchange: Exchange, switch: str, port: int) -> list[str]:
+def _behind(exchange: CircuitExchange, switch: str, port: int) -> list[str]:
     """What is known to live behind a port: what planned circuits say of it."""
     ends = [end for circuit in exchange.circuits for end in (circuit.a, circuit.b)]
     there = [prefix for end in ends if (end.switch, end.port) == (switch, port) for prefix in end.prefixes]
     return list(dict.fromkeys(there))
 
 
-def _is_port_of(exchange: Exchange, port: str) -> bool:
+def _is_port_of(exchange: CircuitExchange, port: str) -> bool:
     return any(port in (p.customer, f"{p.switch}/{p.port}") for p in exchange.ports)
 
 
-def _unknown_port(port: str, exchanges: Iterable[Exchange]) -> str:
+def _unknown_port(port: str, exchanges: Iterable[CircuitExchange]) -> str:
     known = ", ".join(f"{p.customer} ({p.switch}/{p.port})" for e in exchanges for p in e.ports)
     return f"there is no customer port `{port}`; there are: {known}"
 

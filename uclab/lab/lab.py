@@ -14,10 +14,10 @@ from endpoints_emu.phone import Phone
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
 from uclab.lab.bringup import BringUpFailed, BroughtUp, bring_up
+from uclab.lab.circuit_exchanges import CircuitNotMade, CircuitWrong, Exchanges
 from uclab.lab.circuits import CircuitOrder, NoSuchCircuit, WrongOrder
 from uclab.lab.client import CallOrder
 from uclab.lab.events import EventLog
-from uclab.lab.exchanges import CircuitNotMade, CircuitWrong, Exchanges
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.codec import to_data
 from uclab.plan.records import CallRecord
@@ -175,7 +175,7 @@ class Lab:
                 "ports": {port.customer: f"{port.switch}/{port.port}" for port in exchange.ports},
                 "circuits": present[exchange.name],
             }
-            for exchange in self.plan.exchanges
+            for exchange in self.plan.circuit_exchanges
         }
 
     async def put_circuit(self, name: str, order: CircuitOrder, *, create: bool) -> dict[str, Any]:
@@ -222,7 +222,7 @@ class Lab:
     @property
     def _exchanges(self) -> Exchanges:
         """The exchanges of a lab that is up."""
-        if self._parts.exchanges is None or not self.plan.exchanges:
+        if self._parts.exchanges is None or not self.plan.circuit_exchanges:
             raise RefusedCircuit(
                 f"topology `{self.plan.topology}` has no exchange; give it a carrier of kind `sdn`"
             )

@@ -153,7 +153,7 @@ def capacity(loaded: LoadedTopology, plan: Plan) -> Capacity:
 
 def _narrow_circuit(plan: Plan, name: str, directions: Sequence[DirectionCapacity]) -> str | None:
     """What an exchange lets in of a circuit drops whatever is above it, calls too (Q2, W5)."""
-    circuit = next((c for e in plan.exchanges for c in e.circuits if c.name == name), None)
+    circuit = next((c for e in plan.circuit_exchanges for c in e.circuits if c.name == name), None)
     need = max(direction.need_kbps for direction in directions)
     if circuit is None or circuit.rate_kbps >= need:
         return None

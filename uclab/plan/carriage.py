@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from uclab.model import topology as model
-from uclab.plan import exchanges
+from uclab.plan import circuit_exchanges
+from uclab.plan.circuit_exchange import CustomerPort
 from uclab.plan.circuits import Circuit
-from uclab.plan.exchange import CustomerPort
 from uclab.plan.names import free_name
 from uclab.plan.switching import Bench
 from uclab.plan.types import Link, LinkEnd, PortMode, Switch, SwitchRole
@@ -41,7 +41,7 @@ def build_carriage(
     circuits: tuple[Circuit, ...], first_dpid: int, carriers: tuple[model.Carrier, ...] = ()
 ) -> Carriage:
     """Everything between the routers at the ends of circuits."""
-    rows = exchanges.begin(carriers, first_dpid)
+    rows = circuit_exchanges.begin(carriers, first_dpid)
     bench = Bench(PLACE, first_dpid + sum(len(row.bench.roles) for row in rows.values()))
     for circuit in circuits:
         if circuit.via not in rows:
@@ -98,7 +98,7 @@ def _lay(bench: Bench, circuit: Circuit) -> None:
     bench.add_link(f"{circuit.far_router}-{circuit.near_router}", other, ends[1], "circuit")
 
 
-def _cross(bench: Bench, row: exchanges.Row, circuits: list[Circuit]) -> None:
+def _cross(bench: Bench, row: circuit_exchanges.Row, circuits: list[Circuit]) -> None:
     """Circuits across an exchange: each site's termination unit at a port of it, each data centre's peering
     switch at one port for all of its circuits."""
     for circuit in circuits:

@@ -32,7 +32,7 @@ class SwitchRole(StrEnum):
     CARRIER = "carrier"
     """Where a private circuit ends: a carrier's termination unit, or a data centre's peering switch; not
     under the controller."""
-    EXCHANGE = "exchange"
+    SDN_EXCHANGE = "sdn-exchange"
     """A switch of an exchange, under the exchange's own controller (W5)."""
 
 

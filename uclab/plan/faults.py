@@ -11,13 +11,26 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 
-from uclab.plan import edge, faults_routing, queues
+from uclab.plan import circuit_faults, edge, queues
 from uclab.plan.changes import port_towards, with_endpoint, with_node, with_port, with_rules
 from uclab.plan.fault import FAULTS, Fault, pick, registered
 from uclab.plan.names import mac_address
 from uclab.plan.types import Endpoint, Interface, Node, NodeKind, Plan, Route, Vlan
 
-__all__ = ["FAULTS", "Fault", "faults_routing"]
+__all__ = ["FAULTS", "Fault", "circuit_faults", "fitting"]
+
+
+def fitting(plan: Plan) -> tuple[str, ...]:
+    """The faults that the plan has something for, by name."""
+    return tuple(name for name in sorted(FAULTS) if _fits(FAULTS[name], plan))
+
+
+def _fits(fault: Fault, plan: Plan) -> bool:
+    try:
+        fault.apply(plan, None)
+    except KeyError:
+        return False
+    return True
 
 
 @registered("rtp-plain", "a phone offers plain RTP", "media.srtp", "privacy.readable")

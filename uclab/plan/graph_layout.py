@@ -152,7 +152,7 @@ def _internet(plan: Plan, middle: float, top: float, inner: float, boxes: dict[s
 def _carriers(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> Frame | None:
     """Private circuits: the cloud's peering switches above the sites' termination units; None without any."""
     there = [switch for switch in plan.switches if switch.role is SwitchRole.CARRIER]
-    exchange = [switch for switch in plan.switches if switch.role is SwitchRole.EXCHANGE]
+    exchange = [switch for switch in plan.switches if switch.role is SwitchRole.SDN_EXCHANGE]
     if not there and not exchange:
         return None
     upper = [switch for switch in there if switch.name.endswith(PEERING_SWITCH)]

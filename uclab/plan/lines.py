@@ -25,7 +25,7 @@ def wan_lines(plan: Plan) -> tuple[WanLine, ...]:
     """All lines, in the plan's order: each site's preferred one first."""
     other_end = {link.a: link.b for link in plan.links} | {link.b: link.a for link in plan.links}
     carriers = {switch.name for switch in plan.switches if switch.role is SwitchRole.CARRIER}
-    exchange = {switch.name for switch in plan.switches if switch.role is SwitchRole.EXCHANGE}
+    exchange = {switch.name for switch in plan.switches if switch.role is SwitchRole.SDN_EXCHANGE}
     inner = {
         end.device: link.name
         for link in plan.links

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from uclab.plan.circuit_exchange import CircuitExchange, crossings
 from uclab.plan.errors import PlanError
-from uclab.plan.exchange import Exchange, crossings
 from uclab.plan.taps import port_of
 from uclab.plan.trees import PortRef, spanning_tree, trunks_between
 from uclab.plan.types import Link, LinkEnd, Node, Path, PathHop, PortMode, Switch, SwitchPort, SwitchRole, Tap
@@ -111,7 +111,7 @@ class Cabling:
                 return _traced(before, state)
             if end not in self.ports:
                 continue
-            if self.ports[end][0].role is SwitchRole.EXCHANGE:
+            if self.ports[end][0].role is SwitchRole.SDN_EXCHANGE:
                 if (end, vlan) in self.crossings:
                     out, vlan = self.crossings[end, vlan]
                     step = next(step for step in self.steps[end.device] if step[0] == out)
@@ -160,7 +160,7 @@ def cabling(
     switches: Sequence[Switch],
     root_orders: Mapping[str, Sequence[str]],
     taps: Sequence[Tap],
-    exchanges: Sequence[Exchange] = (),
+    exchanges: Sequence[CircuitExchange] = (),
 ) -> Cabling:
     """The cables as they are used; `root_orders` has the order of roots of each site's trees."""
     steps: dict[str, list[Step]] = {}
@@ -185,7 +185,7 @@ def cabling(
 
 
 def _crossings(
-    switches: Sequence[Switch], exchanges: Sequence[Exchange]
+    switches: Sequence[Switch], exchanges: Sequence[CircuitExchange]
 ) -> dict[tuple[LinkEnd, int | None], tuple[LinkEnd, int]]:
     ends = {(s.name, p.number): LinkEnd(s.name, p.interface) for s in switches for p in s.ports}
     return {

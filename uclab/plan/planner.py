@@ -9,11 +9,11 @@ from uclab.plan import (
     addresses,
     bgp,
     carriage,
+    circuit_exchanges,
     circuits,
     cloud,
     endpoints,
     engines,
-    exchanges,
     hosts,
     internet,
     overload,
@@ -72,7 +72,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     links = (*inside, *internet_links, *the_cloud.links, *carried.links)
     capture = taps.build_taps(links, switches)
     crossed = tuple(
-        exchanges.build_exchange(context, carrier, carried.customers[carrier.name], switches)
+        circuit_exchanges.build_exchange(context, carrier, carried.customers[carrier.name], switches)
         for carrier in topology.carriers
         if carrier.name in carried.customers
     )
@@ -96,7 +96,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         bulk=bulk,
         taps=capture,
         paths=_paths(ways, (*phones, *(peer.endpoint for peer in the_cloud.pstn_peers)), the_cloud),
-        exchanges=crossed,
+        circuit_exchanges=crossed,
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from uclab.plan.circuit_exchange import CircuitExchange
 from uclab.plan.devices import (
     Bursts,
     EgressQueue,
@@ -25,7 +26,6 @@ from uclab.plan.devices import (
     Route,
     Routing,
 )
-from uclab.plan.exchange import Exchange
 from uclab.plan.fabric import (
     Engine,
     MarkingRule,
@@ -53,11 +53,11 @@ __all__ = [
     "Bursts",
     "Call",
     "Certificate",
+    "CircuitExchange",
     "DnsRecord",
     "EgressQueue",
     "Endpoint",
     "Engine",
-    "Exchange",
     "Impairment",
     "Interface",
     "JitterDistribution",
@@ -169,7 +169,7 @@ class Plan:
     bulk: tuple[BulkTraffic, ...]
     taps: tuple[Tap, ...]
     paths: tuple[Path, ...]
-    exchanges: tuple[Exchange, ...] = ()
+    circuit_exchanges: tuple[CircuitExchange, ...] = ()
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from uclab.model.checks import (
     addresses,
     calls,
-    carriers,
     endpoints,
     lines,
     names,
     peering,
     policies,
     power,
+    sdn_carriers,
     switching,
 )
 from uclab.model.mistake import Mistake
@@ -32,7 +32,7 @@ def topology_mistakes(top: Place) -> Iterator[Mistake]:
     yield from switching.check(top)
     yield from endpoints.check(top)
     yield from lines.check(top)
-    yield from carriers.check(top)
+    yield from sdn_carriers.check(top)
 
 
 def profile_mistakes(top: Place) -> Iterator[Mistake]:

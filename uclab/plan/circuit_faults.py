@@ -1,5 +1,5 @@
-"""Deliberate faults of private circuits: leaked prefixes, missing filters, wrong order of use, too little
-room, an open policy at an exchange (P1 to P4, V2, Q2, W5)."""
+"""Deliberate faults of private circuits: leaked prefixes, missing filters, too little room, an open
+policy at an exchange (P1 to P4, Q2, W5)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from uclab.plan import bgp, edge, queues
 from uclab.plan.changes import with_node
 from uclab.plan.fault import pick, registered
-from uclab.plan.routing import BgpNeighbour, PrefixRule, Route
+from uclab.plan.routing import BgpNeighbour, PrefixRule
 from uclab.plan.types import Node, NodeKind, Plan
 
 ANY = (PrefixRule("0.0.0.0/0", longest=32),)
@@ -47,35 +47,6 @@ def _filter_missing(plan: Plan, target: str | None) -> Plan:
 
 
 @registered(
-    "backup-preferred",
-    "a site's router prefers its second line to the first",
-    "path.as-planned",
-    may_break=("qos.dscp", "qos.pcp", "quality.overload", "peering.prefixes"),
-)
-def _backup_preferred(plan: Plan, target: str | None) -> Plan:
-    """`target` is a site's router. Of two circuits the second gets the first one's preference; where the
-    second line is one to a provider, a forgotten static route leads the cloud's prefixes there."""
-    router = _customer(plan, target)
-    assert router.routing is not None
-    first, *others = _to_cloud(plan, router)
-    if others:
-        second = others[0]
-        swapped = {
-            first.address: replace(first, preference=second.preference, prepend=second.prepend),
-            second.address: replace(second, preference=first.preference, prepend=first.prepend),
-        }
-        sessions = tuple(swapped.get(s.address, s) for s in router.routing.neighbours)
-        return _learned(
-            with_node(plan, replace(router, routing=replace(router.routing, neighbours=sessions)))
-        )
-    default = next((route for route in router.routes if route.prefix == "0.0.0.0/0"), None)
-    if default is None:
-        raise KeyError(f"{router.name} has no second line")
-    static = tuple(Route(rule.prefix, default.via) for rule in first.accept)
-    return with_node(plan, replace(router, routes=(*router.routes, *static)))
-
-
-@registered(
     "circuit-too-narrow",
     "a site's preferred circuit has less room than one call needs",
     "quality.voice",
@@ -101,7 +72,7 @@ def _circuit_too_narrow(plan: Plan, target: str | None) -> Plan:
 )
 def _circuit_opened(plan: Plan, target: str | None) -> Plan:
     """`target` is a circuit of an exchange. The router marks its BGP with a class that nobody has."""
-    circuits = {c.name: c for e in plan.exchanges for c in e.circuits}
+    circuits = {c.name: c for e in plan.circuit_exchanges for c in e.circuits}
     circuit = pick(circuits, target, "circuit of an exchange")
     exchanges = tuple(
         replace(
@@ -110,14 +81,14 @@ def _circuit_opened(plan: Plan, target: str | None) -> Plan:
                 replace(c, allowed_dscp=None) if c.name == circuit.name else c for c in exchange.circuits
             ),
         )
-        for exchange in plan.exchanges
+        for exchange in plan.circuit_exchanges
     )
     near = {prefix.removesuffix("/32") for prefix in circuit.a.prefixes}
     router = next(n for n in plan.nodes if _addresses(n) & near)
     assert router.routing is not None
     [interface] = [i.name for i in router.interfaces if {a.partition("/")[0] for a in i.addresses} & near]
     rules = f"{router.nftables or ''}{edge.foreign_marking(interface, edge.BGP, FOREIGN_DSCP)}"
-    return with_node(replace(plan, exchanges=exchanges), replace(router, nftables=rules))
+    return with_node(replace(plan, circuit_exchanges=exchanges), replace(router, nftables=rules))
 
 
 def _customer(plan: Plan, target: str | None) -> Node:

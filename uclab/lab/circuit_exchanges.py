@@ -11,7 +11,7 @@ import httpx
 
 from uclab.lab.circuits import CircuitOrder, NoSuchCircuit, body_of, ordered
 from uclab.lab.controllers import api_of
-from uclab.plan.exchange import Exchange
+from uclab.plan.circuit_exchange import CircuitExchange
 from uclab.plan.runtime import NotReady
 
 ANSWER_S = 10.0
@@ -28,7 +28,7 @@ class CircuitWrong(CircuitNotMade):
 class Exchanges:
     """Asks the controllers."""
 
-    def __init__(self, planned: Sequence[Exchange], sockets: Path) -> None:
+    def __init__(self, planned: Sequence[CircuitExchange], sockets: Path) -> None:
         self._planned = {exchange.name: exchange for exchange in planned}
         self._sockets = sockets
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from uclab.model import topology as model
 from uclab.plan import peering
+from uclab.plan.circuit_exchange import CircuitEnd, CircuitExchange, CustomerPort, ExchangeCircuit
 from uclab.plan.circuits import Circuit
-from uclab.plan.exchange import CircuitEnd, CustomerPort, Exchange, ExchangeCircuit
 from uclab.plan.sites import Context
 from uclab.plan.switching import Bench
 from uclab.plan.types import LinkEnd, PortMode, SiteFabric, Switch, SwitchRole
@@ -57,7 +57,7 @@ def begin(carriers: Sequence[model.Carrier], first_dpid: int) -> dict[str, Row]:
             continue
         bench = Bench(carrier.name, first_dpid)
         for number in range(carrier.switches):
-            bench.add_switch(f"{carrier.name}-{number + 1}", SwitchRole.EXCHANGE)
+            bench.add_switch(f"{carrier.name}-{number + 1}", SwitchRole.SDN_EXCHANGE)
         rows[carrier.name] = Row(carrier, bench, [])
         first_dpid += carrier.switches
     return rows
@@ -65,7 +65,7 @@ def begin(carriers: Sequence[model.Carrier], first_dpid: int) -> dict[str, Row]:
 
 def build_exchange(
     context: Context, carrier: model.Carrier, ports: tuple[CustomerPort, ...], switches: tuple[Switch, ...]
-) -> Exchange:
+) -> CircuitExchange:
     """What the exchange's controller is told; `switches` have their engines already."""
     there = tuple(switch for switch in switches if switch.site == carrier.name)
     fabric = SiteFabric(
@@ -76,7 +76,7 @@ def build_exchange(
         root_order=tuple(switch.name for switch in there),
     )
     crossing = [c for c in context.circuits if c.via == carrier.name]
-    return Exchange(fabric, ports, tuple(_circuit(context, carrier, ports, c) for c in crossing))
+    return CircuitExchange(fabric, ports, tuple(_circuit(context, carrier, ports, c) for c in crossing))
 
 
 def _circuit(

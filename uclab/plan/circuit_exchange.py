@@ -58,7 +58,7 @@ class ExchangeCircuit:
 
 
 @dataclass(frozen=True)
-class Exchange:
+class CircuitExchange:
     """An exchange; `fabric.site` is its name."""
 
     fabric: SiteFabric
@@ -78,12 +78,12 @@ Crossing = tuple[str, int, int]
 """Switch, port, VLAN id of a frame there."""
 
 
-def crossings(exchange: Exchange) -> Mapping[Crossing, tuple[int, int]]:
+def crossings(exchange: CircuitExchange) -> Mapping[Crossing, tuple[int, int]]:
     """Where a frame of a planned circuit goes in a switch: from (switch, port, VLAN) to (port, VLAN)."""
     return dict(_crossings(exchange))
 
 
-def _crossings(exchange: Exchange) -> Iterator[tuple[Crossing, tuple[int, int]]]:
+def _crossings(exchange: CircuitExchange) -> Iterator[tuple[Crossing, tuple[int, int]]]:
     order = [switch.name for switch in exchange.fabric.switches]
     for number, circuit in enumerate(exchange.circuits):
         tag = FIRST_TAG + number
@@ -102,7 +102,7 @@ def _crossings(exchange: Exchange) -> Iterator[tuple[Crossing, tuple[int, int]]]
                 came = _towards(exchange, following, name) if following is not None else 0
 
 
-def _towards(exchange: Exchange, switch: str, neighbour: str) -> int:
+def _towards(exchange: CircuitExchange, switch: str, neighbour: str) -> int:
     """The port of a switch that leads to its neighbour in the row."""
     found: Switch = next(s for s in exchange.fabric.switches if s.name == switch)
     return next(port.number for port in found.ports if port.peer == neighbour)

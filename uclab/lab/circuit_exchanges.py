@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from uclab.lab.circuits import CircuitOrder, NoSuchCircuit, body_of, ordered
+from uclab.lab.circuits import CircuitOrder, NoSuchCircuit, WrongOrder, body_of, ordered
 from uclab.lab.controllers import api_of
+from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.plan.circuit_exchange import CircuitExchange
 from uclab.plan.runtime import NotReady
 
@@ -74,6 +76,17 @@ class Exchanges:
             wrong = response.status_code < 500
             raise (CircuitWrong if wrong else CircuitNotMade)(answer["error"])
         return answer
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What is said against an order, as the lab's refusal."""
+    try:
+        yield
+    except (NoSuchCircuit, WrongOrder, CircuitWrong) as error:
+        raise RefusedCircuit(str(error)) from error
+    except CircuitNotMade as error:
+        raise Refused(str(error)) from error
 
 
 def _names(present: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:

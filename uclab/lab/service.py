@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import WRONG_ORDER, CallOrder
-from uclab.lab.lab import Lab, Refused, RefusedCircuit
+from uclab.lab.lab import Lab
+from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.plan.codec import from_data
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -45,7 +46,11 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
         return JSONResponse({"done": request.path_params["action"]})
 
     async def fail(request: Request) -> Response:
-        return JSONResponse({"done": await lab.fail(request.path_params["name"])})
+        wanted = json.loads(await request.body() or b"{}")
+        done = await lab.fail(
+            request.path_params["name"], wanted.get("how", "cut"), wanted.get("figures", {})
+        )
+        return JSONResponse({"done": done})
 
     async def heal(request: Request) -> Response:
         return JSONResponse({"done": await lab.heal(request.path_params["name"])})

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from uclab.model.conditions import Conditions
 from uclab.model.part import Address, Dscp, LongName, Name, Network, Part, Reference, Title, says
 from uclab.model.traffic import SiteTraffic
 
@@ -86,6 +87,10 @@ class Connection(Part):
     """Name of a link profile in `profiles/`, or a path to one."""
     vlan: int | None = Field(default=None, ge=1, le=4094)
     """802.1Q VLAN id of a private circuit (P3)."""
+    conditions: Conditions | None = None
+    """What the line suffers from: weather, distance, users, surroundings."""
+    compress: float | None = Field(default=None, ge=1, le=86_400)
+    """How many times faster the profile's timetable passes, instead of what the profile says."""
     via: Name | None = None
     """Carrier that a private circuit crosses (W5); a line of its own where absent."""
 

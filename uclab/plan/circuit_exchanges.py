@@ -86,7 +86,7 @@ def _circuit(
     routing = peering.site_routing(context, peering.site_of(context.topology, circuit.site))
     assert routing is not None
     session = next(s for s in routing.neighbours if s.address == str(far.ip))
-    line = context.lines[circuit.profile]
+    line = context.line(circuit.line)
     fastest = max(line.up.rate_kbps, line.down.rate_kbps)
     marks = {dscp for dscp, _ in context.policy.dscp_to_pcp} | {context.policy.default_dscp}
     made = ExchangeCircuit(

@@ -18,6 +18,8 @@ from uclab.plan.devices import (
     Impairment,
     Interface,
     JitterDistribution,
+    LineSchedule,
+    LineStep,
     Link,
     LinkEnd,
     Node,
@@ -61,6 +63,8 @@ __all__ = [
     "Impairment",
     "Interface",
     "JitterDistribution",
+    "LineSchedule",
+    "LineStep",
     "Link",
     "LinkEnd",
     "MarkingRule",
@@ -169,6 +173,8 @@ class Plan:
     bulk: tuple[BulkTraffic, ...]
     taps: tuple[Tap, ...]
     paths: tuple[Path, ...]
+    schedules: tuple[LineSchedule, ...] = ()
+    """How lines change with time, from the moment that the lab is up."""
     circuit_exchanges: tuple[CircuitExchange, ...] = ()
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""

@@ -80,7 +80,7 @@ def test_change_names_only_what_was_given(lab: Recorder) -> None:
 @pytest.mark.parametrize(
     ("options", "order"),
     [
-        (("--allow-dscp", "46", "--allow-dscp", "26"), CircuitOrder(allowed_dscp=(46, 26))),
+        (("--allow-dscp", "EF", "--allow-dscp", "26"), CircuitOrder(allowed_dscp=(46, 26))),
         (("--allow-dscp", "any"), CircuitOrder(keep=("allowed_dscp",))),
         ((), CircuitOrder()),
     ],
@@ -103,7 +103,8 @@ def test_done_is_printed_as_json_on_demand(lab: Recorder) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [("--rate", "8"), ("--pcp", "9"), ("--dscp", "EF"), ("--allow-dscp", "64"), ("--vlan", "4095")]
+    "options",
+    [("--rate", "8"), ("--pcp", "9"), ("--dscp", "EFF"), ("--allow-dscp", "64"), ("--vlan", "4095")],
 )
 def test_value_out_of_range_ends_with_2_and_asks_nobody(lab: Recorder, options: tuple[str, ...]) -> None:
     said("change", "c", *options, status=2)

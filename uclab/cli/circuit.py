@@ -12,11 +12,16 @@ from rich.table import Table
 from uclab.cli.labs import LabName, client_of
 from uclab.cli.topologies import Json
 from uclab.lab.circuits import CircuitOrder
+from uclab.model.part import DSCP_NAMES
+
+HIGHEST_DSCP = 63
 
 Circuit = Annotated[str, typer.Argument(metavar="CIRCUIT", help="Name of the circuit.")]
 Rate = Annotated[int | None, typer.Option(min=64, max=10_000_000, help="kbit/s in each direction.")]
 Pcp = Annotated[str | None, typer.Option(help="802.1p priority of all frames, 0 to 7; `keep`: the sender's.")]
-Mark = Annotated[str | None, typer.Option(help="DSCP of all packets, 0 to 63; `keep`: the sender's.")]
+Mark = Annotated[
+    str | None, typer.Option(help="DSCP of all packets, 0 to 63 or by name; `keep`: the sender's.")
+]
 Allowed = Annotated[
     list[str] | None,
     typer.Option("--allow-dscp", help="DSCP that may come in; may be repeated. `any`: all."),
@@ -109,8 +114,8 @@ def remove(circuit: Circuit, name: LabName = None, as_json: Json = False) -> Non
 
 def _terms(rate: int | None, pcp: str | None, dscp: str | None, allowed: list[str] | None) -> dict[str, Any]:
     """Rate, QoS level and allowed markings as an order has them."""
-    marks = [_number(mark, "--allow-dscp", 63, "any") for mark in allowed or ()]
-    numbers = {"pcp": _number(pcp, "--pcp", 7, "keep"), "dscp": _number(dscp, "--dscp", 63, "keep")}
+    marks = [_number(mark, "--allow-dscp", HIGHEST_DSCP, "any") for mark in allowed or ()]
+    numbers = {"pcp": _number(pcp, "--pcp", 7, "keep"), "dscp": _number(dscp, "--dscp", HIGHEST_DSCP, "keep")}
     words = {"pcp": pcp, "dscp": dscp, "allowed_dscp": "any" if allowed and None in marks else None}
     return {
         "rate_kbps": rate,
@@ -123,9 +128,11 @@ def _terms(rate: int | None, pcp: str | None, dscp: str | None, allowed: list[st
 
 
 def _number(text: str | None, option: str, most: int, word: str) -> int | None:
-    """A number of an option; None for its word. Raises `typer.BadParameter`."""
+    """A number, or a marking by name (`EF`); None for the option's word. Raises `typer.BadParameter`."""
     if text is None or text == word:
         return None
+    if most == HIGHEST_DSCP and text.upper() in DSCP_NAMES:
+        return DSCP_NAMES[text.upper()]
     if not text.isascii() or not text.isdigit() or int(text) > most:
         raise typer.BadParameter(
             f"`{text}` is neither a number from 0 to {most} nor `{word}`", param_hint=option

@@ -113,10 +113,20 @@ def _accepted(case: Case, router: Node) -> Finding:
             if not allows(allowed, prefix):
                 return claim.failed(f"passed {prefix} on", Evidence(tap, (update.at.packet,)), router.name)
     announced = {prefix for update in updates for prefix in update.announced}
-    if not announced:
-        return claim.not_shown(gap or f"nothing that it passed on was seen at {tap}")
     packets = tuple(update.at.packet for update in updates[:3])
-    return claim.passed(f"passed {', '.join(sorted(announced))} on", Evidence(tap, packets))
+    if announced:
+        return claim.passed(f"passed {', '.join(sorted(announced))} on", Evidence(tap, packets))
+    if said and not _preferred(router, customers):
+        return claim.passed("passed nothing on: it prefers another data centre's way to each", Evidence(tap))
+    return claim.not_shown(gap or f"nothing that it passed on was seen at {tap}")
+
+
+def _preferred(router: Node, customers: Sequence[BgpNeighbour]) -> bool:
+    """Whether a peering router itself leads to one of its customers, when nothing has failed: a way that it
+    does not use it does not tell either (RFC 4271 section 9.1.3)."""
+    own = {session.address for session in customers}
+    learned = router.routing.learned if router.routing is not None else ()
+    return any(route.via in own for route in learned)
 
 
 def _customers(plan: Plan, router: Node) -> list[BgpNeighbour]:

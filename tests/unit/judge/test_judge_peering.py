@@ -136,6 +136,23 @@ def test_what_was_not_seen_is_not_shown(
     assert found(build(tmp_path))[finding, subject].verdict == "not-shown"
 
 
+@pytest.mark.req("P4")
+def test_peering_router_that_prefers_another_data_centre_has_nothing_to_pass_on(tmp_path: Path) -> None:
+    # given two data centres, the first of which the site prefers
+    two = make_plan(load_topology("cloudconnect-georedundant"))
+    world = Tapped(two, tmp_path)
+    border, own = (
+        two.node(device).interface(interface).addresses[0].partition("/")[0]
+        for device, interface in (("fra2-br", "fra2-cc"), ("fra2-cc", "br"))
+    )
+    # when the second one's peering router is only told of the site's prefix
+    world.say("fra2-cc:br", border, own, bgp_update(65010, border, SITE), None)
+    findings = {f.subject: f for f in check_peering(world.case()) if f.id == "peering.accepted"}
+    # then that is as it should be, but a preferred one must have been heard to pass it on
+    assert findings["fra2-cc"].verdict == "pass"
+    assert findings["fra1-cc"].verdict == "not-shown"
+
+
 def test_plan_without_circuits_has_nothing_to_say(tmp_path: Path) -> None:
     world = Tapped(make_plan(load_topology("small-office")), tmp_path)
     assert list(check_peering(world.case())) == []

@@ -92,8 +92,6 @@ WRONG = {
         ("create", "c9", "--from", "north-cc1", "--to", "fra1", "--vlan", "101", "--rate", "1000"),
         "belongs to circuit `north-cc1`; take another VLAN",
     ),
-    "rate out of range": (("change", "north-cc1", "--rate", "8"), "x>=64"),
-    "no priority": (("change", "north-cc1", "--pcp", "9"), "neither a number from 0 to 7 nor `keep`"),
 }
 
 

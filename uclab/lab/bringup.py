@@ -54,6 +54,8 @@ class BroughtUp:
     taps: Taps | None = None
     captured: tuple[TapCount, ...] = ()
     """What each tap saw and dropped; known at the end."""
+    cut_off: tuple[str, ...] = ()
+    """Captures that did not end in order, in words; known at the end."""
     controllers: tuple[RunningController, ...] = ()
     cloud: RunningCloud | None = None
     phones: dict[str, Phone] = field(default_factory=dict)
@@ -76,6 +78,7 @@ class BroughtUp:
     async def _stop_taps(self) -> None:
         if self.taps is not None:
             self.captured = tuple(await self.taps.stop())
+            self.cut_off = tuple(self.taps.cut_off)
 
     async def _stop_lines(self) -> None:
         """Let the lines write their accounts (`lines/<node>.json`)."""
@@ -155,11 +158,9 @@ class _BringUp:
         return {host.name: host for host in self._parts.network.hosts}
 
     async def _start_controllers(self) -> None:
+        folder, fabrics = self._run_dir / "controllers", [e.fabric for e in self._plan.circuit_exchanges]
         started = await controllers.start_controllers(
-            self._plan.fabrics,
-            self._run_dir / "controllers",
-            ovs.RUN_DIR,
-            exchanges=[exchange.fabric for exchange in self._plan.circuit_exchanges],
+            self._plan.fabrics, folder, ovs.RUN_DIR, exchanges=fabrics
         )
         self._parts.controllers = started
         for controller in started:
@@ -229,9 +230,8 @@ class _BringUp:
         await asyncio.gather(
             *(controllers.wait_ready(one, self._kinds[one.name]) for one in self._parts.controllers)
         )
-        exchanges = Exchanges(self._plan.circuit_exchanges, ovs.RUN_DIR)
-        await exchanges.provision()
-        self._parts.exchanges = exchanges
+        self._parts.exchanges = Exchanges(self._plan.circuit_exchanges, ovs.RUN_DIR)
+        await self._parts.exchanges.provision()
 
     async def _start_cloud(self, certificates: Certificates) -> None:
         podman = Podman(PRIVATE / "podman")
@@ -284,10 +284,11 @@ class _BringUp:
         """A phone's events are the lab's; a phone that died is reported as every dead process is."""
         async for event in phone.events.follow():
             record = event.record()
+            known = self._parts.registered
+            (known.add if phone.registered_at else known.discard)(phone.name)
             if event.kind is not PhoneEventKind.DIED:
                 self._events.add(record.source, record.kind, record.detail, record.time)
                 continue
-            self._parts.registered.discard(phone.name)
             self._watch.dead.append(phone.name)
             logs = sorted(self._folder_of(phone.name).glob("*.log"))
             words = "\n".join(f"last lines of {log.name}:\n{last_lines(log)}" for log in logs)

@@ -30,6 +30,7 @@ from uclab.plan.devices import (
 )
 from uclab.plan.fabric import (
     Engine,
+    FailoverLimits,
     MarkingRule,
     Policy,
     PortMode,
@@ -42,10 +43,12 @@ from uclab.plan.fabric import (
 from uclab.plan.telephony import (
     Account,
     Certificate,
+    ControllerPeer,
     DnsRecord,
     Endpoint,
     NameServer,
     PstnPeer,
+    RegistrationTiming,
     SessionController,
 )
 
@@ -56,10 +59,12 @@ __all__ = [
     "Call",
     "Certificate",
     "CircuitExchange",
+    "ControllerPeer",
     "DnsRecord",
     "EgressQueue",
     "Endpoint",
     "Engine",
+    "FailoverLimits",
     "Impairment",
     "Interface",
     "JitterDistribution",
@@ -78,6 +83,7 @@ __all__ = [
     "PortMode",
     "PstnPeer",
     "QueueClass",
+    "RegistrationTiming",
     "Route",
     "Routing",
     "SessionController",
@@ -146,7 +152,7 @@ class Call:
     caller: str
     callee: str
     """Endpoint name, or an E.164 number of the PSTN peer."""
-    kind: Literal["desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "overload", "hold-transfer"]
+    kind: Literal["desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "overload", "hold-transfer", "failover"]
     seconds: float
     transfer_to: str | None = None
     """Endpoint to which the caller transfers the callee at the end of a `hold-transfer` call."""

@@ -17,6 +17,7 @@ from controllers.circuits import Circuit, CircuitRefused, End
 from uclab.plan.trees import PortRef
 
 Dscp = Annotated[int, Field(ge=0, le=63)]
+Pcp = Annotated[int, Field(ge=0, le=7)]
 
 
 class SwitchesSilent(Exception):
@@ -57,7 +58,7 @@ class CircuitBody(BaseModel):
     a: EndBody
     b: EndBody
     rate_kbps: int = Field(ge=1, le=100_000_000, description="in each direction")
-    pcp: int = Field(default=0, ge=0, le=7, description="802.1p priority of all frames")
+    pcp: Pcp | None = Field(default=0, description="802.1p priority of all frames; null keeps the sender's")
     dscp: Dscp | None = Field(default=None, description="mark for all packets; null keeps the sender's")
     allowed_dscp: list[Dscp] | None = Field(
         default=None, min_length=1, description="marks that may come in; null is any"

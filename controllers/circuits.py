@@ -61,8 +61,8 @@ class Circuit:
     b: End
     rate_kbps: int
     """In each direction, at the entrance."""
-    pcp: int = 0
-    """802.1p priority that all its frames get, 0..7."""
+    pcp: int | None = 0
+    """802.1p priority that all its frames get, 0..7; None keeps the sender's."""
     dscp: int | None = None
     """What all its packets are marked with, 0..63; None keeps the sender's mark."""
     allowed_dscp: frozenset[int] | None = None
@@ -145,7 +145,8 @@ class Exchange:
         vlans = [tag] * len(path) + [goal.vlan]
         for allowed in admitted(circuit, start, goal):
             marks = () if circuit.dscp is None or allowed.eth_type != IPV4 else (SetDscp(circuit.dscp),)
-            actions: tuple[Action, ...] = (SetVlan(vlans[0]), SetPriority(circuit.pcp), *marks)
+            priority = () if circuit.pcp is None else (SetPriority(circuit.pcp),)
+            actions: tuple[Action, ...] = (SetVlan(vlans[0]), *priority, *marks)
             yield (
                 here,
                 FlowRule(Table.PORTS, RULE, allowed, (*actions, Output(exits[0].port)), meter=meter),

@@ -94,6 +94,11 @@ def applied(plan: Plan, faults: Sequence[str]) -> Plan:
     return plan
 
 
+def faults_of(topology: str) -> tuple[str, ...]:
+    """The faults that can be applied to a topology, in order of names. Raises `TopologyError`."""
+    return fitting(plan_of(topology))
+
+
 def default_run_dir(topology: str) -> Path:
     """A fresh folder under `runs/` of the working directory."""
     return Path("runs") / f"{topology}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
@@ -225,11 +230,6 @@ class DrillResult:
     caught: bool
     explanation: str
     run_dir: str
-
-
-def faults_of(topology: str) -> tuple[str, ...]:
-    """The deliberate faults that a topology has something for. Raises `TopologyError`."""
-    return fitting(plan_of(topology))
 
 
 def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watcher) -> Iterator[DrillResult]:

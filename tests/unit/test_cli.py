@@ -23,6 +23,7 @@ VERBS = (
     "inspect",
     "exec",
     "call",
+    "circuit",
     "fail",
     "heal",
     "down",

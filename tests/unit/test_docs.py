@@ -43,12 +43,18 @@ def verb_of(command: Command) -> Any:
     assert len(command.words) > 1, command
     known = verbs()
     assert command.words[1] in known, f"{command}: there is no such verb"
-    return known[command.words[1]]
+    verb = known[command.words[1]]
+    inner = getattr(verb, "commands", None)
+    if inner is None or len(command.words) == 2:
+        return verb
+    assert command.words[2] in inner, f"{command}: there is no such verb"
+    return inner[command.words[2]]
 
 
 def arguments(command: Command) -> list[str]:
     """What follows the verb, without redirections."""
-    return [word for word in command.words[2:] if not word.startswith((">", "<"))]
+    first = 3 if hasattr(verbs()[command.words[1]], "commands") else 2
+    return [word for word in command.words[first:] if not word.startswith((">", "<"))]
 
 
 def make_targets() -> tuple[set[str], set[str]]:

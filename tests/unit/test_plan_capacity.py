@@ -20,6 +20,7 @@ from uclab.model.load import LoadedTopology, load_topology
 from uclab.model.profile import LinkProfile
 from uclab.model.traffic import CallTraffic
 from uclab.plan.capacity import Capacity, LineCapacity, capacity
+from uclab.plan.faults import FAULTS
 from uclab.plan.planner import make_plan
 
 pytestmark = pytest.mark.req("C8", "Q2")
@@ -310,6 +311,28 @@ def test_page_tells_what_codecs_take() -> None:
 
 
 @pytest.mark.req("V5", "Q2")
+def test_narrow_circuit_is_found_before_anything_starts() -> None:
+    # given a circuit that is shaped to less than one call needs
+    loaded = load_topology("cloudconnect-simplex-ott")
+    assert computed(loaded).verdict == "pass"
+    narrow = FAULTS["circuit-too-narrow"].apply(make_plan(loaded), None)
+    # when its capacity is computed, then the line is named
+    assert capacity(loaded, narrow).verdict == "fail"
+    assert all("line `cc1`" in words for words in capacity(loaded, narrow).shortage)
+
+
+@pytest.mark.req("W5")
+def test_exchange_circuit_whose_rate_is_below_its_calls_need_is_found() -> None:
+    loaded = load_topology("sdn-circuits")
+    assert computed(loaded).verdict == "pass"
+    [carrier] = loaded.topology.carriers
+    terms = carrier.circuits[0].model_copy(update={"rate_kbps": 100})
+    carriers = (carrier.model_copy(update={"circuits": (terms,)}),)
+    narrow = replace(loaded, topology=loaded.topology.model_copy(update={"carriers": carriers}))
+    [words] = computed(narrow).shortage
+    assert words.startswith("circuit `south-cc2` has a rate of 100 kbit/s; its calls need ")
+
+
 def test_the_hubs_lines_carry_the_calls_of_the_sites_behind_it() -> None:
     # given a hub with two endpoints and three branches behind it with four
     loaded = load_topology("hub-and-spoke")

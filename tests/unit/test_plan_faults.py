@@ -38,7 +38,24 @@ FINDINGS = {
     "lab.isolation",
     "qos.mpls-tc",
     "carrier.apart",
+    "peering.prefixes",
+    "peering.accepted",
+    "peering.session",
+    "circuit.policy",
 }
+TOPOLOGIES = {
+    "prefix-leaked": "cloudconnect-simplex-ott",
+    "filter-missing": "cloudconnect-simplex-ott",
+    "circuit-too-narrow": "cloudconnect-simplex-ott",
+    "circuit-opened": "sdn-circuits",
+    "overlay-unmarked": "sd-wan",
+    "steering-stuck": "sd-wan",
+    "mpls-map-shifted": "mpls-branch",
+    "service-tag-unmarked": "evpl-point-to-point",
+    "labels-shared": "mpls-branch",
+}
+"""Where faults are tried that `enterprise-hq` has nothing for."""
+PRIVATE = sorted(TOPOLOGIES)
 CHANGED = {
     "rtp-plain": {"endpoints"},
     "foreign-certificate": {"certificates"},
@@ -55,16 +72,12 @@ CHANGED = {
     "mpls-map-shifted": {"switches"},
     "service-tag-unmarked": {"switches"},
     "labels-shared": {"switches"},
+    "prefix-leaked": {"nodes"},
+    "filter-missing": {"nodes"},
+    "circuit-too-narrow": {"nodes"},
+    "circuit-opened": {"nodes", "circuit_exchanges"},
 }
 """Parts of the plan that each fault touches, besides `faults`."""
-ELSEWHERE = {
-    "overlay-unmarked": "sd-wan",
-    "steering-stuck": "sd-wan",
-    "mpls-map-shifted": "mpls-branch",
-    "service-tag-unmarked": "evpl-point-to-point",
-    "labels-shared": "mpls-branch",
-}
-"""Topologies of the faults that `enterprise-hq` has nothing for."""
 
 
 @cache
@@ -72,38 +85,38 @@ def clean(topology: str = "enterprise-hq") -> Plan:
     return make_plan(load_topology(topology))
 
 
-def fits(name: str) -> str:
-    """A topology that has something for a fault."""
-    return ELSEWHERE.get(name, "enterprise-hq")
+def topology_for(name: str) -> str:
+    return TOPOLOGIES.get(name, "enterprise-hq")
 
 
 def faulted(name: str, target: str | None = None, topology: str | None = None) -> Plan:
-    return FAULTS[name].apply(clean(topology or fits(name)), target)
+    return FAULTS[name].apply(clean(topology or topology_for(name)), target)
 
 
 def changed_nodes(plan: Plan) -> list[tuple[Node, Node]]:
-    return [(a, b) for a, b in zip(clean().nodes, plan.nodes, strict=True) if a != b]
+    return [(a, b) for a, b in zip(clean(plan.topology).nodes, plan.nodes, strict=True) if a != b]
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_fault_changes_its_parts_of_the_plan_and_is_noted_in_it(name: str) -> None:
-    plan, right = faulted(name), clean(fits(name))
-    touched = {f.name for f in fields(Plan) if getattr(plan, f.name) != getattr(right, f.name)}
+    plan = faulted(name)
+    before = clean(topology_for(name))
+    touched = {f.name for f in fields(Plan) if getattr(plan, f.name) != getattr(before, f.name)}
     assert touched == CHANGED[name] | {"faults"}
     assert plan.faults == (name,)
-    assert right.faults == ()
+    assert before.faults == ()
     assert plan_from_json(plan_to_json(plan)) == plan
 
 
-@pytest.mark.parametrize("name", sorted(set(FAULTS) - set(ELSEWHERE)))
+@pytest.mark.parametrize("name", sorted(set(FAULTS) - set(TOPOLOGIES)))
 @pytest.mark.parametrize("topology", ["small-office", "collapsed-core"])
 def test_fault_fits_every_reference_topology(name: str, topology: str) -> None:
     assert faulted(name, topology=topology) != clean(topology)
 
 
 def test_a_drill_takes_the_faults_that_fit() -> None:
-    assert set(fitting(clean("small-office"))) == set(FAULTS) - set(ELSEWHERE)
-    assert set(fitting(clean("mpls-branch"))) == set(FAULTS) - {"service-tag-unmarked"}
+    assert set(fitting(clean("small-office"))) == set(FAULTS) - set(TOPOLOGIES)
+    assert set(fitting(clean("mpls-branch"))) >= {"labels-shared", "mpls-map-shifted", "prefix-leaked"}
     assert set(fitting(clean("evpl-point-to-point"))) >= {"service-tag-unmarked", "rtp-plain"}
 
 
@@ -180,6 +193,57 @@ def test_missing_media_rule_is_the_one_into_the_voice_zone() -> None:
     gone = set((before.nftables or "").splitlines()) - set((after.nftables or "").splitlines())
     assert len(gone) == 1
     assert "counter name voice_media_in accept" in gone.pop()
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_fault_of_private_circuits_says_where_it_does_not_fit(name: str) -> None:
+    with pytest.raises(KeyError, match="there is none"):
+        faulted(name, topology="small-office")
+
+
+def announced(node: Node) -> set[str]:
+    assert node.routing is not None
+    return {rule.prefix for session in node.routing.neighbours for rule in session.announce}
+
+
+def learned(plan: Plan, node: str) -> dict[str, str]:
+    routing = plan.node(node).routing
+    assert routing is not None
+    return {route.prefix: route.via for route in routing.learned}
+
+
+@pytest.mark.req("P3")
+def test_leaked_prefix_is_refused_by_the_cloud_unless_its_filter_is_missing() -> None:
+    leaked, opened = faulted("prefix-leaked"), faulted("filter-missing")
+    for plan in (leaked, opened):
+        assert announced(plan.node("edge")) == {"203.0.113.128/28", "10.20.0.0/16"}
+    for router in ("fra1-cc", "fra1-br"):
+        assert "10.20.0.0/16" not in learned(leaked, router)
+        assert "10.20.0.0/16" in learned(opened, router)
+
+
+@pytest.mark.req("Q2")
+def test_narrow_circuit_has_less_room_than_one_call_at_both_ends() -> None:
+    changed = changed_nodes(faulted("circuit-too-narrow"))
+    assert [after.name for _, after in changed] == ["edge", "fra1-cc"]
+    for before, after in changed:
+        [narrow] = [q for q, old in zip(after.queues, before.queues, strict=True) if q != old]
+        assert narrow.rate_kbps == 64
+        assert all(c.rate_kbps <= c.ceil_kbps <= 64 for c in narrow.classes)
+
+
+@pytest.mark.req("W5")
+def test_opened_circuit_lets_any_marking_in_and_the_site_sends_one_that_nobody_has() -> None:
+    plan = faulted("circuit-opened")
+    allowed = {c.name: c.allowed_dscp for e in plan.circuit_exchanges for c in e.circuits}
+    assert allowed["north-cc1"] is None
+    assert allowed["south-cc2"] is not None
+    [(_, router)] = changed_nodes(plan)
+    assert 'oifname "cc1" tcp dport 179 ip dscp set 10' in (router.nftables or "")
+    rules = {
+        dscp for c in clean("sdn-circuits").circuit_exchanges[0].circuits for dscp in c.allowed_dscp or ()
+    }
+    assert 10 not in rules
 
 
 def test_documentation_lists_every_fault_with_what_must_fail() -> None:

@@ -24,17 +24,19 @@ from uclab.plan.graph import draw
 from uclab.plan.graph_layout import Box, arrange
 from uclab.plan.planner import make_plan
 from uclab.plan.trees import trunks_between
-from uclab.plan.types import LinkEnd, NodeKind, Plan, PortMode
+from uclab.plan.types import LinkEnd, NodeKind, Plan, PortMode, SwitchRole
 
 REFERENCE = load_topology("enterprise-hq")
-"""Its policy and link profiles serve all."""
+"""Its policy serves all."""
+LINES = {**REFERENCE.profiles, **load_topology("cloudconnect-simplex-ott").profiles}
 LONG = "abcdefghijk"
 """Names may have 12 characters; kernel interfaces have 15."""
 
 
 @st.composite
-def sites(draw_: st.DrawFn, number: int, providers: int) -> dict[str, Any]:
-    """A site with any shape of switch hierarchy, and phones, PCs and softclients on its access switches."""
+def sites(draw_: st.DrawFn, number: int, providers: int, datacentres: int) -> dict[str, Any]:
+    """A site with any shape of switch hierarchy, phones, PCs and softclients on its access switches, and
+    private circuits at any place among its lines."""
     stem = draw_(st.sampled_from([f"s{number}", f"{LONG[:8]}{number}"]))
     cores, distributions = draw_(st.integers(0, 2)), draw_(st.integers(0, 2))
     access = draw_(st.integers(1, 3)) if cores else 1
@@ -79,14 +81,22 @@ def sites(draw_: st.DrawFn, number: int, providers: int) -> dict[str, Any]:
         {"name": f"wan{n}", "to": f"isp{(n + number) % providers}", "profile": "business-internet-10"}
         for n in range(draw_(st.integers(1, 2)))
     ]
+    circuits = [
+        {"name": f"cc{n}", "to": f"dc{n}", "profile": "leased-line-10", "vlan": 101 + number}
+        for n in sorted(draw_(st.sets(st.integers(0, datacentres - 1))))
+    ]
+    for circuit in circuits:
+        if draw_(st.booleans()):
+            circuit["via"] = "sdx"
     return {
         "name": f"site{number}",
+        **({"public_prefix": f"203.0.113.{128 + 16 * number}/28"} if circuits else {}),
         "prefix": f"10.{base}.0.0/16",
         "vlans": vlans,
         "switches": switches,
         "firewall": {"name": f"{stem}f", "uplinks": core_names or access_names},
         "router": {"name": f"{stem}r", "nat": draw_(st.booleans())},
-        "connections": lines,
+        "connections": draw_(st.permutations([*circuits, *lines])),
         "endpoints": endpoints,
     }
 
@@ -115,10 +125,11 @@ def topologies(draw_: st.DrawFn) -> LoadedTopology:
         "internet": {
             "providers": [{"name": f"isp{n}", "prefix": f"203.0.113.{64 * n}/26"} for n in range(providers)]
         },
-        "sites": [draw_(sites(number, providers)) for number in range(draw_(st.integers(1, 3)))],
+        "carriers": [{"name": "sdx", "kind": "sdn", "switches": draw_(st.integers(2, 4))}],
+        "sites": [draw_(sites(number, providers, datacentres)) for number in range(draw_(st.integers(1, 3)))],
     }
     topology = Topology.model_validate_json(json.dumps(tree))
-    return replace(REFERENCE, topology=topology)
+    return replace(REFERENCE, topology=topology, profiles=LINES)
 
 
 plans = topologies().map(make_plan)
@@ -214,6 +225,8 @@ def test_every_default_route_leads_to_a_neighbour_and_names_are_resolved_in_publ
 def test_every_endpoint_has_a_way_to_the_cloud_in_its_vlan(plan: Plan) -> None:
     labels = {tap.label: tap for tap in plan.taps}
     roles = {(vlan.site, vlan.id): vlan.role for vlan in plan.vlans}
+    carriage = (SwitchRole.CARRIER, SwitchRole.SDN_EXCHANGE)
+    carriers = {switch.name for switch in plan.switches if switch.role in carriage}
     assert [path.endpoint for path in plan.paths][:-1] == [endpoint.name for endpoint in plan.endpoints]
     for path in plan.paths:
         endpoint = plan.endpoint(path.endpoint)
@@ -221,7 +234,8 @@ def test_every_endpoint_has_a_way_to_the_cloud_in_its_vlan(plan: Plan) -> None:
         assert hops[0].device == endpoint.node
         assert hops[-1].device == plan.session_controllers[0].node
         site = plan.node(endpoint.node).site
-        roles_there = {roles[site, hop.vlan] for hop in path.hops if hop.vlan is not None}
+        inside = [hop for hop in path.hops if labels[hop.tap].device not in carriers]
+        roles_there = {roles[site, hop.vlan] for hop in inside if hop.vlan is not None}
         wanted = {"desk-phone": {"voice"}, "softclient": {"data"}}.get(endpoint.kind, set())
         assert roles_there <= wanted
         assert all(hop.vlan is None for hop in path.hops if not labels[hop.tap].tagged)

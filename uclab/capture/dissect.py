@@ -158,7 +158,7 @@ def dissect(
     except Exception as error:  # pyshark raises its own, asyncio's and OSError's kinds
         raise DissectionError(f"tshark on {extract}: {error}") from error
     finally:
-        _close(capture)
+        close(capture)
     return Signalling(_joined(handshakes), tuple(messages))
 
 
@@ -196,15 +196,15 @@ def dissect_tags(extract: Path) -> list[Tags]:
     except Exception as error:  # pyshark raises its own, asyncio's and OSError's kinds
         raise DissectionError(f"tshark on {extract}: {error}") from error
     finally:
-        _close(capture)
+        close(capture)
     return tags
 
 
 def _number(layer: Any, field: str) -> int | None:
-    return int(_first(layer, field), 0) if layer is not None and _first(layer, field) else None
+    return int(first_value(layer, field), 0) if layer is not None and first_value(layer, field) else None
 
 
-def _close(capture: Any) -> None:
+def close(capture: Any) -> None:
     """pyshark 0.6 may raise when tshark has already gone; all packets have been read then."""
     try:
         capture.close()
@@ -227,33 +227,29 @@ def _flow(packet: Any, numbers: Sequence[int]) -> Flow:
     )
 
 
-def _all(layer: Any, field: str) -> list[str]:
+def all_values(layer: Any, field: str) -> list[str]:
+    """All values of a field of a dissected layer."""
     container = layer.get_field(field)
-    return (
-        [
-            str(value.show if value.show is not None else value.get_default_value())
-            for value in container.all_fields
-        ]
-        if container is not None
-        else []
-    )
+    values = container.all_fields if container is not None else []
+    return [str(value.show if value.show is not None else value.get_default_value()) for value in values]
 
 
-def _first(layer: Any, field: str) -> str:
-    return (_all(layer, field) or [""])[0]
+def first_value(layer: Any, field: str) -> str:
+    """The first value of a field; empty where there is none."""
+    return (all_values(layer, field) or [""])[0]
 
 
 def _handshake(layer: Any, at: Flow) -> Iterator[Handshake]:
-    kinds = {int(kind) for kind in _all(layer, "handshake_type")}
+    kinds = {int(kind) for kind in all_values(layer, "handshake_type")}
     certificates = tuple(bytes.fromhex(text.replace(":", "")) for text in _der(layer))
     if SERVER_HELLO in kinds:
-        legacy = int(_first(layer, "handshake_version") or "0", 0)
-        chosen = [int(v, 0) for v in _all(layer, "handshake_extensions_supported_version")]
+        legacy = int(first_value(layer, "handshake_version") or "0", 0)
+        chosen = [int(v, 0) for v in all_values(layer, "handshake_extensions_supported_version")]
         version = chosen[0] if chosen else legacy
         yield Handshake(
             at,
             TLS_VERSIONS.get(version, hex(version)),
-            _first(layer, "handshake_ciphersuite") or None,
+            first_value(layer, "handshake_ciphersuite") or None,
             certificates,
         )
     elif certificates:
@@ -284,26 +280,26 @@ def _joined(handshakes: Sequence[Handshake]) -> tuple[Handshake, ...]:
 
 def _message(layer: Any, at: Flow) -> SipMessage:
     cryptos = []
-    for line in _all(layer, "sdp_media_attr"):
+    for line in all_values(layer, "sdp_media_attr"):
         name, _, rest = line.partition(":")
         parts = rest.split()
         if name == "crypto" and len(parts) >= 3 and parts[0].isdigit() and parts[2].startswith("inline:"):
             cryptos.append(Crypto(int(parts[0]), parts[1], parts[2][7:].split("|")[0]))
     media = None
-    for line in _all(layer, "sdp_media"):
+    for line in all_values(layer, "sdp_media"):
         parts = line.split()
         if len(parts) >= 3 and parts[0] == "audio" and parts[1].isdigit():
             media = MediaDescription(
-                _first(layer, "sdp_connection_info_address"), int(parts[1]), parts[2], tuple(cryptos)
+                first_value(layer, "sdp_connection_info_address"), int(parts[1]), parts[2], tuple(cryptos)
             )
             break
-    cseq = f"{_first(layer, 'cseq_seq')} {_first(layer, 'cseq_method')}"
+    cseq = f"{first_value(layer, 'cseq_seq')} {first_value(layer, 'cseq_method')}"
     return SipMessage(
         at,
-        _first(layer, "request_line") or _first(layer, "status_line"),
-        _first(layer, "call_id"),
+        first_value(layer, "request_line") or first_value(layer, "status_line"),
+        first_value(layer, "call_id"),
         cseq,
-        _first(layer, "from_user"),
-        _first(layer, "to_user"),
+        first_value(layer, "from_user"),
+        first_value(layer, "to_user"),
         media,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +53,7 @@ def drill(
 ) -> None:
     """Break one thing after another on purpose; every fault must be caught by exactly its findings."""
     if show:
-        list_faults(as_json)
+        list_faults(api.faults_of(topology), as_json)
         return
     results = []
     with progress(quiet=as_json) as watcher:
@@ -67,13 +68,14 @@ def drill(
     raise typer.Exit(0 if all(result.caught for result in results) else 1)
 
 
-def list_faults(as_json: bool) -> None:
-    """The faults there are."""
+def list_faults(names: Sequence[str], as_json: bool) -> None:
+    """The faults of these names."""
+    faults = [fault for fault in FAULTS.values() if fault.name in names]
     if as_json:
-        rows = [{"name": f.name, "summary": f.summary, "breaks": list(f.breaks)} for f in FAULTS.values()]
+        rows = [{"name": f.name, "summary": f.summary, "breaks": list(f.breaks)} for f in faults]
         typer.echo(json.dumps(rows, indent=2))
         return
     table = Table("fault", "what it does", "findings it must break", box=None, pad_edge=False)
-    for fault in FAULTS.values():
+    for fault in faults:
         table.add_row(fault.name, fault.summary, ", ".join(fault.breaks))
     Console().print(table)

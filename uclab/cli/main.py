@@ -10,8 +10,8 @@ import typer
 
 from uclab import __version__
 from uclab.api import UnknownName
-from uclab.cli import capacity, judging, labs, running, sdwan, topologies
-from uclab.lab.client import LabError, LabGone
+from uclab.cli import capacity, circuit, judging, labs, running, sdwan, topologies
+from uclab.lab.client import LabError, LabGone, WrongCircuit
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
 from uclab.model.mistake import TopologyError
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (topologies, capacity, labs, sdwan, running, judging):
+for group in (topologies, capacity, labs, circuit, sdwan, running, judging):
     group.add_to(app)
 
 
@@ -52,7 +52,7 @@ def main() -> None:
     """Run a verb; every foreseen error becomes one message on stderr and an exit status."""
     try:
         app(standalone_mode=True)
-    except (TopologyError, PlanError, UnknownName, NoSuchLab, LabExists) as error:
+    except (TopologyError, PlanError, UnknownName, NoSuchLab, LabExists, WrongCircuit) as error:
         fail(str(error), WRONG_INPUT)
     except LabFailed as error:
         fail(f"the lab could not be brought up: {error}", NOT_UP)

@@ -19,6 +19,7 @@ from uclab.capture.pcapng import MalformedCapture
 from uclab.judge.audio import check_calls
 from uclab.judge.carriers import check_apart
 from uclab.judge.case import Case
+from uclab.judge.circuits import check_circuits
 from uclab.judge.containment import check_alive, check_captures, check_isolation
 from uclab.judge.encryption import check_media_encryption
 from uclab.judge.failover import judged_incidents
@@ -28,6 +29,7 @@ from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
 from uclab.judge.overlay import check_overlays
+from uclab.judge.peering import check_peering
 from uclab.judge.plots import ladders, media_series, rate_series
 from uclab.judge.privacy import check_privacy
 from uclab.judge.quality import check_quality, judged_calls
@@ -118,6 +120,7 @@ def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from check_apart(case)
     yield check_dissector(case)
     yield from check_port_control(case)
+    yield from check_circuits(case)
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)
@@ -129,6 +132,7 @@ def _reference(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from _always(case, walks)
     yield from check_quality(case, walks)
     yield from check_voice_vlan(case)
+    yield from check_peering(case)
 
 
 CHECKS: dict[Checks, Callable[[Case, tuple[Walk, ...]], Iterator[Finding]]] = {

@@ -25,6 +25,7 @@ from uclab.emulation.variants import detect
 from uclab.lab import controllers, overlay
 from uclab.lab.bulk import BulkSource
 from uclab.lab.chatter import start_chatter
+from uclab.lab.circuit_exchanges import Exchanges
 from uclab.lab.controllers import RunningController
 from uclab.lab.events import EventLog
 from uclab.lab.host_record import write_host_record
@@ -62,6 +63,7 @@ class BroughtUp:
     phones: dict[str, Phone] = field(default_factory=dict)
     registered: set[str] = field(default_factory=set)
     bulk: BulkSource | None = None
+    exchanges: Exchanges | None = None
     timings: dict[str, float] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -160,8 +162,9 @@ class _BringUp:
         return {host.name: host for host in self._parts.network.hosts}
 
     async def _start_controllers(self) -> None:
+        folder, fabrics = self._run_dir / "controllers", [e.fabric for e in self._plan.circuit_exchanges]
         started = await controllers.start_controllers(
-            self._plan.fabrics, self._run_dir / "controllers", ovs.RUN_DIR
+            self._plan.fabrics, folder, ovs.RUN_DIR, exchanges=fabrics
         )
         self._parts.controllers = started
         for controller in started:
@@ -185,7 +188,10 @@ class _BringUp:
         write_host_record(self._run_dir, variants)
         targets = {
             fabric.site: f"unix:{controllers.socket_of(ovs.RUN_DIR, fabric.site)}"
-            for fabric in self._plan.fabrics
+            for fabric in (
+                *self._plan.fabrics,
+                *(exchange.fabric for exchange in self._plan.circuit_exchanges),
+            )
         }
         self._parts.network = await build(
             self._plan,
@@ -241,6 +247,8 @@ class _BringUp:
         await asyncio.gather(
             *(controllers.wait_ready(one, self._kinds[one.name]) for one in self._parts.controllers)
         )
+        self._parts.exchanges = Exchanges(self._plan.circuit_exchanges, ovs.RUN_DIR)
+        await self._parts.exchanges.provision()
 
     async def _start_cloud(self, certificates: Certificates) -> None:
         podman = Podman(PRIVATE / "podman")

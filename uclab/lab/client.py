@@ -16,17 +16,24 @@ from typing import Any
 
 import httpx
 
+from uclab.lab.circuits import CircuitOrder
 from uclab.lab.directory import LabDirectory
-from uclab.plan.codec import from_data
+from uclab.plan.codec import from_data, to_data
 from uclab.plan.readiness import patient
 from uclab.plan.records import CallRecord, Event
 
 SOCKET_DEADLINE_S = 20.0
 NO_TIMEOUT = httpx.Timeout(None)
+WRONG_ORDER = 422
+"""Status of the answer to an order that cannot be (RFC 9110 section 15.5.21)."""
 
 
 class LabError(Exception):
     """The supervisor refused: the message says what was wrong and what is allowed."""
+
+
+class WrongCircuit(LabError):
+    """An order for a private circuit that cannot be (exit status 2); nothing was changed."""
 
 
 class LabGone(Exception):
@@ -121,6 +128,22 @@ class LabClient:
         """The SD-WAN by site: `paths` with delay, jitter and loss, `choice` of each traffic class."""
         return dict(self._ask("GET", "/overlays"))
 
+    def circuits(self) -> dict[str, Any]:
+        """Exchange to its customer `ports` and `circuits`."""
+        return dict(self._ask("GET", "/circuits"))
+
+    def create_circuit(self, name: str, order: CircuitOrder) -> dict[str, Any]:
+        """Make a private circuit: `name`, `done`, `took_ms`, `circuit`. Raises `WrongCircuit`."""
+        return dict(self._ask("POST", f"/circuits/{name}", json=to_data(order)))
+
+    def change_circuit(self, name: str, order: CircuitOrder) -> dict[str, Any]:
+        """Change a private circuit; what the order leaves out stays. Raises `WrongCircuit`."""
+        return dict(self._ask("PATCH", f"/circuits/{name}", json=to_data(order)))
+
+    def remove_circuit(self, name: str) -> dict[str, Any]:
+        """Take a private circuit away. Raises `WrongCircuit`."""
+        return dict(self._ask("DELETE", f"/circuits/{name}"))
+
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node, for a process of the host (`uclab exec`)."""
         inside = self._ask("POST", f"/nodes/{node}/command", json={"command": list(command)})["argv"]
@@ -153,6 +176,8 @@ class LabClient:
             raise LabError(
                 f"lab `{self.lab.name}` failed at {method} {path}: {words}; see {self.lab.log}"
             ) from None
+        if response.status_code == WRONG_ORDER:
+            raise WrongCircuit(answer["error"])
         if response.status_code >= 400:
             raise LabError(answer["error"])
         return answer

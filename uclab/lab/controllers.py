@@ -1,4 +1,5 @@
-"""The SDN controllers of a lab: one process a site, told its fabric by a file, heard through its events."""
+"""The SDN controllers of a lab: one process a site and one an exchange, told its fabric by a file, heard
+through its events."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from uclab.plan.readiness import wait_until
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import SiteFabric
 
-READY_EVENT = "fabric-ready"
+READY_EVENTS = {"fabric-ready", "exchange-ready"}
 READY_S = 60.0
 EventSink = Callable[[str, str, str, float], None]
 """Takes source, kind, detail and time of an event."""
@@ -28,9 +29,14 @@ def socket_of(folder: Path, site: str) -> Path:
     return folder / f"{site}.sock"
 
 
+def api_of(folder: Path, exchange: str) -> Path:
+    """Where the controller of an exchange serves its HTTP API; below `/run`: such a path is short."""
+    return folder / f"{exchange}.api.sock"
+
+
 @dataclass
 class RunningController:
-    """The controller process of one site."""
+    """The controller process of one site or exchange."""
 
     fabric: SiteFabric
     process: asyncio.subprocess.Process
@@ -44,11 +50,27 @@ class RunningController:
 
 
 async def start_controllers(
-    fabrics: Sequence[SiteFabric], folder: Path, sockets: Path, python: str = sys.executable
+    fabrics: Sequence[SiteFabric],
+    folder: Path,
+    sockets: Path,
+    python: str = sys.executable,
+    exchanges: Sequence[SiteFabric] = (),
 ) -> tuple[RunningController, ...]:
-    """Start a controller for each site; see `wait_listening`."""
+    """Start a controller for each site and each exchange; see `wait_listening`."""
     os.makedirs(folder, exist_ok=True)
-    return tuple(await asyncio.gather(*(_start(fabric, folder, sockets, python) for fabric in fabrics)))
+    sites = [
+        _start(fabric, folder, sockets, (python, "-m", "controllers.voice_fabric")) for fabric in fabrics
+    ]
+    others = [
+        _start(
+            fabric,
+            folder,
+            sockets,
+            (python, "-m", "controllers.exchange", "--api", str(api_of(sockets, fabric.site))),
+        )
+        for fabric in exchanges
+    ]
+    return tuple(await asyncio.gather(*sites, *others))
 
 
 async def wait_listening(controller: RunningController, sockets: Path) -> None:
@@ -74,7 +96,9 @@ def raise_if_ended(controller: RunningController) -> None:
         raise NotReady(f"{controller.name} ended with status {status}; its log ends:\n{said}")
 
 
-async def _start(fabric: SiteFabric, folder: Path, sockets: Path, python: str) -> RunningController:
+async def _start(
+    fabric: SiteFabric, folder: Path, sockets: Path, program: tuple[str, ...]
+) -> RunningController:
     fabric_file = folder / f"{fabric.site}.fabric.json"
     events_file = folder / f"{fabric.site}.events.jsonl"
     log = folder / f"{fabric.site}.log"
@@ -82,7 +106,7 @@ async def _start(fabric: SiteFabric, folder: Path, sockets: Path, python: str) -
     events_file.touch()
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            *(python, "-m", "controllers.voice_fabric", "--fabric", str(fabric_file)),
+            *(*program, "--fabric", str(fabric_file)),
             *("--listen", f"unix:{socket_of(sockets, fabric.site)}", "--events", str(events_file)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
@@ -113,12 +137,12 @@ async def follow(controller: Reporting, sink: EventSink, every_s: float = 0.05) 
 
 
 async def wait_ready(controller: RunningController, kinds: set[str]) -> None:
-    """Wait until the controller has said `fabric-ready`; `kinds` are the kinds of its events so far. Raises
-    `NotReady`."""
+    """Wait until the controller has said that its switches are ready; `kinds` are those of its events so far.
+    Raises `NotReady`."""
 
     async def look() -> bool | None:
         raise_if_ended(controller)
-        return True if READY_EVENT in kinds else None
+        return True if READY_EVENTS & kinds else None
 
     await wait_until(
         look, what=f"{controller.name}: all switches connected and programmed", deadline_s=READY_S

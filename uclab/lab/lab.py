@@ -16,11 +16,13 @@ from uclab.emulation.line_control import LineControl
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
 from uclab.lab.bringup import BringUpFailed, BroughtUp, bring_up
+from uclab.lab.circuit_exchanges import Exchanges, refusals
+from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import CallOrder
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
-from uclab.lab.refused import Refused
+from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.codec import to_data
 from uclab.plan.records import CallRecord
@@ -156,6 +158,35 @@ class Lab:
         self._require_up()
         return await self._failures.heal(self._network, self._control, name)
 
+    async def circuits(self) -> dict[str, Any]:
+        """The private circuits of the lab's exchanges, and who is plugged in where."""
+        self._require_up()
+        with refusals():
+            present = await self._exchanges.list()
+        return {
+            exchange.name: {
+                "ports": {port.customer: f"{port.switch}/{port.port}" for port in exchange.ports},
+                "circuits": present[exchange.name],
+            }
+            for exchange in self.plan.circuit_exchanges
+        }
+
+    async def put_circuit(self, name: str, order: CircuitOrder, *, create: bool) -> dict[str, Any]:
+        """Create or change a private circuit; returns it as it is then. Raises `Refused`."""
+        self._require_up()
+        began = time.monotonic()
+        with refusals():
+            circuit = await self._exchanges.put(name, order, create=create)
+        return self._changed(name, "created" if create else "changed", began) | {"circuit": circuit}
+
+    async def remove_circuit(self, name: str) -> dict[str, Any]:
+        """Take a private circuit away. Raises `Refused`."""
+        self._require_up()
+        began = time.monotonic()
+        with refusals():
+            await self._exchanges.remove(name)
+        return self._changed(name, "removed", began)
+
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
         namespaces."""
@@ -187,6 +218,20 @@ class Lab:
             return await self._parts.overlays.state()
         except httpx.TransportError as error:
             raise Refused(f"the SD-WAN's controller does not answer: {error}") from error
+
+    def _changed(self, name: str, done: str, began: float) -> dict[str, Any]:
+        took_ms = round(1000 * (time.monotonic() - began), 1)
+        self.events.add(name, f"circuit-{done}-on-purpose", f"acknowledged by every switch in {took_ms} ms")
+        return {"name": name, "done": done, "took_ms": took_ms}
+
+    @property
+    def _exchanges(self) -> Exchanges:
+        """The exchanges of a lab that is up."""
+        if self._parts.exchanges is None or not self.plan.circuit_exchanges:
+            raise RefusedCircuit(
+                f"topology `{self.plan.topology}` has no exchange; give it a carrier of kind `sdn`"
+            )
+        return self._parts.exchanges
 
     @property
     def _network(self) -> LabNet:

@@ -12,8 +12,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from uclab.lab.client import CallOrder
-from uclab.lab.lab import Lab, Refused
+from uclab.lab.circuits import CircuitOrder
+from uclab.lab.client import WRONG_ORDER, CallOrder
+from uclab.lab.lab import Lab
+from uclab.lab.refused import Refused, RefusedCircuit
+from uclab.plan.codec import from_data
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -56,6 +59,18 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
     async def overlays(_: Request) -> Response:
         return JSONResponse(await lab.overlays())
 
+    async def circuits(_: Request) -> Response:
+        return JSONResponse(await lab.circuits())
+
+    async def create_circuit(request: Request) -> Response:
+        return JSONResponse(await lab.put_circuit(*await _order(request), create=True))
+
+    async def change_circuit(request: Request) -> Response:
+        return JSONResponse(await lab.put_circuit(*await _order(request), create=False))
+
+    async def remove_circuit(request: Request) -> Response:
+        return JSONResponse(await lab.remove_circuit(request.path_params["name"]))
+
     async def command(request: Request) -> Response:
         body = await request.json()
         return JSONResponse({"argv": lab.command_in(request.path_params["name"], body["command"])})
@@ -75,6 +90,10 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
             Route("/bulk/{action}", refusals(bulk), methods=["POST"]),
             Route("/fail/{name}", refusals(fail), methods=["POST"]),
             Route("/heal/{name}", refusals(heal), methods=["POST"]),
+            Route("/circuits", refusals(circuits)),
+            Route("/circuits/{name}", refusals(create_circuit), methods=["POST"]),
+            Route("/circuits/{name}", refusals(change_circuit), methods=["PATCH"]),
+            Route("/circuits/{name}", refusals(remove_circuit), methods=["DELETE"]),
             Route("/nodes/{name}/command", refusals(command), methods=["POST"]),
             Route("/overlays", refusals(overlays)),
             Route("/down", refusals(down), methods=["POST"]),
@@ -89,6 +108,11 @@ def refusals(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except Refused as refused:
-            return JSONResponse({"error": str(refused)}, status_code=409)
+            status = WRONG_ORDER if isinstance(refused, RefusedCircuit) else 409
+            return JSONResponse({"error": str(refused)}, status_code=status)
 
     return guarded
+
+
+async def _order(request: Request) -> tuple[str, CircuitOrder]:
+    return request.path_params["name"], from_data(CircuitOrder, await request.json())

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from uclab.model.conditions import Conditions
-from uclab.model.part import Address, LongName, Name, Network, Part, Reference, Title, says
+from uclab.model.part import Address, Dscp, LongName, Name, Network, Part, Reference, Title, says
 from uclab.model.sdwan import SdWan, SiteOverlay
 from uclab.model.traffic import SiteTraffic
 
@@ -89,7 +89,8 @@ class Connection(Part):
     vlan: int | None = Field(default=None, ge=1, le=4094)
     """802.1Q VLAN id of a private circuit (P3)."""
     via: Name | None = None
-    """The carrier of `carriers` whose network carries this private circuit (W2, W3); none: a cable does."""
+    """The carrier of `carriers` whose network carries this private circuit (W2, W3, W5); none:
+    a cable does."""
     conditions: Conditions | None = None
     """What the line suffers from: weather, distance, users, surroundings."""
     compress: float | None = Field(default=None, ge=1, le=86_400)
@@ -131,18 +132,6 @@ class Site(Part):
     endpoints: tuple[Endpoint, ...] = ()
     traffic: SiteTraffic = SiteTraffic()
     """How much is called here, where that differs from the policy."""
-
-
-class Carrier(Part):
-    """A carrier's network, over which private circuits run (W2, W3)."""
-
-    name: Name
-    kind: Literal["mpls", "evpl"]
-    """`mpls`: a label-switched core (RFC 3031); `evpl`: Ethernet virtual private lines with a service tag
-    (MEF 6.3, IEEE 802.1ad)."""
-    other_customer: bool = False
-    """Another customer of a label-switched core, at the ends of the first circuit and with the same addresses
-    as its routers: the carrier must keep the two apart."""
 
 
 class Provider(Part):
@@ -192,6 +181,40 @@ class Cloud(Part):
     """Domain of all accounts and servers."""
     regions: tuple[Region, ...] = Field(min_length=1)
     pstn: Pstn
+
+
+class CircuitTerms(Part):
+    """What an exchange is told of a private circuit, where that differs from its usual terms (W5)."""
+
+    site: Name
+    connection: Name
+    """Connection of that site that goes by way of the exchange."""
+    rate_kbps: int | None = Field(default=None, ge=64, le=10_000_000)
+    """In each direction; a tenth above the line's rate where absent."""
+    pcp: int | None = Field(default=None, ge=0, le=7)
+    """802.1p priority of all its frames; what each frame has where absent."""
+    dscp: Dscp | None = None
+    """Marking of all its packets; what each packet has where absent."""
+    allowed_dscp: Annotated[tuple[Dscp, ...], Field(min_length=1)] | None = None
+    """Markings with which packets may come in; those of the policy's markings, and 0, where absent."""
+
+
+class Carrier(Part):
+    """A carrier's network, over which private circuits run (W2, W3, W5)."""
+
+    name: Name
+    kind: Literal["mpls", "evpl", "sdn"]
+    """`mpls`: a label-switched core (RFC 3031); `evpl`: Ethernet virtual private lines with a service tag
+    (MEF 6.3, IEEE 802.1ad); `sdn`: an exchange whose switches a controller programs, circuit by circuit,
+    while it runs."""
+    other_customer: bool = False
+    """Another customer of a label-switched core, at the ends of the first circuit and with the same addresses
+    as its routers: the carrier must keep the two apart."""
+    switches: int = Field(default=2, ge=2, le=8)
+    """Switches of an exchange, cabled in a row; sites are plugged into all but the last one, data centres
+    into that."""
+    circuits: tuple[CircuitTerms, ...] = ()
+    """Terms of single circuits of an exchange; every connection by way of it is a circuit."""
 
 
 class Topology(Part):

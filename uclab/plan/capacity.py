@@ -152,6 +152,15 @@ def capacity(loaded: LoadedTopology, plan: Plan) -> Capacity:
     return Capacity(plan.topology, "fail" if any(line.shortage for line in lines) else "pass", lines)
 
 
+def _narrow_circuit(plan: Plan, name: str, directions: Sequence[DirectionCapacity]) -> str | None:
+    """What an exchange lets in of a circuit drops whatever is above it, calls too (Q2, W5)."""
+    circuit = next((c for e in plan.circuit_exchanges for c in e.circuits if c.name == name), None)
+    need = max(direction.need_kbps for direction in directions)
+    if circuit is None or circuit.rate_kbps >= need:
+        return None
+    return f"circuit `{name}` has a rate of {circuit.rate_kbps} kbit/s; its calls need {need:.0f} kbit/s"
+
+
 def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCapacity]:
     stream = media_stream(site.traffic.over(loaded.policy.traffic))
     demand, endpoints = _demand(loaded, plan, site)
@@ -170,6 +179,8 @@ def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCap
             directions.append(direction_capacity(way, end.device, queue, demand))
             if words := _shortage(directions[-1], demand.calls, line_kbps):
                 shortage.append(f"site `{site.name}`, line `{connection.name}` {way}: {words}")
+        if words := _narrow_circuit(plan, f"{site.name}-{connection.name}", directions):
+            shortage.append(words)
         lines.append(
             LineCapacity(
                 site=site.name,

@@ -7,10 +7,12 @@ their DSCP (Q1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from uclab.plan import circuit_exchanges
 from uclab.plan.carriers import PLACE, Network
+from uclab.plan.circuit_exchange import CustomerPort
 from uclab.plan.circuits import Circuit
 from uclab.plan.names import free_name
 from uclab.plan.sites import Context
@@ -32,23 +34,35 @@ class Carriage:
     nodes: tuple[Node, ...]
     chatter: tuple[Chatter, ...]
     carried: tuple[CarriedCircuit, ...]
+    exchanges: tuple[tuple[Switch, ...], ...]
+    """The switches of each exchange."""
+    customers: Mapping[str, tuple[CustomerPort, ...]]
+    """Exchange to who is plugged in where."""
 
 
 def build_carriage(context: Context, first_dpid: int) -> Carriage:
     """Everything between the routers at the ends of circuits."""
-    bench = Bench(PLACE, first_dpid)
-    carriers = {one.name: Network(one, bench, context) for one in context.topology.carriers}
+    rows = circuit_exchanges.begin(context.topology.carriers, first_dpid)
+    bench = Bench(PLACE, first_dpid + sum(len(row.bench.roles) for row in rows.values()))
+    carriers = {
+        one.name: Network(one, bench, context) for one in context.topology.carriers if one.name not in rows
+    }
     for circuit in context.circuits:
-        _lay(bench, circuit, carriers[circuit.via] if circuit.via is not None else None)
+        if circuit.via not in rows:
+            _lay(bench, circuit, carriers[circuit.via] if circuit.via is not None else None)
+    for name, row in rows.items():
+        _cross(bench, row, [circuit for circuit in context.circuits if circuit.via == name])
     networks = {
         name: network for network in carriers.values() for name in (network.core, *network.edges.values())
     }
     return Carriage(
         switches=tuple(networks[s.name].told(s) if s.name in networks else s for s in bench.switches()),
-        links=tuple(bench.links),
+        links=(*bench.links, *(link for row in rows.values() for link in row.bench.links)),
         nodes=tuple(node for network in carriers.values() for node in network.nodes),
         chatter=tuple(one for network in carriers.values() for one in network.chatter),
         carried=tuple(one for network in carriers.values() for one in network.carried),
+        exchanges=tuple(row.bench.switches() for row in rows.values()),
+        customers={name: tuple(row.ports) for name, row in rows.items()},
     )
 
 
@@ -96,6 +110,36 @@ def _lay(bench: Bench, circuit: Circuit, carrier: Network | None) -> None:
     if handed is not None:
         bench.add_link(f"{far}-{handed[1].device}", ends[3], handed[1], "circuit")
     bench.add_link(f"{circuit.far_router}-{circuit.near_router}", other, ends[1], "circuit")
+
+
+def _cross(bench: Bench, row: circuit_exchanges.Row, circuits: list[Circuit]) -> None:
+    """Circuits across an exchange: each site's termination unit at a port of it, each data centre's peering
+    switch at one port for all of its circuits."""
+    for circuit in circuits:
+        near = free_name(f"{circuit.name}-ntu", bench.roles)
+        bench.add_switch(near, SwitchRole.CARRIER)
+        own = LinkEnd(circuit.near_router, circuit.near_interface)
+        handed = _handed_over(bench, near, ROUTER_PORT, circuit.vlan, own)
+        entrance = row.plug_in(circuit.label, (circuit.vlan,), last=False, peer=near)
+        line = bench.add_port(
+            near, LINE_PORT, PortMode.TRUNK, tagged=(circuit.vlan,), trust_dscp=True, peer=entrance.device
+        )
+        bench.add_link(f"{circuit.near_router}-{near}", own, handed, "circuit")
+        bench.add_link(line_name(circuit), line, entrance, "circuit")
+    for target in dict.fromkeys(circuit.target for circuit in circuits):
+        there = [circuit for circuit in circuits if circuit.target == target]
+        far, vlans = peering_switch(target), tuple(circuit.vlan for circuit in there)
+        if far not in bench.roles:
+            bench.add_switch(far, SwitchRole.CARRIER)
+        exit_ = row.plug_in(target, vlans, last=True, peer=far)
+        number = bench.free_port(far, 1)
+        line = bench.add_port(far, number, PortMode.TRUNK, tagged=vlans, trust_dscp=True, peer=exit_.device)
+        bench.add_link(f"{row.carrier.name}-{target}", exit_, line, "circuit")
+        for circuit in there:
+            other = LinkEnd(circuit.far_router, circuit.far_interface)
+            inner = _handed_over(bench, far, bench.free_port(far, 1), circuit.vlan, other)
+            bench.add_link(f"{circuit.far_router}-{circuit.near_router}", other, inner, "circuit")
+    row.finish()
 
 
 def _handed_over(bench: Bench, switch: str, number: int, vlan: int, router: LinkEnd) -> LinkEnd:

@@ -50,6 +50,11 @@ class Circuit:
     via: str | None = None
     """The carrier whose network carries it; None: a cable."""
 
+    @property
+    def label(self) -> str:
+        """What it is called where circuits of all sites are."""
+        return f"{self.site}-{self.name}"
+
 
 def border_router(datacentre: str) -> str:
     """Name of a data centre's router towards the internet and other data centres."""

@@ -193,6 +193,23 @@ def clear_dscp(interface: str) -> str:
     )
 
 
+def foreign_marking(interface: str, tcp_port: int, dscp: int) -> str:
+    """A drill's router that marks its own sessions on `interface` with a class that nobody has."""
+    return "\n".join(
+        [
+            "# DRILL: this router marks what it says itself as it likes.",
+            "table ip drill {",
+            "    chain output {",
+            "        type filter hook output priority mangle; policy accept;",
+            f'        oifname "{interface}" tcp dport {tcp_port} ip dscp set {dscp}',
+            f'        oifname "{interface}" tcp sport {tcp_port} ip dscp set {dscp}',
+            "    }",
+            "}",
+            "",
+        ]
+    )
+
+
 def greedy_device(match: str, dscp: int) -> str:
     """A PC that marks what matches with `dscp`, although nobody asked it to: its switch port must not
     believe it."""

@@ -37,6 +37,8 @@ class SwitchRole(StrEnum):
     under the controller."""
     CARRIER_NETWORK = "carrier-network"
     """Edge or core of a carrier's network; forwards by the plan's flows alone."""
+    SDN_EXCHANGE = "sdn-exchange"
+    """A switch of an exchange, under the exchange's own controller (W5)."""
 
 
 @dataclass(frozen=True)

@@ -8,40 +8,16 @@ that fits is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
-from typing import TypeVar
 
-from uclab.plan import carrier_faults, edge, overlay_faults, queues
+from uclab.plan import carrier_faults, circuit_faults, edge, overlay_faults, queues
 from uclab.plan.changes import port_towards, with_endpoint, with_node, with_port, with_rules
+from uclab.plan.fault import FAULTS, Fault, pick, registered
 from uclab.plan.names import mac_address
 from uclab.plan.types import Endpoint, Interface, Node, NodeKind, Plan, Route, Vlan
 
-T = TypeVar("T")
-Change = Callable[[Plan, str | None], Plan]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A deliberate fault. `apply` raises KeyError where the plan has nothing that it fits, or not that
-    target."""
-
-    name: str
-    summary: str
-    breaks: tuple[str, ...]
-    """Ids of the findings that must fail; no others may, but those of `may_break`."""
-    apply: Change
-    may_break: tuple[str, ...] = ()
-    """What fails as a consequence, or does not: chance has a say in how hard the fault strikes."""
-
-    def is_caught_by(self, failed: Collection[str]) -> bool:
-        """Whether these findings, having failed, are those of this fault."""
-        return set(self.breaks) <= set(failed) <= {*self.breaks, *self.may_break}
-
-
-FAULTS: dict[str, Fault] = {}
-"""All faults by name."""
+__all__ = ["FAULTS", "Fault", "circuit_faults", "fitting"]
 
 
 def fitting(plan: Plan) -> tuple[str, ...]:
@@ -57,27 +33,12 @@ def _fits(fault: Fault, plan: Plan) -> bool:
     return True
 
 
-def _fault(
-    name: str, summary: str, *breaks: str, may_break: tuple[str, ...] = ()
-) -> Callable[[Change], Change]:
-    def register(change: Change) -> Change:
-        def apply(plan: Plan, target: str | None = None) -> Plan:
-            return replace(
-                change(plan, target), faults=(*plan.faults, name if target is None else f"{name}:{target}")
-            )
-
-        FAULTS[name] = Fault(name, summary, breaks, apply, may_break)
-        return apply
-
-    return register
-
-
-@_fault("rtp-plain", "a phone offers plain RTP", "media.srtp", "privacy.readable")
+@registered("rtp-plain", "a phone offers plain RTP", "media.srtp", "privacy.readable")
 def _rtp_plain(plan: Plan, target: str | None) -> Plan:
     return with_endpoint(plan, replace(_phone(plan, target), media_encryption="none"))
 
 
-@_fault(
+@registered(
     "foreign-certificate",
     "the session controller's certificate is signed by a CA that no phone trusts",
     "signalling.certificate",
@@ -86,12 +47,12 @@ def _rtp_plain(plan: Plan, target: str | None) -> Plan:
 def _foreign_certificate(plan: Plan, target: str | None) -> Plan:
     """`target` is a session controller."""
     names = {c.name: c.certificate for c in plan.session_controllers}
-    certificate = _pick(names, target, "session controller")
+    certificate = pick(names, target, "session controller")
     issued = tuple(replace(c, issuer="foreign") if c.name == certificate else c for c in plan.certificates)
     return replace(plan, certificates=issued)
 
 
-@_fault(
+@registered(
     "verification-off",
     "a phone does not verify the server, whose certificate is foreign; all others refuse it",
     "signalling.certificate",
@@ -104,7 +65,7 @@ def _verification_off(plan: Plan, target: str | None) -> Plan:
     return _foreign_certificate(replace(trusting, pstn_peers=peers), None)
 
 
-@_fault("dscp-cleared", "a site's router clears DSCP on the way to the phones", "qos.dscp", "qos.pcp")
+@registered("dscp-cleared", "a site's router clears DSCP on the way to the phones", "qos.dscp", "qos.pcp")
 def _dscp_cleared(plan: Plan, target: str | None) -> Plan:
     """On the way in only: on the way out it would take its own queue's classes away too, which is another
     fault."""
@@ -114,18 +75,18 @@ def _dscp_cleared(plan: Plan, target: str | None) -> Plan:
     return with_node(plan, replace(router, nftables=rules))
 
 
-@_fault("port-wrongly-trusted", "a PC marks what it likes, and its switch port believes it", "qos.trust")
+@registered("port-wrongly-trusted", "a PC marks what it likes, and its switch port believes it", "qos.trust")
 def _port_wrongly_trusted(plan: Plan, target: str | None) -> Plan:
     """`target` is a softclient. Its PC marks name look-ups as voice."""
     softclients = {e.name: e for e in plan.endpoints if e.kind == "softclient"}
-    endpoint = _pick(softclients, target, "softclient")
+    endpoint = pick(softclients, target, "softclient")
     switch, port = port_towards(plan, endpoint.node)
     rules = edge.greedy_device("udp dport 53", plan.policy.voice_dscp)
     greedy = replace(plan.node(endpoint.node), nftables=rules)
     return with_port(with_node(plan, greedy), switch.name, replace(port, trust_dscp=True))
 
 
-@_fault(
+@registered(
     "queues-removed",
     "a site's router has no queue for voice any more",
     "quality.overload",
@@ -141,7 +102,7 @@ def _queues_removed(plan: Plan, target: str | None) -> Plan:
     return with_node(plan, replace(router, queues=poor))
 
 
-@_fault("phone-in-data-vlan", "a phone is set to the data VLAN instead of the voice VLAN", "vlan.voice")
+@registered("phone-in-data-vlan", "a phone is set to the data VLAN instead of the voice VLAN", "vlan.voice")
 def _phone_in_data_vlan(plan: Plan, target: str | None) -> Plan:
     """The phone sends untagged with an address of the data VLAN, and its access port lets it."""
     phone = plan.node(_phone(plan, target).node)
@@ -160,7 +121,7 @@ def _phone_in_data_vlan(plan: Plan, target: str | None) -> Plan:
     )
 
 
-@_fault(
+@registered(
     "media-direct",
     "the firewall lets neighbours send to each other, and the session controller lets them",
     "hub.media",
@@ -168,7 +129,7 @@ def _phone_in_data_vlan(plan: Plan, target: str | None) -> Plan:
 def _media_direct(plan: Plan, target: str | None) -> Plan:
     """`target` is a firewall."""
     walls = {n.name: n for n in plan.nodes if n.kind is NodeKind.FIREWALL}
-    wall = _pick(walls, target, "firewall")
+    wall = pick(walls, target, "firewall")
     inside = [i.name for i in wall.interfaces if _role(plan, wall, i) in ("voice", "data")]
     quoted = ", ".join(f'"{name}"' for name in inside)
     direct = f"        iifname {{ {quoted} }} oifname {{ {quoted} }} meta l4proto udp accept\n"
@@ -180,13 +141,13 @@ def _media_direct(plan: Plan, target: str | None) -> Plan:
     return replace(opened, session_controllers=loose)
 
 
-@_fault(
+@registered(
     "media-rule-missing", "the firewall lacks the rule that lets media in to the voice zone", "audio.heard"
 )
 def _media_rule_missing(plan: Plan, target: str | None) -> Plan:
     """`target` is a firewall. Media goes out and does not come back: one-way audio."""
     walls = {n.name: n for n in plan.nodes if n.kind is NodeKind.FIREWALL}
-    wall = _pick(walls, target, "firewall")
+    wall = pick(walls, target, "firewall")
     voice = [i.name for i in wall.interfaces if _role(plan, wall, i) == "voice"]
     counters = [f"counter name {name.replace('-', '_')}_media_in accept" for name in voice]
     lines = (wall.nftables or "").splitlines(keepends=True)
@@ -196,7 +157,7 @@ def _media_rule_missing(plan: Plan, target: str | None) -> Plan:
     return with_node(plan, replace(wall, nftables="".join(kept)))
 
 
-@_fault(
+@registered(
     "foreign-mac",
     "a phone with a foreign MAC address stands at a phone's port, and gets no farther",
     "vlan.port-control",
@@ -208,58 +169,39 @@ def _foreign_mac(plan: Plan, target: str | None) -> Plan:
     return with_node(plan, replace(phone, interfaces=(replace(phone.interfaces[0], mac=foreign),)))
 
 
-_fault(
+registered(
     "overlay-unmarked",
     "a site's edge does not copy DSCP to the outer header of its tunnels",
     "qos.overlay",
     may_break=("quality.overload", "audio.heard"),
 )(overlay_faults.unmarked)
-_fault(
+registered(
     "steering-stuck",
     "the SD-WAN's controller does not move traffic, and the preferred path has become slow",
     "sdwan.steering",
     "quality.voice",
     may_break=("quality.overload",),
 )(overlay_faults.stuck)
-
-
-@_fault(
+registered(
     "mpls-map-shifted",
     "a carrier's edge gives each packet the traffic class below its own",
     "qos.mpls-tc",
     "qos.pcp",
+)(carrier_faults.shifted_classes)
+registered(
+    "service-tag-unmarked", "a carrier's edge does not copy the priority to the service tag", "qos.pcp"
+)(carrier_faults.unmarked_service_tags)
+registered("labels-shared", "a carrier's edge gives two customers' circuits one label", "carrier.apart")(
+    carrier_faults.shared_labels
 )
-def _mpls_map_shifted(plan: Plan, target: str | None) -> Plan:
-    """`target` is an edge switch. The far edge makes the customer's 802.1p priority of the class."""
-    return carrier_faults.shifted_classes(plan, target)
-
-
-@_fault("service-tag-unmarked", "a carrier's edge does not copy the priority to the service tag", "qos.pcp")
-def _service_tag_unmarked(plan: Plan, target: str | None) -> Plan:
-    """`target` is an edge switch."""
-    return carrier_faults.unmarked_service_tags(plan, target)
-
-
-@_fault("labels-shared", "a carrier's edge gives two customers' circuits one label", "carrier.apart")
-def _labels_shared(plan: Plan, target: str | None) -> Plan:
-    """`target` is an edge switch with a port of the other customer."""
-    return carrier_faults.shared_labels(plan, target)
-
-
-def _pick(things: Mapping[str, T], target: str | None, what: str) -> T:
-    if target is None and things:
-        return next(iter(things.values()))
-    if target is None or target not in things:
-        raise KeyError(f"no {what} {target or ''}".strip() + f"; there is {', '.join(things) or 'none'}")
-    return things[target]
 
 
 def _phone(plan: Plan, target: str | None) -> Endpoint:
-    return _pick({e.name: e for e in plan.endpoints if e.kind == "desk-phone"}, target, "desk phone")
+    return pick({e.name: e for e in plan.endpoints if e.kind == "desk-phone"}, target, "desk phone")
 
 
 def _router(plan: Plan, target: str | None) -> Node:
-    return _pick(
+    return pick(
         {n.name: n for n in plan.nodes if n.kind is NodeKind.ROUTER and n.queues}, target, "site router"
     )
 

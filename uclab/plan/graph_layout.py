@@ -153,11 +153,12 @@ def _carriers(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> F
     """Private circuits: the cloud's peering switches above the carriers' networks above the sites'
     termination units; None without any."""
     there = [switch for switch in plan.switches if switch.role is SwitchRole.CARRIER]
-    if not there:
+    exchange = [switch for switch in plan.switches if switch.role is SwitchRole.SDN_EXCHANGE]
+    if not there and not exchange:
         return None
     peering = [s.name for s in there if s.name.endswith(PEERING_SWITCH)]
     units = [s.name for s in there if s.name not in peering]
-    inside = _networks(plan)
+    inside = [*_networks(plan), *(s.name for s in exchange)]
     y, widest = top + 62, 0
     for row in (peering, inside, units):
         for name, x in zip(row, _spread(len(row), middle, 190.0), strict=True):

@@ -28,10 +28,11 @@ def wan_lines(plan: Plan) -> tuple[WanLine, ...]:
     cabled = {link.a: link.b for link in plan.links} | {link.b: link.a for link in plan.links}
     roles = (SwitchRole.CARRIER, SwitchRole.CARRIER_NETWORK)
     carriers = {switch.name for switch in plan.switches if switch.role in roles}
+    exchange = {switch.name for switch in plan.switches if switch.role is SwitchRole.SDN_EXCHANGE}
     inner = {
         end.device: link.name
         for link in plan.links
-        if link.a.device in carriers and link.b.device in carriers
+        if link.a.device in carriers | exchange and link.b.device in carriers | exchange
         for end in (link.a, link.b)
     }
     own = {link.a: link.name for link in plan.links} | {link.b: link.name for link in plan.links}

@@ -8,14 +8,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from uclab.plan.circuit_exchange import CircuitExchange, crossings
 from uclab.plan.errors import PlanError
 from uclab.plan.flows import CUSTOMER_TAG, SERVICE_TAG, Frame, Tag, forward
 from uclab.plan.taps import port_of
 from uclab.plan.trees import PortRef, spanning_tree, trunks_between
-from uclab.plan.types import Link, LinkEnd, Node, NodeKind, Path, PathHop, PortMode, Switch, SwitchPort, Tap
+from uclab.plan.types import (
+    Link,
+    LinkEnd,
+    Node,
+    NodeKind,
+    Path,
+    PathHop,
+    PortMode,
+    Switch,
+    SwitchPort,
+    SwitchRole,
+    Tap,
+)
 
 Step = tuple[LinkEnd, LinkEnd]
 """A cable in the direction in which it is passed."""
@@ -37,6 +50,8 @@ class Cabling:
     steps: Mapping[str, tuple[Step, ...]]
     """Device to its cables."""
     labels: Mapping[LinkEnd, str]
+    crossings: Mapping[tuple[LinkEnd, int | None], tuple[LinkEnd, int]] = field(default_factory=dict)
+    """Where a circuit's frame leaves a switch of an exchange and under which VLAN id, by where it came in."""
 
     def path(self, endpoint: str, source: str, target: str) -> Path:
         """The taps from the node `source` to the node with the address `target`, with the 802.1Q tag expected
@@ -45,6 +60,7 @@ class Cabling:
         vlan: int | None = None
         arrived: LinkEnd | None = None
         frame: Frame | None = None
+        crossed: LinkEnd | None = None
         for step in self.walk(source, target):
             carried = self._carried(arrived, vlan, frame) if arrived is not None else None
             frame, arrived = carried[1] if carried is not None else None, step[1]
@@ -54,10 +70,16 @@ class Cabling:
                     label, service = self.labels[end], frame.vlan(SERVICE_TAG)
                     hops.append(PathHop(label, frame.vlan(CUSTOMER_TAG), service, frame.label))
                     continue
+                if crossed is not None and (crossed, vlan) in self.crossings:
+                    vlan = self.crossings[crossed, vlan][1]
+                    hops.append(PathHop(self.labels[end], vlan))
+                    crossed = None
+                    continue
                 if end in self.ports:
                     port = self.ports[end][1]
                     vlan = port.vlan if port.mode is PortMode.ACCESS else vlan
-                    tag = vlan if vlan in port.tagged else None
+                    tag = vlan if vlan in port.tagged or (end, vlan) in self.crossings else None
+                crossed = end
                 hops.append(PathHop(self.labels[end], tag))
         return Path(endpoint, tuple(hops))
 
@@ -112,6 +134,15 @@ class Cabling:
             if end == target:
                 return _traced(before, state)
             if end not in self.ports:
+                continue
+            if self.ports[end][0].role is SwitchRole.SDN_EXCHANGE:
+                if (end, vlan) in self.crossings:
+                    out, vlan = self.crossings[end, vlan]
+                    step = next(step for step in self.steps[end.device] if step[0] == out)
+                    onward: State = (step[1], self._enters(step[1], vlan), None)
+                    if onward not in before:
+                        before[onward] = (step, state)
+                        queue.append(onward)
                 continue
             carried = self._carried(end, vlan, frame)
             for step in self.steps[end.device]:
@@ -168,6 +199,7 @@ def cabling(
     switches: Sequence[Switch],
     root_orders: Mapping[str, Sequence[str]],
     taps: Sequence[Tap],
+    exchanges: Sequence[CircuitExchange] = (),
 ) -> Cabling:
     """The cables as they are used; `root_orders` has the order of roots of each site's trees."""
     steps: dict[str, list[Step]] = {}
@@ -188,7 +220,19 @@ def cabling(
         trees=_trees(switches, root_orders),
         steps={device: tuple(found) for device, found in steps.items()},
         labels={LinkEnd(tap.device, tap.interface): tap.label for tap in taps},
+        crossings=_crossings(switches, exchanges),
     )
+
+
+def _crossings(
+    switches: Sequence[Switch], exchanges: Sequence[CircuitExchange]
+) -> dict[tuple[LinkEnd, int | None], tuple[LinkEnd, int]]:
+    ends = {(s.name, p.number): LinkEnd(s.name, p.interface) for s in switches for p in s.ports}
+    return {
+        (ends[switch, came], vlan): (ends[switch, leaves], tag)
+        for exchange in exchanges
+        for (switch, came, vlan), (leaves, tag) in crossings(exchange).items()
+    }
 
 
 def _trees(

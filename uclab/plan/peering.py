@@ -49,7 +49,7 @@ def site_routing(context: Context, site: model.Site) -> Routing | None:
             accept, other = _cloud_prefixes(context, site, circuit), rules.asn
         else:
             announce, accept = _rules_for(prefixes_behind(context, site)), (PrefixRule(DEFAULT),)
-            other = asn_of(context.topology, _site(context.topology, circuit.target))
+            other = asn_of(context.topology, site_of(context.topology, circuit.target))
         networks += [rule.prefix for rule in announce]
         neighbours.append(
             BgpNeighbour(
@@ -66,7 +66,7 @@ def site_routing(context: Context, site: model.Site) -> Routing | None:
         )
     for circuit in ending:
         near, _ = context.addresses.circuits[circuit.site, circuit.name]
-        other_site = _site(context.topology, circuit.site)
+        other_site = site_of(context.topology, circuit.site)
         networks.append(DEFAULT)
         neighbours.append(
             BgpNeighbour(
@@ -198,7 +198,8 @@ def _rules_for(prefixes: Iterable[str]) -> tuple[PrefixRule, ...]:
     return tuple(PrefixRule(prefix) for prefix in prefixes)
 
 
-def _site(topology: model.Topology, name: str) -> model.Site:
+def site_of(topology: model.Topology, name: str) -> model.Site:
+    """The site of that name."""
     return next(site for site in topology.sites if site.name == name)
 
 

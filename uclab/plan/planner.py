@@ -9,6 +9,7 @@ from uclab.plan import (
     addresses,
     bgp,
     carriage,
+    circuit_exchanges,
     circuits,
     cloud,
     endpoints,
@@ -56,7 +57,12 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     the_cloud = cloud.build_cloud(context, tuple(phone.account for phone in phones), tones[-1], dpid)
     carried = carriage.build_carriage(context, dpid + sum(map(len, the_cloud.switches)))
 
-    places = [*(part.lan.switches for part in parts), *the_cloud.switches, carried.switches]
+    places = [
+        *(part.lan.switches for part in parts),
+        *the_cloud.switches,
+        carried.switches,
+        *carried.exchanges,
+    ]
     switches, machines = engines.assign(places)
     bulk = overload.bulk(context)
     overlaid = overlays.build_overlays(context)
@@ -77,7 +83,13 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     links = (*inside, *internet_links, *the_cloud.links, *carried.links, *to_internet)
     passed = (*links, *overlays.tunnel_links(overlaid))
     capture = taps.build_taps(passed, switches)
-    ways = paths.cabling(nodes, passed, switches, {p.vlans[0].site: p.lan.root_order for p in parts}, capture)
+    crossed = tuple(
+        circuit_exchanges.build_exchange(context, carrier, carried.customers[carrier.name], switches)
+        for carrier in topology.carriers
+        if carrier.name in carried.customers
+    )
+    root_orders = {p.vlans[0].site: p.lan.root_order for p in parts}
+    ways = paths.cabling(nodes, passed, switches, root_orders, capture, crossed)
     return Plan(
         topology=topology.topology,
         title=topology.title,
@@ -100,6 +112,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         paths=_paths(ways, (*phones, *(peer.endpoint for peer in the_cloud.pstn_peers)), the_cloud),
         overlays=overlaid,
         schedules=schedules.build_schedules(context, loaded.traces, nodes, links),
+        circuit_exchanges=crossed,
     )
 
 

@@ -112,6 +112,19 @@ def without_classes(queue: EgressQueue, kept_dscp: int) -> EgressQueue:
     return replace(queue, classes=(*kept, *others))
 
 
+def narrowed(queue: EgressQueue, rate_kbps: int) -> EgressQueue:
+    """A drill's queue: the same classes with the same shares of another rate."""
+    classes = tuple(
+        replace(
+            c,
+            rate_kbps=max(1, c.rate_kbps * rate_kbps // queue.rate_kbps),
+            ceil_kbps=max(1, c.ceil_kbps * rate_kbps // queue.rate_kbps),
+        )
+        for c in queue.classes
+    )
+    return replace(queue, rate_kbps=rate_kbps, classes=classes)
+
+
 def impairment(
     interface: str, direction: Direction, seed_of: str, arrives_at: LinkEnd | None = None
 ) -> Impairment:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from uclab.plan.circuit_exchange import CircuitExchange
 from uclab.plan.devices import (
     Bursts,
     EgressQueue,
@@ -61,6 +62,7 @@ __all__ = [
     "CarriedCircuit",
     "Certificate",
     "Chatter",
+    "CircuitExchange",
     "ControllerPeer",
     "DnsRecord",
     "EgressQueue",
@@ -215,6 +217,7 @@ class Plan:
     carried: tuple[CarriedCircuit, ...] = ()
     schedules: tuple[LineSchedule, ...] = ()
     """How lines change with time, from the moment that the lab is up."""
+    circuit_exchanges: tuple[CircuitExchange, ...] = ()
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

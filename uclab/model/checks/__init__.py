@@ -18,6 +18,7 @@ from uclab.model.checks import (
     peering,
     policies,
     power,
+    sdn_carriers,
     sdwan,
     switching,
 )
@@ -36,6 +37,7 @@ def topology_mistakes(top: Place) -> Iterator[Mistake]:
     yield from lines.check(top)
     yield from sdwan.check(top)
     yield from carriers.check(top)
+    yield from sdn_carriers.check(top)
 
 
 def profile_mistakes(top: Place) -> Iterator[Mistake]:

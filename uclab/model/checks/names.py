@@ -14,6 +14,8 @@ RESERVED = ("dns", "inet", "internet", "pstn", "web")
 
 _FOREIGN = re.compile(r"pbx[0-9]*-[0-9]+")
 _TERMINATION = re.compile(r".*-ntu(-[0-9]+)?")
+EXCHANGE_SWITCHES = 8
+"""An exchange has so many at most."""
 
 
 def check(top: Place) -> Iterator[Mistake]:
@@ -40,6 +42,7 @@ def check(top: Place) -> Iterator[Mistake]:
 def _places(top: Place) -> Iterator[Place]:
     yield from top["sites"]
     yield from top["sd_wan"]["gateways"]
+    yield from top["carriers"]
     for region in top["cloud"]["regions"]:
         yield region
         yield from region["datacentres"]
@@ -99,4 +102,6 @@ def _named_devices(top: Place) -> Iterator[tuple[Place, tuple[str, ...]]]:
             yield datacentre["name"], ("-br", "-sw", "-sbc", "-cc", "-px", "-web")
     edges = [f"-edge{number}" for number, _ in enumerate((*top["sites"], *_places(top)), start=1)]
     for carrier in top["carriers"]:
-        yield carrier["name"], ("-core", "-x1", "-x2", *edges)
+        row = (f"-{number + 1}" for number in range(EXCHANGE_SWITCHES))
+        exchange = carrier["kind"].text == "sdn"
+        yield carrier["name"], tuple(row) if exchange else ("-core", "-x1", "-x2", *edges)

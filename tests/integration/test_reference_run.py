@@ -55,6 +55,7 @@ def test_every_family_of_findings_is_there(results: dict[str, Any]) -> None:
         "qos.dscp",
         "qos.pcp",
         "qos.trust",
+        "path.as-planned",
         "quality.voice",
         "quality.overload",
         "vlan.voice",

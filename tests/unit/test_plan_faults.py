@@ -28,6 +28,7 @@ FINDINGS = {
     "qos.dscp",
     "qos.pcp",
     "qos.trust",
+    "path.as-planned",
     "quality.voice",
     "quality.overload",
     "vlan.voice",

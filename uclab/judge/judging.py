@@ -23,6 +23,7 @@ from uclab.judge.hub import check_hub
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
+from uclab.judge.planned import check_planned_way
 from uclab.judge.plots import ladders, media_series, rate_series
 from uclab.judge.privacy import check_privacy
 from uclab.judge.quality import check_quality, judged_calls
@@ -104,6 +105,7 @@ def _findings(case: Case, walks: tuple[Walk, ...]) -> list[Finding]:
         *check_hub(case),
         *check_marking(case, walks),
         *check_trust(case),
+        *check_planned_way(case),
         check_dissector(case),
         *check_quality(case, walks),
         *check_voice_vlan(case),

@@ -6,10 +6,11 @@ Field descriptions become the JSON Schema that editors use.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
+from uclab.model.home import FURNISHED
 from uclab.model.part import Address, LongName, Name, Network, Part, Reference, Title, says
 from uclab.model.traffic import SiteTraffic
 
@@ -75,6 +76,14 @@ class Router(Part):
     """Private AS number (RFC 6996) for its BGP sessions; the lab chooses one where absent."""
 
 
+class HomeRouter(Part):
+    """A small premises' one device: router, firewall and switch in one (N5, W9)."""
+
+    name: Name
+    ports: int = Field(default=4, ge=1, le=96)
+    """Ports of its built-in switch."""
+
+
 class Connection(Part):
     """A WAN line of a site, in order of preference (V1, V2)."""
 
@@ -86,6 +95,8 @@ class Connection(Part):
     """Name of a link profile in `profiles/`, or a path to one."""
     vlan: int | None = Field(default=None, ge=1, le=4094)
     """802.1Q VLAN id of a private circuit (P3)."""
+    modem: Name | None = None
+    """A modem in bridge mode between the router and the line to a provider (W9)."""
 
 
 class Endpoint(Part):
@@ -103,8 +114,18 @@ class Endpoint(Part):
     """VLAN to put it in, where it is not the first one of its kind's role."""
 
 
+def _or_home_router(schema: dict[str, Any]) -> None:
+    """In the schema for editors, a home router stands for what it is."""
+    others = [key for key in schema["required"] if key in FURNISHED]
+    schema["required"] = [key for key in schema["required"] if key not in FURNISHED]
+    schema["anyOf"] = [{"required": others}, {"required": ["home_router"]}]
+
+
 class Site(Part):
-    """One place of the company."""
+    """One place of the company. With a `home_router` it has no `vlans`, `switches`, `firewall`,
+    `router`."""
+
+    model_config = ConfigDict(json_schema_extra=_or_home_router)
 
     name: Name
     prefix: Network
@@ -118,6 +139,8 @@ class Site(Part):
     public_prefix: Network | None = None
     """Public addresses that the company brings along: its router announces them on private circuits to data
     centres and translates to the first of them (P3); from 198.18.0.0/15 or 203.0.113.0/24."""
+    home_router: HomeRouter | None = None
+    """One device instead of all others: one flat LAN, which is the whole `prefix`."""
     endpoints: tuple[Endpoint, ...] = ()
     traffic: SiteTraffic = SiteTraffic()
     """How much is called here, where that differs from the policy."""

@@ -30,9 +30,17 @@ class Exit:
     """Address of the BGP neighbour there."""
 
 
-def edge_rules(insides: Sequence[str], exits: Sequence[Exit], prefixes: Sequence[str], policy: Policy) -> str:
+def edge_rules(
+    insides: Sequence[str],
+    exits: Sequence[Exit],
+    prefixes: Sequence[str],
+    policy: Policy,
+    *,
+    classify: bool = False,
+) -> str:
     """The whole ruleset; `insides` are the interfaces towards the firewall and to sites behind this one,
-    `prefixes` the addresses there."""
+    `prefixes` the addresses there. With `classify` nobody in front of it marks: it does so itself, by
+    ports."""
     outside, inside = _names([e.interface for e in exits]), _names(insides)
     known = sorted({rule.set_dscp for rule in policy.rules} | {policy.default_dscp})
     lines = [
@@ -47,12 +55,14 @@ def edge_rules(insides: Sequence[str], exits: Sequence[Exit], prefixes: Sequence
         "        type filter hook forward priority mangle; policy accept;",
         "        # An ICMP error belongs to the connection it speaks of, but its DSCP does not.",
         "        ct state related accept",
-        "        # Out: note the DSCP that the access switches gave.",
+        *([f"        iifname {inside} oifname {outside} jump classify"] if classify else []),
+        f"        # Out: note the DSCP that {'was given here' if classify else 'the access switches gave'}.",
         f"        iifname {inside} oifname {outside} jump note",
         "        # Back: mark as the way out was marked.",
         f"        iifname {outside} oifname {inside} jump remark",
         "    }",
         "",
+        *(_classification(policy) if classify else []),
         "    chain note {",
         *(f"        ip dscp {dscp} ct mark set {MARK + dscp:#x} return" for dscp in known),
         f"        ct mark set {MARK + policy.default_dscp:#x}",
@@ -80,6 +90,22 @@ def edge_rules(insides: Sequence[str], exits: Sequence[Exit], prefixes: Sequence
         "}",
     ]
     return "\n".join([*lines, ""])
+
+
+def _classification(policy: Policy) -> list[str]:
+    """Marks by destination alone, as an untrusted switch port would: what senders set counts for nothing."""
+    cloud = f"ip daddr {{ {', '.join(policy.cloud_prefixes)} }} "
+    lines = ["    chain classify {"]
+    for rule in policy.rules:
+        if policy.untrusted_classes and rule.traffic_class not in policy.untrusted_classes:
+            continue
+        where = "" if rule.any_destination else cloud
+        for protocol, ranges in (("udp", rule.udp_ports), ("tcp", rule.tcp_ports)):
+            if ranges:
+                ports = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in ranges)
+                match = f"{where}{protocol} dport {{ {ports} }}"
+                lines.append(f"        {match} ip dscp set {rule.set_dscp} return")
+    return [*lines, f"        ip dscp set {policy.default_dscp}", "    }", ""]
 
 
 def _sessions(exits: Sequence[Exit]) -> list[str]:

@@ -25,6 +25,7 @@ from uclab.plan.graph_svg import (
     text,
     vlan_colours,
 )
+from uclab.plan.lines import wan_lines
 from uclab.plan.taps import port_of
 from uclab.plan.trees import PortRef, spanning_tree, trunks_between
 from uclab.plan.types import Link, LinkEnd, Plan, PortMode, Switch, SwitchPort
@@ -185,7 +186,10 @@ def _colours(
         return [CORE]
     switch, port = ends[-1]
     vlans = [*port.tagged, port.vlan] if port.mode is PortMode.PHONE else [port.vlan]
-    return [palette[switch.site, vlan] for vlan in vlans if vlan is not None]
+    known = [
+        palette[switch.site, vlan] for vlan in vlans if vlan is not None and (switch.site, vlan) in palette
+    ]
+    return known or [CORE]
 
 
 def _drawn_boxes(plan: Plan, layout: Layout) -> list[str]:
@@ -248,16 +252,18 @@ def _short(kbps: float) -> str:
 def _line_captions(plan: Plan, wires: list[Wire], notes: Mapping[str, LineNote]) -> list[str]:
     """Rate and delay of each WAN line, and its note above them."""
     captions = []
+    ends = {one.link: (one.near, one.far) for one in wan_lines(plan) if not one.private}
     for wire in (wire for wire in wires if wire.link.kind == "wan"):
         words = []
-        for end, arrow in ((wire.link.a, "↑"), (wire.link.b, "↓")):
+        near, far = ends[wire.link.name]
+        for end, arrow in ((near, "↑"), (far, "↓")):
             node = plan.node(end.device)
             queue = next((q for q in node.queues if q.interface == end.interface), None)
             line_of = next((i for i in node.impairments if i.interface == end.interface), None)
             if queue is not None and line_of is not None:
                 words.append(f"{arrow} {queue.rate_kbps / 1000:g} Mbit/s, {line_of.delay_ms:g} ms")
         x, y = _label_place(wire)
-        captions.append(label(x, y, f"{wire.link.a.interface}: {' · '.join(words)}", 9.5, WAN))
+        captions.append(label(x, y, f"{near.interface}: {' · '.join(words)}", 9.5, WAN))
         if note := notes.get(wire.link.name):
             captions.append(label(x, y - 12, note.words, 9.5, GOOD if note.right else BAD))
     return captions

@@ -56,9 +56,12 @@ def _provider(context: Context, provider: model.Provider) -> tuple[Node, list[Li
             interfaces.append(Interface(name, context.mac(provider.name, name), (str(own),)))
             shares = context.profile.wan_queues
             shaped.append(queues.provider_queue(name, profile, shares))
-            impaired.append(queues.impairment(name, profile.down, f"{site.name}/{line.name}/down"))
+            end = LinkEnd(site.router.name, line_interfaces(site)[line.name]) if line.modem else None
+            impaired.append(queues.impairment(name, profile.down, f"{site.name}/{line.name}/down", end))
             if not site.router.nat:
                 routes.append(Route(str(site.prefix), str(near.ip), metric=100 * len(routes)))
+            if line.modem is not None:
+                continue  # `uclab.plan.modems` lays its cables
             links.append(
                 Link(
                     link_name(site.router.name, provider.name, [link.name for link in links]),

@@ -31,6 +31,14 @@ def wan_lines(plan: Plan) -> tuple[WanLine, ...]:
         if link.a.device in carriers and link.b.device in carriers
         for end in (link.a, link.b)
     }
+    modems = {switch.name for switch in plan.switches if switch.role is SwitchRole.MODEM}
+    outer = {
+        end.device: link.name
+        for link in plan.links
+        if link.kind == "wan"
+        for end in (link.a, link.b)
+        if end.device in modems
+    }
     own = {link.a: link.name for link in plan.links} | {link.b: link.name for link in plan.links}
     lines = []
     for node in (node for node in plan.nodes if node.kind is NodeKind.ROUTER):
@@ -41,7 +49,7 @@ def wan_lines(plan: Plan) -> tuple[WanLine, ...]:
             far = line.arrives_at or cabled
             if private and not _begins_here(plan, near, far):
                 continue
-            link = inner[cabled.device] if private else own[near]
+            link = inner[cabled.device] if private else outer.get(cabled.device, own[near])
             lines.append(WanLine(node.site, near, far, link, private))
     return tuple(lines)
 

@@ -15,6 +15,7 @@ from uclab.plan import (
     engines,
     hosts,
     internet,
+    modems,
     overload,
     paths,
     policies,
@@ -53,8 +54,9 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     phones = endpoints.build_endpoints(context, cloud.session_controller_name(topology, 0), tones[:-1])
     the_cloud = cloud.build_cloud(context, tuple(phone.account for phone in phones), tones[-1], dpid)
     carried = carriage.build_carriage(private, dpid + sum(map(len, the_cloud.switches)))
+    bridged = modems.build_modems(topology, dpid + sum(map(len, (*the_cloud.switches, carried.switches))))
 
-    places = [*(part.lan.switches for part in parts), *the_cloud.switches, carried.switches]
+    places = [*(part.lan.switches for part in parts), *the_cloud.switches, carried.switches, bridged.switches]
     switches, machines = engines.assign(places)
     bulk = overload.bulk(context)
     routers = [site_router.build_router(context, site) for site in topology.sites]
@@ -63,7 +65,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     nodes = bgp.with_learned(nodes)
     _check_names(nodes, switches)
     inside = [link for part in parts for link in part.links]
-    links = (*inside, *internet_links, *the_cloud.links, *carried.links)
+    links = (*inside, *internet_links, *the_cloud.links, *carried.links, *bridged.links)
     capture = taps.build_taps(links, switches)
     ways = paths.cabling(nodes, links, switches, {p.vlans[0].site: p.lan.root_order for p in parts}, capture)
     return Plan(
@@ -75,7 +77,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         switches=switches,
         engines=machines,
         vlans=tuple(vlan for part in parts for vlan in part.vlans),
-        fabrics=tuple(_fabric(context, part, switches) for part in parts),
+        fabrics=tuple(_fabric(context, part, switches) for part in parts if part.lan.root_order),
         endpoints=phones,
         certificates=the_cloud.certificates,
         name_servers=the_cloud.name_servers,

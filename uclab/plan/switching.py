@@ -83,7 +83,7 @@ class Bench:
         return LinkEnd(switch, interface)
 
     def add_link(
-        self, name: str, a: LinkEnd, b: LinkEnd, kind: Literal["lan", "trunk", "datacentre", "circuit"]
+        self, name: str, a: LinkEnd, b: LinkEnd, kind: Literal["lan", "trunk", "datacentre", "circuit", "wan"]
     ) -> None:
         """A cable; a second one between the same devices gets a number."""
         taken = {link.name for link in self.links}
@@ -98,7 +98,10 @@ class Bench:
 
     def switches(self) -> tuple[Switch, ...]:
         """The finished switches, ports in order; engines are chosen later."""
-        uncontrolled = (SwitchRole.PHONE, SwitchRole.DATACENTRE, SwitchRole.CARRIER)
+        uncontrolled = (
+            *(SwitchRole.PHONE, SwitchRole.HOME, SwitchRole.DATACENTRE),
+            *(SwitchRole.CARRIER, SwitchRole.MODEM),
+        )
         return tuple(
             Switch(
                 name=name,

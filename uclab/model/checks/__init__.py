@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from uclab.model.checks import addresses, calls, endpoints, lines, names, peering, policies, power, switching
+from uclab.model.checks import (
+    addresses,
+    calls,
+    endpoints,
+    homes,
+    lines,
+    names,
+    peering,
+    policies,
+    power,
+    switching,
+)
 from uclab.model.mistake import Mistake
 from uclab.model.place import Place
 
@@ -21,6 +32,7 @@ def topology_mistakes(top: Place) -> Iterator[Mistake]:
     yield from switching.check(top)
     yield from endpoints.check(top)
     yield from lines.check(top)
+    yield from homes.check(top)
 
 
 def profile_mistakes(top: Place) -> Iterator[Mistake]:

@@ -86,6 +86,9 @@ def _named_devices(top: Place) -> Iterator[tuple[Place, tuple[str, ...]]]:
     for site in top["sites"]:
         for switch in site["switches"]:
             yield switch["name"], ()
+        yield site["home_router"]["name"], ("-sw",)
+        for line in site["connections"]:
+            yield line["modem"], ()
         yield site["firewall"]["name"], ("-sw",)
         yield site["router"]["name"], ()
         for endpoint in site["endpoints"]:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from uclab.emulation import impairment, netns, openflow, packet_filter, queues, sysctl
 from uclab.emulation.hosts import LabHost
 from uclab.emulation.network import LabNet
-from uclab.emulation.switches import LabSwitch, voice_priority_flows
+from uclab.emulation.switches import LabSwitch, clearing_flows, voice_priority_flows
 from uclab.emulation.variants import Variants
 from uclab.plan.types import Plan, SwitchRole
 
@@ -155,6 +155,8 @@ async def _make(
     await work.one("carrier", net.wait_for_carrier)
     tagging = [s for s in net.switches if s.plan.role in (SwitchRole.PHONE, SwitchRole.CARRIER)]
     await work.each("tagging switches", tagging, lambda switch: _prioritise(net, plan, switch))
+    clearing = [s for s in net.switches if s.plan.role is SwitchRole.EXCHANGE and not _trusts(s)]
+    await work.each("clearing switches", clearing, lambda switch: _clear(net, plan, switch))
 
 
 async def _start_switches(net: LabNet, work: _Work, controllers_listen: Awaitable[None] | None) -> None:
@@ -185,6 +187,16 @@ def _settings(host: LabHost) -> None:
 def _prioritise(net: LabNet, plan: Plan, switch: LabSwitch) -> None:
     assert switch.plan is not None
     flows = voice_priority_flows(switch.plan, plan.policy.dscp_to_pcp)
+    openflow.install(net.engines[switch.engine].management_socket(switch.name), flows)
+
+
+def _trusts(switch: LabSwitch) -> bool:
+    return switch.plan is not None and all(port.trust_dscp for port in switch.plan.ports)
+
+
+def _clear(net: LabNet, plan: Plan, switch: LabSwitch) -> None:
+    assert switch.plan is not None
+    flows = clearing_flows(switch.plan, [dscp for dscp, _ in plan.policy.dscp_to_pcp])
     openflow.install(net.engines[switch.engine].management_socket(switch.name), flows)
 
 

@@ -152,12 +152,26 @@ class Provider(Part):
     name: Name
     prefix: Network
     """Public prefix it gives to customers; from 198.18.0.0/15 or 203.0.113.0/24."""
+    asn: int | None = Field(default=None, ge=1, le=4294967294)
+    """AS number, where it speaks BGP: where the topology has exchanges; the lab chooses one where absent."""
+
+
+class Exchange(Part):
+    """An internet exchange: a peering LAN with a route server (P5)."""
+
+    name: Name
+    prefix: Network
+    """Addresses of the peering LAN; from 198.18.0.0/15 or 203.0.113.0/24."""
+    members: tuple[Name, ...] = Field(min_length=2)
+    """Providers and data centres that peer there."""
 
 
 class Internet(Part):
     """The public internet of the lab (W1)."""
 
     providers: tuple[Provider, ...] = Field(min_length=1)
+    exchanges: tuple[Exchange, ...] = ()
+    """Where providers and data centres peer; without, the internet's routes are static."""
 
 
 class Datacentre(Part):

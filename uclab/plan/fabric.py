@@ -31,6 +31,8 @@ class SwitchRole(StrEnum):
     """The cloud's own switch; not under the controller."""
     HOME = "home"
     """A home router's built-in switch; not under the controller."""
+    EXCHANGE = "exchange"
+    """An internet exchange's peering LAN; not under the controller."""
     MODEM = "modem"
     """A modem in bridge mode; not under the controller."""
     CARRIER = "carrier"

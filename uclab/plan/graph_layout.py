@@ -87,6 +87,7 @@ def arrange(plan: Plan) -> Layout:
     top += 2 * ROW + 40
     frames.append(_internet(plan, middle, top, inner, boxes))
     top += 2 * ROW + 40
+    top = _exchanges(plan, middle, top, boxes)
     top = _modems(plan, middle, top, boxes)
     if carriers := _carriers(plan, middle, top, boxes):
         frames.append(carriers)
@@ -160,6 +161,17 @@ def _carriers(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> F
             boxes[switch.name] = Box(switch.name, "switch", subtitle, x, y)
     width = max(660.0, 190.0 * max(len(upper), len(lower)) + 40)
     return Frame("carriers", "private circuits", middle - width / 2, top, width, ROW + 114)
+
+
+def _exchanges(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> float:
+    """Peering LANs, each beside its route server; where what comes next begins."""
+    there = [switch for switch in plan.switches if switch.role is SwitchRole.EXCHANGE]
+    for switch, x in zip(there, _spread(len(there), middle, 400.0), strict=True):
+        boxes[switch.name] = Box(switch.name, "switch", "peering LAN", x, top + 20)
+        server = next(p.peer for p in switch.ports if p.number == 1)
+        if server is not None:
+            boxes[server] = Box(server, "server", "route server", x + 190, top + 20)
+    return top + (ROW if there else 0)
 
 
 def _modems(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> float:

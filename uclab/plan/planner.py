@@ -13,6 +13,7 @@ from uclab.plan import (
     cloud,
     endpoints,
     engines,
+    exchanges,
     hosts,
     internet,
     modems,
@@ -56,16 +57,25 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     carried = carriage.build_carriage(private, dpid + sum(map(len, the_cloud.switches)))
     bridged = modems.build_modems(topology, dpid + sum(map(len, (*the_cloud.switches, carried.switches))))
 
-    places = [*(part.lan.switches for part in parts), *the_cloud.switches, carried.switches, bridged.switches]
+    before = sum(map(len, (*the_cloud.switches, carried.switches, bridged.switches)))
+    met = exchanges.build_exchanges(context, dpid + before)
+
+    places = [
+        *(part.lan.switches for part in parts),
+        *the_cloud.switches,
+        carried.switches,
+        bridged.switches,
+        met.switches,
+    ]
     switches, machines = engines.assign(places)
     bulk = overload.bulk(context)
     routers = [site_router.build_router(context, site) for site in topology.sites]
     at_site = [n for part, router in zip(parts, routers, strict=True) for n in (*part.nodes, router)]
-    nodes = overload.greedy(context, (*at_site, *internet_nodes, *the_cloud.nodes), bulk)
+    nodes = overload.greedy(context, (*at_site, *internet_nodes, *the_cloud.nodes, *met.nodes), bulk)
     nodes = bgp.with_learned(nodes)
     _check_names(nodes, switches)
     inside = [link for part in parts for link in part.links]
-    links = (*inside, *internet_links, *the_cloud.links, *carried.links, *bridged.links)
+    links = (*inside, *internet_links, *the_cloud.links, *carried.links, *bridged.links, *met.links)
     capture = taps.build_taps(links, switches)
     ways = paths.cabling(nodes, links, switches, {p.vlans[0].site: p.lan.root_order for p in parts}, capture)
     return Plan(

@@ -83,7 +83,11 @@ class Bench:
         return LinkEnd(switch, interface)
 
     def add_link(
-        self, name: str, a: LinkEnd, b: LinkEnd, kind: Literal["lan", "trunk", "datacentre", "circuit", "wan"]
+        self,
+        name: str,
+        a: LinkEnd,
+        b: LinkEnd,
+        kind: Literal["lan", "trunk", "datacentre", "circuit", "wan", "internet"],
     ) -> None:
         """A cable; a second one between the same devices gets a number."""
         taken = {link.name for link in self.links}
@@ -100,7 +104,7 @@ class Bench:
         """The finished switches, ports in order; engines are chosen later."""
         uncontrolled = (
             *(SwitchRole.PHONE, SwitchRole.HOME, SwitchRole.DATACENTRE),
-            *(SwitchRole.CARRIER, SwitchRole.MODEM),
+            *(SwitchRole.CARRIER, SwitchRole.MODEM, SwitchRole.EXCHANGE),
         )
         return tuple(
             Switch(

@@ -11,6 +11,7 @@ from uclab.model.checks import (
     addresses,
     calls,
     endpoints,
+    exchanges,
     homes,
     lines,
     names,
@@ -33,6 +34,7 @@ def topology_mistakes(top: Place) -> Iterator[Mistake]:
     yield from endpoints.check(top)
     yield from lines.check(top)
     yield from homes.check(top)
+    yield from exchanges.check(top)
 
 
 def profile_mistakes(top: Place) -> Iterator[Mistake]:

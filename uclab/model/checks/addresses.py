@@ -40,6 +40,7 @@ def _public(top: Place) -> Iterator[Mistake]:
     datacentres = [dc for region in top["cloud"]["regions"] for dc in region["datacentres"]]
     prefixes = [place["prefix"] for place in (*datacentres, *providers)]
     prefixes += [site["public_prefix"] for site in top["sites"]]
+    prefixes += [exchange["prefix"] for exchange in top["internet"]["exchanges"]]
     yield from _from(PUBLIC, prefixes, "public prefixes of a lab are")
     yield from _overlaps(prefixes, "prefixes of providers, data centres and sites may not overlap")
     lines = [line["to"].text for site in top["sites"] for line in site["connections"]]

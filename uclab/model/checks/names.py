@@ -83,6 +83,8 @@ def _named_devices(top: Place) -> Iterator[tuple[Place, tuple[str, ...]]]:
     """The name of each device, and what is added to it for the devices that come with it."""
     for provider in top["internet"]["providers"]:
         yield provider["name"], ()
+    for exchange in top["internet"]["exchanges"]:
+        yield exchange["name"], ("-rs",)
     for site in top["sites"]:
         for switch in site["switches"]:
             yield switch["name"], ()

@@ -6,7 +6,7 @@ import difflib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -203,6 +203,17 @@ class DrillResult:
     caught: bool
     explanation: str
     run_dir: str
+
+
+def fitting_faults(topology: str) -> list[str]:
+    """Names of the faults that a topology has something for."""
+    plan = plan_of(topology)
+    fitting = []
+    for name, fault in sorted(FAULTS.items()):
+        with suppress(KeyError):
+            fault.apply(plan, None)
+            fitting.append(name)
+    return fitting
 
 
 def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watcher) -> Iterator[DrillResult]:

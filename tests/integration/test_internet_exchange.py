@@ -45,7 +45,7 @@ def ask_the_cloud(uclab: UclabCommand) -> tuple[int, int]:
 
 def wait_for(uclab: UclabCommand, gateway: str) -> None:
     """Until the border router sends to the cloud by that interface."""
-    deadline = time.monotonic() + MOVED_S
+    deadline, way = time.monotonic() + MOVED_S, ""
     while time.monotonic() < deadline:
         way = uclab("exec", "--name", "ix", "corp", "ip", "route", "get", CLOUD, status=None).stdout
         if f"dev {gateway} " in way:

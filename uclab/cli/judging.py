@@ -56,7 +56,7 @@ def drill(
         return
     results = []
     with progress(quiet=as_json) as watcher:
-        for result in api.drill(topology, fault or sorted(FAULTS), out, watcher):
+        for result in api.drill(topology, fault or api.fitting_faults(topology), out, watcher):
             results.append(result)
             if not as_json:
                 typer.echo(

@@ -33,6 +33,7 @@ from uclab.judge.segregation import check_port_control, check_voice_vlan
 from uclab.judge.signalling import check_signalling
 from uclab.judge.srtp import key_ring
 from uclab.judge.streams import call_windows
+from uclab.judge.tampering import check_untouched
 from uclab.judge.types import Finding, Judgement, Walk
 from uclab.judge.walks import media_walk
 
@@ -102,6 +103,7 @@ def _findings(case: Case, walks: tuple[Walk, ...]) -> list[Finding]:
         *check_signalling(case),
         *check_media_encryption(case),
         *check_privacy(case),
+        *check_untouched(case),
         *check_hub(case),
         *check_marking(case, walks),
         *check_trust(case),

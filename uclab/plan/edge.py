@@ -211,6 +211,43 @@ def clear_dscp(interface: str) -> str:
     )
 
 
+def every_other_packet(first: str, second: str, gateway: str, policy: Policy) -> str:
+    """A drill's router that spreads packets to the cloud over two lines one by one; `gateway` is the second
+    line's other end."""
+    cloud = ", ".join(policy.cloud_prefixes)
+    low, high = policy.media_ports
+    return "\n".join(
+        [
+            "# DRILL: every other packet of media takes the second line, with the first one's address.",
+            "table netdev drill {",
+            "    chain egress {",
+            f'        type filter hook egress device "{first}" priority 0; policy accept;',
+            f"        ip daddr {{ {cloud} }} udp dport {low}-{high} numgen inc mod 2 0"
+            f' fwd ip to {gateway} device "{second}"',
+            "    }",
+            "}",
+            "",
+        ]
+    )
+
+
+def meddling_gateway(ports: Sequence[int]) -> str:
+    """A drill's SIP gateway (ALG): it takes what it cannot read for a message, and writes into it."""
+    sip = f"tcp dport {{ {', '.join(str(port) for port in ports)} }}"
+    return "\n".join(
+        [
+            "# DRILL: a SIP application gateway that writes into what is encrypted.",
+            "table ip gateway {",
+            "    chain forward {",
+            "        type filter hook forward priority mangle; policy accept;",
+            f"        {sip} meta length > 100 @ih,0,8 set 0x53",
+            "    }",
+            "}",
+            "",
+        ]
+    )
+
+
 def greedy_device(match: str, dscp: int) -> str:
     """A PC that marks what matches with `dscp`, although nobody asked it to: its switch port must not
     believe it."""

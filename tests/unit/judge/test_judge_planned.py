@@ -135,3 +135,33 @@ def test_without_media_or_with_drops_nothing_is_shown(world: TwoLines) -> None:
 def test_silence_shows_no_way(world: TwoLines) -> None:
     world.alter = lambda packet, tap, leg: None if packet.dscp == 46 and tap == "fw:wan" else packet
     assert {f.verdict for f in ways(judged(world))} == {"not-shown"}
+
+
+@pytest.mark.req("C9", "N2")
+@pytest.mark.parametrize(("leg", "tap", "blame"), [("up", "edge:wan1", "edge"), ("down", "fw:voice", "fw")])
+def test_a_gateway_that_writes_into_signalling_is_named(
+    world: TwoLines, leg: Leg, tap: str, blame: str
+) -> None:
+    # given a device that changes a byte of every segment to or from one phone
+    def meddle(packet: Packet, at: str, way: Leg) -> Packet:
+        ours = packet.payload and 5096 in (packet.sport, packet.dport) and (way, at) == (leg, tap)
+        return replace(packet, payload=b"~" + packet.payload[1:]) if ours else packet
+
+    world.alter = meddle
+    judgement = judged(world)
+    # then it is named
+    found = [f for f in judgement.findings if f.id == "signalling.untouched"]
+    assert {(f.verdict, f.blame) for f in found} == {("fail", blame)}
+    assert f"not so at {tap}" in found[0].observed
+
+
+@pytest.mark.req("C9")
+def test_signalling_that_nobody_touched_passes_and_none_shows_nothing(world: TwoLines) -> None:
+    judgement = judged(world)
+    assert {f.verdict for f in judgement.findings if f.id == "signalling.untouched"} == {"pass"}
+
+
+@pytest.mark.req("C9")
+def test_without_signalling_nothing_is_shown_of_it(world: TwoLines) -> None:
+    findings = judge_run(world.write()).findings
+    assert {f.verdict for f in findings if f.id == "signalling.untouched"} == {"not-shown"}

@@ -307,3 +307,16 @@ def test_page_tells_what_codecs_take() -> None:
         stream = only_line(with_traffic(OFFICE, traffic)).stream
         layers = [stream.media_kbps(layer) for layer in ("ip", "line", "ethernet", "tagged", "wire")]
         assert [float(figure) for figure in figures.split(" | ")] == pytest.approx(layers)
+
+
+@pytest.mark.req("V5", "Q2")
+def test_the_hubs_lines_carry_the_calls_of_the_sites_behind_it() -> None:
+    # given a hub with two endpoints and three branches behind it with four
+    loaded = load_topology("hub-and-spoke")
+    # when its capacity is computed
+    lines = {(line.site, line.line): line for line in capacity(loaded, make_plan(loaded)).lines}
+    # then the hub's circuit carries all calls, a branch's only its own
+    assert (lines["hub", "cc1"].endpoints, lines["hub", "cc1"].calls) == (6, 6)
+    assert (lines["branch1", "mpls1"].endpoints, lines["branch2", "mpls2"].endpoints) == (2, 1)
+    hub, branch = lines["hub", "cc1"].directions[0], lines["branch2", "mpls2"].directions[0]
+    assert hub.need_kbps == pytest.approx(6 * branch.need_kbps, rel=0.01)

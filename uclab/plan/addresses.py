@@ -3,6 +3,7 @@ centres."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
@@ -17,6 +18,9 @@ INTERNET = IPv4Network("198.18.0.0/15")
 """Stands for the public internet inside a lab (RFC 2544: never routed outside)."""
 SHARED = IPv4Network("100.64.0.0/10")
 """Where a site prefix is full, its transit link is taken from here (RFC 6598)."""
+
+DOWNLOADS = 2
+"""Addresses of a data centre's web server for each circuit: one for the overload of each direction."""
 
 Pair = tuple[IPv4Interface, IPv4Interface]
 """Both ends of a point-to-point link."""
@@ -64,7 +68,8 @@ def allocate(
     is too small."""
     gateways = {(site.name, vlan.name): gateway(vlan) for site in topology.sites for vlan in site.vlans}
     datacentres = [dc for region in topology.cloud.regions for dc in region.datacentres]
-    peering = [dc.name for dc in datacentres if any(c.target == dc.name for c in circuits)]
+    arriving = Counter(c.target for c in circuits)
+    peering = [dc.name for dc in datacentres if arriving[dc.name]]
     core, to_cloud, cloud = _public_links(topology, tuple(services), circuits, peering)
     return Addresses(
         gateways=gateways,
@@ -72,7 +77,7 @@ def allocate(
         transit={site.name: _transit(site, number) for number, site in enumerate(topology.sites)},
         wan=_wan(topology),
         core=core,
-        datacentres={dc.name: _datacentre(dc, dc.name in peering) for dc in datacentres},
+        datacentres={dc.name: _datacentre(dc, arriving[dc.name]) for dc in datacentres},
         circuits=to_cloud | _between_sites(circuits),
         cloud=cloud,
         exchanges=_exchanges(topology),
@@ -206,9 +211,9 @@ def _exchanges(topology: model.Topology) -> dict[tuple[str, str], IPv4Interface]
     return given
 
 
-def _datacentre(dc: model.Datacentre, peering: bool) -> DatacentreAddresses:
+def _datacentre(dc: model.Datacentre, circuits: int) -> DatacentreAddresses:
     router = IPv4Interface(f"{dc.prefix.network_address + 1}/{dc.prefix.prefixlen}")
-    count = 5 if peering else 3
+    count = 3 + DOWNLOADS * circuits
     sbc, media, pstn, *more = _free_hosts(dc.prefix, {router.ip}, count, f"data centre {dc.name}")
     return DatacentreAddresses(router, sbc, media, pstn, tuple(more))
 

@@ -14,7 +14,7 @@ from typing import Literal
 from uclab.model import topology as model
 from uclab.model.bandwidth import MediaStream, media_stream, signalling_kbps
 from uclab.model.load import LoadedTopology
-from uclab.plan.circuits import line_interfaces
+from uclab.plan.circuits import line_interfaces, sites_behind
 from uclab.plan.lines import wan_lines
 from uclab.plan.types import EgressQueue, LinkEnd, Plan, QueueClass
 
@@ -113,7 +113,9 @@ class Demand:
 
     calls: int
     media_kbps: float
-    """Of one call."""
+    """Of one call of the line's own site."""
+    all_media_kbps: float
+    """Of all calls together; of those of sites behind this one, too, with their codecs."""
     signalling_kbps: float
     """Of all endpoints together."""
     signalling_per_call_kbps: float
@@ -127,7 +129,7 @@ class Demand:
 
     def kbps(self, queue: EgressQueue, one: QueueClass) -> float:
         """What all calls and endpoints send in a class."""
-        return self._in(queue, one, self.calls * self.media_kbps, self.signalling_kbps)
+        return self._in(queue, one, self.all_media_kbps, self.signalling_kbps)
 
     def _in(self, queue: EgressQueue, one: QueueClass, media: float, signalling: float) -> float:
         voice_is_here = one is class_of(queue, self.voice_dscp)
@@ -150,17 +152,8 @@ def capacity(loaded: LoadedTopology, plan: Plan) -> Capacity:
 
 
 def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCapacity]:
-    traffic = site.traffic.over(loaded.policy.traffic)
-    stream = media_stream(traffic)
-    endpoints = len(site.endpoints)
-    demand = Demand(
-        calls=math.ceil(endpoints * traffic.simultaneous_pct / 100),
-        media_kbps=stream.kbps("line"),
-        signalling_kbps=signalling_kbps(traffic, endpoints),
-        signalling_per_call_kbps=signalling_kbps(traffic, 1) * 100 / traffic.simultaneous_pct,
-        voice_dscp=plan.policy.voice_dscp,
-        signalling_dscp=plan.policy.signalling_dscp,
-    )
+    stream = media_stream(site.traffic.over(loaded.policy.traffic))
+    demand, endpoints = _demand(loaded, plan, site)
     lines = []
     for number, connection in enumerate(site.connections):
         near = LinkEnd(site.router.name, line_interfaces(site)[connection.name])
@@ -191,6 +184,29 @@ def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCap
             )
         )
     return lines
+
+
+def _demand(loaded: LoadedTopology, plan: Plan, site: model.Site) -> tuple[Demand, int]:
+    """What a site's lines carry, and of how many endpoints: its own, and of the sites behind it (V5)."""
+    there = [site, *sites_behind(loaded.topology, site)]
+    traffics = [one.traffic.over(loaded.policy.traffic) for one in there]
+    calls = [
+        math.ceil(len(one.endpoints) * traffic.simultaneous_pct / 100)
+        for one, traffic in zip(there, traffics, strict=True)
+    ]
+    media = [media_stream(traffic).kbps("line") for traffic in traffics]
+    demand = Demand(
+        calls=sum(calls),
+        media_kbps=media[0],
+        all_media_kbps=sum(count * kbps for count, kbps in zip(calls, media, strict=True)),
+        signalling_kbps=sum(
+            signalling_kbps(traffic, len(one.endpoints)) for one, traffic in zip(there, traffics, strict=True)
+        ),
+        signalling_per_call_kbps=signalling_kbps(traffics[0], 1) * 100 / traffics[0].simultaneous_pct,
+        voice_dscp=plan.policy.voice_dscp,
+        signalling_dscp=plan.policy.signalling_dscp,
+    )
+    return demand, sum(len(one.endpoints) for one in there)
 
 
 def direction_capacity(way: Way, device: str, queue: EgressQueue, demand: Demand) -> DirectionCapacity:

@@ -60,6 +60,15 @@ def asn_of(topology: model.Topology, site: model.Site) -> int:
     return site.router.asn or chosen[site.name]
 
 
+def sites_behind(topology: model.Topology, site: model.Site) -> list[model.Site]:
+    """The sites that reach the world through this one, those behind them included (V5)."""
+    behind = []
+    for other in topology.sites:
+        if any(line.to == site.name for line in other.connections):
+            behind += [other, *sites_behind(topology, other)]
+    return behind
+
+
 def line_interfaces(site: model.Site) -> dict[str, str]:
     """Connection name to the router's interface."""
     lines: dict[str, str] = {}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from uclab.plan.graph_layout import DEVICE_WIDTH, MARGIN, Box, Layout, arrange
+from uclab.plan.graph_layout import DEVICE_HEIGHT, DEVICE_WIDTH, MARGIN, Box, Layout, arrange
 from uclab.plan.graph_svg import (
     BAD,
     FAINT,
@@ -33,6 +33,9 @@ from uclab.plan.types import Link, LinkEnd, Plan, PortMode, Switch, SwitchPort
 DSCP_NAMES = {46: "EF", 34: "AF41", 26: "AF31", 18: "AF21", 0: "BE"}
 TRUNK, WAN, CORE = "#475569", "#b45309", "#64748b"
 LEGEND_ROW, LEGEND_SIZE = 22.0, 10.5
+
+OUTSIDE_LINES = ("wan", "circuit")
+"""Kinds of links that are no cable of the company's."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def _strokes(plan: Plan, wires: list[Wire], load: Mapping[str, LinkLoad]) -> lis
             standby = ports[wire.link.a][1].interface not in tree
             strokes.append(line(x1, y1, x2, y2, TRUNK, 1.2 if standby else 2.6, standby))
         else:
-            width = 2.8 if wire.link.kind == "wan" else 1.9
+            width = 2.8 if wire.link.kind in OUTSIDE_LINES else 1.9
             shift = 1.3 * (len(colours) - 1)
             strokes += [
                 line(x1 - shift + 2.6 * n, y1, x2 - shift + 2.6 * n, y2, colour, width)
@@ -180,16 +183,13 @@ def _colours(
 ) -> list[str]:
     """Colours of the VLANs on an access link; one neutral colour on any other."""
     ends = [ports[end] for end in (wire.link.a, wire.link.b) if end in ports]
-    if wire.link.kind == "wan":
+    if wire.link.kind in OUTSIDE_LINES:
         return [WAN]
     if wire.link.kind != "lan" or not ends:
         return [CORE]
     switch, port = ends[-1]
     vlans = [*port.tagged, port.vlan] if port.mode is PortMode.PHONE else [port.vlan]
-    known = [
-        palette[switch.site, vlan] for vlan in vlans if vlan is not None and (switch.site, vlan) in palette
-    ]
-    return known or [CORE]
+    return [palette.get((switch.site, vlan), CORE) for vlan in vlans if vlan is not None]
 
 
 def _drawn_boxes(plan: Plan, layout: Layout) -> list[str]:
@@ -252,18 +252,18 @@ def _short(kbps: float) -> str:
 def _line_captions(plan: Plan, wires: list[Wire], notes: Mapping[str, LineNote]) -> list[str]:
     """Rate and delay of each WAN line, and its note above them."""
     captions = []
-    ends = {one.link: (one.near, one.far) for one in wan_lines(plan) if not one.private}
-    for wire in (wire for wire in wires if wire.link.kind == "wan"):
-        words = []
-        near, far = ends[wire.link.name]
-        for end, arrow in ((near, "↑"), (far, "↓")):
+    by_name = {wire.link.name: wire for wire in wires}
+    for wan in wan_lines(plan):
+        wire, words = by_name[wan.link], []
+        for end, arrow in ((wan.near, "↑"), (wan.far, "↓")):
             node = plan.node(end.device)
             queue = next((q for q in node.queues if q.interface == end.interface), None)
             line_of = next((i for i in node.impairments if i.interface == end.interface), None)
             if queue is not None and line_of is not None:
                 words.append(f"{arrow} {queue.rate_kbps / 1000:g} Mbit/s, {line_of.delay_ms:g} ms")
         x, y = _label_place(wire)
-        captions.append(label(x, y, f"{near.interface}: {' · '.join(words)}", 9.5, WAN))
+        y -= DEVICE_HEIGHT / 2 if wire.is_level else 0  # above the boxes at both ends, which are near
+        captions.append(label(x, y, f"{wan.near.interface}: {' · '.join(words)}", 9.5, WAN))
         if note := notes.get(wire.link.name):
             captions.append(label(x, y - 12, note.words, 9.5, GOOD if note.right else BAD))
     return captions
@@ -278,7 +278,7 @@ def _legend(plan: Plan, layout: Layout, loaded: bool) -> list[str]:
     entries += [
         (TRUNK, 2.6, False, "trunk, 802.1Q"),
         (TRUNK, 1.2, True, "redundant trunk"),
-        (WAN, 2.8, False, "line to the provider"),
+        (WAN, 2.8, False, "line to the provider, private circuit"),
     ]
     if loaded:
         entries.append((BAD, 3, False, "marking not right"))

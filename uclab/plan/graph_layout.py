@@ -84,7 +84,8 @@ def arrange(plan: Plan) -> Layout:
         _datacentre(plan, place, number, len(places), middle, top, boxes)
         for number, place in enumerate(places)
     ]
-    top += 2 * ROW + 40
+    private = any(switch.role is SwitchRole.CARRIER for switch in plan.switches)
+    top += (3 if private else 2) * ROW + 40
     frames.append(_internet(plan, middle, top, inner, boxes))
     top += 2 * ROW + 40
     top = _exchanges(plan, middle, top, boxes)
@@ -110,23 +111,25 @@ def _datacentre(
     nodes = [node for node in plan.nodes if node.site == place]
     servers = [node for node in nodes if node.kind is NodeKind.SERVER]
     upper, lower = top + 64, top + 64 + ROW
+    third = lower + ROW
     switch = next(s for s in plan.switches if s.site == place)
     boxes[switch.name] = Box(switch.name, "switch", "data-centre switch", centre, upper)
-    spots = iter(((-220, upper), (220, upper), (-220, lower)))
+    spots = iter(((-220, upper), (220, upper)))
     peers, controllers = {p.node for p in plan.pstn_peers}, {c.node for c in plan.session_controllers}
     for node in sorted(servers, key=lambda n: n.name not in controllers | peers):
         icon: Icon = "telephone-network" if node.name in peers else "server"
         role = "session controller" if node.name in controllers else "web server"
         subtitle = "telephone network" if node.name in peers else role
-        side, y = next(spots)
+        side, y = next(spots) if node.name in controllers | peers else (-220, third)
         boxes[node.name] = Box(node.name, icon, subtitle, centre + side, y)
     for node in nodes:
         if node.kind is NodeKind.CLOUD_ROUTER:
             border = node.name == border_router(place)
-            subtitle, side = ("border router", 0) if border else ("peering router", 220)
-            boxes[node.name] = Box(node.name, "router", subtitle, centre + side, lower)
+            subtitle, side, y = ("border router", 0, lower) if border else ("peering router", 220, third)
+            boxes[node.name] = Box(node.name, "router", subtitle, centre + side, y)
+    height = ROW * (2 if any(b.y == third for b in boxes.values()) else 1) + 122
     domain = plan.session_controllers[0].domain
-    return Frame("cloud", f"{domain} · data centre {place}", centre - width / 2, top, width, ROW + 122)
+    return Frame("cloud", f"{domain} · data centre {place}", centre - width / 2, top, width, height)
 
 
 def _internet(plan: Plan, middle: float, top: float, inner: float, boxes: dict[str, Box]) -> Frame:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from uclab.model import topology as model
 from uclab.plan import edge, internet
+from uclab.plan.addresses import DOWNLOADS
 from uclab.plan.circuits import Circuit
 from uclab.plan.datacentre_peering import web_server
 from uclab.plan.sites import Context
@@ -27,17 +27,18 @@ def bulk(context: Context) -> tuple[BulkTraffic, ...]:
     """Each site's last PC overloads its preferred line both ways; a softclient's where there is no other PC.
 
     Over a line to a provider it talks to a public server, over a private circuit to the data centre's web
-    server.
+    server. A site behind a hub does not: what all of them share is the hub's line.
     """
     flows: list[BulkTraffic] = []
     for site in context.topology.sites:
         pcs = [endpoint.pc for endpoint in site.endpoints if endpoint.kind == "desk-phone" and endpoint.pc]
         softclients = [endpoint.name for endpoint in site.endpoints if endpoint.kind == "softclient"]
-        if not pcs and not softclients:
+        preferred = next((c for c in context.circuits if c.site == site.name and c.place == 0), None)
+        if not (pcs or softclients) or (preferred is not None and preferred.kind == "site"):
             continue
         source = (pcs or softclients)[-1]
         line = context.lines[site.connections[0].profile]
-        server, targets, ports = _target(context, site, len(flows))
+        server, targets, ports = _target(context, preferred, len(flows))
         ways: tuple[tuple[Literal["up", "down"], int], ...] = (
             ("up", line.up.rate_kbps),
             ("down", line.down.rate_kbps),
@@ -51,17 +52,17 @@ def bulk(context: Context) -> tuple[BulkTraffic, ...]:
     return tuple(flows)
 
 
-def _target(context: Context, site: model.Site, before: int) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
+def _target(
+    context: Context, preferred: Circuit | None, before: int
+) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
     """The server behind a site's preferred line, and address and port for each direction."""
-    first: Circuit | None = next((c for c in context.circuits if c.site == site.name and c.place == 0), None)
-    while first is not None and first.kind == "site":
-        hub = first.target
-        first = next((c for c in context.circuits if c.site == hub and c.place == 0), None)
-    if first is None:
+    if preferred is None:
         web = str(context.addresses.core[internet.WEB][1].ip)
         return internet.WEB, (web, web), (INTERNET_PORT + before, INTERNET_PORT + before + 1)
-    downloads = context.addresses.datacentres[first.target].downloads
-    return web_server(first.target), tuple(str(a.ip) for a in downloads), (CLOUD_PORT, CLOUD_PORT)
+    downloads = context.addresses.datacentres[preferred.target].downloads
+    first = DOWNLOADS * [c for c in context.circuits if c.target == preferred.target].index(preferred)
+    own = tuple(str(address.ip) for address in downloads[first : first + DOWNLOADS])
+    return web_server(preferred.target), own, (CLOUD_PORT, CLOUD_PORT)
 
 
 def greedy(context: Context, nodes: tuple[Node, ...], flows: tuple[BulkTraffic, ...]) -> tuple[Node, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from uclab.model import topology as model
 from uclab.model.policy import Peering
-from uclab.plan.circuits import Circuit, asn_of, border_router, peering_router
+from uclab.plan.circuits import Circuit, asn_of, border_router, peering_router, sites_behind
 from uclab.plan.errors import PlanError
 from uclab.plan.routing import Bfd, BgpNeighbour, PrefixRule, Routing
 from uclab.plan.sites import DEFAULT, Context
@@ -130,11 +130,7 @@ def border_routing(context: Context, dc: model.Datacentre) -> Routing | None:
 
 def prefixes_behind(context: Context, site: model.Site) -> list[str]:
     """A site's prefix and those of the sites that reach the world through it (V5)."""
-    behind = [str(site.prefix)]
-    for circuit in context.circuits:
-        if circuit.kind == "site" and circuit.target == site.name:
-            behind += prefixes_behind(context, _site(context.topology, circuit.site))
-    return behind
+    return [str(one.prefix) for one in (site, *sites_behind(context.topology, site))]
 
 
 def has_internet(context: Context, site: model.Site) -> bool:

@@ -18,7 +18,7 @@ LINE_ADDRESSES = 4
 DATACENTRE_HOSTS = 4
 """Border router, session controller, media, telephone network."""
 PEERING_HOSTS = 2
-"""The web server's addresses, where private circuits arrive."""
+"""The web server's addresses for each private circuit that arrives."""
 
 
 def check(top: Place) -> Iterator[Mistake]:
@@ -51,12 +51,12 @@ def _public(top: Place) -> Iterator[Mistake]:
                 f"{net} has {net.num_addresses} addresses; its lines take {wanted}", "give a larger prefix"
             )
     for datacentre in datacentres:
-        private = datacentre["name"].text in lines
-        hosts = DATACENTRE_HOSTS + (PEERING_HOSTS if private else 0)
+        circuits = lines.count(datacentre["name"].text) if datacentre["name"].text else 0
+        hosts = DATACENTRE_HOSTS + PEERING_HOSTS * circuits
         if (net := datacentre["prefix"].network) and net.num_addresses - 2 < hosts:
             yield datacentre["prefix"].mistake(
-                f"{net} is too small for a data centre{' with circuits' if private else ''}",
-                f"allowed: /{29 if hosts <= 6 else 28} or larger",
+                f"{net} is too small for a data centre{f' with {circuits} circuits' if circuits else ''}",
+                f"allowed: /{32 - (hosts + 1).bit_length()} or larger",
             )
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from uclab.plan.carriage import PEERING_SWITCH
 from uclab.plan.circuits import border_router
+from uclab.plan.sites import DEFAULT
 from uclab.plan.types import Node, NodeKind, Plan, PortMode, Switch, SwitchRole
 
 Icon = Literal["router", "firewall", "switch", "phone", "softclient", "pc", "server", "telephone-network"]
@@ -169,11 +170,12 @@ def _carriers(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> F
 def _exchanges(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> float:
     """Peering LANs, each beside its route server; where what comes next begins."""
     there = [switch for switch in plan.switches if switch.role is SwitchRole.EXCHANGE]
+    if sum(node.kind is NodeKind.ISP for node in plan.nodes) % 2:
+        middle -= 115  # in the gap between two providers
     for switch, x in zip(there, _spread(len(there), middle, 400.0), strict=True):
         boxes[switch.name] = Box(switch.name, "switch", "peering LAN", x, top + 20)
-        server = next(p.peer for p in switch.ports if p.number == 1)
-        if server is not None:
-            boxes[server] = Box(server, "server", "route server", x + 190, top + 20)
+        server = f"{switch.name}-rs"
+        boxes[server] = Box(server, "server", "route server", x + 190, top + 20)
     return top + (ROW if there else 0)
 
 
@@ -221,7 +223,8 @@ def _site(plan: Plan, site: str, left: float, top: float, width: float, boxes: d
             deep |= _add_leaf(plan, leaf, start + COLUMN * number, y_leaf, boxes)
         x += block
     bottom = y_leaf + (ROW - 10 if deep else 0) + LEAF_HEIGHT / 2 + 24
-    prefix = next((r.prefix for n in nodes if n.kind is NodeKind.ROUTER for r in n.routes), "")
+    prefixes = [r.prefix for n in nodes if n.kind is NodeKind.ROUTER for r in n.routes if r.prefix != DEFAULT]
+    prefix = [*prefixes, *(vlan.subnet for vlan in plan.vlans if vlan.site == site)][0]
     return Frame("site", f"site {site} · {prefix}", left, top, width, bottom - top)
 
 

@@ -18,15 +18,18 @@ PROJECT = Path(__file__).resolve().parents[2]
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
-def play(scene: str, folder: Path, *args: str, timeout_s: float = 90.0) -> dict[str, Any]:
-    """Play `scene` with its run directory at `folder`; raises with the scene's own words where it fails."""
+def play(
+    scene: str, folder: Path, *args: str, timeout_s: float = 90.0, module: str = "emulation_scenes"
+) -> dict[str, Any]:
+    """Play `scene` of `module` with its run directory at `folder`; raises with the scene's own words where it
+    fails."""
     assert shutil.which("unshare"), "util-linux is missing"
     result = folder / f"{scene}.json"
     command = [
         *UNSHARE,
         sys.executable,
         "-m",
-        "tests.integration.emulation_scenes",
+        f"tests.integration.{module}",
         scene,
         str(folder),
         str(result),

@@ -128,3 +128,12 @@ def test_no_lab_is_an_empty_list(tmp_path: Path) -> None:
 def test_drill_lists_its_faults() -> None:
     rows = json.loads(uclab("drill", "small-office", "--list", "--json").stdout)
     assert all(row["breaks"] for row in rows)
+
+
+def test_plan_prints_how_its_lines_change() -> None:
+    # given a site behind a low-orbit satellite, then its handovers and gaps are in the plan
+    done = uclab("plan", "satellite-leo")
+    assert done.returncode == 0
+    assert "lines that change" in done.stdout
+    assert "12: +15 ms, loss +25 %" in done.stdout
+    assert "5400: outage" in done.stdout

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import statistics
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from tests.integration import emulation_plans as plans
 from uclab.emulation import impairment
 from uclab.emulation.delay_line import Line, LineOrder
 from uclab.emulation.impairment import ArrivingLine, ImpairmentError
+from uclab.emulation.netns import Namespace
 from uclab.emulation.nfqueue import Arrival, _packets
 from uclab.plan.codec import from_data
 from uclab.plan.types import Bursts, Impairment, JitterDistribution, LinkEnd
@@ -155,6 +158,56 @@ def test_order_is_kept_and_every_packet_accounted_for(
     account = line.account
     assert account.arrived == len(gaps)
     assert account.arrived == account.delivered + account.lost + account.refused + line.held
+
+
+@pytest.mark.req("W4", "W8")
+def test_a_changed_line_decides_by_its_new_figures_and_goes_on_with_its_chance() -> None:
+    # given a jittery, lossy line, and the same one that is worse for its packets 100 to 199
+    order = replace(ORDER, jitter_ms=3, loss_pct=2, bursts=BURSTS, keep_order=False)
+    steady, changed = Line(order), Line(order)
+    fates: list[tuple[int | None, int | None]] = []
+    for number in range(300):
+        if number == 100:
+            changed.change(replace(order, delay_ms=140))
+        if number == 200:
+            changed.change(order)
+        fates.append((steady.release_ns(number * MS), changed.release_ns(number * MS)))
+    during = fates[100:200]
+    # then the same packets are lost, delays are 100 ms longer while it is worse, and equal before and after
+    assert all(a == b for a, b in (*fates[:100], *fates[200:]))
+    assert {None if a is None or b is None else b - a for a, b in during} == {None, 100 * MS}
+    assert all((a is None) == (b is None) for a, b in during)
+
+
+def test_a_change_of_netem_is_one_batch_for_the_line_that_arrives_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given a device with netem on two lines, and a recorder in the place of tc
+    ran: list[tuple[list[str], str]] = []
+    monkeypatch.setattr(impairment, "_run", lambda _, command, text: ran.append((list(command), text)))
+    namespace = Namespace("isp1", Path("/nowhere"), -1)
+    device = impairment.ImpairedDevice(namespace, "netem", LINES)
+    # when the second one changes
+    device.change("other", replace(LINES[1].impairment, delay_ms=50.0, loss_pct=3.0))
+    # then tc changes its queueing discipline, and no other
+    assert ran == [
+        (
+            ["tc", "-batch", "-"],
+            "qdisc change dev line1 root netem limit 1000 delay 50.0ms loss random 3.0%\n",
+        )
+    ]
+
+
+def test_a_delay_line_that_is_gone_says_so() -> None:
+    # given a delay line whose process has ended
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.close()
+    namespace = Namespace("isp1", Path("/nowhere"), -1)
+    device = impairment.ImpairedDevice(namespace, "userspace", LINES, control=ours)
+    # when a line of it is to change
+    with pytest.raises(ImpairmentError, match="isp1: the delay line does not take changes"):
+        device.change("edge", LINES[0].impairment)
+    ours.close()
 
 
 def test_lateness_is_told_by_percentile() -> None:

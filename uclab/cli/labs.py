@@ -167,11 +167,43 @@ def call(
 
 def fail(
     subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to break.")],
+    black_hole: Annotated[
+        bool, typer.Option("--black-hole", help="The link stays up and swallows everything.")
+    ] = False,
+    brown_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIGURES",
+            help="The line gets worse: loss (%), delay, jitter (ms), rate (kbit/s); `loss=8,delay=+120`.",
+        ),
+    ] = None,
+    leaving: Annotated[
+        str | None, typer.Option(metavar="NODE", help="Only for packets that leave this end of the link.")
+    ] = None,
     name: LabName = None,
     as_json: Json = False,
 ) -> None:
-    """Cut a link, or stop a node."""
-    report(client_of(name).fail(subject), as_json)
+    """Cut a link, or all links of a node; or make it a black hole, or a bad line."""
+    if black_hole and brown_out is not None:
+        raise typer.BadParameter("choose one of --black-hole and --brown-out")
+    figures = figures_of(brown_out) if brown_out is not None else {}
+    if leaving is not None:
+        figures["leaving"] = leaving
+    how = "black-hole" if black_hole else "cut" if brown_out is None else "brown-out"
+    report(client_of(name).fail(subject, how, **figures), as_json)
+
+
+def figures_of(text: str) -> dict[str, float | str]:
+    """`loss=8,delay=+120` as a mapping."""
+    figures: dict[str, float | str] = {}
+    for part in text.split(","):
+        key, equals, value = part.strip().partition("=")
+        if not equals or not key or not value:
+            raise typer.BadParameter(f"`{part}`: expected FIGURE=VALUE, e.g. `loss=8,delay=+120`")
+        if key in figures:
+            raise typer.BadParameter(f"`{key}` is given twice")
+        figures[key] = value
+    return figures
 
 
 def heal(

@@ -14,7 +14,7 @@ from uclab import api, doctor
 from uclab.model.load import reference_topologies
 from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.graph import draw
-from uclab.plan.types import Node, Plan, Switch
+from uclab.plan.types import LineStep, Node, Plan, Switch
 
 Topology = Annotated[
     str, typer.Argument(metavar="T", help="A topology file, or the name of a reference topology.")
@@ -133,6 +133,28 @@ def show_plan(
         )
         switches.add_row(switch.name, switch.role.value, switch.engine, ports)
     console.print(switches)
+    if plan.schedules:
+        changing = Table(
+            "from", "repeats", "at s: what changes", title="lines that change", box=None, pad_edge=False
+        )
+        for schedule in plan.schedules:
+            steps = "\n".join(f"{step.at_s:g}: {changes_of(step)}" for step in schedule.steps)
+            repeats = f"after {schedule.repeat_s:g} s" if schedule.repeat_s else "no"
+            changing.add_row(f"{schedule.node} {schedule.interface}", repeats, steps)
+        console.print(changing)
+
+
+def changes_of(step: LineStep) -> str:
+    """What a step of a line's schedule changes, in words."""
+    figures = (
+        f"{step.rate_kbps} kbit/s" if step.rate_kbps is not None else "",
+        f"{step.more_delay_ms:+g} ms" if step.more_delay_ms else "",
+        f"jitter {step.more_jitter_ms:+g} ms" if step.more_jitter_ms else "",
+        "outage"
+        if step.more_loss_pct >= 100
+        else f"loss {step.more_loss_pct:+g} %" * bool(step.more_loss_pct),
+    )
+    return ", ".join(filter(None, figures)) or "as planned"
 
 
 def graph(

@@ -60,6 +60,12 @@ class Loss:
         self._bursts = bursts
         self._bad = False
 
+    def change(self, loss_pct: float, bursts: Bursts | None) -> None:
+        """Other figures from the next packet on; a burst that goes on goes on."""
+        self._loss_pct = loss_pct
+        self._bursts = bursts
+        self._bad = self._bad and bursts is not None
+
     def lost(self) -> bool:
         """Whether the next packet is lost."""
         loss_pct = self._loss_pct

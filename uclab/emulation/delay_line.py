@@ -15,6 +15,7 @@ import os
 import random
 import select
 import signal
+import socket
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -29,6 +30,11 @@ from uclab.plan.types import Bursts, JitterDistribution
 _PR_SET_TIMERSLACK = 29
 LATENESS_STEP_US = 10
 LATENESS_STEPS = 1000
+ROOM = 20
+"""How many times a line's own limit the kernel's queue is, so that the line's limit decides and is accounted
+for, also when a longer delay has raised it."""
+MESSAGE_BYTES = 1 << 16
+DONE = b"done"
 
 
 @dataclass(frozen=True)
@@ -93,8 +99,13 @@ class Line:
         self.held = 0
         self._random = random.Random(order.seed)
         self._loss = chance.Loss(self._random, order.loss_pct, order.bursts)
-        self._jitter_ms = order.jitter_ms / chance.TABLE_DEVIATIONS[order.jitter_distribution]
         self._last_release_ns = 0
+
+    def change(self, order: LineOrder) -> None:
+        """Other figures for the packets that arrive from now on; chance goes on where it was, and what is on
+        its way keeps its time."""
+        self.order = order
+        self._loss.change(order.loss_pct, order.bursts)
 
     def release_ns(self, arrived_ns: int) -> int | None:
         """When the packet that arrived now is to go on, or None: it is lost, or there is no room for it."""
@@ -104,9 +115,10 @@ class Line:
         # others
         lost = self._loss.lost()
         delay_ms = order.delay_ms
-        if self._jitter_ms:
+        if order.jitter_ms:
+            jitter_ms = order.jitter_ms / chance.TABLE_DEVIATIONS[order.jitter_distribution]
             scatter = chance.deviation(self._random, order.jitter_distribution)
-            delay_ms = max(0.0, delay_ms + self._jitter_ms * scatter)
+            delay_ms = max(0.0, delay_ms + jitter_ms * scatter)
         if lost:
             account.lost += 1
             return None
@@ -137,6 +149,11 @@ class DelayLines:
         self._waiting: list[tuple[int, int, int, int]] = []
         """Heap of (release time, order of arrival, queue, packet)."""
         self._count = 0
+
+    def change(self, order: LineOrder) -> None:
+        """Give a line other figures. What has arrived by now is decided with the old ones."""
+        self.take()
+        self._lines[order.queue].change(order)
 
     def take(self) -> None:
         """See what arrived and decide on it."""
@@ -196,12 +213,23 @@ def write_account(path: Path, lines: list[Line], queues: PacketQueues, schedulin
     temporary.replace(path)
 
 
+def answer(control: socket.socket, delay: DelayLines) -> bool:
+    """Carry out a message of changed orders and say so; False when nobody is there to send any more."""
+    message = control.recv(MESSAGE_BYTES)
+    if not message:
+        return False
+    for changed in json.loads(message):
+        delay.change(from_data(LineOrder, changed))
+    control.send(DONE)
+    return True
+
+
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; SIGUSR1 writes the account."""
+    """Serve until SIGTERM or SIGINT; SIGUSR1 writes the account, messages on the control socket change
+    lines."""
     order = json.load(sys.stdin)
     lines = [Line(from_data(LineOrder, line)) for line in order["lines"]]
-    # the kernel's queue is longer than the line, so that the line's own limit decides and is accounted for
-    queues = PacketQueues([(line.order.queue, 2 * line.order.limit_packets + 1000) for line in lines])
+    queues = PacketQueues([(line.order.queue, ROOM * line.order.limit_packets) for line in lines])
     scheduling = prefer_this_process()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -212,11 +240,15 @@ def main() -> None:
     os.close(order["ready_fd"])
     delay = DelayLines(lines, queues)
     account = Path(order["account"])
+    control = socket.socket(fileno=order["control_fd"])
+    sources: list[Any] = [queues.fileno(), reader, control]
     while True:
         timeout = delay.give()
-        readable, _, _ = select.select([queues.fileno(), reader], [], [], timeout)
+        readable, _, _ = select.select(sources, [], [], timeout)
         if queues.fileno() in readable:
             delay.take()
+        if control in readable and not answer(control, delay):
+            sources.remove(control)
         if reader in readable:
             signals = os.read(reader, 64)
             write_account(account, lines, queues, scheduling)

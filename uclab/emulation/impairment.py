@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from uclab.emulation import chance, netns, processes
+from uclab.emulation.delay_line import DONE
 from uclab.emulation.netns import Namespace
 from uclab.emulation.processes import Daemon
 from uclab.emulation.variants import ImpairmentKind
@@ -28,6 +30,7 @@ from uclab.plan.types import Impairment, Plan
 START_DEADLINE_S = 10.0
 _PLACES = ("interface", "arrives_at")
 """What of an impairment says where it is, not what it does."""
+CHANGE_DEADLINE_S = 5.0
 ORDER_KEEPING_RATE = "100gbit"
 """With any rate set, netem never lets a packet overtake the one before (net/sched/sch_netem.c,
 netem_enqueue)."""
@@ -72,10 +75,35 @@ def arriving_lines(plan: Plan) -> dict[str, list[ArrivingLine]]:
 class ImpairedDevice:
     """The running impairments of one device."""
 
-    node: str
+    namespace: Namespace
     variant: ImpairmentKind
+    lines: tuple[ArrivingLine, ...]
+    """In the order of their numbers."""
     account_path: Path | None = None
     daemon: Daemon | None = None
+    control: socket.socket | None = None
+    """Where the delay line takes changes."""
+
+    @property
+    def node(self) -> str:
+        """The device's name."""
+        return self.namespace.name
+
+    def change(self, interface: str, impairment: Impairment) -> None:
+        """Make the line that arrives on `interface` behave so from now on; returns when it does."""
+        numbers = [n for n, line in enumerate(self.lines) if line.interface == interface]
+        changed = [(n, ArrivingLine(self.node, interface, impairment)) for n in numbers]
+        if self.control is None:
+            commands = [f"qdisc change dev line{n} root {netem(line.impairment)}\n" for n, line in changed]
+            _run(self.namespace, ["tc", "-batch", "-"], "".join(commands))
+            return
+        try:
+            self.control.send(json.dumps([line_order(n + 1, line) for n, line in changed]).encode())
+            answered = self.control.recv(len(DONE)) == DONE
+        except OSError:
+            answered = False
+        if not answered:
+            raise ImpairmentError(f"{self.node}: the delay line does not take changes: it has ended or hangs")
 
     def stop(self) -> None:
         """Tell the delay line to write its account and end; netem ends with the namespace. Does not wait."""
@@ -97,7 +125,7 @@ def impair(
     """Make the lines that arrive in `namespace` behave as planned. Returns when they do."""
     if variant == "netem":
         _netem(namespace, lines)
-        return ImpairedDevice(namespace.name, variant)
+        return ImpairedDevice(namespace, variant, tuple(lines))
     return _delay_line(namespace, lines, run_dir)
 
 
@@ -107,15 +135,22 @@ def netem_commands(lines: Sequence[ArrivingLine]) -> list[str]:
     commands: list[str] = []
     for number, line in enumerate(lines):
         what, ifb = line.impairment, f"line{number}"
-        order = f" rate {ORDER_KEEPING_RATE}" if what.keep_order else ""
         commands += [
-            f"qdisc add dev {ifb} root netem limit {what.limit_packets} "
-            f"delay {what.delay_ms}ms{_netem_jitter(what)}{_netem_loss(what)}{order}",
+            f"qdisc add dev {ifb} root {netem(what)}",
             f"qdisc add dev {line.interface} handle ffff: ingress",
             f"filter add dev {line.interface} parent ffff: protocol all prio 1 u32 match u32 0 0 "
             f"action mirred egress redirect dev {ifb}",
         ]
     return commands
+
+
+def netem(what: Impairment) -> str:
+    """The queueing discipline in `tc`'s words (pure)."""
+    order = f" rate {ORDER_KEEPING_RATE}" if what.keep_order else ""
+    return (
+        f"netem limit {what.limit_packets} "
+        f"delay {what.delay_ms}ms{_netem_jitter(what)}{_netem_loss(what)}{order}"
+    )
 
 
 def _netem_jitter(what: Impairment) -> str:
@@ -162,13 +197,13 @@ def queue_rules(lines: Sequence[ArrivingLine]) -> str:
 
 def line_orders(lines: Sequence[ArrivingLine]) -> list[dict[str, Any]]:
     """What the delay line is told (pure)."""
-    return [
-        {
-            "queue": number,
-            **{name: value for name, value in asdict(line.impairment).items() if name not in _PLACES},
-        }
-        for number, line in enumerate(lines, 1)
-    ]
+    return [line_order(number, line) for number, line in enumerate(lines, 1)]
+
+
+def line_order(number: int, line: ArrivingLine) -> dict[str, Any]:
+    """What the delay line is told of one line, whose queue has that number (pure)."""
+    figures = {name: value for name, value in asdict(line.impairment).items() if name not in _PLACES}
+    return {"queue": number, **figures}
 
 
 def _delay_line(namespace: Namespace, lines: Sequence[ArrivingLine], run_dir: Path) -> ImpairedDevice:
@@ -176,22 +211,32 @@ def _delay_line(namespace: Namespace, lines: Sequence[ArrivingLine], run_dir: Pa
     folder.mkdir(parents=True, exist_ok=True)
     account = folder / f"{namespace.name}.json"
     reader, writer = os.pipe()
-    order = json.dumps({"lines": line_orders(lines), "account": str(account), "ready_fd": writer})
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(CHANGE_DEADLINE_S)
+    order = json.dumps(
+        {
+            "lines": line_orders(lines),
+            "account": str(account),
+            "ready_fd": writer,
+            "control_fd": theirs.fileno(),
+        }
+    )
     try:
         daemon = processes.start(
             f"line-{namespace.name}",
             [sys.executable, "-m", "uclab.emulation.delay_line"],
             log=folder / f"{namespace.name}.log",
             namespace=namespace,
-            pass_fds=(writer,),
+            pass_fds=(writer, theirs.fileno()),
             stdin=order.encode(),
         )
         os.close(writer)
+        theirs.close()
         _wait_ready(reader, daemon)
     finally:
         os.close(reader)
     _run(namespace, ["iptables-restore", "--noflush"], queue_rules(lines))
-    return ImpairedDevice(namespace.name, "userspace", account, daemon)
+    return ImpairedDevice(namespace, "userspace", tuple(lines), account, daemon, ours)
 
 
 def _wait_ready(reader: int, daemon: Daemon) -> None:

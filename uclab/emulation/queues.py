@@ -104,6 +104,19 @@ def install(namespace: Namespace, queue: EgressQueue, index: int) -> None:
             ) from error
 
 
+def change_rates(namespace: Namespace, queue: EgressQueue, index: int) -> None:
+    """Give an installed queue and its classes the rates of this one; what waits in it stays."""
+    with netns.entered(namespace), IPRoute() as kernel:
+        try:
+            for c in classes(queue):
+                kernel.tc("change-class", "htb", index, c.handle, parent=c.parent, rate=c.rate, ceil=c.ceil,
+                          prio=c.priority, burst=c.burst, cburst=c.burst, quantum=_FRAME)  # fmt: skip
+        except Pyroute2Error as error:
+            raise QueueError(
+                f"{namespace.name}: {queue.interface}: the kernel refused other rates: {error}"
+            ) from error
+
+
 def install_all(namespace: Namespace, queues: Sequence[EgressQueue], indices: dict[str, int]) -> None:
     """Put all queues of a device on their interfaces."""
     for queue in queues:

@@ -100,12 +100,18 @@ class LabClient:
         """`start` or `stop` the plan's bulk traffic."""
         self._ask("POST", f"/bulk/{action}")
 
-    def fail(self, name: str) -> str:
-        """Cut a link or stop a node; returns what was done in words."""
-        return str(self._ask("POST", f"/fail/{name}")["done"])
+    def fail(self, name: str, how: str = "cut", **figures: float | str) -> str:
+        """Break a link, or all links of a node; returns what was done in words.
+
+        `how` is `cut` (both ends lose carrier), `black-hole` (the link stays up and swallows everything) or
+        `brown-out` (a line gets worse), which takes `loss` (per cent), `delay` and `jitter` (ms) and `rate`
+        (kbit/s), each a number or `"+N"` on top of what the line has. `leaving` names the one device whose
+        packets a black hole or brown-out concerns.
+        """
+        return str(self._ask("POST", f"/fail/{name}", json={"how": how, "figures": figures})["done"])
 
     def heal(self, name: str) -> str:
-        """Undo `fail`."""
+        """Undo all that `fail` did to a link, or to the links of a node."""
         return str(self._ask("POST", f"/heal/{name}")["done"])
 
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from endpoints_emu.phone import Phone
+from uclab.emulation.line_control import LineControl
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
 from uclab.lab.bringup import BringUpFailed, BroughtUp, bring_up
 from uclab.lab.client import CallOrder
 from uclab.lab.events import EventLog
+from uclab.lab.failures import Failures
+from uclab.lab.line_changes import drive
+from uclab.lab.refused import Refused
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.codec import to_data
 from uclab.plan.records import CallRecord
@@ -24,10 +28,6 @@ from uclab.plan.types import Plan
 __all__ = ["BringUpFailed", "Lab", "Refused"]
 
 Phase = Literal["starting", "up", "failed", "going-down", "down"]
-
-
-class Refused(Exception):
-    """The lab cannot do what was asked; the message says why and what is possible."""
 
 
 class Lab:
@@ -44,7 +44,8 @@ class Lab:
         self._parts = BroughtUp()
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
-        self._failed: set[str] = set()
+        self._failures = Failures(plan, self.events)
+        self._lines: LineControl | None = None
 
     async def up(self) -> None:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
@@ -61,6 +62,9 @@ class Lab:
         self._timings = {**self._parts.timings, "up": round(time.monotonic() - began, 3)}
         self.phase = "up"
         self.events.add("lab", "up", json.dumps(self._timings))
+        self._lines = LineControl(self.plan, self._network)
+        driving = drive(self.plan.schedules, self._lines, self.events)
+        self._parts.tasks.append(asyncio.create_task(driving))
 
     async def down(self) -> dict[str, Any]:
         """End what must end in order: calls, then captures. The rest goes with the process tree. Returns the
@@ -103,7 +107,7 @@ class Lab:
                 for e in self.plan.endpoints
             ],
             "dead": list(self._watch.dead),
-            "failed": sorted(self._failed),
+            "failed": sorted(self._failures.names),
             "calls": len(self._records),
         }
 
@@ -138,25 +142,15 @@ class Lab:
             raise Refused(str(error)) from error
         self.events.add("lab", f"bulk-{action}")
 
-    async def fail(self, name: str) -> str:
-        """Cut a link, or all links of a node or switch."""
+    async def fail(self, name: str, how: str = "cut", figures: Mapping[str, object] | None = None) -> str:
+        """Cut a link, or all links of a node or switch; or make them black holes, or worse lines."""
         self._require_up()
-        links = self._links_of(name)
-        for link in links:
-            await asyncio.to_thread(self._network.fail_link, link)
-        self._failed.add(name)
-        self.events.add(name, "failed-on-purpose", ", ".join(links))
-        return f"{name}: {len(links)} link{'s' if len(links) > 1 else ''} cut ({', '.join(links)})"
+        return await self._failures.fail(self._network, self._control, name, how, figures or {})
 
     async def heal(self, name: str) -> str:
         """Undo `fail`."""
         self._require_up()
-        links = self._links_of(name)
-        for link in links:
-            await asyncio.to_thread(self._network.heal_link, link)
-        self._failed.discard(name)
-        self.events.add(name, "healed", ", ".join(links))
-        return f"{name}: {len(links)} link{'s' if len(links) > 1 else ''} up again ({', '.join(links)})"
+        return await self._failures.heal(self._network, self._control, name)
 
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
@@ -174,9 +168,11 @@ class Lab:
             return self.state()
         self._require_up()
         try:
-            return await inspection.inspect(subject, self.plan, self._network)
+            seen = await inspection.inspect(subject, self.plan, self._network)
         except KeyError as error:
             raise Refused(str(error.args[0])) from None
+        lines = [state.as_record() for state in self._control.states(subject)]
+        return {**seen, "lines": lines} if lines else seen
 
     @property
     def _network(self) -> LabNet:
@@ -184,6 +180,13 @@ class Lab:
         if self._parts.network is None:
             raise Refused(f"lab `{self.name}` has no network: it is {self.phase}")
         return self._parts.network
+
+    @property
+    def _control(self) -> LineControl:
+        """The lines of a lab that is up."""
+        if self._lines is None:
+            raise Refused(f"lab `{self.name}` has no lines: it is {self.phase}")
+        return self._lines
 
     def _answer(self) -> dict[str, Any]:
         return {**self._timings, "run_dir": str(self.run_dir)}
@@ -211,12 +214,3 @@ class Lab:
         account = self._phone(callee, "TO").endpoint.account
         from_outside = caller.endpoint.kind == "pstn-phone"
         return account.e164 if from_outside and account.e164 else account.user
-
-    def _links_of(self, name: str) -> list[str]:
-        by_name = [link.name for link in self.plan.links if link.name == name]
-        of_device = [link.name for link in self.plan.links if name in (link.a.device, link.b.device)]
-        if not by_name and not of_device:
-            devices = sorted({end for link in self.plan.links for end in (link.a.device, link.b.device)})
-            names = ", ".join([*sorted(link.name for link in self.plan.links), *devices])
-            raise Refused(f"no link or node `{name}`; there are: {names}")
-        return by_name or of_device

@@ -43,7 +43,11 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
         return JSONResponse({"done": request.path_params["action"]})
 
     async def fail(request: Request) -> Response:
-        return JSONResponse({"done": await lab.fail(request.path_params["name"])})
+        wanted = json.loads(await request.body() or b"{}")
+        done = await lab.fail(
+            request.path_params["name"], wanted.get("how", "cut"), wanted.get("figures", {})
+        )
+        return JSONResponse({"done": done})
 
     async def heal(request: Request) -> Response:
         return JSONResponse({"done": await lab.heal(request.path_params["name"])})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -12,9 +12,11 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from uclab.model import home
+from uclab.model import trace as trace_file
 from uclab.model.checks import (
     Check,
     call_mistakes,
+    condition_mistakes,
     peering_mistakes,
     policy_mistakes,
     power_mistakes,
@@ -28,6 +30,7 @@ from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
 from uclab.model.source import parse, read_text
 from uclab.model.topology import Topology
+from uclab.model.trace import Trace
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -44,6 +47,8 @@ class LoadedTopology:
     policy: PolicyProfile
     source: Path
     """The file it was read from."""
+    traces: Mapping[str, Trace] = field(default_factory=dict)
+    """Recordings by what `Connection.profile` says, for profiles that have one."""
 
 
 def reference_directory() -> Path:
@@ -74,6 +79,9 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
     for site in main.top["sites"]:
         for connection in site["connections"]:
             mistakes += profiles.fetch(connection["profile"])
+    traces, wrong = _traces(profiles)
+    mistakes += wrong
+    mistakes += condition_mistakes(main.top, profiles.values)
     mistakes += policies.fetch(main.top["policy"])
     for policy in policies.values.values():
         mistakes += power_mistakes(main.top, policy)
@@ -82,7 +90,7 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
 
     if mistakes or main.value is None:
         raise TopologyError(mistakes)
-    return LoadedTopology(main.value, profiles.values, policies.values[main.value.policy], path)
+    return LoadedTopology(main.value, profiles.values, policies.values[main.value.policy], path, traces)
 
 
 def check(path_or_name: str | Path) -> tuple[Mistake, ...]:
@@ -123,6 +131,8 @@ class _Shelf(Generic[M]):
         self.folders = list(dict.fromkeys((beside / folder, reference_directory() / folder)))
         self.model, self.check_all = model, check_all
         self.values: dict[str, M] = {}
+        self.files: dict[str, tuple[Path, Place]] = {}
+        """Where each value comes from."""
         self._read: dict[str, tuple[Mistake, ...]] = {}
 
     def fetch(self, place: Place) -> tuple[Mistake, ...]:
@@ -147,8 +157,9 @@ class _Shelf(Generic[M]):
             )
         file = _read(path, _display(path), self.model, self.check_all)
         self._read[name] = (*file.mistakes, *self._misnamed(file.top, name))
-        if file.value is not None:
+        if file.value is not None and file.top is not None:
             self.values[name] = file.value
+            self.files[name] = (path, file.top)
         return self._read[name]
 
     def _misnamed(self, top: Place | None, name: str) -> tuple[Mistake, ...]:
@@ -169,6 +180,33 @@ class _Shelf(Generic[M]):
         if not _NAME.fullmatch(name):
             return None
         return next((path for folder in self.folders if _exists(path := folder / f"{name}.yaml")), None)
+
+
+def _traces(profiles: _Shelf[LinkProfile]) -> tuple[dict[str, Trace], list[Mistake]]:
+    """The recordings that profiles name, and what is wrong with them."""
+    traces: dict[str, Trace] = {}
+    mistakes: list[Mistake] = []
+    for name, profile in profiles.values.items():
+        if profile.trace is None:
+            continue
+        path, top = profiles.files[name]
+        file = path.parent / profile.trace
+        if not _exists(file):
+            known = sorted(other.name for other in path.parent.glob("*.csv"))
+            found = f"there is no file {shown(profile.trace)}"
+            hint = closest(profile.trace, known)
+            mistakes.append(top["trace"].mistake(found, "paths begin at this file's folder", hint))
+            continue
+        try:
+            text = read_text(file, _display(file))
+        except TopologyError as error:
+            mistakes += error.mistakes
+            continue
+        trace, wrong = trace_file.read(text, _display(file), profile.trace_loop)
+        mistakes += wrong
+        if trace is not None:
+            traces[name] = trace
+    return traces, mistakes
 
 
 def _locate(path_or_name: str | Path) -> tuple[Path, str]:

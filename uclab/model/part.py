@@ -43,6 +43,13 @@ Reference = Annotated[
 ]
 """Name of another file, or a path to one (with `/` or `.yaml` in it)."""
 
+CsvReference = Annotated[
+    str,
+    StringConstraints(max_length=200, pattern=r"^[^\s\\]+\.csv$"),
+    says("a path that ends in `.csv`"),
+]
+"""Path to a CSV file beside the one that names it."""
+
 DSCP_NAMES: dict[str, int] = (
     {"BE": 0, "EF": 46, "VA": 44}
     | {f"CS{n}": 8 * n for n in range(8)}

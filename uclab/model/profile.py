@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from uclab.model.part import LongName, Part, Text, Title
+from uclab.model.changes import Timetable
+from uclab.model.conditions import Conditions, Radio
+from uclab.model.part import CsvReference, LongName, Part, Text, Title
 
 
 class Bursts(Part):
@@ -58,3 +60,13 @@ class LinkProfile(Part):
     leave it, ms; where classes are honoured, of the class for everything else."""
     queue_packets: int | None = Field(default=None, ge=1, le=100_000)
     """The same depth in packets, instead of `queue_ms`."""
+    radio: Radio | None = None
+    """What kind of radio the line is, where it is one: then it knows conditions."""
+    conditions: Conditions | None = None
+    """What the line suffers from wherever it is used; a connection's own conditions go before."""
+    timetable: Timetable | None = None
+    """How the line changes with time."""
+    trace: CsvReference | None = None
+    """A recording to play instead of a timetable: a CSV file, from the profile's folder on."""
+    trace_loop: bool = True
+    """Whether the recording begins again at its end; otherwise the line is then as the profile says."""

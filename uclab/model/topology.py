@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from uclab.model.conditions import Conditions
 from uclab.model.home import FURNISHED
 from uclab.model.part import Address, LongName, Name, Network, Part, Reference, Title, says
 from uclab.model.traffic import SiteTraffic
@@ -97,6 +98,10 @@ class Connection(Part):
     """802.1Q VLAN id of a private circuit (P3)."""
     modem: Name | None = None
     """A modem in bridge mode between the router and the line to a provider (W9)."""
+    conditions: Conditions | None = None
+    """What the line suffers from: weather, distance, users, surroundings."""
+    compress: float | None = Field(default=None, ge=1, le=86_400)
+    """How many times faster the profile's timetable passes, instead of what the profile says."""
 
 
 class Endpoint(Part):

@@ -14,6 +14,7 @@ from typing import Literal
 from uclab.model import topology as model
 from uclab.model.bandwidth import MediaStream, media_stream, signalling_kbps
 from uclab.model.load import LoadedTopology
+from uclab.model.suffering import under
 from uclab.plan.circuits import line_interfaces, sites_behind
 from uclab.plan.lines import wan_lines
 from uclab.plan.types import EgressQueue, LinkEnd, Plan, QueueClass
@@ -158,7 +159,7 @@ def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCap
     for number, connection in enumerate(site.connections):
         near = LinkEnd(site.router.name, line_interfaces(site)[connection.name])
         line = next(line for line in wan_lines(plan) if line.near == near)
-        profile = loaded.profiles[connection.profile]
+        profile = under(loaded.profiles[connection.profile], connection.conditions)
         ways: tuple[tuple[Way, LinkEnd, int], ...] = (
             ("up", near, profile.up.rate_kbps),
             ("down", line.far, profile.down.rate_kbps),

@@ -35,7 +35,8 @@ class Circuit:
     rank: int
     """Place among the site's circuits to data centres, or among those to sites."""
     vlan: int
-    profile: str
+    line: model.Connection
+    """What the topology says of it."""
     near_router: str
     near_interface: str
     far_router: str
@@ -111,7 +112,7 @@ def _circuits(topology: model.Topology) -> Iterator[Circuit]:
                 place=place,
                 rank=ranks[kind],
                 vlan=line.vlan or 0,
-                profile=line.profile,
+                line=line,
                 near_router=site.router.name,
                 near_interface=near[line.name],
                 far_router=router,

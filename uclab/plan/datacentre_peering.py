@@ -37,7 +37,7 @@ def build_peering(context: Context, dc: model.Datacentre) -> PeeringParts:
     impaired: list[Impairment] = []
     for circuit in circuits:
         _, far = context.addresses.circuits[circuit.site, circuit.name]
-        interface, profile = circuit.far_interface, context.lines[circuit.profile]
+        interface, profile = circuit.far_interface, context.line(circuit.line)
         interfaces.append(Interface(interface, context.mac(name, interface), (str(far),)))
         shaped.append(queues.provider_queue(interface, profile, context.profile.wan_queues))
         arrives_at = LinkEnd(circuit.near_router, circuit.near_interface)

@@ -123,6 +123,35 @@ class LinkEnd:
 
 
 @dataclass(frozen=True)
+class LineStep:
+    """What a line does from `at_s` on, on top of its impairment, until its schedule's next step."""
+
+    at_s: float
+    """Seconds from the schedule's beginning."""
+    rate_kbps: int | None = None
+    """Of the sender's queue; None: its planned one."""
+    more_delay_ms: float = 0.0
+    more_jitter_ms: float = 0.0
+    more_loss_pct: float = 0.0
+    """100 is an outage."""
+
+
+@dataclass(frozen=True)
+class LineSchedule:
+    """How a direction of a line changes with time (W4, W8): packets leaving `node` by `interface`.
+
+    Of several schedules of a line delays, jitters and losses add up, and the lowest rate counts.
+    """
+
+    node: str
+    interface: str
+    steps: tuple[LineStep, ...]
+    """In order of time, the first at 0."""
+    repeat_s: float | None = None
+    """Begins again after so long; None: stays at its last step."""
+
+
+@dataclass(frozen=True)
 class Node:
     """One device: a network namespace with its interfaces, routes, packet filter, queues and line
     impairments."""

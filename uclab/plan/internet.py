@@ -51,7 +51,7 @@ def _provider(context: Context, provider: model.Provider) -> tuple[Node, list[Li
             if line.to != provider.name:
                 continue
             near, own = context.addresses.wan[site.name, line.name]
-            profile = context.lines[line.profile]
+            profile = context.line(line)
             name = free_name(site.router.name, ("lo", CORE, *(i.name for i in interfaces)))
             interfaces.append(Interface(name, context.mac(provider.name, name), (str(own),)))
             shares = context.profile.wan_queues

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from uclab.plan.types import LinkEnd, NodeKind, Plan, SwitchRole
+from uclab.plan.types import Link, LinkEnd, Node, NodeKind, Plan, SwitchRole
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class WanLine:
 
 def wan_lines(plan: Plan) -> tuple[WanLine, ...]:
     """All lines, in the plan's order: each site's preferred one first."""
-    other_end = {link.a: link.b for link in plan.links} | {link.b: link.a for link in plan.links}
+    ends = far_ends(plan.nodes, plan.links)
+    cabled = {link.a: link.b for link in plan.links} | {link.b: link.a for link in plan.links}
     carriers = {switch.name for switch in plan.switches if switch.role is SwitchRole.CARRIER}
     inner = {
         end.device: link.name
@@ -44,14 +46,25 @@ def wan_lines(plan: Plan) -> tuple[WanLine, ...]:
     for node in (node for node in plan.nodes if node.kind is NodeKind.ROUTER):
         for line in node.impairments:
             near = LinkEnd(node.name, line.interface)
-            cabled = other_end[near]
-            private = cabled.device in carriers
-            far = line.arrives_at or cabled
+            far, private = ends[near], cabled[near].device in carriers
             if private and not _begins_here(plan, near, far):
                 continue
-            link = inner[cabled.device] if private else outer.get(cabled.device, own[near])
+            link = inner[cabled[near].device] if private else outer.get(cabled[near].device, own[near])
             lines.append(WanLine(node.site, near, far, link, private))
     return tuple(lines)
+
+
+def far_ends(nodes: Iterable[Node], links: Iterable[Link]) -> dict[LinkEnd, LinkEnd]:
+    """The interface at which each interface's packets arrive: the other end of the cable, or where its line
+    leads through switches."""
+    found: dict[LinkEnd, LinkEnd] = {}
+    for link in links:
+        found |= {link.a: link.b, link.b: link.a}
+    for node in nodes:
+        for line in node.impairments:
+            if line.arrives_at is not None:
+                found[LinkEnd(node.name, line.interface)] = line.arrives_at
+    return found
 
 
 def _begins_here(plan: Plan, near: LinkEnd, far: LinkEnd) -> bool:

@@ -37,7 +37,7 @@ def bulk(context: Context) -> tuple[BulkTraffic, ...]:
         if not (pcs or softclients) or (preferred is not None and preferred.kind == "site"):
             continue
         source = (pcs or softclients)[-1]
-        line = context.lines[site.connections[0].profile]
+        line = context.line(site.connections[0])
         server, targets, ports = _target(context, preferred, len(flows))
         ways: tuple[tuple[Literal["up", "down"], int], ...] = (
             ("up", line.up.rate_kbps),

@@ -20,6 +20,7 @@ from uclab.plan import (
     overload,
     paths,
     policies,
+    schedules,
     site_router,
     sites,
     taps,
@@ -96,6 +97,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         bulk=bulk,
         taps=capture,
         paths=_paths(ways, (*phones, *(peer.endpoint for peer in the_cloud.pstn_peers)), the_cloud),
+        schedules=schedules.build_schedules(context, loaded.traces, nodes, links),
     )
 
 

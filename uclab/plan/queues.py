@@ -70,6 +70,16 @@ def fifo(interface: str, rate_kbps: int) -> EgressQueue:
     )
 
 
+def at_rate(queue: EgressQueue, rate_kbps: int) -> EgressQueue:
+    """The queue of a line whose rate has changed: every class keeps its share, and its depth in packets."""
+    share = rate_kbps / queue.rate_kbps
+    classes = tuple(
+        replace(c, rate_kbps=max(1, int(c.rate_kbps * share)), ceil_kbps=max(1, int(c.ceil_kbps * share)))
+        for c in queue.classes
+    )
+    return replace(queue, rate_kbps=rate_kbps, classes=classes)
+
+
 def without_classes(queue: EgressQueue, kept_dscp: int) -> EgressQueue:
     """A drill's queue: the class of `kept_dscp`, and the one for all others, which gets the rest."""
     kept = [c for c in queue.classes if kept_dscp in c.dscps]

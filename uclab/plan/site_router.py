@@ -32,7 +32,7 @@ def build_router(context: Context, site: model.Site) -> Node:
     floating = FLOATING if any(c.kind == "site" for c in starting.values()) else 0
     for number, line in enumerate(site.connections):
         interface = line_interfaces(site)[line.name]
-        profile = context.lines[line.profile]
+        profile = context.line(line)
         circuit = starting.get(line.name)
         if circuit is None:
             near, far = context.addresses.wan[site.name, line.name]
@@ -51,7 +51,7 @@ def build_router(context: Context, site: model.Site) -> Node:
     ending = [c for c in context.circuits if c.kind == "site" and c.target == site.name]
     for circuit in ending:
         _, near = context.addresses.circuits[circuit.site, circuit.name]
-        interface, profile = circuit.far_interface, context.lines[circuit.profile]
+        interface, profile = circuit.far_interface, context.line(circuit.line)
         insides.append(interface)
         outer.append(Interface(interface, context.mac(name, interface), (str(near),)))
         shaped.append(queues.provider_queue(interface, profile, context.profile.wan_queues))

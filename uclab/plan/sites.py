@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uclab.model import topology as model
 from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
+from uclab.model.suffering import under
 from uclab.plan import edge, firewall
 from uclab.plan.addresses import Addresses
 from uclab.plan.circuits import INSIDE, Circuit
@@ -34,6 +35,10 @@ class Context:
     addresses: Addresses
     circuits: tuple[Circuit, ...]
     nameservers: tuple[str, ...]
+
+    def line(self, connection: model.Connection) -> LinkProfile:
+        """How a connection's line behaves: its profile under its conditions."""
+        return under(self.lines[connection.profile], connection.conditions)
 
     def mac(self, device: str, interface: str) -> str:
         """MAC address of a node's interface."""

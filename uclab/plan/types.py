@@ -17,6 +17,8 @@ from uclab.plan.devices import (
     Impairment,
     Interface,
     JitterDistribution,
+    LineSchedule,
+    LineStep,
     Link,
     LinkEnd,
     Node,
@@ -59,6 +61,8 @@ __all__ = [
     "Impairment",
     "Interface",
     "JitterDistribution",
+    "LineSchedule",
+    "LineStep",
     "Link",
     "LinkEnd",
     "MarkingRule",
@@ -167,6 +171,8 @@ class Plan:
     bulk: tuple[BulkTraffic, ...]
     taps: tuple[Tap, ...]
     paths: tuple[Path, ...]
+    schedules: tuple[LineSchedule, ...] = ()
+    """How lines change with time, from the moment that the lab is up."""
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from uclab.model.checks import (
     addresses,
     calls,
+    changing,
     endpoints,
     exchanges,
     homes,
@@ -40,6 +41,7 @@ def topology_mistakes(top: Place) -> Iterator[Mistake]:
 def profile_mistakes(top: Place) -> Iterator[Mistake]:
     """Cross checks of a link profile."""
     yield from lines.check_profile(top)
+    yield from changing.check_profile(top)
 
 
 def policy_mistakes(top: Place) -> Iterator[Mistake]:
@@ -53,10 +55,13 @@ peering_mistakes = peering.check
 """Cross checks of a topology's private circuits against what its policy asks of them."""
 call_mistakes = calls.check
 """Cross checks of a topology's lines against what one call needs."""
+condition_mistakes = changing.check_connections
+"""Cross checks of connections' conditions against the link profiles that they use."""
 
 __all__ = [
     "Check",
     "call_mistakes",
+    "condition_mistakes",
     "peering_mistakes",
     "policy_mistakes",
     "power_mistakes",

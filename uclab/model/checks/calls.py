@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 
 from uclab.model.bandwidth import media_stream
+from uclab.model.conditions import Conditions
 from uclab.model.mistake import Mistake, shown
 from uclab.model.place import Place
 from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
+from uclab.model.suffering import under
 from uclab.model.traffic import SiteTraffic
 
 
@@ -27,6 +29,7 @@ def check(top: Place, policy: PolicyProfile, profiles: Mapping[str, LinkProfile]
             profile = profiles.get(line["profile"].text or "")
             if profile is None:
                 continue
+            profile = under(profile, _conditions(line))
             for way, direction, share in (
                 ("up", profile.up, ceiling),
                 ("down", profile.down, ceiling if profile.honours_classes else 100),
@@ -47,5 +50,13 @@ def _traffic(site: Place) -> SiteTraffic | None:
         return SiteTraffic()
     try:
         return SiteTraffic.model_validate(site["traffic"].value)
+    except ValidationError:
+        return None
+
+
+def _conditions(line: Place) -> Conditions | None:
+    """The line's conditions; none where they have mistakes of their own."""
+    try:
+        return Conditions.model_validate(line["conditions"].value) if line["conditions"].given else None
     except ValidationError:
         return None

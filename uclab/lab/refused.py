@@ -1,0 +1,7 @@
+"""How a lab says no."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """The lab cannot do what was asked; the message says why and what is possible."""

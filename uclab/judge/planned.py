@@ -45,14 +45,17 @@ def check_planned_way(case: Case) -> Iterator[Finding]:
 
 
 def broken_times(case: Case) -> list[tuple[float, float]]:
-    """When something was out of order because somebody wanted it so, in seconds since the epoch."""
+    """When a link was out of order because somebody wanted it so, in seconds since the epoch."""
     since: dict[str, float] = {}
     times: list[tuple[float, float]] = []
     for event in case.run.events:
+        links = event.detail.rpartition(": ")[2].split(", ")  # what was done to them stands before
         if event.kind == "failed-on-purpose":
-            since.setdefault(event.source, event.time)
-        elif event.kind == "healed" and event.source in since:
-            times.append((since.pop(event.source), event.time + SETTLED_S))
+            for link in links:
+                since.setdefault(link, event.time)
+        elif event.kind == "healed":
+            healed = [since.pop(link) for link in links if link in since]
+            times += [(begin, event.time + SETTLED_S) for begin in healed]
     return times + [(begin, float("inf")) for begin in since.values()]
 
 

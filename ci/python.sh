@@ -22,6 +22,11 @@ state="$PROJECT $python $(/usr/bin/python3 --version) $(cat pyproject.toml uv.lo
 [ ! -e /etc/ssl/certs/ca-certificates.crt ] || export PIP_CERT=${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt}
 [ "$(cat "$stamp" 2>/dev/null || true)" != "$state" ] || exit 0
 
+# An emulated machine with other work takes seconds for each handshake: more patience, more attempts, fewer at a time.
+export PIP_RETRIES=${PIP_RETRIES:-20} UV_HTTP_RETRIES=${UV_HTTP_RETRIES:-20}
+export UV_HTTP_CONNECT_TIMEOUT=${UV_HTTP_CONNECT_TIMEOUT:-120} UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-600} # seconds; 10 and 30 are too few
+export UV_CONCURRENT_DOWNLOADS=${UV_CONCURRENT_DOWNLOADS:-$((4 * $(nproc)))}
+
 if [ ! -x "$uv/bin/uv" ]; then
     say "installing uv $UV_VERSION"
     /usr/bin/python3 -m venv "$uv.new"
@@ -31,6 +36,5 @@ fi
 
 say "making .venv from uv.lock"
 export UV_SYSTEM_CERTS=1 UV_LINK_MODE=copy UV_PYTHON_INSTALL_DIR=$CACHE/python
-export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-600} # seconds; 30 are too few for an emulated machine with other work
 "$uv/bin/uv" sync --quiet --frozen --python "$python"
 printf '%s\n' "$state" >"$stamp"

@@ -12,11 +12,14 @@ flock --nonblock 9 || { say 'another set-up is at work, waiting for it' && flock
 
 began=$SECONDS
 "$PROJECT/ci/packages.sh"
-# The network is the limit of the first part and the processor that of the others: let them overlap. Nothing inherits the lock.
+# The network is the limit of the first part and the processor that of the others: let them overlap, but never let the
+# first one wait for the processor, or servers grow tired of a slow machine's handshakes. Nothing inherits the lock.
 parts=(python device-image container-images)
 pids=()
 for part in "${parts[@]}"; do
-    "$PROJECT/ci/$part.sh" 9>&- &
+    priority=10
+    [ "$part" != python ] || priority=0
+    nice -n "$priority" "$PROJECT/ci/$part.sh" 9>&- &
     pids+=($!)
 done
 failed=()

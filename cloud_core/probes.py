@@ -13,6 +13,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from uclab.plan.readiness import patient
 from uclab.plan.runtime import NodeRuntime
 from uclab.plan.types import NameServer, SessionController
 
@@ -99,7 +100,7 @@ async def _ask_options(node: NodeRuntime, controller: SessionController, port: i
 async def _within(question: Awaitable[T]) -> T:
     """An answer in time, or an `OSError` that says why not."""
     try:
-        return await asyncio.wait_for(question, ANSWER_S)
+        return await asyncio.wait_for(question, patient(ANSWER_S))
     except TimeoutError:
         raise ConnectionError(f"no answer within {ANSWER_S:g} s") from None
     except (asyncio.IncompleteReadError, struct.error) as error:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from uclab.plan.readiness import patient
 from uclab.plan.records import Event
 
 
@@ -16,6 +17,10 @@ class PhoneEventKind(StrEnum):
 
     REGISTERED = "registered"
     REGISTRATION_FAILED = "registration-failed"
+    FLOW_FAILED = "flow-failed"
+    """The connection of a registration was lost: reset, or silent for too long (RFC 5626 section 4.4)."""
+    UNREGISTERED = "unregistered"
+    """A registration was taken back because there is a better one."""
     INCOMING = "call-incoming"
     RINGING = "call-ringing"
     ESTABLISHED = "call-established"
@@ -114,7 +119,7 @@ class EventLog:
 
         `DIED` concerns every leg. Raises `TimeoutError` after the deadline.
         """
-        async with asyncio.timeout(deadline_s):
+        async with asyncio.timeout(patient(deadline_s)):
             async for event in self.follow(since):
                 if event.kind in kinds and (
                     leg is None or event.leg == leg or event.kind is PhoneEventKind.DIED

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from endpoints_emu import audio
+from endpoints_emu.errors import CallFailed, CommandRefused, PhoneDied, PhoneError, RegistrationFailed
 from endpoints_emu.events import EventLog, PhoneEvent, PhoneEventKind, Refusal
+from endpoints_emu.registration import RegistrationKeeper
 from uclab.plan.records import HeardAudio
 from uclab.plan.types import Endpoint
 
@@ -33,30 +35,6 @@ __all__ = [
     "Statistics",
     "target_uri",
 ]
-
-
-class PhoneError(Exception):
-    """Something that an endpoint could not do; the message begins with the endpoint's name."""
-
-
-class PhoneDied(PhoneError):
-    """The endpoint's process ended, or its control connection broke, unasked."""
-
-
-class CommandRefused(PhoneError):
-    """The user agent refused a command; the message carries its answer."""
-
-
-class CallFailed(PhoneError):
-    """A call, hold, resume or transfer did not come about."""
-
-
-class RegistrationFailed(PhoneError):
-    """The endpoint is not registered; `refusal` says on which ground."""
-
-    def __init__(self, message: str, refusal: Refusal) -> None:
-        super().__init__(message)
-        self.refusal = refusal
 
 
 @dataclass(frozen=True)
@@ -121,10 +99,25 @@ class Phone(ABC):
         self.auto_answer = False
         """Answer every call that comes in at once (200 after 180)."""
         self._legs: dict[str, LegState] = {}
+        self._keeper = RegistrationKeeper(
+            endpoint.registrars,
+            endpoint.registration,
+            self.events,
+            endpoint.name,
+            register=self._register_at,
+            unregister=self._unregister_at,
+            in_call=lambda: bool(self.legs()),
+            refused=(PhoneError,),
+        )
 
     @property
     def name(self) -> str:
         return self.endpoint.name
+
+    @property
+    def registered_at(self) -> tuple[str, ...]:
+        """Host names of the registrars that it is registered at, as far as it knows."""
+        return self._keeper.registered_at
 
     @abstractmethod
     async def start(self, deadline_s: float = 20.0) -> None:
@@ -136,7 +129,16 @@ class Phone(ABC):
 
     @abstractmethod
     async def send_register(self) -> None:
-        """Begin to register; what comes of it is an event."""
+        """Begin to register, and keep it so; what comes of it are events."""
+
+    async def _register_at(self, registrar: int) -> None:
+        """Send REGISTER to the registrar of that place in the endpoint's list; its outcome goes to
+        `_keeper`."""
+        raise PhoneError(f"{self.name}: does not register")
+
+    async def _unregister_at(self, registrar: int) -> None:
+        """Take the registration back at the registrar of that place."""
+        raise PhoneError(f"{self.name}: does not register")
 
     @abstractmethod
     async def call(self, target: str) -> CallLeg:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,12 +16,13 @@ from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
 from uclab.plan.capacity import Capacity, capacity
-from uclab.plan.codec import plan_from_json
+from uclab.plan.codec import plan_from_json, to_data
 from uclab.plan.faults import FAULTS
+from uclab.plan.incidents import NoSuchIncident, chosen_incidents
 from uclab.plan.planner import make_plan
-from uclab.plan.records import Event
+from uclab.plan.records import Event, ScenarioRecord
 from uclab.plan.types import Plan
-from uclab.scenarios import SCENARIOS, Step
+from uclab.scenarios import SCENARIOS, Options, Step
 
 if TYPE_CHECKING:
     from uclab.judge.types import Judgement
@@ -131,13 +133,13 @@ def run(
     faults: Sequence[str] = (),
     watcher: Watcher | None = None,
     name: str | None = None,
+    options: Options | None = None,
 ) -> RunResult:
     """Up, scenario, down, judge, report. Raises `TopologyError`, `UnknownName`, `LabFailed`, `LabGone`."""
-    watcher = watcher or Watcher()
+    watcher, options = watcher or Watcher(), options or Options()
     plan = plan_of(topology)
     faulted = applied(plan, faults)
-    if scenario not in SCENARIOS:
-        raise UnknownName.among("scenario", scenario, SCENARIOS)
+    refuse_unknown(plan, scenario, options)
     run_dir = (out or default_run_dir(plan.topology)).resolve()
     for words in capacity_of(topology).shortage:
         watcher.on_stage(f"warning: {words}")
@@ -147,12 +149,32 @@ def run(
         clock.lap("up")
         launched.follow(watcher.on_event)
         watcher.on_stage("placing calls")
-        SCENARIOS[scenario](launched.client, plan, watcher.on_step)
+        record_scenario(run_dir, scenario)
+        SCENARIOS[scenario].drive(launched.client, plan, watcher.on_step, options)
         clock.lap("scenario")
         watcher.on_stage("taking down")
         launched.client.down()
     clock.lap("down")
     return judge_and_report(run_dir, plan, clock, watcher)
+
+
+def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
+    """`UnknownName` for a scenario that there is not, or incidents that it or the network cannot have."""
+    if scenario not in SCENARIOS:
+        raise UnknownName.among("scenario", scenario, SCENARIOS)
+    if (options.incidents or options.repeat > 1) and not SCENARIOS[scenario].breaks:
+        able = ", ".join(name for name, known in SCENARIOS.items() if known.breaks)
+        raise UnknownName(f"scenario `{scenario}` breaks nothing; incidents belong to: {able}")
+    try:
+        chosen_incidents(plan, options.incidents)
+    except NoSuchIncident as error:
+        raise UnknownName.among("incident", *error.args) from None
+
+
+def record_scenario(run_dir: Path, scenario: str) -> None:
+    """`scenario.json`: what the run is to be judged as."""
+    record = ScenarioRecord(scenario, SCENARIOS[scenario].checks)
+    (run_dir / "scenario.json").write_text(json.dumps(to_data(record)) + "\n")
 
 
 def judge_again(run_dir: Path) -> RunResult:

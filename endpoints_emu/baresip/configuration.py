@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from endpoints_emu.baresip import recorder
+from endpoints_emu.baresip import modules
 from uclab.plan.types import Endpoint
 
 INSIDE = "/lab"
@@ -27,8 +27,8 @@ RECEIVED = "received"
 CONTROL_PORT = 4444
 PLAYER = "recorder,ear"
 """The lab's own player: silent, until the driver has it record a call."""
-RECORDER = "recorder.so"
-"""File of that player in baresip's folder."""
+MODULES = ("recorder", "flow")
+"""The lab's own modules, each a file `<name>.so` in baresip's folder."""
 REGISTRATION_S = 270
 """Phones refresh every 4 to 5 minutes, so that no NAT or firewall on the way forgets them (provider
 policy)."""
@@ -60,16 +60,19 @@ class Settings:
     control_port: int = CONTROL_PORT
 
 
-def account_line(endpoint: Endpoint, user: str | None = None) -> str:
-    """The account in baresip's format; `user` replaces the account's own (a further number of a trunk).
+def account_line(endpoint: Endpoint, user: str | None = None, registrar: str | None = None) -> str:
+    """The account in baresip's format; `user` replaces the account's own (a further number of a trunk),
+    `registrar` the preferred one.
 
-    Trunk accounts carry a registration interval and priority 1 and so never register: with interval 0,
-    baresip 1.1.0 takes calls only where the request URI's host is its own address literally.
+    All accounts carry a registration interval and priority 1, and so do not register by themselves: a
+    phone's driver says when, a trunk never does. (With interval 0, baresip 1.1.0 takes calls only where the
+    request URI's host is its own address literally.)
     """
     account = endpoint.account
     codecs = ",".join("G722/16000" if codec == "G722" else codec for codec in endpoint.codecs)
     parameters = [
-        f'outbound="sip:{endpoint.registrar}:{endpoint.registrar_port};transport={endpoint.transport}"',
+        f'outbound="sip:{registrar or endpoint.registrar}:{endpoint.registrar_port}'
+        f';transport={endpoint.transport}"',
         f"audio_codecs={codecs}",
         f"audio_player={PLAYER}",
         "dtmfmode=rtpevent",
@@ -80,11 +83,9 @@ def account_line(endpoint: Endpoint, user: str | None = None) -> str:
         parameters.append(
             "mediaenc=srtp-mand"
         )  # RTP/SAVP (RFC 4568), AES_CM_128_HMAC_SHA1_80; nothing else is accepted
+    parameters += [f"regint={REGISTRATION_S}", "prio=1", "fbregint=0"]
     if endpoint.registers:
-        parameters += [f"regint={REGISTRATION_S}", "sipnat=outbound", f"auth_user={account.user}"]
-        parameters.append(f"auth_pass={account.password}")
-    else:
-        parameters += [f"regint={REGISTRATION_S}", "prio=1", "fbregint=0"]
+        parameters += ["sipnat=outbound", f"auth_user={account.user}", f"auth_pass={account.password}"]
     address = f"sip:{user or account.user}@{account.domain};transport={endpoint.transport}"
     return f'"{account.display}" <{address}>;{";".join(parameters)}'
 
@@ -93,12 +94,13 @@ def write_configuration(endpoint: Endpoint, folder: Path, settings: Settings) ->
     """Write all files of a baresip to `folder` and return its command line, for a root in which `folder` is
     `/lab`.
 
-    A phone that registers has no account in its files: its driver adds it, so that no event of the
-    registration is missed.
+    A phone that registers has no account in its files: its driver adds one for each registrar, so that no
+    event of the registration is missed.
     """
     (folder / RECEIVED).mkdir(parents=True, exist_ok=True)
     (folder / "ca.pem").write_bytes(settings.ca_file.read_bytes())
-    (folder / RECORDER).write_bytes(recorder.module().read_bytes())
+    for name in MODULES:
+        (folder / f"{name}.so").write_bytes(modules.compiled(modules.source_of(name)).read_bytes())
     if settings.certificate:
         (folder / "certificate.pem").write_bytes(settings.certificate.read_bytes())
     (folder / "config").write_text(
@@ -106,7 +108,7 @@ def write_configuration(endpoint: Endpoint, folder: Path, settings: Settings) ->
             endpoint=endpoint,
             inside=INSIDE,
             player=PLAYER,
-            recorder=RECORDER,
+            modules=MODULES,
             certificate="certificate.pem" if settings.certificate else None,
             listen_port=settings.listen_port,
             media_ports=settings.media_ports,

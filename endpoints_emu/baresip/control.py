@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from endpoints_emu.phone import CommandRefused, PhoneDied
+from uclab.plan.readiness import patient
 
 Message = dict[str, Any]
 LONGEST_COMMAND = 1023
@@ -69,7 +70,7 @@ class Control:
         answer = self._waiting[token] = asyncio.get_running_loop().create_future()
         try:
             self._writer.write(encode(message))
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(patient(deadline_s)):
                 response = await answer
         except TimeoutError:
             raise PhoneDied(f"{self._phone}: no answer to `{name}` in {deadline_s:g} s") from None

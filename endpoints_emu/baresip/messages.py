@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from endpoints_emu.phone import Refusal, Statistics
@@ -15,6 +15,23 @@ _ERRNO_REFUSALS = {
     "No such file or directory": Refusal.NAME,
     "Protocol error": Refusal.TLS,
 }
+
+
+@dataclass(frozen=True)
+class RegistrationOutcome:
+    """What the lab's module `flow` tells of a registration."""
+
+    registrar: int
+    """Number of the account, which is the place of its registrar."""
+    accepted: bool
+    text: str
+    """`200 OK`, another status, or an error: also that the connection was lost."""
+
+
+def registration_outcome(parameter: str) -> RegistrationOutcome | None:
+    """The outcome in the parameter of a `MODULE` event; None for events of other modules."""
+    found = re.fullmatch(r"flow,(accepted|failed),(\d+) (.*)", parameter, re.DOTALL)
+    return RegistrationOutcome(int(found[2]), found[1] == "accepted", found[3]) if found else None
 
 
 def registration_refusal(parameter: str, tls_log: str) -> Refusal:

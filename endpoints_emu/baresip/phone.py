@@ -12,6 +12,7 @@ from typing import Any, Literal
 from endpoints_emu.baresip import messages
 from endpoints_emu.baresip.configuration import INSIDE, RECEIVED, Settings, account_line, write_configuration
 from endpoints_emu.baresip.control import Control, Message
+from endpoints_emu.baresip.log import NewWords
 from endpoints_emu.phone import (
     CallFailed,
     CallLeg,
@@ -24,7 +25,7 @@ from endpoints_emu.phone import (
     Statistics,
     target_uri,
 )
-from uclab.plan.readiness import wait_until
+from uclab.plan.readiness import patient, wait_until
 from uclab.plan.runtime import NodeRuntime
 from uclab.plan.types import Endpoint
 
@@ -41,7 +42,7 @@ class BaresipPhone(Phone):
         self._folder = folder.absolute()
         self._settings = settings
         self._log = self._folder / "baresip.log"
-        self._log_seen = 0
+        self._words = NewWords(self._log)
         self._process: asyncio.subprocess.Process | None = None
         self._control: Control | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,6 +73,7 @@ class BaresipPhone(Phone):
 
     async def stop(self) -> None:
         self._stopping = True
+        self._keeper.stop()
         for task in self._tasks:
             task.cancel()
         if self._control:
@@ -90,15 +92,26 @@ class BaresipPhone(Phone):
     async def send_register(self) -> None:
         if not self.endpoint.registers:
             raise PhoneError(f"{self.name}: does not register (trunk peer)")
-        self._mark_log()
+        self._keeper.stop()
         await self._command("uadelall")
-        await self._command("uanew", account_line(self.endpoint))
+        for registrar in self.endpoint.registrars:
+            await self._command("uanew", account_line(self.endpoint, registrar=registrar))
+        self._keeper.start()
+
+    async def _register_at(self, registrar: int) -> None:
+        self._words.mark()
+        await self._command("register", str(registrar))
+
+    async def _unregister_at(self, registrar: int) -> None:
+        await self._command("unregister", str(registrar))
 
     async def call(self, target: str, *, line: int | None = None) -> CallLeg:
-        """As `Phone.call`; `line` picks the number to call from, where a trunk peer owns several (0 is the
-        first)."""
+        """As `Phone.call`; `line` picks the number to call from, where a trunk peer owns several.
+        A phone calls by the registrar that it is registered at."""
+        if line is None and self.endpoint.registers:
+            line = self._keeper.current
         uri = target_uri(self.endpoint, target)
-        self._mark_log()
+        self._words.mark()
         began = time.monotonic()
         answer = await self._command("dial", uri if line is None else f"{uri} {line}")
         leg_id = messages.call_id(answer)
@@ -165,7 +178,7 @@ class BaresipPhone(Phone):
             if command == "hold" or "Invalid argument" not in str(refusal):
                 raise
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(patient(deadline_s)):
                 await state.answered.wait()
         except TimeoutError:
             raise CallFailed(f"{self.name}: {command} of {leg.peer}: no answer in {deadline_s:g} s") from None
@@ -177,13 +190,10 @@ class BaresipPhone(Phone):
         return self._legs[leg_id]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something after the event that is being handled; a command cannot be awaited in the handler
-        itself."""
+        """Do something after the event that is being handled, where a command cannot be awaited."""
 
         async def guarded() -> None:
-            with contextlib.suppress(
-                PhoneError
-            ):  # the leg or the phone ended meanwhile; its own event says so
+            with contextlib.suppress(PhoneError):  # the leg or the phone ended; its own event says so
                 await work
 
         task = asyncio.create_task(guarded())
@@ -191,16 +201,15 @@ class BaresipPhone(Phone):
         task.add_done_callback(self._tasks.discard)
 
     def _on_end(self, reason: str) -> None:
+        self._keeper.stop()
         if not self._stopping:
             code = self._process.returncode if self._process else None
             self.events.publish(PhoneEventKind.DIED, f"{reason} (exit status {code})")
 
     def _on_event(self, message: Message) -> None:
         kind, parameter = str(message.get("type")), str(message.get("param", ""))
-        if kind == "REGISTER_OK":
-            self.events.publish(PhoneEventKind.REGISTERED, parameter)
-        elif kind == "REGISTER_FAIL":
-            self._on_registration_failure(parameter)
+        if kind == "MODULE" and (outcome := messages.registration_outcome(parameter)):
+            self._on_registration(outcome)
         elif "id" in message:
             direction: Literal["outgoing", "incoming"] = (
                 "incoming" if message.get("direction") == "incoming" else "outgoing"
@@ -208,19 +217,13 @@ class BaresipPhone(Phone):
             state = self._leg(str(message["id"]), direction, str(message.get("peeruri", "")))
             self._on_call_event(kind, state, parameter, message)
 
-    def _on_registration_failure(self, parameter: str) -> None:
-        log = self._new_log()
-        refusal = messages.registration_refusal(parameter, log)
-        detail = messages.certificate_error(log) or parameter
-        self.events.publish(PhoneEventKind.REGISTRATION_FAILED, detail, refusal=refusal)
-
-    def _new_log(self) -> str:
-        """What baresip has logged since its last attempt to connect began; it tells nobody else of
-        certificates."""
-        return self._log.read_bytes()[self._log_seen :].decode(errors="replace") if self._log.exists() else ""
-
-    def _mark_log(self) -> None:
-        self._log_seen = self._log.stat().st_size if self._log.exists() else 0
+    def _on_registration(self, outcome: messages.RegistrationOutcome) -> None:
+        if outcome.accepted:
+            self._keeper.accepted(outcome.registrar, outcome.text)
+            return
+        log = self._words.read()
+        refusal = messages.registration_refusal(outcome.text, log)
+        self._keeper.failed(outcome.registrar, refusal, messages.certificate_error(log) or outcome.text)
 
     def _on_call_event(self, kind: str, state: LegState, parameter: str, message: Message) -> None:
         leg = state.leg
@@ -274,7 +277,7 @@ class BaresipPhone(Phone):
         state.closed = True
         distrust = None
         if not state.established and messages.is_protocol_error(reason):
-            distrust = messages.certificate_error(self._new_log())
+            distrust = messages.certificate_error(self._words.read())
         detail = f"server's certificate refused: {distrust}" if distrust else reason
         self._spawn(self._close(state.leg, detail, Refusal.CERTIFICATE if distrust else None))
 

@@ -26,9 +26,9 @@ from typing import Any
 import pjsua2 as pj
 
 from endpoints_emu.events import PhoneEventKind, Refusal
-from endpoints_emu.pjsua import stack
+from endpoints_emu.pjsua import connections, stack
+from endpoints_emu.pjsua.accounts import Account
 from endpoints_emu.pjsua.call import AgentCall
-from endpoints_emu.pjsua.callback import guarded
 from endpoints_emu.pjsua.settings import RECEIVED, SOCKET, AgentSettings
 
 _LINE_BUFFERED = 1
@@ -37,6 +37,8 @@ _HEADER_BYTES = 44
 """RIFF, format and the head of the data chunk."""
 _FILE_S = 1.0
 """How long to wait for the end of a recording."""
+_LOOK_S = 0.5
+"""How often connections are looked at."""
 _FAREWELL_S = 1.5
 """How long to wait at the end for the answers to BYE and to the last REGISTER."""
 
@@ -54,27 +56,6 @@ def is_complete(wav: Path) -> bool:
     return len(header) == _HEADER_BYTES and _HEADER_BYTES + int.from_bytes(header[-4:], "little") == size
 
 
-class Account(pj.Account):  # type: ignore[misc]  # PJSIP has no types
-    """The subscriber."""
-
-    def __init__(self, agent: Agent) -> None:
-        super().__init__()
-        self._agent = agent
-
-    @guarded
-    def onRegState(self, prm: pj.OnRegStateParam) -> None:  # noqa: N802 (PJSIP's name)
-        self._agent.on_registration(prm.code, prm.reason, prm.expiration)
-
-    @guarded
-    def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:  # noqa: N802
-        call = AgentCall(self._agent, prm.callId)
-        self._agent.adopt(call)
-        ring = pj.CallOpParam()
-        ring.statusCode = 180
-        call.answer(ring)
-        self._agent.tell(PhoneEventKind.INCOMING, call, call.peer)
-
-
 class Agent:
     """All of one softclient."""
 
@@ -88,7 +69,7 @@ class Agent:
         self._expected: list[AgentCall] = []
         self._numbers: dict[str, int] = {}
         self._tls_failure: tuple[Refusal, str] | None = None
-        self._registered = False
+        self._look_at = 0.0
         self._client: socket.socket | None = None
         self._buffer = b""
         self._leaving_at: float | None = None
@@ -99,8 +80,9 @@ class Agent:
         self.endpoint = stack.Endpoint(self.on_tls_failure)
         stack.start(self.endpoint, settings)
         self.tone = stack.tone(settings.tone_hz)
-        self.account = Account(self)
-        self.account.create(stack.account(settings))
+        self.accounts = [Account(self, number) for number in range(len(settings.proxy_uris))]
+        for account, proxy in zip(self.accounts, settings.proxy_uris, strict=True):
+            account.create(stack.account(settings, proxy))
         self._listener.bind(SOCKET)
         self._listener.listen(1)
 
@@ -111,6 +93,7 @@ class Agent:
             self._ended.clear()
             self._tell_finished()
             self._serve_socket()
+            self._watch_connections()
 
     def adopt(self, call: AgentCall) -> None:
         """Keep a call alive until it has ended."""
@@ -151,20 +134,17 @@ class Agent:
         """Send an event."""
         self._send({"event": kind.value, "detail": detail, **more, **(call.names() if call else {})})
 
-    def on_tls_failure(self, refusal: Refusal, detail: str) -> None:
-        """The transport tells more than the registration that fails with it."""
+    def on_tls_failure(self, refusal: Refusal, detail: str, far_end: str) -> None:
+        """The transport tells more than the registration that fails with it, and alone that one is lost."""
         self._tls_failure = (refusal, detail)
+        for account in self.accounts:
+            account.on_connection_lost(far_end, refusal, detail)
 
-    def on_registration(self, code: int, reason: str, expires_s: int) -> None:
-        self._registered = code // 100 == 2 and expires_s > 0
-        if self._registered:
-            self._tls_failure = None
-            self.tell(PhoneEventKind.REGISTERED, detail=f"{code} {reason}")
-        elif code // 100 != 2:
-            refusal, detail = stack.refusal(code, reason)
-            if code >= 500:
-                refusal, detail = self.tls_failure() or (refusal, detail)
-            self.tell(PhoneEventKind.REGISTRATION_FAILED, detail=detail, refusal=refusal.value)
+    def _watch_connections(self) -> None:
+        """PJSIP opens connections as it needs them: each comes under watch within half a second."""
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + _LOOK_S
+            connections.watch(self.settings.keepalive_s, self.settings.probe_s, self.settings.lost_s)
 
     def tls_failure(self) -> tuple[Refusal, str] | None:
         """Why the last connection failed, told once."""
@@ -172,7 +152,7 @@ class Agent:
         return failure
 
     def _busy(self) -> bool:
-        return bool(self.calls) or bool(self._finished) or self._registered
+        return bool(self.calls) or bool(self._finished) or any(a.registered for a in self.accounts)
 
     def _send(self, message: Message) -> None:
         if self._client:
@@ -207,11 +187,14 @@ class Agent:
             answer |= {"ok": False, "error": f"no call {error}"}
         self._send(answer)
 
-    def _do_register(self, _: Message) -> None:
-        self.account.setRegistration(True)
+    def _do_register(self, request: Message) -> None:
+        self.accounts[request["registrar"]].setRegistration(True)
+
+    def _do_unregister(self, request: Message) -> None:
+        self.accounts[request["registrar"]].setRegistration(False)
 
     def _do_call(self, request: Message) -> Message:
-        call = AgentCall(self)
+        call = AgentCall(self, self.accounts[request.get("registrar", 0)])
         call.makeCall(request["uri"], stack.one_audio_stream())
         call.identify()
         self.adopt(call)
@@ -246,8 +229,9 @@ class Agent:
     def _do_quit(self, _: Message) -> None:
         self._leaving_at = time.monotonic() + _FAREWELL_S
         self.endpoint.hangupAllCalls()
-        if self._registered:
-            self.account.setRegistration(False)
+        for account in self.accounts:
+            if account.registered:
+                account.setRegistration(False)
 
 
 def main() -> None:

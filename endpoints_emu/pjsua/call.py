@@ -22,9 +22,10 @@ _HELD_BY_PEER = pj.PJSUA_CALL_MEDIA_REMOTE_HOLD
 class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
     """A leg, named by its SIP Call-ID. Methods with PJSIP's names are called by PJSIP."""
 
-    def __init__(self, agent: Agent, call_id: int = pj.PJSUA_INVALID_ID) -> None:
-        super().__init__(agent.account, call_id)
+    def __init__(self, agent: Agent, account: pj.Account, call_id: int = pj.PJSUA_INVALID_ID) -> None:
+        super().__init__(account, call_id)
         self._agent = agent
+        self._account = account
         self._began = time.monotonic()
         self._recorder: pj.AudioMediaRecorder | None = None
         self._recording: Path | None = None
@@ -102,7 +103,7 @@ class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
     @guarded
     def onCallTransferRequest(self, prm: pj.OnCallTransferRequestParam) -> None:  # noqa: N802
         """The other side sends us elsewhere: PJSIP makes the new call, with this object to carry it."""
-        successor = AgentCall(self._agent)
+        successor = AgentCall(self._agent, self._account)
         self._agent.expect(successor)
         prm.newCall = successor
 

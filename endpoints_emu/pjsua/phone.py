@@ -24,7 +24,7 @@ from endpoints_emu.phone import (
     target_uri,
 )
 from endpoints_emu.pjsua.settings import CA_FILE, RECEIVED, SOCKET, AgentSettings
-from uclab.plan.readiness import wait_until
+from uclab.plan.readiness import patient, wait_until
 from uclab.plan.runtime import NodeRuntime
 from uclab.plan.types import Endpoint
 
@@ -49,11 +49,17 @@ def agent_settings(
         name=endpoint.name,
         aor=f'"{account.display}" <{account.aor}>',
         registrar_uri=f"sip:{account.domain};transport={endpoint.transport}",
-        proxy_uri=f"sip:{endpoint.registrar}:{endpoint.registrar_port};transport={endpoint.transport};lr",
+        proxy_uris=tuple(
+            f"sip:{registrar}:{endpoint.registrar_port};transport={endpoint.transport};lr"
+            for registrar in endpoint.registrars
+        ),
         user=account.user,
         password=account.password,
         nameservers=nameservers,
         tone_hz=endpoint.tone_hz,
+        keepalive_s=endpoint.registration.keepalive_s,
+        probe_s=endpoint.registration.probe_s,
+        lost_s=endpoint.registration.lost_s,
         transport=endpoint.transport,
         verify_server=endpoint.verify_server,
         encrypt_media=endpoint.media_encryption == "srtp",
@@ -116,11 +122,12 @@ class PjsuaPhone(Phone):
 
     async def stop(self) -> None:
         self._stopping = True
+        self._keeper.stop()
         with contextlib.suppress(PhoneError):
             await self._command("quit")
         if self._process:
             try:
-                async with asyncio.timeout(3.0):
+                async with asyncio.timeout(patient(3.0)):
                     await self._process.wait()
             except TimeoutError:
                 self._process.kill()
@@ -131,11 +138,17 @@ class PjsuaPhone(Phone):
             self._writer.close()
 
     async def send_register(self) -> None:
-        await self._command("register")
+        self._keeper.start()
+
+    async def _register_at(self, registrar: int) -> None:
+        await self._command("register", registrar=registrar)
+
+    async def _unregister_at(self, registrar: int) -> None:
+        await self._command("unregister", registrar=registrar)
 
     async def call(self, target: str) -> CallLeg:
         uri = target_uri(self.endpoint, target)
-        return self._leg(await self._command("call", uri=uri)).leg
+        return self._leg(await self._command("call", uri=uri, registrar=self._keeper.current)).leg
 
     async def answer(self, leg: CallLeg) -> None:
         await self._command("answer", leg=leg.id)
@@ -184,7 +197,7 @@ class PjsuaPhone(Phone):
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             self._writer.write(json.dumps({"id": number, "command": command, **arguments}).encode() + b"\n")
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(patient(5.0)):
                 message: Message = await answer
         except TimeoutError:
             raise PhoneDied(f"{self.name}: no answer to `{command}` in 5 s") from None
@@ -209,6 +222,7 @@ class PjsuaPhone(Phone):
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(PhoneDied(f"{self.name}: {reason}"))
+        self._keeper.stop()
         if not self._stopping:
             self.events.publish(PhoneEventKind.DIED, reason)
 
@@ -232,6 +246,12 @@ class PjsuaPhone(Phone):
     def _on_event(self, message: Message) -> None:
         kind = PhoneEventKind(message["event"])
         refusal = Refusal(message["refusal"]) if message.get("refusal") else None
+        if "registrar" in message:
+            if kind is PhoneEventKind.REGISTERED:
+                self._keeper.accepted(message["registrar"], message["detail"])
+            else:
+                self._keeper.failed(message["registrar"], refusal or Refusal.REJECTED, message["detail"])
+            return
         leg_id = message.get("leg")
         if leg_id is not None:
             state = self._leg(message)

@@ -24,11 +24,18 @@ class AgentSettings:
     name: str
     aor: str
     registrar_uri: str
-    proxy_uri: str
+    proxy_uris: tuple[str, ...]
+    """One for each registrar, the preferred one first."""
     user: str
     password: str
     nameservers: tuple[str, ...]
     tone_hz: int
+    keepalive_s: int
+    """Silence after which the kernel asks whether the other end of a connection is there."""
+    probe_s: int
+    """From one question without an answer to the next."""
+    lost_s: int
+    """Silence after which a connection is given up."""
     transport: str = "tls"
     verify_server: bool = True
     encrypt_media: bool = True

@@ -20,26 +20,37 @@ _LOG_LEVEL = 4
 
 
 class Endpoint(pj.Endpoint):  # type: ignore[misc]  # PJSIP has no types
-    """The stack; tells why a TLS connection failed."""
+    """The stack; tells why a TLS connection failed, and to which address it was."""
 
-    def __init__(self, on_tls_failure: Callable[[Refusal, str], None]) -> None:
+    def __init__(self, on_tls_failure: Callable[[Refusal, str, str], None]) -> None:
+        """`on_tls_failure` gets the ground, PJSIP's words, and `address:port` of the far end (empty where
+        it is not known)."""
         super().__init__()
-        self._on_tls_failure = on_tls_failure
+        self._tell_failure = on_tls_failure
+        self._far_ends: dict[int, str] = {}
 
     @guarded
     def onTransportState(self, prm: pj.OnTransportStateParam) -> None:  # noqa: N802 (PJSIP's name)
-        if prm.state != pj.PJSIP_TP_STATE_DISCONNECTED or not prm.lastError:
+        known = "" if prm.tlsInfo.isEmpty() else prm.tlsInfo.remoteAddr
+        if prm.state == pj.PJSIP_TP_STATE_CONNECTED:
+            self._far_ends[int(prm.hnd)] = known
+        if prm.state != pj.PJSIP_TP_STATE_DISCONNECTED:
+            return
+        far_end = self._far_ends.pop(int(prm.hnd), known) or known
+        if not prm.lastError:
             return
         text = self.utilStrError(prm.lastError)
         problems = [] if prm.tlsInfo.isEmpty() else list(prm.tlsInfo.verifyMsgs)
         if not prm.tlsInfo.isEmpty() and prm.tlsInfo.verifyStatus:
-            self._on_tls_failure(Refusal.CERTIFICATE, "; ".join(problems) or text)
+            self._tell_failure(Refusal.CERTIFICATE, "; ".join(problems) or text, far_end)
         elif "certificate" in text.lower():
-            self._on_tls_failure(Refusal.CERTIFICATE, text)
+            self._tell_failure(Refusal.CERTIFICATE, text, far_end)
         elif "ssl" in text.lower() or "tls" in text.lower():
-            self._on_tls_failure(Refusal.TLS, text)
+            self._tell_failure(Refusal.TLS, text, far_end)
+        elif "timed out" in text.lower():
+            self._tell_failure(Refusal.TIMEOUT, text, far_end)
         else:
-            self._on_tls_failure(Refusal.UNREACHABLE, text)
+            self._tell_failure(Refusal.UNREACHABLE, text, far_end)
 
 
 def refusal(code: int, reason: str) -> tuple[Refusal, str]:
@@ -96,16 +107,16 @@ def start(endpoint: pj.Endpoint, settings: AgentSettings) -> None:
     endpoint.audDevManager().setNullDev()
 
 
-def account(settings: AgentSettings) -> pj.AccountConfig:
-    """The subscriber's account."""
+def account(settings: AgentSettings, proxy_uri: str) -> pj.AccountConfig:
+    """The subscriber's account at the registrar behind a proxy."""
     config = pj.AccountConfig()
     config.idUri = settings.aor
     if settings.registers:
         config.regConfig.registrarUri = settings.registrar_uri
         config.regConfig.registerOnAdd = False
         config.regConfig.timeoutSec = settings.registration_s
-        config.regConfig.retryIntervalSec = 5
-    config.sipConfig.proxies.append(settings.proxy_uri)
+        config.regConfig.retryIntervalSec = 0  # the driver says when and where (RegistrationKeeper)
+    config.sipConfig.proxies.append(proxy_uri)
     config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", settings.user, 0, settings.password))
     # behind NAT the server finds the way back by the connection (RFC 5626): no second REGISTER is needed
     config.natConfig.contactRewriteUse = 0

@@ -14,11 +14,14 @@ from uclab.plan.types import (
     Plan,
     Policy,
     PstnPeer,
+    RegistrationTiming,
     SessionController,
 )
 
 DOMAIN = "ucaas.test"
 HOST = "sip.ucaas.test"
+TIMING = RegistrationTiming(keepalive_s=4, lost_s=6, attempt_s=2, retry_s=1, retry_max_s=8, failback_s=10)
+"""As in the policy `ucaas`."""
 NUMBERS = ("+493055501001", "+493055501002")
 
 
@@ -49,6 +52,7 @@ CONTROLLER = SessionController(
     trunk_peer=("pstn.ucaas.test", 5061),
     dscp_signalling=26,
     dscp_media=46,
+    registration=TIMING,
 )
 
 
@@ -70,6 +74,7 @@ def endpoint(
         registrar_port=port,
         transport="tls",
         tone_hz=tone_hz,
+        registration=TIMING,
         registers=kind != "pstn-phone",
     )
 

@@ -42,48 +42,50 @@ PHONES: Mapping[str, str] = {"desk1": "10.10.110.11", "desk2": "10.10.110.12", "
 _CLONE_NEWNET = 0x40000000
 
 
-def build() -> dict[str, SandboxNode]:
+def build(servers: Mapping[str, tuple[str, ...]] = SERVERS) -> dict[str, SandboxNode]:
     """Make the network; the nodes by name (also `site`)."""
-    _run("mount -t tmpfs tmpfs /run")
+    run("mount -t tmpfs tmpfs /run")
     Path("/run/netns").mkdir()
-    _run("ip link add wire type bridge", "ip link set wire up", "ip link set lo up")
-    for name in (*SERVERS, "site", *PHONES):
-        _run(f"ip netns add {name}", f"ip -n {name} link set lo up")
-    for name, addresses in SERVERS.items():
-        _connect(name, "wire")
+    run("ip link add wire type bridge", "ip link set wire up", "ip link set lo up")
+    for name in (*servers, "site", *PHONES):
+        run(f"ip netns add {name}", f"ip -n {name} link set lo up")
+    for name, addresses in servers.items():
+        connect(name, "wire")
         for address in addresses:
-            _run(f"ip -n {name} addr add {address}/15 dev eth0")
-        _run(f"ip -n {name} route add 203.0.113.0/24 dev eth0 src {addresses[0]}")
-    _connect("site", "wire")
-    _run(f"ip -n site addr add {SITE}/24 dev eth0", "ip -n site route add 198.18.0.0/15 dev eth0")
-    _run(
+            run(f"ip -n {name} addr add {address}/15 dev eth0")
+        run(f"ip -n {name} route add 203.0.113.0/24 dev eth0 src {addresses[0]}")
+    connect("site", "wire")
+    run(f"ip -n site addr add {SITE}/24 dev eth0", "ip -n site route add 198.18.0.0/15 dev eth0")
+    run(
         "ip -n site link add lan type bridge",
         "ip -n site link set lan up",
         "ip -n site addr add 10.10.110.1/24 dev lan",
     )
     for name, address in PHONES.items():
-        _run(
+        run(
             f"ip -n site link add p-{name} type veth peer name eth0 netns {name}",
             f"ip -n site link set p-{name} master lan up",
         )
-        _run(f"ip -n {name} addr add {address}/24 dev eth0", f"ip -n {name} link set eth0 up")
-        _run(f"ip -n {name} route add default via 10.10.110.1")
-    _run("ip netns exec site sysctl -qw net.ipv4.ip_forward=1")
+        run(f"ip -n {name} addr add {address}/24 dev eth0", f"ip -n {name} link set eth0 up")
+        run(f"ip -n {name} route add default via 10.10.110.1")
+    run("ip netns exec site sysctl -qw net.ipv4.ip_forward=1")
     chain = "type nat hook postrouting priority srcnat; oifname eth0 masquerade random;"
     rules = f"table ip nat {{ chain post {{ {chain} }}; }}"
     subprocess.run(["ip", "netns", "exec", "site", "nft", rules], check=True)
-    return {name: SandboxNode(name) for name in (*SERVERS, "site", *PHONES)}
+    return {name: SandboxNode(name) for name in (*servers, "site", *PHONES)}
 
 
-def _connect(name: str, bridge: str) -> None:
-    _run(
+def connect(name: str, bridge: str) -> None:
+    """Plug a node's `eth0` into a bridge."""
+    run(
         f"ip link add w-{name} type veth peer name eth0 netns {name}",
         f"ip link set w-{name} master {bridge} up",
     )
-    _run(f"ip -n {name} link set eth0 up")
+    run(f"ip -n {name} link set eth0 up")
 
 
-def _run(*commands: str) -> None:
+def run(*commands: str) -> None:
+    """Run commands, one after the other, each of which has to succeed."""
     for command in commands:
         subprocess.run(command.split(), check=True)
 

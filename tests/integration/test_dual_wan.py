@@ -3,6 +3,8 @@ healed."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +15,7 @@ pytestmark = [pytest.mark.root, pytest.mark.req("V2", "W9")]
 
 CLOUD = "198.18.20.1"
 """The cloud's router in the topology's data centre."""
+PHONES = {"desk1", "desk2", "desk3", "desk4", "soft1", "soft2"}
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +54,31 @@ def test_the_second_line_carries_all_only_while_the_first_is_cut(uclab: UclabCom
     uclab("heal", "--name", "dual", "edge-isp1")
     first, second = ask_the_cloud(uclab)
     assert first >= 20 > second
+
+
+def registered_anew(uclab: UclabCommand, began: float) -> dict[str, float]:
+    """Seconds from `began` until each phone had told of a new registration; waits for all of them."""
+    file = uclab.folder / "dual" / "events.jsonl"
+    deadline = time.monotonic() + 30.0
+    found: dict[str, float] = {}
+    while time.monotonic() < deadline and len(found) < len(PHONES):
+        for line in file.read_text().splitlines():
+            event = json.loads(line)
+            if event["kind"] == "registered" and event["source"] in PHONES and event["time"] > began:
+                found.setdefault(event["source"], event["time"] - began)
+        time.sleep(0.05)
+    assert set(found) == PHONES, found
+    return found
+
+
+def test_phones_register_anew_within_ten_seconds_of_a_change_of_address(uclab: UclabCommand) -> None:
+    for verb in ("fail", "heal"):
+        # given phones that are registered by the one line, when traffic moves to the other
+        began = time.time()
+        uclab(verb, "--name", "dual", "edge-isp1")
+        # then they register from its address, and are called by it
+        took = registered_anew(uclab, began)
+        assert max(took.values()) < 10.0, took
+        call = uclab.json("call", "--name", "dual", "soft1", "desk4", "--seconds", "2")
+        assert call["forward"]["heard"]
+        assert call["backward"]["heard"]

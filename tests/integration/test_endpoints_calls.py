@@ -21,6 +21,7 @@ from endpoints_emu.baresip.phone import BaresipPhone
 from endpoints_emu.phone import CallFailed, CallLeg, Phone, PhoneEventKind
 from endpoints_emu.pjsua.phone import PjsuaPhone, agent_settings
 from endpoints_emu.pjsua.stack import SRTP_SUITE
+from tests.integration.cloud_plan import TIMING
 from tests.integration.endpoints_authority import Authority
 from tests.integration.endpoints_sandbox import DNS_ADDRESS, Sandbox, SandboxNode
 from uclab.plan.types import Account, Endpoint
@@ -66,6 +67,7 @@ class Scene:
             "registrar_port": PORT,
             "transport": "tls",
             "tone_hz": 500 + 200 * "abc".index(name),
+            "registration": TIMING,
             "registers": False,
         }
         endpoint = Endpoint(**(values | more))  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ import pytest
 
 from endpoints_emu.factory import make_phone
 from endpoints_emu.phone import Phone, PhoneEventKind, Refusal, RegistrationFailed
+from tests.integration.cloud_plan import TIMING
 from tests.integration.endpoints_authority import Authority
 from tests.integration.endpoints_sandbox import Sandbox, SandboxNode
 from uclab.plan.readiness import wait_until
@@ -71,6 +72,7 @@ class Scene:
             "registrar_port": PORT,
             "transport": "tls",
             "tone_hz": 440,
+            "registration": TIMING,
         }
         endpoint = Endpoint(**(values | more))  # type: ignore[arg-type]
         folder = self.folder / name

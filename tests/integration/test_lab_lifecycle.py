@@ -185,6 +185,25 @@ def test_dead_process_is_reported_by_name_with_its_last_words(uclab: UclabComman
     assert uclab.json("ls")[0]["dead"] == [phone]
 
 
+def test_capture_that_died_is_named_and_does_not_keep_the_lab_from_going_down(uclab: UclabCommand) -> None:
+    # given a lab one of whose captures is killed
+    uclab("up", TOPOLOGY, "--name", "c", "--out", str(uclab.folder / "c"))
+    tree = descendants(supervisor_root(uclab.supervisor_of("c")))
+    victim = next(process for process in tree if "/captures/desk1.pcapng" in process.command)
+    kill(victim.pid)
+    uclab.wait_for_event("c", "process-died")
+    # when the lab is taken down, then it goes, and says which capture was cut off
+    uclab("down")
+    assert uclab.json("ls") == []
+    assert "captures in desk1" in uclab.wait_for_event("c", "capture-cut-off")["detail"]
+    # and the verdict does not count its tap as complete, and blames the capture
+    uclab("judge", str(uclab.folder / "c"), status=1)
+    findings = json.loads((uclab.folder / "c" / "results.json").read_text())["findings"]
+    incomplete = [f["observed"] for f in findings if f["id"] == "capture.complete" and f["verdict"] != "pass"]
+    assert incomplete == ["no drop counter for 1 taps: desk1:eth0"]
+    assert {f["blame"] for f in findings if f["id"] == "lab.alive"} == {"taps-desk1"}
+
+
 def test_second_lab_of_the_same_name_is_refused(uclab: UclabCommand) -> None:
     # given a lab
     uclab("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k"))

@@ -137,3 +137,26 @@ def test_plan_prints_how_its_lines_change() -> None:
     assert "lines that change" in done.stdout
     assert "12: +15 ms, loss +25 %" in done.stdout
     assert "5400: outage" in done.stdout
+
+
+@pytest.mark.req("V2")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--scenario", "failovr"), "did you mean `failover`?"),
+        (("--scenario", "failover", "--incident", "circuit-dwn"), "did you mean `circuit-down`?"),
+        (
+            ("--incident", "circuit-down"),
+            "scenario `reference` breaks nothing; incidents belong to: failover",
+        ),
+        (("--repeat", "3"), "scenario `reference` breaks nothing"),
+    ],
+)
+def test_what_a_scenario_cannot_do_is_refused_before_anything_starts(
+    tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    done = uclab("run", "smb-dual-wan", *options, "--out", str(tmp_path / "run"))
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()

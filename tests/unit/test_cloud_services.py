@@ -20,7 +20,7 @@ from cloud_core.name_server import zone_records
 from cloud_core.services import make_services, start_cloud
 from tests.integration.cloud_plan import ACCOUNTS, CONTROLLER, DESK1, NAME_SERVER, make_plan
 from uclab.plan.runtime import NotReady
-from uclab.plan.types import Plan, SessionController
+from uclab.plan.types import ControllerPeer, Plan, SessionController
 
 NG_ADDRESS = "127.0.0.1"
 
@@ -240,6 +240,30 @@ def test_marking_is_the_plans(nodes: dict[str, Node], certificates: Certificates
     relay = (tmp_path / "services" / "fra1-sbc-rtpengine" / "rtpengine.conf").read_text()
     assert "\ntos=104\n" in text  # AF31 26 << 2
     assert "\ntos = 184\n" in relay  # EF 46 << 2
+
+
+@pytest.mark.req("V2")
+def test_connections_are_watched_as_the_policy_says(
+    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+) -> None:
+    timing = replace(CONTROLLER.registration, keepalive_s=10, lost_s=30)
+    plan = replace(make_plan(), session_controllers=(replace(CONTROLLER, registration=timing),))
+    text = configuration(plan, nodes, certificates, tmp_path)
+    assert "\ntcp_keepidle=10\ntcp_keepintvl=10\ntcp_keepcnt=2\n" in text
+    assert text.count("media-handover ") == 3
+
+
+@pytest.mark.req("C6")
+def test_only_session_controllers_of_the_cloud_are_passed_calls(
+    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+) -> None:
+    # given one data centre, then nobody is a peer; given another, then by its certificate's name alone
+    assert "IS_PEER" not in configuration(make_plan(), nodes, certificates, tmp_path)
+    peer = ControllerPeer("sip-fra2.ucaas.test", "198.18.11.10", 5061)
+    plan = replace(make_plan(), session_controllers=(replace(CONTROLLER, peers=(peer,)),))
+    text = configuration(plan, nodes, certificates, tmp_path)
+    assert '$tls_peer_verified == 1 && $tls_peer_san_hostname == "sip-fra2.ucaas.test"' in text
+    assert '"sip:198.18.11.10:5061;transport=tls"' in text
 
 
 def test_names_in_the_zone_are_absolute() -> None:

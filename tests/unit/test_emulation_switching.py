@@ -14,7 +14,7 @@ from os_ken.ofproto import ofproto_v1_3_parser
 
 from tests.integration import emulation_plans as plans
 from uclab.doctor import DEVICE_ROOT
-from uclab.emulation import ovs, queues, sandbox, taps
+from uclab.emulation import links, ovs, queues, sandbox, taps
 from uclab.emulation.apply import register
 from uclab.emulation.network import node_settings
 from uclab.emulation.openflow import NORMAL, Flow, Tagging, encode
@@ -258,6 +258,22 @@ def test_a_plan_becomes_mininet_objects_without_touching_the_system(tmp_path: Pa
     # and no two interfaces share an index
     indices = [end.index for link in net.links for end in link.ends()]
     assert len(set(indices)) == len(indices)
+
+
+def test_what_lies_behind_a_line_that_is_down_is_left_out() -> None:
+    """A router whose lines were all cut gets its routes back line by line: the kernel refuses the others."""
+    settings = links.NodeSettings(
+        (
+            links.InterfaceSettings("wan1", 2, ("203.0.113.2/30",)),
+            links.InterfaceSettings("wan2", 3, ("203.0.113.66/30",)),
+        ),
+        routes=(("0.0.0.0/0", "203.0.113.1", 0), ("0.0.0.0/0", "203.0.113.65", 100)),
+        neighbours=((2, "203.0.113.1", "02:00:00:00:00:01"), (3, "203.0.113.65", "02:00:00:00:00:02")),
+    )
+    half = links.passable(settings, {"wan2"})
+    assert half.routes == (("0.0.0.0/0", "203.0.113.65", 100),)
+    assert [index for index, _, _ in half.neighbours] == [3]
+    assert links.passable(settings, {"wan1", "wan2"}) == settings
 
 
 def test_a_node_that_is_not_up_says_so(tmp_path: Path) -> None:

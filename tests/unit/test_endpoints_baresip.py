@@ -14,8 +14,9 @@ from endpoints_emu.baresip import control, messages
 from endpoints_emu.baresip.configuration import Settings, account_line, write_configuration
 from endpoints_emu.events import Refusal
 from endpoints_emu.phone import CommandRefused, PhoneDied
-from uclab.plan.types import Account, Endpoint
+from uclab.plan.types import Account, Endpoint, RegistrationTiming
 
+TIMING = RegistrationTiming(keepalive_s=4, lost_s=6, attempt_s=2, retry_s=1, retry_max_s=8, failback_s=10)
 DESK1 = Endpoint(
     name="desk1",
     kind="desk-phone",
@@ -26,6 +27,7 @@ DESK1 = Endpoint(
     registrar_port=5096,
     transport="tls",
     tone_hz=440,
+    registration=TIMING,
 )
 TRUNK = replace(DESK1, name="pstn", kind="pstn-phone", registers=False, registrar_port=5061)
 
@@ -80,6 +82,34 @@ def test_names_are_resolved_at_the_devices_name_servers(tmp_path: Path) -> None:
 def test_a_registration_is_refreshed_every_four_to_five_minutes() -> None:
     assert 240 <= int(parameter(account_line(DESK1), "regint") or 0) <= 300
     assert parameter(account_line(DESK1), "sipnat") == "outbound"
+
+
+@pytest.mark.req("V2")
+def test_connections_are_watched_as_the_endpoint_says(tmp_path: Path) -> None:
+    timing = replace(TIMING, keepalive_s=10, lost_s=30)
+    config = configured(tmp_path, replace(DESK1, registration=timing))
+    assert [value(config, f"flow_{name}") for name in ("keepalive", "probe", "lost")] == ["10", "10", "30"]
+    assert (tmp_path / "flow.so").exists()
+
+
+def test_there_is_an_account_for_each_registrar_and_none_registers_by_itself() -> None:
+    phone = replace(DESK1, backup_registrars=("sip-fra2.ucaas.test",))
+    lines = [account_line(phone, registrar=name) for name in phone.registrars]
+    assert [parameter(line, "outbound") for line in lines] == [
+        "sip:sip.ucaas.test:5096;transport=tls",
+        "sip:sip-fra2.ucaas.test:5096;transport=tls",
+    ]
+    assert {parameter(line, "prio") for line in lines} == {"1"}
+
+
+def test_the_module_tells_what_came_of_a_registration_at_which_registrar() -> None:
+    assert messages.registration_outcome("flow,accepted,1 200 OK") == messages.RegistrationOutcome(
+        1, True, "200 OK"
+    )
+    lost = messages.registration_outcome("flow,failed,0 Connection reset by peer [104]")
+    assert lost == messages.RegistrationOutcome(0, False, "Connection reset by peer [104]")
+    assert messages.registration_refusal(lost.text, "") is Refusal.UNREACHABLE
+    assert messages.registration_outcome("menu,something,else") is None
 
 
 def test_a_phone_that_registers_has_no_account_in_its_files(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_settings_come_back_as_they_were_written(tmp_path: Path) -> None:
 def test_a_softclient_verifies_its_server_and_speaks_srtp_only() -> None:
     settings = agent_settings(SOFT1, ())
     assert (settings.verify_server, settings.encrypt_media) == (True, True)
-    assert settings.proxy_uri == "sip:sip.ucaas.test:5097;transport=tls;lr"
+    assert settings.proxy_uris == ("sip:sip.ucaas.test:5097;transport=tls;lr",)
     assert settings.registrar_uri == "sip:ucaas.test;transport=tls"
 
 

@@ -8,9 +8,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from uclab.lab.client import wait_for_socket
+from uclab.lab.client import LabClient, LabError, wait_for_socket
+from uclab.lab.directory import LabDirectory
 
 
 @pytest.fixture
@@ -43,3 +45,15 @@ def test_a_socket_counts_when_somebody_listens(tmp_path: Path, process: subproce
 def test_a_process_that_ended_is_not_waited_for(tmp_path: Path, process: subprocess.Popen[bytes]) -> None:
     process.kill()
     assert not wait_for_socket(tmp_path / "api.sock", process)
+
+
+def test_a_supervisor_that_fails_is_an_error_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a supervisor whose own code failed, which answers with text
+    client = LabClient(LabDirectory("noted"))
+    answer = httpx.Response(500, text="Internal Server Error")
+    monkeypatch.setattr(client._http, "request", lambda *args, **kwargs: answer)
+    # then what is said names lab, request and log
+    with pytest.raises(LabError, match=r"lab `noted` failed at POST /heal/edge: Internal.*supervisor\.log"):
+        client.heal("edge")

@@ -209,3 +209,18 @@ def test_endpoints_ways_take_the_preferred_line_only() -> None:
     # then every way to the cloud crosses the first provider, none the second
     assert "isp1" in devices
     assert "isp2" not in devices
+
+
+@pytest.mark.req("V2", "C6")
+def test_phones_know_all_data_centres_in_order_and_session_controllers_each_other() -> None:
+    there = plan("cloudconnect-georedundant-ott")
+    # given two data centres, then each phone knows both by the names on their certificates, the first first
+    names = ("sip.ucaas.test", "sip-fra2.ucaas.test")
+    assert {endpoint.registrars for endpoint in there.endpoints} == {names}
+    # and each session controller the other, by name and address
+    first, second = there.session_controllers
+    assert [(p.host_name, p.address) for p in first.peers] == [(names[1], second.address)]
+    assert [(p.host_name, p.address) for p in second.peers] == [(names[0], first.address)]
+    # where there is one data centre, there is nobody else
+    assert {endpoint.backup_registrars for endpoint in plan().endpoints} == {()}
+    assert plan().session_controllers[0].peers == ()

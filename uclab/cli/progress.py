@@ -49,7 +49,7 @@ class Teller:
 
     def step(self, step: Step) -> None:
         """A step of the scenario."""
-        self._say(f"calls {step.done}/{step.total}: {step.text}")
+        self._say(f"{step.unit} {step.done}/{step.total}: {step.text}")
 
     def _say(self, text: str) -> None:
         line = f"[{time.monotonic() - self._began:6.1f} s] {text}"

@@ -12,6 +12,7 @@ from uclab.cli.labs import FaultOption
 from uclab.cli.progress import progress
 from uclab.cli.summary import print_summary
 from uclab.cli.topologies import Json, Topology
+from uclab.scenarios import Options
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,14 +22,23 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     topology: Topology,
-    scenario: Annotated[str, typer.Option(help="What happens in the lab.")] = "reference",
+    scenario: Annotated[
+        str, typer.Option(help="What happens in the lab: `reference` or `failover`.")
+    ] = "reference",
     out: Annotated[Path | None, typer.Option(help="Folder for captures, logs and reports.")] = None,
     fault: FaultOption = None,
+    incident: Annotated[
+        list[str] | None, typer.Option(help="Only this incident of the failover scenario; may be repeated.")
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=1, max=100, help="How often each incident.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Bring the lab up, place its calls, take it down, judge the captures, write the report."""
+    options = Options(tuple(incident or ()), repeat)
     with progress(quiet=as_json) as watcher:
-        result = api.run(topology, scenario=scenario, out=out, faults=fault or [], watcher=watcher)
+        result = api.run(
+            topology, scenario=scenario, out=out, faults=fault or [], watcher=watcher, options=options
+        )
     if as_json:
         typer.echo((result.run_dir / "results.json").read_text(), nl=False)
     else:

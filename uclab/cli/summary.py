@@ -10,6 +10,7 @@ from rich.table import Table
 
 from uclab.api import RunResult
 from uclab.judge.types import Finding, JudgedCall, Judgement, MediaQuality, Walk
+from uclab.report.incidents import Spread, incident_rows
 
 COLOURS = {"pass": "green", "fail": "red", "not-shown": "yellow"}
 WIDTH_IN_FILES = 150
@@ -31,13 +32,13 @@ def print_summary(result: RunResult) -> None:
         f"{established(judgement)} of {len(judgement.calls)} calls established"
     )
     console.print()
-    console.print(call_table(judgement.calls))
+    console.print(incident_table(judgement) if judgement.incidents else call_table(judgement.calls))
     console.print()
     console.print(finding_table(judgement.findings))
     for finding in judgement.findings:
         if finding.verdict != "pass":
             print_finding(console, finding)
-    walk = chosen_walk(judgement)
+    walk = None if judgement.incidents else chosen_walk(judgement)
     if walk is not None:
         console.print()
         console.print(walk_table(walk))
@@ -76,6 +77,40 @@ def call_table(calls: tuple[JudgedCall, ...]) -> Table:
             both(call, "delay_ms", 1),
         )
     return table
+
+
+def incident_table(judgement: Judgement) -> Table:
+    """Each incident with what callers noticed of it: median (highest) over calls and rounds."""
+    title = "incidents: silence at the receiver in ms, when broken and when mended; median (highest)"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("incident", no_wrap=True)
+    table.add_column("calls")
+    for column in ("noticed ms", "from site", "to site", "registered s", "MOS", "mended: from", "to site"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in incident_rows(judgement):
+        fates = ", ".join(f"{count} {fate}" for fate, count in row.fates.items())
+        table.add_row(
+            f"[{COLOURS[row.verdict]}]{MARKS[row.verdict]}[/]",
+            row.title if row.survivable else f"{row.title} (no other way)",
+            fates or "-",
+            words(row.detection_ms),
+            words(row.gaps.get("out", row.gaps.get("within"))),
+            words(row.gaps.get("in")),
+            words(row.registration_s, 1),
+            words(row.mos, 2),
+            words(row.failback_gaps.get("out", row.failback_gaps.get("within"))),
+            words(row.failback_gaps.get("in")),
+        )
+    return table
+
+
+def words(spread: Spread | None, digits: int = 0) -> str:
+    """Median and highest of a distribution, or a dash where nothing was measured."""
+    if spread is None:
+        return "-"
+    highest = f" ({spread.high:.{digits}f})" if spread.count > 1 else ""
+    return f"{spread.median:.{digits}f}{highest}"
 
 
 def both(call: JudgedCall, figure: str, digits: int) -> str:

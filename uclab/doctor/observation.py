@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from uclab.plan.readiness import patient
+
 STATE_DIR = Path(os.environ.get("UCLAB_STATE", "/var/lib/uclab"))
 """Where `make setup` puts root filesystems."""
 
@@ -77,7 +79,7 @@ def run(argv: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
     """Run a command for its output; one that is absent or hangs is a failure like any other."""
     try:
         return subprocess.run(
-            argv, input=text, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            argv, input=text, capture_output=True, text=True, timeout=patient(TIMEOUT_S), check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(list(argv), 127, "", f"{argv[0]}: {error}")

@@ -24,13 +24,14 @@ from uclab.emulation.delay_line import DONE
 from uclab.emulation.netns import Namespace
 from uclab.emulation.processes import Daemon
 from uclab.emulation.variants import ImpairmentKind
+from uclab.plan.readiness import patient
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import Impairment, Plan
 
 START_DEADLINE_S = 10.0
+CHANGE_DEADLINE_S = 5.0
 _PLACES = ("interface", "arrives_at")
 """What of an impairment says where it is, not what it does."""
-CHANGE_DEADLINE_S = 5.0
 ORDER_KEEPING_RATE = "100gbit"
 """With any rate set, netem never lets a packet overtake the one before (net/sched/sch_netem.c,
 netem_enqueue)."""
@@ -240,6 +241,6 @@ def _delay_line(namespace: Namespace, lines: Sequence[ArrivingLine], run_dir: Pa
 
 
 def _wait_ready(reader: int, daemon: Daemon) -> None:
-    readable, _, _ = select.select([reader], [], [], START_DEADLINE_S)
+    readable, _, _ = select.select([reader], [], [], patient(START_DEADLINE_S))
     if not readable or os.read(reader, 1) != b"1":
         raise NotReady(f"{daemon.name} does not serve its queues; its log ends with:\n{daemon.last_lines()}")

@@ -14,9 +14,10 @@ from uclab.emulation.cabling import LabIntf
 from uclab.emulation.impairment import ImpairedDevice
 from uclab.emulation.network import LabNet
 from uclab.plan.brown_out import BrownOut
+from uclab.plan.lines import wan_lines
 from uclab.plan.queues import at_rate
 from uclab.plan.schedules import stepped
-from uclab.plan.types import EgressQueue, Impairment, LineStep, Link, LinkEnd, Plan
+from uclab.plan.types import EgressQueue, Impairment, LineStep, LinkEnd, Plan
 
 
 class NotPossible(Exception):
@@ -48,10 +49,10 @@ class LineState:
 
 
 class Direction:
-    """One direction of a cable."""
+    """One direction of a cable; of a private circuit, from router to router."""
 
-    def __init__(self, plan: Plan, net: LabNet, link: Link, sender: LinkEnd, receiver: LinkEnd) -> None:
-        self.link = link.name
+    def __init__(self, plan: Plan, net: LabNet, link: str, sender: LinkEnd, receiver: LinkEnd) -> None:
+        self.link = link
         self.sender = sender.device
         self.receiver = receiver.device
         self.interface = sender.interface
@@ -60,14 +61,20 @@ class Direction:
         """What the line's schedule adds now."""
         self.brown_out: BrownOut | None = None
         self._receiver_interface = receiver.interface
-        cable = {intf.node.name: intf for intf in net.link_named(link.name).ends()}
-        self._from: LabIntf = cable[sender.device]
-        self._to: LabIntf = cable[receiver.device]
+        self._from: LabIntf = net[sender.device].nameToIntf[sender.interface]
+        self._to: LabIntf = net[receiver.device].nameToIntf[receiver.interface]
         node = next((node for node in plan.nodes if node.name == sender.device), None)
         self.planned: Impairment | None = None
         self._queue: EgressQueue | None = None
         if node is not None:
-            self.planned = next((i for i in node.impairments if i.interface == sender.interface), None)
+            self.planned = next(
+                (
+                    line
+                    for line in node.impairments
+                    if line.interface == sender.interface and line.arrives_at in (None, receiver)
+                ),
+                None,
+            )
             self._queue = next((q for q in node.queues if q.interface == sender.interface), None)
         self._device: ImpairedDevice | None = next(
             (device for device in net.lines if device.node == receiver.device), None
@@ -118,13 +125,15 @@ class LineControl:
 
     def __init__(self, plan: Plan, net: LabNet) -> None:
         self._lock = threading.Lock()
+        ends = {link.name: (link.a, link.b) for link in plan.links}
+        # A circuit's cable between its termination units stands for the way from router to router.
+        ends |= {line.link: (line.near, line.far) for line in wan_lines(plan) if line.private}
         self._of = {
-            link.name: tuple(
-                Direction(plan, net, link, a, b) for a, b in ((link.a, link.b), (link.b, link.a))
-            )
-            for link in plan.links
+            link: (Direction(plan, net, link, a, b), Direction(plan, net, link, b, a))
+            for link, (a, b) in ends.items()
         }
-        self._leaving = {(way.sender, way.interface): way for ways in self._of.values() for way in ways}
+        every = [way for ways in self._of.values() for way in ways]
+        self._leaving = {(way.sender, way.interface): way for way in every if way.planned is not None}
 
     def has_line(self, link: str) -> bool:
         """Whether a cable is more than a cable in at least one direction."""

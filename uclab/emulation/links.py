@@ -8,8 +8,9 @@ each namespace raises what is down and sets IP addresses and routes.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_interface
 
 from uclab.emulation import netns, offload, rtnetlink, sysctl
 from uclab.emulation.netns import Namespace
@@ -47,6 +48,21 @@ class NodeSettings:
     """(prefix, via, metric)"""
     neighbours: tuple[tuple[int, str, str], ...] = ()
     """(interface index, address, MAC)"""
+
+
+def passable(settings: NodeSettings, up: Collection[str]) -> NodeSettings:
+    """The settings without routes and neighbours behind interfaces that are down, which the kernel refuses.
+
+    A device whose links were all cut gets them back one by one.
+    """
+    down = [interface for interface in settings.interfaces if interface.name not in up]
+    networks = [ip_interface(address).network for interface in down for address in interface.addresses]
+    indices = {interface.index for interface in down}
+    return replace(
+        settings,
+        routes=tuple(r for r in settings.routes if not any(ip_address(r[1]) in net for net in networks)),
+        neighbours=tuple(n for n in settings.neighbours if n[0] not in indices),
+    )
 
 
 def lay(cables: Sequence[Cable]) -> None:

@@ -25,6 +25,7 @@ from uclab.emulation.processes import Daemon
 from uclab.emulation.rtnetlink import VethEnd
 from uclab.emulation.switches import LabSwitch
 from uclab.emulation.variants import has_kernel_datapath
+from uclab.plan.readiness import patient
 from uclab.plan.runtime import NotReady
 
 SWITCH_DEADLINE_S = 20.0
@@ -84,7 +85,10 @@ class LabNet(Mininet):
         by itself."""
         for line in self.lines:
             line.stop()
-        processes.close_all([descriptor for engine in self.engines.values() for descriptor in engine.stop()])
+        for engine in self.engines.values():
+            engine.disconnect()
+        engines = [daemon for engine in self.engines.values() for daemon in engine.daemons]
+        processes.end_at_once(engines, STOP_DEADLINE_S)
         if self.namespaces:
             netns.remove_all(self.namespaces.values())
             netns.unmount(ovs.RUN_DIR)
@@ -159,7 +163,7 @@ class LabNet(Mininet):
         """
         wanted = [link for link in (self.links if some is None else some) if link.intf1.up and link.intf2.up]
         waiting: list[LabIntf] = [end for link in wanted for end in link.ends()]
-        deadline = time.monotonic() + CARRIER_DEADLINE_S
+        deadline = time.monotonic() + patient(CARRIER_DEADLINE_S)
         while waiting := self._without_carrier(waiting):
             if time.monotonic() > deadline:
                 names = ", ".join(f"{end.node.name}:{end.name}" for end in waiting)
@@ -206,9 +210,12 @@ class LabNet(Mininet):
         """Plug the cable in again, and give a device whose own interface was down its routes back."""
         end = _end_to_fail(self.link_named(name))
         end.set_state(up=True)
-        if isinstance(end.node, LabHost):
-            links.apply_requests(end.node.live_namespace(), links.routing_requests(node_settings(end.node)))
+        # the other end first: else the first ARP request is lost, and traffic waits a second for the next one
         self.wait_for_carrier([self.link_named(name)])
+        if isinstance(end.node, LabHost):
+            up = {interface.name for interface in end.node.intfList() if interface.up}
+            settings = links.passable(node_settings(end.node), up)
+            links.apply_requests(end.node.live_namespace(), links.routing_requests(settings))
 
 
 def node_settings(host: LabHost) -> NodeSettings:

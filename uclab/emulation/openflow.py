@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from uclab.plan.readiness import patient
+
 NORMAL = 0xFFFFFFFA
 """Reserved port: forward as a learning switch does."""
 
@@ -59,7 +61,7 @@ class Flow:
 def install(management: Path, flows: Sequence[Flow]) -> None:
     """Add flows to a bridge and return when it has them. Raises `OpenFlowError` or OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(_DEADLINE_S)
+        sock.settimeout(patient(_DEADLINE_S))
         sock.connect(str(management))
         messages = [_message(_HELLO, b""), *(encode(flow) for flow in flows), _message(_BARRIER_REQUEST, b"")]
         sock.sendall(b"".join(messages))

@@ -19,6 +19,7 @@ from uclab.emulation import processes
 from uclab.emulation.netns import Namespace
 from uclab.emulation.ovsdb import DATABASE, Operation, OvsdbClient, insert, named, ovs_map, ovs_set
 from uclab.emulation.processes import Daemon
+from uclab.plan.readiness import patient
 from uclab.plan.runtime import NotReady
 
 RUN_DIR = Path("/run/openvswitch")
@@ -139,17 +140,14 @@ class Engine:
         bridges = client.rows("Bridge", ("name", "controller"))
         return {row["name"] for row in bridges if up & set(_uuids(row["controller"]))}
 
-    def stop(self) -> list[int]:
-        """Kill both daemons: their namespace goes too, so there is nothing to tidy. Does not wait.
-
-        Returns descriptors that must be closed after all engines are stopped (`Daemon.kill_at_once`).
-        """
+    def disconnect(self) -> None:
+        """Let go of the database. The daemons need no farewell: their namespace goes with them."""
         if self._client is not None:
             self._client.close()
-        return [descriptor for daemon in self.daemons for descriptor in daemon.kill_at_once()]
+            self._client = None
 
     def _connected(self) -> OvsdbClient:
-        deadline = time.monotonic() + START_DEADLINE_S
+        deadline = time.monotonic() + patient(START_DEADLINE_S)
         while self._client is None:
             try:
                 self._client = OvsdbClient(self.database_socket)

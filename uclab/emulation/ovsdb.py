@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from uclab.plan.readiness import patient
+
 DATABASE = "Open_vSwitch"
 Operation = dict[str, Any]
 
@@ -67,7 +69,7 @@ class OvsdbClient:
         with self._lock:
             self._id += 1
             request = {"method": "transact", "params": [DATABASE, *operations], "id": self._id}
-            self._socket.settimeout(timeout_s)
+            self._socket.settimeout(patient(timeout_s))
             try:
                 self._socket.sendall(json.dumps(request).encode())
                 reply = self._reply()
@@ -96,7 +98,7 @@ class OvsdbClient:
         operation = {
             "op": "wait",
             "table": table,
-            "timeout": int(timeout_s * 1000),
+            "timeout": int(patient(timeout_s) * 1000),
             "where": [],
             "columns": list(row),
             "until": "==",

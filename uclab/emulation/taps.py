@@ -59,6 +59,9 @@ class Taps:
 
     def __init__(self, captures: Sequence[_Capture]) -> None:
         self._captures = list(captures)
+        self.cut_off: list[str] = []
+        """Captures that did not end in order, with dumpcap's words; known after `stop`. Their files tell it,
+        too: they have no counters."""
 
     @property
     def daemons(self) -> list[Daemon]:
@@ -70,15 +73,28 @@ class Taps:
         await asyncio.gather(*(self._wait_ready(capture) for capture in self._captures))
 
     async def stop(self) -> list[TapCount]:
-        """End all captures so that the files hold everything; what each tap saw and dropped. Raises
-        `NotReady`."""
+        """End all captures so that the files hold everything; what each tap saw and dropped, but for those
+        `cut_off`."""
         await asyncio.sleep(RING_S)
         for capture in self._captures:
-            capture.daemon.terminate()
-        counts = await asyncio.gather(*(self._wait_end(capture) for capture in self._captures))
-        await asyncio.to_thread(_end_at_once, [capture.daemon for capture in self._captures])
+            # its threads sleep for up to 250 ms before they see that they are to end
+            capture.daemon.terminate_threads()
+        ends = await asyncio.gather(
+            *(self._wait_end(capture) for capture in self._captures), return_exceptions=True
+        )
+        # all is on disk: spare the closing of packet sockets one after the other
+        daemons = [capture.daemon for capture in self._captures]
+        await asyncio.to_thread(processes.end_at_once, daemons, STOP_DEADLINE_S)
         self._captures.clear()
-        return [count for of_namespace in counts for count in of_namespace]
+        counts: list[TapCount] = []
+        for end in ends:
+            if isinstance(end, NotReady):
+                self.cut_off.append(str(end))
+            elif isinstance(end, BaseException):
+                raise end
+            else:
+                counts += end
+        return counts
 
     async def _wait_ready(self, capture: _Capture) -> None:
         async def look() -> bool | None:
@@ -111,11 +127,6 @@ class Taps:
         return await wait_until(
             look, what=f"end of captures in {capture.namespace}", deadline_s=STOP_DEADLINE_S
         )
-
-
-def _end_at_once(daemons: Sequence[Daemon]) -> None:
-    """All is on disk: spare the closing of packet sockets one after the other."""
-    processes.close_all([descriptor for daemon in daemons for descriptor in daemon.kill_at_once()])
 
 
 async def start_taps(taps: Sequence[Tap], namespaces: Mapping[str, Namespace], run_dir: Path) -> Taps:

@@ -4,6 +4,7 @@ again."""
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from uclab.capture.dissect import (
@@ -19,6 +20,8 @@ from uclab.judge.audio import check_calls
 from uclab.judge.case import Case
 from uclab.judge.containment import check_alive, check_captures, check_isolation
 from uclab.judge.encryption import check_media_encryption
+from uclab.judge.failover import judged_incidents
+from uclab.judge.failover_findings import check_failover
 from uclab.judge.hub import check_hub
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.network import Network
@@ -36,6 +39,7 @@ from uclab.judge.streams import call_windows
 from uclab.judge.tampering import check_untouched
 from uclab.judge.types import Finding, Judgement, Walk
 from uclab.judge.walks import media_walk
+from uclab.plan.records import Checks
 
 
 def judge_run(run_dir: Path, progress: Progress | None = None) -> Judgement:
@@ -54,11 +58,15 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
         for call, direction, _, receiver in case.call_directions()
         if (stream := case.stream(call, direction)) is not None
     )
-    findings = _findings(case, walks)
+    incidents = judged_incidents(case)
+    findings = [
+        *CHECKS[run.checks](case, walks),
+        *(check_failover(case.network.policy, incidents) if run.checks == "failover" else ()),
+    ]
     if progress:
         progress("findings", len(findings))
     series = (*media_series(case), *rate_series(case))
-    return Judgement(tuple(findings), judged_calls(case), walks, series, tuple(ladders(case)))
+    return Judgement(tuple(findings), judged_calls(case), walks, series, tuple(ladders(case)), incidents)
 
 
 def build_case(run: Run, progress: Progress | None = None) -> Case:
@@ -97,22 +105,34 @@ def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
     return Signalling(tuple(handshakes), tuple(messages)), None if messages else gap
 
 
-def _findings(case: Case, walks: tuple[Walk, ...]) -> list[Finding]:
-    return [
-        *check_calls(case, walks),
-        *check_signalling(case),
-        *check_media_encryption(case),
-        *check_privacy(case),
-        *check_untouched(case),
-        *check_hub(case),
-        *check_marking(case, walks),
-        *check_trust(case),
-        *check_planned_way(case),
-        check_dissector(case),
-        *check_quality(case, walks),
-        *check_voice_vlan(case),
-        *check_port_control(case),
-        check_isolation(case),
-        *check_alive(case),
-        *check_captures(case),
-    ]
+def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
+    """What must hold whatever else happens: encryption, the way through the cloud, marking, and the lab
+    itself."""
+    yield from check_signalling(case)
+    yield from check_media_encryption(case)
+    yield from check_privacy(case)
+    yield from check_untouched(case)
+    yield from check_hub(case)
+    yield from check_marking(case, walks)
+    yield from check_trust(case)
+    yield check_dissector(case)
+    yield from check_port_control(case)
+    yield check_isolation(case)
+    yield from check_alive(case)
+    yield from check_captures(case)
+
+
+def _reference(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
+    """Everything."""
+    yield from check_calls(case, walks)
+    yield from _always(case, walks)
+    yield from check_planned_way(case)
+    yield from check_quality(case, walks)
+    yield from check_voice_vlan(case)
+
+
+CHECKS: dict[Checks, Callable[[Case, tuple[Walk, ...]], Iterator[Finding]]] = {
+    "reference": _reference,
+    "failover": _always,
+}
+"""Sets of checks by the name that a scenario gives; what failures did to calls comes on top of `failover`."""

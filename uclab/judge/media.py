@@ -19,6 +19,7 @@ from uclab.capture.pcapng import I64
 from uclab.judge.emodel import BY_PAYLOAD_TYPE, G711
 from uclab.judge.network import LEGS
 from uclab.judge.streams import CallWindow, Hop, Second, Stream, window_for
+from uclab.judge.timeline import Timeline
 
 RING = 4096
 """Packets of a stream that may be on the way at once; a power of two that divides 65536."""
@@ -84,6 +85,10 @@ class MediaFollower:
     streams: list[Stream] = field(default_factory=list)
     hops: dict[tuple[int, int, int], Hop] = field(default_factory=dict)
     """(stream, tap, leg) -> figures; of packets that count."""
+    watched: frozenset[int] = frozenset()
+    """Taps at which it is kept when packets passed: those of the sites' lines."""
+    passed: dict[tuple[int, int, int], Timeline] = field(default_factory=dict)
+    """(stream, watched tap, leg) -> when packets passed there."""
     unmatched: dict[int, int] = field(default_factory=dict)
     """Tap -> media packets that no endpoint was seen sending."""
     _index: dict[int, int] = field(default_factory=dict)
@@ -151,6 +156,8 @@ class MediaFollower:
             hop = self.hops.setdefault((number, tap, leg), Hop(self.labels[tap], LEGS[leg]))
             own = chosen[part]
             hop.add(rows.time_ns[own], rows.seq[own], delay_us[part])
+            if tap in self.watched:
+                self.passed.setdefault((number, tap, leg), Timeline()).add(rows.time_ns[own])
 
     def _count_sent(self, rows: MediaRows, stream: I64, own: npt.NDArray[np.bool_]) -> None:
         for number, part in _groups(stream, np.flatnonzero(own)):
@@ -191,6 +198,7 @@ class MediaFollower:
             gaps = np.diff(arrivals, prepend=its._last_arrival or arrivals[0])
             its.gap_max_ms = max(its.gap_max_ms, float(gaps.max()) / 1e6)
             its._last_arrival = int(arrivals[-1])
+            its.heard.add(arrivals)
             seconds, inverse = np.unique(sent[part] // 1_000_000_000, return_inverse=True)
             delays, counts = np.bincount(inverse, delay_ms), np.bincount(inverse)
             for index, second in enumerate(seconds.tolist()):

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from uclab.plan.types import Endpoint, Path, Plan, Policy, PortMode, Switch, SwitchPort, SwitchRole, Tap, Vlan
+from uclab.plan.ways import Ways
 
 Leg = Literal["up", "down", "direct"]
 LEGS: tuple[Leg, ...] = ("up", "down", "direct")
@@ -57,6 +58,11 @@ class Network:
     @property
     def policy(self) -> Policy:
         return self.plan.policy
+
+    @cached_property
+    def ways(self) -> Ways:
+        """The sites' lines, and what leads where."""
+        return Ways(self.plan)
 
     @cached_property
     def taps(self) -> dict[str, Tap]:

@@ -99,7 +99,7 @@ class Observer:
         proof = frozenset(network.first_tap.values()) | frozenset(network.controller_taps)
         self._seen = Observations(
             FlowTable(),
-            MediaFollower(self._labels, first, windows),
+            MediaFollower(self._labels, first, windows, watched=self._line_taps()),
             MediaSecrecy(ring, proof),
             ReadableSearch.for_accounts(accounts),
             SegmentBytes(network.policy.sips_ports),
@@ -124,6 +124,11 @@ class Observer:
         for source in sources:
             self._account(source)
         return self._seen
+
+    def _line_taps(self) -> frozenset[int]:
+        """The sites' taps of their lines."""
+        lines = [line for lines in self._network.ways.lines.values() for line in lines]
+        return frozenset(self._tap_index[line.tap] for line in lines if line.tap in self._tap_index)
 
     def _next(self, source: _Source) -> Packets | None:
         try:

@@ -6,10 +6,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from uclab.plan.codec import from_data, plan_from_json
-from uclab.plan.records import CallRecord, Event
+from uclab.plan.records import CallRecord, Checks, Event, Incident, ScenarioRecord
 from uclab.plan.types import Plan
+
+Record = TypeVar("Record")
 
 
 class RunError(ValueError):
@@ -31,6 +34,9 @@ class Run:
     tap_names: dict[str, dict[str, str]] = field(default_factory=dict)
     """Namespace -> kernel interface -> tap label, where the captures could not carry the labels
     themselves."""
+    checks: Checks = "reference"
+    """What it is to be judged by."""
+    incidents: tuple[Incident, ...] = ()
 
     def label(self, namespace: str, interface: str) -> str:
         """The tap label of an interface of a capture file; by default the name that the capture gives."""
@@ -61,7 +67,7 @@ def load_run(folder: Path) -> Run:
     keylog = folder / "keys" / "tls.keylog"
     return Run(
         plan=plan,
-        calls=_calls(folder / "calls.json"),
+        calls=_records(folder / "calls.json", CallRecord),
         events=_events(folder / "events.jsonl"),
         captures=tuple(sorted(captures.glob("*.pcapng"))),
         keylog=keylog if keylog.exists() and keylog.stat().st_size else None,
@@ -69,6 +75,8 @@ def load_run(folder: Path) -> Run:
             (p for p in (folder / "ca.pem", *sorted(folder.glob("*/ca.pem"))) if p.exists()), None
         ),
         tap_names=kernel_names,
+        checks=_checks(folder / "scenario.json"),
+        incidents=_records(folder / "incidents.json", Incident),
     )
 
 
@@ -80,12 +88,23 @@ def _json(path: Path) -> dict[str, dict[str, str]]:
     return {str(k): {str(a): str(b) for a, b in v.items()} for k, v in data.items()}
 
 
-def _calls(path: Path) -> tuple[CallRecord, ...]:
+def _records(path: Path, kind: type[Record]) -> tuple[Record, ...]:
+    """A list of records; none where there is no such file."""
     if not path.exists():
         return ()
     try:
-        return tuple(from_data(CallRecord, item) for item in json.loads(path.read_text()))
+        return tuple(from_data(kind, item) for item in json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
+        raise RunError(f"{path}: {error}") from error
+
+
+def _checks(path: Path) -> Checks:
+    """What the scenario says that it is judged by; runs without a scenario of their own are judged wholly."""
+    if not path.exists():
+        return "reference"
+    try:
+        return from_data(ScenarioRecord, json.loads(path.read_text())).checks
+    except ValueError as error:
         raise RunError(f"{path}: {error}") from error
 
 

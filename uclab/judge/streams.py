@@ -14,6 +14,7 @@ from uclab.judge.jitter import Jitter
 from uclab.judge.network import Leg, Network
 from uclab.judge.run import Run
 from uclab.judge.srtp import KeyRing
+from uclab.judge.timeline import Timeline
 
 SAMPLES = 512
 """Delays kept of each stream at each tap. Longer streams are thinned by sequence number, to the same packets
@@ -74,6 +75,8 @@ class Stream:
     duplicates: int = 0
     jitter: Jitter = field(default_factory=Jitter)
     seconds: dict[int, Second] = field(default_factory=dict)
+    heard: Timeline = field(default_factory=Timeline)
+    """When packets arrived at the receiver."""
     _opening_sent: int = 0
     _last_arrival: int = 0
 

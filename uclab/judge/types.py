@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from uclab.judge.incidents import JudgedIncident
+
 Verdict = Literal["pass", "fail", "not-shown"]
 """What was not observed never passes: it is `not-shown`."""
 
@@ -147,6 +149,7 @@ class Judgement:
     walks: tuple[Walk, ...]
     series: tuple[Series, ...] = ()
     ladders: tuple[Ladder, ...] = ()
+    incidents: tuple[JudgedIncident, ...] = ()
 
     @property
     def verdict(self) -> Literal["pass", "fail"]:

@@ -54,6 +54,8 @@ class BroughtUp:
     taps: Taps | None = None
     captured: tuple[TapCount, ...] = ()
     """What each tap saw and dropped; known at the end."""
+    cut_off: tuple[str, ...] = ()
+    """Captures that did not end in order, in words; known at the end."""
     controllers: tuple[RunningController, ...] = ()
     cloud: RunningCloud | None = None
     phones: dict[str, Phone] = field(default_factory=dict)
@@ -75,6 +77,7 @@ class BroughtUp:
     async def _stop_taps(self) -> None:
         if self.taps is not None:
             self.captured = tuple(await self.taps.stop())
+            self.cut_off = tuple(self.taps.cut_off)
 
     async def _stop_lines(self) -> None:
         """Let the lines write their accounts (`lines/<node>.json`)."""
@@ -274,10 +277,11 @@ class _BringUp:
         """A phone's events are the lab's; a phone that died is reported as every dead process is."""
         async for event in phone.events.follow():
             record = event.record()
+            known = self._parts.registered
+            (known.add if phone.registered_at else known.discard)(phone.name)
             if event.kind is not PhoneEventKind.DIED:
                 self._events.add(record.source, record.kind, record.detail, record.time)
                 continue
-            self._parts.registered.discard(phone.name)
             self._watch.dead.append(phone.name)
             logs = sorted(self._folder_of(phone.name).glob("*.log"))
             words = "\n".join(f"last lines of {log.name}:\n{last_lines(log)}" for log in logs)

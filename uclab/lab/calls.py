@@ -111,11 +111,12 @@ async def talk(
     if not order.hold:
         await asyncio.sleep(order.seconds)
     else:
-        await asyncio.sleep(order.seconds / 2)
+        before = order.seconds / 2 if order.hold_after is None else order.hold_after
+        await asyncio.sleep(before)
         await parties.caller.hold(legs.caller)
         await asyncio.sleep(HOLD_S)
         await parties.caller.resume(legs.caller)
-        await asyncio.sleep(order.seconds / 2)
+        await asyncio.sleep(order.seconds - before)
     if order.transfer_to is None:
         return []
     return [await transfer(order, parties, legs, phones[order.transfer_to], folder)]

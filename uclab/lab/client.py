@@ -18,6 +18,7 @@ import httpx
 
 from uclab.lab.directory import LabDirectory
 from uclab.plan.codec import from_data
+from uclab.plan.readiness import patient
 from uclab.plan.records import CallRecord, Event
 
 SOCKET_DEADLINE_S = 20.0
@@ -43,6 +44,8 @@ class CallOrder:
     seconds: float = 5.0
     hold: bool = False
     """Hold and resume once in the middle."""
+    hold_after: float | None = None
+    """Seconds from the answer to the hold; half the time where None."""
     transfer_to: str | None = None
     """Endpoint to which the caller transfers the callee in the end."""
 
@@ -52,13 +55,13 @@ def wait_for_socket(path: Path, process: subprocess.Popen[bytes]) -> bool:
 
     Its file alone says little: it is there from bind(2) on, and until listen(2) connections are refused.
     """
-    deadline = time.monotonic() + SOCKET_DEADLINE_S
+    deadline = time.monotonic() + patient(SOCKET_DEADLINE_S)
     while time.monotonic() < deadline:
         with suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(path))
             return True
         try:
-            process.wait(timeout=0.01)
+            process.wait(timeout=patient(0.01))
             return False
         except subprocess.TimeoutExpired:
             continue
@@ -139,7 +142,13 @@ class LabClient:
             raise LabGone(
                 f"lab `{self.lab.name}` does not answer: {str(error) or type(error).__name__}"
             ) from error
-        answer = response.json()
+        try:
+            answer = response.json()
+        except ValueError:  # the supervisor itself failed; its log has the rest
+            words = response.text.strip() or "no words"
+            raise LabError(
+                f"lab `{self.lab.name}` failed at {method} {path}: {words}; see {self.lab.log}"
+            ) from None
         if response.status_code >= 400:
             raise LabError(answer["error"])
         return answer

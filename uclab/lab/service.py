@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -57,9 +58,10 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
         return JSONResponse({"argv": lab.command_in(request.path_params["name"], body["command"])})
 
     async def down(_: Request) -> Response:
-        timings = await lab.down()
-        stop()
-        return JSONResponse(timings)
+        async def answered() -> None:
+            stop()
+
+        return JSONResponse(await lab.down(), background=BackgroundTask(answered))
 
     return Starlette(
         routes=[

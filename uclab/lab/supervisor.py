@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,14 +25,41 @@ from uclab.lab.lab import BringUpFailed, Lab
 from uclab.lab.service import make_service
 from uclab.plan.codec import plan_from_json
 
+ANSWERS_S = 0.5
+"""How long answers that are being given may still take once the lab is down."""
+
 
 class QuietServer(uvicorn.Server):
-    """uvicorn without its own signal handlers: the supervisor's are the only ones."""
+    """uvicorn without its own signal handlers, since the supervisor's are the only ones, and without its
+    ticks: it would take up to 0.3 s to see that it is to end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Finish the answers that are being given, and end."""
+        self._ending.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
         yield
+
+    async def main_loop(self) -> None:
+        """Serve until `end`."""
+        await self._ending.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """No more connections; who is being answered gets the rest, who waits for a call is cut off."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=ANSWERS_S)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 async def supervise(name: str) -> int:
@@ -53,7 +82,6 @@ async def supervise(name: str) -> int:
             uds=str(directory.socket),
             log_level="warning",
             lifespan="off",
-            timeout_graceful_shutdown=1,
         )
     )
     serving = asyncio.create_task(server.serve())
@@ -76,7 +104,7 @@ async def supervise(name: str) -> int:
         loop.remove_reader(sys.stdin.fileno())
     await lab.down()
     lab.events.close()
-    server.should_exit = True
+    server.end()
     await serving
     directory.remove()
     return status
@@ -85,7 +113,10 @@ async def supervise(name: str) -> int:
 def main() -> None:
     """Entry point; the lock's file descriptor is kept open until the end of the process."""
     name = sys.argv[1]
-    sys.exit(asyncio.run(supervise(name)))
+    status = asyncio.run(supervise(name))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # all is on disk and the kernel tidies up; the interpreter would take its time for it
 
 
 if __name__ == "__main__":

@@ -103,6 +103,32 @@ class Nat(Part):
     """Longest time between two registrations of a phone, seconds; a binding must outlive it."""
 
 
+class Registration(Part):
+    """How phones keep their registration alive, and get it back when the way to the cloud changes (V2).
+
+    The RFC's own values (RFC 5626 section 4.4.1: a keep-alive every 95 to 120 s; section 4.5: 30 s until the
+    first retry) leave a phone unreachable for minutes. With those below, a connection whose source address
+    has changed is noticed after `keepalive_s` at most, and one that has fallen silent after `lost_s`; a phone
+    is registered again within 10 s in both cases.
+    """
+
+    keepalive_s: int = Field(default=4, ge=1, le=120)
+    """Silence after which phone and cloud ask whether the connection between them still stands, seconds
+    (TCP keep-alive, RFC 9293 section 3.8.4)."""
+    lost_s: int = Field(default=6, ge=2, le=600)
+    """Silence after which the connection counts as lost, seconds; longer than `keepalive_s`."""
+    attempt_s: int = Field(default=2, ge=1, le=60)
+    """How long a phone waits for one session controller before it asks the next, seconds; doubled each time
+    that none has answered, so that long lines are not given up. Without a next one it waits on."""
+    retry_s: int = Field(default=1, ge=1, le=600)
+    """Wait before a phone registers anew, seconds, of which each phone takes 50 to 100 %; doubled each time
+    that no session controller has answered (RFC 5626 section 4.5)."""
+    retry_max_s: int = Field(default=8, ge=1, le=1800)
+    """Longest such wait, seconds."""
+    failback_s: int = Field(default=10, ge=1, le=3600)
+    """How often a phone registered elsewhere tries the session controller that it prefers, seconds."""
+
+
 class QueueShare(Part):
     """One class of the queue on a WAN line, in shares of the line's rate (N2, C8)."""
 
@@ -148,6 +174,25 @@ class Peering(Part):
     """BFD (RFC 5880): a path is down after this many intervals without a packet."""
 
 
+class FailoverLimits(Part):
+    """What callers may notice when a line, a router or a data centre fails, and when it is back (V2)."""
+
+    max_detection_ms: float = Field(gt=0, le=600_000)
+    """From the failure to the first packet on another line."""
+    max_media_gap_ms: float = Field(gt=0, le=600_000)
+    """Silence at the receiver (median of the calls) where routing alone moves the path."""
+    max_media_gap_new_address_ms: float = Field(gt=0, le=600_000)
+    """The same where the calls' source address changes, so that phones or the cloud must do something."""
+    max_failback_gap_ms: float = Field(gt=0, le=600_000)
+    """Silence at the receiver (median of the calls) when traffic moves back: nothing is broken then."""
+    max_registration_s: float = Field(gt=0, le=3600)
+    """Until a phone whose source address changed is registered anew."""
+    brown_out_loss_pct: float = Field(gt=0, le=100)
+    """What the failover scenario calls a brown-out of a line: random loss on top of the line's own..."""
+    brown_out_delay_ms: float = Field(ge=0, le=5000)
+    """...and more delay, each way."""
+
+
 class PolicyProfile(Part):
     """A whole policy file."""
 
@@ -165,6 +210,8 @@ class PolicyProfile(Part):
     signalling: Signalling
     media: Media
     nat: Nat
+    registration: Registration = Registration()
+    """How phones keep their registration; may be left out."""
     wan_queues: tuple[QueueShare, ...] = Field(min_length=2)
     """Queues of a WAN line; one takes what the others do not."""
     power: tuple[PowerClass, ...] = ()
@@ -173,6 +220,8 @@ class PolicyProfile(Part):
     """Private circuits and their BGP sessions; without it there are none."""
     traffic: CallTraffic = CallTraffic()
     """How much is called, and with which codec; for the capacity of WAN lines."""
+    failover: FailoverLimits | None = None
+    """What a failure may do to calls; without it the failover scenario measures but judges nothing."""
     provider_prefixes: tuple[Network, ...] = ()
     """The provider's real prefixes, for documentation; the lab itself never uses them."""
 

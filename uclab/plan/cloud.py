@@ -12,12 +12,13 @@ from uclab.plan.circuits import BORDER, border_router, peering_router
 from uclab.plan.datacentre_peering import build_peering
 from uclab.plan.internet import CORE, NAME_SERVER, WEB, core_interface, core_link
 from uclab.plan.names import password
-from uclab.plan.policies import names_dscp
+from uclab.plan.policies import names_dscp, registration_timing
 from uclab.plan.sites import DEFAULT, Context
 from uclab.plan.switching import Bench
 from uclab.plan.types import (
     Account,
     Certificate,
+    ControllerPeer,
     DnsRecord,
     Endpoint,
     Interface,
@@ -62,6 +63,11 @@ def session_controller_name(topology: model.Topology, number: int) -> str:
     """Host name of the session controller of data centre `number`; the first one has the plain name."""
     name = "sip" if number == 0 else f"sip-{datacentres(topology)[number].name}"
     return f"{name}.{topology.cloud.domain}"
+
+
+def session_controller_names(topology: model.Topology) -> tuple[str, ...]:
+    """Host names of all session controllers, in the order in which phones turn to them."""
+    return tuple(session_controller_name(topology, n) for n in range(len(datacentres(topology))))
 
 
 def build_cloud(
@@ -186,6 +192,15 @@ def _session_controller(
     context: Context, dc: model.Datacentre, number: int, accounts: tuple[Account, ...]
 ) -> SessionController:
     own, ports = context.addresses.datacentres[dc.name], context.profile.signalling.sips_ports
+    peers = tuple(
+        ControllerPeer(
+            host_name=session_controller_name(context.topology, n),
+            address=str(context.addresses.datacentres[other.name].session_controller.ip),
+            port=ports.trunk,
+        )
+        for n, other in enumerate(datacentres(context.topology))
+        if n != number
+    )
     node = f"{dc.name}-sbc"
     return SessionController(
         name=node,
@@ -202,6 +217,8 @@ def _session_controller(
         trunk_peer=(_pstn_name(context), ports.trunk),
         dscp_signalling=context.policy.signalling_dscp,
         dscp_media=context.policy.voice_dscp,
+        registration=registration_timing(context.profile),
+        peers=peers,
         min_tls_version=context.policy.min_tls_version,
     )
 
@@ -231,6 +248,7 @@ def _pstn_peer(context: Context, tone_hz: int) -> PstnPeer:
         registrar_port=port,
         transport="tls",
         tone_hz=tone_hz,
+        registration=registration_timing(context.profile),
         dscp_media=context.policy.voice_dscp,
         dscp_signalling=context.policy.signalling_dscp,
         registers=False,

@@ -7,6 +7,7 @@ from typing import Literal
 
 from uclab.model import topology as model
 from uclab.plan.names import password
+from uclab.plan.policies import registration_timing
 from uclab.plan.sites import Context
 from uclab.plan.types import Account, Endpoint
 
@@ -33,8 +34,11 @@ def topology_endpoints(topology: model.Topology) -> tuple[model.Endpoint, ...]:
     return tuple(endpoint for site in topology.sites for endpoint in site.endpoints)
 
 
-def build_endpoints(context: Context, registrar: str, tone_hz: Sequence[int]) -> tuple[Endpoint, ...]:
-    """Every endpoint of the topology, registered at `registrar` by TLS, media by SRTP (C9)."""
+def build_endpoints(
+    context: Context, registrars: Sequence[str], tone_hz: Sequence[int]
+) -> tuple[Endpoint, ...]:
+    """Every endpoint of the topology, registered by TLS at the first of `registrars` that it reaches, media
+    by SRTP (C9)."""
     ports = context.profile.signalling.sips_ports
     topology = context.topology
     return tuple(
@@ -50,10 +54,12 @@ def build_endpoints(context: Context, registrar: str, tone_hz: Sequence[int]) ->
                 display=f"{endpoint.name} ({endpoint.number})",
                 e164=direct_number(topology, endpoint.number),
             ),
-            registrar=registrar,
+            registrar=registrars[0],
+            backup_registrars=tuple(registrars[1:]),
             registrar_port=ports.desk_phone if endpoint.kind == "desk-phone" else ports.softclient,
             transport="tls",
             tone_hz=tone,
+            registration=registration_timing(context.profile),
             dscp_media=context.policy.voice_dscp,
             dscp_signalling=context.policy.signalling_dscp,
         )

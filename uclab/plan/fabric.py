@@ -111,6 +111,21 @@ class MarkingRule:
 
 
 @dataclass(frozen=True)
+class FailoverLimits:
+    """What callers may notice of a failure (V2); the policy file's section of that name."""
+
+    max_detection_ms: float
+    max_media_gap_ms: float
+    """Where routing alone moves the path."""
+    max_media_gap_new_address_ms: float
+    """Where the source address changes."""
+    max_failback_gap_ms: float
+    max_registration_s: float
+    brown_out_loss_pct: float
+    brown_out_delay_ms: float
+
+
+@dataclass(frozen=True)
 class Policy:
     """The provider's policy profile, resolved (facts: provider policy). Judging reads its limits from here,
     never from code."""
@@ -135,6 +150,7 @@ class Policy:
     """TLS ports that carry SIP (facts: provider policy)."""
     untrusted_classes: tuple[str, ...] = ()
     """Classes that an untrusted port may be re-marked to by port match; empty: all rules apply."""
+    failover: FailoverLimits | None = None
 
     def pcp(self, dscp: int) -> int:
         """802.1p priority for a DSCP (Q1)."""

@@ -207,7 +207,7 @@ _WAYS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...], Change], ...] = (
         "exchange-clears-dscp",
         "an exchange's peering LAN clears DSCP",
         ("qos.dscp",),
-        ("qos.pcp",),
+        ("qos.pcp", "quality.overload", "audio.heard"),
         way_faults.exchange_clears_dscp,
     ),
     (

@@ -53,7 +53,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         dpid += len(parts[-1].lan.switches)
     internet_nodes, internet_links = internet.build_internet(context)
     tones = endpoints.tones(len(endpoints.topology_endpoints(topology)) + 1)
-    phones = endpoints.build_endpoints(context, cloud.session_controller_name(topology, 0), tones[:-1])
+    phones = endpoints.build_endpoints(context, cloud.session_controller_names(topology), tones[:-1])
     the_cloud = cloud.build_cloud(context, tuple(phone.account for phone in phones), tones[-1], dpid)
     carried = carriage.build_carriage(private, dpid + sum(map(len, the_cloud.switches)))
     bridged = modems.build_modems(topology, dpid + sum(map(len, (*the_cloud.switches, carried.switches))))

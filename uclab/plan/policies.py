@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from uclab.model import topology as model
 from uclab.model.policy import PolicyProfile
-from uclab.plan.types import MarkingRule, Policy
+from uclab.plan.types import FailoverLimits, MarkingRule, Policy, RegistrationTiming
 
 DNS_PORT = 53
 
@@ -16,6 +16,11 @@ def names_dscp(policy: Policy) -> int:
         if rule.any_destination and any(low <= DNS_PORT <= high for low, high in rule.udp_ports):
             return rule.set_dscp
     return policy.default_dscp
+
+
+def registration_timing(profile: PolicyProfile) -> RegistrationTiming:
+    """How registrations are kept, as the policy says."""
+    return RegistrationTiming(**profile.registration.model_dump())
 
 
 def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:
@@ -50,4 +55,5 @@ def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:
         signalling_dscp=profile.signalling.dscp,
         sips_ports=tuple(sorted({ports.desk_phone, ports.softclient, ports.trunk})),
         untrusted_classes=tuple(rule.name for rule in profile.classes if rule.port_match_untrusted),
+        failover=None if profile.failover is None else FailoverLimits(**profile.failover.model_dump()),
     )

@@ -11,6 +11,8 @@ endpoints/<name>/     logs and received audio (`<call id>.wav`)
 services/<name>/      logs of the cloud's containers
 events.jsonl          one `Event` a line
 calls.json            list of `CallRecord`
+scenario.json         the `ScenarioRecord`: what happened, and what it is judged as
+incidents.json        list of `Incident`, where the scenario broke something
 results.json report.html junit.xml
 ```
 Times are seconds since the epoch on the machine's one clock.
@@ -23,6 +25,11 @@ from typing import Literal
 
 Direction = Literal["forward", "backward"]
 """`forward`: from the caller to the callee."""
+Checks = Literal["reference", "failover"]
+"""A set of checks: `reference` judges everything; `failover` what still makes sense while things are broken
+on purpose, and what failures did to calls."""
+How = Literal["cut", "black-hole", "brown-out"]
+"""How something fails: no carrier; everything swallowed, link up; loss and delay, link up."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,41 @@ class Event:
     """E.g. `registered`, `registration-failed`, `tls-refused`, `call-established`, `port-security-drop`,
     `process-died`."""
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class ScenarioRecord:
+    """Which scenario ran, and the checks that it is to be judged by."""
+
+    name: str
+    checks: Checks
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Something that was broken on purpose during live calls, and mended again (V2)."""
+
+    name: str
+    """What kind: `circuit-down`, `isp-lost`, ..."""
+    subject: str
+    """What failed: a link, a device, a data centre."""
+    parts: tuple[str, ...]
+    """Links or devices that were failed."""
+    how: How
+    survivable: bool
+    """By the plan another way leads to the cloud meanwhile; or it is not on the way of calls."""
+    round: int
+    """1 for the first time, 2 for its first repetition..."""
+    failed_at: float
+    healed_at: float
+    ended_at: float
+    """Until when calls were watched after the mending."""
+    calls: tuple[str, ...]
+    """Ids of the calls that were live when it failed."""
+    asked: int
+    """How many calls were placed."""
+    wanted: int
+    """How many were wanted; the endpoints may allow fewer."""
 
 
 @dataclass(frozen=True)

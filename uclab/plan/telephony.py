@@ -23,6 +23,29 @@ class Account:
 
 
 @dataclass(frozen=True)
+class RegistrationTiming:
+    """How registrations are kept and won back; the policy's `registration`, all in seconds (RFC 5626)."""
+
+    keepalive_s: int
+    """Silence after which either end asks whether the connection still stands."""
+    lost_s: int
+    """Silence after which the connection counts as lost."""
+    attempt_s: int
+    """How long a phone waits for one registrar before it asks the next; doubled with every vain round."""
+    retry_s: int
+    """Wait before a new registration; each phone takes 50 to 100 % of it; doubled with every vain round."""
+    retry_max_s: int
+    """Longest such wait."""
+    failback_s: int
+    """How often a phone registered elsewhere tries the registrar that it prefers."""
+
+    @property
+    def probe_s(self) -> int:
+        """From one unanswered question to the next: two fit between the first and the end."""
+        return max(1, (self.lost_s - self.keepalive_s) // 2)
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """A phone or softclient (E1, E7) and how it is set up."""
 
@@ -37,12 +60,20 @@ class Endpoint:
     transport: Literal["tls", "udp"]
     tone_hz: int
     """The known signal that it sends: a sine of this frequency, different for every endpoint."""
+    registration: RegistrationTiming
+    backup_registrars: tuple[str, ...] = ()
+    """Host names of the session controllers to turn to when `registrar` is lost, in order; same port."""
     media_encryption: Literal["srtp", "none"] = "srtp"
     verify_server: bool = True
     dscp_media: int = 46
     dscp_signalling: int = 26
     registers: bool = True
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
+
+    @property
+    def registrars(self) -> tuple[str, ...]:
+        """Host names of all session controllers that it may register at, the preferred one first."""
+        return (self.registrar, *self.backup_registrars)
 
 
 @dataclass(frozen=True)
@@ -79,6 +110,16 @@ class NameServer:
 
 
 @dataclass(frozen=True)
+class ControllerPeer:
+    """Another session controller of the same cloud, reached by TLS with both certificates verified (C6)."""
+
+    host_name: str
+    """The name that its certificate must show."""
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
 class SessionController:
     """Kamailio as registrar, proxy and SBC (C1, C10), with rtpengine beside it anchoring all media (C2,
     C7)."""
@@ -101,6 +142,9 @@ class SessionController:
     """Host name and TLS port of the PSTN peer."""
     dscp_signalling: int
     dscp_media: int
+    registration: RegistrationTiming
+    peers: tuple[ControllerPeer, ...] = ()
+    """The session controllers of the cloud's other data centres, in order."""
     min_tls_version: Literal["1.2", "1.3"] = "1.2"
     anchor_media: bool = True
     """False only in a drill: media then flows directly between neighbours (must fail C7)."""

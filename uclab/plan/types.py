@@ -29,6 +29,7 @@ from uclab.plan.devices import (
 )
 from uclab.plan.fabric import (
     Engine,
+    FailoverLimits,
     MarkingRule,
     Policy,
     PortMode,
@@ -41,10 +42,12 @@ from uclab.plan.fabric import (
 from uclab.plan.telephony import (
     Account,
     Certificate,
+    ControllerPeer,
     DnsRecord,
     Endpoint,
     NameServer,
     PstnPeer,
+    RegistrationTiming,
     SessionController,
 )
 
@@ -54,10 +57,12 @@ __all__ = [
     "Bursts",
     "Call",
     "Certificate",
+    "ControllerPeer",
     "DnsRecord",
     "EgressQueue",
     "Endpoint",
     "Engine",
+    "FailoverLimits",
     "Impairment",
     "Interface",
     "JitterDistribution",
@@ -76,6 +81,7 @@ __all__ = [
     "PortMode",
     "PstnPeer",
     "QueueClass",
+    "RegistrationTiming",
     "Route",
     "Routing",
     "SessionController",
@@ -144,7 +150,7 @@ class Call:
     caller: str
     callee: str
     """Endpoint name, or an E.164 number of the PSTN peer."""
-    kind: Literal["desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "overload", "hold-transfer"]
+    kind: Literal["desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "overload", "hold-transfer", "failover"]
     seconds: float
     transfer_to: str | None = None
     """Endpoint to which the caller transfers the callee at the end of a `hold-transfer` call."""

@@ -9,9 +9,13 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from uclab.judge.incidents import FLOW_WORDS
 from uclab.judge.types import Finding, HopRecord, JudgedCall, Judgement, MediaQuality, Walk
 from uclab.plan.graph import draw
 from uclab.plan.types import Plan
+from uclab.plan.ways import Ways
+from uclab.report.failover_timeline import draw_timeline
+from uclab.report.incidents import IncidentRow, incident_rows
 from uclab.report.ladder import draw_ladder
 from uclab.report.links import link_loads
 from uclab.report.plots import plots
@@ -20,6 +24,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?"}
 SECTIONS = {
     "broken": "What did not hold",
+    "failover": "Failover",
     "topology": "Topology",
     "calls": "Calls",
     "walk": "Hop by hop",
@@ -45,6 +50,8 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
         "worst_delay": max((quality.delay_ms for quality in qualities), default=None),
         "worst_loss": max((quality.loss_pct for quality in qualities), default=None),
         "broken": [finding for finding in judgement.findings if finding.verdict != "pass"],
+        "failover": failover_rows(plan, judgement),
+        "flow_words": FLOW_WORDS,
         "drawing": draw(plan, link_loads(plan, judgement)),
         "walk": walk,
         "ladder": draw_ladder(judgement),
@@ -65,6 +72,13 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
         undefined=StrictUndefined,
     )
     return environment.get_template("report.html.j2").render(values)
+
+
+def failover_rows(plan: Plan, judgement: Judgement) -> list[tuple[IncidentRow, str]]:
+    """Each incident with the drawing of its worst round."""
+    order = [line.name for lines in Ways(plan).lines.values() for line in lines]
+    lines = tuple(dict.fromkeys(order))
+    return [(row, draw_timeline(row.worst, lines, plan.policy.min_mos)) for row in incident_rows(judgement)]
 
 
 def grouped(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:

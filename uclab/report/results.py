@@ -6,6 +6,7 @@ from typing import Any
 
 from uclab.judge.types import Finding, JudgedCall, Judgement, MediaQuality, Walk
 from uclab.plan.types import Plan
+from uclab.report.incidents import incidents_data
 
 
 def results(
@@ -21,6 +22,7 @@ def results(
         "calls": [call_data(call) for call in judgement.calls],
         "findings": [finding_data(finding) for finding in judgement.findings],
         "walks": [walk_data(walk) for walk in judgement.walks],
+        "incidents": incidents_data(judgement),
     }
 
 

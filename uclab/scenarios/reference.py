@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from uclab.lab.client import CallOrder, LabClient
 from uclab.plan.calls import reference_calls, rounds
 from uclab.plan.types import Call, Plan
-from uclab.scenarios.types import Step
+from uclab.scenarios.types import Options, Step
 
 
-def reference(lab: LabClient, plan: Plan, notify: Callable[[Step], None]) -> None:
-    """Places the calls of `reference_calls(plan)` (C1 to C4, C7, C8)."""
+def reference(lab: LabClient, plan: Plan, notify: Callable[[Step], None], options: Options) -> None:
+    """Places the calls of `reference_calls(plan)` (C1 to C4, C7, C8); there is nothing to choose."""
     calls = reference_calls(plan)
     done = 0
     for group in rounds(plan, calls):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from uclab.lab.client import LabClient
-from uclab.plan.records import CallRecord
+from uclab.plan.records import CallRecord, Checks
 from uclab.plan.types import Plan
 
 
@@ -19,10 +19,34 @@ class Step:
     done: int
     total: int
     record: CallRecord | None = None
+    unit: str = "calls"
+    """What is counted."""
 
 
-class Scenario(Protocol):
+@dataclass(frozen=True)
+class Options:
+    """What a user chose of a scenario."""
+
+    incidents: tuple[str, ...] = ()
+    """Names of incidents; all that the network can have where empty."""
+    repeat: int = 1
+    """How often each."""
+
+
+class Drive(Protocol):
     """Drives `lab`; tells `notify` how far it is. Raises `LabError` or `LabGone`; a call that fails is a
     record, not an error."""
 
-    def __call__(self, lab: LabClient, plan: Plan, notify: Callable[[Step], None]) -> None: ...
+    def __call__(
+        self, lab: LabClient, plan: Plan, notify: Callable[[Step], None], options: Options
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What happens in a lab, and by which checks that is judged."""
+
+    drive: Drive
+    checks: Checks = "reference"
+    breaks: bool = False
+    """It has incidents, which a user may choose."""

@@ -45,6 +45,9 @@ def test_a_folder_without_plan_is_named(tmp_path: Path) -> None:
             r"events\.jsonl, line 2",
         ),
         ("captures/interfaces.json", "[", r"interfaces\.json"),
+        ("scenario.json", '{"name": "failover", "checks": "all"}', r"scenario\.json: ScenarioRecord"),
+        ("scenario.json", "[", r"scenario\.json"),
+        ("incidents.json", '[{"name": 1}]', r"incidents\.json: Incident"),
     ],
 )
 def test_a_broken_file_is_named(folder: Path, name: str, text: str, words: str) -> None:

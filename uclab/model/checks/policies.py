@@ -8,13 +8,14 @@ from uclab.model.checks.repeats import repeats
 from uclab.model.mistake import Mistake, listed, shown
 from uclab.model.part import DSCP_NAMES
 from uclab.model.place import Place
+from uclab.model.policy import Registration
 
 SERVICES = ("voice", "video", "signalling")
 """Services whose marking every policy says."""
 
 
 def check(top: Place) -> Iterator[Mistake]:
-    """Classes, markings, queues and time-outs."""
+    """Classes, markings, queues, time-outs and limits of failover."""
     classes, markings, queues = list(top["classes"]), list(top["markings"]), list(top["wan_queues"])
     for entries, what in ((classes, "class"), (queues, "queue")):
         named = ((entry["name"].text, entry["name"]) for entry in entries)
@@ -29,6 +30,8 @@ def check(top: Place) -> Iterator[Mistake]:
     yield from repeats(devices, "device", "one power class each")
     yield from _queues(top, queues)
     yield from _times(top["nat"])
+    yield from _gaps(top["failover"])
+    yield from _silence(top["registration"])
 
 
 def _queues(top: Place, queues: list[Place]) -> Iterator[Mistake]:
@@ -60,10 +63,36 @@ def _dscp(place: Place) -> int | None:
     return DSCP_NAMES.get(place.text.upper()) if place.text is not None else place.number
 
 
+def _silence(registration: Place) -> Iterator[Mistake]:
+    """Either may be left out; then the other is held against its default."""
+    otherwise = Registration()
+    asked = registration["keepalive_s"].number or otherwise.keepalive_s
+    lost = registration["lost_s"].number or otherwise.lost_s
+    if lost <= asked:
+        culprit = "lost_s" if registration["lost_s"].number else "keepalive_s"
+        yield registration[culprit].mistake(
+            f"a connection would be given up after {lost} s, before anybody has asked after {asked} s",
+            f"allowed: more than {shown(asked)}",
+        )
+
+
 def _times(nat: Place) -> Iterator[Mistake]:
     timeout, refresh = nat["udp_timeout_s"].number, nat["registration_refresh_s"].number
     if timeout is not None and refresh is not None and timeout <= refresh:
         yield nat["udp_timeout_s"].mistake(
             f"a binding of {timeout} s is gone before the next registration after {refresh} s",
             f"allowed: more than {shown(refresh)}",
+        )
+
+
+def _gaps(failover: Place) -> Iterator[Mistake]:
+    """Where phones or cloud must do something, a path cannot be moved faster than where routing alone
+    does."""
+    routed, readdressed = (
+        failover[key].number for key in ("max_media_gap_ms", "max_media_gap_new_address_ms")
+    )
+    if routed is not None and readdressed is not None and readdressed < routed:
+        yield failover["max_media_gap_new_address_ms"].mistake(
+            f"a gap of {readdressed} ms with a new address is shorter than that of {routed} ms without",
+            f"allowed: {routed} or more",
         )

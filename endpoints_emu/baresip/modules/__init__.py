@@ -1,5 +1,6 @@
-"""The lab's own audio player for baresip, written in C because baresip's players cannot record several calls,
-nor survive a hold (see `recorder.c`). It is compiled once and kept in the user's cache.
+"""The lab's own modules for baresip, written in C for what its own cannot do: `recorder` records several
+calls and survives a hold, `flow` keeps the connection to the registrar under watch. Each is compiled once and
+kept in the user's cache.
 """
 
 from __future__ import annotations
@@ -10,18 +11,23 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-_SOURCE = Path(__file__).with_name("recorder.c")
-_COMPILER = ("cc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC")
+_COMPILER = ("cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC")
 
 
 class NotCompiled(Exception):
-    """The recorder could not be compiled; the message carries the compiler's, or says what to install."""
+    """A module could not be compiled; the message carries the compiler's, or says what to install."""
 
 
-def module(source: Path = _SOURCE) -> Path:
+def source_of(name: str) -> Path:
+    """The source of the module of that name."""
+    return Path(__file__).with_name(f"{name}.c")
+
+
+def compiled(source: Path) -> Path:
     """The compiled module, made where it is not in the cache. It uses nothing newer than glibc 2.34."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uclab"
-    made = cache / f"recorder-{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}.so"
+    digest = hashlib.sha256(" ".join(_COMPILER).encode() + source.read_bytes()).hexdigest()[:16]
+    made = cache / f"{source.stem}-{digest}.so"
     if not made.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as folder:

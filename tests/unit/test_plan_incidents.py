@@ -1,0 +1,151 @@
+"""What can fail is chosen from the plan, with whether it can be survived, and the calls meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from uclab.model.load import load_topology, reference_topologies
+from uclab.plan.incidents import (
+    INCIDENTS,
+    WANTED_CALLS,
+    NoSuchIncident,
+    chosen_incidents,
+    failover_calls,
+    planned_incidents,
+)
+from uclab.plan.planner import make_plan
+from uclab.plan.types import Plan
+from uclab.plan.ways import Ways
+
+pytestmark = pytest.mark.req("V2")
+
+
+def plan_of(name: str) -> Plan:
+    return make_plan(load_topology(name))
+
+
+@pytest.fixture(scope="module")
+def dual() -> Plan:
+    return plan_of("smb-dual-wan")
+
+
+def test_lines_are_in_the_order_of_the_sites_connections(dual: Plan) -> None:
+    lines = Ways(dual).lines["shop"]
+    assert [(line.name, line.link, line.tap) for line in lines] == [
+        ("wan1", "edge-isp1", "edge:wan1"),
+        ("wan2", "edge-isp2", "edge:wan2"),
+    ]
+    assert [line.outside for line in lines] == ["203.0.113.2", "203.0.113.66"]
+
+
+def test_a_line_without_translation_keeps_addresses(dual: Plan) -> None:
+    edge = replace(dual.node("edge"), nftables=None)
+    plan = replace(dual, nodes=tuple(edge if node.name == "edge" else node for node in dual.nodes))
+    assert {line.outside for line in Ways(plan).lines["shop"]} == {""}
+
+
+def test_each_incident_is_on_what_the_calls_use(dual: Plan) -> None:
+    found = {incident.name: incident for incident in planned_incidents(dual)}
+    assert tuple(found) == tuple(INCIDENTS)
+    assert {name: (i.subject, i.how, i.survivable) for name, i in found.items()} == {
+        "circuit-down": ("edge-isp1", "cut", True),
+        "circuit-black-holed": ("edge-isp1", "black-hole", True),
+        "brown-out": ("edge-isp1", "brown-out", True),
+        "router-killed": ("edge", "cut", False),
+        "isp-lost": ("isp1", "cut", True),
+        "datacentre-lost": ("fra1", "cut", False),
+        "dns-lost": ("dns", "cut", True),
+    }
+    assert found["datacentre-lost"].parts == ("fra1-br-inet",)
+
+
+def test_circuits_of_one_public_prefix_share_an_address_the_internet_has_another() -> None:
+    lines = Ways(plan_of("cloudconnect-georedundant-ott")).lines["hq"]
+    assert [line.name for line in lines] == ["cc1", "cc2", "wan1"]
+    assert lines[0].outside == lines[1].outside != lines[2].outside
+
+
+def test_a_circuit_is_cut_in_its_middle_and_worsened_at_its_ends() -> None:
+    found = {i.name: i for i in planned_incidents(plan_of("cloudconnect-simplex-ott"))}
+    assert found["circuit-down"].parts == ("edge-fra1",)
+    assert found["circuit-black-holed"].parts == ("edge-fra1",)
+    assert found["brown-out"].parts == ("edge-cc1-ntu", "fra1-cc-edge")
+    assert found["circuit-down"].survivable
+
+
+def test_calls_do_not_survive_the_data_centre_that_has_them() -> None:
+    """A second data centre takes registrations, and calls that begin then."""
+    plan = plan_of("cloudconnect-georedundant")
+    (lost,) = (i for i in planned_incidents(plan) if i.name == "datacentre-lost")
+    assert (lost.subject, lost.survivable) == ("fra1", False)
+    phone = plan.endpoints[0]
+    assert Ways(plan).reaches_cloud(phone, lost.parts)
+    assert not Ways(plan).keeps_calls(phone, lost.parts)
+
+
+def test_behind_a_hub_it_is_the_hubs_line_that_has_another_beside_it() -> None:
+    plan = plan_of("hub-and-spoke")
+    found = {i.name: i for i in planned_incidents(plan)}
+    assert (found["circuit-down"].subject, found["circuit-down"].survivable) == ("edge-fra1", True)
+    branch = next(e for e in plan.endpoints if e.name == "b1desk1")
+    assert not Ways(plan).keeps_calls(branch, links=("b1edge-hub",))
+    assert Ways(plan).keeps_calls(branch, links=("edge-fra1",))
+
+
+def test_with_one_line_a_cut_cannot_be_survived() -> None:
+    found = {incident.name: incident.survivable for incident in planned_incidents(plan_of("small-office"))}
+    assert found["circuit-down"] is False
+    assert found["dns-lost"] is True
+
+
+def test_what_can_be_done_without_follows_from_the_cables(dual: Plan) -> None:
+    assert Ways(dual).keeps_calls(dual.endpoints[0], devices=("isp1",))
+    assert not Ways(dual).keeps_calls(dual.endpoints[0], devices=("edge",))
+    assert not Ways(dual).keeps_calls(dual.endpoints[0], links=("edge-isp1", "edge-isp2"))
+
+
+def test_another_site_is_no_way_out(dual: Plan) -> None:
+    """A cable between two sites' firewalls would lead there; their policies do not."""
+    moved = replace(
+        dual, nodes=tuple(replace(n, site="depot") if n.name == "isp2" else n for n in dual.nodes)
+    )
+    stranger = replace(dual.endpoints[0], name="stranger", node="isp2")
+    moved = replace(moved, endpoints=(*dual.endpoints, stranger))
+    assert not Ways(moved).keeps_calls(dual.endpoints[0], links=("edge-isp1",))
+
+
+def test_incidents_can_be_chosen_and_unknown_ones_are_refused(dual: Plan) -> None:
+    chosen = chosen_incidents(dual, ["dns-lost", "circuit-down", "dns-lost"])
+    assert [incident.name for incident in chosen] == ["dns-lost", "circuit-down"]
+    with pytest.raises(NoSuchIncident) as caught:
+        chosen_incidents(dual, ["flood"])
+    assert caught.value.args[0] == "flood"
+
+
+@pytest.mark.parametrize("name", sorted(reference_topologies()))
+def test_calls_share_no_endpoint_and_are_as_many_as_there_can_be(name: str) -> None:
+    plan = plan_of(name)
+    calls = failover_calls(plan, "x", 20)
+    own = {endpoint.name for endpoint in plan.endpoints}
+    parties = [party for call in calls for party in (call.caller, call.callee) if party in own]
+    assert len(parties) == len(set(parties))
+    assert len({call.id for call in calls}) == len(calls)
+    assert len(calls) == min(len(plan.endpoints), WANTED_CALLS)
+
+
+def test_calls_come_in_and_go_out(dual: Plan) -> None:
+    calls = failover_calls(dual, "x", 20)
+    assert len(calls) == 6
+    assert {call.caller for call in calls if call.caller == "pstn"} == {"pstn"}
+    assert any(call.callee.startswith("+") for call in calls)
+
+
+def test_without_a_telephone_network_neighbours_call_each_other(dual: Plan) -> None:
+    calls = failover_calls(replace(dual, pstn_peers=()), "x", 20)
+    assert [(call.caller, call.callee) for call in calls] == [
+        ("desk1", "desk2"),
+        ("desk3", "desk4"),
+        ("soft1", "soft2"),
+    ]

@@ -1,0 +1,171 @@
+"""What can fail in a network, chosen from its plan (V2): the incidents of the failover scenario, and the
+calls that are live meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from uclab.plan.records import How
+from uclab.plan.types import Call, Endpoint, NodeKind, Plan
+from uclab.plan.ways import Ways
+
+INCIDENTS = {
+    "circuit-down": "the preferred line of a site is cut: both ends lose carrier",
+    "circuit-black-holed": "the preferred line swallows everything, its link still up",
+    "brown-out": "the preferred line loses and delays packets, its link still up",
+    "router-killed": "a router on the way is gone",
+    "isp-lost": "the provider of the preferred line is gone",
+    "datacentre-lost": "the data centre that serves the calls is cut off",
+    "dns-lost": "the public DNS server is gone",
+}
+"""Names of incidents, in the order in which they happen, and what each is."""
+HELD_CALL = "failover-hold"
+"""Kind of the call that is put on hold on purpose: an in-dialog request, and a silence that nobody is to
+blame for."""
+WANTED_CALLS = 10
+WITHIN_SITES = 3
+"""Calls between endpoints, where there are more endpoints than calls wanted; the others are with the
+telephone network."""
+
+
+@dataclass(frozen=True)
+class PlannedIncident:
+    """One thing to break."""
+
+    name: str
+    subject: str
+    """What fails, as an engineer calls it: a link, a device, a data centre."""
+    parts: tuple[str, ...]
+    """Links or devices that the lab is told to fail."""
+    how: How
+    survivable: bool
+    """Another way leads to the session controller that has the calls; or it is not on their way."""
+
+
+class NoSuchIncident(KeyError):
+    """An incident that is not there; `args` are what was asked for and what there is."""
+
+
+def planned_incidents(plan: Plan) -> tuple[PlannedIncident, ...]:
+    """All incidents that this network can have, each on the element where it can be survived, if there is
+    one."""
+    ways = Ways(plan)
+    makers: Sequence[Callable[[Ways], PlannedIncident | None]] = (
+        lambda ways: _circuit(ways, "circuit-down", "cut"),
+        lambda ways: _circuit(ways, "circuit-black-holed", "black-hole"),
+        lambda ways: _circuit(ways, "brown-out", "brown-out"),
+        lambda ways: (
+            _device(ways, "router-killed", _site_routers) or _device(ways, "router-killed", _routers)
+        ),
+        lambda ways: _device(ways, "isp-lost", _providers),
+        _datacentre,
+        _names,
+    )
+    return tuple(incident for make in makers if (incident := make(ways)) is not None)
+
+
+def chosen_incidents(plan: Plan, wanted: Iterable[str]) -> tuple[PlannedIncident, ...]:
+    """The incidents of these names, or all; raises `NoSuchIncident` for one that this network cannot have."""
+    there = {incident.name: incident for incident in planned_incidents(plan)}
+    names = list(dict.fromkeys(wanted))
+    for name in names:
+        if name not in there:
+            raise NoSuchIncident(name, tuple(there))
+    return tuple(there[name] for name in names) if names else tuple(there.values())
+
+
+def failover_calls(plan: Plan, incident: str, seconds: float) -> tuple[Call, ...]:
+    """Calls that are live at once during an incident: every endpoint in one call, at most `WANTED_CALLS`
+    calls.
+
+    The sites' endpoints take turns. Calls with the telephone network come in and go out in turn, as far as
+    endpoints have numbers; without a telephone network neighbours call each other.
+    """
+    ways = Ways(plan)
+    by_site = [[e for e in plan.endpoints if e.registers and ways.site_of[e.node] == s] for s in ways.sites]
+    turns = max(map(len, by_site), default=0)
+    endpoints = [its[turn] for turn in range(turns) for its in by_site if turn < len(its)]
+    numbers = [number for peer in plan.pstn_peers for number in peer.numbers]
+    pairs = min(max(len(endpoints) - WANTED_CALLS, 0), WITHIN_SITES, len(endpoints) // 2)
+    if not numbers:
+        pairs = min(len(endpoints) // 2, WANTED_CALLS)
+    calls: list[Call] = []
+    for number in range(pairs):
+        caller, callee = endpoints[2 * number : 2 * number + 2]
+        calls.append(Call(f"{incident}-{len(calls) + 1}", caller.name, callee.name, "failover", seconds))
+    alone = endpoints[2 * pairs :] if numbers else []
+    for number, endpoint in enumerate(alone[: WANTED_CALLS - pairs]):
+        parties = (endpoint.name, numbers[number % len(numbers)])
+        if number % 2 and endpoint.account.e164:
+            parties = (plan.pstn_peers[0].endpoint.name, endpoint.name)
+        calls.append(Call(f"{incident}-{len(calls) + 1}", *parties, "failover", seconds))
+    return tuple(calls)
+
+
+def _circuit(ways: Ways, name: str, how: How) -> PlannedIncident | None:
+    """A line on an endpoint's way out of its site: one with another beside it before one without."""
+    lines = {line.link: line for lines in ways.lines.values() for line in lines}
+    found = []
+    for endpoint in ways.plan.endpoints:
+        for link in ways.crossed.get(endpoint.name, ()):
+            if link.name in lines:
+                survived = ways.keeps_calls(endpoint, links=(link.name,))
+                # a circuit's loss and delay are those of the cables at its ends
+                parts = lines[link.name].ends if how == "brown-out" else (link.name,)
+                found.append(PlannedIncident(name, link.name, parts, how, survived))
+    return _best(found)
+
+
+def _device(ways: Ways, name: str, fits: Callable[[Ways, str], bool]) -> PlannedIncident | None:
+    """A device on an endpoint's way: one that the network can do without before one that it cannot."""
+    found = [
+        PlannedIncident(name, device, (device,), "cut", ways.keeps_calls(endpoint, devices=(device,)))
+        for endpoint in ways.plan.endpoints
+        for device in ways.passed(endpoint)
+        if fits(ways, device)
+    ]
+    return _best(found)
+
+
+def _best(found: Sequence[PlannedIncident]) -> PlannedIncident | None:
+    return next((one for one in found if one.survivable), found[0] if found else None)
+
+
+def _site_routers(ways: Ways, device: str) -> bool:
+    return ways.kind_of(device) is NodeKind.ROUTER and ways.site_of[device] in ways.sites
+
+
+def _routers(ways: Ways, device: str) -> bool:
+    return ways.kind_of(device) in (NodeKind.ROUTER, NodeKind.CLOUD_ROUTER)
+
+
+def _providers(ways: Ways, device: str) -> bool:
+    return ways.kind_of(device) is NodeKind.ISP
+
+
+def _datacentre(ways: Ways) -> PlannedIncident | None:
+    """The data centre at the end of the first endpoint's way: all links that lead into it."""
+    controllers = {controller.node for controller in ways.plan.session_controllers}
+    for endpoint in ways.plan.endpoints:
+        for device in ways.passed(endpoint):
+            if device in controllers:
+                return _cut_off(ways, ways.site_of[device], endpoint)
+    return None
+
+
+def _cut_off(ways: Ways, place: str, endpoint: Endpoint) -> PlannedIncident:
+    into = tuple(
+        link.name
+        for link in ways.plan.links
+        if (ways.site_of[link.a.device] == place) != (ways.site_of[link.b.device] == place)
+    )
+    return PlannedIncident("datacentre-lost", place, into, "cut", ways.keeps_calls(endpoint, links=into))
+
+
+def _names(ways: Ways) -> PlannedIncident | None:
+    """The first DNS server; no call in progress needs it."""
+    if not ways.plan.name_servers:
+        return None
+    node = ways.plan.name_servers[0].node
+    return PlannedIncident("dns-lost", node, (node,), "cut", True)

@@ -1,0 +1,226 @@
+"""The failover scenario (V2): one thing after another is broken and mended again while calls are live."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from uclab.lab.client import CallOrder, LabClient, LabGone
+from uclab.plan.codec import to_data
+from uclab.plan.incidents import HELD_CALL, WANTED_CALLS, PlannedIncident, chosen_incidents, failover_calls
+from uclab.plan.records import CallRecord, Event, Incident
+from uclab.plan.types import Call, Plan
+from uclab.scenarios.types import Options, Step
+
+UNREGISTERED = ("flow-failed", "registration-failed")
+"""Kinds of a phone's events after which it is not registered until it says so."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long everything takes, seconds."""
+
+    quiet_s: float = 2.5
+    """All calls are live before something fails: what is normal is seen first."""
+    failed_s: float = 12.0
+    """It stays broken: longer than phones may take to register anew, so that a late one is seen."""
+    healed_s: float = 8.0
+    """The calls go on after the mending."""
+    hold_after_s: float = 4.0
+    """From the failure to the hold of one call: a request within a dialog, over the new path."""
+    setup_s: float = 4.0
+    """Calls are answered within this time; one that is not is no live call."""
+    spare_s: float = 5.0
+    """Calls last longer than they are watched, because the others may have to be waited for."""
+    settle_s: float = 10.0
+    """After the mending phones find that their connections are gone: until the next incident's calls..."""
+    registered_s: float = 15.0
+    """...and at most so much longer until all are registered again."""
+
+    @property
+    def call_s(self) -> float:
+        """Length of a call."""
+        return self.quiet_s + self.failed_s + self.healed_s + self.spare_s
+
+
+PACE = Pace()
+
+
+def failover(
+    lab: LabClient, plan: Plan, notify: Callable[[Step], None], options: Options, pace: Pace = PACE
+) -> None:
+    """Every incident of `options` (or all of the plan) `options.repeat` times; records go to
+    `incidents.json`."""
+    incidents = chosen_incidents(plan, options.incidents)
+    file = Path(lab.state()["run_dir"]) / "incidents.json"
+    records: list[Incident] = []
+    total = len(incidents) * options.repeat
+    stage = Stage(lab, plan, EventWatch(lab), notify, total, pace)
+    for turn in range(1, options.repeat + 1):
+        for incident in incidents:
+            records.append(stage.play(incident, turn, len(records)))
+            file.write_text(json.dumps([to_data(record) for record in records], indent=1) + "\n")
+            if len(records) < total:
+                stage.settle(records[-1])
+
+
+class EventWatch:
+    """Follows the lab's events and lets others wait for what they need."""
+
+    def __init__(self, lab: LabClient) -> None:
+        self._lab = lab
+        self._events: list[Event] = []
+        self._news = threading.Condition()
+        self._gone = threading.Event()
+        # ends with the lab
+        threading.Thread(target=self._follow, name="events of the failover", daemon=True).start()
+
+    def wait_until(self, done: Callable[[Sequence[Event]], bool], since: float, deadline_s: float) -> bool:
+        """Wait until `done` holds for the events since a time; False after the deadline."""
+
+        def holds() -> bool:
+            return done([event for event in self._events if event.time >= since])
+
+        with self._news:
+            return self._news.wait_for(holds, deadline_s)
+
+    def pause_until(self, when: float) -> None:
+        """Let the calls go on until that time; raises `LabGone` if the lab ends meanwhile."""
+        if self._gone.wait(max(0.0, when - time.time())):
+            raise LabGone(f"lab `{self._lab.lab.name}` ended during the scenario")
+
+    def stir(self, _: object = None) -> None:
+        """Make who waits look again."""
+        with self._news:
+            self._news.notify_all()
+
+    def _follow(self) -> None:
+        with suppress(LabGone):
+            for event in self._lab.events():
+                with self._news:
+                    self._events.append(event)
+                    self._news.notify_all()
+        self._gone.set()
+
+
+class Stage:
+    """Plays incidents."""
+
+    def __init__(
+        self,
+        lab: LabClient,
+        plan: Plan,
+        events: EventWatch,
+        notify: Callable[[Step], None],
+        total: int,
+        pace: Pace,
+    ) -> None:
+        self._lab, self._plan, self._events = lab, plan, events
+        self._notify, self._total, self._pace = notify, total, pace
+        self._endpoints = {endpoint.name for endpoint in plan.endpoints}
+
+    def play(self, incident: PlannedIncident, turn: int, done: int) -> Incident:
+        """Place calls, break, mend, wait for the calls' end."""
+
+        def tell(words: str) -> None:
+            named = f"{incident.name} {incident.subject}" + (f" (round {turn})" if turn > 1 else "")
+            self._notify(Step(f"{named}: {words}", done, self._total, None, "incidents"))
+
+        calls = failover_calls(self._plan, f"{incident.name}-{turn}", self._pace.call_s)
+        orders = _orders(calls, self._endpoints, self._pace)
+        tell(f"placing {len(calls)} calls")
+        callers = ThreadPoolExecutor(max_workers=max(len(calls), 1))
+        try:
+            placed = {order.id: callers.submit(self._lab.call, order) for order in orders}
+            for future in placed.values():
+                future.add_done_callback(self._events.stir)
+            live = self._wait_for_answers(calls, placed)
+            tell(f"{len(live)} calls live")
+            failed_at, healed_at = self._break_and_mend(incident, tell)
+            ended = {name: future.result() for name, future in placed.items()}
+        finally:  # when interrupted, calls end with the lab
+            callers.shutdown(wait=False, cancel_futures=True)
+        lived = tuple(name for name in live if ended[name].established)
+        self._notify(Step(f"{incident.name} {incident.subject}", done + 1, self._total, None, "incidents"))
+        return Incident(
+            name=incident.name,
+            subject=incident.subject,
+            parts=incident.parts,
+            how=incident.how,
+            survivable=incident.survivable,
+            round=turn,
+            failed_at=failed_at,
+            healed_at=healed_at,
+            ended_at=healed_at + self._pace.healed_s,
+            calls=lived,
+            asked=len(calls),
+            wanted=WANTED_CALLS,
+        )
+
+    def _break_and_mend(self, incident: PlannedIncident, tell: Callable[[str], None]) -> tuple[float, float]:
+        """When it broke and when it was mended."""
+        self._events.pause_until(time.time() + self._pace.quiet_s)
+        failed_at = time.time()
+        self._break(incident)
+        tell("broken")
+        self._events.pause_until(failed_at + self._pace.failed_s)
+        healed_at = time.time()
+        for part in incident.parts:
+            self._lab.heal(part)
+        tell("mended")
+        return failed_at, healed_at
+
+    def settle(self, incident: Incident) -> None:
+        """Let phones register anew where the way back made it necessary; who cannot has no next call."""
+        self._events.pause_until(incident.healed_at + self._pace.settle_s)
+
+        def all_registered(events: Sequence[Event]) -> bool:
+            last = {
+                event.source: event.kind for event in events if event.kind in (*UNREGISTERED, "registered")
+            }
+            return not any(last.get(phone) in UNREGISTERED for phone in self._endpoints)
+
+        self._events.wait_until(all_registered, 0.0, self._pace.registered_s)
+
+    def _wait_for_answers(
+        self, calls: Sequence[Call], placed: dict[str, Future[CallRecord]]
+    ) -> tuple[str, ...]:
+        """The calls that were answered; the others have failed, or failed to be answered in time."""
+        began = time.time() - 0.5
+        party = {call.id: call.caller if call.caller in self._endpoints else call.callee for call in calls}
+        answered: set[str] = set()
+
+        def settled(events: Sequence[Event]) -> bool:
+            answered.update(event.source for event in events if event.kind == "call-established")
+            return all(placed[call].done() or name in answered for call, name in party.items())
+
+        self._events.wait_until(settled, began, self._pace.setup_s)
+        return tuple(call for call, name in party.items() if name in answered)
+
+    def _break(self, incident: PlannedIncident) -> None:
+        limits = self._plan.policy.failover
+        figures: dict[str, float | str] = {}
+        if incident.how == "brown-out" and limits is not None:
+            figures = {"loss": f"+{limits.brown_out_loss_pct:g}", "delay": f"+{limits.brown_out_delay_ms:g}"}
+        for part in incident.parts:
+            self._lab.fail(part, incident.how, **figures)
+
+
+def _orders(calls: Sequence[Call], own: Collection[str], pace: Pace) -> list[CallOrder]:
+    """The calls as orders. Where there are several, the last that a site's phone placed is put on hold
+    while it is broken."""
+    placed = [call for call in calls if call.caller in own]
+    probe = placed[-1] if len(calls) > 1 and placed else None
+    after = pace.quiet_s + pace.hold_after_s
+    return [
+        CallOrder(c.id, c.caller, c.callee, HELD_CALL, c.seconds, hold=True, hold_after=after)
+        if c is probe
+        else CallOrder(c.id, c.caller, c.callee, c.kind, c.seconds)
+        for c in calls
+    ]

@@ -15,7 +15,7 @@ from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.network import number, text
 from uclab.judge.types import Evidence, Finding
-from uclab.plan.types import Endpoint
+from uclab.plan.types import Endpoint, SessionController
 
 SIP_PLAIN_PORTS = (5060,)
 """Where SIP without TLS would be (RFC 3261 section 19.1.2)."""
@@ -124,6 +124,8 @@ def check_server_certificates(case: Case) -> Iterator[Finding]:
         wrong = [(s, fault) for s in shakes if (fault := _wrong(case, s, controller.host_name))]
         if case.run.authority is None:
             yield claim.not_shown("the lab authority's certificate is not among the run's files")
+        elif not shakes and not _called(case, controller):
+            continue  # a second data centre's, which nobody needed
         elif not shakes:
             yield claim.not_shown(case.signalling_gap or "no certificate was seen")
         elif wrong:
@@ -135,11 +137,26 @@ def check_server_certificates(case: Case) -> Iterator[Finding]:
             yield claim.passed(observed, Evidence(case.network.controller_taps[0], packets))
 
 
+def _called(case: Case, controller: SessionController) -> bool:
+    """Whether somebody is to register there first, or was seen to connect there."""
+    if any(endpoint.registrar == controller.host_name for endpoint in case.network.site_endpoints):
+        return True
+    own = number(controller.address)
+    return any(f.key.proto == TCP and f.key.dst == own and f.key.loaded for f in case.flows)
+
+
+def _name_of(case: Case, shake: Handshake, endpoint: Endpoint) -> str:
+    """The name that the server of a handshake must show: its own, if the endpoint may register there."""
+    controllers = case.network.plan.session_controllers
+    own = (c.host_name for c in controllers if number(c.address) == number(shake.at.src))
+    return next((name for name in own if name in endpoint.registrars), endpoint.registrar)
+
+
 def check_certificate(case: Case, endpoint: Endpoint) -> Finding:
     """The endpoint speaks only to a server whose chain and name are right; one that accepts another is
     named."""
-    expected = (
-        f"speaks SIP only to a server with a certificate of the lab's authority for {endpoint.registrar}"
+    expected = "speaks SIP only to a server with a certificate of the lab's authority for " + " or ".join(
+        endpoint.registrars
     )
     claim = Claim("signalling.certificate", ("C9",), endpoint.name, expected)
     shakes = [s for s in handshakes_of(case, endpoint) if s.certificates]
@@ -147,7 +164,7 @@ def check_certificate(case: Case, endpoint: Endpoint) -> Finding:
         return claim.not_shown(case.signalling_gap or "no certificate was seen in its handshakes")
     tap = case.network.controller_taps[0]
     for shake in shakes:
-        fault = _wrong(case, shake, endpoint.registrar)
+        fault = _wrong(case, shake, _name_of(case, shake, endpoint))
         client = (shake.at.dst, shake.at.dport)
         spoken = [m for m in case.signalling.messages if (m.at.src, m.at.sport) == client]
         if fault and spoken:
@@ -162,7 +179,7 @@ def check_certificate(case: Case, endpoint: Endpoint) -> Finding:
 
 def _foreign(case: Case, endpoint: Endpoint) -> str | None:
     for shake in handshakes_of(case, endpoint):
-        if shake.certificates and (why := _wrong(case, shake, endpoint.registrar)):
+        if shake.certificates and (why := _wrong(case, shake, _name_of(case, shake, endpoint))):
             return why
     return None
 

@@ -106,8 +106,9 @@ def _core(context: Context) -> Node:
             routes += [Route(str(site.prefix), str(addresses[line.to][1].ip)) for line in lines[:1]]
     for circuit in context.circuits:
         site = next(s for s in topology.sites if s.name == circuit.site)
-        if circuit.kind == "datacentre" and circuit.rank == 0 and site.public_prefix is not None:
-            routes.append(Route(str(site.public_prefix), str(addresses[circuit.target][1].ip)))
+        if circuit.kind == "datacentre" and site.public_prefix is not None:
+            via = addresses[circuit.target][1]
+            routes.append(Route(str(site.public_prefix), str(via.ip), metric=circuit.rank))
     routers = {
         dc.name: border_router(dc.name) for region in topology.cloud.regions for dc in region.datacentres
     }

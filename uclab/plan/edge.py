@@ -231,6 +231,24 @@ def every_other_packet(first: str, second: str, gateway: str, policy: Policy) ->
     )
 
 
+def returned_elsewhere(first: str, second: str, gateway: str, address: str, policy: Policy) -> str:
+    """A drill's transit that sends what the cloud answers to `address` by another provider than the one that
+    has it."""
+    cloud = ", ".join(policy.cloud_prefixes)
+    return "\n".join(
+        [
+            "# DRILL: answers of the cloud come back by another provider.",
+            "table netdev drill {",
+            "    chain egress {",
+            f'        type filter hook egress device "{first}" priority 0; policy accept;',
+            f'        ip saddr {{ {cloud} }} ip daddr {address} fwd ip to {gateway} device "{second}"',
+            "    }",
+            "}",
+            "",
+        ]
+    )
+
+
 def meddling_gateway(ports: Sequence[int]) -> str:
     """A drill's SIP gateway (ALG): it takes what it cannot read for a message, and writes into it."""
     sip = f"tcp dport {{ {', '.join(str(port) for port in ports)} }}"

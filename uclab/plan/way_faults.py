@@ -63,16 +63,17 @@ def balanced_per_packet(plan: Plan, target: str | None) -> Plan:
 
 
 def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
-    """`target` is a site's router with two lines to providers. What comes back to the first line's address
-    takes the second line, where the router knows of no connection that it belongs to."""
+    """`target` is a site's router with two lines to providers. What the cloud answers to the first line's
+    address takes the second line, where the router knows of no connection that it belongs to."""
     _, first, second = _two_lines(plan, target)
     own = _address(plan, first)
     there = str(IPv4Network(own.ip))
     provider, core = plan.node(second.far.device), next(n for n in plan.nodes if n.name == "inet")
     back = Route(there, str(_address(plan, second).ip))
     bent = with_node(plan, replace(provider, routes=(*provider.routes, back)))
-    towards = Route(there, str(IPv4Interface(provider.interface(core.name).addresses[0]).ip))
-    return with_node(bent, replace(core, routes=(*core.routes, towards)))
+    towards = str(IPv4Interface(provider.interface(core.name).addresses[0]).ip)
+    rules = edge.returned_elsewhere(first.far.device, provider.name, towards, str(own.ip), plan.policy)
+    return with_node(bent, replace(core, nftables=f"{core.nftables or ''}{rules}"))
 
 
 def sip_alg(plan: Plan, target: str | None) -> Plan:

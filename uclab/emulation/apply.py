@@ -142,7 +142,12 @@ async def _make(
         group.create_task(work.one("switch engines", net.start_engines))
         group.create_task(work.one("cables", net.lay_cables))
         filtered = [host for host in hosts if host.plan and host.plan.nftables]
-        group.create_task(work.each("packet filters", filtered, _filter))
+        # Tables of the family netdev hang on interfaces, which must be there.
+        late = [host for host in filtered if host.plan and "table netdev" in (host.plan.nftables or "")]
+        early = [host for host in filtered if host not in late]
+        group.create_task(work.each("packet filters", early, _filter))
+    if late:
+        await work.each("packet filters at interfaces", late, _filter)
     lines = impairment.arriving_lines(plan)
     queued = [host for host in hosts if host.plan and host.plan.queues]
     set_up = [host for host in hosts if host.plan and host.plan.sysctls]

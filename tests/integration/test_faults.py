@@ -32,9 +32,15 @@ CULPRITS = {
     "circuit-opened": "sdx1-1",
     "overlay-unmarked": "edge",
     "steering-stuck": "sdwan-controller",
+    "dscp-cleared-by-isp": "isp1",
+    "sip-alg": "edge",
+    "backup-preferred": "edge",
+    "wan-balanced-per-packet": "edge",
+    "asymmetric-routing": None,
+    "exchange-clears-dscp": "ix1",
 }
-"""Fault, and the device, hop or port that the findings must blame."""
-ELSEWHERE = {
+"""Fault, and the device, hop or port that the findings must blame; None where captures cannot tell."""
+TOPOLOGIES = {
     "mpls-map-shifted": "mpls-branch",
     "service-tag-unmarked": "evpl-point-to-point",
     "labels-shared": "mpls-branch",
@@ -43,10 +49,12 @@ ELSEWHERE = {
     "circuit-opened": "sdn-circuits",
     "overlay-unmarked": "sd-wan",
     "steering-stuck": "sd-wan",
+    "backup-preferred": "smb-dual-wan",
+    "wan-balanced-per-packet": "smb-dual-wan",
+    "asymmetric-routing": "smb-dual-wan",
+    "exchange-clears-dscp": "internet-exchange",
 }
-"""Where a fault needs another topology than `small-office`."""
-
-
+"""Where `small-office` has nothing that the fault fits."""
 NEEDS_MORE = {"circuit-too-narrow"}
 """Tried by hand: phones take their time where not even one call fits."""
 
@@ -60,7 +68,7 @@ def test_fault_breaks_its_findings_and_no_others(fault: str, tmp_path: Path) -> 
     # given a lab with one deliberate fault, when it is run and judged against the clean plan
     done = UclabCommand(tmp_path)(
         "run",
-        ELSEWHERE.get(fault, "small-office"),
+        TOPOLOGIES.get(fault, "small-office"),
         "--fault",
         fault,
         "--out",
@@ -74,4 +82,4 @@ def test_fault_breaks_its_findings_and_no_others(fault: str, tmp_path: Path) -> 
     # and exactly the findings that this fault must break,
     assert FAULTS[fault].is_caught_by({finding["id"] for finding in failed}), done.stdout
     # and the culprit is named
-    assert CULPRITS[fault] in {finding["blame"] for finding in failed}, failed
+    assert CULPRITS[fault] in {None, *(finding["blame"] for finding in failed)}, failed

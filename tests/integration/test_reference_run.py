@@ -55,6 +55,8 @@ def test_every_family_of_findings_is_there(results: dict[str, Any]) -> None:
         "qos.dscp",
         "qos.pcp",
         "qos.trust",
+        "path.as-planned",
+        "signalling.untouched",
         "quality.voice",
         "quality.overload",
         "vlan.voice",

@@ -30,6 +30,8 @@ FINDINGS = {
     "qos.trust",
     "qos.overlay",
     "sdwan.steering",
+    "path.as-planned",
+    "signalling.untouched",
     "quality.voice",
     "quality.overload",
     "vlan.voice",
@@ -48,6 +50,10 @@ TOPOLOGIES = {
     "filter-missing": "cloudconnect-simplex-ott",
     "circuit-too-narrow": "cloudconnect-simplex-ott",
     "circuit-opened": "sdn-circuits",
+    "backup-preferred": "smb-dual-wan",
+    "wan-balanced-per-packet": "smb-dual-wan",
+    "asymmetric-routing": "smb-dual-wan",
+    "exchange-clears-dscp": "internet-exchange",
     "overlay-unmarked": "sd-wan",
     "steering-stuck": "sd-wan",
     "mpls-map-shifted": "mpls-branch",
@@ -76,6 +82,12 @@ CHANGED = {
     "filter-missing": {"nodes"},
     "circuit-too-narrow": {"nodes"},
     "circuit-opened": {"nodes", "circuit_exchanges"},
+    "dscp-cleared-by-isp": {"nodes"},
+    "sip-alg": {"nodes"},
+    "backup-preferred": {"nodes"},
+    "wan-balanced-per-packet": {"nodes"},
+    "asymmetric-routing": {"nodes"},
+    "exchange-clears-dscp": {"switches"},
 }
 """Parts of the plan that each fault touches, besides `faults`."""
 

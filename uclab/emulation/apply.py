@@ -17,7 +17,7 @@ from uclab.emulation import impairment, netns, openflow, packet_filter, queues, 
 from uclab.emulation.hosts import LabHost
 from uclab.emulation.network import LabNet
 from uclab.emulation.overlay import devices
-from uclab.emulation.switches import LabSwitch, voice_priority_flows
+from uclab.emulation.switches import LabSwitch, clearing_flows, voice_priority_flows
 from uclab.emulation.variants import Variants
 from uclab.plan.types import Plan, SwitchRole
 
@@ -146,8 +146,13 @@ async def _make(
         group.create_task(work.one("switch engines", net.start_engines))
         group.create_task(work.one("cables", net.lay_cables))
         filtered = [host for host in hosts if host.plan and host.plan.nftables]
-        group.create_task(work.each("packet filters", filtered, _filter))
+        # Tables of the family netdev hang on interfaces, which must be there.
+        late = [host for host in filtered if host.plan and "table netdev" in (host.plan.nftables or "")]
+        early = [host for host in filtered if host not in late]
+        group.create_task(work.each("packet filters", early, _filter))
         group.create_task(work.each("tunnel interfaces", tunnelled, lambda host: _tunnels(host, plan)))
+    if late:
+        await work.each("packet filters at interfaces", late, _filter)
     lines = impairment.arriving_lines(plan)
     queued = [host for host in hosts if host.plan and host.plan.queues]
     set_up = [host for host in hosts if host.plan and host.plan.sysctls]
@@ -164,6 +169,8 @@ async def _make(
     roles = (SwitchRole.PHONE, SwitchRole.CARRIER, SwitchRole.CARRIER_NETWORK)
     tagging = [s for s in net.switches if s.plan.role in roles]
     await work.each("tagging switches", tagging, lambda switch: _prioritise(net, plan, switch))
+    clearing = [s for s in net.switches if s.plan.role is SwitchRole.EXCHANGE and not _trusts(s)]
+    await work.each("clearing switches", clearing, lambda switch: _clear(net, plan, switch))
 
 
 async def _start_switches(net: LabNet, work: _Work, controllers_listen: Awaitable[None] | None) -> None:
@@ -204,6 +211,16 @@ def _settings(host: LabHost) -> None:
 def _prioritise(net: LabNet, plan: Plan, switch: LabSwitch) -> None:
     assert switch.plan is not None
     flows = switch.plan.flows or voice_priority_flows(switch.plan, plan.policy.dscp_to_pcp)
+    openflow.install(net.engines[switch.engine].management_socket(switch.name), flows)
+
+
+def _trusts(switch: LabSwitch) -> bool:
+    return switch.plan is not None and all(port.trust_dscp for port in switch.plan.ports)
+
+
+def _clear(net: LabNet, plan: Plan, switch: LabSwitch) -> None:
+    assert switch.plan is not None
+    flows = clearing_flows(switch.plan, [dscp for dscp, _ in plan.policy.dscp_to_pcp])
     openflow.install(net.engines[switch.engine].management_socket(switch.name), flows)
 
 

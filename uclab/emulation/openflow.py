@@ -50,13 +50,15 @@ class Tagging:
 
 @dataclass(frozen=True)
 class Flow:
-    """IPv4 packets of `dscp` from `in_port` (or all packets) go to `out_port`, tagged if `tag` is given."""
+    """IPv4 packets of `dscp` from `in_port` (or all packets) go to `out_port`, tagged if `tag` is given, with
+    another DSCP if `set_dscp` is."""
 
     priority: int
     out_port: int
     in_port: int | None = None
     dscp: int | None = None
     tag: Tagging | None = None
+    set_dscp: int | None = None
 
 
 def install(management: Path, flows: Sequence[Flow | SwitchFlow]) -> None:
@@ -84,6 +86,8 @@ def encode(flow: Flow | SwitchFlow) -> bytes:
         actions += struct.pack(">HHHxx", 17, 8, 0x8100)
         actions += _set_field(_VLAN_VID, struct.pack(">H", _VLAN_PRESENT | flow.tag.vlan))
         actions += _set_field(_VLAN_PCP, bytes([flow.tag.pcp]))
+    if flow.set_dscp is not None:
+        actions += _set_field(_IP_DSCP, bytes([flow.set_dscp]))
     return _flow_mod(flow.priority, match, actions + _output(flow.out_port))
 
 

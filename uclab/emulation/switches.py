@@ -4,6 +4,7 @@ once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mininet.node import Switch
@@ -77,6 +78,14 @@ def _port(port: SwitchPort, switch: PlannedSwitch) -> BridgePort:
     if port.mode is PortMode.TRUNK:
         return BridgePort(port.interface, port.number, "trunk", None, port.tagged)
     return BridgePort(port.interface, port.number, "native-untagged", port.vlan, port.tagged)
+
+
+def clearing_flows(switch: PlannedSwitch, dscps: Iterable[int]) -> list[Flow]:
+    """Flows of a peering LAN that trusts no mark: those of the policy are cleared (pure)."""
+    distrusted = [port.number for port in switch.ports if not port.trust_dscp]
+    known = sorted({dscp for dscp in dscps if dscp})
+    flows = [Flow(10, NORMAL, port, dscp, set_dscp=0) for port in distrusted for dscp in known]
+    return [Flow(0, NORMAL), *flows]
 
 
 def voice_priority_flows(switch: PlannedSwitch, dscp_to_pcp: tuple[tuple[int, int], ...]) -> list[Flow]:

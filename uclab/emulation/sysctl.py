@@ -24,9 +24,11 @@ FORWARDING: tuple[tuple[str, str], ...] = (
     ("net.ipv4.ip_forward", "1"),
     ("net.ipv4.conf.all.send_redirects", "0"),
     ("net.ipv4.conf.default.send_redirects", "0"),
+    ("net.ipv4.conf.all.ignore_routes_with_linkdown", "1"),
 )
 """A router; no ICMP redirects, since phones of one VLAN that talk through the cloud must not be told a
-shorter way."""
+shorter way. A route whose interface has lost carrier is none, as on real routers; Linux would go on using
+it."""
 
 
 class SysctlError(OSError):

@@ -30,6 +30,7 @@ from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
 from uclab.judge.overlay import check_overlays
 from uclab.judge.peering import check_peering
+from uclab.judge.planned import check_planned_way
 from uclab.judge.plots import ladders, media_series, rate_series
 from uclab.judge.privacy import check_privacy
 from uclab.judge.quality import check_quality, judged_calls
@@ -39,6 +40,7 @@ from uclab.judge.segregation import check_port_control, check_voice_vlan
 from uclab.judge.signalling import check_signalling
 from uclab.judge.srtp import key_ring
 from uclab.judge.streams import call_windows
+from uclab.judge.tampering import check_untouched
 from uclab.judge.types import Finding, Judgement, Walk
 from uclab.judge.walks import media_walk
 from uclab.plan.records import Checks
@@ -113,6 +115,7 @@ def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from check_signalling(case)
     yield from check_media_encryption(case)
     yield from check_privacy(case)
+    yield from check_untouched(case)
     yield from check_hub(case)
     yield from check_marking(case, walks)
     yield from check_trust(case)
@@ -130,6 +133,7 @@ def _reference(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     """Everything."""
     yield from check_calls(case, walks)
     yield from _always(case, walks)
+    yield from check_planned_way(case)
     yield from check_quality(case, walks)
     yield from check_voice_vlan(case)
     yield from check_peering(case)

@@ -116,7 +116,7 @@ def _judge(
         pcp = walk_finding(claim, network, tagged, right_pcp, lambda marking: f"priority {marking.pcp}", gap)
         pcp = _follows(network, pcp, dscp, tagged)
         yield follows_label(network, pcp, carried, tagged)
-    elif any(endpoint.kind != "pstn-phone" for endpoint in (sender, receiver)):
+    elif any(network.is_tagged(endpoint.name) for endpoint in (sender, receiver)):
         yield claim.not_shown("no tagged frame was seen")
 
 
@@ -134,7 +134,9 @@ def _follows(network: Network, pcp: Finding, dscp: Finding, seen: Sequence[Seen]
 
 def _before_trust_boundary(network: Network, tap: str, sender: Endpoint) -> bool:
     """Whether the access switch has not yet classified the packet there: the sender's own taps and its
-    switch port."""
+    switch port; at home all the way into the router."""
+    if tap in network.home_taps:
+        return True
     if network.owner(network.device(tap)) in (sender.name, sender.node):
         return True
     port = network.ports.get(tap)
@@ -150,6 +152,8 @@ def check_trust(case: Case) -> Iterator[Finding]:
     set themselves."""
     network = case.network
     pcs = {node.name for node in network.plan.nodes if node.kind is NodeKind.PC}
+    if not any(network.node_of_mac[mac] in pcs for mac in network.access_port_of):
+        return  # at home no switch classifies, the router does: `qos.dscp` judges that
     controlled = {switch.name for switch in network.plan.switches if switch.controlled}
     routed = {tap for tap, known in network.taps.items() if known.device not in controlled}
     wrong: dict[str, list[Flow]] = {}

@@ -176,6 +176,30 @@ class Network:
         known = self.taps.get(tap)
         return known.device if known else tap.split(":")[0]
 
+    def is_tagged(self, endpoint: str) -> bool:
+        """Whether an endpoint's frames carry an 802.1Q tag anywhere on their planned way."""
+        path = self.path_of.get(endpoint)
+        return path is not None and any(hop.vlan is not None for hop in path.hops)
+
+    @cached_property
+    def home_taps(self) -> frozenset[str]:
+        """Taps in the flat networks behind home routers, where nobody classifies."""
+        homes = [ipaddress.IPv4Network(vlan.subnet) for vlan in self.plan.vlans if vlan.role == "home"]
+        inner = {
+            (node.name, interface.name)
+            for node in self.plan.nodes
+            for interface in node.interfaces
+            for address in interface.addresses
+            if any(ipaddress.IPv4Address(address.split("/")[0]) in home for home in homes)
+        }
+        sites = {vlan.site for vlan in self.plan.vlans if vlan.role == "home"}
+        switches = {switch.name for switch in self.plan.switches if switch.site in sites}
+        return frozenset(
+            label
+            for label, tap in self.taps.items()
+            if tap.device in switches or (tap.device, tap.interface) in inner
+        )
+
     def owner(self, device: str) -> str:
         """The device as people name it: a phone's built-in switch is the phone."""
         for switch in self.plan.switches:

@@ -21,6 +21,7 @@ from uclab.judge.media import MediaFollower, MediaRows
 from uclab.judge.network import Network
 from uclab.judge.readable import ReadableSearch
 from uclab.judge.run import Run
+from uclab.judge.segments import SegmentBytes
 from uclab.judge.srtp import KeyRing, MediaSecrecy
 from uclab.judge.streams import CallWindow
 
@@ -53,6 +54,7 @@ class Observations:
     media: MediaFollower
     secrecy: MediaSecrecy
     readable: ReadableSearch
+    segments: SegmentBytes
     taps: dict[str, TapState] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     """Capture file -> what is wrong with it."""
@@ -100,6 +102,7 @@ class Observer:
             MediaFollower(self._labels, first, windows, watched=self._line_taps()),
             MediaSecrecy(ring, proof),
             ReadableSearch.for_accounts(accounts),
+            SegmentBytes(network.policy.sips_ports),
         )
         self._waiting: list[MediaRows] = []
 
@@ -143,6 +146,7 @@ class Observer:
         columns = decode(packets)
         media, leg = media_rows(columns, self._network.media_addresses, self._network.site_prefixes)
         self._seen.flows.add(packets, columns, labels, media)
+        self._seen.segments.add(packets, columns, labels)
         self._seen.readable.add(packets, columns, labels, media)
         self._seen.secrecy.add(packets, columns, labels, media, leg)
         self._waiting.append(self._rows(packets, columns, labels, media, leg))

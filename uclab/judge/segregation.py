@@ -34,7 +34,7 @@ def check_voice_vlan(case: Case) -> Iterator[Finding]:
     subjects: dict[str, int] = {}
     for node in sorted({e.node for e in network.site_endpoints} | set(_pcs(network))):
         vlan = network.vlan_of_node(node)
-        if vlan is not None:
+        if vlan is not None and vlan.role != "home":  # a home router's one network is for everybody
             subjects[node] = vlan.id
     seen: dict[str, dict[int, list[Flow]]] = {}
     for flow, vlan_id in _frames(case):

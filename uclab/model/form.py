@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -34,10 +34,14 @@ class Formed(Generic[M]):
     mistakes: tuple[Mistake, ...]
 
 
-def form(document: Document, model: type[M]) -> Formed[M]:
-    """Hold a document against a model. JSON is the way in: there strict models still take lists and text."""
+def form(
+    document: Document, model: type[M], furnished: Callable[[Any], Any] = lambda data: data
+) -> Formed[M]:
+    """Hold a document against a model, after `furnished` has filled in what other keys stand for. JSON is the
+    way in: there strict models still take lists and text."""
     try:
-        return Formed(document, model.model_validate_json(json.dumps(plain(document.root))), ())
+        text = json.dumps(furnished(plain(document.root)))
+        return Formed(document, model.model_validate_json(text), ())
     except ValidationError as error:
         details = error.errors(include_url=False)
     judged = replace(document, wrong=frozenset(tuple(detail["loc"]) for detail in details))

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
+from uclab.model import home
 from uclab.model import trace as trace_file
 from uclab.model.checks import (
     Check,
@@ -119,7 +120,8 @@ def _read(path: Path, shown_as: str, model: type[M], check_all: Check) -> _File[
         root, odd = parse(read_text(path, shown_as), shown_as)
     except TopologyError as error:
         return _File(None, None, error.mistakes)
-    formed = form(Document(shown_as, root), model)
+    document = Document(shown_as, root)
+    formed = form(document, model, home.furnished) if model is Topology else form(document, model)
     top = Place.top(formed.document)
     mistakes = (*odd, *formed.mistakes, *check_all(top))
     return _File(formed.value, top, mistakes)

@@ -6,11 +6,12 @@ Field descriptions become the JSON Schema that editors use.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from uclab.model.conditions import Conditions
+from uclab.model.home import FURNISHED
 from uclab.model.part import Address, Dscp, LongName, Name, Network, Part, Reference, Title, says
 from uclab.model.sdwan import SdWan, SiteOverlay
 from uclab.model.traffic import SiteTraffic
@@ -77,6 +78,14 @@ class Router(Part):
     """Private AS number (RFC 6996) for its BGP sessions; the lab chooses one where absent."""
 
 
+class HomeRouter(Part):
+    """A small premises' one device: router, firewall and switch in one (N5, W9)."""
+
+    name: Name
+    ports: int = Field(default=4, ge=1, le=96)
+    """Ports of its built-in switch."""
+
+
 class Connection(Part):
     """A WAN line of a site, in order of preference (V1, V2)."""
 
@@ -91,6 +100,8 @@ class Connection(Part):
     via: Name | None = None
     """The carrier of `carriers` whose network carries this private circuit (W2, W3, W5); none:
     a cable does."""
+    modem: Name | None = None
+    """A modem in bridge mode between the router and the line to a provider (W9)."""
     conditions: Conditions | None = None
     """What the line suffers from: weather, distance, users, surroundings."""
     compress: float | None = Field(default=None, ge=1, le=86_400)
@@ -112,8 +123,18 @@ class Endpoint(Part):
     """VLAN to put it in, where it is not the first one of its kind's role."""
 
 
+def _or_home_router(schema: dict[str, Any]) -> None:
+    """In the schema for editors, a home router stands for what it is."""
+    others = [key for key in schema["required"] if key in FURNISHED]
+    schema["required"] = [key for key in schema["required"] if key not in FURNISHED]
+    schema["anyOf"] = [{"required": others}, {"required": ["home_router"]}]
+
+
 class Site(Part):
-    """One place of the company."""
+    """One place of the company. With a `home_router` it has no `vlans`, `switches`, `firewall`,
+    `router`."""
+
+    model_config = ConfigDict(json_schema_extra=_or_home_router)
 
     name: Name
     prefix: Network
@@ -129,6 +150,8 @@ class Site(Part):
     centres and translates to the first of them (P3); from 198.18.0.0/15 or 203.0.113.0/24."""
     sd_wan: SiteOverlay | None = None
     """Its overlay over its internet lines (W6)."""
+    home_router: HomeRouter | None = None
+    """One device instead of all others: one flat LAN, which is the whole `prefix`."""
     endpoints: tuple[Endpoint, ...] = ()
     traffic: SiteTraffic = SiteTraffic()
     """How much is called here, where that differs from the policy."""
@@ -140,12 +163,26 @@ class Provider(Part):
     name: Name
     prefix: Network
     """Public prefix it gives to customers; from 198.18.0.0/15 or 203.0.113.0/24."""
+    asn: int | None = Field(default=None, ge=1, le=4294967294)
+    """AS number, where it speaks BGP: where the topology has exchanges; the lab chooses one where absent."""
+
+
+class Exchange(Part):
+    """An internet exchange: a peering LAN with a route server (P5)."""
+
+    name: Name
+    prefix: Network
+    """Addresses of the peering LAN; from 198.18.0.0/15 or 203.0.113.0/24."""
+    members: tuple[Name, ...] = Field(min_length=2)
+    """Providers and data centres that peer there."""
 
 
 class Internet(Part):
     """The public internet of the lab (W1)."""
 
     providers: tuple[Provider, ...] = Field(min_length=1)
+    exchanges: tuple[Exchange, ...] = ()
+    """Where providers and data centres peer; without, the internet's routes are static."""
 
 
 class Datacentre(Part):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from itertools import combinations
 
@@ -57,6 +57,8 @@ class Addresses:
     """(Site, connection) of a private circuit: (its site's router, the router where it leads)."""
     cloud: Mapping[tuple[str, str], Pair]
     """Two routers of the cloud that are cabled with each other, in this order."""
+    exchanges: Mapping[tuple[str, str], IPv4Interface] = field(default_factory=dict)
+    """(Exchange, member): its address on the peering LAN; the exchange's own is its route server's."""
 
 
 def allocate(
@@ -79,6 +81,7 @@ def allocate(
         datacentres={dc.name: _datacentre(dc, arriving[dc.name]) for dc in datacentres},
         circuits=to_cloud | _between_sites(circuits),
         cloud=cloud,
+        exchanges=_exchanges(topology),
     )
 
 
@@ -157,6 +160,7 @@ def _public_links(
     lab's internet that nobody in the topology uses, each link a /30 of it."""
     datacentres = [dc for region in topology.cloud.regions for dc in region.datacentres]
     taken = [p.prefix for p in topology.internet.providers] + [dc.prefix for dc in datacentres]
+    taken += [exchange.prefix for exchange in topology.internet.exchanges]
     taken += [site.public_prefix for site in topology.sites if site.public_prefix is not None]
     taken += [gateway.public_prefix for gateway in gateways_of(topology)]
     halves = reversed(list(INTERNET.subnets(1)))  # 198.19/16 first: users tend to take 198.18/16
@@ -191,6 +195,22 @@ def _between_sites(circuits: Sequence[Circuit]) -> dict[tuple[str, str], Pair]:
         (c.site, c.name): _ends(IPv4Network((start + 4 * number, 30)))[::-1]
         for number, c in enumerate(between)
     }
+
+
+def _exchanges(topology: model.Topology) -> dict[tuple[str, str], IPv4Interface]:
+    """On each peering LAN the route server first, then the members. PlanError where there is no room."""
+    given: dict[tuple[str, str], IPv4Interface] = {}
+    for exchange in topology.internet.exchanges:
+        there = (exchange.name, *exchange.members)
+        if len(there) > (room := exchange.prefix.num_addresses - 2):
+            raise PlanError(
+                f"exchange {exchange.name}: {exchange.prefix} has room for {room} hosts,"
+                f" {len(there)} are needed; give it a larger prefix"
+            )
+        for number, member in enumerate(there, start=1):
+            address = exchange.prefix.network_address + number
+            given[exchange.name, member] = IPv4Interface(f"{address}/{exchange.prefix.prefixlen}")
+    return given
 
 
 def _datacentre(dc: model.Datacentre, circuits: int) -> DatacentreAddresses:

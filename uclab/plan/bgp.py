@@ -114,7 +114,7 @@ def _hear(
                 continue
             mine = replace(
                 told,
-                next_hop=session.address,
+                next_hop=told.next_hop if _serves(back, routers[other]) else session.address,
                 preference=told.preference if session.asn == me.asn else session.preference,
                 internal=session.asn == me.asn,
                 from_client=session.reflector_client,
@@ -129,11 +129,18 @@ def _told(sender: Routing, session: BgpNeighbour, path: Path) -> Path | None:
     """What a router tells a neighbour of a path; None where it says nothing."""
     if not allows(session.announce, path.prefix) or path.next_hop == session.address:
         return None
+    if _serves(session, sender):
+        return path
     if session.asn != sender.asn:
         return replace(path, as_path=(sender.asn,) * (1 + session.prepend) + path.as_path)
     if path.internal and not (path.from_client or session.reflector_client):
         return None
     return path
+
+
+def _serves(session: BgpNeighbour, sender: Routing) -> bool:
+    """Whether the sender is a route server to that neighbour (RFC 7947)."""
+    return session.reflector_client and session.asn != sender.asn
 
 
 def _routes(table: Mapping[str, Path]) -> tuple[Route, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from uclab.plan.types import Endpoint, Node, Plan, Switch, SwitchPort
+from uclab.plan.types import Endpoint, Node, Plan, Switch, SwitchPort, SwitchRole
 
 
 def with_node(plan: Plan, node: Node) -> Plan:
@@ -50,9 +50,10 @@ def with_rules(plan: Plan, node: str, old: str, new: str) -> Plan:
 
 
 def port_towards(plan: Plan, peer: str) -> tuple[Switch, SwitchPort]:
-    """The controlled switch's port that a node or a phone is plugged into; KeyError where there is none."""
+    """The site switch's port that a node or a phone is plugged into; KeyError where there is none."""
     for switch in plan.switches:
         for port in switch.ports:
-            if switch.controlled and port.peer in (peer, f"{peer}-sw"):
+            serves = switch.controlled or switch.role is SwitchRole.HOME
+            if serves and port.peer in (peer, f"{peer}-sw"):
                 return switch, port
     raise KeyError(f"{peer} is not plugged into a switch of a site")

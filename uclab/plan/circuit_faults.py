@@ -107,7 +107,9 @@ def _to_cloud(plan: Plan, router: Node) -> list[BgpNeighbour]:
 def _leaking(plan: Plan, router: Node) -> Node:
     """The router, announcing the site's private prefix on its circuits as well."""
     assert router.routing is not None
-    private = next(route.prefix for route in router.routes if route.prefix != "0.0.0.0/0")
+    private = next((route.prefix for route in router.routes if route.prefix != "0.0.0.0/0"), None)
+    if private is None:
+        raise KeyError(f"{router.name} has no prefix of its own to leak")
     cloud = {session.device for session in _to_cloud(plan, router)}
     sessions = tuple(
         replace(s, announce=(*s.announce, PrefixRule(private))) if s.device in cloud else s

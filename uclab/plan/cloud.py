@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 
 from uclab.model import topology as model
-from uclab.plan import edge, peering
+from uclab.plan import edge, exchanges
 from uclab.plan.circuits import BORDER, border_router, peering_router
 from uclab.plan.datacentre_peering import build_peering
 from uclab.plan.internet import CORE, NAME_SERVER, WEB, core_interface, core_link
@@ -136,11 +136,12 @@ def _border_router(context: Context, dc: model.Datacentre) -> Node:
             core_interface(context, dc.name, name),
             Interface(DATACENTRE_SIDE, context.mac(name, DATACENTRE_SIDE), (str(own),)),
             *inner,
+            *exchanges.interfaces(context, dc.name),
         ),
         routes=(Route(DEFAULT, str(context.addresses.core[dc.name][0].ip)),),
         forwarding=True,
         nameservers=context.nameservers,
-        routing=peering.border_routing(context, dc),
+        routing=exchanges.datacentre_routing(context, dc),
     )
 
 

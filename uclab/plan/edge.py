@@ -36,10 +36,12 @@ def edge_rules(
     prefixes: Sequence[str],
     policy: Policy,
     accepted: Sequence[str] = (),
+    *,
+    classify: bool = False,
 ) -> str:
     """The whole ruleset; `insides` are the interfaces towards the firewall and to sites behind this one,
     `prefixes` the addresses there, `accepted` further rules for what the router itself takes from
-    outside."""
+    outside. With `classify` nobody in front of it marks: it does so itself, by ports."""
     outside, inside = interface_set([e.interface for e in exits]), interface_set(insides)
     known = sorted({rule.set_dscp for rule in policy.rules} | {policy.default_dscp})
     lines = [
@@ -54,12 +56,14 @@ def edge_rules(
         "        type filter hook forward priority mangle; policy accept;",
         "        # An ICMP error belongs to the connection it speaks of, but its DSCP does not.",
         "        ct state related accept",
-        "        # Out: note the DSCP that the access switches gave.",
+        *([f"        iifname {inside} oifname {outside} jump classify"] if classify else []),
+        f"        # Out: note the DSCP that {'was given here' if classify else 'the access switches gave'}.",
         f"        iifname {inside} oifname {outside} jump note",
         "        # Back: mark as the way out was marked.",
         f"        iifname {outside} oifname {inside} jump remark",
         "    }",
         "",
+        *(_classification(policy) if classify else []),
         "    chain note {",
         *(f"        ip dscp {dscp} ct mark set {MARK + dscp:#x} return" for dscp in known),
         f"        ct mark set {MARK + policy.default_dscp:#x}",
@@ -88,6 +92,22 @@ def edge_rules(
         "}",
     ]
     return "\n".join([*lines, ""])
+
+
+def _classification(policy: Policy) -> list[str]:
+    """Marks by destination alone, as an untrusted switch port would: what senders set counts for nothing."""
+    cloud = f"ip daddr {{ {', '.join(policy.cloud_prefixes)} }} "
+    lines = ["    chain classify {"]
+    for rule in policy.rules:
+        if policy.untrusted_classes and rule.traffic_class not in policy.untrusted_classes:
+            continue
+        where = "" if rule.any_destination else cloud
+        for protocol, ranges in (("udp", rule.udp_ports), ("tcp", rule.tcp_ports)):
+            if ranges:
+                ports = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in ranges)
+                match = f"{where}{protocol} dport {{ {ports} }}"
+                lines.append(f"        {match} ip dscp set {rule.set_dscp} return")
+    return [*lines, f"        ip dscp set {policy.default_dscp}", "    }", ""]
 
 
 def _sessions(exits: Sequence[Exit]) -> list[str]:
@@ -203,6 +223,61 @@ def foreign_marking(interface: str, tcp_port: int, dscp: int) -> str:
             "        type filter hook output priority mangle; policy accept;",
             f'        oifname "{interface}" tcp dport {tcp_port} ip dscp set {dscp}',
             f'        oifname "{interface}" tcp sport {tcp_port} ip dscp set {dscp}',
+            "    }",
+            "}",
+            "",
+        ]
+    )
+
+
+def every_other_packet(first: str, second: str, gateway: str, policy: Policy) -> str:
+    """A drill's router that spreads packets to the cloud over two lines one by one; `gateway` is the second
+    line's other end."""
+    cloud = ", ".join(policy.cloud_prefixes)
+    low, high = policy.media_ports
+    return "\n".join(
+        [
+            "# DRILL: every other packet of media takes the second line, with the first one's address.",
+            "table netdev drill {",
+            "    chain egress {",
+            f'        type filter hook egress device "{first}" priority 0; policy accept;',
+            f"        ip daddr {{ {cloud} }} udp dport {low}-{high} numgen inc mod 2 0"
+            f' fwd ip to {gateway} device "{second}"',
+            "    }",
+            "}",
+            "",
+        ]
+    )
+
+
+def returned_elsewhere(first: str, second: str, gateway: str, address: str, policy: Policy) -> str:
+    """A drill's transit that sends what the cloud answers to `address` by another provider than the one that
+    has it."""
+    cloud = ", ".join(policy.cloud_prefixes)
+    return "\n".join(
+        [
+            "# DRILL: answers of the cloud come back by another provider.",
+            "table netdev drill {",
+            "    chain egress {",
+            f'        type filter hook egress device "{first}" priority 0; policy accept;',
+            f'        ip saddr {{ {cloud} }} ip daddr {address} fwd ip to {gateway} device "{second}"',
+            "    }",
+            "}",
+            "",
+        ]
+    )
+
+
+def meddling_gateway(ports: Sequence[int]) -> str:
+    """A drill's SIP gateway (ALG): it takes what it cannot read for a message, and writes into it."""
+    sip = f"tcp dport {{ {', '.join(str(port) for port in ports)} }}"
+    return "\n".join(
+        [
+            "# DRILL: a SIP application gateway that writes into what is encrypted.",
+            "table ip gateway {",
+            "    chain forward {",
+            "        type filter hook forward priority mangle; policy accept;",
+            f"        {sip} meta length > 100 @ih,0,8 set 0x53",
             "    }",
             "}",
             "",

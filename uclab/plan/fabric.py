@@ -32,6 +32,12 @@ class SwitchRole(StrEnum):
     """A desk phone's built-in switch; not under the controller."""
     DATACENTRE = "datacentre"
     """The cloud's own switch; not under the controller."""
+    HOME = "home"
+    """A home router's built-in switch; not under the controller."""
+    EXCHANGE = "exchange"
+    """An internet exchange's peering LAN; not under the controller."""
+    MODEM = "modem"
+    """A modem in bridge mode; not under the controller."""
     CARRIER = "carrier"
     """Where a private circuit ends: a carrier's termination unit, or a data centre's peering switch; not
     under the controller."""
@@ -98,7 +104,7 @@ class Vlan:
 
     id: int
     name: str
-    role: Literal["voice", "data", "rooms", "management", "foreign-voip", "transit"]
+    role: Literal["voice", "data", "rooms", "management", "foreign-voip", "transit", "home"]
     site: str
     subnet: str
     gateway: str

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 
-from uclab.plan import carrier_faults, circuit_faults, edge, overlay_faults, queues
+from uclab.plan import carrier_faults, circuit_faults, edge, overlay_faults, queues, way_faults
 from uclab.plan.changes import port_towards, with_endpoint, with_node, with_port, with_rules
-from uclab.plan.fault import FAULTS, Fault, pick, registered
+from uclab.plan.fault import FAULTS, Change, Fault, pick, registered
 from uclab.plan.names import mac_address
 from uclab.plan.types import Endpoint, Interface, Node, NodeKind, Plan, Route, Vlan
 
@@ -194,6 +194,53 @@ registered(
 registered("labels-shared", "a carrier's edge gives two customers' circuits one label", "carrier.apart")(
     carrier_faults.shared_labels
 )
+
+_WAYS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...], Change], ...] = (
+    (
+        "dscp-cleared-by-isp",
+        "a provider clears DSCP on the way to the cloud",
+        ("qos.dscp",),
+        (),
+        way_faults.dscp_cleared_by_isp,
+    ),
+    (
+        "exchange-clears-dscp",
+        "an exchange's peering LAN clears DSCP",
+        ("qos.dscp",),
+        ("qos.pcp", "quality.overload", "audio.heard"),
+        way_faults.exchange_clears_dscp,
+    ),
+    (
+        "backup-preferred",
+        "a router prefers its last way to the cloud to the planned one",
+        ("path.as-planned",),
+        ("quality.overload",),
+        way_faults.backup_preferred,
+    ),
+    (
+        "wan-balanced-per-packet",
+        "a router spreads media over two lines packet by packet",
+        ("path.as-planned",),
+        ("quality.overload", "quality.voice", "audio.heard"),
+        way_faults.balanced_per_packet,
+    ),
+    (
+        "asymmetric-routing",
+        "what comes back takes another line than what went out, past the router's connections",
+        ("signalling.registered",),
+        (),
+        way_faults.asymmetric_routing,
+    ),
+    (
+        "sip-alg",
+        "a router's SIP gateway writes into encrypted signalling",
+        ("signalling.registered", "signalling.untouched"),
+        ("signalling.tls", "signalling.certificate"),
+        way_faults.sip_alg,
+    ),
+)
+for _name, _summary, _breaks, _may, _change in _WAYS:
+    registered(_name, _summary, *_breaks, may_break=_may)(_change)
 
 
 def _phone(plan: Plan, target: str | None) -> Endpoint:

@@ -189,7 +189,7 @@ def _colours(
         return [CORE]
     switch, port = ends[-1]
     vlans = [*port.tagged, port.vlan] if port.mode is PortMode.PHONE else [port.vlan]
-    return [palette[switch.site, vlan] for vlan in vlans if vlan is not None]
+    return [palette.get((switch.site, vlan), CORE) for vlan in vlans if vlan is not None]
 
 
 def _drawn_boxes(plan: Plan, layout: Layout) -> list[str]:

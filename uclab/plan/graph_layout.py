@@ -9,6 +9,7 @@ from typing import Literal
 
 from uclab.plan.carriage import PEERING_SWITCH
 from uclab.plan.circuits import border_router
+from uclab.plan.sites import DEFAULT
 from uclab.plan.types import Node, NodeKind, Plan, PortMode, Switch, SwitchRole
 
 Icon = Literal["router", "firewall", "switch", "phone", "softclient", "pc", "server", "telephone-network"]
@@ -71,7 +72,8 @@ class Layout:
 
 def arrange(plan: Plan) -> Layout:
     """Places for all devices of a plan."""
-    widths = [_site_width(plan, fabric.site) for fabric in plan.fabrics]
+    sites = list(dict.fromkeys(vlan.site for vlan in plan.vlans))
+    widths = [_site_width(plan, site) for site in sites]
     places = list(dict.fromkeys(s.site for s in plan.switches if s.role is SwitchRole.DATACENTRE))
     inner = max(sum(widths) + MARGIN * (len(widths) - 1), (DATACENTRE + MARGIN) * len(places), 760.0)
     middle = MARGIN + inner / 2
@@ -87,13 +89,15 @@ def arrange(plan: Plan) -> Layout:
     top += (3 if private else 2) * ROW + 40
     frames.append(_internet(plan, middle, top, inner, boxes))
     top += 2 * ROW + 40
+    top = _exchanges(plan, middle, top, boxes)
+    top = _modems(plan, middle, top, boxes)
     if carriers := _carriers(plan, middle, top, boxes):
         frames.append(carriers)
         top += carriers.height + 22
     left = middle - (sum(widths) + MARGIN * (len(widths) - 1)) / 2
     bottom = top
-    for fabric, width in zip(plan.fabrics, widths, strict=True):
-        frame = _site(plan, fabric.site, left, top, width, boxes)
+    for site, width in zip(sites, widths, strict=True):
+        frame = _site(plan, site, left, top, width, boxes)
         frames.append(frame)
         bottom = max(bottom, frame.top + frame.height)
         left += width + MARGIN
@@ -189,6 +193,26 @@ def _networks(plan: Plan) -> list[str]:
     return row
 
 
+def _exchanges(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> float:
+    """Peering LANs, each beside its route server; where what comes next begins."""
+    there = [switch for switch in plan.switches if switch.role is SwitchRole.EXCHANGE]
+    if sum(node.kind is NodeKind.ISP for node in plan.nodes) % 2:
+        middle -= 115  # in the gap between two providers
+    for switch, x in zip(there, _spread(len(there), middle, 400.0), strict=True):
+        boxes[switch.name] = Box(switch.name, "switch", "peering LAN", x, top + 20)
+        server = f"{switch.name}-rs"
+        boxes[server] = Box(server, "server", "route server", x + 190, top + 20)
+    return top + (ROW if there else 0)
+
+
+def _modems(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> float:
+    """Modems in a row between the internet and the sites; where what comes next begins."""
+    there = [switch for switch in plan.switches if switch.role is SwitchRole.MODEM]
+    for switch, x in zip(there, _spread(len(there), middle, 190.0), strict=True):
+        boxes[switch.name] = Box(switch.name, "switch", "modem", x, top + 20)
+    return top + (ROW if there else 0)
+
+
 def _site(plan: Plan, site: str, left: float, top: float, width: float, boxes: dict[str, Box]) -> Frame:
     middle = left + width / 2
     nodes = [node for node in plan.nodes if node.site == site]
@@ -200,7 +224,7 @@ def _site(plan: Plan, site: str, left: float, top: float, width: float, boxes: d
             boxes[node.name] = Box(node.name, shown, _edge_subtitle(node), middle, y, max(DEVICE_WIDTH, wide))
         y += ROW - 12
     switches = [s for s in plan.switches if s.site == site and s.controlled]
-    root = next(f.root_order[0] for f in plan.fabrics if f.site == site)
+    root = next((f.root_order[0] for f in plan.fabrics if f.site == site), "")
     for role in (SwitchRole.EDGE, SwitchRole.CORE, SwitchRole.DISTRIBUTION):
         row = [switch for switch in switches if switch.role is role]
         for switch, x in zip(
@@ -218,14 +242,15 @@ def _site(plan: Plan, site: str, left: float, top: float, width: float, boxes: d
     x = middle - sum(_block_width(len(leaves)) for _, leaves in blocks) / 2
     for switch, leaves in blocks:
         block = _block_width(len(leaves))
-        if switch.role is SwitchRole.ACCESS:
+        if switch.role in (SwitchRole.ACCESS, SwitchRole.HOME):
             boxes[switch.name] = Box(switch.name, "switch", _switch_subtitle(switch, root), x + block / 2, y)
         start = x + block / 2 - COLUMN * (len(leaves) - 1) / 2
         for number, leaf in enumerate(leaves):
             deep |= _add_leaf(plan, leaf, start + COLUMN * number, y_leaf, boxes)
         x += block
     bottom = y_leaf + (ROW - 10 if deep else 0) + LEAF_HEIGHT / 2 + 24
-    prefix = next((r.prefix for n in nodes if n.kind is NodeKind.ROUTER for r in n.routes), "")
+    prefixes = [r.prefix for n in nodes if n.kind is NodeKind.ROUTER for r in n.routes if r.prefix != DEFAULT]
+    prefix = [*prefixes, *(vlan.subnet for vlan in plan.vlans if vlan.site == site)][0]
     return Frame("site", f"site {site} · {prefix}", left, top, width, bottom - top)
 
 
@@ -246,7 +271,7 @@ def _add_leaf(plan: Plan, name: str, x: float, y: float, boxes: dict[str, Box]) 
         return False
     boxes[f"{name}-sw"] = box
     module = next(s for s in plan.switches if s.name == f"{name}-sw")
-    behind = [p.peer for p in module.ports if p.mode is PortMode.ACCESS and p.peer not in (None, name)]
+    behind = [p.peer for p in module.ports if p.peer_port is None and p.peer not in (None, name)]
     for pc in behind:
         if pc is not None:
             vlan = _vlan_of(plan, plan.node(pc))
@@ -262,10 +287,13 @@ def _vlan_of(plan: Plan, node: Node) -> tuple[str, int] | None:
 def _blocks(plan: Plan, site: str) -> list[tuple[Switch, list[str]]]:
     """Switches with the hosts on their ports: all access switches, others where they have any."""
     blocks = []
+    routers = {node.name for node in plan.nodes if node.kind is NodeKind.ROUTER}
+    there = [s for s in plan.switches if s.site == site]
     for switch in (
-        s for s in plan.switches if s.site == site and s.controlled and s.role is not SwitchRole.EDGE
+        s for s in there if s.role is SwitchRole.HOME or (s.controlled and s.role is not SwitchRole.EDGE)
     ):
-        leaves = [p.peer.removesuffix("-sw") for p in switch.ports if p.mode is not PortMode.TRUNK and p.peer]
+        peers = [p.peer for p in switch.ports if p.mode is not PortMode.TRUNK and p.peer]
+        leaves = [peer.removesuffix("-sw") for peer in peers if peer not in routers]
         if leaves or switch.role is SwitchRole.ACCESS:
             blocks.append((switch, leaves))
     return blocks
@@ -286,7 +314,9 @@ def _spread(count: int, middle: float, step: float) -> Iterable[float]:
 def _switch_subtitle(switch: Switch, root: str) -> str:
     if switch.role is SwitchRole.EDGE:
         return "firewall ports"
-    role = {"core": "core", "distribution": "distribution"}.get(switch.role.value, "access")
+    role = {"core": "core", "distribution": "distribution", "home": "built-in switch"}.get(
+        switch.role.value, "access"
+    )
     return f"{role} · root" if switch.name == root else role
 
 

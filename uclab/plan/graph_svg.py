@@ -19,6 +19,7 @@ VLAN_COLOURS = {
     "rooms": ("#9333ea", "#c026d3"),
     "management": ("#64748b",),
     "foreign-voip": ("#d97706", "#b45309"),
+    "home": ("#0f766e", "#115e59"),
     "transit": ("#475569",),
 }
 """By role; a site's second VLAN of a role has the second colour."""

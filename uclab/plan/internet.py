@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uclab.model import topology as model
-from uclab.plan import queues
+from uclab.plan import exchanges, queues
 from uclab.plan.circuits import border_router, customer_named, line_interfaces
 from uclab.plan.names import free_name, link_name
 from uclab.plan.sites import DEFAULT, Context
@@ -56,9 +56,12 @@ def _provider(context: Context, provider: model.Provider) -> tuple[Node, list[Li
             interfaces.append(Interface(name, context.mac(provider.name, name), (str(own),)))
             shares = context.profile.wan_queues
             shaped.append(queues.provider_queue(name, profile, shares))
-            impaired.append(queues.impairment(name, profile.down, f"{site.name}/{line.name}/down"))
+            end = LinkEnd(site.router.name, line_interfaces(site)[line.name]) if line.modem else None
+            impaired.append(queues.impairment(name, profile.down, f"{site.name}/{line.name}/down", end))
             if not site.router.nat:
                 routes.append(Route(str(site.prefix), str(near.ip), metric=100 * len(routes)))
+            if line.modem is not None:
+                continue  # `uclab.plan.modems` lays its cables
             links.append(
                 Link(
                     link_name(site.router.name, provider.name, [link.name for link in links]),
@@ -72,12 +75,17 @@ def _provider(context: Context, provider: model.Provider) -> tuple[Node, list[Li
         name=provider.name,
         kind=NodeKind.ISP,
         site=PLACE,
-        interfaces=(*interfaces, core_interface(context, provider.name, provider.name)),
+        interfaces=(
+            *interfaces,
+            core_interface(context, provider.name, provider.name),
+            *exchanges.interfaces(context, provider.name),
+        ),
         routes=(*routes, Route(DEFAULT, str(core.ip))),
         forwarding=True,
         queues=tuple(shaped),
         impairments=tuple(impaired),
         nameservers=context.nameservers,
+        routing=exchanges.provider_routing(context, provider),
     )
     return node, links
 
@@ -86,8 +94,11 @@ def _core(context: Context) -> Node:
     """Routes to each provider's customers and to each data centre; whatever else is sent here has nowhere
     to go."""
     addresses, topology = context.addresses.core, context.topology
-    routes = [Route(str(p.prefix), str(addresses[p.name][1].ip)) for p in topology.internet.providers]
-    for region in topology.cloud.regions:
+    routes: list[Route] = []
+    learns = exchanges.transit_routing(context)
+    if learns is None:
+        routes += [Route(str(p.prefix), str(addresses[p.name][1].ip)) for p in topology.internet.providers]
+    for region in topology.cloud.regions if learns is None else ():
         routes += [Route(str(dc.prefix), str(addresses[dc.name][1].ip)) for dc in region.datacentres]
     for site in topology.sites:
         if not site.router.nat:
@@ -112,6 +123,7 @@ def _core(context: Context) -> Node:
         routes=tuple(routes),
         forwarding=True,
         nameservers=context.nameservers,
+        routing=learns,
     )
 
 

@@ -35,15 +35,23 @@ def wan_lines(plan: Plan) -> tuple[WanLine, ...]:
         if link.a.device in carriers | exchange and link.b.device in carriers | exchange
         for end in (link.a, link.b)
     }
+    modems = {switch.name for switch in plan.switches if switch.role is SwitchRole.MODEM}
+    outer = {
+        end.device: link.name
+        for link in plan.links
+        if link.kind == "wan"
+        for end in (link.a, link.b)
+        if end.device in modems
+    }
     own = {link.a: link.name for link in plan.links} | {link.b: link.name for link in plan.links}
     lines = []
     for node in (node for node in plan.nodes if node.kind is NodeKind.ROUTER):
         for line in node.impairments:
             near = LinkEnd(node.name, line.interface)
-            far, private = ends[near], line.arrives_at is not None
+            far, private = ends[near], cabled[near].device in carriers
             if private and not _begins_here(plan, near, far):
                 continue
-            link = inner[cabled[near].device] if private else own[near]
+            link = inner[cabled[near].device] if private else outer.get(cabled[near].device, own[near])
             lines.append(WanLine(node.site, near, far, link, private))
     return tuple(lines)
 

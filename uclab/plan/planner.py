@@ -14,8 +14,10 @@ from uclab.plan import (
     cloud,
     endpoints,
     engines,
+    exchanges,
     hosts,
     internet,
+    modems,
     overload,
     paths,
     policies,
@@ -56,12 +58,17 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     phones = endpoints.build_endpoints(context, cloud.session_controller_names(topology), tones[:-1])
     the_cloud = cloud.build_cloud(context, tuple(phone.account for phone in phones), tones[-1], dpid)
     carried = carriage.build_carriage(context, dpid + sum(map(len, the_cloud.switches)))
+    before = sum(map(len, (*the_cloud.switches, carried.switches, *carried.exchanges)))
+    bridged = modems.build_modems(topology, dpid + before)
+    met = exchanges.build_exchanges(context, dpid + before + len(bridged.switches))
 
     places = [
         *(part.lan.switches for part in parts),
         *the_cloud.switches,
         carried.switches,
         *carried.exchanges,
+        bridged.switches,
+        met.switches,
     ]
     switches, machines = engines.assign(places)
     bulk = overload.bulk(context)
@@ -74,13 +81,14 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         at_site += [*part.nodes, routers.edge_router(router, own) if own is not None else router]
     gateways = circuits.gateways_of(topology)
     hand_over = [routers.gateway_router(context, gateway, overlaid) for gateway in gateways]
-    outside = (*internet_nodes, *the_cloud.nodes, *hand_over, *carried.nodes)
+    outside = (*internet_nodes, *the_cloud.nodes, *hand_over, *carried.nodes, *met.nodes)
     nodes = overload.greedy(context, (*at_site, *outside), bulk)
     nodes = bgp.with_learned(nodes)
     _check_names(nodes, switches)
     inside = [link for part in parts for link in part.links]
     to_internet = [routers.gateway_link(gateway) for gateway in gateways]
-    links = (*inside, *internet_links, *the_cloud.links, *carried.links, *to_internet)
+    beyond = (*carried.links, *to_internet, *bridged.links, *met.links)
+    links = (*inside, *internet_links, *the_cloud.links, *beyond)
     passed = (*links, *overlays.tunnel_links(overlaid))
     capture = taps.build_taps(passed, switches)
     crossed = tuple(
@@ -99,7 +107,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         switches=switches,
         engines=machines,
         vlans=tuple(vlan for part in parts for vlan in part.vlans),
-        fabrics=tuple(_fabric(context, part, switches) for part in parts),
+        fabrics=tuple(_fabric(context, part, switches) for part in parts if part.lan.root_order),
         endpoints=phones,
         certificates=(*the_cloud.certificates, *overlays.overlay_certificates(context, overlaid)),
         name_servers=the_cloud.name_servers,

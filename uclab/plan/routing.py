@@ -54,7 +54,8 @@ class BgpNeighbour:
     """How often the own AS number is put before the path that it is told, so that others like it less."""
     bfd: Bfd | None = None
     reflector_client: bool = False
-    """An internal neighbour to which other internal neighbours' routes are passed on (RFC 4456)."""
+    """An internal neighbour to which other internal neighbours' routes are passed on (RFC 4456). An external
+    one makes this router a route server: what it passes on keeps its path and its next hop (RFC 7947)."""
 
 
 @dataclass(frozen=True)

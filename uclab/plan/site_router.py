@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from uclab.model import topology as model
-from uclab.plan import edge, peering, queues
+from uclab.model.home import LAN
+from uclab.plan import edge, modems, peering, queues
 from uclab.plan.circuits import INSIDE, Circuit, line_interfaces
 from uclab.plan.sites import DEFAULT, Context, udp_timeouts
 from uclab.plan.types import EgressQueue, Impairment, Interface, LinkEnd, Node, NodeKind, Route
@@ -24,7 +25,9 @@ def build_router(context: Context, site: model.Site) -> Node:
     outer: list[Interface] = []
     shaped: list[EgressQueue] = []
     impaired: list[Impairment] = []
-    routes = [Route(str(site.prefix), str(firewall_address.ip))]
+    at_home = site.home_router is not None
+    own = context.addresses.gateways[site.name, LAN] if at_home else own
+    routes = [] if at_home else [Route(str(site.prefix), str(firewall_address.ip))]
     starting = {c.name: c for c in context.circuits if c.site == site.name}
     floating = FLOATING if any(c.kind == "site" for c in starting.values()) else 0
     for number, line in enumerate(site.connections):
@@ -41,6 +44,8 @@ def build_router(context: Context, site: model.Site) -> Node:
         exits.append(edge.Exit(interface, _becomes(site, circuit), peer))
         shaped.append(queues.site_queue(interface, profile.up.rate_kbps, context.profile.wan_queues))
         arrives_at = LinkEnd(circuit.far_router, circuit.far_interface) if circuit is not None else None
+        if line.modem is not None:
+            arrives_at = modems.far_end(context.topology, site, line)
         seed = f"{site.name}/{line.name}/up"
         impaired.append(queues.impairment(interface, profile.up, seed, arrives_at))
     ending = [c for c in context.circuits if c.kind == "site" and c.target == site.name]
@@ -62,7 +67,7 @@ def build_router(context: Context, site: model.Site) -> Node:
         routes=tuple(routes),
         forwarding=True,
         sysctls=udp_timeouts(context.policy),
-        nftables=edge.edge_rules(insides, exits, behind, context.policy),
+        nftables=edge.edge_rules(insides, exits, behind, context.policy, classify=at_home),
         queues=tuple(shaped),
         impairments=tuple(impaired),
         nameservers=context.nameservers,

@@ -12,6 +12,7 @@ from uclab.model.suffering import under
 from uclab.plan import edge, firewall
 from uclab.plan.addresses import Addresses
 from uclab.plan.circuits import INSIDE, Circuit
+from uclab.plan.home_lan import build_home_lan
 from uclab.plan.hosts import Host
 from uclab.plan.names import free_name, mac_address
 from uclab.plan.policies import names_dscp
@@ -56,6 +57,10 @@ class SiteParts:
 
 def build_site(context: Context, site: model.Site, hosts: tuple[Host, ...], first_dpid: int) -> SiteParts:
     """All of a site but its router and what is beyond it."""
+    if site.home_router is not None:
+        nodes_at_home = tuple(_host(context, site, host) for host in hosts)
+        at_home = build_home_lan(site, hosts, first_dpid)
+        return SiteParts(nodes_at_home, at_home, at_home.links, site_vlans(context, site))
     zones = zone_interfaces(site)
     macs = {(host.name, "eth0"): context.mac(host.name, "eth0") for host in hosts}
     macs |= {(site.firewall.name, zone): context.mac(site.firewall.name, zone) for zone in zones.values()}
@@ -85,7 +90,7 @@ def site_vlans(context: Context, site: model.Site) -> tuple[Vlan, ...]:
         Vlan(
             id=vlan.id,
             name=vlan.name,
-            role=vlan.role,
+            role="home" if site.home_router is not None else vlan.role,
             site=site.name,
             subnet=str(vlan.subnet),
             gateway=str(context.addresses.gateways[site.name, vlan.name].ip),

@@ -83,7 +83,11 @@ class Bench:
         return LinkEnd(switch, interface)
 
     def add_link(
-        self, name: str, a: LinkEnd, b: LinkEnd, kind: Literal["lan", "trunk", "datacentre", "circuit"]
+        self,
+        name: str,
+        a: LinkEnd,
+        b: LinkEnd,
+        kind: Literal["lan", "trunk", "datacentre", "circuit", "wan", "internet"],
     ) -> None:
         """A cable; a second one between the same devices gets a number."""
         taken = {link.name for link in self.links}
@@ -99,10 +103,8 @@ class Bench:
     def switches(self) -> tuple[Switch, ...]:
         """The finished switches, ports in order; engines are chosen later."""
         uncontrolled = (
-            SwitchRole.PHONE,
-            SwitchRole.DATACENTRE,
-            SwitchRole.CARRIER,
-            SwitchRole.CARRIER_NETWORK,
+            *(SwitchRole.PHONE, SwitchRole.HOME, SwitchRole.DATACENTRE),
+            *(SwitchRole.CARRIER, SwitchRole.CARRIER_NETWORK, SwitchRole.MODEM, SwitchRole.EXCHANGE),
         )
         return tuple(
             Switch(

@@ -18,6 +18,7 @@ from uclab.judge.observe import Observations
 from uclab.judge.overlay import Spell, check_overlays, spells
 from uclab.judge.readable import ReadableSearch
 from uclab.judge.run import Run
+from uclab.judge.segments import SegmentBytes
 from uclab.judge.srtp import MediaSecrecy
 from uclab.judge.streams import Hop
 from uclab.judge.types import Finding
@@ -85,7 +86,9 @@ def judged(
         (media if media is not None else {"wan1": range(SECONDS)}).items()
     ):
         follower.hops[0, index, 0] = Hop(f"edge:ov-{path}", "up", seconds=dict.fromkeys(seconds, 50))
-    seen = Observations(table, follower, cast("MediaSecrecy", None), cast("ReadableSearch", None))
+    seen = Observations(
+        table, follower, cast("MediaSecrecy", None), cast("ReadableSearch", None), cast("SegmentBytes", None)
+    )
     run = Run(plan(), paths=tuple(paths or records()))
     case = Case(run, Network(plan()), seen, Signalling((), ()))
     return {f"{f.id} {f.subject}": f for f in check_overlays(case)}

@@ -134,8 +134,8 @@ class World:
 
     def dressed(self, packet: Packet, hop: PathHop, talker: Talker, leg: Leg) -> Packet:
         """The packet as it looks at a hop: tag, priority, MACs, address translation."""
-        outside = hop.tap.startswith(("edge:wan1", "isp1", "inet", "fra1")) and talker.endpoint.name != "pstn"
-        inside = not hop.tap.startswith(("edge", "isp1", "inet", "fra1", "fw:wan"))
+        outside = hop.tap.startswith(("edge:wan", "isp", "inet", "fra1")) and talker.endpoint.name != "pstn"
+        inside = not hop.tap.startswith(("edge", "isp", "inet", "fra1", "fw:wan"))
         near = NAT if outside else talker.address
         pcp = self.plan.policy.pcp(packet.dscp) if hop.vlan is not None else 0
         macs = (

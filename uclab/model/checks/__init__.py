@@ -13,6 +13,8 @@ from uclab.model.checks import (
     carriers,
     changing,
     endpoints,
+    exchanges,
+    homes,
     lines,
     names,
     peering,
@@ -38,6 +40,8 @@ def topology_mistakes(top: Place) -> Iterator[Mistake]:
     yield from sdwan.check(top)
     yield from carriers.check(top)
     yield from sdn_carriers.check(top)
+    yield from homes.check(top)
+    yield from exchanges.check(top)
 
 
 def profile_mistakes(top: Place) -> Iterator[Mistake]:

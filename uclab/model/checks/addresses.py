@@ -41,6 +41,7 @@ def _public(top: Place) -> Iterator[Mistake]:
     prefixes = [place["prefix"] for place in (*datacentres, *providers)]
     gateways = list(top["sd_wan"]["gateways"])
     prefixes += [place["public_prefix"] for place in (*top["sites"], *gateways)]
+    prefixes += [exchange["prefix"] for exchange in top["internet"]["exchanges"]]
     yield from _from(PUBLIC, prefixes, "public prefixes of a lab are")
     yield from _overlaps(prefixes, "prefixes of providers, data centres and sites may not overlap")
     lines = [line["to"].text for site in top["sites"] for line in site["connections"]]

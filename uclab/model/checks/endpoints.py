@@ -19,8 +19,9 @@ def check(top: Place) -> Iterator[Mistake]:
         endpoints = list(site["endpoints"])
         hierarchy = Hierarchy.of(site)
         for endpoint in endpoints:
-            yield from _port(hierarchy, endpoint["port"])
-            yield from _chosen_vlan(site, endpoint["vlan"])
+            if not site["home_router"].given:  # there `homes` says what is wrong
+                yield from _port(hierarchy, endpoint["port"])
+                yield from _chosen_vlan(site, endpoint["vlan"])
             if endpoint["kind"].text == "softclient" and endpoint["pc"].value is not None:
                 yield endpoint["pc"].mistake(
                     "a softclient has no port for a PC", "only a `desk-phone` has one"

@@ -87,9 +87,14 @@ def _named_devices(top: Place) -> Iterator[tuple[Place, tuple[str, ...]]]:
     """The name of each device, and what is added to it for the devices that come with it."""
     for provider in top["internet"]["providers"]:
         yield provider["name"], ()
+    for exchange in top["internet"]["exchanges"]:
+        yield exchange["name"], ("-rs",)
     for site in top["sites"]:
         for switch in site["switches"]:
             yield switch["name"], ()
+        yield site["home_router"]["name"], ("-sw",)
+        for line in site["connections"]:
+            yield line["modem"], ()
         yield site["firewall"]["name"], ("-sw",)
         yield site["router"]["name"], ()
         for endpoint in site["endpoints"]:
@@ -103,5 +108,5 @@ def _named_devices(top: Place) -> Iterator[tuple[Place, tuple[str, ...]]]:
     edges = [f"-edge{number}" for number, _ in enumerate((*top["sites"], *_places(top)), start=1)]
     for carrier in top["carriers"]:
         row = (f"-{number + 1}" for number in range(EXCHANGE_SWITCHES))
-        exchange = carrier["kind"].text == "sdn"
-        yield carrier["name"], tuple(row) if exchange else ("-core", "-x1", "-x2", *edges)
+        programmed = carrier["kind"].text == "sdn"
+        yield carrier["name"], tuple(row) if programmed else ("-core", "-x1", "-x2", *edges)

@@ -14,6 +14,12 @@ from uclab.model.policy import PolicyProfile
 def check(top: Place, policy: PolicyProfile) -> Iterator[Mistake]:
     """VLAN ids, public prefixes and AS numbers of sites with circuits, by the policy's `peering`."""
     rules = policy.peering
+    for exchange in top["internet"]["exchanges"]:
+        if rules is None:
+            yield exchange["name"].mistake(
+                f"policy {shown(policy.policy)} says nothing of peering",
+                "give the policy a `peering`, which has the cloud's AS number",
+            )
     centres = datacentres(top)
     sites = [name for site in top["sites"] if (name := site["name"].text) is not None]
     arriving: dict[str, list[tuple[int | None, Place]]] = {}

@@ -1,0 +1,127 @@
+"""Whether media took the planned way (`path.as-planned`; V2, P5): each packet that arrived was seen at every
+tap of its endpoint's path.
+
+A frame that a switch floods elsewhere besides does no harm; a packet that arrived without passing a planned
+tap went another way, and the device in front of that tap sent it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from uclab.judge.case import Case
+from uclab.judge.claim import Claim
+from uclab.judge.network import Leg, Network
+from uclab.judge.streams import Hop, Stream
+from uclab.judge.types import Evidence, Finding
+from uclab.judge.walks import blame_between, order_hops
+from uclab.plan.records import CallRecord
+from uclab.plan.types import Endpoint
+
+ASTRAY_PCT = 1.0
+"""Share of the packets that may miss a tap: two taps' clocks differ by microseconds, and a packet that seems
+to have been at a tap before it was sent is not counted there."""
+SETTLED_S = 30.0
+"""After a heal, media may need so long until it is back on the planned way."""
+EXPECTED = "media passes every tap of the planned way"
+NAMED = 4
+"""Taps that an observation lists at most."""
+
+
+def check_planned_way(case: Case) -> Iterator[Finding]:
+    """One finding for each direction of each call, but for those during which something was failed on
+    purpose."""
+    troubled = broken_times(case)
+    for call, direction, sender, receiver in case.call_directions():
+        if not call.established or _overlaps(call, troubled):
+            continue
+        subject = f"{call.id}:{direction}"
+        claim = Claim("path.as-planned", ("V2", "P5"), subject, EXPECTED)
+        stream = case.stream(call, direction)
+        if stream is None or not stream.received:
+            yield claim.not_shown("no media arrived")
+        else:
+            yield _finding(case, claim, stream, sender, receiver)
+
+
+def broken_times(case: Case) -> list[tuple[float, float]]:
+    """When a link was out of order because somebody wanted it so, in seconds since the epoch."""
+    since: dict[str, float] = {}
+    times: list[tuple[float, float]] = []
+    for event in case.run.events:
+        links = event.detail.rpartition(": ")[2].split(", ")  # what was done to them stands before
+        if event.kind == "failed-on-purpose":
+            for link in links:
+                since.setdefault(link, event.time)
+        elif event.kind == "healed":
+            healed = [since.pop(link) for link in links if link in since]
+            times += [(begin, event.time + SETTLED_S) for begin in healed]
+    return times + [(begin, float("inf")) for begin in since.values()]
+
+
+def _overlaps(call: CallRecord, times: Sequence[tuple[float, float]]) -> bool:
+    ended = call.ended_at if call.ended_at is not None else float("inf")
+    return any(call.started_at < end and begin < ended for begin, end in times)
+
+
+def _finding(case: Case, claim: Claim, stream: Stream, sender: Endpoint, receiver: Endpoint) -> Finding:
+    network = case.network
+    number = case.seen.media.streams.index(stream)
+    hops = [hop for (its, _, _), hop in case.seen.media.hops.items() if its == number]
+    if stream.receiver >= 0:  # after a transfer it is somebody else
+        receiver = network.endpoints[stream.receiver]
+    checked = 0
+    legs: tuple[tuple[Leg, Endpoint], ...] = (("up", sender), ("down", receiver))
+    for leg, endpoint in legs:
+        its = {
+            hop.tap: hop for hop in order_hops(network, hops, sender.name, receiver.name) if hop.leg == leg
+        }
+        arrived = max((its[tap].packets for tap in _ends(network, leg, endpoint) if tap in its), default=0)
+        path = network.path_of.get(endpoint.name)
+        if path is None or not arrived:
+            end = "the session controller" if leg == "up" else receiver.name
+            return claim.not_shown(f"no media was seen to arrive at {end}")
+        planned = [hop.tap for hop in path.hops][:: 1 if leg == "up" else -1]
+        wrong = _first_missed(case, claim, planned, its, arrived)
+        if wrong is not None:
+            return wrong
+        checked += len(planned)
+    return claim.passed(f"{stream.received} packets arrived by all {checked} taps")
+
+
+def _ends(network: Network, leg: Leg, endpoint: Endpoint) -> tuple[str, ...]:
+    """Taps at which a leg is over: at a session controller, or at the receiver."""
+    return network.controller_taps if leg == "up" else (network.first_tap.get(endpoint.name, ""),)
+
+
+def _first_missed(
+    case: Case, claim: Claim, planned: Sequence[str], its: dict[str, Hop], arrived: int
+) -> Finding | None:
+    """The first planned tap that packets did not pass which arrived nevertheless."""
+    before = None
+    for tap in planned:
+        state = case.seen.taps.get(tap)
+        if state is None:
+            continue  # not captured: `capture.complete` says so
+        missed = arrived - (its[tap].packets if tap in its else 0)
+        if missed <= arrived * ASTRAY_PCT / 100:
+            before = tap
+            continue
+        if state.dropped:
+            return claim.not_shown(f"the capture at {tap} dropped packets", Evidence(tap))
+        others = [hop for name, hop in its.items() if name not in planned]
+        by = f" but {', '.join(hop.tap for hop in others[:NAMED])}" if others else ""
+        observed = f"{missed} of {arrived} packets did not pass {tap}{by}"
+        blame = blame_between(case.network, before, tap)
+        return claim.failed(observed, _evidence(case, others, tap), blame)
+    return None
+
+
+def _evidence(case: Case, others: Sequence[Hop], missed: str) -> Evidence:
+    """Packets where they should not have been."""
+    if not others:
+        return Evidence(missed)
+    tap, leg = others[0].tap, others[0].leg
+    flows = [flow for its in case.media_flows.values() for flow in its if flow.key.tap == tap]
+    samples = [number for flow in flows if case.leg(flow) == leg for number in flow.samples]
+    return Evidence(tap, tuple(samples[:3]), f"{leg} leg")

@@ -92,8 +92,9 @@ def _circuit_opened(plan: Plan, target: str | None) -> Plan:
 
 
 def _customer(plan: Plan, target: str | None) -> Node:
-    """A site's router with a circuit to the cloud."""
-    fitting = {n.name: n for n in plan.nodes if n.kind is NodeKind.ROUTER and _to_cloud(plan, n)}
+    """A site's router with a circuit to the cloud; who meets the cloud at an exchange has none."""
+    shaped = {n.name: n for n in plan.nodes if n.kind is NodeKind.ROUTER and n.impairments}
+    fitting = {name: node for name, node in shaped.items() if _to_cloud(plan, node)}
     return pick(fitting, target, "site router with a circuit to the cloud")
 
 
@@ -107,9 +108,7 @@ def _to_cloud(plan: Plan, router: Node) -> list[BgpNeighbour]:
 def _leaking(plan: Plan, router: Node) -> Node:
     """The router, announcing the site's private prefix on its circuits as well."""
     assert router.routing is not None
-    private = next((route.prefix for route in router.routes if route.prefix != "0.0.0.0/0"), None)
-    if private is None:
-        raise KeyError(f"{router.name} has no prefix of its own to leak")
+    private = next(route.prefix for route in router.routes if route.prefix != "0.0.0.0/0")
     cloud = {session.device for session in _to_cloud(plan, router)}
     sessions = tuple(
         replace(s, announce=(*s.announce, PrefixRule(private))) if s.device in cloud else s

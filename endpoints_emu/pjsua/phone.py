@@ -155,13 +155,28 @@ class PjsuaPhone(Phone):
 
     async def hold(self, leg: CallLeg, deadline_s: float = 5.0) -> None:
         since = len(self.events.history)
-        await self._command("hold", leg=leg.id)
+        await self._reoffer("hold", leg, deadline_s)
         await self._agreed(leg, PhoneEventKind.HELD, deadline_s, since)
 
     async def resume(self, leg: CallLeg, deadline_s: float = 5.0) -> None:
         since = len(self.events.history)
-        await self._command("resume", leg=leg.id)
+        await self._reoffer("resume", leg, deadline_s)
         await self._agreed(leg, PhoneEventKind.RESUMED, deadline_s, since)
+
+    async def _reoffer(self, command: str, leg: CallLeg, deadline_s: float) -> None:
+        """Offer anew as soon as no other offer is under way: until then PJSIP refuses (RFC 3261 section
+        14.1)."""
+
+        async def offer() -> bool | None:
+            try:
+                await self._command(command, leg=leg.id)
+            except CommandRefused as refused:
+                if "PJ_EINVALIDOP" not in str(refused):
+                    raise
+                raise OSError(str(refused)) from refused
+            return True
+
+        await wait_until(offer, what=f"{self.name} to {command}", deadline_s=deadline_s, every_s=0.1)
 
     async def send_transfer(self, leg: CallLeg, uri: str) -> None:
         await self._command("transfer", leg=leg.id, uri=uri)

@@ -17,13 +17,14 @@ def _run(folder: Path, topology: str) -> dict[str, Any]:
     """The results of a run in which something misses the policy."""
     UclabCommand(folder)("run", topology, "--out", str(folder / "out"), status=1)
     results = dict(json.loads((folder / "out" / "results.json").read_text()))
-    assert all(call["established"] for call in results["calls"])
+    # a call may find no way while the line is overloaded: its one queue holds a second and loses half
+    assert all(call["established"] for call in results["calls"] if call["kind"] != "overload")
     # encryption, the way of calls and marking hold over a satellite as over any other line
     failed = [finding for finding in results["findings"] if finding["verdict"] == "fail"]
     beside = {(finding["id"], finding["subject"]) for finding in failed if "quality." not in finding["id"]}
     # but for a voice that nobody understands while the line is overloaded
     assert {finding for finding in beside if not finding[1].startswith("overload")} == set()
-    assert {finding[0] for finding in beside} <= {"audio.heard"}
+    assert {finding[0] for finding in beside} <= {"audio.heard", "call.established"}
     return results
 
 
@@ -34,7 +35,11 @@ def test_a_geostationary_line_carries_calls_and_fails_on_delay(tmp_path: Path) -
     # then no direction of any call holds the policy, because of a delay that no line so high can avoid
     quality = [finding for finding in results["findings"] if finding["id"].startswith("quality.")]
     assert {finding["verdict"] for finding in quality} == {"fail"}
-    assert all(delay > 240 for call in results["calls"] for delay in call["delay_ms"].values())
+    measured = [
+        delay for call in results["calls"] for delay in call["delay_ms"].values() if delay is not None
+    ]
+    assert measured
+    assert all(delay > 240 for delay in measured)
     # and the finding names the device in front of which the time went
     assert {"geosat", "edge"} & {finding["blame"] for finding in quality}
 

@@ -8,6 +8,7 @@ ports at one tap (`extract_signalling`), with a display filter. tshark 4.0 disse
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,10 +141,9 @@ def dissect(
     if not count:
         return Signalling((), ())
     decode_as = [part for port in ports for part in ("-d", f"tls.port=={port},sip")]
-    capture = pyshark.FileCapture(
-        str(extract), display_filter="sip || tls.handshake.type == 2 || tls.handshake.type == 11",
+    capture = open_capture(
+        extract, display_filter="sip || tls.handshake.type == 2 || tls.handshake.type == 11",
         override_prefs={"tls.keylog_file": str(keylog)} if keylog else {}, custom_parameters=decode_as,
-        keep_packets=False,
     )  # fmt: skip
     handshakes: list[Handshake] = []
     messages: list[SipMessage] = []
@@ -177,7 +177,7 @@ class Tags:
 
 def dissect_tags(extract: Path) -> list[Tags]:
     """DSCP, 802.1p priority and VLAN of each packet of a small file."""
-    capture = pyshark.FileCapture(str(extract), keep_packets=False)
+    capture = open_capture(extract)
     tags = []
     try:
         for packet in capture:
@@ -202,6 +202,16 @@ def dissect_tags(extract: Path) -> list[Tags]:
 
 def _number(layer: Any, field: str) -> int | None:
     return int(first_value(layer, field), 0) if layer is not None and first_value(layer, field) else None
+
+
+def open_capture(extract: Path, **options: Any) -> Any:
+    """A capture file read by pyshark. Where an event loop ran before, asyncio has none left, and pyshark 0.6
+    wants one in the main thread."""
+    try:
+        asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        asyncio.set_event_loop(asyncio.new_event_loop())
+    return pyshark.FileCapture(str(extract), keep_packets=False, **options)
 
 
 def close(capture: Any) -> None:

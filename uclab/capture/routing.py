@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyshark
 
-from uclab.capture.dissect import DissectionError, all_values, close, first_value
+from uclab.capture.dissect import DissectionError, all_values, close, first_value, open_capture
 from uclab.capture.headers import TCP, UDP, decode
 from uclab.capture.pcapng import MalformedCapture, PcapngReader
 from uclab.capture.writer import PcapngWriter
@@ -101,9 +100,7 @@ def _extract(source: Path, target: Path, is_tap: Callable[[str], bool]) -> list[
 
 
 def _dissect(extract: Path, numbers: Sequence[int]) -> Iterator[Message]:
-    capture = pyshark.FileCapture(
-        str(extract), display_filter=f"bgp.type == {OPEN} || bgp.type == {UPDATE} || bfd", keep_packets=False
-    )
+    capture = open_capture(extract, display_filter=f"bgp.type == {OPEN} || bgp.type == {UPDATE} || bfd")
     try:
         for packet in capture:
             at = _speech(packet, numbers)

@@ -30,10 +30,13 @@ NAMED = 4
 
 def check_planned_way(case: Case) -> Iterator[Finding]:
     """One finding for each direction of each call, but for those during which something was failed on
-    purpose."""
+    purpose, and those of sites with an overlay: that steers as it measures, which `sdwan.steering` judges."""
     troubled = broken_times(case)
+    steered = {overlay.site for overlay in case.network.plan.overlays}
     for call, direction, sender, receiver in case.call_directions():
         if not call.established or _overlaps(call, troubled):
+            continue
+        if steered & {case.network.plan.node(one.node).site for one in (sender, receiver)}:
             continue
         subject = f"{call.id}:{direction}"
         claim = Claim("path.as-planned", ("V2", "P5"), subject, EXPECTED)

@@ -73,7 +73,10 @@ class BroughtUp:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        await asyncio.gather(self._stop_taps(), self._stop_lines())
+        await self._stop_taps()
+        await (
+            self._stop_lines()
+        )  # afterwards: a line that ends takes BFD with it, and captures must not show that
         if self.network is not None:
             await asyncio.to_thread(self.network.stop)
 

@@ -102,7 +102,12 @@ def _queues_removed(plan: Plan, target: str | None) -> Plan:
     return with_node(plan, replace(router, queues=poor))
 
 
-@registered("phone-in-data-vlan", "a phone is set to the data VLAN instead of the voice VLAN", "vlan.voice")
+@registered(
+    "phone-in-data-vlan",
+    "a phone is set to the data VLAN instead of the voice VLAN",
+    "vlan.voice",
+    may_break=("path.as-planned",),
+)
 def _phone_in_data_vlan(plan: Plan, target: str | None) -> Plan:
     """The phone sends untagged with an address of the data VLAN, and its access port lets it."""
     phone = plan.node(_phone(plan, target).node)

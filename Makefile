@@ -9,11 +9,13 @@ OUT ?= runs/$(TOPOLOGY)-$(shell date +%Y%m%d-%H%M%S)
 # Processes for the tests that need no lab, and labs side by side in those that do.
 WORKERS ?= auto
 LABS ?= 2
-# Voice on an overloaded line and milliseconds of delay are judged here: the machine must have nothing else to do.
-ALONE := tests/integration/test_reference_run.py tests/integration/test_impaired_lines.py
+# Voice on an overloaded line, milliseconds of delay and seconds of silence are judged here: the machine must have
+# nothing else to do.
+ALONE := $(addprefix tests/integration/test_,reference_run.py impaired_lines.py satellite.py sd_wan.py sdn_circuits.py \
+    failover_scenario.py two_data_centres.py)
 RUN := .venv/bin
 
-.PHONY: help setup demo test check-code lint fmt unit integration bench vagrant-check clean clean-images
+.PHONY: help setup demo test check-code lint fmt unit integration drills bench vagrant-check clean clean-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -43,6 +45,9 @@ unit: ## tests that need no lab
 integration: ## tests that bring labs up, as root
 	$(RUN)/pytest -q $(ALONE)
 	$(RUN)/pytest -q -n $(LABS) tests/integration $(addprefix --ignore=,$(ALONE))
+
+drills: setup ## every fault that a verdict must catch, one lab after the other
+	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q tests/integration/test_faults.py
 
 bench: setup ## speed, as ratios within one run
 	@for file in benchmarks/bench_*.py; do \

@@ -4,6 +4,7 @@ culprit named."""
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,17 @@ TOPOLOGIES = {
     "exchange-clears-dscp": "internet-exchange",
 }
 """Where `small-office` has nothing that the fault fits."""
+ON_REQUEST = {
+    "mpls-map-shifted",
+    "service-tag-unmarked",
+    "prefix-leaked",
+    "steering-stuck",
+    "wan-balanced-per-packet",
+    "asymmetric-routing",
+    "exchange-clears-dscp",
+}
+"""Tried by `make drills`, for the time they take: others of their kind are tried every time."""
+TRIED = set(CULPRITS) - (set() if os.environ.get("UCLAB_ALL_FAULTS") else ON_REQUEST)
 NEEDS_MORE = {"circuit-too-narrow"}
 """Tried by hand: phones take their time where not even one call fits."""
 
@@ -63,7 +75,7 @@ def test_every_fault_has_its_drill() -> None:
     assert {*CULPRITS, *NEEDS_MORE} == set(FAULTS)
 
 
-@pytest.mark.parametrize("fault", sorted(CULPRITS))
+@pytest.mark.parametrize("fault", sorted(TRIED))
 def test_fault_breaks_its_findings_and_no_others(fault: str, tmp_path: Path) -> None:
     # given a lab with one deliberate fault, when it is run and judged against the clean plan
     done = UclabCommand(tmp_path)(

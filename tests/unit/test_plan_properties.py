@@ -82,7 +82,7 @@ def sites(draw_: st.DrawFn, number: int, providers: int, datacentres: int) -> di
         for n in range(draw_(st.integers(1, 2)))
     ]
     circuits = [
-        {"name": f"cc{n}", "to": f"dc{n}", "profile": "leased-line-10", "vlan": 101 + number}
+        {"name": f"cc{n}", "to": f"dc{n}", "profile": "leased-line-5", "vlan": 101 + number}
         for n in sorted(draw_(st.sets(st.integers(0, datacentres - 1))))
     ]
     for circuit in circuits:

@@ -59,7 +59,7 @@ def test_circuit_lets_in_public_prefix_and_session_addresses_of_its_own_site_alo
 
 
 def test_rate_is_above_the_lines_or_as_the_topology_says() -> None:
-    assert [circuit.rate_kbps for circuit in exchange().circuits] == [11_000, 12_000]
+    assert [circuit.rate_kbps for circuit in exchange().circuits] == [5_500, 6_000]
 
 
 @pytest.mark.parametrize("endpoint", ["desk1", "sdesk1"])

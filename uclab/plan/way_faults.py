@@ -6,24 +6,21 @@ Each is a function from plan and target to plan, and raises KeyError where the p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
-from typing import TypeVar
 
 from uclab.plan import edge
 from uclab.plan.changes import with_node
+from uclab.plan.fault import pick
 from uclab.plan.lines import WanLine, wan_lines
 from uclab.plan.sites import DEFAULT
 from uclab.plan.types import Node, NodeKind, Plan, Route, SwitchRole
-
-T = TypeVar("T")
 
 
 def dscp_cleared_by_isp(plan: Plan, target: str | None) -> Plan:
     """`target` is a provider. It clears DSCP of what it passes on towards the cloud."""
     providers = {n.name: n for n in plan.nodes if n.kind is NodeKind.ISP and _carries(plan, n.name)}
-    provider = _chosen(providers, target, "provider")
+    provider = pick(providers, target, "provider")
     out = _leaves_by(plan, provider.name)
     rules = f"{provider.nftables or ''}{edge.clear_dscp(out)}"
     return with_node(plan, replace(provider, nftables=rules))
@@ -32,7 +29,7 @@ def dscp_cleared_by_isp(plan: Plan, target: str | None) -> Plan:
 def exchange_clears_dscp(plan: Plan, target: str | None) -> Plan:
     """`target` is an exchange. Its peering LAN trusts no mark."""
     lans = {s.name: s for s in plan.switches if s.role is SwitchRole.EXCHANGE}
-    lan = _chosen(lans, target, "exchange")
+    lan = pick(lans, target, "exchange")
     distrusting = replace(lan, ports=tuple(replace(port, trust_dscp=False) for port in lan.ports))
     switches = tuple(distrusting if switch is lan else switch for switch in plan.switches)
     return replace(plan, switches=switches)
@@ -42,7 +39,7 @@ def backup_preferred(plan: Plan, target: str | None) -> Plan:
     """`target` is a router with two ways to the cloud. It has a static route there by the last of them, which
     beats both BGP and the default route."""
     backups = {node.name: via for node in plan.nodes if (via := _backup(plan, node)) is not None}
-    via = _chosen(backups, target, "router with a second way to the cloud")
+    via = pick(backups, target, "router with a second way to the cloud")
     name = next(name for name, its in backups.items() if its is via and target in (None, name))
     node, prefixes = plan.node(name), plan.policy.cloud_prefixes
     routing = node.routing
@@ -80,7 +77,7 @@ def sip_alg(plan: Plan, target: str | None) -> Plan:
     """`target` is a site's router. Its SIP gateway cannot read what is encrypted, and writes into it all the
     same."""
     routers = {n.name: n for n in plan.nodes if n.kind is NodeKind.ROUTER and n.queues}
-    router = _chosen(routers, target, "site router")
+    router = pick(routers, target, "site router")
     rules = edge.meddling_gateway(plan.policy.sips_ports)
     return with_node(plan, replace(router, nftables=f"{router.nftables or ''}{rules}"))
 
@@ -118,7 +115,7 @@ def _two_lines(plan: Plan, target: str | None) -> tuple[Node, WanLine, WanLine]:
         if not line.private:
             lines.setdefault(line.near.device, []).append(line)
     several = {name: its for name, its in lines.items() if len(its) > 1}
-    first, second, *_ = _chosen(several, target, "router with two lines to providers")
+    first, second, *_ = pick(several, target, "router with two lines to providers")
     return plan.node(first.near.device), first, second
 
 
@@ -129,11 +126,3 @@ def _address(plan: Plan, line: WanLine) -> IPv4Interface:
 def _neighbour(plan: Plan, line: WanLine) -> str:
     far = plan.node(line.far.device).interface(line.far.interface)
     return str(IPv4Interface(far.addresses[0]).ip)
-
-
-def _chosen(things: Mapping[str, T], target: str | None, what: str) -> T:
-    if target is None and things:
-        return next(iter(things.values()))
-    if target is None or target not in things:
-        raise KeyError(f"no {what} {target or ''}".strip() + f"; there is {', '.join(things) or 'none'}")
-    return things[target]

@@ -46,13 +46,13 @@ class TestedCall:
     @property
     def jitter_ms(self) -> float | None:
         """The worse direction's jitter (RFC 3550); None where no media was seen."""
-        seen = [quality.jitter_ms for quality in self._directions if quality]
+        seen = [q.jitter_ms for q in self._directions if q and q.jitter_ms is not None]
         return max(seen) if seen else None
 
     @property
     def delay_ms(self) -> float | None:
         """The worse direction's one-way delay; None where no media was seen."""
-        seen = [quality.delay_ms for quality in self._directions if quality]
+        seen = [q.delay_ms for q in self._directions if q and q.delay_ms is not None]
         return max(seen) if seen else None
 
     @property

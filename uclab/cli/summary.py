@@ -118,7 +118,8 @@ def both(call: JudgedCall, figure: str, digits: int) -> str:
     """One figure of both directions."""
 
     def one(quality: MediaQuality | None) -> str:
-        return "-" if quality is None else f"{getattr(quality, figure):.{digits}f}"
+        value: float | None = getattr(quality, figure, None)
+        return "-" if value is None else f"{value:.{digits}f}"
 
     return f"{one(call.forward)} / {one(call.backward)}"
 

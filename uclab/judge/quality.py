@@ -41,8 +41,8 @@ def media_quality(stream: Stream | None) -> MediaQuality | None:
         packets=stream.received,
         lost=stream.lost,
         loss_pct=round(loss_pct, 3),
-        jitter_ms=round(stream.jitter.mean_ms, 3),
-        delay_ms=round(delay_ms, 3),
+        jitter_ms=round(stream.jitter.mean_ms, 3) if stream.received else None,
+        delay_ms=round(delay_ms, 3) if stream.received else None,
         max_gap_ms=round(stream.gap_max_ms, 1),
         r_factor=round(r, 1),
         mos=round(emodel.mos(r), 2),
@@ -114,7 +114,7 @@ def _direction(
     quality = media_quality(stream)
     if quality is None or stream is None:
         return claim.not_shown("no media was sent")
-    if not stream.received:
+    if quality.delay_ms is None or quality.jitter_ms is None:
         return claim.not_shown(f"no media arrived of {stream.counted} packets")
     spoken, lasted = media_seconds(stream), _seconds(call)
     if spoken < MEDIA_SHARE * lasted:

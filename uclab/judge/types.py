@@ -83,8 +83,9 @@ class MediaQuality:
     packets: int
     lost: int
     loss_pct: float
-    jitter_ms: float
-    delay_ms: float
+    jitter_ms: float | None
+    """None where nothing arrived, as `delay_ms`."""
+    delay_ms: float | None
     max_gap_ms: float
     r_factor: float
     mos: float

@@ -48,7 +48,7 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
         "held": sum(finding.verdict == "pass" for finding in judgement.findings),
         "established": sum(call.established for call in judgement.calls),
         "worst_mos": min((quality.mos for quality in qualities), default=None),
-        "worst_delay": max((quality.delay_ms for quality in qualities), default=None),
+        "worst_delay": max((q.delay_ms for q in qualities if q.delay_ms is not None), default=None),
         "worst_loss": max((quality.loss_pct for quality in qualities), default=None),
         "broken": [finding for finding in judgement.findings if finding.verdict != "pass"],
         "failover": failover_rows(plan, judgement),
@@ -109,7 +109,8 @@ def both(call: JudgedCall, figure: str, digits: int) -> str:
     """One figure of both directions."""
 
     def one(quality: MediaQuality | None) -> str:
-        return "–" if quality is None else f"{getattr(quality, figure):.{digits}f}"
+        value: float | None = getattr(quality, figure, None)
+        return "–" if value is None else f"{value:.{digits}f}"
 
     return f"{one(call.forward)} / {one(call.backward)}"
 

@@ -44,7 +44,8 @@ def both_directions(call: JudgedCall, figure: str) -> dict[str, float | None]:
     """One figure of both directions, rounded to what was measured."""
 
     def one(quality: MediaQuality | None) -> float | None:
-        return None if quality is None else round(getattr(quality, figure), 3)
+        value: float | None = getattr(quality, figure, None)
+        return None if value is None else round(value, 3)
 
     return {"forward": one(call.forward), "backward": one(call.backward)}
 

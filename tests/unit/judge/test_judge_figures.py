@@ -20,8 +20,9 @@ from uclab.judge.jitter import Jitter
 from uclab.judge.marking import remarked
 from uclab.judge.media import MediaFollower, MediaRows
 from uclab.judge.network import Network, dscp_name, number
+from uclab.judge.quality import media_quality
 from uclab.judge.srtp import Authentication, KeyRing, SdesKey, Spread, key_ring
-from uclab.judge.streams import CallWindow, window_for
+from uclab.judge.streams import CallWindow, Stream, window_for
 
 SECOND = 1_000_000_000
 
@@ -140,6 +141,17 @@ def test_delay_loss_and_gap_of_a_stream() -> None:
     assert stream.gap_max_ms == pytest.approx(40.0)
     hops = {hop.tap: (hop.packets, hop.median_us) for hop in media.hops.values()}
     assert hops == {"desk1:eth0": (200, 0.0), "edge:wan1": (199, 1000.0), "desk2:eth0": (198, 30_000.0)}
+
+
+@pytest.mark.req("C8")
+def test_a_direction_that_never_arrives_has_no_delay_and_no_jitter() -> None:
+    # given a direction of which every packet got lost
+    lost = Stream(ssrc=1, sender=2, payload_type=0, first_ns=0, window=None, sent=50)
+    # when its figures are taken
+    quality = media_quality(lost)
+    # then loss is whole, and what cannot be known is not given as a good value
+    assert quality is not None
+    assert (quality.loss_pct, quality.delay_ms, quality.jitter_ms, quality.mos) == (100.0, None, None, 1.0)
 
 
 @pytest.mark.req("C8")

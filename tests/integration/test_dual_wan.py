@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.labs import UclabCommand
+from tests.integration.labs import UclabCommand, lab_of_module
 
 pytestmark = [pytest.mark.root, pytest.mark.req("V2", "W9")]
 
@@ -18,13 +17,7 @@ CLOUD = "198.18.20.1"
 PHONES = {"desk1", "desk2", "desk3", "desk4", "soft1", "soft2"}
 
 
-@pytest.fixture(scope="module")
-def uclab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UclabCommand]:
-    """The command with `smb-dual-wan` up under the name `dual`."""
-    command = UclabCommand(tmp_path_factory.mktemp("dual"))
-    command("up", "smb-dual-wan", "--name", "dual", "--out", str(command.folder / "dual"))
-    yield command
-    command("down", "--name", "dual", status=None)
+uclab = lab_of_module("smb-dual-wan", "dual")
 
 
 def counted(uclab: UclabCommand, line: str) -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.labs import UclabCommand
+from tests.integration.labs import UclabCommand, lab_of_module
 
 pytestmark = [pytest.mark.root, pytest.mark.req("V2", "C6")]
 
@@ -48,14 +47,7 @@ LIMIT_S = 10.0
 WITHIN_S = 40.0
 
 
-@pytest.fixture(scope="module")
-def uclab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UclabCommand]:
-    """The command with the topology up under the name `dcs`."""
-    command = UclabCommand(tmp_path_factory.mktemp("dcs"))
-    (command.folder / "two-dcs.yaml").write_text(TOPOLOGY)
-    command("up", "two-dcs.yaml", "--name", "dcs", "--out", str(command.folder / "dcs"))
-    yield command
-    command("down", "--name", "dcs", status=None)
+uclab = lab_of_module("two-dcs.yaml", "dcs", {"two-dcs.yaml": TOPOLOGY})
 
 
 def registrations(uclab: UclabCommand, since: float, where: str) -> dict[str, float]:

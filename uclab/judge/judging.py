@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from uclab.capture.dissect import (
-    DissectionError,
     Handshake,
     Signalling,
     SipMessage,
@@ -16,6 +15,7 @@ from uclab.capture.dissect import (
     extract_signalling,
 )
 from uclab.capture.pcapng import MalformedCapture
+from uclab.capture.tshark import DissectionError
 from uclab.judge.audio import check_calls
 from uclab.judge.carriers import check_apart
 from uclab.judge.case import Case

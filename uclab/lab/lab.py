@@ -15,7 +15,8 @@ from endpoints_emu.phone import Phone
 from uclab.emulation.line_control import LineControl
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
-from uclab.lab.bringup import BringUpFailed, BroughtUp, bring_up
+from uclab.lab.bringup import BringUpFailed, bring_up
+from uclab.lab.brought_up import BroughtUp
 from uclab.lab.circuit_exchanges import Exchanges, refusals
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import CallOrder

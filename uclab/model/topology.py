@@ -76,6 +76,8 @@ class Router(Part):
     """Whether it translates the site's private addresses to public ones."""
     asn: int | None = Field(default=None, ge=64512, le=65534)
     """Private AS number (RFC 6996) for its BGP sessions; the lab chooses one where absent."""
+    routing: Literal["static", "ospf"] = "static"
+    """How router and firewall know of each other's networks: by static routes, or by OSPF (RFC 2328)."""
 
 
 class HomeRouter(Part):

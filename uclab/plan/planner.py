@@ -18,6 +18,7 @@ from uclab.plan import (
     hosts,
     internet,
     modems,
+    ospf,
     overload,
     paths,
     policies,
@@ -83,7 +84,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     hand_over = [routers.gateway_router(context, gateway, overlaid) for gateway in gateways]
     outside = (*internet_nodes, *the_cloud.nodes, *hand_over, *carried.nodes, *met.nodes)
     nodes = overload.greedy(context, (*at_site, *outside), bulk)
-    nodes = bgp.with_learned(nodes)
+    nodes = ospf.with_learned(bgp.with_learned(nodes))
     _check_names(nodes, switches)
     inside = [link for part in parts for link in part.links]
     to_internet = [routers.gateway_link(gateway) for gateway in gateways]

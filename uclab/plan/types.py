@@ -136,8 +136,10 @@ class CarriedCircuit:
 
     carrier: str
     circuit: str
-    devices: tuple[str, ...]
-    """The routers at its ends."""
+    customer: str
+    """Whose circuit it is: all circuits of a company are one customer's."""
+    routers: tuple[LinkEnd, ...]
+    """The routers' interfaces at its ends. One router may have several circuits."""
     labels: tuple[int, ...]
     ends: tuple[LinkEnd, ...]
     """The core's ports at which the circuit is handed over."""

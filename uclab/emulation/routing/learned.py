@@ -14,25 +14,25 @@ from uclab.plan.readiness import wait_until
 from uclab.plan.routing import Route
 
 LEARNED_S = 40.0
-_BGP = 186
-"""Routing protocol number of FRR's bgpd in the kernel (rt_protos of iproute2)."""
+_PROTOCOLS = (186, 188)
+"""Routing protocol numbers of FRR's bgpd and ospfd in the kernel (rt_protos of iproute2)."""
 Learned = frozenset[tuple[str, str]]
 """(Prefix, neighbour's address)."""
 
 
 def learned_routes(namespace: Namespace) -> Learned:
-    """The routes that BGP has put into the kernel."""
+    """The routes that BGP and OSPF have put into the kernel."""
     found = set()
     with netns.entered(namespace), IPRoute() as kernel:
-        for route in kernel.get_routes(family=2, proto=_BGP):
+        for route in (one for number in _PROTOCOLS for one in kernel.get_routes(family=2, proto=number)):
             prefix, via = route.get_attr("RTA_DST") or "0.0.0.0", route.get_attr("RTA_GATEWAY")
             found.add((str(IPv4Network(f"{prefix}/{route['dst_len']}")), str(via)))
     return frozenset(found)
 
 
 async def wait_learned(namespace: Namespace, expected: Sequence[Route]) -> None:
-    """Wait until the router has exactly the expected routes by BGP. Raises `NotReady` that says which are
-    missing or too many."""
+    """Wait until the router has exactly the expected routes from its neighbours. Raises `NotReady` that says
+    which are missing or too many."""
     wanted: Learned = frozenset((route.prefix, route.via) for route in expected)
 
     async def look() -> bool | None:

@@ -53,12 +53,23 @@ def test_each_incident_is_on_what_the_calls_use(dual: Plan) -> None:
         "circuit-down": ("edge-isp1", "cut", True),
         "circuit-black-holed": ("edge-isp1", "black-hole", True),
         "brown-out": ("edge-isp1", "brown-out", True),
-        "router-killed": ("edge", "cut", False),
-        "isp-lost": ("isp1", "cut", True),
+        "circuit-flaps": ("edge-isp1", "cut", True),
+        "router-killed": ("edge", "kill", False),
+        "isp-lost": ("isp1", "kill", True),
         "datacentre-lost": ("fra1", "cut", False),
         "dns-lost": ("dns", "cut", True),
     }
     assert found["datacentre-lost"].parts == ("fra1-br-inet",)
+    assert {name for name, incident in found.items() if incident.flaps} == {"circuit-flaps"}
+
+
+def test_a_line_flaps_where_its_router_waits_before_it_goes_back(dual: Plan) -> None:
+    def names(plan: Plan) -> set[str]:
+        return {incident.name for incident in planned_incidents(plan)}
+
+    assert "circuit-flaps" in names(dual)
+    assert "circuit-flaps" not in names(replace(dual, line_watches=()))
+    assert "circuit-flaps" not in names(plan_of("cloudconnect-simplex-ott"))
 
 
 def test_circuits_of_one_public_prefix_share_an_address_the_internet_has_another() -> None:

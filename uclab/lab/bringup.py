@@ -18,8 +18,6 @@ from endpoints_emu.phone import Phone, PhoneError, PhoneEventKind, RegistrationF
 from uclab.emulation import netns, ovs
 from uclab.emulation.apply import BuildFailed, build
 from uclab.emulation.network import LabNet
-from uclab.emulation.routing.frr import start_routing
-from uclab.emulation.routing.learned import wait_learned
 from uclab.emulation.taps import TapCount, Taps, start_taps
 from uclab.emulation.variants import detect
 from uclab.lab import controllers, overlay
@@ -29,6 +27,7 @@ from uclab.lab.circuit_exchanges import Exchanges
 from uclab.lab.controllers import RunningController
 from uclab.lab.events import EventLog
 from uclab.lab.host_record import write_host_record
+from uclab.lab.router_programs import EventsOf, RouterPrograms
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.logs import last_lines
 from uclab.plan.runtime import NodeRuntime, NotReady
@@ -64,6 +63,7 @@ class BroughtUp:
     registered: set[str] = field(default_factory=set)
     bulk: BulkSource | None = None
     exchanges: Exchanges | None = None
+    routers: RouterPrograms | None = None
     timings: dict[str, float] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -218,22 +218,15 @@ class _BringUp:
         self._events.add("lab", "captures-running", f"{len(self._plan.taps)} taps")
 
     async def _start_routing(self) -> None:
-        """Every router's daemons, until each has learned the routes that it should have."""
+        """Every router's programs, until each has learned the routes that it should have."""
         assert self._parts.network is not None
-        routers = [host for host in self._parts.network.hosts if host.plan and host.plan.routing]
-        started = await asyncio.gather(
-            *(
-                start_routing(host, host.plan.routing, self._run_dir / "routing" / host.name)
-                for host in routers
-            )
-        )
-        for daemon in (daemon for daemons in started for daemon in daemons):
-            self._watch.watch(daemon.name, daemon.process, daemon.log)
-        await asyncio.gather(
-            *(wait_learned(host.live_namespace(), host.plan.routing.learned) for host in routers)
-        )
-        if routers:
-            self._events.add("lab", "routes-learned", ", ".join(host.name for host in routers))
+        programs = RouterPrograms(self._plan, self._parts.network, self._run_dir, self._watch)
+        self._parts.routers = programs
+        for file in programs.events_files:
+            self._keep(controllers.follow(EventsOf(file), self._sink(set())))
+        await programs.start_all()
+        if programs.speaking:
+            self._events.add("lab", "routes-learned", ", ".join(programs.speaking))
 
     async def _start_overlays(self, certificates: Certificates) -> None:
         """The SD-WAN's controller, tunnels and agents, until every path is measured."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 
-from uclab.plan import carrier_faults, circuit_faults, edge, overlay_faults, queues, way_faults
+from uclab.plan import carrier_faults, circuit_faults, edge, line_watches, overlay_faults, queues, way_faults
 from uclab.plan.changes import port_towards, with_endpoint, with_node, with_port, with_rules
 from uclab.plan.fault import FAULTS, Change, Fault, pick, registered
 from uclab.plan.names import mac_address
@@ -199,6 +199,15 @@ registered(
 registered("labels-shared", "a carrier's edge gives two customers' circuits one label", "carrier.apart")(
     carrier_faults.shared_labels
 )
+
+registered(
+    "failback-flaps",
+    "a router goes back to its preferred line the moment that it answers, and loses it again",
+    "failover.failback",
+    may_break=("failover.order", "failover.calls-kept", "failover.registration"),
+    scenario="failover",
+    incidents=("circuit-flaps",),
+)(line_watches.impatient)
 
 _WAYS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...], Change], ...] = (
     (

@@ -30,6 +30,12 @@ def learned_routes(namespace: Namespace) -> Learned:
     return frozenset(found)
 
 
+def forget_learned(namespace: Namespace) -> None:
+    """Take away all that BGP has put into the kernel, as a restart would."""
+    with netns.entered(namespace), IPRoute() as kernel:
+        kernel.flush_routes(family=2, proto=_BGP)
+
+
 async def wait_learned(namespace: Namespace, expected: Sequence[Route]) -> None:
     """Wait until the router has exactly the expected routes by BGP. Raises `NotReady` that says which are
     missing or too many."""

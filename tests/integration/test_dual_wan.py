@@ -13,8 +13,12 @@ from tests.integration.labs import UclabCommand
 
 pytestmark = [pytest.mark.root, pytest.mark.req("V2", "W9")]
 
+HOLD_DOWN_S = 3.0
+"""`return_after_s`, as it is where the topology says nothing."""
 CLOUD = "198.18.20.1"
 """The cloud's router in the topology's data centre."""
+PINGS = 100
+"""Many more than the router's own questions by each line meanwhile."""
 PHONES = {"desk1", "desk2", "desk3", "desk4", "soft1", "soft2"}
 
 
@@ -35,25 +39,57 @@ def counted(uclab: UclabCommand, line: str) -> int:
 
 
 def ask_the_cloud(uclab: UclabCommand) -> tuple[int, int]:
-    """Ping the cloud 20 times from a PC, all of which must come back; the packets that each line took."""
+    """Ping the cloud from a PC, all of which must come back; the packets that each line took."""
     before = counted(uclab, "wan1"), counted(uclab, "wan2")
-    uclab("exec", "--name", "dual", "pc1", "ping", "-c", "20", "-i", "0.05", "-W", "2", CLOUD)
+    uclab("exec", "--name", "dual", "pc1", "ping", "-c", str(PINGS), "-i", "0.02", "-W", "2", CLOUD)
     return counted(uclab, "wan1") - before[0], counted(uclab, "wan2") - before[1]
 
 
 def test_the_second_line_carries_all_only_while_the_first_is_cut(uclab: UclabCommand) -> None:
     # given both lines up, then the preferred one carries what leaves
     first, second = ask_the_cloud(uclab)
-    assert first >= 20 > second
+    assert first >= PINGS > second
     # when the preferred line is cut, then the other carries it
     uclab("fail", "--name", "dual", "edge-isp1")
     first, second = ask_the_cloud(uclab)
     assert first == 0
-    assert second >= 20
-    # when it is healed, then it is preferred again
+    assert second >= PINGS
+    # when it is healed, then it is preferred again, once it has stayed for a while
+    began = time.time()
     uclab("heal", "--name", "dual", "edge-isp1")
+    assert told(uclab, "path-good", began) - began >= HOLD_DOWN_S
     first, second = ask_the_cloud(uclab)
-    assert first >= 20 > second
+    assert first >= PINGS > second
+
+
+def told(uclab: UclabCommand, kind: str, since: float) -> float:
+    """When the router told of a line; waits for it."""
+    file = uclab.folder / "dual" / "events.jsonl"
+    deadline = time.monotonic() + 15.0
+    while time.monotonic() < deadline:
+        for line in file.read_text().splitlines():
+            event = json.loads(line)
+            if (event["source"], event["kind"]) == ("edge", kind) and event["time"] > since:
+                return float(event["time"])
+        time.sleep(0.05)
+    raise AssertionError(f"edge did not tell of {kind}")
+
+
+@pytest.mark.req("N5")
+def test_a_line_that_is_up_but_leads_nowhere_is_left_and_taken_again(uclab: UclabCommand) -> None:
+    # given a first line that swallows everything, its carrier on, then the router notices and takes the other
+    for way in (("edge-isp1", "--black-hole"), ("isp1-inet",)):
+        began = time.time()
+        uclab("fail", "--name", "dual", *way)
+        assert told(uclab, "path-lost", began) - began < 2.0
+        first, second = ask_the_cloud(uclab)
+        assert second >= PINGS > first
+        # when it leads somewhere again, then it is taken once it has stayed for a while
+        began = time.time()
+        uclab("heal", "--name", "dual", way[0])
+        assert told(uclab, "path-good", began) - began >= HOLD_DOWN_S
+        first, second = ask_the_cloud(uclab)
+        assert first >= PINGS > second
 
 
 def registered_anew(uclab: UclabCommand, began: float) -> dict[str, float]:
@@ -76,6 +112,7 @@ def test_phones_register_anew_within_ten_seconds_of_a_change_of_address(uclab: U
         # given phones that are registered by the one line, when traffic moves to the other
         began = time.time()
         uclab(verb, "--name", "dual", "edge-isp1")
+        began = told(uclab, "path-lost" if verb == "fail" else "path-good", began)
         # then they register from its address, and are called by it
         took = registered_anew(uclab, began)
         assert max(took.values()) < 10.0, took

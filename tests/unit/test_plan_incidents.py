@@ -48,7 +48,7 @@ def test_a_line_without_translation_keeps_addresses(dual: Plan) -> None:
 
 def test_each_incident_is_on_what_the_calls_use(dual: Plan) -> None:
     found = {incident.name: incident for incident in planned_incidents(dual)}
-    assert tuple(found) == tuple(INCIDENTS)
+    assert tuple(found) == tuple(name for name in INCIDENTS if name != "circuits-down")
     assert {name: (i.subject, i.how, i.survivable) for name, i in found.items()} == {
         "circuit-down": ("edge-isp1", "cut", True),
         "circuit-black-holed": ("edge-isp1", "black-hole", True),
@@ -61,6 +61,16 @@ def test_each_incident_is_on_what_the_calls_use(dual: Plan) -> None:
     }
     assert found["datacentre-lost"].parts == ("fra1-br-inet",)
     assert {name for name, incident in found.items() if incident.flaps} == {"circuit-flaps"}
+
+
+def test_all_circuits_of_a_site_are_cut_where_something_else_is_left() -> None:
+    def cut(name: str) -> list[tuple[tuple[str, ...], bool]]:
+        found = planned_incidents(plan_of(name))
+        return [(one.parts, one.survivable) for one in found if one.name == "circuits-down"]
+
+    assert cut("cloudconnect-georedundant-ott") == [(("edge-fra1", "edge-fra2"), True)]
+    # no internet beside them; one circuit only
+    assert cut("cloudconnect-georedundant") == cut("cloudconnect-simplex-ott") == []
 
 
 def test_a_line_flaps_where_its_router_waits_before_it_goes_back(dual: Plan) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from uclab.plan.line_watches import watched
+from uclab.plan.lines import wan_lines
 from uclab.plan.records import How
 from uclab.plan.types import Call, Endpoint, NodeKind, Plan
 from uclab.plan.ways import Ways
@@ -16,6 +17,7 @@ INCIDENTS = {
     "circuit-black-holed": "the preferred line swallows everything, its link still up",
     "brown-out": "the preferred line loses and delays packets, its link still up",
     "circuit-flaps": "the preferred line is cut, and comes and goes several times before it stays",
+    "circuits-down": "all private circuits of a site are cut at once, with another line left",
     "router-killed": "a router on the way dies: no programs, nothing passes it, its links stay up",
     "isp-lost": "the router of the preferred line's provider dies likewise",
     "datacentre-lost": "the data centre that serves the calls is cut off",
@@ -62,6 +64,7 @@ def planned_incidents(plan: Plan) -> tuple[PlannedIncident, ...]:
         lambda ways: _circuit(ways, "circuit-black-holed", "black-hole"),
         lambda ways: _circuit(ways, "brown-out", "brown-out"),
         _flapping,
+        _circuits,
         lambda ways: (
             _device(ways, "router-killed", _site_routers) or _device(ways, "router-killed", _routers)
         ),
@@ -132,6 +135,17 @@ def _flapping(ways: Ways) -> PlannedIncident | None:
     if found is None or not any(line.link == found.subject and watched(ways.plan, line) for line in lines):
         return None
     return replace(found, flaps=FLAPS)
+
+
+def _circuits(ways: Ways) -> PlannedIncident | None:
+    """All private circuits of a site, where it has several and something else to fall back to."""
+    private = {line.link for line in wan_lines(ways.plan) if line.private}
+    for endpoint in ways.plan.endpoints:
+        lines = ways.lines[ways.site_of[endpoint.node]]
+        own = tuple(line.link for line in lines if line.link in private)
+        if len(own) > 1 and ways.keeps_calls(endpoint, links=own):
+            return PlannedIncident("circuits-down", " and ".join(own), own, "cut", True)
+    return None
 
 
 def _device(ways: Ways, name: str, fits: Callable[[Ways, str], bool]) -> PlannedIncident | None:

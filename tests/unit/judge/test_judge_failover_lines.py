@@ -52,6 +52,7 @@ def incident(of: Network, name: str) -> Incident:
         ("cloudconnect-simplex-ott", "circuit-down", "office", "wan1"),
         ("cloudconnect-georedundant-ott", "circuit-down", "hq", "cc2"),
         ("cloudconnect-georedundant-ott", "datacentre-lost", "hq", "cc2"),
+        ("cloudconnect-georedundant-ott", "circuits-down", "hq", "wan1"),
         ("hub-and-spoke", "circuit-down", "hub", "wan1"),
         ("hub-and-spoke", "circuit-down", "branch1", "mpls1"),
     ],

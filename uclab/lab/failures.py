@@ -143,11 +143,11 @@ class Failures:
         """A router as after a restart: no connections, no learned routes, programs that begin anew; still in
         the dark."""
         namespace = network[name].live_namespace()
-        await asyncio.to_thread(forget_connections, namespace)
-        await asyncio.to_thread(forget_learned, namespace)
         try:
+            await asyncio.to_thread(forget_connections, namespace)
+            await asyncio.to_thread(forget_learned, namespace)
             await routers.start(name)
-        except NotReady as error:
+        except (NotReady, OSError) as error:
             raise Refused(str(error)) from error
         self._dead.discard(name)
 

@@ -67,6 +67,8 @@ async def start_routing(host: LabHost, routing: Routing, folder: Path) -> list[R
     logs are in `folder`. Raises `NotReady`."""
     sockets = folder / "run"
     sockets.mkdir(parents=True, exist_ok=True)
+    for left_over in sockets.glob("*.vty"):  # of daemons that were killed: nobody serves them
+        left_over.unlink()
     os.chown(sockets, *_ids(USER))
     started: list[RoutingDaemon] = []
     for daemon, text in render(host.name, routing).items():

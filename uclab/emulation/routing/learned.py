@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network
 
 from pyroute2 import IPRoute
+from pyroute2 import NetlinkError as Pyroute2Error
 
 from uclab.emulation import netns
 from uclab.emulation.netns import Namespace
@@ -31,9 +32,18 @@ def learned_routes(namespace: Namespace) -> Learned:
 
 
 def forget_learned(namespace: Namespace) -> None:
-    """Take away all that BGP has put into the kernel, as a restart would."""
+    """Take away all that BGP has put into the kernel, as a restart would. OSError where the kernel refuses.
+
+    By prefix and metric alone: zebra's routes name a next-hop object, and a request that names gateways, too,
+    is refused (net/ipv4/fib_frontend.c).
+    """
     with netns.entered(namespace), IPRoute() as kernel:
-        kernel.flush_routes(family=2, proto=_BGP)
+        try:
+            for route in list(kernel.get_routes(family=2, proto=_BGP)):
+                prefix = f"{route.get_attr('RTA_DST') or '0.0.0.0'}/{route['dst_len']}"
+                kernel.route("del", dst=prefix, proto=_BGP, priority=route.get_attr("RTA_PRIORITY") or 0)
+        except Pyroute2Error as error:
+            raise OSError(error.code, f"{namespace.name}: cannot forget its routes: {error}") from error
 
 
 async def wait_learned(namespace: Namespace, expected: Sequence[Route]) -> None:

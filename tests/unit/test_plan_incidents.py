@@ -73,6 +73,23 @@ def test_all_circuits_of_a_site_are_cut_where_something_else_is_left() -> None:
     assert cut("cloudconnect-georedundant") == cut("cloudconnect-simplex-ott") == []
 
 
+@pytest.mark.parametrize(
+    ("topology", "router", "survivable"),
+    [
+        ("smb-dual-wan", "edge", False),
+        ("cloudconnect-georedundant", "fra1-cc", True),
+        ("cloudconnect-simplex-ott", "fra1-cc", True),
+        ("small-office", "edge", False),
+        ("sd-wan", "edge", False),
+    ],
+)
+def test_the_router_that_dies_is_one_that_can_be_done_without(
+    topology: str, router: str, survivable: bool
+) -> None:
+    (killed,) = [one for one in planned_incidents(plan_of(topology)) if one.name == "router-killed"]
+    assert (killed.subject, killed.survivable, killed.how) == (router, survivable, "kill")
+
+
 def test_a_line_flaps_where_its_router_waits_before_it_goes_back(dual: Plan) -> None:
     def names(plan: Plan) -> set[str]:
         return {incident.name for incident in planned_incidents(plan)}

@@ -65,9 +65,7 @@ def planned_incidents(plan: Plan) -> tuple[PlannedIncident, ...]:
         lambda ways: _circuit(ways, "brown-out", "brown-out"),
         _flapping,
         _circuits,
-        lambda ways: (
-            _device(ways, "router-killed", _site_routers) or _device(ways, "router-killed", _routers)
-        ),
+        _router,
         lambda ways: _device(ways, "isp-lost", _providers),
         _datacentre,
         _names,
@@ -159,6 +157,13 @@ def _device(ways: Ways, name: str, fits: Callable[[Ways, str], bool]) -> Planned
     return _best(found)
 
 
+def _router(ways: Ways) -> PlannedIncident | None:
+    """A router that the network can do without, a site's before one of the cloud; else a site's."""
+    at_site = _device(ways, "router-killed", _site_routers)
+    anywhere = _device(ways, "router-killed", _routers)
+    return _best([one for one in (at_site, anywhere) if one is not None])
+
+
 def _best(found: Sequence[PlannedIncident]) -> PlannedIncident | None:
     return next((one for one in found if one.survivable), found[0] if found else None)
 
@@ -168,6 +173,8 @@ def _site_routers(ways: Ways, device: str) -> bool:
 
 
 def _routers(ways: Ways, device: str) -> bool:
+    if ways.plan.overlays:
+        return _site_routers(ways, device)  # cables lead past those beyond, but tunnels do not
     return ways.kind_of(device) in (NodeKind.ROUTER, NodeKind.CLOUD_ROUTER)
 
 

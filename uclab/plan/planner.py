@@ -17,6 +17,7 @@ from uclab.plan import (
     exchanges,
     hosts,
     internet,
+    line_watches,
     modems,
     ospf,
     overload,
@@ -122,6 +123,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         overlays=overlaid,
         schedules=schedules.build_schedules(context, loaded.traces, nodes, links),
         circuit_exchanges=crossed,
+        line_watches=line_watches.build_watches(context, tuple(at_site)),
     )
 
 

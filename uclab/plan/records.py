@@ -29,8 +29,9 @@ Direction = Literal["forward", "backward"]
 Checks = Literal["reference", "failover"]
 """A set of checks: `reference` judges everything; `failover` what still makes sense while things are broken
 on purpose, and what failures did to calls."""
-How = Literal["cut", "black-hole", "brown-out"]
-"""How something fails: no carrier; everything swallowed, link up; loss and delay, link up."""
+How = Literal["cut", "black-hole", "brown-out", "kill"]
+"""How something fails: no carrier; everything swallowed, link up; loss and delay, link up; a dead router: its
+programs ended, nothing passes it, its links up."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class Incident:
     """How many calls were placed."""
     wanted: int
     """How many were wanted; the endpoints may allow fewer."""
+    flaps: int = 0
+    """How often it went away again after the mending, before it stayed."""
 
 
 @dataclass(frozen=True)

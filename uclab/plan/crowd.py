@@ -14,10 +14,10 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_interface
 
 from uclab.plan.endpoints import direct_number, tones
 from uclab.plan.errors import PlanError
+from uclab.plan.load_record import LoadUser, Pool, Registrar
 from uclab.plan.names import free_name, mac_address, password, port_interface
 from uclab.plan.types import (
     Account,
-    Endpoint,
     Interface,
     Link,
     LinkEnd,
@@ -40,16 +40,6 @@ MANAGEMENT = IPv4Network("192.0.2.0/24")
 MOST_GENERATORS = MANAGEMENT.num_addresses // 4
 FIRST_EXTENSION = 700_001
 """Extensions of users; six digits, so that they cannot meet those of a topology (at most five)."""
-
-
-@dataclass(frozen=True)
-class LoadUser:
-    """A user of a load generator: an address on it, and an account."""
-
-    account: Account
-    address: str
-    tone_hz: int
-    """What it sends as voice, and its peer looks for."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +84,49 @@ def with_crowd(plan: Plan, users: int, generators: int) -> Crowd:
     return Crowd(replace(plan, session_controllers=controllers), leader, tuple(made))
 
 
-def model_phone(plan: Plan) -> Endpoint:
-    """The endpoint whose settings the users have: registrars, port, marking, times. PlanError where there is
-    none."""
+def pools(crowd: Crowd, folder: str, ca_file: str) -> tuple[Pool, ...]:
+    """What each load generator is told. Its records are to lie in `folder`. PlanError where no endpoint
+    registers, whose settings users could have."""
+    plan = crowd.plan
     phone = next((one for one in plan.endpoints if one.registers), None)
     if phone is None:
         raise PlanError(f"topology {plan.topology} has no endpoint whose settings users could have")
-    return phone
+    controllers = {one.host_name: one for one in plan.session_controllers}
+    return tuple(
+        Pool(
+            generator=generator.node,
+            domain=phone.account.domain,
+            registrars=tuple(
+                Registrar(name, controllers[name].address, phone.registrar_port) for name in phone.registrars
+            ),
+            ca_file=ca_file,
+            dscp_signalling=phone.dscp_signalling,
+            dscp_media=phone.dscp_media,
+            users=generator.users,
+            colleagues=tuple(user.account.user for one in crowd.generators for user in one.users),
+            outside=tuple(number for peer in plan.pstn_peers for number in peer.numbers),
+            records=f"{folder}/{generator.node}",
+        )
+        for generator in crowd.generators
+    )
+
+
+def as_judged(crowd: Crowd) -> Plan:
+    """The plan for the judge: each generator counts as an endpoint, so that what it sends and receives is
+    followed from there on."""
+    phone = next(one for one in crowd.plan.endpoints if one.registers)
+    generators = tuple(
+        replace(
+            phone,
+            name=generator.node,
+            node=generator.node,
+            kind="softclient",
+            account=generator.users[0].account,
+            tone_hz=generator.users[0].tone_hz,
+        )
+        for generator in crowd.generators
+    )
+    return replace(crowd.plan, endpoints=(*crowd.plan.endpoints, *generators))
 
 
 def _places(plan: Plan) -> list[Vlan]:

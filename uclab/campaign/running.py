@@ -11,6 +11,7 @@ from pathlib import Path
 from uclab import api
 from uclab.api import Clock, RunResult, UnknownName, Watcher
 from uclab.campaign.orders import (
+    CAMPAIGNS,
     PROFILES,
     WEB_PORT,
     CampaignOrder,
@@ -99,13 +100,16 @@ def _drive(
     watcher.on_stage(
         f"{order.locustfile.stem.replace('_', '-')}: {order.users} users for {order.duration_s} s"
     )
+    paths = {"PYTHONPATH": str(CAMPAIGNS.parent)}
     with Programs(folder) as programs:
-        leader = programs.start("leader", client.command_at(crowd.leader, leader_command(order, folder)), {})
+        leader = programs.start(
+            "leader", client.command_at(crowd.leader, leader_command(order, folder)), paths
+        )
         workers = [
             programs.start(
                 one.node,
                 client.command_at(one.node, worker_command(order, one)),
-                {POOL_VARIABLE: str(folder / f"{one.node}.json")},
+                {**paths, POOL_VARIABLE: str(folder / f"{one.node}.json")},
             )
             for one in crowd.generators
         ]

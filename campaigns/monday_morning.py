@@ -18,7 +18,7 @@ class RegisteredOnly(people.RegisteredOnly):
 
 
 class Morning(LoadTestShape):
-    """As many users as `--users`, for the time of `--run-time`; `--spawn-rate`: the most that come in a second."""
+    """As many users as `--users`, in `--run-time`; `--spawn-rate` is the most that come in a second."""
 
     use_common_options = True
 

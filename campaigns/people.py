@@ -1,8 +1,7 @@
-"""The people of a campaign as locust users: who only stays registered, who works at a desk, who works in a contact
-centre.
+"""The people of a campaign as locust users: who stays registered, who works at a desk or in a contact centre.
 
-Measurements have the names of RFC 6076: `REGISTER` is the registration request delay, `INVITE` the session request
-delay, `BYE` the session disconnect delay; `hold`, `transfer` are the times until the other side has agreed.
+Measurements by RFC 6076: `REGISTER` is the registration request delay, `INVITE` the session request delay,
+`BYE` the session disconnect delay; `hold`, `transfer` are the times until the other side has agreed.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ import time
 from typing import Any
 
 import gevent
-from endpoints_emu.load.call import Call
-from endpoints_emu.load.failure import CallFailed
-from endpoints_emu.load.measures import RegistrationAttempt
 from gevent.event import Event
 from locust import User, events, task
 
-from campaigns.place import Place, media_of, place
+from campaigns.place import Place, place, with_media
+from endpoints_emu.load.call import Call
+from endpoints_emu.load.failure import CallFailed
+from endpoints_emu.load.measures import RegistrationAttempt
 from uclab.plan.load_record import LegRecord
 
 MEAN_TALK_S = 12.0
@@ -29,7 +28,7 @@ RINGS_S = (0.2, 1.0)
 """How long a called user lets it ring, seconds."""
 
 everybody_is_there = Event()
-"""Set when all users of the campaign have begun: nobody calls before, since the called one may not be there."""
+"""Set when all users of the campaign have begun: before, the called one may not be there yet."""
 
 
 @events.spawning_complete.add_listener
@@ -84,12 +83,9 @@ class Subscriber(User):
         answered = time.time()
         call.ended.wait()
         self.legs.discard(call)
-        self.place.note_leg(
-            LegRecord(
-                self.who.account.user, call.remote, "callee", self.kind, 200, began, answered, time.time(),
-                **media_of(call),
-            )
-        )  # fmt: skip
+        user, ended = self.who.account.user, time.time()
+        leg = LegRecord(user, call.remote, "callee", self.kind, 200, began, answered, ended)
+        self.place.note_leg(with_media(leg, call))
 
     def tell(self, name: str, seconds: float, error: Exception | None) -> None:
         """Tell locust of something that took its time."""
@@ -128,12 +124,19 @@ class Subscriber(User):
         attempt = call.attempt()
         if attempt.disconnect_delay_s is not None:
             self.tell("BYE", attempt.disconnect_delay_s, None)
-        self.place.note_leg(
-            LegRecord(
-                self.who.account.user, target, "caller", kind, attempt.status, began, answered, ended,
-                request_delay_ms=_ms(attempt.request_delay_s), setup_ms=_ms(attempt.setup_s), **media_of(call),
-            )
-        )  # fmt: skip
+        leg = LegRecord(
+            self.who.account.user,
+            target,
+            "caller",
+            kind,
+            attempt.status,
+            began,
+            answered,
+            ended,
+            _ms(attempt.request_delay_s),
+            _ms(attempt.setup_s),
+        )
+        self.place.note_leg(with_media(leg, call))
 
     def colleague(self) -> str:
         """The extension of somebody else in the campaign."""
@@ -158,7 +161,7 @@ class DeskPhone(Subscriber):
     kind = "desk"
 
     def wait_time(self) -> float:
-        """Time between two calls so that arrivals are Poisson's: the sum of many such users is Erlang's traffic."""
+        """Time between two calls, so that arrivals are Poisson's, and of many users Erlang's traffic."""
         return random.expovariate(ERLANG_A_USER / MEAN_TALK_S)
 
     def talk(self, call: Call) -> None:

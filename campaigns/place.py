@@ -1,4 +1,4 @@
-"""Where a worker's users sit: their pool of accounts and addresses, the SIP stack they share, and what they note."""
+"""Where a worker's users sit: their accounts and addresses, the SIP stack they share, and what they note."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections import deque
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -15,7 +16,6 @@ from endpoints_emu.load.call import Call
 from endpoints_emu.load.measures import RegistrationAttempt
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transport import Server
-
 from uclab.plan.codec import from_data, to_data
 from uclab.plan.load_record import POOL_VARIABLE, LegRecord, LoadUser, Pool, RegistrationRecord
 
@@ -79,19 +79,20 @@ def place() -> Place:
     return Place(from_data(Pool, json.loads(Path(name).read_text())))
 
 
-def media_of(call: Call) -> dict[str, int | bool | None]:
-    """What a leg's media came to, as its record has it."""
+def with_media(leg: LegRecord, call: Call) -> LegRecord:
+    """The leg with what its media came to."""
     if call.media is None:
-        return {}
+        return leg
     figures = call.figures()
-    return {
-        "media_port": call.media.remote_port,
-        "sent": figures.sent,
-        "received": figures.received,
-        "lost": figures.lost,
-        "unauthentic": figures.authentication_failures,
-        "heard": figures.signal_seen or figures.other_packets > figures.received // 2,
-    }
+    return replace(
+        leg,
+        media_port=call.media.remote_port,
+        sent=figures.sent,
+        received=figures.received,
+        lost=figures.lost,
+        unauthentic=figures.authentication_failures,
+        heard=figures.signal_seen,
+    )
 
 
 def _log(path: Path) -> IO[str]:

@@ -15,6 +15,7 @@ PROFILES: Mapping[str, str] = {
     "wan-failover": "all phones are registered, the first line fails, and all come back",
 }
 """Campaigns that come with uclab, by name: `campaigns/<name>.py` with underscores."""
+LINE_FAILS = "wan-failover"
 CAMPAIGNS = Path(__file__).resolve().parents[2] / "campaigns"
 LEADER_PORT = 5557
 WEB_PORT = 8089
@@ -28,6 +29,7 @@ READY_S = 60
 class CampaignOrder:
     """What is wanted: rates in users a second, times in seconds."""
 
+    profile: str
     locustfile: Path
     users: int
     spawn_rate: float

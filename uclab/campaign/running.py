@@ -12,6 +12,7 @@ from uclab import api
 from uclab.api import Clock, RunResult, UnknownName, Watcher
 from uclab.campaign.orders import (
     CAMPAIGNS,
+    LINE_FAILS,
     PROFILES,
     WEB_PORT,
     CampaignOrder,
@@ -19,13 +20,16 @@ from uclab.campaign.orders import (
     locustfile,
     worker_command,
 )
+from uclab.campaign.outage import Outage, first_lines
 from uclab.campaign.programs import Program, Programs, follow
 from uclab.campaign.usage import UsageLog, namespace_id
 from uclab.lab.launch import LabFailed, LaunchedLab
 from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
-from uclab.plan.load_record import FOLDER, POOL_VARIABLE, GeneratorRecord
+from uclab.plan.load_faults import LOAD_FAULTS
+from uclab.plan.load_record import FOLDER, POOL_VARIABLE, CampaignRecord, GeneratorRecord
 from uclab.plan.records import ScenarioRecord
+from uclab.plan.types import Plan
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def order_of(
         if profile.endswith(".py"):
             raise UnknownName(f"no locustfile `{profile}`")
         raise UnknownName.among("campaign", profile, PROFILES)
-    return CampaignOrder(file, users, spawn_rate, duration_s, workers, web)
+    return CampaignOrder(profile, file, users, spawn_rate, duration_s, workers, web)
 
 
 def run_campaign(
@@ -59,8 +63,9 @@ def run_campaign(
     """Up, locust, down, judge, report. Raises as `api.run`, and `PlanError` without a place for users."""
     watcher = watcher or Watcher()
     plan = api.plan_of(topology)
-    crowd = with_crowd(plan, order.users, order.workers)
-    faulted = api.applied(crowd.plan, faults)
+    # locust may give any worker one user more than its even share
+    crowd = with_crowd(plan, -(-order.users // order.workers) * order.workers, order.workers)
+    faulted = applied(crowd.plan, faults)
     if order.web and shutil.which("socat") is None:
         raise LabFailed("socat is not installed: it brings locust's page to this machine; run `make setup`")
     run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).resolve()
@@ -83,6 +88,20 @@ def run_campaign(
     (run_dir / "plan.json").write_text(plan_to_json(as_judged(crowd)))
     (run_dir / "scenario.json").write_text(json.dumps(to_data(ScenarioRecord("campaign", "load"))) + "\n")
     return CampaignResult(api.judge_and_report(run_dir, as_judged(crowd), clock, watcher), status)
+
+
+def applied(plan: Plan, faults: Sequence[str]) -> Plan:
+    """The plan with deliberate faults in it: those of campaigns, and all others. Raises `UnknownName`."""
+    for fault in faults:
+        if fault.partition(":")[0] not in LOAD_FAULTS:
+            plan = api.applied(plan, [fault])
+            continue
+        name, _, target = fault.partition(":")
+        try:
+            plan = LOAD_FAULTS[name].apply(plan, target or None)
+        except KeyError as error:
+            raise UnknownName(str(error.args[0])) from None
+    return plan
 
 
 def write_pools(crowd: Crowd, run_dir: Path, folder: Path) -> None:
@@ -124,10 +143,17 @@ def _drive(
         usage = UsageLog(
             folder / "usage.jsonl", supervisor, functions, [one.process.pid for one in (leader, *workers)]
         )
-        in_time = follow(leader, order.longest_s, usage.look)
+        outage = Outage(client, first_lines(crowd.plan), order) if order.profile == LINE_FAILS else None
+
+        def look() -> None:
+            usage.look()
+            if outage is not None and (words := outage.look()):
+                watcher.on_stage(words)
+
+        in_time = follow(leader, order.longest_s, look)
         programs.end()
         status = leader.status if in_time else None
-        _record(folder, crowd, workers)
+        _record(folder, order, crowd, workers)
         if not in_time:
             watcher.on_stage(f"locust did not end in {order.longest_s:.0f} s; what it had done is kept")
     return status
@@ -139,9 +165,10 @@ def _relay(launched: LaunchedLab, leader: str) -> list[str]:
     return ["socat", f"TCP-LISTEN:{WEB_PORT},bind=127.0.0.1,fork,reuseaddr", f"EXEC:{there}"]
 
 
-def _record(folder: Path, crowd: Crowd, workers: Sequence[Program]) -> None:
-    records = [
-        GeneratorRecord(one.node, len(one.users), worker.status, worker.words if worker.status else "")
+def _record(folder: Path, order: CampaignOrder, crowd: Crowd, workers: Sequence[Program]) -> None:
+    ended = tuple(
+        GeneratorRecord(one.node, worker.status, worker.words if worker.status else "")
         for one, worker in zip(crowd.generators, workers, strict=True)
-    ]
-    (folder / "generators.json").write_text(json.dumps(to_data(records), indent=1) + "\n")
+    )
+    record = CampaignRecord(order.profile, order.users, ended)
+    (folder / "campaign.json").write_text(json.dumps(to_data(record), indent=1) + "\n")

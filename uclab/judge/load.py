@@ -41,12 +41,12 @@ def _generators(case: Case) -> Iterator[Finding]:
     died = [one for one in known if one.status is None or one.status < 0]
     for one in died:
         how = "did not end by itself" if one.status is None else f"was ended by signal {-(one.status or 0)}"
-        observed = f"{how}; its {one.users} users are missing from then on"
+        observed = f"{how}; its users are missing from then on"
         yield Claim(claim.id, claim.requirement, one.node, claim.expected).failed(
             observed, Evidence(text=one.words[-600:]), one.node
         )
     if not died:
-        yield claim.passed(f"{len(known)} generators, {sum(one.users for one in known)} users")
+        yield claim.passed(f"{len(known)} generators, {case.run.load.users} users")
 
 
 def _registered(case: Case) -> Finding:

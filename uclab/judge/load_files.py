@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from uclab.plan.codec import from_data
-from uclab.plan.load_record import GeneratorRecord, LegRecord, RegistrationRecord, Usage
+from uclab.plan.load_record import CampaignRecord, GeneratorRecord, LegRecord, RegistrationRecord, Usage
 
 Record = TypeVar("Record")
 
@@ -27,36 +27,32 @@ class Leg:
 class Load:
     """All of a campaign; empty where there was none."""
 
+    users: int = 0
+    """How many there were to be."""
     generators: tuple[GeneratorRecord, ...] = ()
     registrations: tuple[RegistrationRecord, ...] = ()
     legs: tuple[Leg, ...] = ()
     usage: tuple[Usage, ...] = ()
 
-    @property
-    def users(self) -> int:
-        """Of all generators."""
-        return sum(one.users for one in self.generators)
-
 
 def load_load(folder: Path) -> Load:
     """Read a campaign's folder. Raises `ValueError` naming file and line."""
-    if not folder.is_dir():
+    path = folder / "campaign.json"
+    if not path.exists():
         return Load()
-    listed = folder / "generators.json"
-    generators = tuple(
-        from_data(GeneratorRecord, one) for one in (json.loads(listed.read_text()) if listed.exists() else ())
-    )
+    campaign = from_data(CampaignRecord, json.loads(path.read_text()))
     legs = [
         Leg(f"{one.node}-{number}", one.node, record)
-        for one in generators
+        for one in campaign.generators
         for number, record in enumerate(_lines(folder / f"{one.node}.legs.jsonl", LegRecord), start=1)
     ]
     registrations = [
         record
-        for one in generators
+        for one in campaign.generators
         for record in _lines(folder / f"{one.node}.accounts.jsonl", RegistrationRecord)
     ]
-    return Load(generators, tuple(registrations), tuple(legs), tuple(_lines(folder / "usage.jsonl", Usage)))
+    usage = tuple(_lines(folder / "usage.jsonl", Usage))
+    return Load(campaign.users, campaign.generators, tuple(registrations), tuple(legs), usage)
 
 
 def _lines(path: Path, kind: type[Record]) -> Iterator[Record]:

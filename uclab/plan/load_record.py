@@ -4,7 +4,7 @@
 campaign/<generator>.json             the `Pool` that its users come from
 campaign/<generator>.legs.jsonl       a `LegRecord` a line: each side of each call, when it has ended
 campaign/<generator>.accounts.jsonl   a `RegistrationRecord` a line
-campaign/generators.json              list of `GeneratorRecord`: how their programs ended
+campaign/campaign.json                the `CampaignRecord`
 campaign/usage.jsonl                  a `Usage` a line: who used the processor
 ```
 Times are seconds since the epoch; statuses are SIP's, 0 where nobody answered.
@@ -107,11 +107,19 @@ class GeneratorRecord:
     """How a generator's program ended."""
 
     node: str
-    users: int
     status: int | None
     """Exit status, minus the signal; None: it had to be ended because it did not end by itself."""
     words: str = ""
     """The end of its log, where the status is not 0."""
+
+
+@dataclass(frozen=True)
+class CampaignRecord:
+    """What was wanted, and how it ended."""
+
+    profile: str
+    users: int
+    generators: tuple[GeneratorRecord, ...]
 
 
 @dataclass(frozen=True)

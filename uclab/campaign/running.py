@@ -26,6 +26,7 @@ from uclab.campaign.usage import UsageLog, namespace_id
 from uclab.lab.launch import LabFailed, LaunchedLab
 from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
+from uclab.plan.errors import PlanError
 from uclab.plan.load_faults import LOAD_FAULTS
 from uclab.plan.load_record import FOLDER, POOL_VARIABLE, CampaignRecord, GeneratorRecord
 from uclab.plan.records import ScenarioRecord
@@ -63,6 +64,10 @@ def run_campaign(
     """Up, locust, down, judge, report. Raises as `api.run`, and `PlanError` without a place for users."""
     watcher = watcher or Watcher()
     plan = api.plan_of(topology)
+    if order.users < order.workers:
+        raise PlanError(
+            f"{order.users} users on {order.workers} load generators: each needs one user at least"
+        )
     # locust may give any worker one user more than its even share
     crowd = with_crowd(plan, -(-order.users // order.workers) * order.workers, order.workers)
     faulted = applied(crowd.plan, faults)

@@ -106,7 +106,7 @@ def test_other_faults_can_be_had_in_a_campaign_too() -> None:
         (("small-office", "--profile", "busy-hours"), "did you mean `busy-hour`"),
         (("small-office", "--users", "100"), "has room for"),
         (("small-office", "--users", "0"), "--users"),
-        (("small-office", "--users", "2", "--workers", "3"), "each needs one user"),
+        (("small-office", "--users", "2", "--workers", "3"), "each needs one"),
         (("soho-all-in-one",), "no place for load generators"),
         (("small-office", "--fault", "nonsense"), "no fault `nonsense`"),
         (("no-such-topology",), "no-such-topology"),

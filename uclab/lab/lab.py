@@ -195,12 +195,16 @@ class Lab:
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
         namespaces."""
+        return ["nsenter", f"--net={self.namespace_of(node)}", "--", *command]
+
+    def namespace_of(self, node: str) -> str:
+        """The path of a node's or switch engine's network namespace in the lab's mount namespace."""
         self._require_up()
         namespaces = self._network.namespaces
         where = next((switch.engine for switch in self.plan.switches if switch.name == node), node)
         if where not in namespaces:
             raise Refused(f"no node `{node}`; there are: {', '.join(sorted(namespaces))}")
-        return ["nsenter", f"--net={namespaces[where].path}", "--", *command]
+        return str(namespaces[where].path)
 
     async def inspect(self, subject: str | None) -> dict[str, Any]:
         """The lab, or one device of it, in detail."""

@@ -33,7 +33,7 @@ def learned_routes(namespace: Namespace) -> Learned:
 
 
 def forget_learned(namespace: Namespace) -> None:
-    """Take away all that BGP and OSPF have put into the kernel, as a restart would. OSError where the kernel refuses.
+    """Take away all that BGP and OSPF have put into the kernel, as a restart would. OSError where it refuses.
 
     By prefix and metric alone: zebra's routes name a next-hop object, and a request that names gateways, too,
     is refused (net/ipv4/fib_frontend.c).

@@ -121,6 +121,8 @@ class CampaignRecord:
 
     profile: str
     users: int
+    calls_expected: bool
+    """Whether users of this profile call each other: then it is a gap when none did."""
     generators: tuple[GeneratorRecord, ...]
 
 

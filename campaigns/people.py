@@ -109,7 +109,13 @@ class Subscriber(User):
             self.tell("INVITE, not taken" if reached else "INVITE", time.time() - began, refusal)
             self.place.note_leg(
                 LegRecord(
-                    self.who.account.user, target, "caller", kind, error.status, began, error=str(error)
+                    self.who.account.user,
+                    target,
+                    "caller",
+                    kind,
+                    error.status,
+                    began,
+                    error=str(error).removeprefix(f"{error.status} "),
                 )
             )
             return None

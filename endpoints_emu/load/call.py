@@ -19,7 +19,7 @@ from endpoints_emu.load.measures import SessionAttempt
 from endpoints_emu.load.media import MediaFigures, MediaSession
 from endpoints_emu.load.message import MalformedMessage, Request, Response, lines_of
 from endpoints_emu.load.request import ALLOW, fresh
-from endpoints_emu.load.transactions import Peer, ServerTransaction
+from endpoints_emu.load.transactions import ClientTransaction, Peer, ServerTransaction
 
 if TYPE_CHECKING:
     from endpoints_emu.load.agent import UserAgent
@@ -31,6 +31,28 @@ UNUSED_PORT = 40000
 UNUSED_KEY = bytes(sdp.KEY_BYTES)
 CANCELLED_S = 5.0
 """How long after a CANCEL the INVITE's final response is awaited."""
+
+
+class _Patience:
+    """Cancels a call that rings for too long, and does not wait for ever for that either."""
+
+    __slots__ = ("call", "over", "ring_s", "slot", "transaction")
+
+    def __init__(self, call: Call, transaction: ClientTransaction, ring_s: float) -> None:
+        self.call = call
+        self.transaction = transaction
+        self.ring_s = ring_s
+        self.over = False
+        self.slot = -1
+
+    def on_time(self, now: float) -> float | None:
+        if self.over:
+            self.transaction.give_up()
+            return None
+        self.over = True
+        self.call.why = f"no answer in {self.ring_s:g} s"
+        self.call.stack.cancel(self.transaction, self.call.peer)
+        return now + CANCELLED_S
 
 
 class Call(Dialog):
@@ -96,20 +118,13 @@ class Call(Dialog):
 
         data = request.render(f"{self.fields()}{authorization}Content-Type: application/sdp\r\n", body)
         transaction = self.stack.start(self.connection, self.peer, request, data, answered)
-        final: Response | None = None
-        try:
-            final = outcome.get(timeout=ring_s)
-        except gevent.Timeout:
-            self.why = f"no answer in {ring_s:g} s"
-            self.stack.cancel(transaction, self.peer)
-            try:
-                final = outcome.get(timeout=CANCELLED_S)
-            except gevent.Timeout:
-                transaction.give_up()
-                return None
-            if self.state == "established":  # answered in the same moment
-                self.hang_up()
-                self._status = 487
+        patience = _Patience(self, transaction, ring_s)
+        self.stack.wheel.at(self._sent + ring_s, patience)
+        final: Response | None = outcome.get()
+        self.stack.wheel.forget(patience)
+        if patience.over and self.state == "established":  # answered in the same moment
+            self.hang_up()
+            self._status = 487
         return final
 
     def invited(self, answer: Answer) -> bool:
@@ -266,7 +281,8 @@ class Call(Dialog):
         try:
             self.take_contact(response)
             self.acknowledge()
-            self.start_media(sdp.parse(response.body))
+            if self.media is not None:
+                self.start_media(sdp.parse(response.body))
         except (sdp.WrongDescription, MalformedMessage) as error:
             self.why = str(error)
             self.acknowledge()

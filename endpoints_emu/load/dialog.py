@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from endpoints_emu.load import digest
@@ -83,8 +84,14 @@ class Dialog:
         if self.connection.reliable:
             return None
         route = self.routes.partition("\r\n")[0].partition("<")[2].partition(">")[0]
-        try:
-            uri = parse_uri(route or self.target)
-        except MalformedMessage:
-            return self.peer
-        return (uri.host, uri.port or 5060) if uri.host[-1:].isdigit() else self.peer
+        return _datagrams_to(route or self.target) or self.peer
+
+
+@lru_cache(maxsize=4096)
+def _datagrams_to(target: str) -> Peer:
+    """Address and port of a URI; None where it has a name instead of an address."""
+    try:
+        uri = parse_uri(target)
+    except MalformedMessage:
+        return None
+    return (uri.host, uri.port or 5060) if uri.host[-1:].isdigit() else None

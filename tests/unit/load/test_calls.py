@@ -316,17 +316,18 @@ def test_reports_of_both_sides_are_exchanged(loopback: Loopback, monkeypatch: py
     assert figures.round_trip_ms < 100
 
 
-def test_forty_calls_at_once_lose_nothing(loopback: Loopback) -> None:
+def test_twenty_calls_at_once_lose_nothing(loopback: Loopback) -> None:
     alice, _, taken = pair(loopback)
-    calls = [gevent.spawn(alice.call, "bob") for _ in range(40)]
-    gevent.joinall(calls, timeout=10)
-    gevent.sleep(1.0)
-    gevent.joinall([gevent.spawn(greenlet.get().hang_up) for greenlet in calls], timeout=10)
+    greenlets = [gevent.spawn(alice.call, "bob") for _ in range(20)]
+    gevent.joinall(greenlets, timeout=20)
+    calls = [greenlet.get() for greenlet in greenlets]
+    wait_for(lambda: all(call.figures().received > 30 for call in (*calls, *taken)), 20)
+    gevent.joinall([gevent.spawn(call.hang_up) for call in calls], timeout=20)
     wait_for(lambda: all(call.ended.is_set() for call in taken))
-    figures = [greenlet.get().figures() for greenlet in calls] + [call.figures() for call in taken]
-    assert len(figures) == 80
+    figures = [call.figures() for call in (*calls, *taken)]
+    assert len(figures) == 40
     assert sum(one.lost + one.authentication_failures + one.out_of_order for one in figures) == 0
-    assert all(one.signal_seen and one.received > 30 for one in figures)
+    assert all(one.signal_seen for one in figures)
 
 
 def test_invite_is_as_strict_servers_want_it(loopback: Loopback) -> None:

@@ -13,11 +13,11 @@ import gevent
 from gevent.event import AsyncResult, Event
 
 from endpoints_emu.load import digest, sdp, within
-from endpoints_emu.load.dialog import Dialog
+from endpoints_emu.load.dialog import Dialog, routes_of
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.measures import SessionAttempt
 from endpoints_emu.load.media import MediaFigures, MediaSession
-from endpoints_emu.load.message import MalformedMessage, Request, Response, lines_of
+from endpoints_emu.load.message import MalformedMessage, Request, Response
 from endpoints_emu.load.request import ALLOW, fresh
 from endpoints_emu.load.transactions import ClientTransaction, Peer, ServerTransaction
 
@@ -93,7 +93,11 @@ class Call(Dialog):
         self.stack.calls[self.tag] = self
         self.state = "calling"
         self._began = time.monotonic()
-        body = self.description().render()
+        try:
+            body = self.description().render()
+        except OSError as error:
+            self.end(0, str(error))
+            raise CallFailed(0, str(error)) from None
         self._direction = "sendrecv"
         final = self._invite("", body, ring_s)
         if final is not None and final.status in (401, 407):
@@ -136,7 +140,7 @@ class Call(Dialog):
         to = request.first("to")
         self.local = f"{to};tag={self.tag}"
         self.remote = request.first("from")
-        self.routes = lines_of("Route", request.all("record-route"))
+        self.routes = routes_of(request)
         self.remote_cseq = request.cseq
         self._answer, self.invite = answer, answer.transaction
         self.invite.on_cancel = self._cancelled
@@ -148,6 +152,10 @@ class Call(Dialog):
         except (sdp.WrongDescription, MalformedMessage) as error:
             self.state = "ended"
             answer.send(488, "Not Acceptable Here", f'Warning: 399 {self.agent.local_address} "{error}"\r\n')
+            return False
+        except OSError as error:
+            self.state = "ended"
+            answer.send(503, "Service Unavailable", f'Warning: 399 {self.agent.local_address} "{error}"\r\n')
             return False
         self.state = "ringing"
         self.stack.calls[self.tag] = self
@@ -276,7 +284,7 @@ class Call(Dialog):
 
     def _accepted(self, response: Response, now: float) -> None:
         self.remote = response.first("to")
-        self.routes = lines_of("Route", reversed(response.all("record-route")))
+        self.routes = routes_of(response, reverse=True)
         self._status, self._answered, self.state = response.status, now, "established"
         try:
             self.take_contact(response)

@@ -6,13 +6,21 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from endpoints_emu.load import digest
-from endpoints_emu.load.fields import address_in, parse_uri
-from endpoints_emu.load.message import MalformedMessage, Request, Response
+from endpoints_emu.load.fields import address_in, parse_uri, split
+from endpoints_emu.load.message import MalformedMessage, Request, Response, lines_of
 from endpoints_emu.load.request import Outgoing, fresh
 from endpoints_emu.load.transactions import Peer
 
 if TYPE_CHECKING:
     from endpoints_emu.load.agent import UserAgent
+
+
+def routes_of(message: Request | Response, *, reverse: bool = False) -> str:
+    """The way that requests take: what the other side's message recorded (section 12.1)."""
+    values = message.all("record-route")
+    if any("," in value for value in values):
+        values = [route for value in values for route in split(value, ",")]
+    return lines_of("Route", reversed(values) if reverse else values)
 
 
 class Dialog:

@@ -208,7 +208,8 @@ class Stream:
                     self.send(b"\r\n", None)
         except (OSError, MalformedMessage) as error:
             why = str(error)
-        self._lose(why)
+        finally:
+            self._lose(why)
 
 
 def connect(

@@ -81,6 +81,7 @@ _KNOWN = _ONCE | {
 _METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS"})
 """Those that need no second look."""
 _MANDATORY = ("via", "from", "to", "call-id", "cseq")
+_SPACE = " \t"
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+").fullmatch
 _REQUEST_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>]+").fullmatch
 _FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
@@ -184,16 +185,20 @@ def parse(data: bytes, *, stream: bool = False) -> Request | Response:
     message.body = body
     fields = message.fields
     for line in lines:
-        name, colon, value = line.partition(":")
-        known = _NAMES.get(name) or _name(name)
-        if not colon or not known:
-            wrong = wrong or MalformedMessage(f"not a field: {line[:40]!r}")
-        elif known not in fields:
-            fields[known] = [value.strip(" \t")]
+        name, colon, value = line.partition(": ")
+        known = _NAMES.get(name)
+        if known is None or value[:1] in _SPACE or value[-1:] in _SPACE:  # not as it is usually written
+            name, colon, value = line.partition(":")
+            known, value = _name(name), value.strip(" \t")
+            if not colon or not known:
+                wrong = wrong or MalformedMessage(f"not a field: {line[:40]!r}")
+                continue
+        if known not in fields:
+            fields[known] = [value]
         elif known in _ONCE:
             wrong = wrong or MalformedMessage(f"{title(known)} stands twice")
         else:
-            fields[known].append(value.strip(" \t"))
+            fields[known].append(value)
     try:
         if wrong:
             raise wrong

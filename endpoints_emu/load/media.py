@@ -122,6 +122,11 @@ class MediaSession:
         if self.slot < 0:
             self._engine.wheel.at(time.monotonic() + REPORT_S * random.uniform(0.25, 0.75), self)
 
+    @property
+    def remote_port(self) -> int:
+        """Where the other side wants its media."""
+        return self._remote[1]
+
     def stop(self) -> MediaFigures:
         """End it; what it came to."""
         if self._final is None:

@@ -41,6 +41,7 @@ from uclab.plan.fabric import (
     Vlan,
 )
 from uclab.plan.flows import SwitchFlow
+from uclab.plan.line_watch import LineWatch, WatchedLine
 from uclab.plan.overlay import Overlay
 from uclab.plan.telephony import (
     Account,
@@ -74,6 +75,7 @@ __all__ = [
     "JitterDistribution",
     "LineSchedule",
     "LineStep",
+    "LineWatch",
     "Link",
     "LinkEnd",
     "MarkingRule",
@@ -99,6 +101,7 @@ __all__ = [
     "SwitchRole",
     "Tap",
     "Vlan",
+    "WatchedLine",
 ]
 
 
@@ -136,8 +139,10 @@ class CarriedCircuit:
 
     carrier: str
     circuit: str
-    devices: tuple[str, ...]
-    """The routers at its ends."""
+    customer: str
+    """Whose circuit it is: all circuits of a company are one customer's."""
+    routers: tuple[LinkEnd, ...]
+    """The routers' interfaces at its ends. One router may have several circuits."""
     labels: tuple[int, ...]
     ends: tuple[LinkEnd, ...]
     """The core's ports at which the circuit is handed over."""
@@ -218,6 +223,8 @@ class Plan:
     schedules: tuple[LineSchedule, ...] = ()
     """How lines change with time, from the moment that the lab is up."""
     circuit_exchanges: tuple[CircuitExchange, ...] = ()
+    line_watches: tuple[LineWatch, ...] = ()
+    """Of routers that ask by each of their lines whether it leads anywhere."""
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

@@ -10,7 +10,7 @@ import gevent
 import pytest
 
 from endpoints_emu import audio
-from endpoints_emu.load import signal
+from endpoints_emu.load import sdp, signal
 from endpoints_emu.load.agent import UserAgent, speaker_of
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.failure import CallFailed
@@ -346,3 +346,27 @@ def test_invite_is_as_strict_servers_want_it(loopback: Loopback) -> None:
         assert invite.first(name)
     assert invite.first("via").startswith("SIP/2.0/UDP 127.0.0.1:")
     assert ";branch=z9hG4bK" in invite.first("via")
+
+
+def test_offer_may_come_with_the_answer_and_its_answer_with_the_ack(loopback: Loopback) -> None:
+    # given an INVITE without a description
+    bob, _ = loopback.called("bob", "udp", encrypted=False)
+    held = bob.connection()
+    assert isinstance(held, Udp)
+    sent: list[bytes] = []
+    held.send = lambda data, peer: sent.append(data)  # type: ignore[method-assign]
+    head = "Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK{0}\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:bob@x>{1}\r\n"
+    rest = "Call-ID: c\r\nCSeq: 1 {0}\r\nContact: <sip:a@127.0.0.1:9>\r\nContent-Length: {2}\r\n\r\n{3}"
+    text = "{0} sip:bob@x SIP/2.0\r\n" + head + rest
+    loopback.stack.received(text.format("INVITE", "", 0, "").encode(), held, ("127.0.0.1", 9))
+    # when it is answered, then with an offer
+    offer = parse(sent[-1])
+    assert b"m=audio" in offer.body
+    [call] = loopback.stack.calls.values()
+    assert call.figures().sent == 0
+    # when the ACK brings the answer, then media flows
+    answer = sdp.Description("127.0.0.1", 40010).render()
+    tag = f";tag={call.tag}"
+    loopback.stack.received(text.format("ACK", tag, len(answer), answer).encode(), held, ("127.0.0.1", 9))
+    wait_for(lambda: call.figures().sent > 3)
+    call.abandon("test")

@@ -13,11 +13,12 @@ import gevent
 from gevent.event import AsyncResult, Event
 
 from endpoints_emu.load import digest, sdp, within
-from endpoints_emu.load.dialog import Dialog
+from endpoints_emu.load.course import Course, Patience
+from endpoints_emu.load.dialog import Dialog, routes_of
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.measures import SessionAttempt
 from endpoints_emu.load.media import MediaFigures, MediaSession
-from endpoints_emu.load.message import MalformedMessage, Request, Response, lines_of
+from endpoints_emu.load.message import MalformedMessage, Request, Response
 from endpoints_emu.load.request import ALLOW, fresh
 from endpoints_emu.load.transactions import Peer, ServerTransaction
 
@@ -29,8 +30,6 @@ State = Literal["new", "calling", "ringing", "established", "ended"]
 UNUSED_PORT = 40000
 """The port in descriptions of calls without media."""
 UNUSED_KEY = bytes(sdp.KEY_BYTES)
-CANCELLED_S = 5.0
-"""How long after a CANCEL the INVITE's final response is awaited."""
 
 
 class Call(Dialog):
@@ -54,15 +53,10 @@ class Call(Dialog):
         """The offer was ours, and its answer comes with the ACK."""
         self.progress: AsyncResult | None = None
         """What came of our wish to put the call through: a status."""
-        self.finished = 0.0
-        """When BYE was sent or received."""
+        self.course = Course()
         self._answer: Answer | None = None
         self._version = 0
         self._direction: sdp.Direction = "sendrecv"
-        self._status = 0
-        self._began = self._sent = self._answered = 0.0
-        self._indicated: float | None = None
-        self._disconnect_s: float | None = None
 
     def dial(self, uri: str, ring_s: float) -> None:
         """Place the call and wait until it is answered. Raises `CallFailed`."""
@@ -70,8 +64,12 @@ class Call(Dialog):
         self.target, self.remote = uri, f"<{uri}>"
         self.stack.calls[self.tag] = self
         self.state = "calling"
-        self._began = time.monotonic()
-        body = self.description().render()
+        self.course.began = time.monotonic()
+        try:
+            body = self.description().render()
+        except OSError as error:
+            self.end(0, str(error))
+            raise CallFailed(0, str(error)) from None
         self._direction = "sendrecv"
         final = self._invite("", body, ring_s)
         if final is not None and final.status in (401, 407):
@@ -79,7 +77,7 @@ class Call(Dialog):
                 final = self._invite(self.agent.authorization(final, "INVITE", uri), body, ring_s)
             except digest.NoAnswer as error:
                 self.why = str(error)
-        if self._status < 200 or self._status >= 300:
+        if self.course.status < 200 or self.course.status >= 300:
             status = final.status if final else 0
             self.end(status, final.reason if final else "no answer")
             raise CallFailed(status, self.why)
@@ -89,39 +87,32 @@ class Call(Dialog):
         self.cseq += 1
         request = self.request("INVITE")
         outcome: AsyncResult = AsyncResult()
-        self._sent, self._indicated = time.monotonic(), None
+        self.course.sent, self.course.indicated = time.monotonic(), None
 
         def answered(response: Response | None) -> None:
             self._invite_answered(response, outcome)
 
         data = request.render(f"{self.fields()}{authorization}Content-Type: application/sdp\r\n", body)
         transaction = self.stack.start(self.connection, self.peer, request, data, answered)
-        final: Response | None = None
-        try:
-            final = outcome.get(timeout=ring_s)
-        except gevent.Timeout:
-            self.why = f"no answer in {ring_s:g} s"
-            self.stack.cancel(transaction, self.peer)
-            try:
-                final = outcome.get(timeout=CANCELLED_S)
-            except gevent.Timeout:
-                transaction.give_up()
-                return None
-            if self.state == "established":  # answered in the same moment
-                self.hang_up()
-                self._status = 487
+        patience = Patience(self, transaction, ring_s)
+        self.stack.wheel.at(self.course.sent + ring_s, patience)
+        final: Response | None = outcome.get()
+        self.stack.wheel.forget(patience)
+        if patience.over and self.state == "established":  # answered in the same moment
+            self.hang_up()
+            self.course.status = 487
         return final
 
     def invited(self, answer: Answer) -> bool:
         """Begin as the called side; whether the call stands to be answered."""
         request = answer.request
-        self._began = time.monotonic()
+        self.course.began = time.monotonic()
         self.tag = answer.tag
         self.call_id = request.first("call-id")
         to = request.first("to")
         self.local = f"{to};tag={self.tag}"
         self.remote = request.first("from")
-        self.routes = lines_of("Route", request.all("record-route"))
+        self.routes = routes_of(request)
         self.remote_cseq = request.cseq
         self._answer, self.invite = answer, answer.transaction
         self.invite.on_cancel = self._cancelled
@@ -133,6 +124,10 @@ class Call(Dialog):
         except (sdp.WrongDescription, MalformedMessage) as error:
             self.state = "ended"
             answer.send(488, "Not Acceptable Here", f'Warning: 399 {self.agent.local_address} "{error}"\r\n')
+            return False
+        except OSError as error:
+            self.state = "ended"
+            answer.send(503, "Service Unavailable", f'Warning: 399 {self.agent.local_address} "{error}"\r\n')
             return False
         self.state = "ringing"
         self.stack.calls[self.tag] = self
@@ -157,8 +152,8 @@ class Call(Dialog):
         else:
             self.offer_here = True
         self.state = "established"
-        self._answered = time.monotonic()
-        self._status = 200
+        self.course.answered = time.monotonic()
+        self.course.status = 200
         answer.send(200, "OK", self.fields() + "Content-Type: application/sdp\r\n", own.render())
 
     def reject(self, status: int = 486, reason: str = "Busy Here") -> None:
@@ -188,15 +183,15 @@ class Call(Dialog):
         elif self.state == "established":
             self._finish_media()
             self.state = "ended"
-            self.finished = sent = time.monotonic()
+            self.course.finished = sent = time.monotonic()
             final = self.ask("BYE")
             if final is not None:
-                self._disconnect_s = time.monotonic() - sent
-            self.end(self._status, "hung up")
+                self.course.disconnect_s = time.monotonic() - sent
+            self.end(self.course.status, "hung up")
 
     def abandon(self, why: str) -> None:
         """Forget the call without a word: the other side is out of reach."""
-        self.end(self._status, why)
+        self.end(self.course.status, why)
 
     def figures(self) -> MediaFigures:
         """What its media has come to."""
@@ -204,20 +199,8 @@ class Call(Dialog):
 
     def attempt(self) -> SessionAttempt:
         """The call by RFC 6076; whole once it has ended."""
-        established = 200 <= self._status < 300
-        return SessionAttempt(
-            self._status,
-            self._indicated - self._sent if self._indicated is not None else None,
-            self._answered - self._began if established else None,
-            self.finished - self._answered if established and self.finished else None,
-            self._disconnect_s,
-            established and self.state == "ended" and self.why in ("hung up", "hung up by the other side"),
-        )
-
-    def acknowledge_again(self) -> None:
-        """The 200 came again: the ACK was lost."""
-        if self.last_ack:
-            self.connection.send(self.last_ack, self.next_hop())
+        wanted = self.why in ("hung up", "hung up by the other side")
+        return self.course.attempt(completed=self.state == "ended" and wanted)
 
     def acknowledged(self, request: Request, now: float) -> None:
         """An ACK for our 200."""
@@ -249,24 +232,25 @@ class Call(Dialog):
 
     def _invite_answered(self, response: Response | None, outcome: AsyncResult) -> None:
         if response is not None and response.status < 200:
-            if response.status > 100 and self._indicated is None:
-                self._indicated = time.monotonic()
+            if response.status > 100 and self.course.indicated is None:
+                self.course.indicated = time.monotonic()
             return
         if response is not None and response.status not in (401, 407):
             now = time.monotonic()
-            self._indicated = self._indicated or now
+            self.course.indicated = self.course.indicated or now
             if response.status < 300:
                 self._accepted(response, now)
         outcome.set(response)
 
     def _accepted(self, response: Response, now: float) -> None:
         self.remote = response.first("to")
-        self.routes = lines_of("Route", reversed(response.all("record-route")))
-        self._status, self._answered, self.state = response.status, now, "established"
+        self.routes = routes_of(response, reverse=True)
+        self.course.status, self.course.answered, self.state = response.status, now, "established"
         try:
             self.take_contact(response)
             self.acknowledge()
-            self.start_media(sdp.parse(response.body))
+            if self.media is not None:
+                self.start_media(sdp.parse(response.body))
         except (sdp.WrongDescription, MalformedMessage) as error:
             self.why = str(error)
             self.acknowledge()
@@ -340,7 +324,7 @@ class Call(Dialog):
             self.media.stop()
 
     def end(self, status: int, why: str) -> None:
-        self._status = self._status if 200 <= self._status < 300 else status
+        self.course.status = self.course.status if 200 <= self.course.status < 300 else status
         self.why = self.why or why
         self._finish_media()
         self.state = "ended"

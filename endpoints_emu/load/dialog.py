@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from endpoints_emu.load import digest
-from endpoints_emu.load.fields import address_in, parse_uri
-from endpoints_emu.load.message import MalformedMessage, Request, Response
+from endpoints_emu.load.fields import address_in, parse_uri, split
+from endpoints_emu.load.message import MalformedMessage, Request, Response, lines_of
 from endpoints_emu.load.request import Outgoing, fresh
 from endpoints_emu.load.transactions import Peer
 
 if TYPE_CHECKING:
     from endpoints_emu.load.agent import UserAgent
+
+
+def routes_of(message: Request | Response, *, reverse: bool = False) -> str:
+    """The way that requests take: what the other side's message recorded (section 12.1)."""
+    values = message.all("record-route")
+    if any("," in value for value in values):
+        values = [route for value in values for route in split(value, ",")]
+    return lines_of("Route", reversed(values) if reverse else values)
 
 
 class Dialog:
@@ -83,8 +92,14 @@ class Dialog:
         if self.connection.reliable:
             return None
         route = self.routes.partition("\r\n")[0].partition("<")[2].partition(">")[0]
-        try:
-            uri = parse_uri(route or self.target)
-        except MalformedMessage:
-            return self.peer
-        return (uri.host, uri.port or 5060) if uri.host[-1:].isdigit() else self.peer
+        return _datagrams_to(route or self.target) or self.peer
+
+
+@lru_cache(maxsize=4096)
+def _datagrams_to(target: str) -> Peer:
+    """Address and port of a URI; None where it has a name instead of an address."""
+    try:
+        uri = parse_uri(target)
+    except MalformedMessage:
+        return None
+    return (uri.host, uri.port or 5060) if uri.host[-1:].isdigit() else None

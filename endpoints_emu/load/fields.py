@@ -18,6 +18,10 @@ _DISPLAY = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ \t]*").fullmatch
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]+\]").fullmatch
 _USER = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/:]|%[0-9A-Fa-f]{2})+").fullmatch
 _PARAMETER = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$]|%[0-9A-Fa-f]{2})+").fullmatch
+_SEPARATED = {
+    separator: re.compile(r'"(?:[^"\\]|\\.)*"|<[^>]*(?:>|$)|"|' + separator, re.DOTALL) for separator in ",;"
+}
+"""What is skipped on the way to a separator, and the separator."""
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -67,23 +71,14 @@ def split(text: str, separator: str) -> list[str]:
         return [text.strip()]
     if '"' not in text and "<" not in text:
         return [part.strip() for part in text.split(separator)]
-    parts, begun, position, inside = [], 0, 0, False
-    while position < len(text):
-        character = text[position]
-        if character == '"' and not inside:
-            quoted = _QUOTED.match(text, position)
-            if not quoted:
-                raise MalformedMessage("quotation mark without its other")
-            position = quoted.end()
-            continue
-        if character == "<":
-            inside = True
-        elif character == ">":
-            inside = False
-        elif character == separator and not inside:
-            parts.append(text[begun:position].strip())
-            begun = position + 1
-        position += 1
+    parts, begun = [], 0
+    for found in _SEPARATED[separator].finditer(text):
+        token = found.group()
+        if token == separator:
+            parts.append(text[begun : found.start()].strip())
+            begun = found.end()
+        elif token == '"':
+            raise MalformedMessage("quotation mark without its other")
     return [*parts, text[begun:].strip()]
 
 
@@ -104,6 +99,9 @@ def parse_parameters(text: str) -> dict[str, str]:
 def unquote(value: str) -> str:
     """The text of a quoted string, or the value as it is."""
     if value[:1] == '"':
+        inner = value[1:-1]
+        if '"' not in inner and "\\" not in inner and value[-1] == '"' and len(value) > 1:
+            return inner
         if not _QUOTED.fullmatch(value):
             raise MalformedMessage(f"quoted string {value[:40]!r}")
         return re.sub(r"\\(.)", r"\1", value[1:-1])

@@ -77,7 +77,7 @@ class MediaSession:
         self._speaker, self._hz = speaker, hz
         self._rtp, self._rtcp, self.port = engine.bind(address)
         self.address = address
-        self._frames: tuple[bytes, ...] = ()
+        self._voice: signal.Voice | None = None
         self._remote: tuple[str, int] = ("", 0)
         self._remote_control: tuple[str, int] = ("", 0)
         self._remote_key: bytes | None = None
@@ -110,9 +110,9 @@ class MediaSession:
             )
         self._remote = (remote.address, remote.port)
         self._remote_control = (remote.address, remote.control_port)
-        if not self._frames or remote.payloads[0] != self.payload_type:
+        if self._voice is None or remote.payloads[0] != self.payload_type:
             self.payload_type = remote.payloads[0]
-            self._frames = signal.frames(self._speaker, self._hz, self.payload_type)
+            self._voice = signal.Voice(self._speaker, self._hz, self.payload_type)
         sends = remote.direction in ("sendrecv", "recvonly") and remote.port > 0
         if sends and not self.sending:
             self._engine.add(self)
@@ -175,10 +175,11 @@ class MediaSession:
         """Send the next packet."""
         self._sequence = sequence = (self._sequence + 1) & 0xFFFF
         self._timestamp = timestamp = (self._timestamp + SAMPLES) & 0xFFFFFFFF
-        packet = (
-            HEADER.pack(0x80, self.payload_type, sequence, timestamp, self._ssrc)
-            + self._frames[sequence & 0xFF]
-        )
+        voice = self._voice
+        if voice is None:
+            return
+        header = HEADER.pack(0x80, self.payload_type, sequence, timestamp, self._ssrc)
+        packet = header + voice.payload(sequence)
         if self._out is not None:
             packet = self._out.protect(packet)
         try:

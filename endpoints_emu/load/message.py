@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 VERSION: Final = "SIP/2.0"
@@ -77,7 +78,10 @@ _KNOWN = _ONCE | {
     "accept",
     "min-expires",
 }
+_METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS"})
+"""Those that need no second look."""
 _MANDATORY = ("via", "from", "to", "call-id", "cseq")
+_SPACE = " \t"
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+").fullmatch
 _REQUEST_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>]+").fullmatch
 _FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
@@ -181,16 +185,20 @@ def parse(data: bytes, *, stream: bool = False) -> Request | Response:
     message.body = body
     fields = message.fields
     for line in lines:
-        name, colon, value = line.partition(":")
-        known = _NAMES.get(name) or _name(name)
-        if not colon or not known:
-            wrong = wrong or MalformedMessage(f"not a field: {line[:40]!r}")
-        elif known not in fields:
-            fields[known] = [value.strip(" \t")]
+        name, colon, value = line.partition(": ")
+        known = _NAMES.get(name)
+        if known is None or value[:1] in _SPACE or value[-1:] in _SPACE:  # not as it is usually written
+            name, colon, value = line.partition(":")
+            known, value = _name(name), value.strip(" \t")
+            if not colon or not known:
+                wrong = wrong or MalformedMessage(f"not a field: {line[:40]!r}")
+                continue
+        if known not in fields:
+            fields[known] = [value]
         elif known in _ONCE:
             wrong = wrong or MalformedMessage(f"{title(known)} stands twice")
         else:
-            fields[known].append(value.strip(" \t"))
+            fields[known].append(value)
     try:
         if wrong:
             raise wrong
@@ -204,14 +212,11 @@ def parse(data: bytes, *, stream: bool = False) -> Request | Response:
 def _start(line: str) -> tuple[Request | Response, MalformedMessage | None]:
     """The message that a start line begins, and what is wrong with it where it can still be answered."""
     if line.startswith("SIP/2.0 "):
-        parts = line.split(" ", 2)
-        code = parts[1]
-        if len(code) != 3 or not _DIGITS(code) or not "1" <= code[0] <= "6":
-            raise MalformedMessage(f"no status code: {code[:20]!r}")
-        return Response(status=int(code), reason=parts[2] if len(parts) > 2 else ""), None
+        status, reason = _status(line)
+        return Response(status=status, reason=reason), None
     method, _, rest = line.partition(" ")
     uri, _, version = rest.partition(" ")
-    if not _TOKEN(method):
+    if method not in _METHODS and not _TOKEN(method):
         raise MalformedMessage("start line is neither a request's nor a response's")
     request = Request(method=method, uri=uri)
     if version != VERSION:
@@ -220,6 +225,15 @@ def _start(line: str) -> tuple[Request | Response, MalformedMessage | None]:
     if not _REQUEST_URI(uri):
         return request, MalformedMessage(f"request URI {uri[:60]!r}")
     return request, None
+
+
+@lru_cache(maxsize=256)
+def _status(line: str) -> tuple[int, str]:
+    parts = line.split(" ", 2)
+    code = parts[1]
+    if len(code) != 3 or not _DIGITS(code) or not "1" <= code[0] <= "6":
+        raise MalformedMessage(f"no status code: {code[:20]!r}")
+    return int(code), parts[2] if len(parts) > 2 else ""
 
 
 def _name(written: str) -> str:
@@ -234,12 +248,15 @@ def _name(written: str) -> str:
 def _check(message: Request | Response, stream: bool) -> None:
     fields = message.fields
     for name in _MANDATORY:
-        if not fields.get(name, [""])[0]:
+        if name not in fields or not fields[name][0]:
             raise MalformedMessage(f"no {title(name)}")
     number, _, method = fields["cseq"][0].partition(" ")
-    method = method.strip()
-    if not _DIGITS(number) or len(number) > 10 or int(number) > LARGEST_CSEQ or not _TOKEN(method):
-        raise MalformedMessage("CSeq is not a number below 2**31 and a method")
+    if method not in _METHODS:
+        method = method.strip()
+        if not _TOKEN(method):
+            raise MalformedMessage("CSeq without a method")
+    if not (number.isascii() and number.isdigit()) or len(number) > 10 or int(number) > LARGEST_CSEQ:
+        raise MalformedMessage("CSeq is not a number below 2**31")
     if isinstance(message, Request) and method != message.method:
         raise MalformedMessage(f"method {message.method} with CSeq of {method}")
     message.cseq, message.cseq_method = int(number), method
@@ -248,7 +265,7 @@ def _check(message: Request | Response, stream: bool) -> None:
         if stream:
             raise MalformedMessage("no Content-Length on a connection")
         return
-    if not _DIGITS(length[0]) or len(length[0]) > 9:
+    if not (length[0].isascii() and length[0].isdigit()) or len(length[0]) > 9:
         raise MalformedMessage("Content-Length is no number")
     size = int(length[0])
     if size > len(message.body):

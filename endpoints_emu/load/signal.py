@@ -70,18 +70,38 @@ def decode(payloads: bytes, payload_type: int) -> NDArray[np.float64]:
     return np.asarray(DECODED[payload_type][np.frombuffer(payloads, dtype=np.uint8)])
 
 
-@lru_cache(maxsize=4096)
-def frames(speaker: int, hz: float, payload_type: int = 0) -> tuple[bytes, ...]:
-    """All payloads of a speaker (24 bits) with a tone of `hz`, in the order of sending."""
+@lru_cache(maxsize=256)
+def _tone(hz: float, payload_type: int) -> tuple[tuple[int, ...], tuple[bytes, ...]]:
+    """Of each packet the marked samples as one number, without the speaker's bits, and the other samples."""
     time = np.arange(FRAMES * SAMPLES) / RATE_HZ
     samples = LEVEL * np.sin(2 * np.pi * hz * time)
     coded = encode_ulaw(samples) if payload_type == 0 else encode_alaw(samples)
-    audio = np.frombuffer(coded, dtype=np.uint8).copy().reshape(FRAMES, SAMPLES)
-    for number in range(FRAMES):
-        word = (SYNC << 32) | (number << 24) | (speaker & 0xFFFFFF)
-        bits = (word >> np.arange(MARKED - 1, -1, -1)) & 1
-        audio[number, :MARKED] = (audio[number, :MARKED] & 0xFE) | bits
-    return tuple(bytes(row) for row in audio)
+    rows = [coded[at : at + SAMPLES] for at in range(0, len(coded), SAMPLES)]
+    heads = tuple(
+        (int.from_bytes(row[:MARKED], "big") & ~_LOWEST) | _spread((SYNC << 32) | (number << 24))
+        for number, row in enumerate(rows)
+    )
+    return heads, tuple(row[MARKED:] for row in rows)
+
+
+def _spread(word: int) -> int:
+    """The 40 bits of a word as the lowest ones of 40 bytes."""
+    return int.from_bytes(bytes(word >> at & 1 for at in range(MARKED - 1, -1, -1)), "big")
+
+
+class Voice:
+    """What one speaker (24 bits) sends: a tone of `hz`, marked."""
+
+    __slots__ = ("_heads", "_speaker", "_tails")
+
+    def __init__(self, speaker: int, hz: float, payload_type: int = 0) -> None:
+        self._heads, self._tails = _tone(hz, payload_type)
+        self._speaker = _spread(speaker & 0xFFFFFF)
+
+    def payload(self, number: int) -> bytes:
+        """That of a packet, whose number counts modulo `FRAMES`."""
+        number &= FRAMES - 1
+        return (self._heads[number] | self._speaker).to_bytes(MARKED, "big") + self._tails[number]
 
 
 def read(payload: bytes) -> tuple[int, int] | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import gevent
 from gevent.event import AsyncResult
@@ -47,8 +49,10 @@ class Stack:
         self._clients: dict[str, ClientTransaction] = {}
         self._servers: dict[str, ServerTransaction] = {}
         self._connections: list[Udp | Stream | Listener] = []
-        self._on_lost: dict[Stream, Callable[[str], None]] = {}
+        self._streams: WeakSet[Stream] = WeakSet()
         self._turner = gevent.spawn(self._turn)
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # two sockets a call, one an account
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     def udp(self, address: str, port: int = 0) -> Udp:
         """A UDP socket, to be shared by agents."""
@@ -60,15 +64,20 @@ class Stack:
         self, server: Server, local_address: str, on_lost: Callable[[str], None], deadline_s: float = 10.0
     ) -> Stream:
         """A connection of an agent's own. Raises `ConnectFailed`."""
+
+        def lost(stream: Stream, why: str) -> None:
+            self._lost(stream, why)
+            on_lost(why)
+
         stream = connect(
             server,
             self.received,
-            self._lost,
+            lost,
             local_address=local_address,
             dscp=self._dscp,
             deadline_s=deadline_s,
         )
-        self._on_lost[stream] = on_lost
+        self._streams.add(stream)
         return stream
 
     def listen(self, address: str, port: int, agent: UserAgent, tls: Any = None) -> Listener:
@@ -92,9 +101,8 @@ class Stack:
             call.abandon("closed")
         for transaction in tuple(self._clients.values()):
             transaction.give_up()
-        for held in (*self._connections, *self._on_lost):
+        for held in (*self._connections, *self._streams):
             held.close()
-        self._on_lost.clear()
         self.media.close()
 
     def start(
@@ -140,6 +148,7 @@ class Stack:
 
     def received(self, data: bytes, connection: Any, peer: Peer) -> None:
         """What a connection received. Never raises."""
+        message: Request | Response | None = None
         try:
             message = parse(data, stream=connection.reliable)
             if isinstance(message, Response):
@@ -148,7 +157,7 @@ class Stack:
                 self._request(message, connection, peer)
         except MalformedMessage as error:
             self.malformed += 1
-            _answer_malformed(error, connection, peer)
+            _answer_malformed(error, message or error.message, connection, peer)
 
     def _response(self, message: Response) -> None:
         branch = branch_of(message.fields["via"][0])
@@ -236,9 +245,6 @@ class Stack:
         for transaction in tuple(self._clients.values()):
             if transaction.connection is stream:
                 transaction.give_up()
-        told = self._on_lost.pop(stream, None)
-        if told:
-            told(why)
 
     def _turn(self) -> None:
         while True:
@@ -276,9 +282,10 @@ def _server_key(request: Request) -> str:
     return f"{via} {request.first('call-id')} {request.cseq} {request.first('from')}"
 
 
-def _answer_malformed(error: MalformedMessage, connection: Connection, peer: Peer) -> None:
+def _answer_malformed(
+    error: MalformedMessage, message: Request | Response | None, connection: Connection, peer: Peer
+) -> None:
     """A request that can be answered is; a response, and what is neither, is dropped."""
-    message = error.message
     if not isinstance(message, Request) or message.method == "ACK" or not message.first("via"):
         return
     head = response_head(message, fresh(), None if connection.reliable else peer)

@@ -53,6 +53,7 @@ class ClientTransaction:
         "_data",
         "_ends_at",
         "_interval",
+        "_next_at",
         "_on_response",
         "_peer",
         "_timing",
@@ -89,8 +90,8 @@ class ClientTransaction:
         self._on_response = on_response
         self._interval = timing.t1_s
         self._ends_at = now + timing.timeout_s
-        again_at = self._ends_at if connection.reliable else now + timing.t1_s
-        wheel.at(again_at, self)
+        self._next_at = self._ends_at if connection.reliable else now + timing.t1_s
+        wheel.at(self._next_at, self)
         connection.send(data, peer)
 
     @property
@@ -141,7 +142,8 @@ class ClientTransaction:
         self._connection.send(self._data, self._peer)
         longest = self._timing.timeout_s if self.request.method == "INVITE" else self._timing.t2_s
         self._interval = self._timing.t2_s if self.provisional else min(2 * self._interval, longest)
-        return min(now + self._interval, self._ends_at)
+        self._next_at = min(max(self._next_at + self._interval, now), self._ends_at)
+        return self._next_at
 
 
 class ServerTransaction:
@@ -157,6 +159,7 @@ class ServerTransaction:
         "_interval",
         "_invite",
         "_last",
+        "_next_at",
         "_peer",
         "_timing",
         "_wheel",
@@ -193,7 +196,7 @@ class ServerTransaction:
         self._invite = invite
         self._last = b""
         self._interval = timing.t1_s
-        self._ends_at = 0.0
+        self._ends_at = self._next_at = 0.0
 
     def respond(self, status: int, data: bytes, now: float) -> None:
         """Answer; after a final response further ones are not sent."""
@@ -205,7 +208,8 @@ class ServerTransaction:
             return
         self._ends_at = now + self._timing.timeout_s
         if self._invite and (status < 300 or not self._connection.reliable):
-            self._wheel.at(now + self._timing.t1_s, self)
+            self._next_at = now + self._timing.t1_s
+            self._wheel.at(self._next_at, self)
         elif self._connection.reliable and not self._invite:
             self.forget(self)
         else:
@@ -238,4 +242,5 @@ class ServerTransaction:
             return self._ends_at
         self._connection.send(self._last, self._peer)
         self._interval = min(2 * self._interval, self._timing.t2_s)
-        return min(now + self._interval, self._ends_at)
+        self._next_at = min(max(self._next_at + self._interval, now), self._ends_at)
+        return self._next_at

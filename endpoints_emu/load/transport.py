@@ -30,6 +30,10 @@ IDLE_PROBE_S, PROBE_EVERY_S, PROBES = 30, 10, 3
 """A connection that has fallen silent is asked after by the kernel, and given up a minute later."""
 SEND_S = 10.0
 """A peer that takes nothing for so long is gone."""
+ROOM_BYTES = 4 << 20
+"""For datagrams that many accounts get at the same time."""
+_RCVBUFFORCE = 33
+"""SO_RCVBUFFORCE of Linux (asm-generic/socket.h), which Python does not name."""
 _AT_ONCE = 64
 """Messages read before other greenlets get their turn."""
 
@@ -91,7 +95,10 @@ class Udp:
         """Datagrams that the socket had no room for."""
         self._received = received
         self._socket = gsocket.socket(gsocket.AF_INET, gsocket.SOCK_DGRAM)
-        self._socket.setsockopt(gsocket.SOL_SOCKET, gsocket.SO_RCVBUF, 4 << 20)
+        try:
+            self._socket.setsockopt(gsocket.SOL_SOCKET, _RCVBUFFORCE, ROOM_BYTES)
+        except PermissionError:  # not root: as much as the machine grants everybody
+            self._socket.setsockopt(gsocket.SOL_SOCKET, gsocket.SO_RCVBUF, ROOM_BYTES)
         mark(self._socket, dscp)
         self._socket.bind((address, port))
         self.local: tuple[str, int] = self._socket.getsockname()
@@ -201,7 +208,8 @@ class Stream:
                     self.send(b"\r\n", None)
         except (OSError, MalformedMessage) as error:
             why = str(error)
-        self._lose(why)
+        finally:
+            self._lose(why)
 
 
 def connect(

@@ -41,8 +41,8 @@ def transfer(call: Call, target: str, deadline_s: float) -> None:
 
 def _bye(call: Call, answer: Answer) -> None:
     answer.send(200, "OK")
-    if not call.finished:
-        call.finished = time.monotonic()
+    if not call.course.finished:
+        call.course.finished = time.monotonic()
         call.by_peer = True
         call.end(200, "hung up by the other side")
 

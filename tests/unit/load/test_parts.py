@@ -161,7 +161,8 @@ def test_no_report_breaks_anything(data: bytes, kind: int) -> None:
 
 @pytest.mark.parametrize("payload_type", [0, 8])
 def test_signal_is_a_tone_to_people_and_says_who_speaks_to_agents(payload_type: int) -> None:
-    frames = signal.frames(0xABCDEF, 450, payload_type)
+    voice = signal.Voice(0xABCDEF, 450, payload_type)
+    frames = [voice.payload(number) for number in range(256)]
     assert [signal.read(frame) for frame in frames] == [(0xABCDEF, number) for number in range(256)]
     heard = audio.hear(signal.decode(b"".join(frames), payload_type), 450)
     assert heard.heard
@@ -186,7 +187,8 @@ def test_what_is_no_signal_is_not_taken_for_one() -> None:
 
 
 def test_left_out_repeated_and_foreign_audio_is_seen() -> None:
-    mine, other = signal.frames(1, 450), signal.frames(2, 500)
+    mine = [signal.Voice(1, 450).payload(number) for number in range(256)]
+    other = signal.Voice(2, 500).payload(0)
     listener = signal.Listener()
     for number in range(10):
         listener.hear(mine[number], 1)
@@ -195,7 +197,7 @@ def test_left_out_repeated_and_foreign_audio_is_seen() -> None:
     listener.hear(mine[12], 1)  # the same audio again, as a new packet
     listener.hear(mine[20], 1)  # audio left out, though no packet is missing
     assert listener.out_of_order == 2
-    listener.hear(other[0], 1)
+    listener.hear(other, 1)
     assert listener.speakers == (1, 2)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from uclab.plan.air import Air, Station
 from uclab.plan.circuit_exchange import CircuitExchange
 from uclab.plan.devices import (
     Bursts,
@@ -56,6 +57,7 @@ from uclab.plan.telephony import (
 
 __all__ = [
     "Account",
+    "Air",
     "BulkTraffic",
     "Bursts",
     "Call",
@@ -93,6 +95,7 @@ __all__ = [
     "Routing",
     "SessionController",
     "SiteFabric",
+    "Station",
     "Switch",
     "SwitchFlow",
     "SwitchPort",
@@ -218,6 +221,8 @@ class Plan:
     schedules: tuple[LineSchedule, ...] = ()
     """How lines change with time, from the moment that the lab is up."""
     circuit_exchanges: tuple[CircuitExchange, ...] = ()
+    airs: tuple[Air, ...] = ()
+    """Channels of access points."""
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from controllers.fabric import compile_fabric
 from uclab.model.load import load_topology
+from uclab.plan.capacity import Capacity, capacity
 from uclab.plan.changes import port_towards
 from uclab.plan.faults import FAULTS, fitting
 from uclab.plan.flows import ARP, CUSTOMER_TAG, IPV4, Frame, Tag, forward
@@ -181,3 +182,25 @@ def test_access_points_and_adapters_are_under_no_controller() -> None:
         "wifi1-sw": SwitchRole.STATION, "soft1-sw": SwitchRole.STATION, "soft2-sw": SwitchRole.STATION,
     }  # fmt: skip
     assert all(switch(name).flows for name in roles if name != "desk1-sw")
+
+
+def answered(source: Path) -> Capacity:
+    loaded = load_topology(source)
+    return capacity(loaded, make_plan(loaded))
+
+
+@pytest.mark.req("C8", "Q2", "W7")
+def test_calls_take_their_share_of_the_channels_time(tmp_path: Path) -> None:
+    source = load_topology("wifi-office").source
+    ap1, ap2 = answered(source).airs
+    # G.711 over SRTP: two frames of 232 bytes in 20 ms, each after 47.5 us
+    assert ap1.per_call_pct == pytest.approx(100 * (2 * 47.5 + 1856 / 200 + 1856 / 250) / 20_000)
+    assert (ap1.stations, ap1.calls, ap1.calls_fit) == (2, 2, 143)
+    assert ap2.calls_fit < ap1.calls_fit
+    assert answered(source).verdict == "pass"
+    # and far away, behind walls, with many users, they do not fit
+    far = "{distance: far, surroundings: walls, users: 60}"
+    (tmp_path / "far.yaml").write_text(source.read_text().replace("{distance: medium}", far))
+    crowded = answered(tmp_path / "far.yaml")
+    assert crowded.verdict == "fail"
+    assert crowded.shortage[0].startswith("site `office`, access point `ap2`: 1 calls at once take ")

@@ -93,6 +93,8 @@ class Stream:
         os.waitpid(child, 0)
         for descriptor in (stop_reader, stop_writer):
             os.close(descriptor)
+        self._send.close()
+        self._receive.close()  # the next stream takes the same port
         self.order = [number for number, _ in arrivals]
         self.delays_ms = [delay_ms for _, delay_ms in arrivals]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import time
 from dataclasses import replace
@@ -38,7 +39,11 @@ async def brown_out(folder: Path) -> Result:
     queue = fifo("eth0", 1000)
     planned = plans.pair(left={"impairments": (line,), "queues": (queue,)})
     variants = detect()
+    # a large lab has thousands of descriptors open: the line's own are above 1023 then
+    taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
     net = await build(planned, folder, variants)
+    for descriptor in taken:
+        os.close(descriptor)
     control = LineControl(planned, net)
     echo_once(net["left"], "10.0.0.2")
     found: Result = {"variant": variants.impairment, "before": await sent(net, 200, 0.005)}

@@ -240,7 +240,10 @@ def main() -> None:
     os.close(order["ready_fd"])
     delay = DelayLines(lines, queues)
     account = Path(order["account"])
-    control = socket.socket(fileno=order["control_fd"])
+    # select() is the only wait finer than a millisecond, and takes no descriptor above 1023: a large lab's
+    # hands one down that is higher.
+    control = socket.socket(fileno=os.dup(order["control_fd"]))
+    os.close(order["control_fd"])
     sources: list[Any] = [queues.fileno(), reader, control]
     while True:
         timeout = delay.give()

@@ -242,6 +242,7 @@ def _delay_line(namespace: Namespace, lines: Sequence[ArrivingLine], run_dir: Pa
 
 def wait_ready(reader: int, daemon: Daemon) -> None:
     """Return when the program has written a 1 to the pipe. Raises `NotReady`."""
-    readable, _, _ = select.select([reader], [], [], patient(START_DEADLINE_S))
-    if not readable or os.read(reader, 1) != b"1":
+    ready = select.poll()  # select() takes no descriptor above 1023: a large lab has thousands
+    ready.register(reader, select.POLLIN)
+    if not ready.poll(patient(START_DEADLINE_S) * 1000) or os.read(reader, 1) != b"1":
         raise NotReady(f"{daemon.name} does not serve its line; its log ends with:\n{daemon.last_lines()}")

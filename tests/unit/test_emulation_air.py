@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from uclab.emulation.air import tagged, targets
 from uclab.emulation.medium import Medium, Sent
+from uclab.model.wmm import contention_us
 from uclab.plan.types import Air, Impairment, Station
-from uclab.plan.wmm import contention_us
 
 MS, US = 1_000_000, 1_000
 STATIONS = (

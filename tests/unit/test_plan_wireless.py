@@ -10,6 +10,7 @@ import pytest
 
 from controllers.fabric import compile_fabric
 from uclab.model.load import load_topology
+from uclab.model.wmm import CATEGORIES, category, contention_us
 from uclab.plan.capacity import Capacity, capacity
 from uclab.plan.changes import port_towards
 from uclab.plan.faults import FAULTS, fitting
@@ -18,7 +19,6 @@ from uclab.plan.planner import make_plan
 from uclab.plan.trees import PortRef
 from uclab.plan.types import Plan, PortMode, Switch, SwitchRole
 from uclab.plan.ways import Ways
-from uclab.plan.wmm import CATEGORIES, category, contention_us
 
 VOICE, DATA = 10, 20
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from uclab.emulation.delay_line import Line, LineOrder
+from uclab.model.wmm import CATEGORIES, AccessCategory, category, contention_us
 from uclab.plan.types import Air, Impairment
-from uclab.plan.wmm import CATEGORIES, AccessCategory, category, contention_us
 
 Way = Literal["up", "down"]
 FCS_BYTES = 4

@@ -10,8 +10,8 @@ from uclab.judge.claim import Claim
 from uclab.judge.hops import Seen, walk_finding
 from uclab.judge.network import Network, dscp_name
 from uclab.judge.types import Finding
+from uclab.model.wmm import category
 from uclab.plan.types import Air, Endpoint
-from uclab.plan.wmm import category
 
 
 def check_air(

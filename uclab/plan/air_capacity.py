@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from uclab.model.bandwidth import MediaStream, media_stream
 from uclab.model.load import LoadedTopology
+from uclab.model.wmm import category, contention_us
 from uclab.plan.types import Air, Plan, Policy
-from uclab.plan.wmm import category, contention_us
 
 USABLE_PCT = 80.0
 """Share of the channel's time that calls may take; the rest is for signalling, beacons, sent again."""

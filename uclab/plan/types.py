@@ -156,7 +156,7 @@ class Tap:
     interface: str
     device: str
     tagged: bool
-    """True on trunks and phone ports: frames may carry 802.1Q."""
+    """True on trunks, phone ports and the air: frames may carry 802.1Q."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ def marking_columns(walk: Walk) -> dict[str, str]:
     """Headings of a walk's table and what they show of a hop; those of Wi-Fi and carriers only where they are
     used."""
     columns = {"DSCP": "dscp", "802.1p": "pcp", "VLAN": "vlan"}
-    carried = {"UP": "up"} | {
+    carried = {
+        "UP": "up",
         "S-tag 802.1p": "service_pcp",
         "S-VLAN": "service_vlan",
         "TC": "tc",

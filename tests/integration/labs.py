@@ -8,8 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 UCLAB = Path(sys.executable).with_name("uclab")
 UP_DEADLINE_S = 120.0
@@ -86,6 +89,25 @@ class UclabCommand:
                         return dict(event)
             time.sleep(0.01)
         raise AssertionError(f"{name}: none of {kinds} within {UP_DEADLINE_S:g} s")
+
+
+def lab_of_module(
+    topology: str, name: str, files: Mapping[str, str] | None = None
+) -> Callable[[pytest.TempPathFactory], Iterator[UclabCommand]]:
+    """A fixture for all tests of a module: the command with that topology up under that name, its run
+    directory `<folder>/<name>`. `files` are written beside it first, by path."""
+
+    @pytest.fixture(scope="module")
+    def uclab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UclabCommand]:
+        command = UclabCommand(tmp_path_factory.mktemp(name))
+        for path, text in (files or {}).items():
+            (command.folder / path).parent.mkdir(exist_ok=True)
+            (command.folder / path).write_text(text)
+        command("up", topology, "--name", name, "--out", str(command.folder / name))
+        yield command
+        command("down", "--name", name, status=None)
+
+    return uclab
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:

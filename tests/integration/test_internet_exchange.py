@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.labs import UclabCommand
+from tests.integration.labs import UclabCommand, lab_of_module
 
 pytestmark = [pytest.mark.root, pytest.mark.req("P5", "V2")]
 
@@ -22,13 +21,7 @@ MOVED_S = 30.0
 """Detection by BFD takes 0.3 s; a session that comes back, some seconds."""
 
 
-@pytest.fixture(scope="module")
-def uclab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UclabCommand]:
-    """The command with `internet-exchange` up under the name `ix`."""
-    command = UclabCommand(tmp_path_factory.mktemp("ix"))
-    command("up", "internet-exchange", "--name", "ix", "--out", str(command.folder / "ix"))
-    yield command
-    command("down", "--name", "ix", status=None)
+uclab = lab_of_module("internet-exchange", "ix")
 
 
 def wait_for_way(uclab: UclabCommand, router: str) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.labs import UclabCommand
+from tests.integration.labs import UclabCommand, lab_of_module
+from uclab.model.load import reference_directory
 
 pytestmark = [pytest.mark.root, pytest.mark.req("W4", "W8")]
 
@@ -31,22 +30,14 @@ RECORDING = """time_s,direction,delay_ms,jitter_ms,loss_pct,rate_kbps
 """
 
 
-@pytest.fixture(scope="module")
-def uclab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UclabCommand]:
-    """The command with a lab `rec` whose line plays the recording."""
-    command = UclabCommand(tmp_path_factory.mktemp("recorded"))
-    (command.folder / "profiles").mkdir()
-    (command.folder / "profiles" / "recorded.yaml").write_text(PROFILE)
-    (command.folder / "profiles" / "recorded.csv").write_text(RECORDING)
-    site = (Path(__file__).parents[2] / "topologies" / "satellite-leo.yaml").read_text()
-    (command.folder / "site.yaml").write_text(
-        site.replace("profile: satellite-leo", "profile: recorded").replace(
-            "topology: satellite-leo", "topology: recorded-line"
-        )
-    )
-    command("up", "site.yaml", "--name", "rec", "--out", str(command.folder / "rec"))
-    yield command
-    command("down", "--name", "rec", status=None)
+SITE = (
+    (reference_directory() / "satellite-leo.yaml")
+    .read_text()
+    .replace("profile: satellite-leo", "profile: recorded")
+    .replace("topology: satellite-leo", "topology: recorded-line")
+)
+FILES = {"site.yaml": SITE, "profiles/recorded.yaml": PROFILE, "profiles/recorded.csv": RECORDING}
+uclab = lab_of_module("site.yaml", "rec", FILES)
 
 
 def changes(uclab: UclabCommand) -> list[dict[str, Any]]:

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.integration.controller_switches import wait_for
-from tests.integration.labs import UclabCommand
+from tests.integration.labs import UclabCommand, lab_of_module
 
 pytestmark = [pytest.mark.root, pytest.mark.req("W5")]
 
@@ -20,13 +19,7 @@ WITHIN_MS = 1000
 MOVED_S = 20.0
 
 
-@pytest.fixture(scope="module")
-def uclab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UclabCommand]:
-    """The command with `sdn-circuits` up under the name `sdx`."""
-    command = UclabCommand(tmp_path_factory.mktemp("sdx"))
-    command("up", "sdn-circuits", "--name", "sdx", "--out", str(command.folder / "out"))
-    yield command
-    command("down", "--name", "sdx", status=None)
+uclab = lab_of_module("sdn-circuits", "sdx")
 
 
 def changed(uclab: UclabCommand, *order: str) -> dict[str, Any]:

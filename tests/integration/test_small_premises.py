@@ -3,11 +3,9 @@ of a cut line (N5, W9)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.integration.labs import UclabCommand
+from tests.integration.labs import UclabCommand, lab_of_module
 
 pytestmark = [pytest.mark.root, pytest.mark.req("N5", "W9")]
 
@@ -15,13 +13,7 @@ CLOUD = "198.18.10.11"
 """The session controller in the topology's data centre."""
 
 
-@pytest.fixture(scope="module")
-def uclab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UclabCommand]:
-    """The command with `soho-bridge-modem` up under the name `soho`."""
-    command = UclabCommand(tmp_path_factory.mktemp("soho"))
-    command("up", "soho-bridge-modem", "--name", "soho", "--out", str(command.folder / "soho"))
-    yield command
-    command("down", "--name", "soho", status=None)
+uclab = lab_of_module("soho-bridge-modem", "soho")
 
 
 def reached(uclab: UclabCommand) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from uclab.capture.dissect import DissectionError, Signalling, dissect, extract_signalling
+from uclab.capture.dissect import Signalling, dissect, extract_signalling
+from uclab.capture.tshark import DissectionError
 
 FIXTURES = Path(__file__).parent / "judge" / "fixtures"
 PORTS = (5096, 5097)

@@ -31,6 +31,16 @@ def test_another_source_is_another_module(tmp_path: Path) -> None:
     assert modules.compiled(source) != modules.compiled(modules.source_of("recorder"))
 
 
+def test_with_another_header_it_is_another_module(tmp_path: Path) -> None:
+    source, header = tmp_path / "other.c", tmp_path / "other.h"
+    source.write_text('#include "other.h"\nint other = OTHER;\n')
+    made = []
+    for number in (1, 2):
+        header.write_text(f"#define OTHER {number}\n")
+        made.append(modules.compiled(source))
+    assert made[0] != made[1]
+
+
 def test_a_mistake_in_the_source_is_shown(tmp_path: Path) -> None:
     source = tmp_path / "wrong.c"
     source.write_text("int other\n")

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uclab.model.bandwidth import LAYER_2_BYTES, MediaStream, media_stream, rtcp_kbps, signalling_kbps
+from uclab.model.bandwidth import (
+    LAYER_2_BYTES,
+    TUNNEL_BYTES,
+    MediaStream,
+    media_stream,
+    rtcp_kbps,
+    signalling_kbps,
+)
+from uclab.model.load import load_topology
 from uclab.model.traffic import CallTraffic, SiteTraffic
 
 pytestmark = pytest.mark.req("Q2")
@@ -55,10 +63,31 @@ def test_rtcp_is_a_report_every_five_seconds() -> None:
 
 
 def test_signalling_is_registrations_and_busy_hour_together() -> None:
-    traffic = CallTraffic(
-        calls_per_hour=9, call_bytes=4000, registration_bytes=5000, registration_spread_s=40
-    )
-    assert signalling_kbps(traffic, endpoints=2000) == pytest.approx(2000 * (1.0 + 0.08))
+    traffic = CallTraffic(calls_per_hour=9, call_bytes=4000, registration_bytes=5000)
+    assert signalling_kbps(traffic, 2000, spread_s=40) == pytest.approx(2000 * (1.0 + 0.08))
+
+
+def test_a_tunnel_puts_66_bytes_around_every_packet() -> None:
+    # given G.711 over an overlay, whose frames were 224 bytes inside and 290 outside in captures
+    stream = media_stream(CallTraffic(), TUNNEL_BYTES)
+    # then every layer has that more, also for RTCP and for signalling of 400 bytes a packet
+    assert stream.media_kbps("line") == pytest.approx(290 * 8 / 20)
+    assert media_stream(CallTraffic()).media_kbps("line") == pytest.approx(224 * 8 / 20)
+    assert stream.kbps("line") - stream.media_kbps("line") == pytest.approx((140 + 66) * 8 / 5000)
+    plain, inside = (signalling_kbps(CallTraffic(), 3, 4, around) for around in (0, TUNNEL_BYTES))
+    assert inside == pytest.approx(plain * 466 / 400)
+
+
+def test_phones_come_back_as_fast_as_their_policy_has_it() -> None:
+    # given a policy by which phones ask every 4 s whether their connection stands, and wait 8 s at most
+    policy = load_topology("small-office").policy
+    assert (policy.registration.keepalive_s, policy.registration.retry_max_s) == (4, 8)
+    # then all are back within the shorter, unless the policy says otherwise
+    assert policy.registration_spread_s == 4
+    patient = policy.registration.model_copy(update={"keepalive_s": 110})
+    assert policy.model_copy(update={"registration": patient}).registration_spread_s == 8
+    said = CallTraffic(registration_spread_s=60)
+    assert policy.model_copy(update={"traffic": said}).registration_spread_s == 60
 
 
 def test_site_overrides_only_what_it_says() -> None:

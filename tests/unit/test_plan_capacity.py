@@ -66,7 +66,7 @@ def test_line_of_2_mbps_guarantees_twelve_calls_of_g711() -> None:
     up, down = line.directions
     assert (up.way, up.device, up.interface, up.rate_kbps) == ("up", "edge", "wan1", 1940)
     assert (down.way, down.device, down.rate_kbps) == ("down", "isp1", 2000)
-    assert (line.calls, up.calls, up.full_first, up.full_next) == (3, 12, "voice", "line")
+    assert (line.calls, up.calls, up.full_first, up.full_next) == (3, 12, "voice", "signalling")
     voice = up.queues[0]
     assert voice.guaranteed_kbps == 1164
     assert voice.need_kbps == pytest.approx(3 * 89.824)
@@ -119,11 +119,31 @@ def test_one_queue_for_everything_is_said_to_be_one() -> None:
     assert not down.kept_apart
     assert down.full_next is None
     (everything,) = down.queues
-    signalling = 6 * 4000 * 8 / 3600 / 1000 + 5000 * 8 / 60 / 1000
+    signalling = 6 * 4000 * 8 / 3600 / 1000 + 5000 * 8 / 4 / 1000
     assert everything.per_call_kbps == pytest.approx(89.824 + signalling)
-    assert down.calls == int(2000 / (89.824 + signalling)) == 22
+    assert down.calls == int(2000 / (89.824 + signalling)) == 20
     assert everything.need_kbps == pytest.approx(down.need_kbps)
     assert everything.calls_borrowing == everything.calls
+
+
+@pytest.mark.req("W6")
+def test_line_under_an_overlay_carries_fewer_calls() -> None:
+    # given a site whose lines carry nothing but tunnels, and the same lines without
+    inside = computed(load_topology("sd-wan")).lines
+    loaded = load_topology("sd-wan")
+    (site,) = loaded.topology.sites
+    plain = site.model_copy(update={"sd_wan": None})
+    outside = computed(replace(loaded, topology=loaded.topology.model_copy(update={"sites": (plain,)}))).lines
+    # then a call takes 66 bytes a packet more, its signalling a sixth, and fewer calls fit
+    for tunnel, line in zip(inside, outside, strict=True):
+        rtcp = 66 * 8 / 5000
+        assert tunnel.per_call_kbps == pytest.approx(line.per_call_kbps + 66 * 8 / 20 + rtcp)
+        for with_tunnel, without in zip(tunnel.directions, line.directions, strict=True):
+            signalling = (with_tunnel.need_kbps - 3 * tunnel.per_call_kbps) / (
+                without.need_kbps - 3 * line.per_call_kbps
+            )
+            assert signalling == pytest.approx(466 / 400)
+            assert with_tunnel.calls < without.calls
 
 
 def test_site_says_how_many_call_at_once() -> None:
@@ -287,7 +307,7 @@ def test_drawing_tells_calls_and_rates_on_the_line(narrow: Path, tmp_path: Path)
     file = tmp_path / "narrow.svg"
     done = CliRunner().invoke(app, ["capacity", str(narrow), "--svg", str(file)])
     assert done.exit_code == 1
-    assert "3 of 2 calls · ↑ 272 of 388 ↓ 272 of 2000 kbit/s" in file.read_text()
+    assert "3 of 2 calls · ↑ 300 of 388 ↓ 300 of 2000 kbit/s" in file.read_text()
 
 
 def test_page_shows_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:

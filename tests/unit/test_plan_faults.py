@@ -29,6 +29,10 @@ FINDINGS = {
     "qos.pcp",
     "qos.trust",
     "qos.overlay",
+    "failover.calls-kept",
+    "failover.failback",
+    "failover.order",
+    "failover.registration",
     "sdwan.steering",
     "path.as-planned",
     "signalling.untouched",
@@ -55,6 +59,7 @@ TOPOLOGIES = {
     "wan-balanced-per-packet": "smb-dual-wan",
     "asymmetric-routing": "smb-dual-wan",
     "exchange-clears-dscp": "internet-exchange",
+    "failback-flaps": "smb-dual-wan",
     "overlay-unmarked": "sd-wan",
     "steering-stuck": "sd-wan",
     "wifi-naive-map": "wifi-office",
@@ -93,6 +98,7 @@ CHANGED = {
     "wan-balanced-per-packet": {"nodes"},
     "asymmetric-routing": {"nodes"},
     "exchange-clears-dscp": {"switches"},
+    "failback-flaps": {"line_watches"},
 }
 """Parts of the plan that each fault touches, besides `faults`."""
 

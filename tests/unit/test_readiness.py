@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from uclab.plan.readiness import PATIENCE_VARIABLE, patient, wait_until
+from uclab.plan.readiness import PATIENCE_VARIABLE, block_until, patient, wait_until
 from uclab.plan.runtime import NotReady
 
 
@@ -48,3 +48,17 @@ def test_a_wait_is_as_patient_and_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(NotReady, match=r"never: not ready after 0.15 s"):
         asyncio.run(wait_until(never, what="never", deadline_s=0.05, every_s=0.01))
     assert time.monotonic() - began >= 0.15
+
+
+def test_a_thread_waits_as_patiently_and_says_what_it_last_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given something that comes about at the third look, and something that never does
+    monkeypatch.setenv(PATIENCE_VARIABLE, "3")
+    looks = iter((None, None, "there"))
+    assert block_until(lambda: next(looks), what="third", deadline_s=5, every_s=0) == "there"
+
+    def never() -> None:
+        raise OSError("no carrier at edge:wan1")
+
+    # when it is waited for, then until the deadline
+    with pytest.raises(NotReady, match=r"never: not ready after 0.15 s .*no carrier at edge:wan1"):
+        block_until(never, what="never", deadline_s=0.05, every_s=0.01)

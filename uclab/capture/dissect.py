@@ -8,25 +8,20 @@ ports at one tap (`extract_signalling`), with a display filter. tshark 4.0 disse
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyshark
 
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import MalformedCapture, PcapngReader
+from uclab.capture.tshark import DissectionError, all_values, close, first_value, open_capture
 from uclab.capture.writer import PcapngWriter
 
 TLS_VERSIONS = {0x0300: "SSL 3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3"}
 CLIENT_HELLO, SERVER_HELLO = 1, 2
-
-
-class DissectionError(RuntimeError):
-    """tshark could not be run or did not finish; the message says on which file and why."""
 
 
 @dataclass(frozen=True)
@@ -204,26 +199,6 @@ def _number(layer: Any, field: str) -> int | None:
     return int(first_value(layer, field), 0) if layer is not None and first_value(layer, field) else None
 
 
-def open_capture(extract: Path, **options: Any) -> Any:
-    """A capture file read by pyshark. Where an event loop ran before, asyncio has none left, and pyshark 0.6
-    wants one in the main thread."""
-    try:
-        asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:
-        asyncio.set_event_loop(asyncio.new_event_loop())
-    return pyshark.FileCapture(str(extract), keep_packets=False, **options)
-
-
-def close(capture: Any) -> None:
-    """pyshark 0.6 may raise when tshark has already gone; all packets have been read then."""
-    try:
-        capture.close()
-    except Exception as error:
-        capture._running_processes.clear()  # or its destructor closes, and raises, once more
-        if type(error).__name__ != "TSharkCrashException":
-            raise DissectionError(f"closing tshark: {error}") from error
-
-
 def _flow(packet: Any, numbers: Sequence[int]) -> Flow:
     number = int(packet.number)
     number = numbers[number - 1] if 0 < number <= len(numbers) else number
@@ -235,18 +210,6 @@ def _flow(packet: Any, numbers: Sequence[int]) -> Flow:
         str(packet.ip.dst),
         int(packet.tcp.dstport),
     )
-
-
-def all_values(layer: Any, field: str) -> list[str]:
-    """All values of a field of a dissected layer."""
-    container = layer.get_field(field)
-    values = container.all_fields if container is not None else []
-    return [str(value.show if value.show is not None else value.get_default_value()) for value in values]
-
-
-def first_value(layer: Any, field: str) -> str:
-    """The first value of a field; empty where there is none."""
-    return (all_values(layer, field) or [""])[0]
 
 
 def _handshake(layer: Any, at: Flow) -> Iterator[Handshake]:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from uclab.capture.dissect import DissectionError, all_values, close, first_value, open_capture
 from uclab.capture.headers import TCP, UDP, decode
 from uclab.capture.pcapng import MalformedCapture, PcapngReader
+from uclab.capture.tshark import DissectionError, all_values, close, first_value, open_capture
 from uclab.capture.writer import PcapngWriter
 
 BGP, BFD = 179, 3784

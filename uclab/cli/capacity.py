@@ -63,7 +63,7 @@ def as_data(answer: Capacity) -> object:
     data = to_data(answer)
     for line, shown in zip(answer.lines, data["lines"], strict=True):
         shown["stream"]["kbps"] = {layer: line.stream.media_kbps(layer) for layer in LAYER_2_BYTES}
-        shown["stream"]["rtcp_kbps"] = rtcp_kbps("line")
+        shown["stream"]["rtcp_kbps"] = rtcp_kbps("line", line.stream.tunnel_bytes)
         for direction, below in zip(line.directions, shown["directions"], strict=True):
             below["fits"] = direction.fits
     return data
@@ -99,7 +99,9 @@ def in_the_air(air: AirCapacity) -> str:
 def one_call(stream: MediaStream) -> str:
     """A call's rate from IP down to the wire."""
     rates = ", ".join(f"{stream.media_kbps(layer):.1f} {LAYERS[layer]}" for layer in LAYER_2_BYTES)
-    return f"{stream.codec}, {stream.packet_ms} ms, SRTP: {rates} kbit/s; RTCP {rtcp_kbps('line'):.1f}"
+    inside = ", in an overlay's tunnel" if stream.tunnel_bytes else ""
+    rtcp = f"RTCP {rtcp_kbps('line', stream.tunnel_bytes):.1f}"
+    return f"{stream.codec}, {stream.packet_ms} ms, SRTP{inside}: {rates} kbit/s; {rtcp}"
 
 
 def add_rows(table: Table, direction: DirectionCapacity, calls: int) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from inspect import Signature, signature
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +18,8 @@ from uclab.lab.circuits import CircuitOrder
 from uclab.model.part import DSCP_NAMES
 
 HIGHEST_DSCP = 63
+EVERYWHERE = ("name", "as_json")
+"""Options of every verb here."""
 
 Circuit = Annotated[str, typer.Argument(metavar="CIRCUIT", help="Name of the circuit.")]
 Rate = Annotated[int | None, typer.Option(min=64, max=10_000_000, help="kbit/s in each direction.")]
@@ -65,11 +70,7 @@ def list_circuits(name: LabName = None, as_json: Json = False) -> None:
         console.print(table if parts["circuits"] else "no circuits")
 
 
-@app.command()
-def create(
-    circuit: Circuit,
-    near: Near = None,
-    far: Far = None,
+def _order(
     vlan: Vlan = None,
     near_prefix: NearPrefix = None,
     far_prefix: FarPrefix = None,
@@ -77,33 +78,47 @@ def create(
     pcp: Pcp = None,
     dscp: Mark = None,
     allow_dscp: Allowed = None,
+) -> CircuitOrder:
+    """What is ordered of a circuit: the options of every verb that `_takes_order`."""
+    ends: dict[str, Any] = {"a_prefixes": tuple(near_prefix or ()), "b_prefixes": tuple(far_prefix or ())}
+    return CircuitOrder(vlan=vlan, **ends, **_terms(rate, pcp, dscp, allow_dscp))
+
+
+def _takes_order(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb with the options of `_order` in front of those of every verb; it is given them as `order`."""
+    own, options = (signature(one, eval_str=True).parameters for one in (verb, _order))
+
+    def run(**given: Any) -> None:
+        order = _order(**{name: given.pop(name) for name in options})
+        verb(order=order, **given)
+
+    parameters = [own[name] for name in own if name not in ("order", *EVERYWHERE)]
+    parameters += [*options.values(), *(own[name] for name in EVERYWHERE)]
+    run.__name__, run.__doc__ = verb.__name__, verb.__doc__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # what typer makes options of
+    return run
+
+
+@app.command()
+@_takes_order
+def create(
+    circuit: Circuit,
+    order: CircuitOrder,
+    near: Near = None,
+    far: Far = None,
     name: LabName = None,
     as_json: Json = False,
 ) -> None:
     """Make a circuit; of one that the topology has, the name is enough."""
-    terms = _terms(rate, pcp, dscp, allow_dscp)
-    ends: dict[str, Any] = {"a_prefixes": tuple(near_prefix or ()), "b_prefixes": tuple(far_prefix or ())}
-    order = CircuitOrder(near, far, vlan, **ends, **terms)
-    _report(client_of(name).create_circuit(circuit, order), as_json)
+    _report(client_of(name).create_circuit(circuit, replace(order, a=near, b=far)), as_json)
 
 
 @app.command()
-def change(
-    circuit: Circuit,
-    vlan: Vlan = None,
-    near_prefix: NearPrefix = None,
-    far_prefix: FarPrefix = None,
-    rate: Rate = None,
-    pcp: Pcp = None,
-    dscp: Mark = None,
-    allow_dscp: Allowed = None,
-    name: LabName = None,
-    as_json: Json = False,
-) -> None:
+@_takes_order
+def change(circuit: Circuit, order: CircuitOrder, name: LabName = None, as_json: Json = False) -> None:
     """Change a circuit's rate, QoS level or policy; the rest stays as it is."""
-    terms = _terms(rate, pcp, dscp, allow_dscp)
-    ends: dict[str, Any] = {"a_prefixes": tuple(near_prefix or ()), "b_prefixes": tuple(far_prefix or ())}
-    _report(client_of(name).change_circuit(circuit, CircuitOrder(vlan=vlan, **ends, **terms)), as_json)
+    _report(client_of(name).change_circuit(circuit, order), as_json)
 
 
 @app.command()

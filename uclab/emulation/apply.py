@@ -103,6 +103,7 @@ def register(plan: Plan, run_dir: Path, variants: Variants) -> LabNet:
             for cidr in it.addresses if it else ():
                 interface.setIP(cidr)
     devices.register(net, plan)
+    net.choosing = frozenset(watch.router for watch in plan.line_watches)
     return net
 
 

@@ -6,7 +6,6 @@ It comes up in four steps, each over all devices at once: namespaces, cables, ad
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,8 +24,7 @@ from uclab.emulation.processes import Daemon
 from uclab.emulation.rtnetlink import VethEnd
 from uclab.emulation.switches import LabSwitch
 from uclab.emulation.variants import has_kernel_datapath
-from uclab.plan.readiness import patient
-from uclab.plan.runtime import NotReady
+from uclab.plan.readiness import block_until
 
 SWITCH_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 30.0
@@ -51,6 +49,8 @@ class LabNet(Mininet):
         """Site to OpenFlow target, e.g. `unix:/run/openvswitch/controllers/hq.sock` (see
         `ovs.check_target`)."""
         self.lines: list[ImpairedDevice] = []
+        self.choosing: frozenset[str] = frozenset()
+        """Devices with a program that sets their default routes itself."""
         params.setdefault("controller", None)
         Mininet.inited = True  # else Mininet raises limits and kernel settings of the whole machine
         super().__init__(
@@ -163,12 +163,14 @@ class LabNet(Mininet):
         """
         wanted = [link for link in (self.links if some is None else some) if link.intf1.up and link.intf2.up]
         waiting: list[LabIntf] = [end for link in wanted for end in link.ends()]
-        deadline = time.monotonic() + patient(CARRIER_DEADLINE_S)
-        while waiting := self._without_carrier(waiting):
-            if time.monotonic() > deadline:
-                names = ", ".join(f"{end.node.name}:{end.name}" for end in waiting)
-                raise NotReady(f"no carrier after {CARRIER_DEADLINE_S:g} s: {names}")
-            time.sleep(0.002)
+
+        def look() -> bool:
+            waiting[:] = self._without_carrier(waiting)
+            if waiting:
+                raise OSError("no carrier at " + ", ".join(f"{end.node.name}:{end.name}" for end in waiting))
+            return True
+
+        block_until(look, what="cables to carry packets", deadline_s=CARRIER_DEADLINE_S)
 
     def _without_carrier(self, ends: Iterable[LabIntf]) -> list[LabIntf]:
         by_namespace: dict[str, list[LabIntf]] = defaultdict(list)
@@ -215,6 +217,8 @@ class LabNet(Mininet):
         if isinstance(end.node, LabHost):
             up = {interface.name for interface in end.node.intfList() if interface.up}
             settings = links.passable(node_settings(end.node), up)
+            if end.node.name in self.choosing:
+                settings = links.without_defaults(settings)
             links.apply_requests(end.node.live_namespace(), links.routing_requests(settings))
 
 

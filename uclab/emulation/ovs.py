@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from uclab.emulation import processes
 from uclab.emulation.netns import Namespace
 from uclab.emulation.ovsdb import DATABASE, Operation, OvsdbClient, insert, named, ovs_map, ovs_set
 from uclab.emulation.processes import Daemon
-from uclab.plan.readiness import patient
+from uclab.plan.readiness import block_until
 from uclab.plan.runtime import NotReady
 
 RUN_DIR = Path("/run/openvswitch")
@@ -151,20 +150,19 @@ class Engine:
             self._client = None
 
     def _connected(self) -> OvsdbClient:
-        deadline = time.monotonic() + patient(START_DEADLINE_S)
-        while self._client is None:
-            try:
-                self._client = OvsdbClient(self.database_socket)
-            except OSError as error:
-                for daemon in self.daemons:
-                    if daemon.returncode is not None:
-                        raise NotReady(f"{daemon.name} ended at once:\n{daemon.last_lines()}") from error
-                if time.monotonic() > deadline:
-                    raise NotReady(
-                        f"{self.name}: ovsdb-server does not answer on {self.database_socket}: {error}"
-                    ) from error
-                time.sleep(0.002)
+        if self._client is None:
+            what = f"{self.name}: ovsdb-server to answer on {self.database_socket}"
+            self._client = block_until(self._connect, what=what, deadline_s=START_DEADLINE_S)
         return self._client
+
+    def _connect(self) -> OvsdbClient:
+        try:
+            return OvsdbClient(self.database_socket)
+        except OSError as error:
+            for daemon in self.daemons:
+                if daemon.returncode is not None:
+                    raise NotReady(f"{daemon.name} ended at once:\n{daemon.last_lines()}") from error
+            raise
 
 
 def create_template(path: Path) -> Path:

@@ -84,6 +84,13 @@ class Network:
     def node_of_mac(self) -> dict[int, str]:
         return {mac_number(i.mac): node.name for node in self.plan.nodes for i in node.interfaces}
 
+    def mac_at(self, tap: Tap) -> int:
+        """The MAC address of the node's interface where a tap sits; -1 at a switch port."""
+        for node in self.plan.nodes:
+            if node.name == tap.namespace:
+                return next((mac_number(i.mac) for i in node.interfaces if i.name == tap.interface), -1)
+        return -1
+
     @cached_property
     def node_of_address(self) -> dict[int, str]:
         return {

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from uclab.capture.dissect import DissectionError
 from uclab.capture.routing import BfdControl, BgpOpen, BgpUpdate, Message, routing_messages
+from uclab.capture.tshark import DissectionError
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.run import Run

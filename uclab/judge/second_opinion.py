@@ -6,7 +6,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from uclab.capture.dissect import DissectionError, Tags, dissect_tags
+from uclab.capture.dissect import Tags, dissect_tags
+from uclab.capture.tshark import DissectionError
 from uclab.capture.writer import PcapngWriter
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim

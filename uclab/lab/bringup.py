@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Coroutine, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,18 +16,16 @@ from endpoints_emu.factory import make_phone, make_trunk_phone
 from endpoints_emu.phone import Phone, PhoneError, PhoneEventKind, RegistrationFailed
 from uclab.emulation import netns, ovs
 from uclab.emulation.apply import BuildFailed, build
-from uclab.emulation.network import LabNet
-from uclab.emulation.routing.frr import start_routing
-from uclab.emulation.routing.learned import wait_learned
-from uclab.emulation.taps import TapCount, Taps, start_taps
+from uclab.emulation.taps import start_taps
 from uclab.emulation.variants import detect
 from uclab.lab import controllers, overlay
+from uclab.lab.brought_up import BroughtUp
 from uclab.lab.bulk import BulkSource
 from uclab.lab.chatter import start_chatter
 from uclab.lab.circuit_exchanges import Exchanges
-from uclab.lab.controllers import RunningController
 from uclab.lab.events import EventLog
 from uclab.lab.host_record import write_host_record
+from uclab.lab.router_programs import EventsOf, RouterPrograms
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.logs import last_lines
 from uclab.plan.runtime import NodeRuntime, NotReady
@@ -44,53 +41,6 @@ T = TypeVar("T")
 
 class BringUpFailed(Exception):
     """A part of the lab did not come up; the message says which and what it last said."""
-
-
-@dataclass
-class BroughtUp:
-    """What has come up so far; filled in while the lab comes up, so that `stop` finds whatever there is."""
-
-    variants: dict[str, str] = field(default_factory=dict)
-    network: LabNet | None = None
-    taps: Taps | None = None
-    captured: tuple[TapCount, ...] = ()
-    """What each tap saw and dropped; known at the end."""
-    cut_off: tuple[str, ...] = ()
-    """Captures that did not end in order, in words; known at the end."""
-    controllers: tuple[RunningController, ...] = ()
-    cloud: RunningCloud | None = None
-    overlays: overlay.RunningOverlays | None = None
-    phones: dict[str, Phone] = field(default_factory=dict)
-    registered: set[str] = field(default_factory=set)
-    bulk: BulkSource | None = None
-    exchanges: Exchanges | None = None
-    timings: dict[str, float] = field(default_factory=dict)
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    async def stop(self) -> None:
-        """Flush the captures and stop what listens; processes and namespaces go with the lab's process
-        tree."""
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-        await self._stop_taps()
-        await (
-            self._stop_lines()
-        )  # afterwards: a line that ends takes BFD with it, and captures must not show that
-        if self.network is not None:
-            await asyncio.to_thread(self.network.stop)
-
-    async def _stop_taps(self) -> None:
-        if self.taps is not None:
-            self.captured = tuple(await self.taps.stop())
-            self.cut_off = tuple(self.taps.cut_off)
-
-    async def _stop_lines(self) -> None:
-        """Let the lines write their accounts (`lines/<node>.json`)."""
-        lines = self.network.lines if self.network is not None else []
-        for line in lines:
-            line.stop()
-        await asyncio.gather(*(line.daemon.wait() for line in lines if line.daemon is not None))
 
 
 async def bring_up(
@@ -218,22 +168,15 @@ class _BringUp:
         self._events.add("lab", "captures-running", f"{len(self._plan.taps)} taps")
 
     async def _start_routing(self) -> None:
-        """Every router's daemons, until each has learned the routes that it should have."""
+        """Every router's programs, until each has learned the routes that it should have."""
         assert self._parts.network is not None
-        routers = [host for host in self._parts.network.hosts if host.plan and host.plan.routing]
-        started = await asyncio.gather(
-            *(
-                start_routing(host, host.plan.routing, self._run_dir / "routing" / host.name)
-                for host in routers
-            )
-        )
-        for daemon in (daemon for daemons in started for daemon in daemons):
-            self._watch.watch(daemon.name, daemon.process, daemon.log)
-        await asyncio.gather(
-            *(wait_learned(host.live_namespace(), host.plan.routing.learned) for host in routers)
-        )
-        if routers:
-            self._events.add("lab", "routes-learned", ", ".join(host.name for host in routers))
+        programs = RouterPrograms(self._plan, self._parts.network, self._run_dir, self._watch)
+        self._parts.routers = programs
+        for file in programs.events_files:
+            self._keep(controllers.follow(EventsOf(file), self._sink(set())))
+        await programs.start_all()
+        if programs.speaking:
+            self._events.add("lab", "routes-learned", ", ".join(programs.speaking))
 
     async def _start_overlays(self, certificates: Certificates) -> None:
         """The SD-WAN's controller, tunnels and agents, until every path is measured."""

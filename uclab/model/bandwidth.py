@@ -19,6 +19,9 @@ Ethernet frames; such frames with an 802.1Q tag; those with preamble and gap, as
 LAYER_2_BYTES: dict[Layer, int] = {"ip": 0, "line": 14, "ethernet": 18, "tagged": 22, "wire": 42}
 """Bytes around an IP packet: header 14, FCS 4, tag 4, preamble 8 and gap 12 (IEEE 802.3, 802.1Q)."""
 IP_UDP_RTP_BYTES = 20 + 8 + 12
+TUNNEL_BYTES = 20 + 8 + 24 + 14
+"""What an overlay's tunnel puts around each packet, as in captures of OpenVPN 2.6 with AES-GCM: IPv4 and UDP;
+opcode with peer id, packet id and tag; the Ethernet header inside (TAP mode)."""
 RTCP_INTERVAL_S = 5.0
 """A telephone call's RTCP is held back by the shortest interval, not by its share of the rate (RFC 3550
 section 6.2)."""
@@ -33,6 +36,9 @@ TAG_BYTES: dict[SrtpSuite, int] = {
     "AEAD_AES_256_GCM": 16,
 }
 """SRTP's authentication tags (RFC 3711, RFC 4568, RFC 7714)."""
+SIGNALLING_PACKET_BYTES = 400
+"""Ethernet frame without FCS, on average over registrations and calls; 370 to 505 in captures of the lab's
+phones."""
 FIXED_RATE_KBPS: dict[Codec, int] = {"G711": 64, "G722": 64}
 """Codecs with one rate only (ITU-T G.711; G.722 as RFC 3551 carries it)."""
 
@@ -46,23 +52,25 @@ class MediaStream:
     packet_ms: int
     tag_bytes: int
     """SRTP's authentication tag; 0 for plain RTP."""
+    tunnel_bytes: int = 0
+    """`TUNNEL_BYTES` on a line that an overlay's tunnel runs over."""
 
     def media_kbps(self, layer: Layer) -> float:
         """RTP or SRTP alone, kbit/s."""
-        packet = self.payload_bytes + IP_UDP_RTP_BYTES + self.tag_bytes + LAYER_2_BYTES[layer]
-        return packet * 8 / self.packet_ms
+        packet = self.payload_bytes + IP_UDP_RTP_BYTES + self.tag_bytes + self.tunnel_bytes
+        return (packet + LAYER_2_BYTES[layer]) * 8 / self.packet_ms
 
     def kbps(self, layer: Layer) -> float:
         """With the RTCP that belongs to it, kbit/s."""
-        return self.media_kbps(layer) + rtcp_kbps(layer)
+        return self.media_kbps(layer) + rtcp_kbps(layer, self.tunnel_bytes)
 
 
-def rtcp_kbps(layer: Layer) -> float:
+def rtcp_kbps(layer: Layer, tunnel_bytes: int = 0) -> float:
     """One sender report with its source description every five seconds, kbit/s."""
-    return (RTCP_PACKET_BYTES + LAYER_2_BYTES[layer]) * 8 / RTCP_INTERVAL_S / 1000
+    return (RTCP_PACKET_BYTES + tunnel_bytes + LAYER_2_BYTES[layer]) * 8 / RTCP_INTERVAL_S / 1000
 
 
-def media_stream(traffic: CallTraffic) -> MediaStream:
+def media_stream(traffic: CallTraffic, tunnel_bytes: int = 0) -> MediaStream:
     """The stream of one call with that codec, packet time and SRTP suite."""
     rate = FIXED_RATE_KBPS.get(traffic.codec, traffic.opus_kbps)
     return MediaStream(
@@ -70,12 +78,13 @@ def media_stream(traffic: CallTraffic) -> MediaStream:
         payload_bytes=math.ceil(rate * traffic.packet_ms / 8),
         packet_ms=traffic.packet_ms,
         tag_bytes=TAG_BYTES[traffic.srtp_suite],
+        tunnel_bytes=tunnel_bytes,
     )
 
 
-def signalling_kbps(traffic: CallTraffic, endpoints: int) -> float:
-    """The worst minute of a number of endpoints: all register anew while calls go on as in the busy hour,
-    kbit/s each way."""
-    registering = traffic.registration_bytes * 8 / traffic.registration_spread_s
+def signalling_kbps(traffic: CallTraffic, endpoints: int, spread_s: float, tunnel_bytes: int = 0) -> float:
+    """The worst moment of a number of endpoints: all register anew within `spread_s` while calls go on as in
+    the busy hour, kbit/s each way."""
+    registering = traffic.registration_bytes * 8 / spread_s
     calling = traffic.calls_per_hour * traffic.call_bytes * 8 / 3600
-    return endpoints * (registering + calling) / 1000
+    return endpoints * (registering + calling) / 1000 * (1 + tunnel_bytes / SIGNALLING_PACKET_BYTES)

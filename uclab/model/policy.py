@@ -228,6 +228,16 @@ class PolicyProfile(Part):
     provider_prefixes: tuple[Network, ...] = ()
     """The provider's real prefixes, for documentation; the lab itself never uses them."""
 
+    @property
+    def registration_spread_s(self) -> int:
+        """Seconds over which all endpoints of a site register anew after the line was down.
+
+        Behind another address each phone notices at a moment of its own within `keepalive_s`; where the line
+        was down for long, each tries at a moment of its own within `retry_max_s`. The shorter counts.
+        """
+        said = self.traffic.registration_spread_s
+        return said or min(self.registration.keepalive_s, self.registration.retry_max_s)
+
     def marking(self, service: str) -> Marking:
         """How packets of a service are marked; KeyError if the policy does not say."""
         for marking in self.markings:

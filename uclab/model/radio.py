@@ -11,7 +11,7 @@ import math
 EARTH_KM = 6371.0
 LIGHT_KM_MS = 299.792458
 RAIN_HEIGHT_KM = 3.0
-"""Height up to which it rains in temperate latitudes (of the order of ITU-R P.839)."""
+"""Height up to which it rains: uclab's own value for temperate latitudes (ITU-R P.839 has maps of it)."""
 
 _RAIN = (
     (1, 2.59e-5, 0.9691), (2, 8.47e-5, 1.0664), (4, 1.071e-4, 1.6009), (6, 7.056e-4, 1.59),
@@ -19,16 +19,20 @@ _RAIN = (
     (20, 0.09164, 1.0568), (25, 0.1571, 0.9991), (30, 0.2403, 0.9485), (40, 0.4431, 0.8673),
     (60, 0.8606, 0.7656),
 )  # fmt: skip
-"""Frequency in GHz, k and alpha for horizontal polarisation (ITU-R P.838-3, table 5)."""
+"""Frequency in GHz, k and alpha for horizontal polarisation (ITU-R P.838-3, table 5; its equations 2 and 3
+give the same to all places)."""
 
 _MCS = ((2, 29.3), (5, 58.5), (9, 87.8), (11, 117.0), (15, 175.5), (18, 234.0), (20, 263.3), (25, 292.5),
         (29, 351.0), (31, 390.0))  # fmt: skip
-"""Signal-to-noise ratio that a modulation needs, dB (as commonly published by vendors), and its rate in
-Mbit/s (IEEE 802.11ac, 80 MHz, one stream)."""
+"""Signal-to-noise ratio that a modulation needs, dB, and its rate in Mbit/s (IEEE 802.11ac, 80 MHz, one
+stream, long guard interval). The ratios are no standard's, but those widely published for 20 MHz (hostap has
+them in `scan.c`). For 80 MHz it says 6 dB more, against the noise of 20 MHz; here the noise is that of 80."""
 _WIFI_POWER_DBM, _WIFI_NOISE_DBM = 20.0, -88.0
-"""Of the access point (EN 300 328, EN 301 893), and thermal noise of 80 MHz with a noise figure of 7 dB."""
+"""Radiated by the access point: EN 300 328's limit at 2.4 GHz, below EN 301 893's 23 dBm at 5.2 GHz. Thermal
+noise of 80 MHz (-174 dBm/Hz) with a noise figure of 7 dB, which is an assumption."""
 _EXPONENT = {"open": 2.0, "office": 3.0, "walls": 4.0}
-"""Of the path's loss with distance: free space; an office floor (30, ITU-R P.1238); through walls."""
+"""Of the path's loss with distance: free space; an office floor (ten times 3.0 to 3.1 in those editions of
+ITU-R P.1238 that have one coefficient); through walls, uclab's own."""
 
 _WINDOW, _DOUBLINGS, _RETRIES = 16, 6, 7
 """Least contention window, doublings of it, transmissions of a frame (IEEE 802.11, OFDM)."""
@@ -62,7 +66,8 @@ def elevation_deg(altitude_km: float, distance_km: float) -> float:
 
 def slant_rain_db(frequency_ghz: float, rain_mm_h: float, elevation: float) -> float:
     """Fade of a satellite's signal by rain: specific attenuation along the slant path below the rain's
-    height, reduced because heavy rain is local (35 exp(-0.015 R) km wide; after ITU-R P.618)."""
+    height, reduced because heavy rain is local: 35 exp(-0.015 R) km wide, as ITU-R P.530 long had it for
+    paths on the ground. P.618 reduces by a longer formula, for the rain of 0.01 % of a year."""
     path = RAIN_HEIGHT_KM / math.sin(math.radians(max(elevation, 5.0)))
     along = path * math.cos(math.radians(elevation))
     reduction = 1 / (1 + along / (35 * math.exp(-0.015 * rain_mm_h)))
@@ -71,7 +76,8 @@ def slant_rain_db(frequency_ghz: float, rain_mm_h: float, elevation: float) -> f
 
 def rate_share(snr_db: float, full_db: float) -> float:
     """Rate at a signal-to-noise ratio, as a share of that at `full_db`, above which the modulation gets no
-    finer: Shannon's log2(1 + SNR), truncated (3GPP TR 36.942, annex A.2)."""
+    finer: Shannon's log2(1 + SNR), truncated (as 3GPP TR 36.942, annex A, models links; its factor cancels
+    out)."""
     return math.log2(1 + 10 ** (min(snr_db, full_db) / 10)) / math.log2(1 + 10 ** (full_db / 10))
 
 
@@ -96,7 +102,8 @@ def wifi_shortfall_db(snr_db: float) -> float:
 
 def collision_probability(stations: float) -> float:
     """Chance that a transmission collides where so many stations always have something to send: the fixed
-    point of Bianchi, Performance Analysis of the IEEE 802.11 DCF, 2000, equations 7 and 9."""
+    point of Bianchi, Performance Analysis of the IEEE 802.11 DCF, 2000, equations 7 and 9.
+    Bianchi's stations never give up a frame."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2

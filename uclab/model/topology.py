@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from uclab.model.conditions import Conditions
 from uclab.model.home import FURNISHED
+from uclab.model.line_watch import LineWatch
 from uclab.model.part import Address, Dscp, LongName, Name, Network, Part, Reference, Title, says
 from uclab.model.sdwan import SdWan, SiteOverlay
 from uclab.model.traffic import SiteTraffic
@@ -88,6 +89,11 @@ class Router(Part):
     """Whether it translates the site's private addresses to public ones."""
     asn: int | None = Field(default=None, ge=64512, le=65534)
     """Private AS number (RFC 6996) for its BGP sessions; the lab chooses one where absent."""
+    routing: Literal["static", "ospf"] = "static"
+    """How router and firewall know of each other's networks: by static routes, or by OSPF (RFC 2328)."""
+    line_watch: LineWatch | None = LineWatch()
+    """How it watches its lines to providers, where it has several (V2); null: it does not, and a line that is
+    up but leads nowhere goes unnoticed."""
 
 
 class HomeRouter(Part):

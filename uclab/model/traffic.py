@@ -38,8 +38,9 @@ class CallTraffic(Part):
     FCS."""
     registration_bytes: int = Field(default=5000, ge=0, le=1_000_000)
     """A registration with its TLS handshake, each way, bytes of Ethernet frames without FCS."""
-    registration_spread_s: int = Field(default=60, ge=1, le=86400)
-    """Seconds over which all endpoints of a site register anew after the line was down."""
+    registration_spread_s: int | None = Field(default=None, ge=1, le=86400)
+    """Seconds over which all endpoints of a site register anew after the line was down; as the policy's
+    `registration` has it where absent."""
 
 
 class SiteTraffic(Part):

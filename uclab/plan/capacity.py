@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from uclab.model import topology as model
-from uclab.model.bandwidth import MediaStream, media_stream, signalling_kbps
+from uclab.model.bandwidth import TUNNEL_BYTES, MediaStream, media_stream
 from uclab.model.load import LoadedTopology
 from uclab.model.suffering import under
 from uclab.plan.air_capacity import AirCapacity, air_capacities
-from uclab.plan.circuits import line_interfaces, sites_behind
+from uclab.plan.circuits import line_interfaces
+from uclab.plan.demand import Demand, demand_of
 from uclab.plan.lines import wan_lines
 from uclab.plan.types import EgressQueue, LinkEnd, Plan, QueueClass
 
@@ -112,44 +113,6 @@ class Capacity:
         return (*lines, *(words for air in self.airs for words in air.shortage))
 
 
-@dataclass(frozen=True)
-class Demand:
-    """What a site's calls and endpoints send in each direction."""
-
-    calls: int
-    media_kbps: float
-    """Of one call of the line's own site."""
-    all_media_kbps: float
-    """Of all calls together; of those of sites behind this one, too, with their codecs."""
-    signalling_kbps: float
-    """Of all endpoints together."""
-    signalling_per_call_kbps: float
-    """Of one call: that of as many endpoints as one call stands for."""
-    voice_dscp: int
-    signalling_dscp: int
-
-    def per_call_kbps(self, queue: EgressQueue, one: QueueClass) -> float:
-        """What one call more adds to a class."""
-        return self._in(queue, one, self.media_kbps, self.signalling_per_call_kbps)
-
-    def kbps(self, queue: EgressQueue, one: QueueClass) -> float:
-        """What all calls and endpoints send in a class."""
-        return self._in(queue, one, self.all_media_kbps, self.signalling_kbps)
-
-    def _in(self, queue: EgressQueue, one: QueueClass, media: float, signalling: float) -> float:
-        voice_is_here = one is class_of(queue, self.voice_dscp)
-        signalling_is_here = one is class_of(queue, self.signalling_dscp)
-        return media * voice_is_here + signalling * signalling_is_here
-
-
-def class_of(queue: EgressQueue, dscp: int) -> QueueClass:
-    """The class that takes packets with a DSCP: the one that names it, otherwise the one that names none."""
-    for one in queue.classes:
-        if dscp in one.dscps:
-            return one
-    return next((one for one in reversed(queue.classes) if not one.dscps), queue.classes[-1])
-
-
 def capacity(loaded: LoadedTopology, plan: Plan) -> Capacity:
     """Need and room of every WAN line, and of every access point's air, of a plan made from that topology."""
     lines = tuple(line for site in loaded.topology.sites for line in _lines(loaded, plan, site))
@@ -168,11 +131,11 @@ def _narrow_circuit(plan: Plan, name: str, directions: Sequence[DirectionCapacit
 
 
 def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCapacity]:
-    stream = media_stream(site.traffic.over(loaded.policy.traffic))
-    demand, endpoints = _demand(loaded, plan, site)
     lines = []
     for number, connection in enumerate(site.connections):
         near = LinkEnd(site.router.name, line_interfaces(site)[connection.name])
+        tunnel_bytes = TUNNEL_BYTES if _is_underlay(plan, near) else 0
+        demand, endpoints = demand_of(loaded, plan, site, tunnel_bytes)
         line = next(line for line in wan_lines(plan) if line.near == near)
         profile = under(loaded.profiles[connection.profile], connection.conditions)
         ways: tuple[tuple[Way, LinkEnd, int], ...] = (
@@ -195,7 +158,7 @@ def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCap
                 standby=number > 0,
                 endpoints=endpoints,
                 calls=demand.calls,
-                stream=stream,
+                stream=media_stream(site.traffic.over(loaded.policy.traffic), tunnel_bytes),
                 per_call_kbps=demand.media_kbps,
                 directions=tuple(directions),
                 shortage=tuple(shortage),
@@ -204,27 +167,10 @@ def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCap
     return lines
 
 
-def _demand(loaded: LoadedTopology, plan: Plan, site: model.Site) -> tuple[Demand, int]:
-    """What a site's lines carry, and of how many endpoints: its own, and of the sites behind it (V5)."""
-    there = [site, *sites_behind(loaded.topology, site)]
-    traffics = [one.traffic.over(loaded.policy.traffic) for one in there]
-    calls = [
-        math.ceil(len(one.endpoints) * traffic.simultaneous_pct / 100)
-        for one, traffic in zip(there, traffics, strict=True)
-    ]
-    media = [media_stream(traffic).kbps("line") for traffic in traffics]
-    demand = Demand(
-        calls=sum(calls),
-        media_kbps=media[0],
-        all_media_kbps=sum(count * kbps for count, kbps in zip(calls, media, strict=True)),
-        signalling_kbps=sum(
-            signalling_kbps(traffic, len(one.endpoints)) for one, traffic in zip(there, traffics, strict=True)
-        ),
-        signalling_per_call_kbps=signalling_kbps(traffics[0], 1) * 100 / traffics[0].simultaneous_pct,
-        voice_dscp=plan.policy.voice_dscp,
-        signalling_dscp=plan.policy.signalling_dscp,
-    )
-    return demand, sum(len(one.endpoints) for one in there)
+def _is_underlay(plan: Plan, near: LinkEnd) -> bool:
+    """Whether all that a line carries is in an overlay's tunnel."""
+    ends = [tunnel.near for overlay in plan.overlays for tunnel in overlay.tunnels]
+    return near in [LinkEnd(end.device, end.underlay) for end in ends]
 
 
 def direction_capacity(way: Way, device: str, queue: EgressQueue, demand: Demand) -> DirectionCapacity:

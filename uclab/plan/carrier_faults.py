@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from uclab.plan.changes import with_switch
+from uclab.plan.fault import registered
 from uclab.plan.flows import ARP, IPV4, SERVICE_TAG, Step, SwitchFlow
 from uclab.plan.types import Plan, Switch
 
@@ -17,6 +18,12 @@ LOWER = 1
 """By how much a shifted map is wrong."""
 
 
+@registered(
+    "mpls-map-shifted",
+    "a carrier's edge gives each packet the traffic class below its own",
+    "qos.mpls-tc",
+    "qos.pcp",
+)
 def shifted_classes(plan: Plan, target: str | None) -> Plan:
     """An edge switch gives every packet the traffic class below its own."""
 
@@ -26,6 +33,9 @@ def shifted_classes(plan: Plan, target: str | None) -> Plan:
     return _changed(plan, target, lambda flow: _pushes_label(flow, IPV4), shifted)
 
 
+@registered(
+    "service-tag-unmarked", "a carrier's edge does not copy the priority to the service tag", "qos.pcp"
+)
 def unmarked_service_tags(plan: Plan, target: str | None) -> Plan:
     """An edge switch does not copy the customer's priority to the service tag."""
 
@@ -36,6 +46,7 @@ def unmarked_service_tags(plan: Plan, target: str | None) -> Plan:
                     and flow.eth_type != ARP, unmarked)  # fmt: skip
 
 
+@registered("labels-shared", "a carrier's edge gives two customers' circuits one label", "carrier.apart")
 def shared_labels(plan: Plan, target: str | None) -> Plan:
     """An edge switch gives the other customer's IPv4 packets the label of ours, and the core sends both where
     ours go."""

@@ -31,6 +31,8 @@ CORE_PORT = 1
 """An edge switch's port towards the core; circuits have those behind it."""
 MTU = 1600
 """Tags and labels come on top of a customer's 1500 bytes."""
+OTHER = "other customer"
+"""Whom a carrier plants beside the company, and its circuit."""
 CHATTER_MS = 200
 CHATTER_KBPS = 64
 """Room for another customer's traffic, many times what it sends."""
@@ -83,7 +85,8 @@ class Network:
     def add(
         self,
         name: str,
-        devices: tuple[str, str],
+        customer: str,
+        routers: tuple[LinkEnd, LinkEnd],
         ends: Sequence[tuple[Attachment, LinkEnd]],
         kbps: tuple[int, int],
     ) -> None:
@@ -93,7 +96,8 @@ class Network:
         self.strands.append(strand)
         if self.carrier.kind == "mpls":
             marks = labels.labels_of(strand)
-            self.carried.append(CarriedCircuit(self.carrier.name, name, devices, marks, (near_end, far_end)))
+            handed = (near_end, far_end)
+            self.carried.append(CarriedCircuit(self.carrier.name, name, customer, routers, marks, handed))
 
     def lay(self, circuit: Circuit, peers: tuple[str, str]) -> tuple[LinkEnd, LinkEnd]:
         """Carry a circuit between the switches of two places, near end first; the ports for the cables to
@@ -103,8 +107,12 @@ class Network:
             self.hand_over(circuit.site, circuit.vlan, peers[0]),
             self.hand_over(circuit.target, circuit.vlan, peers[1]),
         ]
-        devices = (circuit.near_router, circuit.far_router)
-        self.add(circuit.name, devices, ends, (profile.up.rate_kbps, profile.down.rate_kbps))
+        routers = (
+            LinkEnd(circuit.near_router, circuit.near_interface),
+            LinkEnd(circuit.far_router, circuit.far_interface),
+        )
+        company = self.context.topology.topology
+        self.add(circuit.name, company, routers, ends, (profile.up.rate_kbps, profile.down.rate_kbps))
         if self.carrier.other_customer and len(self.strands) == 1:
             self._other_customer(circuit)
         return ends[0][1], ends[1][1]
@@ -119,7 +127,8 @@ class Network:
             self.nodes.append(Node(name, NodeKind.OTHER_CUSTOMER, PLACE, (own,)))
             ends.append(self.hand_over(place, None, name))
             self.bench.add_link(f"{name}-{self.edges[place]}", LinkEnd(name, "eth0"), ends[-1][1], "circuit")
-        self.add("other customer", names, ends, (CHATTER_KBPS, CHATTER_KBPS))
+        routers = (LinkEnd(names[0], "eth0"), LinkEnd(names[1], "eth0"))
+        self.add(OTHER, OTHER, routers, ends, (CHATTER_KBPS, CHATTER_KBPS))
         self.chatter.append(Chatter(names[0], names[1], str(addresses[1].ip), CHATTER_MS))
 
     def told(self, switch: Switch) -> Switch:

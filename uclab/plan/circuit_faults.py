@@ -108,7 +108,8 @@ def _to_cloud(plan: Plan, router: Node) -> list[BgpNeighbour]:
 def _leaking(plan: Plan, router: Node) -> Node:
     """The router, announcing the site's private prefix on its circuits as well."""
     assert router.routing is not None
-    private = next(route.prefix for route in router.routes if route.prefix != "0.0.0.0/0")
+    inside = (*router.routes, *(router.ospf.learned if router.ospf is not None else ()))
+    private = next(route.prefix for route in inside if route.prefix != "0.0.0.0/0")
     cloud = {session.device for session in _to_cloud(plan, router)}
     sessions = tuple(
         replace(s, announce=(*s.announce, PrefixRule(private))) if s.device in cloud else s

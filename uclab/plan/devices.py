@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from uclab.plan.routing import Route, Routing
+from uclab.plan.routing import Ospf, Route, Routing
 
 __all__ = [
     "Bursts",
@@ -21,6 +21,7 @@ __all__ = [
     "LinkEnd",
     "Node",
     "NodeKind",
+    "Ospf",
     "QueueClass",
     "Route",
     "Routing",
@@ -182,6 +183,16 @@ class Node:
     """Static ARP entries (interface, address, MAC); normally empty: ARP is real."""
     routing: Routing | None = None
     """BGP and BFD, where it speaks them (FRR)."""
+    ospf: Ospf | None = None
+    """OSPF, where it speaks it (FRR)."""
+
+    @property
+    def learned(self) -> tuple[Route, ...]:
+        """The routes that it has from its neighbours when nothing has failed, by whatever protocol."""
+        return (
+            *(self.routing.learned if self.routing is not None else ()),
+            *(self.ospf.learned if self.ospf is not None else ()),
+        )
 
     def interface(self, name: str) -> Interface:
         """The interface of that name; KeyError if there is none."""

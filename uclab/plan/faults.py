@@ -3,7 +3,8 @@ fail.
 
 The lab is brought up by the faulted plan; the judge holds the captures against the clean one. A fault's
 target is a device (a phone for faults of phones, a router for faults of routers); without one the first
-that fits is taken.
+that fits is taken. Faults of circuits, carriers, overlays and ways register themselves in modules of their
+own.
 """
 
 from __future__ import annotations
@@ -21,11 +22,20 @@ from uclab.plan import (
     wireless_faults,
 )
 from uclab.plan.changes import port_towards, with_endpoint, with_node, with_port, with_rules
-from uclab.plan.fault import FAULTS, Change, Fault, pick, registered
+from uclab.plan.fault import FAULTS, Fault, pick, registered
 from uclab.plan.names import mac_address
 from uclab.plan.types import Endpoint, Interface, Node, NodeKind, Plan, Route, SwitchRole, Vlan
 
-__all__ = ["FAULTS", "Fault", "circuit_faults", "fitting", "wireless_faults"]
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "carrier_faults",
+    "circuit_faults",
+    "fitting",
+    "overlay_faults",
+    "way_faults",
+    "wireless_faults",
+]
 
 
 def fitting(plan: Plan) -> tuple[str, ...]:
@@ -188,80 +198,6 @@ def _foreign_mac(plan: Plan, target: str | None) -> Plan:
     phone = plan.node(_phone(plan, target).node)
     foreign = mac_address("foreign", phone.name, "eth0")
     return with_node(plan, replace(phone, interfaces=(replace(phone.interfaces[0], mac=foreign),)))
-
-
-registered(
-    "overlay-unmarked",
-    "a site's edge does not copy DSCP to the outer header of its tunnels",
-    "qos.overlay",
-    may_break=("quality.overload", "audio.heard"),
-)(overlay_faults.unmarked)
-registered(
-    "steering-stuck",
-    "the SD-WAN's controller does not move traffic, and the preferred path has become slow",
-    "sdwan.steering",
-    "quality.voice",
-    may_break=("quality.overload",),
-)(overlay_faults.stuck)
-registered(
-    "mpls-map-shifted",
-    "a carrier's edge gives each packet the traffic class below its own",
-    "qos.mpls-tc",
-    "qos.pcp",
-)(carrier_faults.shifted_classes)
-registered(
-    "service-tag-unmarked", "a carrier's edge does not copy the priority to the service tag", "qos.pcp"
-)(carrier_faults.unmarked_service_tags)
-registered("labels-shared", "a carrier's edge gives two customers' circuits one label", "carrier.apart")(
-    carrier_faults.shared_labels
-)
-
-_WAYS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...], Change], ...] = (
-    (
-        "dscp-cleared-by-isp",
-        "a provider clears DSCP on the way to the cloud",
-        ("qos.dscp",),
-        (),
-        way_faults.dscp_cleared_by_isp,
-    ),
-    (
-        "exchange-clears-dscp",
-        "an exchange's peering LAN clears DSCP",
-        ("qos.dscp",),
-        ("qos.pcp", "quality.overload", "audio.heard"),
-        way_faults.exchange_clears_dscp,
-    ),
-    (
-        "backup-preferred",
-        "a router prefers its last way to the cloud to the planned one",
-        ("path.as-planned",),
-        ("quality.overload",),
-        way_faults.backup_preferred,
-    ),
-    (
-        "wan-balanced-per-packet",
-        "a router spreads media over two lines packet by packet",
-        ("path.as-planned",),
-        ("quality.overload", "quality.voice", "audio.heard"),
-        way_faults.balanced_per_packet,
-    ),
-    (
-        "asymmetric-routing",
-        "what comes back takes another line than what went out, past the router's connections",
-        ("signalling.registered",),
-        (),
-        way_faults.asymmetric_routing,
-    ),
-    (
-        "sip-alg",
-        "a router's SIP gateway writes into encrypted signalling",
-        ("signalling.registered", "signalling.untouched"),
-        ("signalling.tls", "signalling.certificate"),
-        way_faults.sip_alg,
-    ),
-)
-for _name, _summary, _breaks, _may, _change in _WAYS:
-    registered(_name, _summary, *_breaks, may_break=_may)(_change)
 
 
 def _phone(plan: Plan, target: str | None) -> Endpoint:

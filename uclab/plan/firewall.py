@@ -74,9 +74,15 @@ def services(role: str, policy: Policy) -> tuple[Service, ...]:
 
 
 def firewall_rules(
-    zones: Sequence[Zone], outside: str, policy: Policy, resolvers: Iterable[str], transit: str
+    zones: Sequence[Zone],
+    outside: str,
+    policy: Policy,
+    resolvers: Iterable[str],
+    transit: str,
+    router: str | None = None,
 ) -> str:
-    """The whole ruleset; `outside` is the interface towards the router, `transit` that link's subnet."""
+    """The whole ruleset; `outside` is the interface towards the router, `transit` that link's subnet,
+    `router` the router's address where it speaks OSPF with the firewall."""
     allowed = {zone.interface: services(zone.role, policy) for zone in zones}
     lines = [
         "# Site firewall: stateful, zones by interface, default drop (N1).",
@@ -91,7 +97,7 @@ def firewall_rules(
     refused = ["spoofed", "invalid", "between_zones", "refused_in", "refused_self"]
     refused += [f"{_word(zone.interface)}_refused" for zone in zones]
     lines += [f"    counter {name} {{ }}" for name in (*names, *refused)]
-    lines += ["", *_input(), "", *_forward(zones, outside, transit)]
+    lines += ["", *_input(outside, router), "", *_forward(zones, outside, transit)]
     for zone in zones:
         lines += ["", *_outward(zone, allowed[zone.interface])]
     for zone in zones:
@@ -119,14 +125,16 @@ def _set(name: str, elements: Iterable[str], comment: str) -> list[str]:
     ]
 
 
-def _input() -> list[str]:
+def _input(outside: str, router: str | None) -> list[str]:
+    own = f'        iifname "{outside}" ip saddr {router} ip protocol ospf accept'
     return [
         "    chain input {",
-        '        comment "to the firewall itself: only ping"',
+        f'        comment "to the firewall itself: only ping{"" if router is None else " and OSPF"}"',
         "        type filter hook input priority filter; policy drop;",
         '        iifname "lo" accept',
         "        ct state established,related accept",
         "        icmp type echo-request limit rate 50/second accept",
+        *([own] if router is not None else []),
         "        counter name refused_self",
         "    }",
     ]

@@ -257,8 +257,8 @@ def _site(plan: Plan, site: str, left: float, top: float, width: float, boxes: d
         x += block
     bottom = y_leaf + (ROW - 10 if deep else 0) + LEAF_HEIGHT / 2 + 24
     prefixes = [r.prefix for n in nodes if n.kind is NodeKind.ROUTER for r in n.routes if r.prefix != DEFAULT]
-    prefix = [*prefixes, *(vlan.subnet for vlan in plan.vlans if vlan.site == site)][0]
-    return Frame("site", f"site {site} · {prefix}", left, top, width, bottom - top)
+    inside = prefixes[:1] or [vlan.subnet for vlan in plan.vlans if vlan.site == site]
+    return Frame("site", f"site {site} · {', '.join(inside)}", left, top, width, bottom - top)
 
 
 def _add_leaf(plan: Plan, name: str, x: float, y: float, boxes: dict[str, Box]) -> bool:

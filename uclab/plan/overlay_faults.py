@@ -1,10 +1,11 @@
-"""Deliberate faults of overlays (W6); `uclab.plan.faults` has their names and what they break."""
+"""Deliberate faults of overlays (W6)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from uclab.plan.changes import with_node
+from uclab.plan.fault import pick, registered
 from uclab.plan.overlay import Overlay
 from uclab.plan.types import LinkEnd, Plan
 
@@ -13,6 +14,12 @@ SLOW_MS = 160.0
 NEVER_S = 86400.0
 
 
+@registered(
+    "overlay-unmarked",
+    "a site's edge does not copy DSCP to the outer header of its tunnels",
+    "qos.overlay",
+    may_break=("quality.overload", "audio.heard"),
+)
 def unmarked(plan: Plan, target: str | None) -> Plan:
     """A site's edge does not copy DSCP outwards. `target` is a site's router with tunnels."""
     overlay = _overlay(plan, target)
@@ -20,6 +27,13 @@ def unmarked(plan: Plan, target: str | None) -> Plan:
     return _with(plan, replace(overlay, tunnels=tunnels))
 
 
+@registered(
+    "steering-stuck",
+    "the SD-WAN's controller does not move traffic, and the preferred path has become slow",
+    "sdwan.steering",
+    "quality.voice",
+    may_break=("quality.overload",),
+)
 def stuck(plan: Plan, target: str | None) -> Plan:
     """The controller never leaves a path, and the preferred line is slower than calls bear, both ways."""
     overlay = _overlay(plan, target)
@@ -36,12 +50,7 @@ def stuck(plan: Plan, target: str | None) -> Plan:
 
 
 def _overlay(plan: Plan, target: str | None) -> Overlay:
-    edges = {overlay.edge: overlay for overlay in plan.overlays}
-    if target is None and edges:
-        return plan.overlays[0]
-    if target is None or target not in edges:
-        raise KeyError(f"no SD-WAN edge {target or ''}".strip() + f"; there is {', '.join(edges) or 'none'}")
-    return edges[target]
+    return pick({overlay.edge: overlay for overlay in plan.overlays}, target, "SD-WAN edge")
 
 
 def _with(plan: Plan, changed: Overlay) -> Plan:

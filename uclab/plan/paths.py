@@ -114,8 +114,7 @@ class Cabling:
         for net, interface in near.items():
             if goal in net:
                 return interface, goal
-        learned = node.routing.learned if node.routing is not None else ()
-        fitting = [route for route in (*node.routes, *learned) if goal in IPv4Network(route.prefix)]
+        fitting = [route for route in (*node.routes, *node.learned) if goal in IPv4Network(route.prefix)]
         best = min(fitting, key=lambda r: (-IPv4Network(r.prefix).prefixlen, r.metric), default=None)
         via = IPv4Address(best.via) if best is not None else None
         out = next((name for net, name in near.items() if via is not None and via in net), None)

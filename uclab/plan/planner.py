@@ -17,7 +17,9 @@ from uclab.plan import (
     exchanges,
     hosts,
     internet,
+    line_watches,
     modems,
+    ospf,
     overload,
     paths,
     policies,
@@ -83,7 +85,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     hand_over = [routers.gateway_router(context, gateway, overlaid) for gateway in gateways]
     outside = (*internet_nodes, *the_cloud.nodes, *hand_over, *carried.nodes, *met.nodes)
     nodes = overload.greedy(context, (*at_site, *outside), bulk)
-    nodes = bgp.with_learned(nodes)
+    nodes = ospf.with_learned(bgp.with_learned(nodes))
     _check_names(nodes, switches)
     inside = [link for part in parts for link in part.links]
     to_internet = [routers.gateway_link(gateway) for gateway in gateways]
@@ -123,6 +125,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         schedules=schedules.build_schedules(context, loaded.traces, nodes, links),
         circuit_exchanges=crossed,
         airs=airs,
+        line_watches=line_watches.build_watches(context, tuple(at_site)),
     )
 
 

@@ -25,6 +25,21 @@ def patient(deadline_s: float) -> float:
     return deadline_s * (times if 1 <= times <= MOST_PATIENCE else 1)
 
 
+class _Deadline:
+    """Until when something is waited for, and what was last seen of it."""
+
+    def __init__(self, what: str, deadline_s: float) -> None:
+        self._what, self._deadline_s = what, patient(deadline_s)
+        self._began = time.monotonic()
+        self.last_seen = "nothing"
+
+    def check(self) -> None:
+        """Raises `NotReady` once it has passed."""
+        if time.monotonic() - self._began > self._deadline_s:
+            waited = f"not ready after {self._deadline_s:g} s (last seen: {self.last_seen})"
+            raise NotReady(f"{self._what}: {waited}")
+
+
 async def wait_until(
     check: Callable[[], Awaitable[T | None]], *, what: str, deadline_s: float, every_s: float = 0.02
 ) -> T:
@@ -34,16 +49,27 @@ async def wait_until(
     An `OSError` from `check` means "not yet" and is kept for the message. Raises `NotReady` that says what
     was waited for and what was last seen.
     """
-    deadline_s = patient(deadline_s)
-    began = time.monotonic()
-    last_seen = "nothing"
+    deadline = _Deadline(what, deadline_s)
     while True:
         try:
             result = await check()
         except OSError as error:
-            result, last_seen = None, str(error)
+            result, deadline.last_seen = None, str(error)
         if result is not None:
             return result
-        if time.monotonic() - began > deadline_s:
-            raise NotReady(f"{what}: not ready after {deadline_s:g} s (last seen: {last_seen})")
+        deadline.check()
         await asyncio.sleep(every_s)
+
+
+def block_until(check: Callable[[], T | None], *, what: str, deadline_s: float, every_s: float = 0.002) -> T:
+    """`wait_until` for a thread that has nothing else to do."""
+    deadline = _Deadline(what, deadline_s)
+    while True:
+        try:
+            result = check()
+        except OSError as error:
+            result, deadline.last_seen = None, str(error)
+        if result is not None:
+            return result
+        deadline.check()
+        time.sleep(every_s)

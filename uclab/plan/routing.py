@@ -1,6 +1,8 @@
-"""What a router's routing daemons are told: BGP (RFC 4271) with filters and limits, BFD (RFC 5880).
+"""What a router's routing daemons are told: BGP (RFC 4271) with filters and limits, BFD (RFC 5880), OSPF (RFC
+2328).
 
-Everything is resolved; `uclab.plan.bgp` computes from it which routes each router ends up with.
+Everything is resolved; `uclab.plan.bgp` and `uclab.plan.ospf` compute from it which routes each router ends
+up with.
 """
 
 from __future__ import annotations
@@ -69,5 +71,23 @@ class Routing:
     neighbours: tuple[BgpNeighbour, ...]
     keepalive_s: int
     hold_time_s: int
+    learned: tuple[Route, ...] = ()
+    """The routes that it has from its neighbours when nothing has failed."""
+
+
+@dataclass(frozen=True)
+class Ospf:
+    """OSPF of one router inside a site, in one area."""
+
+    router_id: str
+    speaks: tuple[str, ...]
+    """Interfaces to other routers."""
+    silent: tuple[str, ...] = ()
+    """Interfaces whose networks it tells the others of; no router is there."""
+    leads_out: bool = False
+    """Whether it tells the others that everything else is behind it."""
+    hello_s: int = 1
+    dead_s: int = 3
+    """A neighbour is lost after so long without a hello; a cable that is pulled is noticed at once."""
     learned: tuple[Route, ...] = ()
     """The routes that it has from its neighbours when nothing has failed."""

@@ -7,6 +7,7 @@ from uclab.model import topology as model
 from uclab.model.home import LAN
 from uclab.plan import edge, modems, peering, queues
 from uclab.plan.circuits import INSIDE, Circuit, line_interfaces
+from uclab.plan.routing import Ospf
 from uclab.plan.sites import DEFAULT, Context, udp_timeouts
 from uclab.plan.types import EgressQueue, Impairment, Interface, LinkEnd, Node, NodeKind, Route
 
@@ -27,7 +28,8 @@ def build_router(context: Context, site: model.Site) -> Node:
     impaired: list[Impairment] = []
     at_home = site.home_router is not None
     own = context.addresses.gateways[site.name, LAN] if at_home else own
-    routes = [] if at_home else [Route(str(site.prefix), str(firewall_address.ip))]
+    inner = site.router.routing == "ospf"
+    routes = [] if at_home or inner else [Route(str(site.prefix), str(firewall_address.ip))]
     starting = {c.name: c for c in context.circuits if c.site == site.name}
     floating = FLOATING if any(c.kind == "site" for c in starting.values()) else 0
     for number, line in enumerate(site.connections):
@@ -72,6 +74,7 @@ def build_router(context: Context, site: model.Site) -> Node:
         impairments=tuple(impaired),
         nameservers=context.nameservers,
         routing=peering.site_routing(context, site),
+        ospf=Ospf(str(own.ip), (INSIDE,), leads_out=True) if inner else None,
     )
 
 

@@ -17,6 +17,7 @@ from uclab.plan.home_lan import build_home_lan
 from uclab.plan.hosts import Host
 from uclab.plan.names import free_name, mac_address
 from uclab.plan.policies import names_dscp
+from uclab.plan.routing import Ospf
 from uclab.plan.switching import Lan, build_lan
 from uclab.plan.types import Interface, Link, LinkEnd, Node, NodeKind, Policy, Route, Vlan
 
@@ -137,23 +138,26 @@ def _firewall(context: Context, site: model.Site, zones: Mapping[str, str]) -> N
         )
         for vlan in site.vlans
     ]
+    inner = site.router.routing == "ospf"
     rules = firewall.firewall_rules(
         [firewall.Zone(zones[vlan.name], vlan.role, str(vlan.subnet)) for vlan in site.vlans],
         OUTSIDE,
         context.policy,
         context.nameservers,
         str(near.network),
+        router=str(far.ip) if inner else None,
     )
     return Node(
         name=name,
         kind=NodeKind.FIREWALL,
         site=site.name,
         interfaces=(*inside, Interface(OUTSIDE, context.mac(name, OUTSIDE), (str(near),), zone=OUTSIDE)),
-        routes=(Route(DEFAULT, str(far.ip)),),
+        routes=() if inner else (Route(DEFAULT, str(far.ip)),),
         forwarding=True,
         sysctls=(*udp_timeouts(context.policy), ("net.ipv4.conf.all.rp_filter", "1")),
         nftables=rules,
         nameservers=context.nameservers,
+        ospf=Ospf(str(near.ip), (OUTSIDE,), silent=tuple(zones.values())) if inner else None,
     )
 
 

@@ -42,6 +42,7 @@ from uclab.plan.fabric import (
     Vlan,
 )
 from uclab.plan.flows import SwitchFlow
+from uclab.plan.line_watch import LineWatch, WatchedLine
 from uclab.plan.overlay import Overlay
 from uclab.plan.telephony import (
     Account,
@@ -76,6 +77,7 @@ __all__ = [
     "JitterDistribution",
     "LineSchedule",
     "LineStep",
+    "LineWatch",
     "Link",
     "LinkEnd",
     "MarkingRule",
@@ -102,6 +104,7 @@ __all__ = [
     "SwitchRole",
     "Tap",
     "Vlan",
+    "WatchedLine",
 ]
 
 
@@ -139,8 +142,10 @@ class CarriedCircuit:
 
     carrier: str
     circuit: str
-    devices: tuple[str, ...]
-    """The routers at its ends."""
+    customer: str
+    """Whose circuit it is: all circuits of a company are one customer's."""
+    routers: tuple[LinkEnd, ...]
+    """The routers' interfaces at its ends. One router may have several circuits."""
     labels: tuple[int, ...]
     ends: tuple[LinkEnd, ...]
     """The core's ports at which the circuit is handed over."""
@@ -223,6 +228,8 @@ class Plan:
     circuit_exchanges: tuple[CircuitExchange, ...] = ()
     airs: tuple[Air, ...] = ()
     """Channels of access points."""
+    line_watches: tuple[LineWatch, ...] = ()
+    """Of routers that ask by each of their lines whether it leads anywhere."""
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

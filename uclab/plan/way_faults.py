@@ -1,7 +1,5 @@
 """Deliberate faults of the way that packets take between a site and the cloud: another line, marks cleared on
-it, or a device on it that reads along. `uclab.plan.faults` registers them.
-
-Each is a function from plan and target to plan, and raises KeyError where the plan has nothing that it fits.
+it, or a device on it that reads along.
 """
 
 from __future__ import annotations
@@ -11,12 +9,13 @@ from ipaddress import IPv4Interface, IPv4Network
 
 from uclab.plan import edge
 from uclab.plan.changes import with_node
-from uclab.plan.fault import pick
+from uclab.plan.fault import pick, registered
 from uclab.plan.lines import WanLine, wan_lines
 from uclab.plan.sites import DEFAULT
 from uclab.plan.types import Node, NodeKind, Plan, Route, SwitchRole
 
 
+@registered("dscp-cleared-by-isp", "a provider clears DSCP on the way to the cloud", "qos.dscp")
 def dscp_cleared_by_isp(plan: Plan, target: str | None) -> Plan:
     """`target` is a provider. It clears DSCP of what it passes on towards the cloud."""
     providers = {n.name: n for n in plan.nodes if n.kind is NodeKind.ISP and _carries(plan, n.name)}
@@ -26,6 +25,12 @@ def dscp_cleared_by_isp(plan: Plan, target: str | None) -> Plan:
     return with_node(plan, replace(provider, nftables=rules))
 
 
+@registered(
+    "exchange-clears-dscp",
+    "an exchange's peering LAN clears DSCP",
+    "qos.dscp",
+    may_break=("qos.pcp", "quality.overload", "audio.heard"),
+)
 def exchange_clears_dscp(plan: Plan, target: str | None) -> Plan:
     """`target` is an exchange. Its peering LAN trusts no mark."""
     lans = {s.name: s for s in plan.switches if s.role is SwitchRole.EXCHANGE}
@@ -35,6 +40,12 @@ def exchange_clears_dscp(plan: Plan, target: str | None) -> Plan:
     return replace(plan, switches=switches)
 
 
+@registered(
+    "backup-preferred",
+    "a router prefers its last way to the cloud to the planned one",
+    "path.as-planned",
+    may_break=("quality.overload",),
+)
 def backup_preferred(plan: Plan, target: str | None) -> Plan:
     """`target` is a router with two ways to the cloud. It has a static route there by the last of them, which
     beats both BGP and the default route."""
@@ -50,6 +61,12 @@ def backup_preferred(plan: Plan, target: str | None) -> Plan:
     return with_node(plan, replace(node, routes=routes, routing=routing))
 
 
+@registered(
+    "wan-balanced-per-packet",
+    "a router spreads media over two lines packet by packet",
+    "path.as-planned",
+    may_break=("quality.overload", "quality.voice", "audio.heard"),
+)
 def balanced_per_packet(plan: Plan, target: str | None) -> Plan:
     """`target` is a site's router with two lines to providers. Every other packet to the cloud goes by the
     second one, with the first one's address."""
@@ -59,6 +76,11 @@ def balanced_per_packet(plan: Plan, target: str | None) -> Plan:
     return with_node(plan, replace(router, nftables=f"{router.nftables or ''}{rules}"))
 
 
+@registered(
+    "asymmetric-routing",
+    "what comes back takes another line than what went out, past the router's connections",
+    "signalling.registered",
+)
 def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
     """`target` is a site's router with two lines to providers. What the cloud answers to the first line's
     address takes the second line, where the router knows of no connection that it belongs to."""
@@ -73,6 +95,13 @@ def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
     return with_node(bent, replace(core, nftables=f"{core.nftables or ''}{rules}"))
 
 
+@registered(
+    "sip-alg",
+    "a router's SIP gateway writes into encrypted signalling",
+    "signalling.registered",
+    "signalling.untouched",
+    may_break=("signalling.tls", "signalling.certificate"),
+)
 def sip_alg(plan: Plan, target: str | None) -> Plan:
     """`target` is a site's router. Its SIP gateway cannot read what is encrypted, and writes into it all the
     same."""

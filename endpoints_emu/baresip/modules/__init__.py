@@ -24,9 +24,11 @@ def source_of(name: str) -> Path:
 
 
 def compiled(source: Path) -> Path:
-    """The compiled module, made where it is not in the cache. It uses nothing newer than glibc 2.34."""
+    """The compiled module, made where it is not in the cache, of a source and the headers beside it. It uses
+    nothing newer than glibc 2.34."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uclab"
-    digest = hashlib.sha256(" ".join(_COMPILER).encode() + source.read_bytes()).hexdigest()[:16]
+    read = b"".join(file.read_bytes() for file in (source, *sorted(source.parent.glob("*.h"))))
+    digest = hashlib.sha256(" ".join(_COMPILER).encode() + read).hexdigest()[:16]
     made = cache / f"{source.stem}-{digest}.so"
     if not made.exists():
         cache.mkdir(parents=True, exist_ok=True)

@@ -27,11 +27,11 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "command.h"
+
 struct ua;
 struct call;
 struct conf;
-struct commands;
-struct re_printf;
 
 struct le {
 	struct le *prev;
@@ -52,38 +52,13 @@ struct tmr {
 	uint64_t jfs;
 };
 
-struct cmd_arg {
-	char key;
-	char *prm;
-	void *data;
-};
-
-struct cmd {
-	const char *name;
-	char key;
-	int flags;
-	const char *desc;
-	int (*h)(struct re_printf *pf, void *arg);
-};
-
-struct mod_export {
-	const char *name;
-	const char *type;
-	int (*init)(void);
-	int (*close)(void);
-};
-
-enum { CMD_PRM = 1, REGISTER_OK = 1, REGISTER_FAIL = 2, LOOK_MS = 500, HIGHEST_FD = 256 };
+enum { REGISTER_OK = 1, REGISTER_FAIL = 2, LOOK_MS = 500, HIGHEST_FD = 256 };
 typedef void (ua_event_h)(struct ua *ua, int ev, struct call *call, const char *prm, void *arg);
 
-int re_hprintf(struct re_printf *pf, const char *fmt, ...);
 void tmr_start(struct tmr *tmr, uint64_t delay, void (*th)(void *arg), void *arg);
 void tmr_cancel(struct tmr *tmr);
 struct conf *conf_cur(void);
 int conf_get_u32(const struct conf *conf, const char *name, uint32_t *num);
-struct commands *baresip_commands(void);
-int cmd_register(struct commands *commands, const struct cmd *cmdv, size_t cmdc);
-void cmd_unregister(struct commands *commands, const struct cmd *cmdv);
 struct list *uag_list(void);
 int ua_register(struct ua *ua);
 void ua_unregister(struct ua *ua);

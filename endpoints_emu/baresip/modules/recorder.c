@@ -20,12 +20,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "command.h"
+
 struct list;
 struct audio;
 struct call;
-struct commands;
 struct auplay;
-struct re_printf;
 
 struct auframe {
 	int fmt;
@@ -41,27 +41,6 @@ struct auplay_prm {
 	int fmt;
 };
 
-struct cmd_arg {
-	char key;
-	char *prm;
-	void *data;
-};
-
-struct cmd {
-	const char *name;
-	char key;
-	int flags;
-	const char *desc;
-	int (*h)(struct re_printf *pf, void *arg);
-};
-
-struct mod_export {
-	const char *name;
-	const char *type;
-	int (*init)(void);
-	int (*close)(void);
-};
-
 struct auplay_st;
 typedef void (auplay_write_h)(struct auframe *af, void *arg);
 typedef int (auplay_alloc_h)(struct auplay_st **stp, const struct auplay *ap, struct auplay_prm *prm,
@@ -69,17 +48,13 @@ typedef int (auplay_alloc_h)(struct auplay_st **stp, const struct auplay *ap, st
 
 void *mem_zalloc(size_t size, void (*destructor)(void *data));
 void *mem_deref(void *data);
-int re_hprintf(struct re_printf *pf, const char *fmt, ...);
 uint64_t tmr_jiffies(void);
 struct list *baresip_auplayl(void);
-struct commands *baresip_commands(void);
 int auplay_register(struct auplay **pp, struct list *auplayl, const char *name, auplay_alloc_h *alloch);
-int cmd_register(struct commands *commands, const struct cmd *cmdv, size_t cmdc);
-void cmd_unregister(struct commands *commands, const struct cmd *cmdv);
 struct call *uag_call_find(const char *id);
 struct audio *call_audio(const struct call *call);
 
-enum { CMD_PRM = 1, S16LE = 0, SAMPLE = 2, WAV_HEADER = 44 };
+enum { S16LE = 0, SAMPLE = 2, WAV_HEADER = 44 };
 
 struct auplay_st {
 	struct auplay_st *next;         /* only the main thread walks the list */

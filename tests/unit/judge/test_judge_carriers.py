@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from tests.unit.judge.frames import Packet
+from tests.unit.judge.routing_world import Tapped
 from tests.unit.judge.test_judge_drills import failed, run
 from tests.unit.judge.world import Leg, Talker, World
 from uclab.cli.summary import chosen_walk, walk_table
+from uclab.judge.carriers import check_apart
 from uclab.judge.judging import judge_run
 from uclab.judge.types import Judgement
 from uclab.judge.walks import marking_columns
@@ -185,6 +187,65 @@ def test_another_customers_packets_at_our_port_are_found(tmp_path: Path) -> None
     assert [finding.verdict for finding in apart] == ["fail", "fail"]
     assert {finding.blame for finding in apart} == {"mpls1-edge1"}
     assert "from mpls1-x1 at mpls1-edge2:2" in apart[0].observed
+
+
+def hub_world(folder: Path) -> Tapped:
+    """Three branches of one company over one core to a hub, another customer beside the first circuit."""
+    loaded = load_topology("hub-and-spoke")
+    carriers = tuple(one.model_copy(update={"other_customer": True}) for one in loaded.topology.carriers)
+    here = Tapped(
+        make_plan(replace(loaded, topology=loaded.topology.model_copy(update={"carriers": carriers}))), folder
+    )
+    for branch in "123":
+        # up, and down by the labels of the way back
+        way = {path.endpoint: path.hops for path in here.plan.paths}[f"b{branch}desk1"]
+        crossed = [hop for hop in way if hop.tap.startswith("core1-") or hop.tap == f"edge:b{branch}edge"]
+        labels = {hop.tap: hop.label for hop in crossed}
+        here_to_hub = here.plan.node(f"b{branch}edge").interface(f"mpls{branch}").mac
+        hub_to_here = here.plan.node("edge").interface(f"b{branch}edge").mac
+        sent(here, here_to_hub, labels)
+        sent(here, hub_to_here, {tap: label and label + 4 for tap, label in labels.items()})
+    sent(here, here.plan.node("core1-x1").interfaces[0].mac, {"core1-edge1:3": None, "core1-core:1": 201})
+    return here
+
+
+def sent(here: Tapped, mac: str, labels: Mapping[str, int | None]) -> None:
+    """A packet of that sender at each of these taps, under that label."""
+    for tap, label in labels.items():
+        packet = Packet(mac, "02:00:00:00:00:02", "10.0.0.1", "10.0.0.2", 7, 7, b"x", label=label)
+        here.see(tap, bytes(packet))
+
+
+@pytest.mark.req("W3", "V5")
+def test_circuits_of_one_company_may_meet_at_its_hub(tmp_path: Path) -> None:
+    # given three circuits that end in one router, when the core is judged
+    findings = {finding.subject: finding for finding in check_apart(hub_world(tmp_path).case())}
+    # then each is apart from the other customer
+    assert set(findings) == {"core1:mpls1", "core1:mpls2", "core1:mpls3", "core1:other customer"}
+    assert {finding.verdict for finding in findings.values()} == {"pass"}
+    assert findings["core1:mpls3"].observed.startswith("8 labelled frames of its own")
+
+
+@pytest.mark.req("W3", "V5")
+@pytest.mark.parametrize("tap", ["core1-edge2:5", "edge:b2edge"])
+def test_another_customers_packets_at_the_hub_are_found(tmp_path: Path, tap: str) -> None:
+    # given a packet of the other customer that comes out at the hub's port, or in its router
+    here = hub_world(tmp_path)
+    sent(here, here.plan.node("core1-x1").interfaces[0].mac, {tap: None})
+    # then all of the company's circuits that end there are not apart from it
+    verdicts = {finding.subject: finding.verdict for finding in check_apart(here.case())}
+    assert verdicts["core1:other customer"] == "pass"
+    assert "fail" in {verdicts[f"core1:mpls{branch}"] for branch in "123"}
+
+
+@pytest.mark.req("W3", "V5")
+def test_a_circuits_packets_under_another_circuits_label_are_found(tmp_path: Path) -> None:
+    # given a branch's packet under the label of another branch of the same company
+    here = hub_world(tmp_path)
+    sent(here, here.plan.node("b2edge").interface("mpls2").mac, {"core1-edge3:1": 101})
+    # then its circuit is told, and its edge named
+    broken = [finding for finding in check_apart(here.case()) if finding.verdict == "fail"]
+    assert [(finding.subject, finding.blame) for finding in broken] == [("core1:mpls2", "core1-edge3")]
 
 
 @pytest.mark.req("W3")

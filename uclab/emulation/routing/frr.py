@@ -1,4 +1,4 @@
-"""FRR in a device: mgmtd, zebra, bfdd and bgpd, each a program of its own with its own file.
+"""FRR in a device: mgmtd and zebra, bfdd with bgpd, ospfd, as needed; each a program with a file of its own.
 
 Seen with FRR 10.3: daemons of several routers share nothing but the image, as long as each router has its own
 `/run/frr`; and without mgmtd, zebra fills a core and its log with complaints.
@@ -18,7 +18,7 @@ from uclab.doctor import DEVICE_ROOT
 from uclab.emulation.hosts import LabHost
 from uclab.plan.logs import last_lines
 from uclab.plan.readiness import wait_until
-from uclab.plan.routing import Routing
+from uclab.plan.routing import Ospf, Routing
 from uclab.plan.runtime import NotReady
 
 READY_S = 30.0
@@ -44,11 +44,16 @@ class RoutingDaemon:
     log: Path
 
 
-def render(name: str, routing: Routing) -> dict[str, str]:
+def render(name: str, routing: Routing | None, ospf: Ospf | None = None) -> dict[str, str]:
     """The configuration of each daemon, in the order in which they lean on each other (pure)."""
-    bgpd = _environment().get_template("bgpd.conf.j2").render(name=name, routing=routing)
     plain = f"hostname {name}\nlog stdout informational\n"
-    return {"mgmtd": plain, "zebra": plain, "bfdd": plain, "bgpd": bgpd}
+    files = {"mgmtd": plain, "zebra": plain}
+    if routing is not None:
+        bgpd = _environment().get_template("bgpd.conf.j2").render(name=name, routing=routing)
+        files |= {"bfdd": plain, "bgpd": bgpd}
+    if ospf is not None:
+        files["ospfd"] = _environment().get_template("ospfd.conf.j2").render(name=name, ospf=ospf)
+    return files
 
 
 @cache
@@ -62,14 +67,18 @@ def _environment() -> Environment:
     )
 
 
-async def start_routing(host: LabHost, routing: Routing, folder: Path) -> list[RoutingDaemon]:
+async def start_routing(
+    host: LabHost, routing: Routing | None, ospf: Ospf | None, folder: Path
+) -> list[RoutingDaemon]:
     """Start a router's daemons one after the other; returns when each serves its socket. Configuration and
     logs are in `folder`. Raises `NotReady`."""
     sockets = folder / "run"
     sockets.mkdir(parents=True, exist_ok=True)
+    for left_over in sockets.glob("*.vty"):  # of daemons that were killed: nobody serves them
+        left_over.unlink()
     os.chown(sockets, *_ids(USER))
     started: list[RoutingDaemon] = []
-    for daemon, text in render(host.name, routing).items():
+    for daemon, text in render(host.name, routing, ospf).items():
         configuration, log = folder / f"{daemon}.conf", folder / f"{daemon}.log"
         configuration.write_text(text)
         name = f"{host.name}-{daemon}"

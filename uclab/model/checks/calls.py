@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
-from uclab.model.bandwidth import media_stream
+from uclab.model.bandwidth import TUNNEL_BYTES, media_stream
 from uclab.model.conditions import Conditions
 from uclab.model.mistake import Mistake, shown
 from uclab.model.place import Place
@@ -24,12 +24,14 @@ def check(top: Place, policy: PolicyProfile, profiles: Mapping[str, LinkProfile]
         traffic = _traffic(site)
         if traffic is None or not list(site["endpoints"]):
             continue
-        stream = media_stream(traffic.over(policy.traffic))
+        underlays = [name.text for name in site["sd_wan"]["underlays"]] if site["sd_wan"].given else []
         for line in site["connections"]:
             profile = profiles.get(line["profile"].text or "")
             if profile is None:
                 continue
             profile = under(profile, _conditions(line))
+            tunnel_bytes = TUNNEL_BYTES if line["name"].text in underlays else 0
+            stream = media_stream(traffic.over(policy.traffic), tunnel_bytes)
             for way, direction, share in (
                 ("up", profile.up, ceiling),
                 ("down", profile.down, ceiling if profile.honours_classes else 100),

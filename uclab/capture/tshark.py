@@ -1,0 +1,45 @@
+"""tshark, by pyshark: a capture file's packets as dissected layers, and the fields of these."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pyshark
+
+
+class DissectionError(RuntimeError):
+    """tshark could not be run or did not finish; the message says on which file and why."""
+
+
+def open_capture(extract: Path, **options: Any) -> Any:
+    """A capture file read by pyshark. Where an event loop ran before, asyncio has none left, and pyshark 0.6
+    wants one in the main thread."""
+    try:
+        asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        asyncio.set_event_loop(asyncio.new_event_loop())
+    return pyshark.FileCapture(str(extract), keep_packets=False, **options)
+
+
+def close(capture: Any) -> None:
+    """pyshark 0.6 may raise when tshark has already gone; all packets have been read then."""
+    try:
+        capture.close()
+    except Exception as error:
+        capture._running_processes.clear()  # or its destructor closes, and raises, once more
+        if type(error).__name__ != "TSharkCrashException":
+            raise DissectionError(f"closing tshark: {error}") from error
+
+
+def all_values(layer: Any, field: str) -> list[str]:
+    """All values of a field of a dissected layer."""
+    container = layer.get_field(field)
+    values = container.all_fields if container is not None else []
+    return [str(value.show if value.show is not None else value.get_default_value()) for value in values]
+
+
+def first_value(layer: Any, field: str) -> str:
+    """The first value of a field; empty where there is none."""
+    return (all_values(layer, field) or [""])[0]

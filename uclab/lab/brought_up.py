@@ -1,0 +1,63 @@
+"""What of a lab has come up so far, and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from cloud_core.services import RunningCloud
+from endpoints_emu.phone import Phone
+from uclab.emulation.network import LabNet
+from uclab.emulation.taps import TapCount, Taps
+from uclab.lab.bulk import BulkSource
+from uclab.lab.circuit_exchanges import Exchanges
+from uclab.lab.controllers import RunningController
+from uclab.lab.overlay import RunningOverlays
+from uclab.lab.router_programs import RouterPrograms
+
+
+@dataclass
+class BroughtUp:
+    """What has come up so far; filled in while the lab comes up, so that `stop` finds whatever there is."""
+
+    variants: dict[str, str] = field(default_factory=dict)
+    network: LabNet | None = None
+    taps: Taps | None = None
+    captured: tuple[TapCount, ...] = ()
+    """What each tap saw and dropped; known at the end."""
+    cut_off: tuple[str, ...] = ()
+    """Captures that did not end in order, in words; known at the end."""
+    controllers: tuple[RunningController, ...] = ()
+    cloud: RunningCloud | None = None
+    overlays: RunningOverlays | None = None
+    phones: dict[str, Phone] = field(default_factory=dict)
+    registered: set[str] = field(default_factory=set)
+    bulk: BulkSource | None = None
+    exchanges: Exchanges | None = None
+    routers: RouterPrograms | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def stop(self) -> None:
+        """Flush the captures and stop what listens; processes and namespaces go with the lab's process
+        tree."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self._stop_taps()
+        # Afterwards: a line that ends takes BFD with it, and captures must not show that.
+        await self._stop_lines()
+        if self.network is not None:
+            await asyncio.to_thread(self.network.stop)
+
+    async def _stop_taps(self) -> None:
+        if self.taps is not None:
+            self.captured = tuple(await self.taps.stop())
+            self.cut_off = tuple(self.taps.cut_off)
+
+    async def _stop_lines(self) -> None:
+        """Let the lines write their accounts (`lines/<node>.json`)."""
+        lines = self.network.lines if self.network is not None else []
+        for line in lines:
+            line.stop()
+        await asyncio.gather(*(line.daemon.wait() for line in lines if line.daemon is not None))

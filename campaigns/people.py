@@ -1,7 +1,8 @@
 """The people of a campaign as locust users: who stays registered, who works at a desk or in a contact centre.
 
 Measurements by RFC 6076: `REGISTER` is the registration request delay, `INVITE` the session request delay,
-`BYE` the session disconnect delay; `hold`, `transfer` are the times until the other side has agreed.
+`BYE` the session disconnect delay; `INVITE, not taken`: the called side was reached, and not there, busy or
+unwilling (section 4.7); `hold`, `transfer` are the times until the other side has agreed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from campaigns.place import Place, place, with_media
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.measures import RegistrationAttempt
-from uclab.plan.load_record import LegRecord
+from uclab.plan.load_record import EFFECTIVE, LegRecord
 
 MEAN_TALK_S = 12.0
 """Mean holding time of calls here, seconds; in a company about 180."""
@@ -64,9 +65,8 @@ class Subscriber(User):
     def registered(self, attempt: RegistrationAttempt) -> None:
         """An attempt to register has ended."""
         self.place.note_registration(self.who, attempt)
-        self.tell(
-            "REGISTER", attempt.delay_s, None if attempt.succeeded else _refusal(attempt.status, attempt.why)
-        )
+        words = f"{attempt.status} {attempt.why}" if attempt.status else attempt.why or "no answer"
+        self.tell("REGISTER", attempt.delay_s, None if attempt.succeeded else Refused(words))
 
     def called(self, call: Call) -> None:
         """Somebody calls: ring, answer, talk until the caller hangs up."""
@@ -104,7 +104,9 @@ class Subscriber(User):
         try:
             call = self.agent.call(target)
         except CallFailed as error:
-            self.tell("INVITE", time.time() - began, _refusal(error.status, str(error)))
+            reached = error.status in EFFECTIVE
+            refusal = None if reached else Refused(str(error))
+            self.tell("INVITE, not taken" if reached else "INVITE", time.time() - began, refusal)
             self.place.note_leg(
                 LegRecord(
                     self.who.account.user, target, "caller", kind, error.status, began, error=str(error)
@@ -208,7 +210,8 @@ class DeskPhone(Subscriber):
         try:
             ask()
         except CallFailed as error:
-            self.tell(name, time.monotonic() - began, _refusal(error.status, str(error)))
+            refusal = None if error.status in EFFECTIVE else Refused(str(error))
+            self.tell(name, time.monotonic() - began, refusal)
             return False
         self.tell(name, time.monotonic() - began, None)
         return True
@@ -226,10 +229,6 @@ class ContactCentreAgent(DeskPhone):
 
 class Refused(Exception):
     """What locust lists as a failure."""
-
-
-def _refusal(status: int, why: str) -> Refused:
-    return Refused(f"{status} {why}".strip() if status else why or "no answer")
 
 
 def _ms(seconds: float | None) -> float | None:

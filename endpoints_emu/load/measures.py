@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from uclab.plan.load_record import EFFECTIVE
+
 CHALLENGES = frozenset({401, 402, 407})
 """Neither a success nor a failure: the request is sent again with what was asked for."""
-EFFECTIVE = frozenset({480, 486, 600, 603})
-"""The called side was reached and did not want, or was not there (section 4.7)."""
 INEFFECTIVE = frozenset({408, 500, 503, 504})
 """The network failed (section 4.8)."""
 

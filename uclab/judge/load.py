@@ -15,10 +15,8 @@ from uclab.judge.quality import media_quality
 from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding
 from uclab.judge.walks import blame_between, media_walk
-from uclab.plan.load_record import LegRecord, RegistrationRecord
+from uclab.plan.load_record import EFFECTIVE, LegRecord, RegistrationRecord
 
-EFFECTIVE = frozenset({480, 486, 600, 603})
-"""The called side was reached and did not want, or was not there (section 4.7)."""
 SHOWN = 3
 """So many users are named where several have the same trouble."""
 

@@ -18,6 +18,8 @@ from typing import Literal
 from uclab.plan.telephony import Account
 
 FOLDER = "campaign"
+EFFECTIVE = frozenset({480, 486, 600, 603})
+"""The called side was reached, and was not there or did not want (RFC 6076 section 4.7)."""
 POOL_VARIABLE = "UCLAB_POOL"
 """Environment variable that names a generator's pool file."""
 

@@ -65,6 +65,8 @@ class Subscriber(User):
     def registered(self, attempt: RegistrationAttempt) -> None:
         """An attempt to register has ended."""
         self.place.note_registration(self.who, attempt)
+        if not attempt.status:
+            self.agent.server = self.place.next_server(self.agent.server)
         words = f"{attempt.status} {attempt.why}" if attempt.status else attempt.why or "no answer"
         self.tell("REGISTER", attempt.delay_s, None if attempt.succeeded else Refused(words))
 

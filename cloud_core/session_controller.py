@@ -17,6 +17,8 @@ from uclab.plan.types import Account, SessionController
 
 REGISTRATION_S = 300
 """Longest registration: phones refresh every 4 to 5 minutes (provider policy, NAT)."""
+LEAST_CONNECTIONS = 2048
+"""Connections that a session controller takes, however few its accounts."""
 
 
 def make_session_controller(
@@ -49,6 +51,7 @@ def make_session_controller(
         trunk=trunk,
         ng_port=NG_PORT,
         registration_s=REGISTRATION_S,
+        connections=max(LEAST_CONNECTIONS, 2 * len(controller.accounts)),
     )
     tls = render("kamailio/tls.cfg.j2", controller=controller, paths=paths)
     issued = certificates.issued[controller.certificate]
@@ -56,7 +59,20 @@ def make_session_controller(
     spec = ContainerSpec(
         name=name,
         image=image("kamailio"),
-        arguments=("-DD", "-E", "-f", "/lab/kamailio.cfg", "-m", "64", "-M", "8", "-Y", "/run", "-w", "/tmp"),
+        arguments=(
+            "-DD",
+            "-E",
+            "-f",
+            "/lab/kamailio.cfg",
+            "-m",
+            str(memory_mib(controller)),
+            "-M",
+            "8",
+            "-Y",
+            "/run",
+            "-w",
+            "/tmp",
+        ),
         namespace=node.namespace_path,
         log=folder / "output.log",
         mounts=(
@@ -84,6 +100,11 @@ def make_session_controller(
         # Kamailio gives a relay up that does not answer while it starts.
         after=relay_name(controller),
     )
+
+
+def memory_mib(controller: SessionController) -> int:
+    """Kamailio's shared memory: every phone's TLS connection has its buffers there."""
+    return 64 + len(controller.accounts) // 4
 
 
 def subscriber(account: Account, plain_media: bool) -> dict[str, object]:

@@ -240,8 +240,15 @@ def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watch
     folder = out or default_run_dir(f"{plan.topology}-drill")
     for fault in faults:
         watcher.on_stage(f"drill: {fault}")
-        result = run(topology, out=folder / fault.replace(":", "-"), faults=[fault], watcher=watcher)
         broken = FAULTS[fault.partition(":")[0]]
+        result = run(
+            topology,
+            scenario=broken.scenario,
+            out=folder / fault.replace(":", "-"),
+            faults=[fault],
+            watcher=watcher,
+            options=Options(broken.incidents),
+        )
         expected = set(broken.breaks)
         failed = {finding.id for finding in result.judgement.findings if finding.verdict == "fail"}
         missed, surplus = sorted(expected - failed), sorted(failed - expected - set(broken.may_break))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench_lab
+from benchmarks import bench_lab, bench_load_agent
 
 pytestmark = pytest.mark.root
 
@@ -26,3 +26,23 @@ def test_bench_lab_times_a_whole_life(
     assert life["up_s"] > life["steps_s"]["phones"] > 0
     assert life["left"] == 0
     assert "aim < 15 s" in capsys.readouterr().out
+
+
+def test_bench_load_agent_compares_with_sipp_and_counts_calls(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "figures.json"
+
+    bench_load_agent.main(["--small", "--json", str(file)])
+
+    figures = json.loads(file.read_text())
+    assert {(rate["who"], rate["what"]) for rate in figures["rates"]} == {
+        *((who, what) for who in ("SIPp", "load agent") for what in ("registrations", "calls")),
+        ("load agent", "calls, TLS and SRTP"),
+    }
+    assert all(rate["done"] > 0 for rate in figures["rates"])
+    (talk,) = figures["talks"]
+    assert talk["calls"] == talk["other_side"]["calls"] == 4
+    assert talk["received"] > 0
+    assert (talk["failures"], talk["out_of_order"]) == (0, 0)
+    assert "aim 0.5" in capfd.readouterr().out

@@ -12,8 +12,13 @@ from tests.integration.labs import UclabCommand, lab_of_module
 
 pytestmark = [pytest.mark.root, pytest.mark.req("V2", "W9")]
 
+HOLD_DOWN_S = 3.0
+"""`return_after_s`, as it is where the topology says nothing."""
 CLOUD = "198.18.20.1"
 """The cloud's router in the topology's data centre."""
+PINGS, PING_BYTES = 20, 1428
+"""Large ones: all of the router's own questions by a line (28 bytes each) are nothing beside them."""
+PINGED = PINGS * PING_BYTES
 PHONES = {"desk1", "desk2", "desk3", "desk4", "soft1", "soft2"}
 
 
@@ -21,32 +26,80 @@ uclab = lab_of_module("smb-dual-wan", "dual")
 
 
 def counted(uclab: UclabCommand, line: str) -> int:
-    """Packets that the router sent by a line so far (`/proc/net/dev`: the tenth figure)."""
+    """Bytes that the router sent by a line so far (`/proc/net/dev`: the ninth figure)."""
     table = uclab("exec", "--name", "dual", "edge", "cat", "/proc/net/dev").stdout
     [row] = [row for row in table.splitlines() if row.strip().startswith(f"{line}:")]
-    return int(row.partition(":")[2].split()[9])
+    return int(row.partition(":")[2].split()[8])
 
 
 def ask_the_cloud(uclab: UclabCommand) -> tuple[int, int]:
-    """Ping the cloud 20 times from a PC, all of which must come back; the packets that each line took."""
+    """Ping the cloud from a PC, all of which must come back; the bytes that each line took."""
     before = counted(uclab, "wan1"), counted(uclab, "wan2")
-    uclab("exec", "--name", "dual", "pc1", "ping", "-c", "20", "-i", "0.05", "-W", "2", CLOUD)
+    uclab(
+        "exec",
+        "--name",
+        "dual",
+        "pc1",
+        "ping",
+        "-c",
+        str(PINGS),
+        "-s",
+        "1400",
+        "-i",
+        "0.05",
+        "-W",
+        "2",
+        CLOUD,
+    )
     return counted(uclab, "wan1") - before[0], counted(uclab, "wan2") - before[1]
 
 
 def test_the_second_line_carries_all_only_while_the_first_is_cut(uclab: UclabCommand) -> None:
     # given both lines up, then the preferred one carries what leaves
     first, second = ask_the_cloud(uclab)
-    assert first >= 20 > second
+    assert first >= PINGED > second
     # when the preferred line is cut, then the other carries it
     uclab("fail", "--name", "dual", "edge-isp1")
     first, second = ask_the_cloud(uclab)
     assert first == 0
-    assert second >= 20
-    # when it is healed, then it is preferred again
+    assert second >= PINGED
+    # when it is healed, then it is preferred again, once it has stayed for a while
+    began = time.time()
     uclab("heal", "--name", "dual", "edge-isp1")
+    assert told(uclab, "edge", "path-good", began) - began >= HOLD_DOWN_S
     first, second = ask_the_cloud(uclab)
-    assert first >= 20 > second
+    assert first >= PINGED > second
+
+
+def told(uclab: UclabCommand, source: str, kind: str, since: float) -> float:
+    """When that was told; waits for it."""
+    file = uclab.folder / "dual" / "events.jsonl"
+    deadline = time.monotonic() + 15.0
+    while time.monotonic() < deadline:
+        for line in file.read_text().splitlines():
+            event = json.loads(line)
+            if (event["source"], event["kind"]) == (source, kind) and event["time"] > since:
+                return float(event["time"])
+        time.sleep(0.05)
+    raise AssertionError(f"{source} did not tell of {kind}")
+
+
+@pytest.mark.req("N5")
+def test_a_line_that_is_up_but_leads_nowhere_is_left_and_taken_again(uclab: UclabCommand) -> None:
+    # given a first line that swallows everything, its carrier on, then the router notices and takes the other
+    for way in (("edge-isp1", "--black-hole"), ("isp1-inet",)):
+        began = time.time()
+        uclab("fail", "--name", "dual", *way)
+        broken = told(uclab, way[0], "failed-on-purpose", began)
+        assert told(uclab, "edge", "path-lost", began) - broken < 2.0
+        first, second = ask_the_cloud(uclab)
+        assert second >= PINGED > first
+        # when it leads somewhere again, then it is taken once it has stayed for a while
+        began = time.time()
+        uclab("heal", "--name", "dual", way[0])
+        assert told(uclab, "edge", "path-good", began) - began >= HOLD_DOWN_S
+        first, second = ask_the_cloud(uclab)
+        assert first >= PINGED > second
 
 
 def registered_anew(uclab: UclabCommand, began: float) -> dict[str, float]:
@@ -69,6 +122,7 @@ def test_phones_register_anew_within_ten_seconds_of_a_change_of_address(uclab: U
         # given phones that are registered by the one line, when traffic moves to the other
         began = time.time()
         uclab(verb, "--name", "dual", "edge-isp1")
+        began = told(uclab, "edge", "path-lost" if verb == "fail" else "path-good", began)
         # then they register from its address, and are called by it
         took = registered_anew(uclab, began)
         assert max(took.values()) < 10.0, took

@@ -20,38 +20,45 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(folder: Path) -> dict[str, Any]:
-    """`smb-dual-wan` with its first line cut during calls."""
+    """`smb-dual-wan`, its first line swallowing everything during calls, then cut, then coming and going."""
     command = UclabCommand(folder)
-    options = ("--scenario", "failover", "--incident", "circuit-down", "--out", str(folder / "run"))
+    incidents = ("--incident", "circuit-black-holed", "--incident", "circuit-flaps")
+    options = ("--scenario", "failover", *incidents, "--out", str(folder / "run"))
     command("run", "smb-dual-wan", *options, status=None)
     return dict(json.loads((folder / "run" / "results.json").read_text()))
 
 
 def test_all_endpoints_have_a_live_call_when_the_line_is_cut(results: dict[str, Any]) -> None:
-    (incident,) = results["incidents"]
-    assert (incident["incident"], incident["subject"]) == ("circuit-down", "edge-isp1")
-    (once,) = incident["rounds"]
-    assert (once["calls_placed"], once["calls_live"], once["calls_wanted"]) == (6, 6, 10)
+    for name, incident in zip(("circuit-black-holed", "circuit-flaps"), results["incidents"], strict=True):
+        assert (incident["incident"], incident["subject"]) == (name, "edge-isp1")
+        (once,) = incident["rounds"]
+        assert (once["calls_placed"], once["calls_live"], once["calls_wanted"]) == (6, 6, 10)
 
 
 def test_the_second_line_takes_over_at_once_and_its_calls_are_good(results: dict[str, Any]) -> None:
-    (incident,) = results["incidents"]
-    (once,) = incident["rounds"]
-    (lines,) = once["lines"]
-    assert lines["wanted"] == lines["out"] == ["wan1", "wan2", "wan1"]
-    assert once["new_address"]
-    assert incident["detection_ms"]["median"] < 1000
-    assert incident["gap_ms"]["out"]["median"] < 1000
+    for incident in results["incidents"]:
+        (once,) = incident["rounds"]
+        (lines,) = once["lines"]
+        assert lines["wanted"] == lines["out"] == ["wan1", "wan2", "wan1"]
+        assert once["new_address"]
+        assert incident["detection_ms"]["median"] < 1000
+        assert incident["gap_ms"]["out"]["median"] < 1000
     assert verdicts(results, "failover.detection") == {"pass"}
     assert verdicts(results, "failover.quality") == {"pass"}
 
 
 def test_every_call_has_a_fate_and_both_directions_over_time(results: dict[str, Any]) -> None:
-    (once,) = results["incidents"][0]["rounds"]
-    for call in once["calls"]:
+    for call in (call for incident in results["incidents"] for call in incident["rounds"][0]["calls"]):
         assert call["why"] or call["fate"] in ("kept", "re-established", "probe")
         assert {line for line, _, _ in call["forward"]["lines"]} == {"wan1", "wan2"}
         assert max(mos for mos in call["forward"]["mos"] if mos is not None) > 4
+
+
+@pytest.mark.req("N5")
+def test_a_line_that_comes_and_goes_is_taken_again_once(results: dict[str, Any]) -> None:
+    assert verdicts(results, "failover.failback") == {"pass"}
+    words = {f["observed"] for f in results["findings"] if f["subject"].endswith("edge-isp1: shop")}
+    assert "back to wan1 once, which went away 3 times more after the first mending" in words
 
 
 def test_encryption_and_marking_held_meanwhile(results: dict[str, Any]) -> None:
@@ -62,7 +69,7 @@ def test_encryption_and_marking_held_meanwhile(results: dict[str, Any]) -> None:
 def test_the_report_draws_the_calls_with_their_lines(results: dict[str, Any], folder: Path) -> None:
     page = (folder / "run" / "report.html").read_text()
     assert 'id="failover"' in page
-    assert "Calls during circuit-down edge-isp1" in page
+    assert "Calls during circuit-flaps edge-isp1" in page
 
 
 def verdicts(results: dict[str, Any], name: str) -> set[str]:

@@ -25,6 +25,8 @@ CULPRITS = {
     "media-direct": "fw",
     "media-rule-missing": "fw",
     "foreign-mac": "sw1:1",
+    "wifi-naive-map": "ap1",
+    "wifi-station-unmarked": "wifi1",
     "mpls-map-shifted": "mpls1-edge1",
     "service-tag-unmarked": "metro1-edge1",
     "labels-shared": "mpls1-edge1",
@@ -39,9 +41,12 @@ CULPRITS = {
     "wan-balanced-per-packet": "edge",
     "asymmetric-routing": None,
     "exchange-clears-dscp": "ix1",
+    "failback-flaps": "edge",
 }
 """Fault, and the device, hop or port that the findings must blame; None where captures cannot tell."""
 TOPOLOGIES = {
+    "wifi-naive-map": "wifi-office",
+    "wifi-station-unmarked": "wifi-office",
     "mpls-map-shifted": "mpls-branch",
     "service-tag-unmarked": "evpl-point-to-point",
     "labels-shared": "mpls-branch",
@@ -54,9 +59,11 @@ TOPOLOGIES = {
     "wan-balanced-per-packet": "smb-dual-wan",
     "asymmetric-routing": "smb-dual-wan",
     "exchange-clears-dscp": "internet-exchange",
+    "failback-flaps": "smb-dual-wan",
 }
 """Where `small-office` has nothing that the fault fits."""
 ON_REQUEST = {
+    "wifi-station-unmarked",
     "mpls-map-shifted",
     "service-tag-unmarked",
     "prefix-leaked",
@@ -64,6 +71,7 @@ ON_REQUEST = {
     "wan-balanced-per-packet",
     "asymmetric-routing",
     "exchange-clears-dscp",
+    "failback-flaps",
 }
 """Tried by `make drills`, for the time they take: others of their kind are tried every time."""
 TRIED = set(CULPRITS) - (set() if os.environ.get("UCLAB_ALL_FAULTS") else ON_REQUEST)
@@ -78,11 +86,16 @@ def test_every_fault_has_its_drill() -> None:
 @pytest.mark.parametrize("fault", sorted(TRIED))
 def test_fault_breaks_its_findings_and_no_others(fault: str, tmp_path: Path) -> None:
     # given a lab with one deliberate fault, when it is run and judged against the clean plan
+    known = FAULTS[fault]
+    incidents = [word for name in known.incidents for word in ("--incident", name)]
     done = UclabCommand(tmp_path)(
         "run",
         TOPOLOGIES.get(fault, "small-office"),
         "--fault",
         fault,
+        "--scenario",
+        known.scenario,
+        *incidents,
         "--out",
         str(tmp_path / "out"),
         status=None,
@@ -92,6 +105,6 @@ def test_fault_breaks_its_findings_and_no_others(fault: str, tmp_path: Path) -> 
     findings = json.loads((tmp_path / "out" / "results.json").read_text())["findings"]
     failed = [finding for finding in findings if finding["verdict"] == "fail"]
     # and exactly the findings that this fault must break,
-    assert FAULTS[fault].is_caught_by({finding["id"] for finding in failed}), done.stdout
+    assert known.is_caught_by({finding["id"] for finding in failed}), done.stdout
     # and the culprit is named
     assert CULPRITS[fault] in {None, *(finding["blame"] for finding in failed)}, failed

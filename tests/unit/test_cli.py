@@ -30,6 +30,7 @@ VERBS = (
     "run",
     "judge",
     "drill",
+    "campaign",
 )
 
 

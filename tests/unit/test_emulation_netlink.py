@@ -14,7 +14,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from uclab.emulation import links, netns, rtnetlink
+from uclab.emulation import conntrack, links, netns, rtnetlink
 from uclab.emulation.links import InterfaceSettings, NodeSettings
 from uclab.emulation.rtnetlink import NetlinkError, Request, VethEnd
 
@@ -182,3 +182,17 @@ def test_a_thread_is_back_in_its_namespace_after_an_error_inside() -> None:
     with here.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         assert sock.family == socket.AF_INET
     netns.let_go(here)
+
+
+@pytest.mark.req("V2")
+def test_all_connections_are_forgotten_with_one_message() -> None:
+    length, kind, flags, _, _ = struct.unpack_from("=IHHII", conntrack.delete_all())
+    assert (length, kind, flags) == (len(conntrack.delete_all()), 1 << 8 | 2, 0x5)
+    # no filter follows the header of the family
+    assert conntrack.delete_all()[16:] == bytes([socket.AF_INET, 0, 0, 0])
+
+
+@pytest.mark.req("V2", "N5")
+def test_a_device_that_chooses_its_default_route_itself_gets_back_only_the_others() -> None:
+    settings = NodeSettings((), (("0.0.0.0/0", "203.0.113.1", 0), ("10.0.0.0/8", "10.0.0.2", 0)))
+    assert links.without_defaults(settings).routes == (("10.0.0.0/8", "10.0.0.2", 0),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
 from uclab.lab.refused import Refused
-from uclab.plan.types import Impairment, LineSchedule, LineStep
+from uclab.plan.types import Impairment, LineSchedule, LineStep, NodeKind
 
 LINK = "left-right"
 
@@ -52,6 +53,19 @@ class Recorder:
     def swallow(self, link: str, leaving: str | None = None, *, on: bool = True) -> None:
         self._ask("swallow" if on else "let through", link, leaving)
 
+    async def kill(self, router: str) -> tuple[str, ...]:
+        self._ask("kill", router)
+        return (f"{router}-bgpd", f"{router}-line-watch")
+
+    async def start(self, router: str) -> None:
+        self._ask("start", router)
+
+    def __getitem__(self, name: str) -> Recorder:
+        return self
+
+    def live_namespace(self) -> str:
+        return "its namespace"
+
     def step(self, node: str, interface: str, step: LineStep) -> LineState | None:
         self._ask(node, interface, step)
         return LineState(LINK, node, "right", Impairment(interface, 40 + step.more_delay_ms), None)
@@ -71,10 +85,10 @@ class Broken:
         self.failures = Failures(plans.line(40), EventLog(folder / "events.jsonl"))
 
     async def fail(self, name: str, how: str, **figures: object) -> str:
-        return await self.failures.fail(self.recorder, self.recorder, name, how, figures)
+        return await self.failures.fail(self.recorder, self.recorder, self.recorder, name, how, figures)
 
     async def heal(self, name: str) -> str:
-        return await self.failures.heal(self.recorder, self.recorder, name)
+        return await self.failures.heal(self.recorder, self.recorder, self.recorder, name)
 
 
 @pytest.mark.req("V2", "W6")
@@ -106,10 +120,37 @@ async def test_healing_undoes_all_ways_in_which_a_link_was_broken(tmp_path: Path
     assert (changed["why"], changed["sender"], changed["delay_ms"]) == ("brown-out", "left", 60.0)
 
 
+@pytest.mark.req("V2")
+async def test_a_dead_router_says_no_good_bye_and_begins_anew_in_the_dark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a router that is killed: first it is dark, then its programs are ended
+    broken = Broken(tmp_path)
+    left, right = plans.line(40).nodes
+    router = replace(plans.line(40), nodes=(replace(left, kind=NodeKind.ROUTER), right))
+    broken.failures = Failures(router, EventLog(tmp_path / "events.jsonl"))
+    for name in ("forget_connections", "forget_learned"):
+        monkeypatch.setattr(f"uclab.lab.failures.{name}", lambda where, name=name: broken.recorder._ask(name))
+    said = await broken.fail("left", "kill")
+    assert broken.recorder.asked == [("swallow", LINK, None), ("kill", "left")]
+    assert said == "left: killed (2 programs ended; 1 link up, with nobody behind)"
+    assert events_of(tmp_path)[-1] == (
+        "left", "failed-on-purpose", "killed: left-bgpd, left-line-watch; dark: left-right",
+    )  # fmt: skip
+    broken.recorder.asked.clear()
+    # when it is mended, then it remembers nothing, its programs start, and only then something passes
+    await broken.heal("left")
+    assert broken.recorder.asked == [
+        ("forget_connections",), ("forget_learned",), ("start", "left"), ("let through", LINK, None),
+    ]  # fmt: skip
+    assert broken.failures.names == set()
+
+
 @pytest.mark.parametrize(
     ("name", "how", "figures", "words"),
     [
-        (LINK, "melt", {}, "a link fails by `cut`, `black-hole`, `brown-out`, not by `melt`"),
+        (LINK, "melt", {}, "a link fails by `cut`, `black-hole`, `brown-out`, `kill`, not by `melt`"),
+        (LINK, "kill", {}, "`left-right` cannot be killed"),
         (LINK, "cut", {"loss": 8}, "figures (loss) belong to a brown-out, not to `cut`"),
         (LINK, "cut", {"leaving": "left"}, "a cut cable carries nothing in either direction"),
         (LINK, "brown-out", {}, "a brown-out needs figures"),

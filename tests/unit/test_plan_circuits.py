@@ -183,7 +183,7 @@ def test_every_way_of_a_spoke_to_the_cloud_crosses_the_hub() -> None:
             assert {"edge:cc1"} <= {hop.tap for hop in path.hops}
 
 
-@pytest.mark.req("P3", "W10")
+@pytest.mark.req("P3", "V3", "W10")
 def test_circuit_is_tagged_between_its_termination_unit_and_the_peering_switch_and_nowhere_else() -> None:
     path = next(p for p in plan(SIMPLEX).paths if p.endpoint == "desk1")
     tagged = [hop.tap for hop in path.hops if hop.vlan == 101]

@@ -48,17 +48,55 @@ def test_a_line_without_translation_keeps_addresses(dual: Plan) -> None:
 
 def test_each_incident_is_on_what_the_calls_use(dual: Plan) -> None:
     found = {incident.name: incident for incident in planned_incidents(dual)}
-    assert tuple(found) == tuple(INCIDENTS)
+    assert tuple(found) == tuple(name for name in INCIDENTS if name != "circuits-down")
     assert {name: (i.subject, i.how, i.survivable) for name, i in found.items()} == {
         "circuit-down": ("edge-isp1", "cut", True),
         "circuit-black-holed": ("edge-isp1", "black-hole", True),
         "brown-out": ("edge-isp1", "brown-out", True),
-        "router-killed": ("edge", "cut", False),
-        "isp-lost": ("isp1", "cut", True),
+        "circuit-flaps": ("edge-isp1", "cut", True),
+        "router-killed": ("edge", "kill", False),
+        "isp-lost": ("isp1", "kill", True),
         "datacentre-lost": ("fra1", "cut", False),
         "dns-lost": ("dns", "cut", True),
     }
     assert found["datacentre-lost"].parts == ("fra1-br-inet",)
+    assert {name for name, incident in found.items() if incident.flaps} == {"circuit-flaps"}
+
+
+def test_all_circuits_of_a_site_are_cut_where_something_else_is_left() -> None:
+    def cut(name: str) -> list[tuple[tuple[str, ...], bool]]:
+        found = planned_incidents(plan_of(name))
+        return [(one.parts, one.survivable) for one in found if one.name == "circuits-down"]
+
+    assert cut("cloudconnect-georedundant-ott") == [(("edge-fra1", "edge-fra2"), True)]
+    # no internet beside them; one circuit only
+    assert cut("cloudconnect-georedundant") == cut("cloudconnect-simplex-ott") == []
+
+
+@pytest.mark.parametrize(
+    ("topology", "router", "survivable"),
+    [
+        ("smb-dual-wan", "edge", False),
+        ("cloudconnect-georedundant", "fra1-cc", True),
+        ("cloudconnect-simplex-ott", "fra1-cc", True),
+        ("small-office", "edge", False),
+        ("sd-wan", "edge", False),
+    ],
+)
+def test_the_router_that_dies_is_one_that_can_be_done_without(
+    topology: str, router: str, survivable: bool
+) -> None:
+    (killed,) = [one for one in planned_incidents(plan_of(topology)) if one.name == "router-killed"]
+    assert (killed.subject, killed.survivable, killed.how) == (router, survivable, "kill")
+
+
+def test_a_line_flaps_where_its_router_waits_before_it_goes_back(dual: Plan) -> None:
+    def names(plan: Plan) -> set[str]:
+        return {incident.name for incident in planned_incidents(plan)}
+
+    assert "circuit-flaps" in names(dual)
+    assert "circuit-flaps" not in names(replace(dual, line_watches=()))
+    assert "circuit-flaps" not in names(plan_of("cloudconnect-simplex-ott"))
 
 
 def test_circuits_of_one_public_prefix_share_an_address_the_internet_has_another() -> None:

@@ -123,8 +123,8 @@ def test_endpoints_verify_a_name_that_the_certificate_and_the_dns_have() -> None
 @pytest.mark.req("C4")
 def test_extension_has_a_telephone_number_of_its_own() -> None:
     topology = loaded().topology
-    assert direct_number(topology, 1003) == "+493055521003"
-    assert direct_number(topology, 10003) == "+493055210003"
+    assert direct_number(topology.cloud.pstn.numbers, 1003) == "+493055521003"
+    assert direct_number(topology.cloud.pstn.numbers, 10003) == "+493055210003"
     numbers = [endpoint.account.e164 for endpoint in plan().endpoints]
     assert len(set(numbers)) == len(numbers)
     assert not set(numbers) & set(topology.cloud.pstn.numbers)

@@ -33,7 +33,7 @@ def plan() -> Plan:
 
 FAST = Pace(
     quiet_s=0.05, failed_s=0.2, healed_s=0.1, hold_after_s=0.1, setup_s=0.3, spare_s=0.1, settle_s=0.1,
-    registered_s=0.2,
+    registered_s=0.2, flap_up_s=0.1, flap_down_s=0.05,
 )  # fmt: skip
 
 
@@ -119,6 +119,20 @@ def test_a_brown_out_has_the_policys_figures(plan: Plan, tmp_path: Path) -> None
     lab = NotedLab(tmp_path)
     play(lab, plan, "brown-out")
     assert lab.asked[0] == ("fail", "edge-isp1", "brown-out", {"loss": "+10", "delay": "+150"})
+
+
+def test_a_line_that_flaps_is_mended_several_times_and_watched_after_the_last(
+    plan: Plan, tmp_path: Path
+) -> None:
+    lab = NotedLab(tmp_path)
+    (incident,), steps = play(lab, plan, "circuit-flaps")
+    assert [what[0] for what in lab.asked] == ["fail", "heal"] * 4
+    assert incident.flaps == 3
+    # it counts as mended when it is first back, and is watched from the last time on
+    assert incident.ended_at - incident.healed_at >= 3 * 0.15 + FAST.healed_s
+    assert [step.text.partition(": ")[2] for step in steps][2:6] == [
+        "broken", "gone again (1 of 3)", "gone again (2 of 3)", "gone again (3 of 3)",
+    ]  # fmt: skip
 
 
 def test_incidents_are_repeated_in_rounds_with_calls_of_their_own(plan: Plan, tmp_path: Path) -> None:

@@ -170,6 +170,13 @@ def fail(
     black_hole: Annotated[
         bool, typer.Option("--black-hole", help="The link stays up and swallows everything.")
     ] = False,
+    kill: Annotated[
+        bool,
+        typer.Option(
+            "--kill",
+            help="A router dies: its programs are ended, it passes nothing any more, its links stay up.",
+        ),
+    ] = False,
     brown_out: Annotated[
         str | None,
         typer.Option(
@@ -183,13 +190,13 @@ def fail(
     name: LabName = None,
     as_json: Json = False,
 ) -> None:
-    """Cut a link, or all links of a node; or make it a black hole, or a bad line."""
-    if black_hole and brown_out is not None:
-        raise typer.BadParameter("choose one of --black-hole and --brown-out")
+    """Cut a link, or all links of a node; or make it a black hole, or a bad line; or kill a router."""
+    if black_hole + kill + (brown_out is not None) > 1:
+        raise typer.BadParameter("choose one of --black-hole, --brown-out and --kill")
     figures = figures_of(brown_out) if brown_out is not None else {}
     if leaving is not None:
         figures["leaving"] = leaving
-    how = "black-hole" if black_hole else "cut" if brown_out is None else "brown-out"
+    how = "kill" if kill else "black-hole" if black_hole else "cut" if brown_out is None else "brown-out"
     report(client_of(name).fail(subject, how, **figures), as_json)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from uclab import __version__
 from uclab.api import UnknownName
-from uclab.cli import capacity, circuit, judging, labs, running, sdwan, topologies
+from uclab.cli import campaign, capacity, circuit, judging, labs, running, sdwan, topologies
 from uclab.lab.client import LabError, LabGone, WrongCircuit
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (topologies, capacity, labs, circuit, sdwan, running, judging):
+for group in (topologies, capacity, labs, circuit, sdwan, running, campaign, judging):
     group.add_to(app)
 
 

@@ -65,6 +65,11 @@ def passable(settings: NodeSettings, up: Collection[str]) -> NodeSettings:
     )
 
 
+def without_defaults(settings: NodeSettings) -> NodeSettings:
+    """The settings without default routes: those of a device with a program that sets them itself."""
+    return replace(settings, routes=tuple(r for r in settings.routes if r[0] != "0.0.0.0/0"))
+
+
 def lay(cables: Sequence[Cable]) -> None:
     """Make all veth pairs. The calling thread's namespace does not matter: each end names its own."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:

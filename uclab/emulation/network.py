@@ -49,6 +49,8 @@ class LabNet(Mininet):
         """Site to OpenFlow target, e.g. `unix:/run/openvswitch/controllers/hq.sock` (see
         `ovs.check_target`)."""
         self.lines: list[ImpairedDevice] = []
+        self.choosing: frozenset[str] = frozenset()
+        """Devices with a program that sets their default routes itself."""
         params.setdefault("controller", None)
         Mininet.inited = True  # else Mininet raises limits and kernel settings of the whole machine
         super().__init__(
@@ -215,6 +217,8 @@ class LabNet(Mininet):
         if isinstance(end.node, LabHost):
             up = {interface.name for interface in end.node.intfList() if interface.up}
             settings = links.passable(node_settings(end.node), up)
+            if end.node.name in self.choosing:
+                settings = links.without_defaults(settings)
             links.apply_requests(end.node.live_namespace(), links.routing_requests(settings))
 
 

@@ -13,6 +13,7 @@ from uclab.judge.failover_media import (
     carried,
     ns,
     streams_of,
+    turn_ns,
     ways_of,
 )
 from uclab.judge.failover_reasons import explained
@@ -109,15 +110,20 @@ def lines_used(case: Case, incident: Incident, calls: Sequence[CallRecord]) -> I
         if not lines:
             continue
         legs: dict[Leg, list[str | None]] = {"up": [], "down": []}
+        returns = 0
         for leg, found in legs.items():
             spans = media_of_site(case, calls, lines, leg) or marked(case, lines)
             found += [busiest(lines, spans, moment - WINDOW_NS, moment) for moment in moments]
+            if leg == "up":
+                begun = [begin for begin, _ in spans.get(lines[0].tap, [])]
+                returns = sum(turn_ns(incident) <= begin < moments[-1] for begin in begun)
         yield LinesUsed(
             site=site,
             wanted=(lines[0].name, line_wanted(case.network, incident, site), lines[0].name),
             out=(legs["up"][0], legs["up"][1], legs["up"][2]),
             into=(legs["down"][0], legs["down"][1], legs["down"][2]),
             router=lines[0].near,
+            returns=returns,
         )
 
 

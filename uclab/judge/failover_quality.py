@@ -57,7 +57,29 @@ def _median(
 def check_failback(
     rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits
 ) -> Iterator[Finding]:
-    """The way back makes no second gap: nothing is broken then."""
+    """The way back makes no second gap, since nothing is broken then; and it is taken once."""
+    yield from _failback_gaps(rounds, limits)
+    for judged in rounds:
+        for used in judged.lines:
+            first, during = used.wanted[:2]
+            if first is None or during in (None, first) or not used.returns:
+                continue
+            which = f", round {judged.incident.round}" if len(rounds) > 1 else ""
+            name = f"{judged.title}{which}: {used.site}"
+            claim = Claim("failover.failback", V2, name, f"back to {first} once, to stay there")
+            flaps = judged.incident.flaps
+            after = f", which went away {flaps} times more after the first mending" if flaps else ""
+            if used.returns == 1:
+                yield claim.passed(f"back to {first} once{after}")
+            else:
+                words = (
+                    f"back to {first} {used.returns} times{after}: {used.router} did not wait for it to stay"
+                )
+                yield claim.failed(words, blame=used.router)
+
+
+def _failback_gaps(rounds: Sequence[JudgedIncident], limits: FailoverLimits) -> Iterator[Finding]:
+    """Silence when it is mended, for each flow of media."""
     for flow in FLOWS:
         values = [gap for judged in rounds for gap in judged.failback_gaps(flow)]
         if not values:

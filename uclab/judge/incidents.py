@@ -103,6 +103,8 @@ class LinesUsed:
     into: tuple[str | None, str | None, str | None]
     router: str
     """The device that chooses for what leaves the site."""
+    returns: int = 0
+    """How often media came back to the first line after the mending, out of the site."""
 
 
 @dataclass(frozen=True)

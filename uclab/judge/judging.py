@@ -25,6 +25,7 @@ from uclab.judge.encryption import check_media_encryption
 from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
 from uclab.judge.hub import check_hub
+from uclab.judge.load import check_load
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
@@ -76,7 +77,11 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
 def build_case(run: Run, progress: Progress | None = None) -> Case:
     """Dissects the signalling, then reads all packets once with the keys that were found."""
     network = Network(run.plan)
-    signalling, gap = _signalling(run, network)
+    signalling, gap = (
+        (Signalling((), ()), "a campaign's signalling is not dissected")
+        if run.checks == "load"
+        else _signalling(run, network)
+    )
     if progress:
         progress("signalling", len(signalling.messages))
     ring = key_ring(signalling.messages, network.signalling_addresses)
@@ -139,8 +144,19 @@ def _reference(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from check_peering(case)
 
 
+def _load(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
+    """What holds under load too, and what the users met."""
+    yield from check_load(case)
+    if case.run.load.legs or case.run.load.calls_expected:
+        yield from check_privacy(case)  # without media there is none that could be readable
+    yield check_isolation(case)
+    yield from check_alive(case)
+    yield from check_captures(case)
+
+
 CHECKS: dict[Checks, Callable[[Case, tuple[Walk, ...]], Iterator[Finding]]] = {
     "reference": _reference,
     "failover": _always,
+    "load": _load,
 }
 """Sets of checks by the name that a scenario gives; what failures did to calls comes on top of `failover`."""

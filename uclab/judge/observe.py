@@ -93,8 +93,7 @@ class Observer:
             if (label := network.first_tap.get(endpoint.name)) in self._tap_index
         }
         self._first_tap = first
-        node_mac = {node: mac for mac, node in network.node_of_mac.items()}
-        self._own_mac = {tap: node_mac.get(self._endpoints[e].node, -1) for tap, e in first.items()}
+        self._own_mac = {tap: network.mac_at(run.plan.taps[tap]) for tap in first}
         accounts = [(e.account.user, e.account.password) for e in self._endpoints]
         proof = frozenset(network.first_tap.values()) | frozenset(network.controller_taps)
         self._seen = Observations(

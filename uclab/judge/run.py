@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from uclab.judge.load_files import Load, load_load
 from uclab.plan.codec import from_data, plan_from_json
-from uclab.plan.overlay_record import FILE, PathRecord
+from uclab.plan.load_record import FOLDER
+from uclab.plan.overlay_record import FILE as PATHS_FILE
+from uclab.plan.overlay_record import PathRecord
 from uclab.plan.records import CallRecord, Checks, Event, Incident, ScenarioRecord
 from uclab.plan.types import Plan
 
@@ -40,6 +43,8 @@ class Run:
     checks: Checks = "reference"
     """What it is to be judged by."""
     incidents: tuple[Incident, ...] = ()
+    load: Load = field(default_factory=Load)
+    """What a campaign's load generators told."""
 
     def label(self, namespace: str, interface: str) -> str:
         """The tap label of an interface of a capture file; by default the name that the capture gives."""
@@ -73,7 +78,7 @@ def load_run(folder: Path) -> Run:
         calls=_records(folder / "calls.json", CallRecord),
         events=_events(folder / "events.jsonl"),
         captures=tuple(sorted(captures.glob("*.pcapng"))),
-        paths=_paths(folder / FILE),
+        paths=_paths(folder / PATHS_FILE),
         keylog=keylog if keylog.exists() and keylog.stat().st_size else None,
         authority=next(
             (p for p in (folder / "ca.pem", *sorted(folder.glob("*/ca.pem"))) if p.exists()), None
@@ -81,7 +86,15 @@ def load_run(folder: Path) -> Run:
         tap_names=kernel_names,
         checks=_checks(folder / "scenario.json"),
         incidents=_records(folder / "incidents.json", Incident),
+        load=_load(folder / FOLDER),
     )
+
+
+def _load(folder: Path) -> Load:
+    try:
+        return load_load(folder)
+    except (OSError, ValueError) as error:
+        raise RunError(str(error)) from error
 
 
 def _json(path: Path) -> dict[str, dict[str, str]]:

@@ -74,15 +74,30 @@ class KeyRing:
         """Keys for media to (`up`) or from (`down`) that port."""
         return self.keys.get((leg, port), [])
 
+    def add(self, leg: Leg, port: int, message: SipMessage) -> None:
+        """Note profile and keys that a message agrees on for that leg and port."""
+        assert message.media is not None
+        self.profiles.setdefault((leg, port), set()).add(message.media.profile)
+        for crypto in message.media.cryptos:
+            key = SdesKey(crypto.suite, crypto.inline, message.at.packet)
+            keys = self.keys.setdefault((leg, port), [])
+            if all(known.inline != key.inline for known in keys):
+                keys.append(key)
+
 
 def key_ring(messages: Sequence[SipMessage], controllers: frozenset[int]) -> KeyRing:
     """Sorts the keys of all SDP bodies. Dialogues keep their Call-ID across the controller, so a leg is
-    Call-ID and flow."""
+    Call-ID and flow; between two controllers (a call that crosses data centres), Call-ID and the two."""
     ring = KeyRing()
     legs: dict[tuple[str, str, int], list[tuple[bool, SipMessage]]] = {}
+    between: dict[tuple[str, frozenset[str]], list[SipMessage]] = {}
     for message in messages:
         if message.media is not None:
             from_controller = number(message.at.src) in controllers
+            if from_controller and number(message.at.dst) in controllers:
+                pair = frozenset((message.at.src, message.at.dst))
+                between.setdefault((message.call_id, pair), []).append(message)
+                continue
             far = (
                 (message.at.dst, message.at.dport) if from_controller else (message.at.src, message.at.sport)
             )
@@ -92,14 +107,15 @@ def key_ring(messages: Sequence[SipMessage], controllers: frozenset[int]) -> Key
         for port in ports:
             ring.call_ids.setdefault(port, set()).add(call_id)
             for own, message in its:
-                assert message.media is not None
-                leg: Leg = "down" if own else "up"
-                ring.profiles.setdefault((leg, port), set()).add(message.media.profile)
-                for crypto in message.media.cryptos:
-                    key = SdesKey(crypto.suite, crypto.inline, message.at.packet)
-                    keys = ring.keys.setdefault((leg, port), [])
-                    if all(known.inline != key.inline for known in keys):
-                        keys.append(key)
+                ring.add("down" if own else "up", port, message)
+    for (call_id, _), crossing in between.items():
+        for receiver in crossing:
+            port = receiver.media.port if receiver.media is not None else 0
+            if port:
+                ring.call_ids.setdefault(port, set()).add(call_id)
+            for sender in crossing:
+                if port and sender.at.src != receiver.at.src:
+                    ring.add("up", port, sender)
     return ring
 
 
@@ -217,7 +233,9 @@ class MediaSecrecy:
     ring: KeyRing
     proof_taps: frozenset[str]
     """Where packets are authenticated: endpoints' and session controllers' own interfaces."""
-    authentications: dict[tuple[str, Leg, int], Authentication] = field(default_factory=dict)
+    authentications: dict[tuple[str, Leg, int, int], Authentication] = field(default_factory=dict)
+    """By tap, leg, SSRC and the session controller's port: a stream that crosses to another data centre
+    passes the first one's tap twice on its way up, to two ports and with two keys."""
     spreads: dict[tuple[str, Leg, int], Spread] = field(default_factory=dict)
     _taps: dict[str, int] = field(default_factory=dict)
     _done: set[int] = field(default_factory=set)
@@ -231,7 +249,9 @@ class MediaSecrecy:
         if not len(rows):
             return
         tap = np.array([self._taps.setdefault(label, len(self._taps)) for label in labels], np.int64)
-        code = self._code(columns.ssrc[rows].astype(np.int64), leg[rows], tap[packets.interface[rows]])
+        port = np.where(leg[rows] == 1, columns.sport[rows], columns.dport[rows])
+        ssrc = columns.ssrc[rows].astype(np.int64)
+        code = self._code(ssrc, leg[rows], tap[packets.interface[rows]], port.astype(np.int64))
         if self._done:
             busy = ~np.isin(code, np.fromiter(self._done, np.int64))
             rows, code = rows[busy], code[busy]
@@ -246,8 +266,8 @@ class MediaSecrecy:
                 self._done.add(value)
 
     @staticmethod
-    def _code(ssrc: I64, leg: npt.NDArray[np.int8], tap: I64) -> I64:
-        return (ssrc * 3 + leg) * 4096 + tap
+    def _code(ssrc: I64, leg: npt.NDArray[np.int8], tap: I64, port: I64) -> I64:
+        return ((ssrc * 3 + leg) * 4096 + tap) * 65536 + port
 
     def _stream(
         self, packets: Packets, columns: Headers, rows: npt.NDArray[np.intp], tap: str, leg: Leg, ssrc: int
@@ -264,9 +284,9 @@ class MediaSecrecy:
         if tap not in self.proof_taps or leg == "direct":
             return spread.packets >= SPREAD_PACKETS
         port = int((columns.dport if leg == "up" else columns.sport)[rows[0]])
-        found = self.authentications.get((tap, leg, ssrc))
+        found = self.authentications.get((tap, leg, ssrc, port))
         if found is None:
-            found = self.authentications[tap, leg, ssrc] = Authentication(tap, leg, ssrc, port)
+            found = self.authentications[tap, leg, ssrc, port] = Authentication(tap, leg, ssrc, port)
         index = np.arange(found.packets, found.packets + len(rows))
         found.packets += len(rows)
         for row in rows[(index < ALL_UP_TO) | (index % EVERY == 0)].tolist():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from uclab.capture.dissect import SipMessage
 from uclab.capture.pcapng import I64
 from uclab.judge.jitter import Jitter
+from uclab.judge.load_files import Leg as LoadLeg
 from uclab.judge.network import Leg, Network
 from uclab.judge.run import Run
 from uclab.judge.srtp import KeyRing
@@ -180,4 +181,21 @@ def call_windows(
                 ports=frozenset(port for port, ids in ring.call_ids.items() if call.sip_call_id in ids),
             )
         )
-    return windows
+    return windows + leg_windows(run.load.legs, index)
+
+
+def leg_windows(legs: Iterable[LoadLeg], endpoint_index: dict[str, int]) -> list[CallWindow]:
+    """When what each leg's own party sends counts: its stream is told by the session controller's port."""
+    return [
+        CallWindow(
+            call=leg.id,
+            caller=endpoint_index.get(leg.generator, -1),
+            callee=-1,
+            begin_ns=int(leg.record.started_at * 1e9),
+            answered_ns=int(leg.record.answered_at * 1e9),
+            end_ns=int(leg.record.ended_at * 1e9) - GUARD_NS,
+            ports=frozenset({leg.record.media_port}),
+        )
+        for leg in legs
+        if leg.record.answered_at and leg.record.ended_at and leg.record.media_port is not None
+    ]

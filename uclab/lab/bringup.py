@@ -25,7 +25,7 @@ from uclab.lab.chatter import start_chatter
 from uclab.lab.circuit_exchanges import Exchanges
 from uclab.lab.events import EventLog
 from uclab.lab.host_record import write_host_record
-from uclab.lab.routers import start_routers
+from uclab.lab.router_programs import EventsOf, RouterPrograms
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.logs import last_lines
 from uclab.plan.runtime import NodeRuntime, NotReady
@@ -168,10 +168,15 @@ class _BringUp:
         self._events.add("lab", "captures-running", f"{len(self._plan.taps)} taps")
 
     async def _start_routing(self) -> None:
+        """Every router's programs, until each has learned the routes that it should have."""
         assert self._parts.network is not None
-        learned = await start_routers(self._parts.network.hosts, self._run_dir / "routing", self._watch)
-        if learned:
-            self._events.add("lab", "routes-learned", ", ".join(learned))
+        programs = RouterPrograms(self._plan, self._parts.network, self._run_dir, self._watch)
+        self._parts.routers = programs
+        for file in programs.events_files:
+            self._keep(controllers.follow(EventsOf(file), self._sink(set())))
+        await programs.start_all()
+        if programs.speaking:
+            self._events.add("lab", "routes-learned", ", ".join(programs.speaking))
 
     async def _start_overlays(self, certificates: Certificates) -> None:
         """The SD-WAN's controller, tunnels and agents, until every path is measured."""

@@ -13,6 +13,7 @@ from uclab.lab.bulk import BulkSource
 from uclab.lab.circuit_exchanges import Exchanges
 from uclab.lab.controllers import RunningController
 from uclab.lab.overlay import RunningOverlays
+from uclab.lab.router_programs import RouterPrograms
 
 
 @dataclass
@@ -33,6 +34,7 @@ class BroughtUp:
     registered: set[str] = field(default_factory=set)
     bulk: BulkSource | None = None
     exchanges: Exchanges | None = None
+    routers: RouterPrograms | None = None
     timings: dict[str, float] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 

@@ -113,10 +113,11 @@ class LabClient:
     def fail(self, name: str, how: str = "cut", **figures: float | str) -> str:
         """Break a link, or all links of a node; returns what was done in words.
 
-        `how` is `cut` (both ends lose carrier), `black-hole` (the link stays up and swallows everything) or
-        `brown-out` (a line gets worse), which takes `loss` (per cent), `delay` and `jitter` (ms) and `rate`
-        (kbit/s), each a number or `"+N"` on top of what the line has. `leaving` names the one device whose
-        packets a black hole or brown-out concerns.
+        `how` is `cut` (both ends lose carrier), `black-hole` (the link stays up and swallows everything),
+        `kill` (a router's programs end and nothing passes it, its links up) or `brown-out` (a line gets
+        worse), which takes `loss` (per cent), `delay` and `jitter` (ms) and `rate` (kbit/s), each a number or
+        `"+N"` on top of what the line has. `leaving` names the one device whose packets a black hole or
+        brown-out concerns.
         """
         return str(self._ask("POST", f"/fail/{name}", json={"how": how, "figures": figures})["done"])
 
@@ -147,13 +148,24 @@ class LabClient:
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node, for a process of the host (`uclab exec`)."""
         inside = self._ask("POST", f"/nodes/{node}/command", json={"command": list(command)})["argv"]
-        return ["nsenter", f"--target={self._supervisor_pid()}", "--mount", "--pid", "--", *inside]
+        return ["nsenter", f"--target={self.supervisor_pid()}", "--mount", "--pid", "--", *inside]
+
+    def command_at(self, node: str, command: Sequence[str]) -> list[str]:
+        """The command line that runs `command` at a node's place in the network, and else on the host: among
+        its files and processes, so that whoever starts it can signal it. Valid while the lab is up;
+        the program does not end with it."""
+        path = f"/proc/{self.supervisor_pid()}/root{self.namespace_of(node)}"
+        return ["nsenter", f"--net={path}", "--", *command]
+
+    def namespace_of(self, node: str) -> str:
+        """The path of a node's network namespace among the lab's files."""
+        return str(self._ask("GET", f"/nodes/{node}/namespace")["path"])
 
     def down(self) -> dict[str, Any]:
         """Take the lab down in order: calls end, captures are flushed. Returns the timings."""
         return dict(self._ask("POST", "/down"))
 
-    def _supervisor_pid(self) -> int:
+    def supervisor_pid(self) -> int:
         """The supervisor's process id as seen from here: who listens on its socket (SO_PEERCRED, unix(7))."""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(self.lab.socket))

@@ -24,6 +24,7 @@ from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
 from uclab.lab.refused import Refused, RefusedCircuit
+from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.codec import to_data
 from uclab.plan.records import CallRecord
@@ -150,14 +151,17 @@ class Lab:
         self.events.add("lab", f"bulk-{action}")
 
     async def fail(self, name: str, how: str = "cut", figures: Mapping[str, object] | None = None) -> str:
-        """Cut a link, or all links of a node or switch; or make them black holes, or worse lines."""
+        """Cut a link, or all links of a node or switch; or make them black holes, or worse lines; or kill a
+        router."""
         self._require_up()
-        return await self._failures.fail(self._network, self._control, name, how, figures or {})
+        return await self._failures.fail(
+            self._network, self._control, self._routers, name, how, figures or {}
+        )
 
     async def heal(self, name: str) -> str:
         """Undo `fail`."""
         self._require_up()
-        return await self._failures.heal(self._network, self._control, name)
+        return await self._failures.heal(self._network, self._control, self._routers, name)
 
     async def circuits(self) -> dict[str, Any]:
         """The private circuits of the lab's exchanges, and who is plugged in where."""
@@ -191,12 +195,16 @@ class Lab:
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
         namespaces."""
+        return ["nsenter", f"--net={self.namespace_of(node)}", "--", *command]
+
+    def namespace_of(self, node: str) -> str:
+        """The path of a node's or switch engine's network namespace in the lab's mount namespace."""
         self._require_up()
         namespaces = self._network.namespaces
         where = next((switch.engine for switch in self.plan.switches if switch.name == node), node)
         if where not in namespaces:
             raise Refused(f"no node `{node}`; there are: {', '.join(sorted(namespaces))}")
-        return ["nsenter", f"--net={namespaces[where].path}", "--", *command]
+        return str(namespaces[where].path)
 
     async def inspect(self, subject: str | None) -> dict[str, Any]:
         """The lab, or one device of it, in detail."""
@@ -247,6 +255,13 @@ class Lab:
         if self._lines is None:
             raise Refused(f"lab `{self.name}` has no lines: it is {self.phase}")
         return self._lines
+
+    @property
+    def _routers(self) -> RouterPrograms:
+        """The routers' programs of a lab that is up."""
+        if self._parts.routers is None:
+            raise Refused(f"lab `{self.name}` has no routers: it is {self.phase}")
+        return self._parts.routers
 
     def _answer(self) -> dict[str, Any]:
         return {**self._timings, "run_dir": str(self.run_dir)}

@@ -75,6 +75,9 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
         body = await request.json()
         return JSONResponse({"argv": lab.command_in(request.path_params["name"], body["command"])})
 
+    async def namespace(request: Request) -> Response:
+        return JSONResponse({"path": lab.namespace_of(request.path_params["name"])})
+
     async def down(_: Request) -> Response:
         async def answered() -> None:
             stop()
@@ -95,6 +98,7 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
             Route("/circuits/{name}", refusals(change_circuit), methods=["PATCH"]),
             Route("/circuits/{name}", refusals(remove_circuit), methods=["DELETE"]),
             Route("/nodes/{name}/command", refusals(command), methods=["POST"]),
+            Route("/nodes/{name}/namespace", refusals(namespace)),
             Route("/overlays", refusals(overlays)),
             Route("/down", refusals(down), methods=["POST"]),
         ]

@@ -29,7 +29,8 @@ class ProcessWatch:
         self.dead: list[str] = []
 
     def watch(self, name: str, process: Ends, log: Path) -> None:
-        """Report `name` when the process ends, unless `expect_end` was called before."""
+        """Report `name` when the process ends, unless `expect_end` is called before it does."""
+        self._expected.discard(name)
 
         async def wait() -> None:
             code = await process.wait()

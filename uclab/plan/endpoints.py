@@ -52,7 +52,7 @@ def build_endpoints(
                 domain=topology.cloud.domain,
                 password=password(topology.topology, str(endpoint.number)),
                 display=f"{endpoint.name} ({endpoint.number})",
-                e164=direct_number(topology, endpoint.number),
+                e164=direct_number(topology.cloud.pstn.numbers, endpoint.number),
             ),
             registrar=registrars[0],
             backup_registrars=tuple(registrars[1:]),
@@ -67,14 +67,13 @@ def build_endpoints(
     )
 
 
-def direct_number(topology: model.Topology, extension: int) -> str | None:
-    """An extension's own telephone number: the PSTN's first number with the extension at its end, in a
-    block of its own.
+def direct_number(outside: Sequence[str], extension: int) -> str | None:
+    """An extension's own telephone number: the first number of `outside`, the PSTN's, with the extension at
+    its end, in a block of its own.
 
     `+493055501001` and extension 1003 give `+493055521003`. None where the number has too few digits for
     that.
     """
-    outside = topology.cloud.pstn.numbers
     end = len(outside[0]) - len(str(extension))
     if end < 6:
         return None

@@ -24,6 +24,10 @@ class Fault:
     apply: Change
     may_break: tuple[str, ...] = ()
     """What fails as a consequence, or does not: chance has a say in how hard the fault strikes."""
+    scenario: str = "reference"
+    """In which it shows."""
+    incidents: tuple[str, ...] = ()
+    """Of that scenario; all where empty."""
 
     def is_caught_by(self, failed: Collection[str]) -> bool:
         """Whether these findings, having failed, are those of this fault."""
@@ -35,7 +39,12 @@ FAULTS: dict[str, Fault] = {}
 
 
 def registered(
-    name: str, summary: str, *breaks: str, may_break: tuple[str, ...] = ()
+    name: str,
+    summary: str,
+    *breaks: str,
+    may_break: tuple[str, ...] = (),
+    scenario: str = "reference",
+    incidents: tuple[str, ...] = (),
 ) -> Callable[[Change], Change]:
     """Puts a change of plans on the list of faults."""
 
@@ -45,7 +54,7 @@ def registered(
                 change(plan, target), faults=(*plan.faults, name if target is None else f"{name}:{target}")
             )
 
-        FAULTS[name] = Fault(name, summary, breaks, apply, may_break)
+        FAULTS[name] = Fault(name, summary, breaks, apply, may_break, scenario, incidents)
         return apply
 
     return register

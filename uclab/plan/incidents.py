@@ -4,8 +4,10 @@ calls that are live meanwhile."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from uclab.plan.line_watches import watched
+from uclab.plan.lines import wan_lines
 from uclab.plan.records import How
 from uclab.plan.types import Call, Endpoint, NodeKind, Plan
 from uclab.plan.ways import Ways
@@ -14,8 +16,10 @@ INCIDENTS = {
     "circuit-down": "the preferred line of a site is cut: both ends lose carrier",
     "circuit-black-holed": "the preferred line swallows everything, its link still up",
     "brown-out": "the preferred line loses and delays packets, its link still up",
-    "router-killed": "a router on the way is gone",
-    "isp-lost": "the provider of the preferred line is gone",
+    "circuit-flaps": "the preferred line is cut, and comes and goes several times before it stays",
+    "circuits-down": "all private circuits of a site are cut at once, with another line left",
+    "router-killed": "a router on the way dies: no programs, nothing passes it, its links stay up",
+    "isp-lost": "the router of the preferred line's provider dies likewise",
     "datacentre-lost": "the data centre that serves the calls is cut off",
     "dns-lost": "the public DNS server is gone",
 }
@@ -24,6 +28,8 @@ HELD_CALL = "failover-hold"
 """Kind of the call that is put on hold on purpose: an in-dialog request, and a silence that nobody is to
 blame for."""
 WANTED_CALLS = 10
+FLAPS = 3
+"""How often a line that flaps goes away again."""
 WITHIN_SITES = 3
 """Calls between endpoints, where there are more endpoints than calls wanted; the others are with the
 telephone network."""
@@ -41,6 +47,8 @@ class PlannedIncident:
     how: How
     survivable: bool
     """Another way leads to the session controller that has the calls; or it is not on their way."""
+    flaps: int = 0
+    """How often it goes away again after the mending, before it stays."""
 
 
 class NoSuchIncident(KeyError):
@@ -55,9 +63,9 @@ def planned_incidents(plan: Plan) -> tuple[PlannedIncident, ...]:
         lambda ways: _circuit(ways, "circuit-down", "cut"),
         lambda ways: _circuit(ways, "circuit-black-holed", "black-hole"),
         lambda ways: _circuit(ways, "brown-out", "brown-out"),
-        lambda ways: (
-            _device(ways, "router-killed", _site_routers) or _device(ways, "router-killed", _routers)
-        ),
+        _flapping,
+        _circuits,
+        _router,
         lambda ways: _device(ways, "isp-lost", _providers),
         _datacentre,
         _names,
@@ -117,15 +125,43 @@ def _circuit(ways: Ways, name: str, how: How) -> PlannedIncident | None:
     return _best(found)
 
 
+def _flapping(ways: Ways) -> PlannedIncident | None:
+    """A line whose router waits until it has been good for long enough; BGP as spoken here (FRR 10.3) has no
+    such wait."""
+    found = _circuit(ways, "circuit-flaps", "cut")
+    lines = (line for lines in ways.lines.values() for line in lines)
+    if found is None or not any(line.link == found.subject and watched(ways.plan, line) for line in lines):
+        return None
+    return replace(found, flaps=FLAPS)
+
+
+def _circuits(ways: Ways) -> PlannedIncident | None:
+    """All private circuits of a site, where it has several and something else to fall back to."""
+    private = {line.link for line in wan_lines(ways.plan) if line.private}
+    for endpoint in ways.plan.endpoints:
+        lines = ways.lines[ways.site_of[endpoint.node]]
+        own = tuple(line.link for line in lines if line.link in private)
+        if len(own) > 1 and ways.keeps_calls(endpoint, links=own):
+            return PlannedIncident("circuits-down", " and ".join(own), own, "cut", True)
+    return None
+
+
 def _device(ways: Ways, name: str, fits: Callable[[Ways, str], bool]) -> PlannedIncident | None:
     """A device on an endpoint's way: one that the network can do without before one that it cannot."""
     found = [
-        PlannedIncident(name, device, (device,), "cut", ways.keeps_calls(endpoint, devices=(device,)))
+        PlannedIncident(name, device, (device,), "kill", ways.keeps_calls(endpoint, devices=(device,)))
         for endpoint in ways.plan.endpoints
         for device in ways.passed(endpoint)
         if fits(ways, device)
     ]
     return _best(found)
+
+
+def _router(ways: Ways) -> PlannedIncident | None:
+    """A router that the network can do without, a site's before one of the cloud; else a site's."""
+    at_site = _device(ways, "router-killed", _site_routers)
+    anywhere = _device(ways, "router-killed", _routers)
+    return _best([one for one in (at_site, anywhere) if one is not None])
 
 
 def _best(found: Sequence[PlannedIncident]) -> PlannedIncident | None:
@@ -137,6 +173,8 @@ def _site_routers(ways: Ways, device: str) -> bool:
 
 
 def _routers(ways: Ways, device: str) -> bool:
+    if ways.plan.overlays:
+        return _site_routers(ways, device)  # cables lead past those beyond, but tunnels do not
     return ways.kind_of(device) in (NodeKind.ROUTER, NodeKind.CLOUD_ROUTER)
 
 

@@ -12,6 +12,7 @@ services/<name>/      logs of the cloud's containers
 events.jsonl          one `Event` a line
 sdwan/paths.jsonl     what an SD-WAN's paths were like (`uclab.plan.overlay_record`)
 calls.json            list of `CallRecord`
+campaign/             of a campaign (`uclab.plan.load_record`)
 scenario.json         the `ScenarioRecord`: what happened, and what it is judged as
 incidents.json        list of `Incident`, where the scenario broke something
 results.json report.html junit.xml
@@ -26,11 +27,12 @@ from typing import Literal
 
 Direction = Literal["forward", "backward"]
 """`forward`: from the caller to the callee."""
-Checks = Literal["reference", "failover"]
+Checks = Literal["reference", "failover", "load"]
 """A set of checks: `reference` judges everything; `failover` what still makes sense while things are broken
-on purpose, and what failures did to calls."""
-How = Literal["cut", "black-hole", "brown-out"]
-"""How something fails: no carrier; everything swallowed, link up; loss and delay, link up."""
+on purpose, and what failures did to calls; `load` what many users met in a campaign."""
+How = Literal["cut", "black-hole", "brown-out", "kill"]
+"""How something fails: no carrier; everything swallowed, link up; loss and delay, link up; a dead router: its
+programs ended, nothing passes it, its links up."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Incident:
     """How many calls were placed."""
     wanted: int
     """How many were wanted; the endpoints may allow fewer."""
+    flaps: int = 0
+    """How often it went away again after the mending, before it stayed."""
 
 
 @dataclass(frozen=True)

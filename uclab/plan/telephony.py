@@ -148,6 +148,8 @@ class SessionController:
     min_tls_version: Literal["1.2", "1.3"] = "1.2"
     anchor_media: bool = True
     """False only in a drill: media then flows directly between neighbours (must fail C7)."""
+    registers_per_s: int | None = None
+    """REGISTER requests that it takes a second; it refuses what is more. None: no limit."""
 
 
 @dataclass(frozen=True)

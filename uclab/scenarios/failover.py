@@ -32,6 +32,10 @@ class Pace:
     """It stays broken: longer than phones may take to register anew, so that a late one is seen."""
     healed_s: float = 8.0
     """The calls go on after the mending."""
+    flap_up_s: float = 1.5
+    flap_down_s: float = 1.0
+    """A line that flaps is back for so long, and away again: too short to be of use, long enough to be fallen
+    for."""
     hold_after_s: float = 4.0
     """From the failure to the hold of one call: a request within a dialog, over the new path."""
     setup_s: float = 4.0
@@ -43,10 +47,13 @@ class Pace:
     registered_s: float = 15.0
     """...and at most so much longer until all are registered again."""
 
-    @property
-    def call_s(self) -> float:
+    def flapping_s(self, incident: PlannedIncident) -> float:
+        """How long it comes and goes."""
+        return incident.flaps * (self.flap_up_s + self.flap_down_s)
+
+    def call_s(self, incident: PlannedIncident) -> float:
         """Length of a call."""
-        return self.quiet_s + self.failed_s + self.healed_s + self.spare_s
+        return self.quiet_s + self.failed_s + self.flapping_s(incident) + self.healed_s + self.spare_s
 
 
 PACE = Pace()
@@ -132,7 +139,7 @@ class Stage:
             named = f"{incident.name} {incident.subject}" + (f" (round {turn})" if turn > 1 else "")
             self._notify(Step(f"{named}: {words}", done, self._total, None, "incidents"))
 
-        calls = failover_calls(self._plan, f"{incident.name}-{turn}", self._pace.call_s)
+        calls = failover_calls(self._plan, f"{incident.name}-{turn}", self._pace.call_s(incident))
         orders = _orders(calls, self._endpoints, self._pace)
         tell(f"placing {len(calls)} calls")
         callers = ThreadPoolExecutor(max_workers=max(len(calls), 1))
@@ -142,7 +149,7 @@ class Stage:
                 future.add_done_callback(self._events.stir)
             live = self._wait_for_answers(calls, placed)
             tell(f"{len(live)} calls live")
-            failed_at, healed_at = self._break_and_mend(incident, tell)
+            failed_at, healed_at, stays_at = self._break_and_mend(incident, tell)
             ended = {name: future.result() for name, future in placed.items()}
         finally:  # when interrupted, calls end with the lab
             callers.shutdown(wait=False, cancel_futures=True)
@@ -157,28 +164,37 @@ class Stage:
             round=turn,
             failed_at=failed_at,
             healed_at=healed_at,
-            ended_at=healed_at + self._pace.healed_s,
+            ended_at=stays_at + self._pace.healed_s,
             calls=lived,
             asked=len(calls),
             wanted=WANTED_CALLS,
+            flaps=incident.flaps,
         )
 
-    def _break_and_mend(self, incident: PlannedIncident, tell: Callable[[str], None]) -> tuple[float, float]:
-        """When it broke and when it was mended."""
+    def _break_and_mend(
+        self, incident: PlannedIncident, tell: Callable[[str], None]
+    ) -> tuple[float, float, float]:
+        """When it broke, when it was mended, and since when it stays so."""
         self._events.pause_until(time.time() + self._pace.quiet_s)
         failed_at = time.time()
         self._break(incident)
         tell("broken")
         self._events.pause_until(failed_at + self._pace.failed_s)
-        healed_at = time.time()
-        for part in incident.parts:
-            self._lab.heal(part)
+        healed_at = stays_at = time.time()
+        self._mend(incident)
+        for flap in range(1, incident.flaps + 1):
+            self._events.pause_until(stays_at + self._pace.flap_up_s)
+            self._break(incident)
+            tell(f"gone again ({flap} of {incident.flaps})")
+            self._events.pause_until(stays_at + self._pace.flap_up_s + self._pace.flap_down_s)
+            stays_at = time.time()
+            self._mend(incident)
         tell("mended")
-        return failed_at, healed_at
+        return failed_at, healed_at, stays_at
 
     def settle(self, incident: Incident) -> None:
         """Let phones register anew where the way back made it necessary; who cannot has no next call."""
-        self._events.pause_until(incident.healed_at + self._pace.settle_s)
+        self._events.pause_until(incident.ended_at - self._pace.healed_s + self._pace.settle_s)
 
         def all_registered(events: Sequence[Event]) -> bool:
             last = {
@@ -202,6 +218,10 @@ class Stage:
 
         self._events.wait_until(settled, began, self._pace.setup_s)
         return tuple(call for call, name in party.items() if name in answered)
+
+    def _mend(self, incident: PlannedIncident) -> None:
+        for part in incident.parts:
+            self._lab.heal(part)
 
     def _break(self, incident: PlannedIncident) -> None:
         limits = self._plan.policy.failover

@@ -180,6 +180,27 @@ def test_a_second_gap_on_the_way_back_fails_failback(tmp_path: Path) -> None:
         assert judged.incident.gaps(flow)[0] < 400
 
 
+def test_going_back_more_than_once_fails_failback_and_names_the_router(tmp_path: Path) -> None:
+    """The first line comes back, goes away twice, and stays; each time the router believes it."""
+
+    def hasty(at: float, leg: Leg) -> str | None:
+        away = any(HEALED_S + gone <= at < HEALED_S + gone + 0.4 for gone in (0.5, 1.3))
+        return "wan2" if away else wanted(at, leg)
+
+    judged = outcome(tmp_path, hasty)
+    assert judged.failed == {"failover.failback"}
+    (lines,) = judged.incident.lines
+    assert lines.returns == 3
+    found = judged.finding("failover.failback", ": shop")
+    assert found.observed == "back to wan1 3 times: edge did not wait for it to stay"
+    assert (found.verdict, found.blame) == ("fail", "edge")
+
+
+def test_going_back_once_holds(good: Outcome) -> None:
+    found = good.finding("failover.failback", ": shop")
+    assert (found.verdict, found.observed) == ("pass", "back to wan1 once")
+
+
 def test_a_call_that_the_way_back_loses_is_not_kept(tmp_path: Path) -> None:
     """The cloud follows the phone to the second line, but not back."""
 

@@ -22,7 +22,19 @@ def incident(of: Network, name: str) -> Incident:
     """The plan's incident of that name, as if it had happened."""
     (planned,) = (one for one in planned_incidents(of.plan) if one.name == name)
     return Incident(
-        planned.name, planned.subject, planned.parts, planned.how, planned.survivable, 1, 0, 1, 2, (), 0, 10
+        planned.name,
+        planned.subject,
+        planned.parts,
+        planned.how,
+        planned.survivable,
+        1,
+        0,
+        1,
+        2,
+        (),
+        0,
+        10,
+        planned.flaps,
     )
 
 
@@ -32,6 +44,7 @@ def incident(of: Network, name: str) -> Incident:
         ("smb-dual-wan", "circuit-down", "shop", "wan2"),
         ("smb-dual-wan", "circuit-black-holed", "shop", "wan2"),
         ("smb-dual-wan", "isp-lost", "shop", "wan2"),
+        ("smb-dual-wan", "circuit-flaps", "shop", "wan2"),
         ("smb-dual-wan", "dns-lost", "shop", "wan1"),
         ("smb-dual-wan", "router-killed", "shop", None),
         ("smb-dual-wan", "brown-out", "shop", None),
@@ -39,6 +52,7 @@ def incident(of: Network, name: str) -> Incident:
         ("cloudconnect-simplex-ott", "circuit-down", "office", "wan1"),
         ("cloudconnect-georedundant-ott", "circuit-down", "hq", "cc2"),
         ("cloudconnect-georedundant-ott", "datacentre-lost", "hq", "cc2"),
+        ("cloudconnect-georedundant-ott", "circuits-down", "hq", "wan1"),
         ("hub-and-spoke", "circuit-down", "hub", "wan1"),
         ("hub-and-spoke", "circuit-down", "branch1", "mpls1"),
     ],

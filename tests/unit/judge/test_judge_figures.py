@@ -12,16 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pylibsrtp import Policy, Session
 
-from tests.unit.judge.frames import rtp
+from tests.unit.judge.frames import Packet, rtp
 from tests.unit.judge.world import reference_plan
 from uclab.capture.dissect import Crypto, Flow, MediaDescription, SipMessage
+from uclab.capture.headers import decode
+from uclab.capture.pcapng import Packets
 from uclab.judge.emodel import G711, G711_PLAIN, Codec, mos, r_factor
 from uclab.judge.jitter import Jitter
 from uclab.judge.marking import remarked
 from uclab.judge.media import MediaFollower, MediaRows
 from uclab.judge.network import Network, dscp_name, number
 from uclab.judge.quality import media_quality
-from uclab.judge.srtp import Authentication, KeyRing, SdesKey, Spread, key_ring
+from uclab.judge.srtp import Authentication, KeyRing, MediaSecrecy, SdesKey, Spread, key_ring
 from uclab.judge.streams import CallWindow, Stream, window_for
 
 SECOND = 1_000_000_000
@@ -237,6 +239,57 @@ def test_each_side_s_key_belongs_to_what_it_sends() -> None:
     assert [key.master() for key in ring.of("up", 30000)] == [own]
     assert [key.master() for key in ring.of("down", 30000)] == [theirs]
     assert ring.of("up", 16384) == []
+
+
+@pytest.mark.req("C9", "C6")
+def test_between_data_centres_each_controller_s_key_belongs_to_the_other_one_s_port() -> None:
+    here, there = "198.18.10.11", "198.18.11.11"
+    own, theirs = bytes(30), bytes(range(30))
+    offer = message(here, there, 30000, own, sport=40000, dport=5061)
+    answer = message(there, here, 41000, theirs, sport=5061, dport=40000)
+    # both controllers' taps show both messages
+    ring = key_ring([offer, answer, offer, answer], frozenset({number(here), number(there)}))
+    assert [key.master() for key in ring.of("up", 41000)] == [own]
+    assert [key.master() for key in ring.of("up", 30000)] == [theirs]
+    assert not ring.of("down", 30000) + ring.of("down", 41000)
+    assert ring.profiles["up", 41000] == {"RTP/SAVP"}
+    assert ring.call_ids == {30000: {"id"}, 41000: {"id"}}
+
+
+def captured(frames: list[bytes]) -> Packets:
+    """The frames as one interface's capture gives them."""
+    lengths = np.array([len(frame) for frame in frames], np.int64)
+    numbers = np.arange(1, len(frames) + 1)
+    data = np.frombuffer(b"".join(frames), np.uint8)
+    interface = np.zeros(len(frames), np.int32)
+    return Packets(
+        data, numbers, numbers * 20_000_000, interface, np.cumsum(lengths) - lengths, lengths, lengths
+    )
+
+
+@pytest.mark.req("C9", "C6")
+def test_a_stream_that_passes_a_controller_s_tap_to_two_ports_is_authenticated_with_two_keys() -> None:
+    keys = {30000: bytes(range(30)), 41000: bytes(range(1, 31))}
+    suite = "AES_CM_128_HMAC_SHA1_80"
+    ring = KeyRing(
+        {("up", port): [SdesKey(suite, base64.b64encode(key).decode(), 1)] for port, key in keys.items()}
+    )
+    secrecy = MediaSecrecy(ring, frozenset({"fra1-sbc:eth0"}))
+    frames = []
+    for port, key in keys.items():
+        policy = Policy(
+            key=key, ssrc_type=Policy.SSRC_ANY_OUTBOUND, srtp_profile=Policy.SRTP_PROFILE_AES128_CM_SHA1_80
+        )
+        sender = Session(policy)
+        macs, ends = ("02:00:00:00:00:01", "02:00:00:00:00:02"), ("203.0.113.2", "198.18.10.11")
+        wire = (sender.protect(rtp(7, n, n * 160, bytes(160))) for n in range(20))
+        frames += [bytes(Packet(*macs, *ends, 16384, port, payload)) for payload in wire]
+    taken = captured(frames)
+    columns = decode(taken)
+    every = np.ones(len(taken), np.bool_)
+    secrecy.add(taken, columns, ["fra1-sbc:eth0"], every, np.zeros(len(taken), np.int8))
+    found = {one.port: (one.tried, one.authenticated) for one in secrecy.authentications.values()}
+    assert found == {30000: (20, 20), 41000: (20, 20)}
 
 
 @pytest.mark.req("C9")

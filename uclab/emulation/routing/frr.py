@@ -74,6 +74,8 @@ async def start_routing(
     logs are in `folder`. Raises `NotReady`."""
     sockets = folder / "run"
     sockets.mkdir(parents=True, exist_ok=True)
+    for left_over in sockets.glob("*.vty"):  # of daemons that were killed: nobody serves them
+        left_over.unlink()
     os.chown(sockets, *_ids(USER))
     started: list[RoutingDaemon] = []
     for daemon, text in render(host.name, routing, ospf).items():

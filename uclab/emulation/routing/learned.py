@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from ipaddress import IPv4Network
+from typing import Any
 
 from pyroute2 import IPRoute
+from pyroute2 import NetlinkError as Pyroute2Error
 
 from uclab.emulation import netns
 from uclab.emulation.netns import Namespace
@@ -24,10 +26,31 @@ def learned_routes(namespace: Namespace) -> Learned:
     """The routes that BGP and OSPF have put into the kernel."""
     found = set()
     with netns.entered(namespace), IPRoute() as kernel:
-        for route in (one for number in _PROTOCOLS for one in kernel.get_routes(family=2, proto=number)):
+        for _, route in _learned(kernel):
             prefix, via = route.get_attr("RTA_DST") or "0.0.0.0", route.get_attr("RTA_GATEWAY")
             found.add((str(IPv4Network(f"{prefix}/{route['dst_len']}")), str(via)))
     return frozenset(found)
+
+
+def forget_learned(namespace: Namespace) -> None:
+    """Take away all that BGP and OSPF have put into the kernel, as a restart would. OSError where it refuses.
+
+    By prefix and metric alone: zebra's routes name a next-hop object, and a request that names gateways, too,
+    is refused (net/ipv4/fib_frontend.c).
+    """
+    with netns.entered(namespace), IPRoute() as kernel:
+        try:
+            for protocol, route in _learned(kernel):
+                prefix = f"{route.get_attr('RTA_DST') or '0.0.0.0'}/{route['dst_len']}"
+                priority = route.get_attr("RTA_PRIORITY") or 0
+                kernel.route("del", dst=prefix, proto=protocol, priority=priority)
+        except Pyroute2Error as error:
+            raise OSError(error.code, f"{namespace.name}: cannot forget its routes: {error}") from error
+
+
+def _learned(kernel: IPRoute) -> list[tuple[int, Any]]:
+    """(Protocol, route) of every route that a routing program has put there."""
+    return [(number, one) for number in _PROTOCOLS for one in kernel.get_routes(family=2, proto=number)]
 
 
 async def wait_learned(namespace: Namespace, expected: Sequence[Route]) -> None:

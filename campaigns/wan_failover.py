@@ -1,0 +1,8 @@
+"""A line fails under registered phones: `uclab campaign` cuts it after a third of the time and mends it after
+two thirds; all phones come back at once, twice."""
+
+from campaigns import people
+
+
+class RegisteredOnly(people.RegisteredOnly):
+    """A phone that comes back by itself."""

@@ -1,0 +1,332 @@
+"""A call (RFC 3261 sections 12 to 15, RFC 3264, RFC 3515): placed or taken, held, put through, ended.
+
+What waits, waits in the greenlet that asked, with an end; what is received is dealt with at once in the
+greenlet that reads.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+import gevent
+from gevent.event import AsyncResult, Event
+
+from endpoints_emu.load import digest, sdp, within
+from endpoints_emu.load.course import Course, Patience
+from endpoints_emu.load.dialog import Dialog, routes_of
+from endpoints_emu.load.failure import CallFailed
+from endpoints_emu.load.measures import SessionAttempt
+from endpoints_emu.load.media import MediaFigures, MediaSession
+from endpoints_emu.load.message import MalformedMessage, Request, Response
+from endpoints_emu.load.request import ALLOW, fresh
+from endpoints_emu.load.transactions import Peer, ServerTransaction
+
+if TYPE_CHECKING:
+    from endpoints_emu.load.agent import UserAgent
+    from endpoints_emu.load.stack import Answer
+
+State = Literal["new", "calling", "ringing", "established", "ended"]
+UNUSED_PORT = 40000
+"""The port in descriptions of calls without media."""
+UNUSED_KEY = bytes(sdp.KEY_BYTES)
+
+
+class Call(Dialog):
+    """One side of a call."""
+
+    def __init__(self, agent: UserAgent, connection: Any, peer: Peer, *, media: bool = True) -> None:
+        super().__init__(agent, connection, peer)
+        self.state: State = "new"
+        self.ended = Event()
+        self.why = ""
+        """Why it ended."""
+        self.by_peer = False
+        self.held = self.held_by_peer = False
+        self.replaced_by: Call | None = None
+        """The call that this one was put through to, where the other side asked for it."""
+        self.with_media = media
+        self.media: MediaSession | None = None
+        self.invite: ServerTransaction | None = None
+        """The last INVITE of the other side."""
+        self.offer_here = False
+        """The offer was ours, and its answer comes with the ACK."""
+        self.progress: AsyncResult | None = None
+        """What came of our wish to put the call through: a status."""
+        self.course = Course()
+        self._answer: Answer | None = None
+        self._version = 0
+        self._direction: sdp.Direction = "sendrecv"
+
+    def dial(self, uri: str, ring_s: float) -> None:
+        """Place the call and wait until it is answered. Raises `CallFailed`."""
+        self.call_id = fresh()
+        self.target, self.remote = uri, f"<{uri}>"
+        self.stack.calls[self.tag] = self
+        self.state = "calling"
+        self.course.began = time.monotonic()
+        try:
+            body = self.description().render()
+        except OSError as error:
+            self.end(0, str(error))
+            raise CallFailed(0, str(error)) from None
+        self._direction = "sendrecv"
+        final = self._invite("", body, ring_s)
+        if final is not None and final.status in (401, 407):
+            try:
+                final = self._invite(self.agent.authorization(final, "INVITE", uri), body, ring_s)
+            except digest.NoAnswer as error:
+                self.why = str(error)
+        if self.course.status < 200 or self.course.status >= 300:
+            status = final.status if final else 0
+            self.end(status, final.reason if final else "no answer")
+            raise CallFailed(status, self.why)
+
+    def _invite(self, authorization: str, body: str, ring_s: float) -> Response | None:
+        """Send INVITE, and wait for its final response; after `ring_s` it is cancelled."""
+        self.cseq += 1
+        request = self.request("INVITE")
+        outcome: AsyncResult = AsyncResult()
+        self.course.sent, self.course.indicated = time.monotonic(), None
+
+        def answered(response: Response | None) -> None:
+            self._invite_answered(response, outcome)
+
+        data = request.render(f"{self.fields()}{authorization}Content-Type: application/sdp\r\n", body)
+        transaction = self.stack.start(self.connection, self.peer, request, data, answered)
+        patience = Patience(self, transaction, ring_s)
+        self.stack.wheel.at(self.course.sent + ring_s, patience)
+        final: Response | None = outcome.get()
+        self.stack.wheel.forget(patience)
+        if patience.over and self.state == "established":  # answered in the same moment
+            self.hang_up()
+            self.course.status = 487
+        return final
+
+    def invited(self, answer: Answer) -> bool:
+        """Begin as the called side; whether the call stands to be answered."""
+        request = answer.request
+        self.course.began = time.monotonic()
+        self.tag = answer.tag
+        self.call_id = request.first("call-id")
+        to = request.first("to")
+        self.local = f"{to};tag={self.tag}"
+        self.remote = request.first("from")
+        self.routes = routes_of(request)
+        self.remote_cseq = request.cseq
+        self._answer, self.invite = answer, answer.transaction
+        self.invite.on_cancel = self._cancelled
+        self.invite.on_no_ack = self._unacknowledged
+        try:
+            self.take_contact(request)
+            if request.body:
+                self.description().answering(sdp.parse(request.body))
+        except (sdp.WrongDescription, MalformedMessage) as error:
+            self.state = "ended"
+            answer.send(488, "Not Acceptable Here", f'Warning: 399 {self.agent.local_address} "{error}"\r\n')
+            return False
+        except OSError as error:
+            self.state = "ended"
+            answer.send(503, "Service Unavailable", f'Warning: 399 {self.agent.local_address} "{error}"\r\n')
+            return False
+        self.state = "ringing"
+        self.stack.calls[self.tag] = self
+        return True
+
+    def ring(self) -> None:
+        """Tell the caller that it rings (180)."""
+        if self._answer is not None and self.state == "ringing":
+            self._answer.send(180, "Ringing", f"Contact: {self.agent.contact}\r\n")
+
+    def answer(self) -> None:
+        """Take the call (200)."""
+        answer = self._answer
+        if answer is None or self.state != "ringing":
+            return
+        own = self.description()
+        body = answer.request.body
+        if body:
+            remote = sdp.parse(body)
+            own = own.answering(remote)
+            self.start_media(remote)
+        else:
+            self.offer_here = True
+        self.state = "established"
+        self.course.answered = time.monotonic()
+        self.course.status = 200
+        answer.send(200, "OK", self.fields() + "Content-Type: application/sdp\r\n", own.render())
+
+    def reject(self, status: int = 486, reason: str = "Busy Here") -> None:
+        """Refuse the call."""
+        if self._answer is not None and self.state == "ringing":
+            self._answer.send(status, reason)
+            self.end(status, reason)
+
+    def hold(self) -> None:
+        """Put the other side on hold (RFC 3264 section 8.4). Raises `CallFailed`."""
+        self._offer("sendonly")
+        self.held = True
+
+    def resume(self) -> None:
+        """Take it off hold again. Raises `CallFailed`."""
+        self._offer("sendrecv")
+        self.held = False
+
+    def transfer(self, target: str, deadline_s: float = 32.0) -> None:
+        """Put the other side through to `target` and leave (blind, RFC 5589). Raises `CallFailed`."""
+        within.transfer(self, target, deadline_s)
+
+    def hang_up(self) -> None:
+        """End the call: BYE, or a refusal where it rings. Nothing where it has ended."""
+        if self.state == "ringing":
+            self.reject(603, "Decline")
+        elif self.state == "established":
+            self._finish_media()
+            self.state = "ended"
+            self.course.finished = sent = time.monotonic()
+            final = self.ask("BYE")
+            if final is not None:
+                self.course.disconnect_s = time.monotonic() - sent
+            self.end(self.course.status, "hung up")
+
+    def abandon(self, why: str) -> None:
+        """Forget the call without a word: the other side is out of reach."""
+        self.end(self.course.status, why)
+
+    def figures(self) -> MediaFigures:
+        """What its media has come to."""
+        return self.media.figures() if self.media else MediaFigures()
+
+    def attempt(self) -> SessionAttempt:
+        """The call by RFC 6076; whole once it has ended."""
+        wanted = self.why in ("hung up", "hung up by the other side")
+        return self.course.attempt(completed=self.state == "ended" and wanted)
+
+    def acknowledged(self, request: Request, now: float) -> None:
+        """An ACK for our 200."""
+        if self.invite is not None:
+            self.invite.acknowledged(now)
+        if self.offer_here and request.body:
+            self.offer_here = False
+            try:
+                self.start_media(sdp.parse(request.body))
+            except sdp.WrongDescription as error:
+                self.why = str(error)
+                gevent.spawn(self.hang_up)
+
+    def requested(self, answer: Answer) -> None:
+        """A request within the call."""
+        request = answer.request
+        if self.state not in ("established", "ended") and request.method != "BYE":
+            answer.send(491, "Request Pending")
+            return
+        if request.cseq <= self.remote_cseq:
+            answer.send(500, "Out Of Order", "Retry-After: 1\r\n")
+            return
+        self.remote_cseq = request.cseq
+        handle = within.HANDLERS.get(request.method)
+        if handle is None:
+            answer.send(405, "Method Not Allowed", f"Allow: {ALLOW}\r\n")
+        else:
+            handle(self, answer)
+
+    def _invite_answered(self, response: Response | None, outcome: AsyncResult) -> None:
+        if response is not None and response.status < 200:
+            if response.status > 100 and self.course.indicated is None:
+                self.course.indicated = time.monotonic()
+            return
+        if response is not None and response.status not in (401, 407):
+            now = time.monotonic()
+            self.course.indicated = self.course.indicated or now
+            if response.status < 300:
+                self._accepted(response, now)
+        outcome.set(response)
+
+    def _accepted(self, response: Response, now: float) -> None:
+        self.remote = response.first("to")
+        self.routes = routes_of(response, reverse=True)
+        self.course.status, self.course.answered, self.state = response.status, now, "established"
+        try:
+            self.take_contact(response)
+            self.acknowledge()
+            if self.media is not None:
+                self.start_media(sdp.parse(response.body))
+        except (sdp.WrongDescription, MalformedMessage) as error:
+            self.why = str(error)
+            self.acknowledge()
+            gevent.spawn(self.hang_up)
+
+    def _offer(self, direction: sdp.Direction) -> None:
+        """Describe our side anew by re-INVITE. Raises `CallFailed`."""
+        if self.state != "established":
+            raise CallFailed(0, "the call does not stand")
+        self._direction = direction
+        self.cseq += 1
+        request = self.request("INVITE")
+        outcome: AsyncResult = AsyncResult()
+
+        def answered(response: Response | None) -> None:
+            if response is not None and 200 <= response.status < 300:
+                self.take_contact(response)
+                self.acknowledge()
+            if response is None or response.status >= 200:
+                outcome.set(response)
+
+        rest = self.fields() + "Content-Type: application/sdp\r\n"
+        data = request.render(rest, self.description().render())
+        self.stack.start(self.connection, self.next_hop(), request, data, answered)
+        try:
+            final: Response | None = outcome.get(timeout=self.stack.timing.timeout_s)
+            if final is None or final.status >= 300:
+                raise CallFailed(final.status if final else 0, f"{direction} refused")
+            self.start_media(sdp.parse(final.body))
+        except (gevent.Timeout, sdp.WrongDescription) as error:
+            raise CallFailed(0, f"{direction}: {error}") from None
+
+    def description(self) -> sdp.Description:
+        """This side's description; it opens the media's ports the first time."""
+        agent = self.agent
+        self._version += 1
+        if not self.with_media:
+            key = UNUSED_KEY if agent.encrypted else None
+            return sdp.Description(agent.local_address, UNUSED_PORT, key=key, version=self._version)
+        if self.media is None:
+            self.media = MediaSession(
+                self.stack.media, agent.local_address, agent.speaker, agent.tone_hz, agent.encrypted
+            )
+        key = self.media.key if agent.encrypted else None
+        return sdp.Description(
+            agent.local_address, self.media.port, direction=self._direction, key=key, version=self._version
+        )
+
+    def start_media(self, remote: sdp.Description) -> None:
+        if self.media is not None:
+            if not remote.payloads or (remote.key is None) == self.agent.encrypted:
+                raise sdp.WrongDescription("the other side's media does not fit ours")
+            self.held_by_peer = remote.direction in ("sendonly", "inactive")
+            self.media.start(remote)
+
+    def fields(self) -> str:
+        return f"Contact: {self.agent.contact}\r\nAllow: {ALLOW}\r\n"
+
+    def _cancelled(self) -> None:
+        if self._answer is not None and self.state == "ringing":
+            self._answer.send(487, "Request Terminated")
+            self.end(487, "cancelled by the caller")
+
+    def _unacknowledged(self) -> None:
+        if self.state == "established" and not self.ended.is_set():
+            self.why = "never acknowledged"
+            gevent.spawn(self.hang_up)
+
+    def _finish_media(self) -> None:
+        if self.media is not None:
+            self.media.stop()
+
+    def end(self, status: int, why: str) -> None:
+        self.course.status = self.course.status if 200 <= self.course.status < 300 else status
+        self.why = self.why or why
+        self._finish_media()
+        self.state = "ended"
+        self.stack.calls.pop(self.tag, None)
+        self.ended.set()

@@ -1,0 +1,144 @@
+"""Session descriptions (RFC 4566, RFC 3264, RFC 4568): one audio stream of G.711, with or without SRTP.
+
+Pure. What is not understood of another's description is passed over; what is needed and wrong raises
+`WrongDescription`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from dataclasses import dataclass, replace
+from typing import Literal
+
+SUITE = "AES_CM_128_HMAC_SHA1_80"
+KEY_BYTES = 30
+"""Master key and salt of that suite (RFC 4568 section 6.2)."""
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+ANSWERING: dict[Direction, Direction] = {
+    "sendrecv": "sendrecv",
+    "sendonly": "recvonly",
+    "recvonly": "sendonly",
+    "inactive": "inactive",
+}
+"""What to answer to an offer (RFC 3264 section 6.1)."""
+PAYLOADS = {0: "PCMU", 8: "PCMA"}
+
+
+class WrongDescription(ValueError):
+    """No media can be agreed upon by this description."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One side of a session."""
+
+    address: str
+    port: int
+    """0: the stream is refused."""
+    payloads: tuple[int, ...] = (0, 8)
+    """Static payload types of RFC 3551, the preferred one first."""
+    direction: Direction = "sendrecv"
+    key: bytes | None = None
+    """SRTP master key and salt that its sender protects with; None: plain RTP."""
+    tag: int = 1
+    """Of the crypto line."""
+    rtcp_port: int = 0
+    """0: the port after the media's."""
+    version: int = 1
+
+    @property
+    def control_port(self) -> int:
+        """Where RTCP goes."""
+        return self.rtcp_port or self.port + 1
+
+    def render(self, origin: str = "1") -> str:
+        """As it stands in a message."""
+        formats = " ".join(map(str, self.payloads))
+        crypto = ""
+        if self.key is not None:
+            inline = base64.b64encode(self.key).decode()
+            crypto = f"a=crypto:{self.tag} {SUITE} inline:{inline}\r\n"
+        maps = "".join(f"a=rtpmap:{number} {PAYLOADS[number]}/8000\r\n" for number in self.payloads)
+        return (
+            f"v=0\r\no=- {origin} {self.version} IN IP4 {self.address}\r\ns=-\r\nc=IN IP4 {self.address}\r\n"
+            f"t=0 0\r\nm=audio {self.port} RTP/{'SAVP' if self.key is not None else 'AVP'} {formats}\r\n"
+            f"{maps}{crypto}a=ptime:20\r\na={self.direction}\r\n"
+        )
+
+    def answering(self, offer: Description) -> Description:
+        """This side's answer to the other's offer. Raises `WrongDescription` where nothing fits."""
+        common = tuple(number for number in offer.payloads if number in self.payloads)
+        if not common:
+            raise WrongDescription("no codec in common")
+        if (self.key is None) != (offer.key is None):
+            raise WrongDescription(f"the offer is {'plain' if offer.key is None else 'encrypted'} media")
+        return replace(self, payloads=common[:1], direction=ANSWERING[offer.direction], tag=offer.tag)
+
+
+def parse(body: bytes) -> Description:
+    """The first audio stream of a description. Raises `WrongDescription`."""
+    try:
+        lines = body.decode().splitlines()
+    except UnicodeDecodeError:
+        raise WrongDescription("not UTF-8") from None
+    if not lines or lines[0].strip() != "v=0":
+        raise WrongDescription("does not begin with v=0")
+    address, media, here = "", None, True
+    key, tag, rtcp_port = None, 1, 0
+    direction: Direction = "sendrecv"
+    for line in lines[1:]:
+        kind, equals, value = line.partition("=")
+        if not equals or len(kind) != 1:
+            raise WrongDescription(f"line {line[:40]!r}")
+        if kind == "m":
+            here = media is None and value.startswith("audio ")
+            media = value.split() if here else media
+        elif kind == "c" and here:
+            address = value.rpartition(" ")[2].partition("/")[0]
+        elif kind == "a" and here:
+            name, _, text = value.partition(":")
+            if name in ANSWERING:
+                direction = name
+            elif name == "rtcp":
+                rtcp_port = _port(text.split()[0] if text else "")
+            elif name == "crypto" and key is None:
+                key, tag = _crypto(text)
+    if media is None or len(media) < 4:
+        raise WrongDescription("no audio stream")
+    secure = media[2] in ("RTP/SAVP", "RTP/SAVPF")
+    if not secure and media[2] not in ("RTP/AVP", "RTP/AVPF"):
+        raise WrongDescription(f"profile {media[2][:20]}")
+    port = _port(media[1])
+    if secure and key is None and port:
+        raise WrongDescription(f"SRTP without a key for {SUITE}")
+    try:
+        address = str(ipaddress.IPv4Address(address))
+    except ValueError:
+        raise WrongDescription(f"address {address[:40]!r}") from None
+    payloads = tuple(
+        int(word) for word in media[3:] if word.isascii() and word.isdigit() and int(word) in PAYLOADS
+    )
+    return Description(address, port, payloads, direction, key if secure else None, tag, rtcp_port)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > 65535:
+        raise WrongDescription(f"port {text[:20]!r}")
+    return int(text)
+
+
+def _crypto(text: str) -> tuple[bytes | None, int]:
+    """Key and tag of a crypto line; no key where it is for another suite."""
+    words = text.split()
+    if len(words) < 3 or words[1] != SUITE or not words[2].startswith("inline:"):
+        return None, 1
+    try:
+        key = base64.b64decode(words[2][7:].partition("|")[0], validate=True)
+        tag = int(words[0])
+    except (binascii.Error, ValueError):
+        raise WrongDescription("a key that is not base64") from None
+    if len(key) != KEY_BYTES:
+        raise WrongDescription(f"a key of {len(key)} bytes")
+    return key, tag

@@ -1,0 +1,246 @@
+"""Transactions (RFC 3261 section 17): a request and its responses, repeated over UDP until answered, ended in
+bounded time over anything.
+
+Nothing here opens a socket or waits: connections are given, time is told by the wheel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from endpoints_emu.load.message import Response
+from endpoints_emu.load.request import Outgoing
+from endpoints_emu.load.wheel import Wheel
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """RFC 3261's times, section 17.1.1.1; tests use shorter ones."""
+
+    t1_s: float = 0.5
+    """Estimate of the round trip: the first repetition over UDP."""
+    t2_s: float = 4.0
+    """Longest time between repetitions."""
+    t4_s: float = 5.0
+    """Longest life of a message in the network."""
+
+    @property
+    def timeout_s(self) -> float:
+        """Timers B, F, H: after that long nothing is answered any more."""
+        return 64 * self.t1_s
+
+
+Peer = tuple[str, int] | None
+
+
+class Connection(Protocol):
+    """What carries messages."""
+
+    reliable: bool
+    transport: str
+
+    def send(self, data: bytes, peer: Peer) -> None:
+        """Send one message; `peer`: to whom, where the connection does not say. Never raises."""
+
+
+class ClientTransaction:
+    """A request of ours, until `on_response` was told its final response, or None: nobody answered."""
+
+    __slots__ = (
+        "_connection",
+        "_data",
+        "_ends_at",
+        "_interval",
+        "_next_at",
+        "_on_response",
+        "_peer",
+        "_timing",
+        "_wheel",
+        "final",
+        "forget",
+        "provisional",
+        "request",
+        "slot",
+    )
+
+    def __init__(
+        self,
+        wheel: Wheel,
+        timing: Timing,
+        connection: Connection,
+        peer: Peer,
+        request: Outgoing,
+        data: bytes,
+        now: float,
+        on_response: Callable[[Response | None], None],
+        forget: Callable[[ClientTransaction], None],
+    ) -> None:
+        self.request = request
+        self.final = False
+        self.provisional = False
+        self.forget = forget
+        self.slot = -1
+        self._wheel = wheel
+        self._timing = timing
+        self._connection = connection
+        self._peer = peer
+        self._data = data
+        self._on_response = on_response
+        self._interval = timing.t1_s
+        self._ends_at = now + timing.timeout_s
+        self._next_at = self._ends_at if connection.reliable else now + timing.t1_s
+        wheel.at(self._next_at, self)
+        connection.send(data, peer)
+
+    @property
+    def connection(self) -> Connection:
+        """What carries it."""
+        return self._connection
+
+    def received(self, response: Response, now: float) -> None:
+        """A response that belongs to it."""
+        invite = self.request.method == "INVITE"
+        if response.status < 200:
+            if not self.final:
+                if invite and not self.provisional:  # answered in its own time: the caller's limit ends it
+                    self._wheel.forget(self)
+                self.provisional = True
+                self._on_response(response)
+            return
+        if self.final:
+            if invite and response.status >= 300:
+                self._connection.send(self._data, self._peer)
+            return
+        self.final = True
+        self._wheel.forget(self)
+        if invite and response.status >= 300:
+            self._data = self.request.ack(response.first("to"))
+            self._connection.send(self._data, self._peer)
+        if self._connection.reliable or (invite and response.status < 300):
+            self.forget(self)
+        else:
+            self._wheel.at(
+                now + (self._timing.timeout_s if invite else self._timing.t4_s), self
+            )  # timers D and K
+        self._on_response(response)
+
+    def give_up(self) -> None:
+        """Nobody will answer any more: the connection is gone, or the caller's patience."""
+        self._wheel.forget(self)
+        self.forget(self)
+        if not self.final:
+            self.final = True
+            self._on_response(None)
+
+    def on_time(self, now: float) -> float | None:
+        """Send again, or end."""
+        if self.final or now >= self._ends_at:
+            self.give_up()
+            return None
+        self._connection.send(self._data, self._peer)
+        longest = self._timing.timeout_s if self.request.method == "INVITE" else self._timing.t2_s
+        self._interval = self._timing.t2_s if self.provisional else min(2 * self._interval, longest)
+        self._next_at = min(max(self._next_at + self._interval, now), self._ends_at)
+        return self._next_at
+
+
+class ServerTransaction:
+    """A request of somebody else's, and what was answered: repeated when the request is.
+
+    An INVITE's final response is repeated until it is acknowledged, over UDP or, if positive, over anything
+    (RFC 3261 section 13.3.1.4).
+    """
+
+    __slots__ = (
+        "_connection",
+        "_ends_at",
+        "_interval",
+        "_invite",
+        "_last",
+        "_next_at",
+        "_peer",
+        "_timing",
+        "_wheel",
+        "acked",
+        "forget",
+        "key",
+        "on_cancel",
+        "on_no_ack",
+        "slot",
+        "status",
+    )
+
+    def __init__(
+        self,
+        wheel: Wheel,
+        timing: Timing,
+        connection: Connection,
+        peer: Peer,
+        key: str,
+        invite: bool,
+        forget: Callable[[ServerTransaction], None],
+    ) -> None:
+        self.key = key
+        self.status = 0
+        self.acked = False
+        self.on_cancel: Callable[[], None] | None = None
+        self.on_no_ack: Callable[[], None] | None = None
+        self.forget = forget
+        self.slot = -1
+        self._wheel = wheel
+        self._timing = timing
+        self._connection = connection
+        self._peer = peer
+        self._invite = invite
+        self._last = b""
+        self._interval = timing.t1_s
+        self._ends_at = self._next_at = 0.0
+
+    def respond(self, status: int, data: bytes, now: float) -> None:
+        """Answer; after a final response further ones are not sent."""
+        if self.status >= 200:
+            return
+        self.status, self._last = status, data
+        self._connection.send(data, self._peer)
+        if status < 200:
+            return
+        self._ends_at = now + self._timing.timeout_s
+        if self._invite and (status < 300 or not self._connection.reliable):
+            self._next_at = now + self._timing.t1_s
+            self._wheel.at(self._next_at, self)
+        elif self._connection.reliable and not self._invite:
+            self.forget(self)
+        else:
+            self._wheel.at(self._ends_at, self)  # timer J
+
+    def repeated(self) -> None:
+        """The request came again."""
+        if self._last and not self.acked:
+            self._connection.send(self._last, self._peer)
+
+    def acknowledged(self, now: float) -> None:
+        """An ACK came for the final response."""
+        if self.acked or self.status < 200:
+            return
+        self.acked = True
+        self._wheel.forget(self)
+        if self._connection.reliable:
+            self.forget(self)
+        else:
+            self._wheel.at(now + self._timing.t4_s, self)  # timer I
+
+    def on_time(self, now: float) -> float | None:
+        """Send again, or end."""
+        if self.acked or now >= self._ends_at:
+            self.forget(self)
+            if self._invite and not self.acked and self.on_no_ack:
+                self.on_no_ack()
+            return None
+        if not self._invite:
+            return self._ends_at
+        self._connection.send(self._last, self._peer)
+        self._interval = min(2 * self._interval, self._timing.t2_s)
+        self._next_at = min(max(self._next_at + self._interval, now), self._ends_at)
+        return self._next_at

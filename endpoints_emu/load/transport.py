@@ -1,0 +1,289 @@
+"""Connections on gevent's sockets: UDP, TCP, and TLS with the server's certificate and name verified.
+
+Each has one greenlet that reads. Marked with the DSCP that it is given (requirement: signalling AF31).
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import gevent
+from gevent import server as gserver
+from gevent import socket as gsocket
+from gevent import ssl as gssl
+
+from endpoints_emu.load.framing import Frames
+from endpoints_emu.load.message import MalformedMessage
+from endpoints_emu.load.transactions import Peer
+
+Transport = Literal["udp", "tcp", "tls"]
+DSCP_SIGNALLING = 26
+"""AF31."""
+IDLE_PROBE_S, PROBE_EVERY_S, PROBES = 30, 10, 3
+"""A connection that has fallen silent is asked after by the kernel, and given up a minute later."""
+SEND_S = 10.0
+"""A peer that takes nothing for so long is gone."""
+ROOM_BYTES = 4 << 20
+"""For datagrams that many accounts get at the same time."""
+_RCVBUFFORCE = 33
+"""SO_RCVBUFFORCE of Linux (asm-generic/socket.h), which Python does not name."""
+_AT_ONCE = 64
+"""Messages read before other greenlets get their turn."""
+
+Received = Callable[[bytes, Any, Peer], None]
+
+
+class ConnectFailed(Exception):
+    """No connection to the server."""
+
+
+class CertificateRefused(ConnectFailed):
+    """The server's certificate is not of an authority that we trust, or not the server's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A SIP server as an agent reaches it: by address, verified by name."""
+
+    host_name: str
+    address: str
+    port: int
+    transport: Transport = "tls"
+    ca_file: Path | None = None
+    """Authorities that it must have its certificate from."""
+
+
+def mark(sock: Any, dscp: int) -> None:
+    """Mark what the socket sends."""
+    sock.setsockopt(gsocket.IPPROTO_IP, gsocket.IP_TOS, dscp << 2)
+
+
+@lru_cache(maxsize=32)
+def client_tls(ca_file: Path) -> Any:
+    """A client's settings: TLS 1.2 or later, chain and name verified."""
+    context = gssl.SSLContext(gssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = gssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(cafile=str(ca_file))
+    return context
+
+
+def server_tls(certificate: Path, key: Path) -> Any:
+    """A server's settings."""
+    context = gssl.SSLContext(gssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = gssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+class Udp:
+    """One UDP socket; many accounts may share it."""
+
+    reliable = False
+    transport = "UDP"
+
+    def __init__(self, address: str, port: int, received: Received, dscp: int = DSCP_SIGNALLING) -> None:
+        self.users: dict[str, Any] = {}
+        self.closed = False
+        self.unsent = 0
+        """Datagrams that the socket had no room for."""
+        self._received = received
+        self._socket = gsocket.socket(gsocket.AF_INET, gsocket.SOCK_DGRAM)
+        try:
+            self._socket.setsockopt(gsocket.SOL_SOCKET, _RCVBUFFORCE, ROOM_BYTES)
+        except PermissionError:  # not root: as much as the machine grants everybody
+            self._socket.setsockopt(gsocket.SOL_SOCKET, gsocket.SO_RCVBUF, ROOM_BYTES)
+        mark(self._socket, dscp)
+        self._socket.bind((address, port))
+        self.local: tuple[str, int] = self._socket.getsockname()
+        self._raw = self._socket._sock  # the plain socket: non-blocking, without a greenlet's detour
+        self._reader = gevent.spawn(self._read)
+
+    def send(self, data: bytes, peer: Peer) -> None:
+        try:
+            self._raw.sendto(data, peer)
+        except OSError as error:
+            if not self.closed and error.errno not in (
+                errno.ECONNREFUSED,
+                errno.EHOSTUNREACH,
+                errno.ENETUNREACH,
+            ):
+                self.unsent += 1
+
+    def close(self) -> None:
+        """End it; nothing more is received."""
+        self.closed = True
+        self._reader.kill(block=False)
+        self._socket.close()
+
+    def _read(self) -> None:
+        receive, raw, count = self._received, self._raw, 0
+        while not self.closed:
+            try:
+                data, peer = raw.recvfrom(65535)
+            except BlockingIOError:
+                count = 0
+                gsocket.wait_read(self._socket.fileno())
+                continue
+            except OSError:  # an ICMP error for something sent before
+                continue
+            if data.strip(b"\r\n\0"):
+                receive(data, self, peer)
+            count += 1
+            if count >= _AT_ONCE:
+                count = 0
+                gevent.sleep(0)
+
+
+class Stream:
+    """One TCP or TLS connection."""
+
+    reliable = True
+
+    def __init__(
+        self, sock: Any, transport: str, received: Received, on_lost: Callable[[Stream, str], None]
+    ) -> None:
+        self.users: dict[str, Any] = {}
+        self.transport = transport
+        self.closed = False
+        self.local: tuple[str, int] = sock.getsockname()
+        self.on_lost = on_lost
+        self._socket = sock
+        self._received = received
+        self._queue: deque[bytes] = deque()
+        self._sending = False
+        sock.settimeout(None)
+        self._reader = gevent.spawn(self._read)
+
+    def send(self, data: bytes, peer: Peer) -> None:
+        self._queue.append(data)
+        if self._sending or self.closed:
+            return
+        self._sending = True
+        try:
+            while self._queue:
+                with gevent.Timeout(SEND_S, OSError("takes nothing")):
+                    self._socket.sendall(self._queue.popleft())
+        except OSError as error:
+            self._lose(str(error))
+        finally:
+            self._sending = False
+
+    def close(self) -> None:
+        """End it; nothing more is received, and nobody is told."""
+        if not self.closed:
+            self.closed = True
+            self._queue.clear()
+            if self._reader is not gevent.getcurrent():
+                self._reader.kill(block=False)
+            self._socket.close()
+
+    def wait(self) -> None:
+        """Until nothing is read any more."""
+        self._reader.join()
+
+    def _lose(self, why: str) -> None:
+        if not self.closed:
+            self.close()
+            self.on_lost(self, why)
+
+    def _read(self) -> None:
+        frames = Frames()
+        why = "closed by the other end"
+        try:
+            while not self.closed:
+                data = self._socket.recv(65536)
+                if not data:
+                    break
+                for message in frames.feed(data):
+                    self._received(message, self, None)
+                while frames.pings:
+                    frames.pings -= 1
+                    self.send(b"\r\n", None)
+        except (OSError, MalformedMessage) as error:
+            why = str(error)
+        finally:
+            self._lose(why)
+
+
+def connect(
+    server: Server,
+    received: Received,
+    on_lost: Callable[[Stream, str], None],
+    *,
+    local_address: str = "",
+    dscp: int = DSCP_SIGNALLING,
+    deadline_s: float = 10.0,
+) -> Stream:
+    """A connection to a server over TCP or TLS. Raises `ConnectFailed`, `CertificateRefused`."""
+    sock: Any = gsocket.socket(gsocket.AF_INET, gsocket.SOCK_STREAM)
+    try:
+        mark(sock, dscp)
+        _keep_alive(sock)
+        if local_address:
+            sock.bind((local_address, 0))
+        with gevent.Timeout(deadline_s, TimeoutError(f"no connection in {deadline_s:g} s")):
+            sock.connect((server.address, server.port))
+            if server.transport == "tls":
+                if server.ca_file is None:
+                    raise ConnectFailed(f"{server.host_name}: TLS without authorities to trust")
+                sock = client_tls(server.ca_file).wrap_socket(sock, server_hostname=server.host_name)
+    except gssl.SSLCertVerificationError as error:
+        sock.close()
+        raise CertificateRefused(f"{server.host_name}: {error.verify_message}") from None
+    except OSError as error:
+        sock.close()
+        raise ConnectFailed(f"{server.host_name} ({server.address}:{server.port}): {error}") from None
+    return Stream(sock, server.transport.upper(), received, on_lost)
+
+
+class Listener:
+    """Takes TCP or TLS connections of others, for an end that is called without a registration."""
+
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        received: Received,
+        on_lost: Callable[[Stream, str], None],
+        *,
+        tls: Any = None,
+        dscp: int = DSCP_SIGNALLING,
+        on_connection: Callable[[Stream], None] = lambda stream: None,
+    ) -> None:
+        def accepted(sock: Any, _: object) -> None:
+            mark(sock, dscp)
+            stream = Stream(sock, "TLS" if tls else "TCP", received, on_lost)
+            on_connection(stream)
+            stream.wait()  # gevent's server closes the socket when this returns
+
+        options = {"ssl_context": tls} if tls else {}
+        self._server = gserver.StreamServer((address, port), accepted, backlog=4096, **options)
+        self._server.start()
+        self.local: tuple[str, int] = (self._server.server_host, self._server.server_port)
+
+    def close(self) -> None:
+        """Take no more."""
+        self._server.stop(timeout=0)
+
+
+def _keep_alive(sock: Any) -> None:
+    sock.setsockopt(gsocket.SOL_SOCKET, gsocket.SO_KEEPALIVE, 1)
+    sock.setsockopt(gsocket.IPPROTO_TCP, gsocket.TCP_NODELAY, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", IDLE_PROBE_S),
+        ("TCP_KEEPINTVL", PROBE_EVERY_S),
+        ("TCP_KEEPCNT", PROBES),
+    ):
+        sock.setsockopt(gsocket.IPPROTO_TCP, getattr(gsocket, option), value)
+
+
+def address_of(text: str) -> str:
+    """An IPv4 address, checked. Raises `ValueError`."""
+    return str(ipaddress.IPv4Address(text))

@@ -1,0 +1,176 @@
+"""Campaigns in labs: what many users meet, and each way in which that fails."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.labs import UclabCommand
+
+pytestmark = [pytest.mark.root, pytest.mark.req("D11"), pytest.mark.timeout(400)]
+
+
+def _campaign(folder: Path, *arguments: str, status: int, topology: str = "small-office") -> dict[str, Any]:
+    """The results of a campaign."""
+    UclabCommand(folder)("campaign", topology, *arguments, "--out", str(folder / "out"), status=status)
+    return dict(json.loads((folder / "out" / "results.json").read_text()))
+
+
+def _failed(results: dict[str, Any]) -> set[str]:
+    return {one["id"] for one in results["findings"] if one["verdict"] == "fail"}
+
+
+def _finding(results: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(dict(one) for one in results["findings"] if one["id"] == name)
+
+
+def test_a_busy_hour_is_held(tmp_path: Path) -> None:
+    # given twelve users on two load generators, when they have a busy hour of 25 s
+    results = _campaign(
+        tmp_path, "--users", "12", "--workers", "2", "--spawn-rate", "12", "--duration", "25", status=0
+    )
+    # then all of what campaigns are judged by was seen, and held
+    ids = {one["id"] for one in results["findings"]}
+    assert {f"load.{name}" for name in ("generators", "registered", "established", "heard", "quality")} <= ids
+    assert results["verdict"] == "pass"
+    # and locust's own reports are there, with the names of RFC 6076's measurements
+    folder = tmp_path / "out" / "campaign"
+    assert (folder / "locust.html").stat().st_size > 10_000
+    with (folder / "locust_stats.csv").open() as table:
+        names = {row["Name"]: int(row["Failure Count"]) for row in csv.DictReader(table)}
+    assert {"REGISTER", "INVITE", "BYE"} <= set(names)
+    assert names["Aggregated"] == 0
+    # and each cloud function's use of the processor is on record
+    groups = {json.loads(line)["group"] for line in (folder / "usage.jsonl").read_text().splitlines()}
+    assert {"fra1-sbc kamailio", "fra1-sbc rtpengine", "load generators", "switches"} <= groups
+
+
+@pytest.mark.parametrize(
+    ("fault", "finding", "words", "users"),
+    [
+        ("registrar-throttled", "load.registered", "503", "24"),
+        ("relay-out-of-ports", "load.established", "SEER", "16"),
+        ("passwords-wrong", "load.registered", "(700001)", "12"),
+    ],
+)
+def test_a_fault_that_load_brings_to_light(
+    fault: str, finding: str, words: str, users: str, tmp_path: Path
+) -> None:
+    profile = "busy-hour" if finding == "load.established" else "monday-morning"
+    results = _campaign(
+        tmp_path,
+        *("--users", users, "--spawn-rate", "24", "--duration", "20", "--profile", profile, "--fault", fault),
+        status=1,
+    )
+    assert finding in _failed(results)
+    assert words in _finding(results, finding)["observed"]
+
+
+SILENT = '''
+from campaigns import people
+
+
+class Caller(people.ContactCentreAgent):
+    """Calls the one user who never answers."""
+
+    fixed_count = 3
+
+    def colleague(self) -> str:
+        return self.place.pool.colleagues[-1]
+
+
+class Silent(people.RegisteredOnly):
+    """Lets it ring."""
+
+    def called(self, call) -> None:
+        call.ring()
+'''
+
+
+def test_a_peer_that_never_answers_ends_in_bounded_time(tmp_path: Path) -> None:
+    # given a locustfile of a user's own in which nobody answers
+    file = tmp_path / "silent.py"
+    file.write_text(SILENT)
+    # when it is run for less time than a call may ring
+    began = time.monotonic()
+    results = _campaign(
+        tmp_path, "--profile", str(file), "--users", "6", "--spawn-rate", "6", "--duration", "45", status=1
+    )
+    # then the calls end as what they were, and the campaign in time
+    assert "load.established" in _failed(results)
+    assert "408" in _finding(results, "load.established")["observed"]
+    assert time.monotonic() - began < 300
+
+
+def test_a_generator_killed_in_the_middle_is_named(tmp_path: Path) -> None:
+    # given a campaign on two generators
+    command = UclabCommand(tmp_path)
+    process = command.start(
+        *("campaign", "small-office", "--profile", "monday-morning", "--users", "8", "--workers", "2"),
+        *("--spawn-rate", "8", "--duration", "20", "--out", str(tmp_path / "out")),
+    )
+    # when one of them is killed after its users have registered
+    notes = tmp_path / "out" / "campaign" / "load2.accounts.jsonl"
+    until = time.monotonic() + 120
+    while not (notes.exists() and notes.read_text()):
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.kill(_worker(tmp_path / "out" / "campaign" / "load2.json"), signal.SIGKILL)
+    # then the campaign goes on to its end, and the finding names the generator
+    process.communicate(timeout=200)
+    assert process.returncode == 1
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert _finding(results, "load.generators")["blame"] == "load2"
+
+
+def _worker(pool: Path) -> int:
+    """The process whose users come from a pool."""
+    wanted = f"UCLAB_POOL={pool}\0".encode()
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if wanted in Path(f"/proc/{entry}/environ").read_bytes():
+                return int(entry)
+        except OSError:
+            continue
+    raise AssertionError(f"nobody has the pool {pool}")
+
+
+def test_ctrl_c_ends_a_campaign_early_and_keeps_what_there_is(tmp_path: Path) -> None:
+    command = UclabCommand(tmp_path)
+    process = command.start(
+        *("campaign", "small-office", "--profile", "monday-morning", "--users", "4", "--spawn-rate", "4"),
+        *("--duration", "3000", "--out", str(tmp_path / "out")),
+    )
+    notes = tmp_path / "out" / "campaign" / "load1.accounts.jsonl"
+    until = time.monotonic() + 120
+    while not (notes.exists() and notes.read_text().count("\n") >= 1):
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=200)
+    assert (tmp_path / "out" / "results.json").exists()
+    assert (tmp_path / "out" / "campaign" / "locust.html").exists()
+
+
+@pytest.mark.req("V2")
+def test_phones_come_back_after_a_line_has_failed(tmp_path: Path) -> None:
+    # given a shop with two lines, when the preferred one fails under its phones and comes back
+    _campaign(
+        tmp_path,
+        *("--profile", "wan-failover", "--users", "10", "--spawn-rate", "10", "--duration", "90"),
+        status=0,
+        topology="smb-dual-wan",
+    )
+    # then everybody registers anew
+    lines = (tmp_path / "out" / "campaign" / "load1.accounts.jsonl").read_text().splitlines()
+    again = {json.loads(line)["user"] for line in lines[10:] if json.loads(line)["status"] == 200}
+    assert len(again) == 10

@@ -1,0 +1,122 @@
+"""What a campaign's processes are told; wrong orders are refused before anything starts."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_cli import uclab
+from uclab.api import UnknownName
+from uclab.campaign.orders import PROFILES, leader_command, locustfile, worker_command
+from uclab.campaign.outage import first_lines
+from uclab.campaign.running import applied, order_of
+from uclab.model.load import load_topology
+from uclab.plan.codec import from_data, to_data
+from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
+from uclab.plan.load_faults import LOAD_FAULTS
+from uclab.plan.load_record import Pool
+from uclab.plan.planner import make_plan
+
+pytestmark = pytest.mark.req("D11")
+
+
+@cache
+def crowd_of(topology: str, users: int, generators: int) -> Crowd:
+    return with_crowd(make_plan(load_topology(topology)), users, generators)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_is_a_locustfile(profile: str) -> None:
+    file = locustfile(profile)
+    assert file is not None
+    assert file.is_file()
+    assert "from campaigns import people" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("busyhour", "did you mean `busy-hour`"), ("x.py", "no locustfile")]
+)
+def test_an_unknown_profile_is_refused(name: str, words: str) -> None:
+    with pytest.raises(UnknownName, match=words):
+        order_of(name, users=1, spawn_rate=1, duration_s=5, workers=1, web=False)
+
+
+def test_locust_s_processes_are_bound_in_time_and_find_each_other(tmp_path: Path) -> None:
+    order = order_of("busy-hour", users=20, spawn_rate=4.0, duration_s=30, workers=2, web=False)
+    crowd = crowd_of("small-office", 20, 2)
+    leader = " ".join(leader_command(order, tmp_path))
+    # given a leader, then it waits for its workers for a bound time, and runs for a bound time
+    assert "--expect-workers 2 --expect-workers-max-wait" in leader
+    assert "--headless --users 20 --spawn-rate 4 --run-time 30s --stop-timeout" in leader
+    assert order.longest_s > 30 + 20 / 4
+    # and every worker is told where on its own management cable the leader is
+    hosts = [" ".join(worker_command(order, one)) for one in crowd.generators]
+    ends = [i.addresses[0].partition("/")[0] for i in crowd.plan.node(crowd.leader).interfaces]
+    assert [f"--master-host {address} " in host for host, address in zip(hosts, ends, strict=True)] == [
+        True
+    ] * 2
+
+
+def test_each_generator_is_told_of_its_own_users_and_of_all_colleagues() -> None:
+    crowd = crowd_of("cloudconnect-georedundant", 9, 2)
+    told = pools(crowd, "/run/campaign", "/run/pki/ca.pem")
+    assert [from_data(Pool, to_data(pool)) for pool in told] == list(told)
+    assert {len(pool.colleagues) for pool in told} == {9}
+    assert sum(len(pool.users) for pool in told) == 9
+    # and of all session controllers, the preferred one first, with the address that its name stands for
+    addresses = {one.host_name: one.address for one in crowd.plan.session_controllers}
+    assert [r.host_name for r in told[0].registrars] == list(addresses)
+    assert all(addresses[r.host_name] == r.address for r in told[0].registrars)
+
+
+def test_the_judge_follows_media_from_each_generator_on() -> None:
+    crowd = crowd_of("small-office", 20, 2)
+    judged = as_judged(crowd)
+    assert {one.node for one in judged.endpoints} >= {one.node for one in crowd.generators}
+    assert judged.nodes == crowd.plan.nodes
+
+
+def test_the_outage_cuts_the_line_that_is_preferred() -> None:
+    assert first_lines(make_plan(load_topology("smb-dual-wan"))) == ("edge-isp1",)
+
+
+@pytest.mark.parametrize("name", LOAD_FAULTS)
+def test_a_fault_of_campaigns_changes_the_session_controllers_alone(name: str) -> None:
+    plan = crowd_of("small-office", 4, 1).plan
+    broken = applied(plan, [name])
+    assert broken.faults == (name,)
+    assert broken.session_controllers != plan.session_controllers
+    assert (broken.nodes, broken.endpoints) == (plan.nodes, plan.endpoints)
+    with pytest.raises(UnknownName, match="takes no target"):
+        applied(plan, [f"{name}:x"])
+
+
+def test_other_faults_can_be_had_in_a_campaign_too() -> None:
+    plan = crowd_of("small-office", 4, 1).plan
+    assert applied(plan, ["media-direct"]).faults == ("media-direct",)
+    with pytest.raises(UnknownName, match="no fault"):
+        applied(plan, ["registrar-throtled"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("small-office", "--profile", "busy-hours"), "did you mean `busy-hour`"),
+        (("small-office", "--users", "100"), "has room for"),
+        (("small-office", "--users", "0"), "--users"),
+        (("small-office", "--users", "2", "--workers", "3"), "each needs one"),
+        (("soho-all-in-one",), "no place for load generators"),
+        (("small-office", "--fault", "nonsense"), "no fault `nonsense`"),
+        (("no-such-topology",), "no-such-topology"),
+    ],
+)
+def test_a_wrong_order_ends_with_2_before_anything_starts(
+    arguments: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    done = uclab("campaign", *arguments, "--out", str(tmp_path / "out"), state=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()

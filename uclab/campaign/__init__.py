@@ -1,0 +1,1 @@
+"""Load campaigns: locust inside a lab, and what became of it (D11)."""

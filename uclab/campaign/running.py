@@ -1,0 +1,180 @@
+"""`run_campaign`: a lab with a crowd comes up, locust runs in it, all goes down and is judged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uclab import api
+from uclab.api import Clock, RunResult, UnknownName, Watcher
+from uclab.campaign.orders import (
+    CAMPAIGNS,
+    LINE_FAILS,
+    PROFILES,
+    SILENT,
+    WEB_PORT,
+    CampaignOrder,
+    leader_command,
+    locustfile,
+    worker_command,
+)
+from uclab.campaign.outage import Outage, first_lines
+from uclab.campaign.programs import Program, Programs, follow
+from uclab.campaign.usage import UsageLog, namespace_id
+from uclab.lab.launch import LabFailed, LaunchedLab
+from uclab.plan.codec import plan_to_json, to_data
+from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
+from uclab.plan.errors import PlanError
+from uclab.plan.load_faults import LOAD_FAULTS
+from uclab.plan.load_record import FOLDER, POOL_VARIABLE, CampaignRecord, GeneratorRecord
+from uclab.plan.records import ScenarioRecord
+from uclab.plan.types import Plan
+
+
+@dataclass(frozen=True)
+class CampaignResult:
+    """What a campaign leaves: the judged run, and locust's own exit status (None: it did not end in time)."""
+
+    run: RunResult
+    locust_status: int | None
+
+
+def order_of(
+    profile: str, *, users: int, spawn_rate: float, duration_s: int, workers: int, web: bool
+) -> CampaignOrder:
+    """The order for a campaign by name or by the path of a locustfile. Raises `UnknownName`."""
+    file = locustfile(profile)
+    if file is None:
+        if profile.endswith(".py"):
+            raise UnknownName(f"no locustfile `{profile}`")
+        raise UnknownName.among("campaign", profile, PROFILES)
+    return CampaignOrder(profile, file, users, spawn_rate, duration_s, workers, web)
+
+
+def run_campaign(
+    topology: str,
+    order: CampaignOrder,
+    *,
+    out: Path | None = None,
+    faults: Sequence[str] = (),
+    watcher: Watcher | None = None,
+) -> CampaignResult:
+    """Up, locust, down, judge, report. Raises as `api.run`, and `PlanError` without a place for users."""
+    watcher = watcher or Watcher()
+    plan = api.plan_of(topology)
+    if order.users < order.workers:
+        raise PlanError(
+            f"{order.users} users on {order.workers} load generators: each needs one user at least"
+        )
+    # locust may give any worker one user more than its even share
+    crowd = with_crowd(plan, -(-order.users // order.workers) * order.workers, order.workers)
+    faulted = applied(crowd.plan, faults)
+    if order.web and shutil.which("socat") is None:
+        raise LabFailed("socat is not installed: it brings locust's page to this machine; run `make setup`")
+    run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).resolve()
+    folder = run_dir / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    clock = Clock()
+    watcher.on_stage(
+        f"bringing up {plan.topology} with {order.users} users on {order.workers} load generators"
+    )
+    with api.leased_lab(crowd.plan, faulted, run_dir, watcher) as launched:
+        clock.lap("up")
+        launched.follow(watcher.on_event)
+        folder.mkdir(exist_ok=True)
+        write_pools(crowd, run_dir, folder)
+        status = _drive(launched, crowd, order, folder, watcher)
+        clock.lap("campaign")
+        watcher.on_stage("taking down")
+        launched.client.down()
+    clock.lap("down")
+    (run_dir / "plan.json").write_text(plan_to_json(as_judged(crowd)))
+    (run_dir / "scenario.json").write_text(json.dumps(to_data(ScenarioRecord("campaign", "load"))) + "\n")
+    return CampaignResult(api.judge_and_report(run_dir, as_judged(crowd), clock, watcher), status)
+
+
+def applied(plan: Plan, faults: Sequence[str]) -> Plan:
+    """The plan with deliberate faults in it: those of campaigns, and all others. Raises `UnknownName`."""
+    for fault in faults:
+        if fault.partition(":")[0] not in LOAD_FAULTS:
+            plan = api.applied(plan, [fault])
+            continue
+        name, _, target = fault.partition(":")
+        try:
+            plan = LOAD_FAULTS[name].apply(plan, target or None)
+        except KeyError as error:
+            raise UnknownName(str(error.args[0])) from None
+    return plan
+
+
+def write_pools(crowd: Crowd, run_dir: Path, folder: Path) -> None:
+    """A file for each generator with its users and their passwords, for root alone."""
+    for pool in pools(crowd, str(folder), str(run_dir / "pki" / "ca.pem")):
+        path = folder / f"{pool.generator}.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(to_data(pool)) + "\n")
+
+
+def _drive(
+    launched: LaunchedLab, crowd: Crowd, order: CampaignOrder, folder: Path, watcher: Watcher
+) -> int | None:
+    client = launched.client
+    watcher.on_stage(
+        f"{order.locustfile.stem.replace('_', '-')}: {order.users} users for {order.duration_s} s"
+    )
+    paths = {"PYTHONPATH": str(CAMPAIGNS.parent)}
+    with Programs(folder) as programs:
+        leader = programs.start(
+            "leader", client.command_at(crowd.leader, leader_command(order, folder)), paths
+        )
+        workers = [
+            programs.start(
+                one.node,
+                client.command_at(one.node, worker_command(order, one)),
+                {**paths, POOL_VARIABLE: str(folder / f"{one.node}.json")},
+            )
+            for one in crowd.generators
+        ]
+        if order.web:
+            programs.start("web", _relay(launched, crowd.leader), {})
+            watcher.on_stage(f"locust's page: http://127.0.0.1:{WEB_PORT}")
+        supervisor = client.supervisor_pid()
+        functions = {
+            namespace_id(supervisor, client.namespace_of(node)): node
+            for node in sorted({one.node for one in crowd.plan.session_controllers})
+        }
+        usage = UsageLog(
+            folder / "usage.jsonl", supervisor, functions, [one.process.pid for one in (leader, *workers)]
+        )
+        outage = Outage(client, first_lines(crowd.plan), order) if order.profile == LINE_FAILS else None
+
+        def look() -> None:
+            usage.look()
+            if outage is not None and (words := outage.look()):
+                watcher.on_stage(words)
+
+        in_time = follow(leader, order.longest_s, look)
+        programs.end()
+        status = leader.status if in_time else None
+        _record(folder, order, crowd, workers)
+        if not in_time:
+            watcher.on_stage(f"locust did not end in {order.longest_s:.0f} s; what it had done is kept")
+    return status
+
+
+def _relay(launched: LaunchedLab, leader: str) -> list[str]:
+    """Brings the leader's page to this machine's loopback."""
+    there = " ".join(launched.client.command_at(leader, ["socat", "-", f"TCP:127.0.0.1:{WEB_PORT}"]))
+    return ["socat", f"TCP-LISTEN:{WEB_PORT},bind=127.0.0.1,fork,reuseaddr", f"EXEC:{there}"]
+
+
+def _record(folder: Path, order: CampaignOrder, crowd: Crowd, workers: Sequence[Program]) -> None:
+    ended = tuple(
+        GeneratorRecord(one.node, worker.status, worker.words if worker.status else "")
+        for one, worker in zip(crowd.generators, workers, strict=True)
+    )
+    record = CampaignRecord(order.profile, order.users, order.profile not in SILENT, ended)
+    (folder / "campaign.json").write_text(json.dumps(to_data(record), indent=1) + "\n")

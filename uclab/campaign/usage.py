@@ -1,0 +1,82 @@
+"""Who uses the processor while a campaign runs: cloud functions, the lab's programs, generators."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from uclab.plan.codec import to_data
+from uclab.plan.load_record import Usage
+
+GENERATORS = "load generators"
+EVERY_S = 1.0
+OTHERS = {"ovs-vswitchd": "switches", "dumpcap": "captures", "ovsdb-server": "switches"}
+"""Programs of the lab itself, by their names."""
+
+
+class UsageLog:
+    """Looks at a lab's processes about once a second, and writes what they used since the look before."""
+
+    def __init__(
+        self, path: Path, supervisor: int, functions: Mapping[str, str], generators: Iterable[int]
+    ) -> None:
+        """`functions`: network namespace (`net:[...]`) to the cloud's node there; `generators`: pids."""
+        self._path = path
+        self._supervisor = supervisor
+        self._functions = functions
+        self._generators = tuple(generators)
+        self._used: dict[tuple[int, float], float] = {}
+        self._looked_at = 0.0
+
+    def look(self) -> None:
+        """Look, where the last look is a second ago."""
+        now = time.monotonic()
+        if now - self._looked_at < EVERY_S:
+            return
+        shares = self._shares(now - self._looked_at)
+        first, self._looked_at = not self._looked_at, now
+        if first:
+            return
+        at = round(time.time(), 3)
+        with self._path.open("a") as log:
+            for group, percent in sorted(shares.items()):
+                log.write(json.dumps(to_data(Usage(at, group, round(percent, 1)))) + "\n")
+
+    def _shares(self, seconds: float) -> dict[str, float]:
+        shares: defaultdict[str, float] = defaultdict(float)
+        used: dict[tuple[int, float], float] = {}
+        for process, group in self._processes():
+            with suppress(psutil.Error):
+                times, key = process.cpu_times(), (process.pid, process.create_time())
+                used[key] = times.user + times.system
+                shares[group] += 100 * (used[key] - self._used.get(key, used[key])) / seconds
+        self._used = used
+        return dict(shares)
+
+    def _processes(self) -> Iterable[tuple[psutil.Process, str]]:
+        for pid in self._generators:
+            with suppress(psutil.Error):
+                program = psutil.Process(pid)
+                for process in (program, *program.children(recursive=True)):
+                    yield process, GENERATORS
+        with suppress(psutil.Error):
+            for process in psutil.Process(self._supervisor).children(recursive=True):
+                with suppress(psutil.Error, OSError):
+                    yield process, self._group(process)
+
+    def _group(self, process: psutil.Process) -> str:
+        name = process.name()
+        node = self._functions.get(os.readlink(f"/proc/{process.pid}/ns/net"))
+        return f"{node} {name}" if node else OTHERS.get(name, "others of the lab")
+
+
+def namespace_id(supervisor: int, path: str) -> str:
+    """How the kernel names the network namespace at a path of a lab, as `/proc/PID/ns/net` shows it."""
+    return f"net:[{os.stat(f'/proc/{supervisor}/root{path}').st_ino}]"

@@ -1,0 +1,61 @@
+"""`campaign`: load by locust in a lab, and what it met."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uclab.campaign.orders import PROFILES, STOP_S
+from uclab.campaign.running import CampaignResult, order_of, run_campaign
+from uclab.cli.labs import FaultOption
+from uclab.cli.progress import progress
+from uclab.cli.summary import print_summary
+from uclab.cli.topologies import Json, Topology
+
+NAMES = ", ".join(f"`{name}`" for name in PROFILES)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this verb."""
+    app.command()(campaign)
+
+
+def campaign(
+    topology: Topology,
+    profile: Annotated[
+        str,
+        typer.Option(help=f"What users do: {NAMES}, or a locustfile."),
+    ] = "busy-hour",
+    users: Annotated[int, typer.Option(min=1, max=10_000, help="How many users.")] = 50,
+    spawn_rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Users that begin a second.")] = 10.0,
+    duration: Annotated[
+        int, typer.Option(min=5, max=86_400, help=f"Seconds; users then have {STOP_S} s to finish.")
+    ] = 60,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Load generators, each a device of its own.")
+    ] = 1,
+    web: Annotated[bool, typer.Option("--web", help="locust's page on this machine's loopback.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for captures, logs and reports.")] = None,
+    fault: FaultOption = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the lab up with many users, let locust drive them, judge what they met. Ctrl-C ends it early and
+    keeps what there is."""
+    order = order_of(
+        profile, users=users, spawn_rate=spawn_rate, duration_s=duration, workers=workers, web=web
+    )
+    with progress(quiet=as_json) as watcher:
+        result = run_campaign(topology, order, out=out, faults=fault or [], watcher=watcher)
+    if as_json:
+        typer.echo((result.run.run_dir / "results.json").read_text(), nl=False)
+    else:
+        print_summary(result.run)
+        typer.echo(f"locust: {_ended(result)}; {result.run.run_dir / 'campaign' / 'locust.html'}")
+    raise typer.Exit(0 if result.run.judgement.verdict == "pass" and result.locust_status == 0 else 1)
+
+
+def _ended(result: CampaignResult) -> str:
+    status = result.locust_status
+    return "did not end in time" if status is None else f"exit status {status}"

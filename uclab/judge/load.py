@@ -1,0 +1,198 @@
+"""What many users met in a campaign: registrations, calls and media by their own word, and the quality of
+media from the captures (`load.*`; D11, C8). Names and sections of measurements are those of RFC 6076."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from uclab.judge.case import Case
+from uclab.judge.claim import Claim
+from uclab.judge.quality import media_quality
+from uclab.judge.streams import Stream
+from uclab.judge.types import Evidence, Finding
+from uclab.judge.walks import blame_between, media_walk
+from uclab.plan.load_record import EFFECTIVE, LegRecord, RegistrationRecord
+
+SHOWN = 3
+"""So many users are named where several have the same trouble."""
+
+
+def check_load(case: Case) -> Iterator[Finding]:
+    """Generators, registrations, calls, voice."""
+    yield from _generators(case)
+    yield _registered(case)
+    if case.run.load.legs or case.run.load.calls_expected:
+        yield from _established(case)
+        yield _heard(case)
+        yield from _quality(case)
+
+
+def _generators(case: Case) -> Iterator[Finding]:
+    claim = Claim("load.generators", ("D11",), "generators", "each load generator runs to the campaign's end")
+    known = case.run.load.generators
+    if not known:
+        yield claim.not_shown("no generator told how it ended")
+        return
+    died = [one for one in known if one.status is None or one.status < 0]
+    for one in died:
+        how = "did not end by itself" if one.status is None else f"was ended by signal {-(one.status or 0)}"
+        observed = f"{how}; its users are missing from then on"
+        yield Claim(claim.id, claim.requirement, one.node, claim.expected).failed(
+            observed, Evidence(text=one.words[-600:]), one.node
+        )
+    if not died:
+        yield claim.passed(f"{len(known)} generators, {case.run.load.users} users")
+
+
+def _registered(case: Case) -> Finding:
+    attempts = case.run.load.registrations
+    users = case.run.load.users
+    claim = Claim("load.registered", ("C1", "D11"), "registrations", f"all {users} users register")
+    if not attempts:
+        return claim.not_shown("no user tried to register")
+    good = [attempt for attempt in attempts if 200 <= attempt.status < 300]
+    registered = {attempt.user for attempt in good}
+    bad = [attempt for attempt in attempts if attempt not in good] if len(good) < len(attempts) else []
+    observed = (
+        f"{len(registered)} of {users} registered; {len(attempts)} attempts, ineffective (IRA)"
+        f" {100 * len(bad) / len(attempts):.1f} %; {_spread('RRD', [one.delay_ms for one in good])}"
+    )
+    if bad:
+        observed += f"; {_reasons(bad)}"
+    if len(registered) == users and not bad:
+        return claim.passed(observed)
+    return claim.failed(observed)
+
+
+def _reasons(bad: Sequence[RegistrationRecord | LegRecord]) -> str:
+    """The troubles by how often they came up, each with some of the users."""
+    words = []
+    for reason, count in Counter(map(_reason, bad)).most_common(SHOWN):
+        users = sorted({one.user for one in bad if _reason(one) == reason})
+        named = ", ".join(users[:SHOWN]) + (", ..." if len(users) > SHOWN else "")
+        words.append(f"{count} times `{reason}` ({named})")
+    return "; ".join(words)
+
+
+def _reason(one: RegistrationRecord | LegRecord) -> str:
+    return f"{one.status or 'no answer'} {one.error}".strip()
+
+
+def _established(case: Case) -> Iterator[Finding]:
+    """By kind of call: SER and SEER (sections 4.6, 4.7)."""
+    by_kind: dict[str, list[LegRecord]] = {}
+    for leg in case.run.load.legs:
+        if leg.record.role == "caller":
+            by_kind.setdefault(leg.record.kind, []).append(leg.record)
+    expected = "every call reaches the called side (SEER 100 %)"
+    if not by_kind:
+        yield Claim("load.established", ("D3", "D11"), "calls", expected).not_shown("no call was placed")
+    for kind, calls in sorted(by_kind.items()):
+        claim = Claim("load.established", ("D3", "D11"), kind, expected)
+        answered = [call for call in calls if 200 <= call.status < 300]
+        bad = [call for call in calls if not 200 <= call.status < 300 and call.status not in EFFECTIVE]
+        delays = [call.request_delay_ms for call in answered if call.request_delay_ms is not None]
+        setups = [call.setup_ms for call in answered if call.setup_ms is not None]
+        observed = (
+            f"{len(calls)} calls, SER {100 * len(answered) / len(calls):.1f} %, SEER"
+            f" {100 * (len(calls) - len(bad)) / len(calls):.1f} %; {_spread('SRD', delays)};"
+            f" {_spread('to answer', setups)}"
+        )
+        yield claim.failed(f"{observed}; {_reasons(bad)}") if bad else claim.passed(observed)
+
+
+def _heard(case: Case) -> Finding:
+    """By the users' own word: the other side's signal, and nothing that its key does not open."""
+    claim = Claim(
+        "load.heard",
+        ("D3", "C9"),
+        "voice",
+        "each side hears the other's signal, by packets that its key opens",
+    )
+    legs = [leg for leg in case.run.load.legs if leg.record.heard is not None]
+    if not legs:
+        return claim.not_shown("no leg had media")
+    deaf = [leg.record for leg in legs if not leg.record.heard]
+    forged = sum(leg.record.unauthentic for leg in legs)
+    received = sum(leg.record.received for leg in legs)
+    observed = (
+        f"{len(legs) - len(deaf)} of {len(legs)} sides heard;"
+        f" {received} packets received, {forged} not authentic"
+    )
+    if deaf:
+        observed += f"; not heard by {', '.join(sorted({leg.user for leg in deaf})[:SHOWN])}"
+    return claim.failed(observed) if deaf or forged else claim.passed(observed)
+
+
+def _quality(case: Case) -> Iterator[Finding]:
+    """The media of all sides that sit at a generator, against the policy."""
+    policy = case.network.policy
+    expected = (
+        f"delay < {policy.max_one_way_delay_ms:g} ms, loss < {policy.max_loss_pct:g} %,"
+        f" jitter < {policy.max_jitter_ms:g} ms, MOS >= {policy.min_mos:g} for every direction"
+    )
+    generators = {one.node for one in case.run.load.generators}
+    for generator in sorted(generators):
+        claim = Claim("load.quality", ("C8",), f"voice from {generator}", expected)
+        yield _directions(case, claim, generator)
+
+
+def _directions(case: Case, claim: Claim, generator: str) -> Finding:
+    policy = case.network.policy
+    streams = [
+        stream
+        for (_, direction), its in case.streams.items()
+        for stream in its
+        if direction == "forward" and case.endpoint_name(stream.sender) == generator
+    ]
+    figures = [(stream, quality) for stream in streams if (quality := media_quality(stream)) is not None]
+    if not figures:
+        return claim.not_shown("no media was sent by a user in a call")
+    broken: list[Stream] = []
+    for stream, quality in figures:
+        over = (
+            quality.delay_ms is None
+            or quality.jitter_ms is None
+            or quality.delay_ms >= policy.max_one_way_delay_ms
+            or quality.loss_pct >= policy.max_loss_pct
+            or quality.worst_jitter_ms >= policy.max_jitter_ms
+            or quality.mos < policy.min_mos
+        )
+        if over:
+            broken.append(stream)
+    losses = [quality.loss_pct for _, quality in figures]
+    delays = [quality.delay_ms for _, quality in figures if quality.delay_ms is not None]
+    observed = (
+        f"{len(figures) - len(broken)} of {len(figures)} directions hold; worst loss {max(losses):.2f} %,"
+        f" {_spread('delay', delays)}, lowest MOS {min(quality.mos for _, quality in figures):.2f}"
+    )
+    evidence = Evidence(case.network.first_tap.get(generator))
+    if not broken:
+        return claim.passed(observed, evidence)
+    blame, where = _culprit(case, max(broken, key=lambda stream: (stream.lost, stream.sent)))
+    return claim.failed(observed + where, evidence, blame)
+
+
+def _culprit(case: Case, stream: Stream) -> tuple[str | None, str]:
+    """Where the worst stream lost most, or else took longest."""
+    receiver = case.network.endpoints[stream.receiver if stream.receiver >= 0 else stream.sender]
+    call = stream.window.call if stream.window else ""
+    hops = media_walk(case, call, "forward", stream, receiver).hops
+    if len(hops) < 2:
+        return None, ""
+    steps = list(itertools.pairwise(hops))
+    before, at = max(steps, key=lambda step: (step[1].lost, step[1].delay_us - step[0].delay_us))
+    where = f"; worst: {at.lost} packets lost between {before.tap} and {at.tap}"
+    return blame_between(case.network, before.tap, at.tap), where
+
+
+def _spread(name: str, values: Sequence[float]) -> str:
+    """Median, 95th percentile and highest, ms."""
+    if not values:
+        return f"no {name}"
+    median, high = np.percentile(np.array(values), [50, 95])
+    return f"{name} {median:.0f} ms median, {high:.0f} ms for 95 %, {max(values):.0f} ms at most"

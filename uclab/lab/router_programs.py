@@ -1,0 +1,130 @@
+"""The programs of a lab's routers: FRR, and the watch over lines to providers. They are started with the lab,
+ended when a router is killed, and started again when it is mended (V2)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from uclab.emulation.hosts import LabHost
+from uclab.emulation.network import LabNet
+from uclab.emulation.routing.frr import start_routing
+from uclab.emulation.routing.learned import wait_learned
+from uclab.lab.watch import ProcessWatch
+from uclab.plan.codec import to_data
+from uclab.plan.types import LineWatch, Plan
+
+CAPABILITIES = ("CAP_NET_ADMIN",)
+"""For routes."""
+INSIDE = "/run/line-watch"
+
+
+class Program(Protocol):
+    """A running program of a router."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def process(self) -> asyncio.subprocess.Process: ...
+    @property
+    def log(self) -> Path: ...
+
+
+@dataclass(frozen=True)
+class WatchProgram:
+    """A running line watch."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+
+class RouterPrograms:
+    """Starts, ends and starts again."""
+
+    def __init__(self, plan: Plan, network: LabNet, run_dir: Path, watch: ProcessWatch) -> None:
+        self._hosts: dict[str, LabHost] = {host.name: host for host in network.hosts}
+        self._watches = {one.router: one for one in plan.line_watches}
+        self._routing, self._lines = run_dir / "routing", run_dir / "line-watch"
+        self._process_watch = watch
+        self._running: dict[str, list[Program]] = {}
+
+    @property
+    def speaking(self) -> tuple[str, ...]:
+        """The devices with BGP or OSPF."""
+        return tuple(
+            name for name, host in self._hosts.items() if host.plan and (host.plan.routing or host.plan.ospf)
+        )
+
+    @property
+    def events_files(self) -> tuple[Path, ...]:
+        """Where line watches tell what they find; the files are there at once."""
+        files = tuple(self._events_of(router) for router in self._watches)
+        for file in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        return files
+
+    async def start_all(self) -> None:
+        """Every router's programs, until each router has learned the routes that it should have. Raises
+        `NotReady`."""
+        both = dict.fromkeys((*self.speaking, *self._watches))
+        await asyncio.gather(*(self.start(router) for router in both))
+        for router in self.speaking:
+            host = self._hosts[router]
+            assert host.plan is not None
+            await wait_learned(host.live_namespace(), host.plan.learned)
+
+    async def start(self, router: str) -> None:
+        """One router's programs. Raises `NotReady`."""
+        host = self._hosts[router]
+        running = self._running[router] = []
+        if (plan := host.plan) is not None and (plan.routing or plan.ospf):
+            running += await start_routing(host, plan.routing, plan.ospf, self._routing / router)
+        if router in self._watches:
+            running.append(await self._start_watch(host, self._watches[router]))
+        for program in running:
+            self._process_watch.watch(program.name, program.process, program.log)
+
+    async def kill(self, router: str) -> tuple[str, ...]:
+        """End one router's programs at once (SIGKILL to each one's process); their names."""
+        ended = self._running.pop(router, [])
+        for program in ended:
+            self._process_watch.expect_end(program.name)
+            program.process.kill()
+        for program in ended:
+            await program.process.wait()
+        return tuple(program.name for program in ended)
+
+    def _events_of(self, router: str) -> Path:
+        return self._lines / router / "events.jsonl"
+
+    async def _start_watch(self, host: LabHost, watch: LineWatch) -> WatchProgram:
+        name, folder = f"{host.name}-line-watch", self._lines / host.name
+        described, log = self._lines / f"{host.name}.json", folder / "log"
+        described.write_text(json.dumps(to_data(watch), indent=1) + "\n")
+        process = await host.spawn(
+            [
+                *(sys.executable, "-m", "controllers.line_watch", "--watch", "/lab/watch.json"),
+                *("--events", f"{INSIDE}/events.jsonl"),
+            ],
+            name=name,
+            log=log,
+            root="host",
+            readable={"/lab/watch.json": described},
+            writable={INSIDE: folder},
+            env={"PYTHONPATH": str(Path(__file__).parents[2])},
+            capabilities=CAPABILITIES,
+        )
+        return WatchProgram(name, process, log)
+
+
+@dataclass(frozen=True)
+class EventsOf:
+    """A file of events, as `controllers.follow` wants it."""
+
+    events_file: Path

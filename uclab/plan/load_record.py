@@ -1,0 +1,135 @@
+"""What a campaign's load generators tell, and what they are told: files below `campaign/` of a run directory.
+
+```
+campaign/<generator>.json             the `Pool` that its users come from
+campaign/<generator>.legs.jsonl       a `LegRecord` a line: each side of each call, when it has ended
+campaign/<generator>.accounts.jsonl   a `RegistrationRecord` a line
+campaign/campaign.json                the `CampaignRecord`
+campaign/usage.jsonl                  a `Usage` a line: who used the processor
+```
+Times are seconds since the epoch; statuses are SIP's, 0 where nobody answered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from uclab.plan.telephony import Account
+
+FOLDER = "campaign"
+EFFECTIVE = frozenset({480, 486, 600, 603})
+"""The called side was reached, and was not there or did not want (RFC 6076 section 4.7)."""
+POOL_VARIABLE = "UCLAB_POOL"
+"""Environment variable that names a generator's pool file."""
+
+
+@dataclass(frozen=True)
+class LoadUser:
+    """A user of a load generator: an address on it, and an account."""
+
+    account: Account
+    address: str
+    tone_hz: int
+    """What it sends as voice, and its peer looks for."""
+
+
+@dataclass(frozen=True)
+class Registrar:
+    """A session controller as users reach it."""
+
+    host_name: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What a load generator's users need to know."""
+
+    generator: str
+    domain: str
+    registrars: tuple[Registrar, ...]
+    """The preferred one first."""
+    ca_file: str
+    dscp_signalling: int
+    dscp_media: int
+    users: tuple[LoadUser, ...]
+    colleagues: tuple[str, ...]
+    """Extensions of all users of the campaign."""
+    outside: tuple[str, ...]
+    """Telephone numbers in the telephone network."""
+    records: str
+    """Path of the records' files, without their endings."""
+
+
+@dataclass(frozen=True)
+class LegRecord:
+    """One side of a call as its party experienced it."""
+
+    user: str
+    peer: str
+    role: Literal["caller", "callee"]
+    kind: str
+    status: int
+    """Final status of its INVITE."""
+    started_at: float
+    answered_at: float | None = None
+    ended_at: float | None = None
+    request_delay_ms: float | None = None
+    """Session request delay (RFC 6076 section 4.3); of the caller."""
+    setup_ms: float | None = None
+    """From INVITE to 200; of the caller."""
+    media_port: int | None = None
+    """UDP port of the session controller towards this side."""
+    sent: int = 0
+    received: int = 0
+    lost: int = 0
+    unauthentic: int = 0
+    """Packets that the other side's key does not open (SRTP)."""
+    heard: bool | None = None
+    """Whether the other side's signal was in what it sent; None without media."""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class RegistrationRecord:
+    """One attempt to register."""
+
+    user: str
+    at: float
+    status: int
+    delay_ms: float
+    """Registration request delay (RFC 6076 section 4.1)."""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class GeneratorRecord:
+    """How a generator's program ended."""
+
+    node: str
+    status: int | None
+    """Exit status, minus the signal; None: it had to be ended because it did not end by itself."""
+    words: str = ""
+    """The end of its log, where the status is not 0."""
+
+
+@dataclass(frozen=True)
+class CampaignRecord:
+    """What was wanted, and how it ended."""
+
+    profile: str
+    users: int
+    calls_expected: bool
+    """Whether users of this profile call each other: then it is a gap when none did."""
+    generators: tuple[GeneratorRecord, ...]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Processor time of a group of processes during the second that ended `at`, per cent of one core."""
+
+    at: float
+    group: str
+    percent: float

@@ -65,6 +65,8 @@ class Subscriber(User):
     def registered(self, attempt: RegistrationAttempt) -> None:
         """An attempt to register has ended."""
         self.place.note_registration(self.who, attempt)
+        if not attempt.status:
+            self.agent.server = self.place.next_server(self.agent.server)
         words = f"{attempt.status} {attempt.why}" if attempt.status else attempt.why or "no answer"
         self.tell("REGISTER", attempt.delay_s, None if attempt.succeeded else Refused(words))
 
@@ -109,7 +111,13 @@ class Subscriber(User):
             self.tell("INVITE, not taken" if reached else "INVITE", time.time() - began, refusal)
             self.place.note_leg(
                 LegRecord(
-                    self.who.account.user, target, "caller", kind, error.status, began, error=str(error)
+                    self.who.account.user,
+                    target,
+                    "caller",
+                    kind,
+                    error.status,
+                    began,
+                    error=str(error).removeprefix(f"{error.status} "),
                 )
             )
             return None

@@ -7,7 +7,7 @@ import os
 import time
 from collections import deque
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import IO
 
@@ -44,13 +44,28 @@ class Place:
         """Who played it has left."""
         self._free.append(user)
 
+    @cached_property
+    def servers(self) -> tuple[Server, ...]:
+        """The session controllers, the preferred one first."""
+        pool, timing = self.pool, self.pool.registration
+        probes = max(1, (timing.lost_s - timing.keepalive_s) // timing.probe_s)
+        return tuple(
+            Server(
+                *(one.host_name, one.address, one.port, "tls", Path(pool.ca_file)),
+                *(timing.keepalive_s, timing.probe_s, probes),
+            )
+            for one in pool.registrars
+        )
+
     def agent(self, user: LoadUser) -> UserAgent:
         """The user's agent, at the preferred session controller; not registered yet."""
-        first = self.pool.registrars[0]
-        server = Server(first.host_name, first.address, first.port, "tls", Path(self.pool.ca_file))
         return UserAgent(
-            self.stack, user.account, server, local_address=user.address, tone_hz=float(user.tone_hz)
+            self.stack, user.account, self.servers[0], local_address=user.address, tone_hz=float(user.tone_hz)
         )
+
+    def next_server(self, server: Server) -> Server:
+        """The session controller to turn to where that one does not answer."""
+        return self.servers[(self.servers.index(server) + 1) % len(self.servers)]
 
     def note_registration(self, user: LoadUser, attempt: RegistrationAttempt) -> None:
         """Keep how an attempt to register went."""

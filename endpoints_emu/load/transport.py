@@ -26,8 +26,6 @@ from endpoints_emu.load.transactions import Peer
 Transport = Literal["udp", "tcp", "tls"]
 DSCP_SIGNALLING = 26
 """AF31."""
-IDLE_PROBE_S, PROBE_EVERY_S, PROBES = 30, 10, 3
-"""A connection that has fallen silent is asked after by the kernel, and given up a minute later."""
 SEND_S = 10.0
 """A peer that takes nothing for so long is gone."""
 ROOM_BYTES = 4 << 20
@@ -58,6 +56,12 @@ class Server:
     transport: Transport = "tls"
     ca_file: Path | None = None
     """Authorities that it must have its certificate from."""
+    idle_s: int = 30
+    """A connection that has been silent for so long is asked after by the kernel (keep-alive, RFC 1122)."""
+    probe_s: int = 10
+    """From one unanswered question to the next."""
+    probes: int = 3
+    """Unanswered questions after which it is given up."""
 
 
 def mark(sock: Any, dscp: int) -> None:
@@ -225,7 +229,7 @@ def connect(
     sock: Any = gsocket.socket(gsocket.AF_INET, gsocket.SOCK_STREAM)
     try:
         mark(sock, dscp)
-        _keep_alive(sock)
+        _keep_alive(sock, server)
         if local_address:
             sock.bind((local_address, 0))
         with gevent.Timeout(deadline_s, TimeoutError(f"no connection in {deadline_s:g} s")):
@@ -273,13 +277,14 @@ class Listener:
         self._server.stop(timeout=0)
 
 
-def _keep_alive(sock: Any) -> None:
+def _keep_alive(sock: Any, server: Server) -> None:
     sock.setsockopt(gsocket.SOL_SOCKET, gsocket.SO_KEEPALIVE, 1)
     sock.setsockopt(gsocket.IPPROTO_TCP, gsocket.TCP_NODELAY, 1)
     for option, value in (
-        ("TCP_KEEPIDLE", IDLE_PROBE_S),
-        ("TCP_KEEPINTVL", PROBE_EVERY_S),
-        ("TCP_KEEPCNT", PROBES),
+        ("TCP_KEEPIDLE", server.idle_s),
+        ("TCP_KEEPINTVL", server.probe_s),
+        ("TCP_KEEPCNT", server.probes),
+        ("TCP_USER_TIMEOUT", 1000 * (server.idle_s + server.probes * server.probe_s)),
     ):
         sock.setsockopt(gsocket.IPPROTO_TCP, getattr(gsocket, option), value)
 

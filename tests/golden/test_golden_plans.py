@@ -23,9 +23,9 @@ WIDTH, SHOWN = 110, 80
 """Columns of a golden file; lines of a difference that a failure shows."""
 ONLY_WITH_CARRIERS = {
     "flows": [], "mtu": 1500, "codes": [], "sorts_by": "dscp", "service_vlan": None, "label": None,
-    "chatter": [], "carried": [],
+    "chatter": [], "carried": [], "airs": [],
 }  # fmt: skip
-"""What only carriers' networks have: not shown where it is as everywhere else."""
+"""What only carriers' networks and Wi-Fi have: not shown where it is as everywhere else."""
 
 
 @pytest.mark.req("D7", "C8", "L1", "L2", "L4", "N1", "N2", "N3", "V6")

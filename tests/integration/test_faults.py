@@ -25,6 +25,8 @@ CULPRITS = {
     "media-direct": "fw",
     "media-rule-missing": "fw",
     "foreign-mac": "sw1:1",
+    "wifi-naive-map": "ap1",
+    "wifi-station-unmarked": "wifi1",
     "mpls-map-shifted": "mpls1-edge1",
     "service-tag-unmarked": "metro1-edge1",
     "labels-shared": "mpls1-edge1",
@@ -43,6 +45,8 @@ CULPRITS = {
 }
 """Fault, and the device, hop or port that the findings must blame; None where captures cannot tell."""
 TOPOLOGIES = {
+    "wifi-naive-map": "wifi-office",
+    "wifi-station-unmarked": "wifi-office",
     "mpls-map-shifted": "mpls-branch",
     "service-tag-unmarked": "evpl-point-to-point",
     "labels-shared": "mpls-branch",
@@ -59,6 +63,7 @@ TOPOLOGIES = {
 }
 """Where `small-office` has nothing that the fault fits."""
 ON_REQUEST = {
+    "wifi-station-unmarked",
     "mpls-map-shifted",
     "service-tag-unmarked",
     "prefix-leaked",

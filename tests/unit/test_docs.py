@@ -161,6 +161,9 @@ def test_yaml_examples_are_right(example: Block, tmp_path: Path) -> None:
 def test_python_examples_compile_and_import_what_there_is(snippet: Block) -> None:
     compile(snippet.text, snippet.page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     for module, name in imports(snippet.text):
+        if module.startswith("campaigns"):  # locust patches the process that imports it
+            subprocess.run([sys.executable, "-c", f"from {module} import {name}"], check=True, cwd=PROJECT)
+            continue
         assert hasattr(importlib.import_module(module), name) if name else importlib.import_module(module)
 
 

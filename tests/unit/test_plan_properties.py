@@ -28,7 +28,11 @@ from uclab.plan.types import LinkEnd, NodeKind, Plan, PortMode, SwitchRole
 
 REFERENCE = load_topology("enterprise-hq")
 """Its policy serves all."""
-LINES = {**REFERENCE.profiles, **load_topology("cloudconnect-simplex-ott").profiles}
+LINES = {
+    name: profile
+    for topology in ("enterprise-hq", "cloudconnect-simplex-ott", "wifi-office")
+    for name, profile in load_topology(topology).profiles.items()
+}
 LONG = "abcdefghijk"
 """Names may have 12 characters; kernel interfaces have 15."""
 
@@ -36,7 +40,7 @@ LONG = "abcdefghijk"
 @st.composite
 def sites(draw_: st.DrawFn, number: int, providers: int, datacentres: int) -> dict[str, Any]:
     """A site with any shape of switch hierarchy, phones, PCs and softclients on its access switches, and
-    private circuits at any place among its lines."""
+    private circuits at any place among its lines, phones and softclients at its access points."""
     stem = draw_(st.sampled_from([f"s{number}", f"{LONG[:8]}{number}"]))
     cores, distributions = draw_(st.integers(0, 2)), draw_(st.integers(0, 2))
     access = draw_(st.integers(1, 3)) if cores else 1
@@ -64,6 +68,10 @@ def sites(draw_: st.DrawFn, number: int, providers: int, datacentres: int) -> di
         {"name": f"x-{role[:8]}", "id": 330 + n, "role": role, "subnet": f"10.{base}.{130 + n}.0/26"}
         for n, role in enumerate(sorted(others))
     ]
+    points = [
+        {"name": f"{stem}y{n}", "port": f"{access_names[n % access]}/{ports - n}", "profile": "wifi-air-5ghz"}
+        for n in range(draw_(st.integers(0, 2)))
+    ]
     endpoints = []
     for place in range(draw_(st.integers(0, 10))):
         switch, port = access_names[place % access], place // access + 1
@@ -74,7 +82,10 @@ def sites(draw_: st.DrawFn, number: int, providers: int, datacentres: int) -> di
             "port": f"{switch}/{port}",
             "number": 1000 + 100 * number + place,
         }
-        if kind == "desk-phone" and draw_(st.booleans()):
+        if len(points) > 0 and draw_(st.booleans()):
+            del endpoint["port"]
+            endpoint["ap"] = draw_(st.sampled_from(points))["name"]
+        elif kind == "desk-phone" and draw_(st.booleans()):
             endpoint["pc"] = f"{stem}w{place:02}"
         endpoints.append(endpoint)
     lines = [
@@ -94,6 +105,7 @@ def sites(draw_: st.DrawFn, number: int, providers: int, datacentres: int) -> di
         "prefix": f"10.{base}.0.0/16",
         "vlans": vlans,
         "switches": switches,
+        "access_points": points,
         "firewall": {"name": f"{stem}f", "uplinks": core_names or access_names},
         "router": {"name": f"{stem}r", "nat": draw_(st.booleans())},
         "connections": draw_(st.permutations([*circuits, *lines])),
@@ -210,7 +222,7 @@ def test_every_cable_has_two_ends_and_every_end_one_cable(plan: Plan) -> None:
 def test_every_default_route_leads_to_a_neighbour_and_names_are_resolved_in_public(plan: Plan) -> None:
     resolver = plan.name_servers[0].address
     assert IPv4Network("198.18.0.0/15").supernet_of(IPv4Network(resolver))
-    for node in plan.nodes:
+    for node in (node for node in plan.nodes if node.kind is not NodeKind.AIR):
         networks = [IPv4Interface(address).network for i in node.interfaces for address in i.addresses]
         assert node.routes
         assert all(

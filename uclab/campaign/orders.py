@@ -16,6 +16,8 @@ PROFILES: Mapping[str, str] = {
 }
 """Campaigns that come with uclab, by name: `campaigns/<name>.py` with underscores."""
 LINE_FAILS = "wan-failover"
+SILENT = ("monday-morning", "wan-failover")
+"""Campaigns in which nobody calls."""
 CAMPAIGNS = Path(__file__).resolve().parents[2] / "campaigns"
 LEADER_PORT = 5557
 WEB_PORT = 8089
@@ -85,7 +87,4 @@ def _locust(file: Path) -> Sequence[str]:
         "locust",
         "--locustfile",
         str(file),
-        "--loglevel",
-        "WARNING",
-        "--skip-log-setup",
     )

@@ -14,6 +14,7 @@ from uclab.campaign.orders import (
     CAMPAIGNS,
     LINE_FAILS,
     PROFILES,
+    SILENT,
     WEB_PORT,
     CampaignOrder,
     leader_command,
@@ -175,5 +176,5 @@ def _record(folder: Path, order: CampaignOrder, crowd: Crowd, workers: Sequence[
         GeneratorRecord(one.node, worker.status, worker.words if worker.status else "")
         for one, worker in zip(crowd.generators, workers, strict=True)
     )
-    record = CampaignRecord(order.profile, order.users, ended)
+    record = CampaignRecord(order.profile, order.users, order.profile not in SILENT, ended)
     (folder / "campaign.json").write_text(json.dumps(to_data(record), indent=1) + "\n")

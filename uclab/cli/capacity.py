@@ -13,6 +13,7 @@ from rich.table import Table
 from uclab import api
 from uclab.cli.topologies import Json, Topology
 from uclab.model.bandwidth import LAYER_2_BYTES, MediaStream, rtcp_kbps
+from uclab.plan.air_capacity import AirCapacity
 from uclab.plan.capacity import Capacity, DirectionCapacity, LineCapacity
 from uclab.plan.codec import to_data
 from uclab.plan.graph import LineNote, draw
@@ -50,6 +51,8 @@ def show_capacity(
     else:
         for line in answer.lines:
             print_line(line)
+        for air in answer.airs:
+            typer.echo(in_the_air(air))
         for words in answer.shortage:
             typer.echo(f"too small: {words}", err=True)
     raise typer.Exit(0 if answer.verdict == "pass" else 1)
@@ -83,6 +86,14 @@ def print_line(line: LineCapacity) -> None:
     for direction in line.directions:
         typer.echo(f"{direction.way}: {in_words(direction)}")
     typer.echo("")
+
+
+def in_the_air(air: AirCapacity) -> str:
+    """An access point's channel in one line."""
+    return (
+        f"site {air.site}, access point {air.access_point}: {air.stations} stations, {air.calls} calls at "
+        f"once take {air.need_pct:.1f} % of the channel's time; room for {air.calls_fit} calls"
+    )
 
 
 def one_call(stream: MediaStream) -> str:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from uclab.emulation import impairment, netns, openflow, packet_filter, queues, sysctl
+from uclab.emulation import impairment, netns, openflow, packet_filter, queues, radio, sysctl
 from uclab.emulation.hosts import LabHost
 from uclab.emulation.network import LabNet
 from uclab.emulation.overlay import devices
 from uclab.emulation.switches import LabSwitch, clearing_flows, voice_priority_flows
 from uclab.emulation.variants import Variants
-from uclab.plan.types import Plan, SwitchRole
+from uclab.plan.types import Air, Plan, SwitchRole
 
 SIDE_BY_SIDE = 4
 T = TypeVar("T")
@@ -167,7 +167,11 @@ async def _make(
         group.create_task(work.each("kernel settings", set_up, _settings))
     await work.each("routes by mark", tunnelled, lambda host: devices.route_by_mark(host, plan))
     await work.one("carrier", net.wait_for_carrier)
-    roles = (SwitchRole.PHONE, SwitchRole.CARRIER, SwitchRole.CARRIER_NETWORK)
+    await work.each("air", plan.airs, lambda air: _fill(net, air))
+    roles = (
+        *(SwitchRole.PHONE, SwitchRole.CARRIER, SwitchRole.CARRIER_NETWORK),
+        *(SwitchRole.ACCESS_POINT, SwitchRole.STATION),
+    )
     tagging = [s for s in net.switches if s.plan.role in roles]
     await work.each("tagging switches", tagging, lambda switch: _prioritise(net, plan, switch))
     clearing = [s for s in net.switches if s.plan.role is SwitchRole.EXCHANGE and not _trusts(s)]
@@ -230,6 +234,10 @@ def _impair(
 ) -> None:
     running = impairment.impair(net.namespaces[name], lines[name], variants.impairment, net.run_dir)
     net.lines.append(running)
+
+
+def _fill(net: LabNet, air: Air) -> None:
+    net.lines.append(radio.fill(net.namespaces[air.node], air, net.run_dir))
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -233,15 +233,16 @@ def _delay_line(namespace: Namespace, lines: Sequence[ArrivingLine], run_dir: Pa
         )
         os.close(writer)
         theirs.close()
-        _wait_ready(reader, daemon)
+        wait_ready(reader, daemon)
     finally:
         os.close(reader)
     _run(namespace, ["iptables-restore", "--noflush"], queue_rules(lines))
     return ImpairedDevice(namespace, "userspace", tuple(lines), account, daemon, ours)
 
 
-def _wait_ready(reader: int, daemon: Daemon) -> None:
+def wait_ready(reader: int, daemon: Daemon) -> None:
+    """Return when the program has written a 1 to the pipe. Raises `NotReady`."""
     ready = select.poll()  # select() takes no descriptor above 1023: a large lab has thousands
     ready.register(reader, select.POLLIN)
     if not ready.poll(patient(START_DEADLINE_S) * 1000) or os.read(reader, 1) != b"1":
-        raise NotReady(f"{daemon.name} does not serve its queues; its log ends with:\n{daemon.last_lines()}")
+        raise NotReady(f"{daemon.name} does not serve its line; its log ends with:\n{daemon.last_lines()}")

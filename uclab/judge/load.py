@@ -25,9 +25,10 @@ def check_load(case: Case) -> Iterator[Finding]:
     """Generators, registrations, calls, voice."""
     yield from _generators(case)
     yield _registered(case)
-    yield from _established(case)
-    yield _heard(case)
-    yield from _quality(case)
+    if case.run.load.legs or case.run.load.calls_expected:
+        yield from _established(case)
+        yield _heard(case)
+        yield from _quality(case)
 
 
 def _generators(case: Case) -> Iterator[Finding]:

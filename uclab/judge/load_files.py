@@ -29,6 +29,7 @@ class Load:
 
     users: int = 0
     """How many there were to be."""
+    calls_expected: bool = False
     generators: tuple[GeneratorRecord, ...] = ()
     registrations: tuple[RegistrationRecord, ...] = ()
     legs: tuple[Leg, ...] = ()
@@ -52,7 +53,9 @@ def load_load(folder: Path) -> Load:
         for record in _lines(folder / f"{one.node}.accounts.jsonl", RegistrationRecord)
     ]
     usage = tuple(_lines(folder / "usage.jsonl", Usage))
-    return Load(campaign.users, campaign.generators, tuple(registrations), tuple(legs), usage)
+    return Load(
+        campaign.users, campaign.calls_expected, campaign.generators, tuple(registrations), tuple(legs), usage
+    )
 
 
 def _lines(path: Path, kind: type[Record]) -> Iterator[Record]:

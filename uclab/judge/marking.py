@@ -16,6 +16,7 @@ from uclab.judge.flows import Flow
 from uclab.judge.hops import Seen, walk_finding
 from uclab.judge.network import Leg, Network, dscp_name, mac_text, text
 from uclab.judge.types import Evidence, Finding, Walk
+from uclab.judge.wireless import check_air, follows_dscp
 from uclab.plan.types import Endpoint, NodeKind, PortMode
 
 
@@ -107,7 +108,10 @@ def _judge(
     claim = _dscp_claim(subject, wanted)
     dscp = walk_finding(claim, network, seen, right_dscp, lambda marking: dscp_name(marking.dscp), gap)
     yield dscp
-    tagged = [at for at in seen if any(marking.pcp >= 0 for marking in at.markings)]
+    for wmm in check_air(network, subject, seen, (sender, receiver), wanted, gap):
+        yield follows_dscp(network, wmm, dscp, seen)
+    wired = [at for at in seen if at.tap not in network.air_taps]
+    tagged = [at for at in wired if any(marking.pcp >= 0 for marking in at.markings)]
     expected = f"802.1p priority {network.policy.pcp(wanted)} in every tagged frame"
     claim = Claim("qos.pcp", ("Q1",), subject, expected)
     carried = [*check_carried(network, subject, seen, (sender, receiver), wanted, gap)]

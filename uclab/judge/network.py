@@ -168,6 +168,12 @@ class Network:
         }
 
     @cached_property
+    def air_taps(self) -> frozenset[str]:
+        """Taps where frames are on the air: the priority in their tag is the Wi-Fi user priority."""
+        ends = {(e.device, e.interface) for li in self.plan.links if li.kind == "air" for e in (li.a, li.b)}
+        return frozenset(tap.label for tap in self.plan.taps if (tap.device, tap.interface) in ends)
+
+    @cached_property
     def access_port_of(self) -> dict[int, str]:
         """MAC -> the controlled port where it belongs, as `switch:port` (N3)."""
         return {
@@ -208,9 +214,9 @@ class Network:
         )
 
     def owner(self, device: str) -> str:
-        """The device as people name it: a phone's built-in switch is the phone."""
+        """The device as people name it: a phone's built-in switch, or a station's adapter, is the phone."""
         for switch in self.plan.switches:
-            if switch.name == device and switch.role is SwitchRole.PHONE:
+            if switch.name == device and switch.role in (SwitchRole.PHONE, SwitchRole.STATION):
                 for port in switch.ports:
                     if port.peer in self.endpoint_of_node:
                         return self.endpoint_of_node[port.peer].name

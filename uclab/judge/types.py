@@ -64,6 +64,8 @@ class HopRecord:
     label: int | None = None
     tc: int | None = None
     """MPLS label and its traffic class; None where there is none."""
+    up: int | None = None
+    """Wi-Fi user priority on the air, where the frame's tag has no 802.1p priority."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ def media_walk(case: Case, call: str, direction: Direction, stream: Stream, rece
     for hop in ordered:
         markings = case.media_markings.get((stream.ssrc, hop.tap, hop.leg), Counter())
         before = records[-1].packets if records else hop.packets
-        records.append(_record(hop, markings, max(before - hop.packets, 0)))
+        lost = max(before - hop.packets, 0)
+        records.append(_record(hop, markings, lost, hop.tap in case.network.air_taps))
     return Walk(call, direction, tuple(records))
 
 
@@ -50,13 +51,14 @@ def order_hops(network: Network, hops: Sequence[Hop], sender: str, receiver: str
     return ordered
 
 
-def _record(hop: Hop, markings: Counter[Marking], lost: int) -> HopRecord:
+def _record(hop: Hop, markings: Counter[Marking], lost: int, on_air: bool) -> HopRecord:
     common = markings.most_common(1)
     marking = common[0][0] if common else Marking(-1, -1, -1)
+    priority = _or_none(marking.pcp)
     return HopRecord(
         tap=hop.tap,
         dscp=_or_none(marking.dscp),
-        pcp=_or_none(marking.pcp),
+        pcp=None if on_air else priority,
         vlan=_or_none(marking.vlan),
         delay_us=round(hop.median_us, 1),
         packets=hop.packets,
@@ -67,13 +69,21 @@ def _record(hop: Hop, markings: Counter[Marking], lost: int) -> HopRecord:
         service_pcp=_or_none(marking.service_pcp),
         label=_or_none(marking.label),
         tc=_or_none(marking.tc),
+        up=priority if on_air else None,
     )
 
 
 def marking_columns(walk: Walk) -> dict[str, str]:
-    """Headings of a walk's table and what they show of a hop; those of carriers only where they are used."""
+    """Headings of a walk's table and what they show of a hop; those of Wi-Fi and carriers only where they are
+    used."""
     columns = {"DSCP": "dscp", "802.1p": "pcp", "VLAN": "vlan"}
-    carried = {"S-tag 802.1p": "service_pcp", "S-VLAN": "service_vlan", "TC": "tc", "label": "label"}
+    carried = {
+        "UP": "up",
+        "S-tag 802.1p": "service_pcp",
+        "S-VLAN": "service_vlan",
+        "TC": "tc",
+        "label": "label",
+    }
     used = {
         heading: name
         for heading, name in carried.items()

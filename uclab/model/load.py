@@ -15,6 +15,7 @@ from uclab.model import home
 from uclab.model import trace as trace_file
 from uclab.model.checks import (
     Check,
+    air_mistakes,
     call_mistakes,
     condition_mistakes,
     peering_mistakes,
@@ -80,11 +81,14 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
     for site in main.top["sites"]:
         for connection in site["connections"]:
             mistakes += profiles.fetch(connection["profile"])
+        for access_point in site["access_points"]:
+            mistakes += profiles.fetch(access_point["profile"])
     for gateway in main.top["sd_wan"]["gateways"]:
         mistakes += profiles.fetch(gateway["profile"])
     traces, wrong = _traces(profiles)
     mistakes += wrong
     mistakes += condition_mistakes(main.top, profiles.values)
+    mistakes += air_mistakes(main.top, profiles.values)
     mistakes += policies.fetch(main.top["policy"])
     for policy in policies.values.values():
         mistakes += power_mistakes(main.top, policy)

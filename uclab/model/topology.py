@@ -61,6 +61,18 @@ class Switch(Part):
     """Power over Ethernet that it can give to all its ports together, W."""
 
 
+class AccessPoint(Part):
+    """A Wi-Fi access point at a switch port: one SSID for each voice and data VLAN (N4, V9, W7)."""
+
+    name: Name
+    port: PortRef
+    """Where its wired side is plugged in: switch and port."""
+    profile: Reference
+    """Name of a link profile of a Wi-Fi radio in `profiles/`, or a path to one: how its air behaves."""
+    conditions: Conditions | None = None
+    """What its stations suffer from: distance, users, surroundings."""
+
+
 class Firewall(Part):
     """The site's edge firewall: stateful, zones (N1)."""
 
@@ -119,8 +131,10 @@ class Endpoint(Part):
 
     name: Name
     kind: Literal["desk-phone", "softclient"]
-    port: PortRef
+    port: PortRef | None = None
     """Where it is plugged in: switch and port."""
+    ap: Name | None = None
+    """Instead of `port`: the access point at which it is a station (V7)."""
     number: int = Field(ge=100, le=99999)
     """Extension; one of its own in the whole company."""
     pc: Name | None = None
@@ -147,6 +161,8 @@ class Site(Part):
     """Private (RFC 1918); all VLANs lie in it."""
     vlans: tuple[Vlan, ...] = Field(min_length=1)
     switches: tuple[Switch, ...] = Field(min_length=1)
+    access_points: tuple[AccessPoint, ...] = ()
+    """Wi-Fi access points (V9)."""
     firewall: Firewall
     router: Router
     connections: tuple[Connection, ...] = Field(min_length=1)

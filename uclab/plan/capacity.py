@@ -15,6 +15,7 @@ from uclab.model import topology as model
 from uclab.model.bandwidth import TUNNEL_BYTES, MediaStream, media_stream
 from uclab.model.load import LoadedTopology
 from uclab.model.suffering import under
+from uclab.plan.air_capacity import AirCapacity, air_capacities
 from uclab.plan.circuits import line_interfaces
 from uclab.plan.demand import Demand, demand_of
 from uclab.plan.lines import wan_lines
@@ -102,17 +103,22 @@ class Capacity:
     topology: str
     verdict: Literal["pass", "fail"]
     lines: tuple[LineCapacity, ...]
+    airs: tuple[AirCapacity, ...] = ()
+    """Channels of access points."""
 
     @property
     def shortage(self) -> tuple[str, ...]:
         """Everything that does not fit."""
-        return tuple(words for line in self.lines for words in line.shortage)
+        lines = tuple(words for line in self.lines for words in line.shortage)
+        return (*lines, *(words for air in self.airs for words in air.shortage))
 
 
 def capacity(loaded: LoadedTopology, plan: Plan) -> Capacity:
-    """Need and room of every WAN line of a plan made from that topology."""
+    """Need and room of every WAN line, and of every access point's air, of a plan made from that topology."""
     lines = tuple(line for site in loaded.topology.sites for line in _lines(loaded, plan, site))
-    return Capacity(plan.topology, "fail" if any(line.shortage for line in lines) else "pass", lines)
+    airs = air_capacities(loaded, plan)
+    small = any(line.shortage for line in lines) or any(air.shortage for air in airs)
+    return Capacity(plan.topology, "fail" if small else "pass", lines, airs)
 
 
 def _narrow_circuit(plan: Plan, name: str, directions: Sequence[DirectionCapacity]) -> str | None:

@@ -50,10 +50,12 @@ def with_rules(plan: Plan, node: str, old: str, new: str) -> Plan:
 
 
 def port_towards(plan: Plan, peer: str) -> tuple[Switch, SwitchPort]:
-    """The site switch's port that a node or a phone is plugged into; KeyError where there is none."""
+    """The site switch's port that a node or a phone is plugged into, of a wireless one that of its access
+    point; KeyError where there is none."""
+    point = next((air.access_point for air in plan.airs if any(s.node == peer for s in air.stations)), None)
     for switch in plan.switches:
         for port in switch.ports:
             serves = switch.controlled or switch.role is SwitchRole.HOME
-            if serves and port.peer in (peer, f"{peer}-sw"):
+            if serves and port.peer in ((point,) if point else (peer, f"{peer}-sw")):
                 return switch, port
     raise KeyError(f"{peer} is not plugged into a switch of a site")

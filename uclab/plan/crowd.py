@@ -102,6 +102,7 @@ def pools(crowd: Crowd, folder: str, ca_file: str) -> tuple[Pool, ...]:
             ca_file=ca_file,
             dscp_signalling=phone.dscp_signalling,
             dscp_media=phone.dscp_media,
+            registration=phone.registration,
             users=generator.users,
             colleagues=tuple(user.account.user for one in crowd.generators for user in one.users),
             outside=tuple(number for peer in plan.pstn_peers for number in peer.numbers),

@@ -39,6 +39,8 @@ class NodeKind(StrEnum):
     """A host of the cloud, or a public server such as the DNS resolver."""
     PHONE = "phone"
     PC = "pc"
+    AIR = "air"
+    """An access point's channel: passes frames between it and its stations (`uclab.plan.air`)."""
     OTHER_CUSTOMER = "other-customer"
     """A router of another customer of a carrier; it has the same addresses as one of ours."""
 
@@ -207,7 +209,7 @@ class Link:
     name: str
     a: LinkEnd
     b: LinkEnd
-    kind: Literal["lan", "trunk", "wan", "circuit", "internet", "datacentre", "backbone", "tunnel"]
+    kind: Literal["lan", "trunk", "wan", "circuit", "internet", "datacentre", "backbone", "tunnel", "air"]
     """`wan`: a site's line to its provider; `circuit`: a part of a private circuit; `internet`: a link of the
     internet's core; `backbone`: between the cloud's own routers; `tunnel`: an overlay's, which no plan
-    lists as a cable (`uclab.plan.overlay`)."""
+    lists as a cable (`uclab.plan.overlay`); `air`: from an access point or station to their channel."""

@@ -38,6 +38,10 @@ class SwitchRole(StrEnum):
     """An internet exchange's peering LAN; not under the controller."""
     MODEM = "modem"
     """A modem in bridge mode; not under the controller."""
+    ACCESS_POINT = "access-point"
+    """A Wi-Fi access point: a wired port and a radio; forwards by the plan's flows alone."""
+    STATION = "station"
+    """A wireless endpoint's adapter; forwards by the plan's flows alone."""
     CARRIER = "carrier"
     """Where a private circuit ends: a carrier's termination unit, or a data centre's peering switch; not
     under the controller."""
@@ -161,6 +165,8 @@ class Policy:
     signalling_dscp: int
     dscp_to_tc: tuple[tuple[int, int], ...] = ()
     """(DSCP, MPLS traffic class); others 0."""
+    dscp_to_up: tuple[tuple[int, int], ...] = ()
+    """(DSCP, Wi-Fi user priority); others 0."""
     sips_ports: tuple[int, ...] = (5096,)
     """TLS ports that carry SIP (facts: provider policy)."""
     untrusted_classes: tuple[str, ...] = ()
@@ -174,6 +180,10 @@ class Policy:
     def tc(self, dscp: int) -> int:
         """MPLS traffic class for a DSCP (Q1)."""
         return dict(self.dscp_to_tc).get(dscp, 0)
+
+    def up(self, dscp: int) -> int:
+        """Wi-Fi user priority for a DSCP (Q1)."""
+        return dict(self.dscp_to_up).get(dscp, 0)
 
 
 @dataclass(frozen=True)

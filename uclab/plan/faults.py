@@ -12,13 +12,30 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 
-from uclab.plan import carrier_faults, circuit_faults, edge, overlay_faults, queues, way_faults
+from uclab.plan import (
+    carrier_faults,
+    circuit_faults,
+    edge,
+    overlay_faults,
+    queues,
+    way_faults,
+    wireless_faults,
+)
 from uclab.plan.changes import port_towards, with_endpoint, with_node, with_port, with_rules
 from uclab.plan.fault import FAULTS, Fault, pick, registered
 from uclab.plan.names import mac_address
-from uclab.plan.types import Endpoint, Interface, Node, NodeKind, Plan, Route, Vlan
+from uclab.plan.types import Endpoint, Interface, Node, NodeKind, Plan, Route, SwitchRole, Vlan
 
-__all__ = ["FAULTS", "Fault", "carrier_faults", "circuit_faults", "fitting", "overlay_faults", "way_faults"]
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "carrier_faults",
+    "circuit_faults",
+    "fitting",
+    "overlay_faults",
+    "way_faults",
+    "wireless_faults",
+]
 
 
 def fitting(plan: Plan) -> tuple[str, ...]:
@@ -66,7 +83,13 @@ def _verification_off(plan: Plan, target: str | None) -> Plan:
     return _foreign_certificate(replace(trusting, pstn_peers=peers), None)
 
 
-@registered("dscp-cleared", "a site's router clears DSCP on the way to the phones", "qos.dscp", "qos.pcp")
+@registered(
+    "dscp-cleared",
+    "a site's router clears DSCP on the way to the phones",
+    "qos.dscp",
+    "qos.pcp",
+    may_break=("qos.wmm",),
+)
 def _dscp_cleared(plan: Plan, target: str | None) -> Plan:
     """On the way in only: on the way out it would take its own queue's classes away too, which is another
     fault."""
@@ -111,7 +134,9 @@ def _queues_removed(plan: Plan, target: str | None) -> Plan:
 )
 def _phone_in_data_vlan(plan: Plan, target: str | None) -> Plan:
     """The phone sends untagged with an address of the data VLAN, and its access port lets it."""
-    phone = plan.node(_phone(plan, target).node)
+    modules = {switch.name for switch in plan.switches if switch.role is SwitchRole.PHONE}
+    wired = {e.name: e for e in plan.endpoints if f"{e.node}-sw" in modules}
+    phone = plan.node(pick(wired, target, "desk phone on a cable").node)
     data = next((v for v in plan.vlans if v.site == phone.site and v.role == "data"), None)
     if data is None:
         raise KeyError(f"site {phone.site} has no data VLAN")

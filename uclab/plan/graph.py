@@ -185,10 +185,10 @@ def _colours(
     ends = [ports[end] for end in (wire.link.a, wire.link.b) if end in ports]
     if wire.link.kind in OUTSIDE_LINES:
         return [WAN]
-    if wire.link.kind != "lan" or not ends:
+    if wire.link.kind not in ("lan", "air") or not ends:
         return [CORE]
     switch, port = ends[-1]
-    vlans = [*port.tagged, port.vlan] if port.mode is PortMode.PHONE else [port.vlan]
+    vlans = [port.vlan] if port.mode is PortMode.ACCESS else [*port.tagged, port.vlan]
     return [palette.get((switch.site, vlan), CORE) for vlan in vlans if vlan is not None]
 
 

@@ -12,7 +12,9 @@ from uclab.plan.circuits import border_router
 from uclab.plan.sites import DEFAULT
 from uclab.plan.types import Node, NodeKind, Plan, PortMode, Switch, SwitchRole
 
-Icon = Literal["router", "firewall", "switch", "phone", "softclient", "pc", "server", "telephone-network"]
+Icon = Literal[
+    "router", "firewall", "switch", "phone", "softclient", "pc", "server", "telephone-network", "access-point"
+]
 
 DEVICE_WIDTH, DEVICE_HEIGHT = 148.0, 46.0
 LEAF_WIDTH, LEAF_HEIGHT = 72.0, 58.0
@@ -241,12 +243,17 @@ def _site(plan: Plan, site: str, left: float, top: float, width: float, boxes: d
     blocks = _blocks(plan, site)
     x = middle - sum(_block_width(len(leaves)) for _, leaves in blocks) / 2
     for switch, leaves in blocks:
-        block = _block_width(len(leaves))
-        if switch.role in (SwitchRole.ACCESS, SwitchRole.HOME):
-            boxes[switch.name] = Box(switch.name, "switch", _switch_subtitle(switch, root), x + block / 2, y)
+        block, wireless = _block_width(len(leaves)), switch.role is SwitchRole.ACCESS_POINT
+        deep |= wireless
+        if switch.role in (SwitchRole.ACCESS, SwitchRole.HOME, SwitchRole.ACCESS_POINT):
+            drawn: Icon = "access-point" if wireless else "switch"
+            own = y_leaf if wireless else y
+            boxes[switch.name] = Box(switch.name, drawn, _switch_subtitle(switch, root), x + block / 2, own)
+            boxes |= {air.node: boxes[switch.name] for air in plan.airs if air.access_point == switch.name}
         start = x + block / 2 - COLUMN * (len(leaves) - 1) / 2
         for number, leaf in enumerate(leaves):
-            deep |= _add_leaf(plan, leaf, start + COLUMN * number, y_leaf, boxes)
+            below = y_leaf + ROW - 10 if wireless else y_leaf
+            deep |= _add_leaf(plan, leaf, start + COLUMN * number, below, boxes)
         x += block
     bottom = y_leaf + (ROW - 10 if deep else 0) + LEAF_HEIGHT / 2 + 24
     prefixes = [r.prefix for n in nodes if n.kind is NodeKind.ROUTER for r in n.routes if r.prefix != DEFAULT]
@@ -267,10 +274,12 @@ def _add_leaf(plan: Plan, name: str, x: float, y: float, boxes: dict[str, Box]) 
     size = {"width": LEAF_WIDTH, "height": LEAF_HEIGHT}
     box = Box(name, icons.get(node.kind, "pc"), subtitle, x, y, vlan=_vlan_of(plan, node), **size)
     boxes[name] = box
-    if node.kind is not NodeKind.PHONE:
+    module = next((s for s in plan.switches if s.name == f"{name}-sw"), None)
+    if module is None:
         return False
-    boxes[f"{name}-sw"] = box
-    module = next(s for s in plan.switches if s.name == f"{name}-sw")
+    boxes[module.name] = box
+    if module.role is not SwitchRole.PHONE:
+        return False
     behind = [p.peer for p in module.ports if p.peer_port is None and p.peer not in (None, name)]
     for pc in behind:
         if pc is not None:
@@ -296,6 +305,9 @@ def _blocks(plan: Plan, site: str) -> list[tuple[Switch, list[str]]]:
         leaves = [peer.removesuffix("-sw") for peer in peers if peer not in routers]
         if leaves or switch.role is SwitchRole.ACCESS:
             blocks.append((switch, leaves))
+        for air in (air for air in plan.airs if any(p.peer == air.access_point for p in switch.ports)):
+            point = next(s for s in there if s.name == air.access_point)
+            blocks.append((point, [station.node for station in air.stations]))
     return blocks
 
 
@@ -314,9 +326,12 @@ def _spread(count: int, middle: float, step: float) -> Iterable[float]:
 def _switch_subtitle(switch: Switch, root: str) -> str:
     if switch.role is SwitchRole.EDGE:
         return "firewall ports"
-    role = {"core": "core", "distribution": "distribution", "home": "built-in switch"}.get(
-        switch.role.value, "access"
-    )
+    role = {
+        "core": "core",
+        "distribution": "distribution",
+        "home": "built-in switch",
+        "access-point": "access point",
+    }.get(switch.role.value, "access")
     return f"{role} · root" if switch.name == root else role
 
 

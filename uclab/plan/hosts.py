@@ -15,7 +15,8 @@ Role = Literal["voice", "data", "rooms", "management", "foreign-voip"]
 
 @dataclass(frozen=True)
 class Host:
-    """A host and its cable: to a switch port, or, where `behind` is set, through that desk phone."""
+    """A host and its cable: to a switch port, or, where `behind` is set, through that desk phone. A station
+    at an `access_point` has none: then `switch` is empty."""
 
     name: str
     site: str
@@ -25,6 +26,12 @@ class Host:
     port: int
     behind: str | None = None
     endpoint: model.Endpoint | None = None
+    access_point: str | None = None
+
+    @property
+    def has_built_in_switch(self) -> bool:
+        """Whether it is a desk phone on a cable."""
+        return self.access_point is None and self.endpoint is not None and self.endpoint.kind == "desk-phone"
 
 
 def site_hosts(site: model.Site, site_number: int) -> tuple[Host, ...]:
@@ -47,22 +54,25 @@ def vlan_of(site: model.Site, role: Role, for_whom: str) -> model.Vlan:
 
 
 def _endpoint_hosts(site: model.Site, endpoint: model.Endpoint) -> Iterator[Host]:
-    switch, number = endpoint.port.split("/")
+    switch, _, number = (endpoint.port or "").partition("/")
     desk = endpoint.kind == "desk-phone"
     if endpoint.vlan is None:
         vlan = vlan_of(site, "voice" if desk else "data", endpoint.name)
     else:
         vlan = next(v for v in site.vlans if v.name == endpoint.vlan)
     kind = NodeKind.PHONE if desk else NodeKind.PC
-    yield Host(endpoint.name, site.name, kind, vlan, switch, int(number), endpoint=endpoint)
+    port = int(number or 0)
+    yield Host(
+        endpoint.name, site.name, kind, vlan, switch, port, endpoint=endpoint, access_point=endpoint.ap
+    )
     if desk and endpoint.pc is not None:
         data = vlan_of(site, "data", endpoint.pc)
-        yield Host(endpoint.pc, site.name, NodeKind.PC, data, switch, int(number), behind=endpoint.name)
+        yield Host(endpoint.pc, site.name, NodeKind.PC, data, switch, port, behind=endpoint.name)
 
 
 def _spare_ports(site: model.Site) -> Iterator[tuple[str, int]]:
     """Free ports of access switches, the last port of the first switch first."""
-    used = {endpoint.port for endpoint in site.endpoints}
+    used = {endpoint.port for endpoint in site.endpoints} | {point.port for point in site.access_points}
     for switch in site.switches:
         if switch.role == "access":
             for number in range(switch.ports, 0, -1):

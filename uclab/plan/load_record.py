@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from uclab.plan.telephony import Account
+from uclab.plan.telephony import Account, RegistrationTiming
 
 FOLDER = "campaign"
 EFFECTIVE = frozenset({480, 486, 600, 603})
@@ -54,6 +54,7 @@ class Pool:
     ca_file: str
     dscp_signalling: int
     dscp_media: int
+    registration: RegistrationTiming
     users: tuple[LoadUser, ...]
     colleagues: tuple[str, ...]
     """Extensions of all users of the campaign."""
@@ -121,6 +122,8 @@ class CampaignRecord:
 
     profile: str
     users: int
+    calls_expected: bool
+    """Whether users of this profile call each other: then it is a gap when none did."""
     generators: tuple[GeneratorRecord, ...]
 
 

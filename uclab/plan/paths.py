@@ -17,6 +17,7 @@ from uclab.plan.flows import CUSTOMER_TAG, SERVICE_TAG, Frame, Tag, forward
 from uclab.plan.taps import port_of
 from uclab.plan.trees import PortRef, spanning_tree, trunks_between
 from uclab.plan.types import (
+    Air,
     Link,
     LinkEnd,
     Node,
@@ -52,6 +53,8 @@ class Cabling:
     labels: Mapping[LinkEnd, str]
     crossings: Mapping[tuple[LinkEnd, int | None], tuple[LinkEnd, int]] = field(default_factory=dict)
     """Where a circuit's frame leaves a switch of an exchange and under which VLAN id, by where it came in."""
+    airs: Mapping[str, str] = field(default_factory=dict)
+    """Air to its interface towards the access point."""
 
     def path(self, endpoint: str, source: str, target: str) -> Path:
         """The taps from the node `source` to the node with the address `target`, with the 802.1Q tag expected
@@ -79,6 +82,8 @@ class Cabling:
                     port = self.ports[end][1]
                     vlan = port.vlan if port.mode is PortMode.ACCESS else vlan
                     tag = vlan if vlan in port.tagged or (end, vlan) in self.crossings else None
+                elif end.device in self.airs:
+                    tag = vlan
                 crossed = end
                 hops.append(PathHop(self.labels[end], tag))
         return Path(endpoint, tuple(hops))
@@ -124,6 +129,7 @@ class Cabling:
         before: dict[State, tuple[Step, State | None]] = {}
         queue: deque[State] = deque()
         if first is not None:
+            onward: State
             state: State = (first[1], self._enters(first[1], None), None)
             before[state] = (first, None)
             queue.append(state)
@@ -132,13 +138,20 @@ class Cabling:
             end, vlan, frame = state
             if end == target:
                 return _traced(before, state)
+            if end.device in self.airs:
+                for step in self.steps[end.device]:
+                    onward = (step[1], vlan, frame)
+                    via_access_point = self.airs[end.device] in (end.interface, step[0].interface)
+                    if via_access_point and step[0] != end and onward not in before:
+                        before[onward] = (step, state)
+                        queue.append(onward)
             if end not in self.ports:
                 continue
             if self.ports[end][0].role is SwitchRole.SDN_EXCHANGE:
                 if (end, vlan) in self.crossings:
                     out, vlan = self.crossings[end, vlan]
                     step = next(step for step in self.steps[end.device] if step[0] == out)
-                    onward: State = (step[1], self._enters(step[1], vlan), None)
+                    onward = (step[1], self._enters(step[1], vlan), None)
                     if onward not in before:
                         before[onward] = (step, state)
                         queue.append(onward)
@@ -179,7 +192,7 @@ class Cabling:
         switch, port = self.ports[out]
         if switch.flows:
             return False
-        if switch.controlled and port.mode is PortMode.TRUNK:
+        if switch.controlled and port.mode is PortMode.TRUNK and port.peer_port is not None:
             return PortRef(switch.name, port.number) in self.trees.get((switch.site, vlan or 0), ())
         return vlan == port.vlan or vlan in port.tagged
 
@@ -199,6 +212,7 @@ def cabling(
     root_orders: Mapping[str, Sequence[str]],
     taps: Sequence[Tap],
     exchanges: Sequence[CircuitExchange] = (),
+    airs: Iterable[Air] = (),
 ) -> Cabling:
     """The cables as they are used; `root_orders` has the order of roots of each site's trees."""
     steps: dict[str, list[Step]] = {}
@@ -220,6 +234,7 @@ def cabling(
         steps={device: tuple(found) for device, found in steps.items()},
         labels={LinkEnd(tap.device, tap.interface): tap.label for tap in taps},
         crossings=_crossings(switches, exchanges),
+        airs={air.node: air.interface for air in airs},
     )
 
 

@@ -99,7 +99,8 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         if carrier.name in carried.customers
     )
     root_orders = {p.vlans[0].site: p.lan.root_order for p in parts}
-    ways = paths.cabling(nodes, passed, switches, root_orders, capture, crossed)
+    airs = tuple(air for part in parts for air in part.airs)
+    ways = paths.cabling(nodes, passed, switches, root_orders, capture, crossed, airs)
     return Plan(
         topology=topology.topology,
         title=topology.title,
@@ -123,6 +124,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         overlays=overlaid,
         schedules=schedules.build_schedules(context, loaded.traces, nodes, links),
         circuit_exchanges=crossed,
+        airs=airs,
         line_watches=line_watches.build_watches(context, tuple(at_site)),
     )
 

@@ -42,6 +42,7 @@ def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:
         default_dscp=profile.default_dscp,
         dscp_to_pcp=tuple(dict.fromkeys((marking.dscp, marking.pcp) for marking in profile.markings)),
         dscp_to_tc=tuple(dict.fromkeys((marking.dscp, marking.mpls_tc) for marking in profile.markings)),
+        dscp_to_up=tuple(dict.fromkeys((marking.dscp, marking.wifi_up) for marking in profile.markings)),
         max_one_way_delay_ms=profile.limits.max_one_way_delay_ms,
         max_loss_pct=profile.limits.max_loss_pct,
         max_jitter_ms=profile.limits.max_jitter_ms,

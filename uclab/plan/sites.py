@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uclab.model import topology as model
 from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
 from uclab.model.suffering import under
-from uclab.plan import edge, firewall
+from uclab.plan import edge, firewall, wireless
 from uclab.plan.addresses import Addresses
+from uclab.plan.air import Air
 from uclab.plan.circuits import INSIDE, Circuit
 from uclab.plan.home_lan import build_home_lan
 from uclab.plan.hosts import Host
@@ -54,6 +55,7 @@ class SiteParts:
     lan: Lan
     links: tuple[Link, ...]
     vlans: tuple[Vlan, ...]
+    airs: tuple[Air, ...] = ()
 
 
 def build_site(context: Context, site: model.Site, hosts: tuple[Host, ...], first_dpid: int) -> SiteParts:
@@ -66,15 +68,18 @@ def build_site(context: Context, site: model.Site, hosts: tuple[Host, ...], firs
     macs = {(host.name, "eth0"): context.mac(host.name, "eth0") for host in hosts}
     macs |= {(site.firewall.name, zone): context.mac(site.firewall.name, zone) for zone in zones.values()}
     lan = build_lan(site, hosts, macs, zones, first_dpid)
+    marked = (wireless.told(switch, context.profile, context.policy) for switch in lan.switches)
+    lan = replace(lan, switches=tuple(marked))
+    airs, in_the_air = wireless.build_air(site, hosts, context.lines, context.mac)
     nodes = [_host(context, site, host) for host in hosts]
-    nodes.append(_firewall(context, site, zones))
+    nodes += [*in_the_air, _firewall(context, site, zones)]
     transit = Link(
         f"{site.firewall.name}-{site.router.name}",
         LinkEnd(site.firewall.name, OUTSIDE),
         LinkEnd(site.router.name, INSIDE),
         "lan",
     )
-    return SiteParts(tuple(nodes), lan, (*lan.links, transit), site_vlans(context, site))
+    return SiteParts(tuple(nodes), lan, (*lan.links, transit), site_vlans(context, site), airs)
 
 
 def zone_interfaces(site: model.Site) -> dict[str, str]:

@@ -8,11 +8,12 @@ their trunks from 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from uclab.model import topology as model
+from uclab.plan import wireless
 from uclab.plan.hosts import Host, vlan_of
 from uclab.plan.names import free_name, port_interface
 from uclab.plan.types import Link, LinkEnd, PortMode, Switch, SwitchPort, SwitchRole
@@ -87,7 +88,7 @@ class Bench:
         name: str,
         a: LinkEnd,
         b: LinkEnd,
-        kind: Literal["lan", "trunk", "datacentre", "circuit", "wan", "internet"],
+        kind: Literal["lan", "trunk", "datacentre", "circuit", "wan", "internet", "air"],
     ) -> None:
         """A cable; a second one between the same devices gets a number."""
         taken = {link.name for link in self.links}
@@ -104,6 +105,7 @@ class Bench:
         """The finished switches, ports in order; engines are chosen later."""
         uncontrolled = (
             *(SwitchRole.PHONE, SwitchRole.HOME, SwitchRole.DATACENTRE),
+            *(SwitchRole.ACCESS_POINT, SwitchRole.STATION),
             *(SwitchRole.CARRIER, SwitchRole.CARRIER_NETWORK, SwitchRole.MODEM, SwitchRole.EXCHANGE),
         )
         return tuple(
@@ -146,21 +148,22 @@ def build_lan(
         bench.add_switch(switch.name, ROLES[switch.role])
     bench.add_switch(firewall_switch(site), SwitchRole.EDGE)
     for host in hosts:
-        if host.endpoint is not None and host.endpoint.kind == "desk-phone":
+        if host.has_built_in_switch:
             bench.add_switch(phone_switch(host.name), SwitchRole.PHONE)
 
-    _plug_in_hosts(bench, site, hosts, macs)
+    _plug_in_hosts(bench, site, [host for host in hosts if host.access_point is None], macs)
+    wireless.plug_in(bench, site, hosts, macs)
     _plug_in_zones(bench, site, macs, zones)
     _connect_trunks(bench, site)
     return Lan(bench.switches(), tuple(bench.links))
 
 
 def _plug_in_hosts(
-    bench: Bench, site: model.Site, hosts: tuple[Host, ...], macs: Mapping[tuple[str, str], str]
+    bench: Bench, site: model.Site, hosts: Sequence[Host], macs: Mapping[tuple[str, str], str]
 ) -> None:
     behind = {host.behind: host for host in hosts if host.behind is not None}
     for host in hosts:
-        if host.endpoint is not None and host.endpoint.kind == "desk-phone":
+        if host.has_built_in_switch:
             _plug_in_phone(bench, site, host, behind.get(host.name), macs)
         elif host.behind is None:
             port = bench.add_port(

@@ -28,6 +28,12 @@ def build_taps(links: Sequence[Link], switches: Sequence[Switch]) -> tuple[Tap, 
                 )
             else:
                 taps.append(
-                    Tap(f"{end.device}:{end.interface}", end.device, end.interface, end.device, False)
+                    Tap(
+                        f"{end.device}:{end.interface}",
+                        end.device,
+                        end.interface,
+                        end.device,
+                        tagged=link.kind == "air",
+                    )
                 )
     return tuple(taps)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from uclab.plan.air import Air, Station
 from uclab.plan.circuit_exchange import CircuitExchange
 from uclab.plan.devices import (
     Bursts,
@@ -57,6 +58,7 @@ from uclab.plan.telephony import (
 
 __all__ = [
     "Account",
+    "Air",
     "BulkTraffic",
     "Bursts",
     "Call",
@@ -95,6 +97,7 @@ __all__ = [
     "Routing",
     "SessionController",
     "SiteFabric",
+    "Station",
     "Switch",
     "SwitchFlow",
     "SwitchPort",
@@ -158,7 +161,7 @@ class Tap:
     interface: str
     device: str
     tagged: bool
-    """True on trunks and phone ports: frames may carry 802.1Q."""
+    """True on trunks, phone ports and the air: frames may carry 802.1Q."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,8 @@ class Plan:
     schedules: tuple[LineSchedule, ...] = ()
     """How lines change with time, from the moment that the lab is up."""
     circuit_exchanges: tuple[CircuitExchange, ...] = ()
+    airs: tuple[Air, ...] = ()
+    """Channels of access points."""
     line_watches: tuple[LineWatch, ...] = ()
     """Of routers that ask by each of their lines whether it leads anywhere."""
     faults: tuple[str, ...] = field(default=())

@@ -81,7 +81,7 @@ def walk_data(walk: Walk) -> dict[str, Any]:
                 "vlan": hop.vlan,
                 **{
                     name: value
-                    for name in ("service_pcp", "service_vlan", "tc", "label")
+                    for name in ("service_pcp", "service_vlan", "tc", "label", "up")
                     if (value := getattr(hop, name)) is not None
                 },
                 "delay_us": round(hop.delay_us, 1),

@@ -23,6 +23,7 @@ from uclab.model.checks import (
     sdn_carriers,
     sdwan,
     switching,
+    wireless,
 )
 from uclab.model.mistake import Mistake
 from uclab.model.place import Place
@@ -42,6 +43,7 @@ def topology_mistakes(top: Place) -> Iterator[Mistake]:
     yield from sdn_carriers.check(top)
     yield from homes.check(top)
     yield from exchanges.check(top)
+    yield from wireless.check(top)
 
 
 def profile_mistakes(top: Place) -> Iterator[Mistake]:
@@ -66,9 +68,12 @@ call_mistakes = calls.check
 """Cross checks of a topology's lines against what one call needs."""
 condition_mistakes = changing.check_connections
 """Cross checks of connections' conditions against the link profiles that they use."""
+air_mistakes = wireless.check_air
+"""Cross checks of access points against the link profiles that they use."""
 
 __all__ = [
     "Check",
+    "air_mistakes",
     "call_mistakes",
     "condition_mistakes",
     "peering_mistakes",

@@ -29,7 +29,7 @@ def check_profile(top: Place) -> Iterator[Mistake]:
     yield from _radio(top["radio"])
     line = _as_radio(top["radio"])
     if line is not None or not top["radio"].given:
-        yield from _conditions(top["conditions"], line, top["profile"].text or "this profile")
+        yield from conditions_of(top["conditions"], line, top["profile"].text or "this profile")
 
 
 def check_connections(top: Place, profiles: Mapping[str, LinkProfile]) -> Iterator[Mistake]:
@@ -39,7 +39,7 @@ def check_connections(top: Place, profiles: Mapping[str, LinkProfile]) -> Iterat
             profile = profiles.get(line["profile"].text or "")
             if profile is None:
                 continue
-            yield from _conditions(line["conditions"], profile.radio, profile.profile)
+            yield from conditions_of(line["conditions"], profile.radio, profile.profile)
             if not line["compress"].given:
                 continue
             if profile.timetable is None:
@@ -105,7 +105,8 @@ def _as_radio(line: Place) -> Radio | None:
         return None
 
 
-def _conditions(conditions: Place, line: Radio | None, profile: str) -> Iterator[Mistake]:
+def conditions_of(conditions: Place, line: Radio | None, profile: str) -> Iterator[Mistake]:
+    """Conditions against the radio that they are for."""
     if not conditions.given or not isinstance(conditions.value, dict):
         return
     if line is None:

@@ -20,18 +20,20 @@ def check(top: Place) -> Iterator[Mistake]:
         hierarchy = Hierarchy.of(site)
         for endpoint in endpoints:
             if not site["home_router"].given:  # there `homes` says what is wrong
-                yield from _port(hierarchy, endpoint["port"])
+                yield from port_at_switch(hierarchy, endpoint["port"])
                 yield from _chosen_vlan(site, endpoint["vlan"])
             if endpoint["kind"].text == "softclient" and endpoint["pc"].value is not None:
                 yield endpoint["pc"].mistake(
                     "a softclient has no port for a PC", "only a `desk-phone` has one"
                 )
         yield from _vlans_for_all(site, endpoints)
-        ports = ((endpoint["port"].text, endpoint["port"]) for endpoint in endpoints)
+        plugged = (*site["access_points"], *endpoints)
+        ports = ((one["port"].text, one["port"]) for one in plugged)
         yield from repeats(ports, "port", "an access port takes one endpoint")
 
 
-def _port(hierarchy: Hierarchy, place: Place) -> Iterator[Mistake]:
+def port_at_switch(hierarchy: Hierarchy, place: Place) -> Iterator[Mistake]:
+    """A port is one of a switch that takes endpoints."""
     if place.text is None or place.path in place.document.wrong:
         return
     name, _, port = place.text.partition("/")
@@ -78,7 +80,8 @@ def _roles(endpoint: Place) -> tuple[str, ...]:
     chosen = endpoint["vlan"].given
     match endpoint["kind"].text:
         case "desk-phone":
-            return ("data",) if chosen else ("voice", "data")
+            pc_port = () if endpoint["ap"].given else ("data",)
+            return pc_port if chosen else ("voice", *pc_port)
         case "softclient":
             return () if chosen else ("data",)
     return ()

@@ -92,13 +92,16 @@ def _named_devices(top: Place) -> Iterator[tuple[Place, tuple[str, ...]]]:
     for site in top["sites"]:
         for switch in site["switches"]:
             yield switch["name"], ()
+        for access_point in site["access_points"]:
+            yield access_point["name"], ("-air",)
         yield site["home_router"]["name"], ("-sw",)
         for line in site["connections"]:
             yield line["modem"], ()
         yield site["firewall"]["name"], ("-sw",)
         yield site["router"]["name"], ()
         for endpoint in site["endpoints"]:
-            yield endpoint["name"], ("-sw",) if endpoint["kind"].text == "desk-phone" else ()
+            two_parts = endpoint["kind"].text == "desk-phone" or endpoint["ap"].given
+            yield endpoint["name"], ("-sw",) if two_parts else ()
             yield endpoint["pc"], ()
     for gateway in top["sd_wan"]["gateways"]:
         yield gateway["name"], ()

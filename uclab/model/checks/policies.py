@@ -9,6 +9,7 @@ from uclab.model.mistake import Mistake, listed, shown
 from uclab.model.part import DSCP_NAMES
 from uclab.model.place import Place
 from uclab.model.policy import Registration
+from uclab.model.wmm import CATEGORIES, category
 
 SERVICES = ("voice", "video", "signalling")
 """Services whose marking every policy says."""
@@ -26,12 +27,23 @@ def check(top: Place) -> Iterator[Mistake]:
         yield top["markings"].mistake(
             f"no marking for {listed(absent)}", f"every policy marks {listed(SERVICES)}"
         )
+    yield from _categories(markings)
     devices = ((power["device"].text, power["device"]) for power in top["power"])
     yield from repeats(devices, "device", "one power class each")
     yield from _queues(top, queues)
     yield from _times(top["nat"])
     yield from _gaps(top["failover"])
     yield from _silence(top["registration"])
+
+
+def _categories(markings: list[Place]) -> Iterator[Mistake]:
+    """A Wi-Fi user priority has one access category."""
+    for marking in markings:
+        up, said = marking["wifi_up"].number, marking["wifi_ac"].text
+        if up is not None and up in range(8) and said in CATEGORIES and said != category(up):
+            yield marking["wifi_ac"].mistake(
+                f"user priority {up} is not in {shown(said)}", f"allowed: {shown(category(up))}"
+            )
 
 
 def _queues(top: Place, queues: list[Place]) -> Iterator[Mistake]:

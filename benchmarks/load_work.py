@@ -17,6 +17,7 @@ from typing import Any
 import gevent
 from gevent import signal_handler
 
+from endpoints_emu.load import process
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.failure import CallFailed
@@ -187,6 +188,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--certificate", type=Path)
     parser.add_argument("--key", type=Path)
     options = parser.parse_args(argv)
+    process.prepare()
     json.dump(WORKS[options.work](options), sys.stdout)
     print()
 

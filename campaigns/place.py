@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import IO
 
+from endpoints_emu.load import process
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.measures import RegistrationAttempt
@@ -28,6 +29,7 @@ class Place:
     """One a process."""
 
     def __init__(self, pool: Pool) -> None:
+        process.prepare()
         self.pool = pool
         self.stack = Stack(dscp_signalling=pool.dscp_signalling, dscp_media=pool.dscp_media)
         self._free = deque(pool.users)

@@ -22,6 +22,7 @@ _SEPARATED = {
     separator: re.compile(r'"(?:[^"\\]|\\.)*"|<[^>]*(?:>|$)|"|' + separator, re.DOTALL) for separator in ",;"
 }
 """What is skipped on the way to a separator, and the separator."""
+_PAIR = re.compile(r'\s*([A-Za-z0-9\-.!%*_+`\'~]+)\s*=\s*(?:"([^"\\]*)"|([^",;\s\\]+))\s*(?:,|$)')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -214,10 +215,19 @@ def parse_challenge(value: str) -> tuple[str, dict[str, str]]:
     """Scheme, in lower case, and parameters of WWW-Authenticate, Authorization and their like."""
     scheme, _, rest = value.strip().partition(" ")
     parameters: dict[str, str] = {}
+    end = count = 0
+    for pair in _PAIR.finditer(rest):  # as they are usually written
+        if pair.start() != end:
+            break
+        end, count = pair.end(), count + 1
+        parameters[pair[1].lower()] = pair[3] if pair[2] is None else pair[2]
+    if 0 < count == len(parameters) and end == len(rest) and rest[-1:] != ",":
+        return scheme.lower(), parameters
+    parameters = {}
     for part in split(rest, ","):
         name, equals, text = part.partition("=")
-        name = name.strip().lower()
-        if not equals or not _TOKEN(name) or name in parameters:
+        name, text = name.strip().lower(), text.strip()
+        if not equals or not _TOKEN(name) or name in parameters or (text[:1] != '"' and " " in text):
             raise MalformedMessage(f"challenge {value[:60]!r}")
-        parameters[name] = unquote(text.strip())
+        parameters[name] = unquote(text)
     return scheme.lower(), parameters

@@ -118,12 +118,10 @@ class ClientTransaction:
         if invite and response.status >= 300:
             self._data = self.request.ack(response.first("to"))
             self._connection.send(self._data, self._peer)
-        if self._connection.reliable or (invite and response.status < 300):
+        if invite and response.status >= 300 and not self._connection.reliable:
+            self._wheel.at(now + self._timing.timeout_s, self)  # timer D: the ACK may be lost
+        else:  # timer K is not kept: a response that comes again belongs to nothing and is passed over
             self.forget(self)
-        else:
-            self._wheel.at(
-                now + (self._timing.timeout_s if invite else self._timing.t4_s), self
-            )  # timers D and K
         self._on_response(response)
 
     def give_up(self) -> None:

@@ -133,3 +133,17 @@ def test_a_uri_is_read_in_all_its_parts() -> None:
     assert (uri.scheme, uri.user, uri.host, uri.port) == ("sips", "user;x=1:pass", "[2001:db8::1]", 5061)
     assert (uri.parameters, uri.headers) == ({"transport": "tls", "lr": ""}, "Subject=hi")
     assert str(uri) == "sips:user;x=1:pass@[2001:db8::1]:5061;transport=tls;lr?Subject=hi"
+
+
+@pytest.mark.parametrize(
+    "value", ["Digest a=b,", "Digest a=b, a=c", "Digest a", 'Digest a="b', "Digest =b", "Digest a=b c"]
+)
+def test_challenge_out_of_order_is_refused(value: str) -> None:
+    with pytest.raises(MalformedMessage):
+        parse_challenge(value)
+
+
+def test_challenge_is_read_as_it_is_usually_written_and_otherwise() -> None:
+    usual = parse_challenge('Digest realm="a", Nonce="b=,", qop="auth", stale=FALSE')
+    assert usual == ("digest", {"realm": "a", "nonce": "b=,", "qop": "auth", "stale": "FALSE"})
+    assert parse_challenge('DIGEST realm = "a\\"b" ,nonce=""') == ("digest", {"realm": 'a"b', "nonce": ""})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endpoints_emu import audio
-from endpoints_emu.load import measures, rtp, sdp, signal
+from endpoints_emu.load import measures, process, rtp, sdp, signal
 from endpoints_emu.load.measures import RegistrationAttempt, SessionAttempt
 from endpoints_emu.load.wheel import TICK_S, Wheel
 
@@ -199,6 +200,17 @@ def test_left_out_repeated_and_foreign_audio_is_seen() -> None:
     assert listener.out_of_order == 2
     listener.hear(other, 1)
     assert listener.speakers == (1, 2)
+
+
+def test_prepared_process_is_not_stopped_by_the_collector() -> None:
+    thresholds = gc.get_threshold()
+    try:
+        process.prepare()
+        assert gc.get_freeze_count() > 1000
+        assert gc.get_threshold() == (process.YOUNG, process.MIDDLE, process.OLD)
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 def test_measures_are_those_of_rfc_6076() -> None:

@@ -47,7 +47,7 @@ integration: ## tests that bring labs up, as root
 	$(RUN)/pytest -q -n $(LABS) tests/integration $(addprefix --ignore=,$(ALONE))
 
 drills: setup ## every fault that a verdict must catch, one lab after the other
-	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q tests/integration/test_faults.py
+	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q tests/integration/test_faults.py tests/integration/test_campaign.py
 
 bench: setup ## speed, as ratios within one run
 	@for file in benchmarks/bench_*.py; do \

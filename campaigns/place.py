@@ -15,6 +15,7 @@ from endpoints_emu.load import process
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.measures import RegistrationAttempt
+from endpoints_emu.load.process import prepare
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transport import Server
 from uclab.plan.codec import from_data, to_data
@@ -93,6 +94,7 @@ def place() -> Place:
         raise NoPool(
             f"users need a pool of accounts: run the campaign by `uclab campaign`, which sets {POOL_VARIABLE}"
         )
+    prepare()
     return Place(from_data(Pool, json.loads(Path(name).read_text())))
 
 

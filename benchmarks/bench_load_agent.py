@@ -4,10 +4,10 @@
 
 Both send from core 0; the other side is the same for both, on core 1: Kamailio as registrar (every
 registration challenged once), SIPp's own `uas` as answering side, 50 at once over UDP. In turn, `--rounds`
-times; what counts is the median of how many each does in a second of processor time, since other work on
-the machine hardly changes that; a second of the clock stands beside it. Then what SIPp does not do: calls
-over verified TLS with SRTP that is heard before hanging up, and ever more of them side by side until a packet
-is lost or leaves more than 5 ms late. Everything in a network namespace of its own, on its loopback.
+times; medians of how many each does in a second, and in a second of its own processor time, which other work
+on the machine changes less. Then what SIPp does not do: calls over verified TLS with SRTP that is heard
+before hanging up, and ever more of them side by side until packets are lost, or one in twenty leaves more
+than 5 ms late. Everything in a network namespace of its own, on its loopback.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ AT_ONCE = 50
 STEPS = (25, 50, 100, 150, 200, 300)
 AIM = 0.5
 """Of SIPp's rate."""
+TOO_LATE = 0.05
+"""Share of packets that leave late, from which on more calls are not tried."""
 DEADLINE_S = 120.0
 
 
@@ -204,7 +206,7 @@ def encrypted(count: int, steps: Sequence[int], seconds: float) -> tuple[Rate, l
                 other.terminate()
                 talk = json.loads(done.stdout) | {"other_side": json.loads(other.communicate()[0])}
             talks.append(talk)
-            if talk["lost"] or talk["late"] or talk["other_side"]["lost"]:
+            if talk["lost"] or talk["other_side"]["lost"] or talk["late"] > TOO_LATE * talk["packets"]:
                 break
     return rate, talks
 
@@ -224,7 +226,7 @@ def show(rates: Sequence[Rate], talks: Sequence[dict[str, Any]]) -> None:
             ratios = [
                 mine / other for mine, other in zip(medians["load agent"], medians["SIPp"], strict=True)
             ]
-            words = "met" if ratios[1] >= AIM else "missed"
+            words = ", ".join("met" if ratio >= AIM else "missed" for ratio in ratios)
             print(f"{'':<20} {'ratio':<12} {ratios[0]:>10.2f} {ratios[1]:>14.2f}   (aim {AIM:g}: {words})")
     print("\nSRTP calls   packets   lost   late > 5 ms   latest ms   failed tags   % of a core   % a call")
     for talk in talks:
@@ -233,6 +235,8 @@ def show(rates: Sequence[Rate], talks: Sequence[dict[str, Any]]) -> None:
             f"{talk['latest_ms']:>11.1f} {talk['failures']:>13} {talk['processor_pct']:>13.0f} "
             f"{talk['processor_pct'] / talk['calls']:>10.3f}"
         )
+    clean = [t["calls"] for t in talks if not t["lost"] + t["other_side"]["lost"] + t["late"]]
+    print(f"without a packet lost or more than 5 ms late: {max(clean, default=0)} calls at once")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -67,7 +67,8 @@ class UsageLog:
                 for process in (program, *program.children(recursive=True)):
                     yield process, GENERATORS
         with suppress(psutil.Error):
-            for process in psutil.Process(self._supervisor).children(recursive=True):
+            # containers hang on the first process of the lab's PID namespace, the supervisor's parent
+            for process in psutil.Process(self._supervisor).parents()[0].children(recursive=True):
                 with suppress(psutil.Error, OSError):
                     yield process, self._group(process)
 

@@ -26,6 +26,7 @@ from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
 from uclab.judge.hub import check_hub
 from uclab.judge.load import check_load
+from uclab.judge.load_series import load_series
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
@@ -70,7 +71,7 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
     ]
     if progress:
         progress("findings", len(findings))
-    series = (*media_series(case), *rate_series(case))
+    series = (*media_series(case), *rate_series(case), *load_series(case))
     return Judgement(tuple(findings), judged_calls(case), walks, series, tuple(ladders(case)), incidents)
 
 

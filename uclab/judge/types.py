@@ -115,11 +115,25 @@ class JudgedCall:
     backward: MediaQuality | None
 
 
+SeriesKind = Literal[
+    "delay_ms",
+    "jitter_ms",
+    "loss_pct",
+    "kbps",
+    "calls",
+    "registrations",
+    "setup_ms",
+    "media_loss_pct",
+    "cpu_pct",
+]
+"""From `calls` on: of a campaign."""
+
+
 @dataclass(frozen=True)
 class Series:
     """A measured figure over time, one value a step; None where nothing was seen. For plots."""
 
-    kind: Literal["delay_ms", "jitter_ms", "loss_pct", "kbps"]
+    kind: SeriesKind
     subject: str
     """`<call>:<direction>` for media, a tap for `kbps`."""
     label: str

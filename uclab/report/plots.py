@@ -16,6 +16,14 @@ from uclab.plan.types import Plan
 
 WIDTH_INCHES, HEIGHT_INCHES = 11.0, 2.9
 MEDIA = {"delay_ms": "one-way delay, ms", "jitter_ms": "jitter (RFC 3550), ms"}
+CAMPAIGN = {
+    "calls": "calls in progress",
+    "registrations": "registrations a second",
+    "setup_ms": "set-up of calls (RFC 6076), median of each second, ms",
+    "media_loss_pct": "loss of all media, per cent",
+    "cpu_pct": "processor, per cent of one core",
+}
+"""Plots of a campaign, on the same time line as the load of the lines."""
 CLASS_COLOURS = {"EF": "#13795b", "AF41": "#2255a4", "AF31": "#8a4fbe", "AF21": "#c07a00"}
 OTHER_COLOUR = "#8794a3"
 STYLE: Any = {
@@ -37,6 +45,7 @@ def plots(plan: Plan, judgement: Judgement) -> list[str]:
     if not judgement.series:
         return []
     zero = min(series.start for series in judgement.series)
+    end = max(series.start + len(series.values) * series.step_s for series in judgement.series) - zero
     limits = {"delay_ms": plan.policy.max_one_way_delay_ms, "jitter_ms": plan.policy.max_jitter_ms}
     drawn = []
     with mpl.rc_context(STYLE):
@@ -44,12 +53,16 @@ def plots(plan: Plan, judgement: Judgement) -> list[str]:
             chosen = [series for series in judgement.series if series.kind == kind]
             if chosen:
                 drawn.append(draw_media(chosen, title, zero, limits[kind]))
+        for kind, title in CAMPAIGN.items():
+            chosen = [series for series in judgement.series if series.kind == kind]
+            if chosen:
+                drawn.append(draw_lines(chosen, title, zero, end))
         for tap in wan_taps(plan):
             chosen = [
                 series for series in judgement.series if series.kind == "kbps" and series.subject == tap
             ]
             if chosen:
-                drawn.append(draw_load(chosen, f"load at {tap}, both directions together, kbit/s", zero))
+                drawn.append(draw_load(chosen, f"load at {tap}, both directions together, kbit/s", zero, end))
     return drawn
 
 
@@ -80,7 +93,7 @@ def draw_media(chosen: Sequence[Series], title: str, zero: float, limit: float) 
     return as_svg(figure)
 
 
-def draw_load(chosen: Sequence[Series], title: str, zero: float) -> str:
+def draw_load(chosen: Sequence[Series], title: str, zero: float, end: float) -> str:
     """One line a traffic class."""
     figure, axes = canvas(title)
     for series in sorted(chosen, key=lambda one: one.label):
@@ -91,6 +104,20 @@ def draw_load(chosen: Sequence[Series], title: str, zero: float) -> str:
             label=series.label,
             color=CLASS_COLOURS.get(series.label, OTHER_COLOUR),
         )
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    axes.set_xlim(0, end)
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+    return as_svg(figure)
+
+
+def draw_lines(chosen: Sequence[Series], title: str, zero: float, end: float) -> str:
+    """One line a subject, through the seconds that have a value; all such plots have the same time axis."""
+    figure, axes = canvas(title)
+    for series in chosen:
+        known = [(at, v) for at, v in zip(times(series, zero), series.values, strict=True) if v is not None]
+        axes.plot(*zip(*known, strict=True), marker=".", markersize=4, linewidth=1.2, label=series.label)
+    axes.set_xlim(0, end)
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
     axes.set_ylim(bottom=0)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)

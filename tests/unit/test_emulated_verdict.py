@@ -11,6 +11,7 @@ import pytest
 from ci.emulated_verdict import MUST_HOLD, judge, main
 
 PROJECT = Path(__file__).parents[2]
+pytestmark = pytest.mark.req("D9")
 HANGS_ON_TIME = {"audio.heard", "capture.complete", "qos.dissector", "quality.overload", "quality.voice"}
 
 

@@ -1,0 +1,193 @@
+"""Findings about campaigns fail when what they claim is not so."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from uclab.capture.dissect import Signalling
+from uclab.judge.case import Case
+from uclab.judge.flows import FlowTable
+from uclab.judge.load import check_load
+from uclab.judge.load_files import Leg, Load, load_load
+from uclab.judge.load_series import load_series
+from uclab.judge.media import MediaFollower
+from uclab.judge.network import Network
+from uclab.judge.observe import Observations
+from uclab.judge.readable import ReadableSearch
+from uclab.judge.run import Run
+from uclab.judge.segments import SegmentBytes
+from uclab.judge.srtp import KeyRing, MediaSecrecy
+from uclab.judge.streams import Second, Stream, leg_windows, window_for
+from uclab.judge.types import Finding
+from uclab.model.load import load_topology
+from uclab.plan.codec import to_data
+from uclab.plan.crowd import as_judged, with_crowd
+from uclab.plan.load_record import (
+    CampaignRecord,
+    GeneratorRecord,
+    LegRecord,
+    RegistrationRecord,
+    Usage,
+)
+from uclab.plan.planner import make_plan
+from uclab.plan.types import Plan
+
+pytestmark = pytest.mark.req("D11")
+
+REGISTERED = tuple(RegistrationRecord(f"70000{n}", 100.0 + n, 200, 30.0 + n) for n in range(1, 5))
+CALLER = LegRecord(
+    "700001", "700002", "caller", "desk", 200, 110.0, 111.0, 115.0, 60.0, 1000.0, 30_000, 200, 200, 0, 0, True
+)
+CALLEE = LegRecord(
+    "700002",
+    "<sip:700001@x>",
+    "callee",
+    "desk",
+    200,
+    110.1,
+    111.0,
+    115.0,
+    media_port=30_010,
+    sent=200,
+    received=200,
+    heard=True,
+)
+GOOD = Load(
+    users=4,
+    calls_expected=True,
+    generators=(GeneratorRecord("load1", 0), GeneratorRecord("load2", 0)),
+    registrations=REGISTERED,
+    legs=(Leg("load1-1", "load1", CALLER), Leg("load2-1", "load2", CALLEE)),
+    usage=(Usage(111.0, "fra1-sbc kamailio", 3.0), Usage(112.0, "fra1-sbc kamailio", 5.0)),
+)
+
+
+@cache
+def plan() -> Plan:
+    return as_judged(with_crowd(make_plan(load_topology("small-office")), 4, 2))
+
+
+def case_of(load: Load, lost: int = 0, delay_ms: float = 20.0) -> Case:
+    """A campaign's case in which both generators send 200 packets in their call."""
+    network = Network(plan())
+    index = {endpoint.name: number for number, endpoint in enumerate(network.endpoints)}
+    windows = leg_windows(load.legs, index)
+    streams = []
+    for number, leg in enumerate(leg for leg in load.legs if leg.record.media_port is not None):
+        sender, at = index[leg.generator], 111_200_000_000
+        window = window_for(windows, sender, at, leg.record.media_port or 0)
+        stream = Stream(number, sender, 0, at, window, receiver=index["load1"], sent=200, received=200 - lost)
+        stream.delay_sum_ms = delay_ms * stream.received
+        stream.seconds[111] = Second(200, 200 - lost)
+        streams.append(stream)
+    labels = [tap.label for tap in network.plan.taps]
+    seen = Observations(
+        FlowTable(),
+        MediaFollower(labels, {}, windows, streams),
+        MediaSecrecy(KeyRing(), frozenset()),
+        ReadableSearch.for_accounts([]),
+        SegmentBytes(()),
+    )
+    return Case(Run(network.plan, load=load), network, seen, Signalling((), ()))
+
+
+def findings(load: Load, lost: int = 0, delay_ms: float = 20.0) -> dict[tuple[str, str], Finding]:
+    return {(one.id, one.subject): one for one in check_load(case_of(load, lost, delay_ms))}
+
+
+def failed(load: Load, lost: int = 0, delay_ms: float = 20.0) -> set[str]:
+    return {id_ for (id_, _), one in findings(load, lost, delay_ms).items() if one.verdict != "pass"}
+
+
+def test_a_good_campaign_holds_and_says_what_was_seen() -> None:
+    held = findings(GOOD)
+    assert failed(GOOD) == set()
+    assert {id_ for id_, _ in held} == {
+        *("load.generators", "load.registered", "load.established", "load.heard", "load.quality")
+    }
+    assert "RRD 32 ms median" in held["load.registered", "registrations"].observed
+    assert "SER 100.0 %, SEER 100.0 %; SRD 60 ms median" in held["load.established", "desk"].observed
+    assert "1 of 1 directions hold" in held["load.quality", "voice from load2"].observed
+
+
+def test_a_generator_that_was_killed_fails_and_is_named() -> None:
+    killed = replace(GOOD, generators=(GOOD.generators[0], GeneratorRecord("load2", -9, "out of memory")))
+    finding = findings(killed)["load.generators", "load2"]
+    assert (finding.verdict, finding.blame) == ("fail", "load2")
+    assert "signal 9" in finding.observed
+    hung = replace(GOOD, generators=(GOOD.generators[0], GeneratorRecord("load2", None)))
+    assert "did not end by itself" in findings(hung)["load.generators", "load2"].observed
+
+
+def test_a_user_that_never_registered_and_one_that_was_refused_fail() -> None:
+    missing = findings(replace(GOOD, registrations=REGISTERED[:3]))["load.registered", "registrations"]
+    assert (missing.verdict, missing.observed[:17]) == ("fail", "3 of 4 registered")
+    refused = (*REGISTERED, RegistrationRecord("700003", 120.0, 403, 20.0, "Forbidden"))
+    finding = findings(replace(GOOD, registrations=refused))["load.registered", "registrations"]
+    assert finding.verdict == "fail"
+    assert "1 times `403 Forbidden` (700003)" in finding.observed
+    assert (
+        findings(replace(GOOD, registrations=()))["load.registered", "registrations"].verdict == "not-shown"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"), [(480, "pass"), (486, "pass"), (408, "fail"), (503, "fail"), (0, "fail")]
+)
+def test_only_who_was_not_reached_fails(status: int, verdict: str) -> None:
+    # RFC 6076 section 4.7: a called side that is busy or not there was reached
+    call = LegRecord("700003", "700004", "caller", "desk", status, 112.0, error="why")
+    load = replace(GOOD, legs=(*GOOD.legs, Leg("load1-2", "load1", call)))
+    finding = findings(load)["load.established", "desk"]
+    assert finding.verdict == verdict
+    assert "2 calls, SER 50.0 %" in finding.observed
+
+
+def test_a_side_that_hears_nothing_or_forged_packets_fails() -> None:
+    deaf = replace(GOOD, legs=(GOOD.legs[0], Leg("load2-1", "load2", replace(CALLEE, heard=False))))
+    assert failed(deaf) == {"load.heard"}
+    forged = replace(GOOD, legs=(GOOD.legs[0], Leg("load2-1", "load2", replace(CALLEE, unauthentic=3))))
+    assert failed(forged) == {"load.heard"}
+
+
+@pytest.mark.req("C8")
+@pytest.mark.parametrize(("lost", "delay_ms"), [(10, 20.0), (0, 400.0), (200, 20.0)])
+def test_voice_that_misses_the_policy_fails(lost: int, delay_ms: float) -> None:
+    assert failed(GOOD, lost, delay_ms) == {"load.quality"}
+
+
+def test_calls_that_were_expected_and_not_placed_are_not_shown() -> None:
+    silent = replace(GOOD, legs=())
+    assert failed(silent) == {"load.established", "load.heard", "load.quality"}
+    # and nothing is claimed of calls where nobody was to call
+    assert failed(replace(silent, calls_expected=False)) == set()
+
+
+def test_records_are_read_back_and_a_cut_off_last_line_is_no_evidence(tmp_path: Path) -> None:
+    record = CampaignRecord("busy-hour", 4, True, GOOD.generators)
+    (tmp_path / "campaign.json").write_text(json.dumps(to_data(record)))
+    (tmp_path / "load1.legs.jsonl").write_text(json.dumps(to_data(CALLER)) + "\n" + '{"user": "70')
+    (tmp_path / "load2.legs.jsonl").write_text(json.dumps(to_data(CALLEE)) + "\n")
+    lines = [json.dumps(to_data(one)) + "\n" for one in REGISTERED]
+    (tmp_path / "load1.accounts.jsonl").write_text("".join(lines))
+    (tmp_path / "usage.jsonl").write_text("".join(json.dumps(to_data(one)) + "\n" for one in GOOD.usage))
+    assert load_load(tmp_path) == GOOD
+    assert load_load(tmp_path / "nothing") == Load()
+    (tmp_path / "load1.legs.jsonl").write_text('{"nobody": 1}\n')
+    with pytest.raises(ValueError, match=r"load1\.legs\.jsonl, line 1"):
+        load_load(tmp_path)
+
+
+def test_a_campaign_is_drawn_on_one_time_line() -> None:
+    series = {(one.kind, one.subject): one for one in load_series(case_of(GOOD, lost=20))}
+    assert series["calls", "in progress"].values == (1.0, 1.0, 1.0, 1.0)
+    assert series["registrations", "granted"].values == (1.0, 1.0, 1.0, 1.0)
+    assert series["setup_ms", "SRD"].values == (60.0,)
+    assert series["media_loss_pct", "all directions"].values == (10.0,)
+    assert series["cpu_pct", "fra1-sbc kamailio"].values == (3.0, 5.0)
+    assert list(load_series(case_of(Load()))) == []

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import carried, crowd, processor
+from benchmarks import bench_storm, carried, crowd, processor
 from tests.integration.process_tree import Process
 from uclab import api
 from uclab.judge.types import HopRecord
+from uclab.plan.load_record import RegistrationRecord
 
 
 def hop(tap: str, packets: int, leg: str = "up") -> HopRecord:
@@ -68,3 +69,22 @@ def test_processor_time_is_told_by_group_and_busiest_process() -> None:
     assert usage.most(3) == [("ovs-vswitchd", 75.0), ("desk phones", 10.0)]
     assert usage.busiest == ("ovs-vswitchd", 50.0)
     assert (usage.machine, usage.stolen) == (150.0, 5.0)
+
+
+@pytest.mark.req("D11")
+def test_a_storm_counts_who_came_back_and_when(tmp_path: Path) -> None:
+    file = tmp_path / "storm.yaml"
+    file.write_text(bench_storm.topology())
+    assert api.mistakes_in(str(file)) == ()
+    # given four phones of which one is refused first, and one never comes back
+    attempts = [
+        RegistrationRecord("1", 12.5, 200, 30.0),
+        RegistrationRecord("2", 12.9, 503, 30.0),
+        RegistrationRecord("3", 14.0, 200, 30.0),
+        RegistrationRecord("2", 16.0, 200, 30.0),
+        RegistrationRecord("1", 16.5, 200, 30.0),
+        RegistrationRecord("4", 17.0, 0, 0.0),
+        RegistrationRecord("4", 31.0, 200, 30.0),
+    ]
+    found = bench_storm.storm("cut", 10.0, 30.0, attempts)
+    assert found == bench_storm.Storm("cut", 3, 2.5, 4.0, 6.0, 1, refused=1, unanswered=1)

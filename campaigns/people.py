@@ -49,6 +49,7 @@ class Subscriber(User):
         self.who = self.place.take()
         self.agent = self.place.agent(self.who)
         self.agent.on_call = self.called
+        self.agent.on_transferred = self.put_through
         self.legs: set[Call] = set()
         attempt = self.agent.register()
         self.registered(attempt)
@@ -74,6 +75,12 @@ class Subscriber(User):
         """Somebody calls: ring, answer, talk until the caller hangs up."""
         call.ring()
         gevent.spawn(self._take, call)
+
+    def put_through(self, old: Call, new: Call) -> None:
+        """The other side has put the call through: talk to the new one until somebody has enough."""
+        self.legs.add(new)
+        now = time.time()
+        gevent.spawn(self._note, new, new.target, f"{self.kind}-transferred", now, now)
 
     def _take(self, call: Call) -> None:
         began = time.time()

@@ -110,6 +110,7 @@ def with_media(leg: LegRecord, call: Call) -> LegRecord:
         received=figures.received,
         lost=figures.lost,
         unauthentic=figures.authentication_failures,
+        offers=call.offers,
         heard=figures.signal_seen,
     )
 

@@ -43,6 +43,8 @@ class Call(Dialog):
         """Why it ended."""
         self.by_peer = False
         self.held = self.held_by_peer = False
+        self.offers = 0
+        """How often either side has described its media anew."""
         self.replaced_by: Call | None = None
         """The call that this one was put through to, where the other side asked for it."""
         self.with_media = media
@@ -261,6 +263,7 @@ class Call(Dialog):
         if self.state != "established":
             raise CallFailed(0, "the call does not stand")
         self._direction = direction
+        self.offers += 1
         self.cseq += 1
         request = self.request("INVITE")
         outcome: AsyncResult = AsyncResult()

@@ -53,6 +53,7 @@ def _offered(call: Call, answer: Answer) -> None:
     if call.state == "ended":
         answer.send(481, "Call Does Not Exist")
         return
+    call.offers += 1
     if request.method == "INVITE":
         call.invite = answer.transaction
     body = ""

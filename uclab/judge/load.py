@@ -129,7 +129,8 @@ def _heard(case: Case) -> Finding:
 
 
 def _quality(case: Case) -> Iterator[Finding]:
-    """The media of all sides that sit at a generator, against the policy."""
+    """The media of all sides that sit at a generator, against the policy; but for calls that were held, whose
+    media stops and moves on purpose."""
     policy = case.network.policy
     expected = (
         f"delay < {policy.max_one_way_delay_ms:g} ms, loss < {policy.max_loss_pct:g} %,"
@@ -143,11 +144,12 @@ def _quality(case: Case) -> Iterator[Finding]:
 
 def _directions(case: Case, claim: Claim, generator: str) -> Finding:
     policy = case.network.policy
+    steady = {leg.id for leg in case.run.load.legs if not leg.record.offers}
     streams = [
         stream
-        for (_, direction), its in case.streams.items()
+        for (call, direction), its in case.streams.items()
         for stream in its
-        if direction == "forward" and case.endpoint_name(stream.sender) == generator
+        if direction == "forward" and call in steady and case.endpoint_name(stream.sender) == generator
     ]
     figures = [(stream, quality) for stream in streams if (quality := media_quality(stream)) is not None]
     if not figures:

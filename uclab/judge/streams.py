@@ -26,6 +26,10 @@ GUARD_NS = 100_000_000
 """Packets sent in the last 100 ms before hang-up may meet a session that is already gone."""
 
 
+NOBODY = -2
+"""The callee of a load generator's leg: the other side has a leg of its own."""
+
+
 @dataclass(frozen=True)
 class CallWindow:
     """When a call's media counts: from its answer to its end. Parties are endpoint indices."""
@@ -148,10 +152,15 @@ class Hop:
 def window_for(windows: Sequence[CallWindow], sender: int, time_ns: int, port: int) -> CallWindow | None:
     """The call to which a stream that begins now belongs.
 
-    Of the sender's calls the one whose SDP named the port; without SDP, the one that began last.
+    Of the sender's calls the one whose SDP named the port; without SDP, the one that began last. A load
+    generator has many calls at once: there only the port tells.
     """
     own = [
-        w for w in windows if sender in (w.caller, w.callee) and w.begin_ns <= time_ns <= w.end_ns + GUARD_NS
+        w
+        for w in windows
+        if sender in (w.caller, w.callee)
+        and w.begin_ns <= time_ns <= w.end_ns + GUARD_NS
+        and (w.callee != NOBODY or port in w.ports)
     ]
     return max(own, key=lambda w: (port in w.ports, w.begin_ns), default=None)
 
@@ -190,7 +199,7 @@ def leg_windows(legs: Iterable[LoadLeg], endpoint_index: dict[str, int]) -> list
         CallWindow(
             call=leg.id,
             caller=endpoint_index.get(leg.generator, -1),
-            callee=-1,
+            callee=NOBODY,
             begin_ns=int(leg.record.started_at * 1e9),
             answered_ns=int(leg.record.answered_at * 1e9),
             end_ns=int(leg.record.ended_at * 1e9) - GUARD_NS,

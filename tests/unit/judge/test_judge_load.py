@@ -161,6 +161,13 @@ def test_voice_that_misses_the_policy_fails(lost: int, delay_ms: float) -> None:
     assert failed(GOOD, lost, delay_ms) == {"load.quality"}
 
 
+def test_a_call_that_was_held_is_no_measure_of_the_network() -> None:
+    held = tuple(replace(leg, record=replace(leg.record, offers=1)) for leg in GOOD.legs)
+    assert (
+        findings(replace(GOOD, legs=held), lost=10)["load.quality", "voice from load1"].verdict == "not-shown"
+    )
+
+
 def test_calls_that_were_expected_and_not_placed_are_not_shown() -> None:
     silent = replace(GOOD, legs=())
     assert failed(silent) == {"load.established", "load.heard", "load.quality"}

@@ -88,11 +88,11 @@ class LegRecord:
     lost: int = 0
     unauthentic: int = 0
     """Packets that the other side's key does not open (SRTP)."""
-    offers: int = 0
-    """How often either side described its media anew, as for a hold: media stops and moves then on purpose."""
     heard: bool | None = None
     """Whether the other side's signal was in what it sent; None without media."""
     error: str = ""
+    offers: int = 0
+    """How often either side described its media anew, as for a hold: media stops and moves on purpose."""
 
 
 @dataclass(frozen=True)

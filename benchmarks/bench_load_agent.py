@@ -264,7 +264,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     show([*rates, rate], talks)
     if options.json:
         options.json.write_text(
-            json.dumps({"rates": [asdict(r) for r in rates], "talks": talks}, indent=1) + "\n"
+            json.dumps({"rates": [asdict(r) for r in (*rates, rate)], "talks": talks}, indent=1) + "\n"
         )
 
 

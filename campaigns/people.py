@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -202,9 +203,9 @@ class DeskPhone(Subscriber):
         if call is None:
             return
         self.talk(call)
-        if self.agreed("hold", call.hold):
+        if self.agreed("hold", call, call.hold):
             call.ended.wait(random.uniform(1.0, 3.0))
-            self.agreed("resume", call.resume)
+            self.agreed("resume", call, call.resume)
             self.talk(call)
         call.hang_up()
 
@@ -215,16 +216,19 @@ class DeskPhone(Subscriber):
         call = self.dial(self.colleague(), f"{self.kind}-transfer")
         if call is not None:
             self.talk(call)
-            if not call.ended.is_set():
-                self.agreed("transfer", lambda: call.transfer(self.colleague()))
+            self.agreed("transfer", call, lambda: call.transfer(self.colleague()))
             call.hang_up()
 
-    def agreed(self, name: str, ask: Any) -> bool:
-        """Whether the other side agreed to what was asked within the call."""
+    def agreed(self, name: str, call: Call, ask: Callable[[], None]) -> bool:
+        """Whether the other side agreed to what was asked within the call; one that has hung up need not."""
         began = time.monotonic()
+        if call.ended.is_set():
+            return False
         try:
             ask()
         except CallFailed as error:
+            if call.ended.is_set():
+                return False
             refusal = None if error.status in EFFECTIVE else Refused(str(error))
             self.tell(name, time.monotonic() - began, refusal)
             return False

@@ -67,7 +67,7 @@ def make_session_controller(
             "-m",
             str(memory_mib(controller)),
             "-M",
-            "8",
+            str(own_memory_mib(controller)),
             "-Y",
             "/run",
             "-w",
@@ -105,6 +105,11 @@ def make_session_controller(
 def memory_mib(controller: SessionController) -> int:
     """Kamailio's shared memory: every phone's TLS connection has its buffers there."""
     return 64 + len(controller.accounts) // 4
+
+
+def own_memory_mib(controller: SessionController) -> int:
+    """Memory of each of Kamailio's processes: its configuration lies there, 13 kB for each account."""
+    return 8 + len(controller.accounts) // 60
 
 
 def subscriber(account: Account, plain_media: bool) -> dict[str, object]:

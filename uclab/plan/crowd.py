@@ -168,6 +168,7 @@ def _add(
     here = f"mgmt{number + 1}"
     steered = Interface(here, mac_address(plan.topology, leader, here), (str(far),))
     plan = _with_interface(plan, leader, steered)
+    plan = _known_to_gateway(plan, vlan, mac, addresses)
     plan, plugged = _plug_in(plan, vlan, name, mac)
     cable = Link(f"{leader}-{name}", LinkEnd(leader, here), LinkEnd(name, "mgmt0"), "lan")
     return (
@@ -231,6 +232,20 @@ def _management(number: int) -> tuple[IPv4Interface, IPv4Interface]:
     """Both ends of a generator's management cable: its own, the leader's."""
     start = int(MANAGEMENT.network_address) + 4 * number
     return IPv4Interface((start + 2, 30)), IPv4Interface((start + 1, 30))
+
+
+def _known_to_gateway(plan: Plan, vlan: Vlan, mac: str, addresses: Sequence[IPv4Interface]) -> Plan:
+    """The VLAN's gateway knows all users' MAC address from the start: a kernel learns 1,024 neighbours at
+    most, all namespaces together (`gc_thresh3`), and what it was told does not count."""
+
+    def told(node: Node) -> Node:
+        ports = [
+            i.name for i in node.interfaces for cidr in i.addresses if cidr.partition("/")[0] == vlan.gateway
+        ]
+        known = tuple((port, str(address.ip), mac) for port in ports for address in addresses)
+        return replace(node, neighbours=(*node.neighbours, *known)) if known else node
+
+    return replace(plan, nodes=tuple(map(told, plan.nodes)))
 
 
 def _with_interface(plan: Plan, name: str, interface: Interface) -> Plan:

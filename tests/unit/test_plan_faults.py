@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -276,3 +278,10 @@ def test_documentation_lists_every_fault_with_what_must_fail() -> None:
     ]
     listed = {name.strip(" `"): tuple(re.findall(r"`([^`]+)`", breaks)) for name, breaks in rows}
     assert listed == {name: fault.breaks for name, fault in FAULTS.items()}
+
+
+def test_the_list_of_faults_is_whole_wherever_it_is_read_from() -> None:
+    # given a process that has imported nothing else, then it knows the faults that register themselves, too
+    read = "from uclab.plan.faults import FAULTS; print(*FAULTS)"
+    done = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == set(FAULTS)

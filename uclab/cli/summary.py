@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from uclab.api import RunResult
-from uclab.judge.types import Finding, JudgedCall, Judgement, MediaQuality, Walk
+from uclab.judge.types import Finding, JudgedCall, Judgement, Walk
 from uclab.judge.walks import marking_columns
 from uclab.report.incidents import Spread, incident_rows
+from uclab.report.results import both
 
 COLOURS = {"pass": "green", "fail": "red", "not-shown": "yellow"}
 WIDTH_IN_FILES = 150
@@ -112,16 +113,6 @@ def words(spread: Spread | None, digits: int = 0) -> str:
         return "-"
     highest = f" ({spread.high:.{digits}f})" if spread.count > 1 else ""
     return f"{spread.median:.{digits}f}{highest}"
-
-
-def both(call: JudgedCall, figure: str, digits: int) -> str:
-    """One figure of both directions."""
-
-    def one(quality: MediaQuality | None) -> str:
-        value: float | None = getattr(quality, figure, None)
-        return "-" if value is None else f"{value:.{digits}f}"
-
-    return f"{one(call.forward)} / {one(call.backward)}"
 
 
 def finding_table(findings: tuple[Finding, ...]) -> Table:

@@ -11,7 +11,7 @@ import numpy as np
 
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
-from uclab.judge.quality import media_quality
+from uclab.judge.quality import media_quality, misses
 from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding
 from uclab.judge.walks import blame_between, media_walk
@@ -143,7 +143,6 @@ def _quality(case: Case) -> Iterator[Finding]:
 
 
 def _directions(case: Case, claim: Claim, generator: str) -> Finding:
-    policy = case.network.policy
     steady = {leg.id for leg in case.run.load.legs if not leg.record.offers}
     streams = [
         stream
@@ -154,18 +153,7 @@ def _directions(case: Case, claim: Claim, generator: str) -> Finding:
     figures = [(stream, quality) for stream in streams if (quality := media_quality(stream)) is not None]
     if not figures:
         return claim.not_shown("no media was sent by a user in a call")
-    broken: list[Stream] = []
-    for stream, quality in figures:
-        over = (
-            quality.delay_ms is None
-            or quality.jitter_ms is None
-            or quality.delay_ms >= policy.max_one_way_delay_ms
-            or quality.loss_pct >= policy.max_loss_pct
-            or quality.worst_jitter_ms >= policy.max_jitter_ms
-            or quality.mos < policy.min_mos
-        )
-        if over:
-            broken.append(stream)
+    broken = [stream for stream, quality in figures if misses(quality, case.network.policy)]
     losses = [quality.loss_pct for _, quality in figures]
     delays = [quality.delay_ms for _, quality in figures if quality.delay_ms is not None]
     observed = (

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
+from uclab.judge.json_lines import json_lines
 from uclab.plan.codec import from_data
 from uclab.plan.load_record import CampaignRecord, GeneratorRecord, LegRecord, RegistrationRecord, Usage
-
-Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -45,24 +42,14 @@ def load_load(folder: Path) -> Load:
     legs = [
         Leg(f"{one.node}-{number}", one.node, record)
         for one in campaign.generators
-        for number, record in enumerate(_lines(folder / f"{one.node}.legs.jsonl", LegRecord), start=1)
+        for number, record in enumerate(json_lines(folder / f"{one.node}.legs.jsonl", LegRecord), start=1)
     ]
     registrations = [
         record
         for one in campaign.generators
-        for record in _lines(folder / f"{one.node}.accounts.jsonl", RegistrationRecord)
+        for record in json_lines(folder / f"{one.node}.accounts.jsonl", RegistrationRecord)
     ]
-    usage = tuple(_lines(folder / "usage.jsonl", Usage))
+    usage = tuple(json_lines(folder / "usage.jsonl", Usage))
     return Load(
         campaign.users, campaign.calls_expected, campaign.generators, tuple(registrations), tuple(legs), usage
     )
-
-
-def _lines(path: Path, kind: type[Record]) -> Iterator[Record]:
-    """The records of a file; a last line that is cut off, as when its writer was killed, is no evidence."""
-    for number, line in enumerate(path.read_text().splitlines(True) if path.exists() else (), start=1):
-        if line.endswith("\n"):
-            try:
-                yield from_data(kind, json.loads(line))
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"{path}, line {number}: {error}") from error

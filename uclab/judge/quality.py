@@ -16,7 +16,7 @@ from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding, HopRecord, JudgedCall, MediaQuality, Walk
 from uclab.judge.walks import blame_between
 from uclab.plan.records import CallRecord, Direction
-from uclab.plan.types import BulkTraffic, Endpoint
+from uclab.plan.types import BulkTraffic, Endpoint, Policy
 
 INTERRUPTED = ("hold-transfer",)
 """Kinds of call whose media stops and moves on purpose: their loss is no measure of the network."""
@@ -50,6 +50,17 @@ def media_quality(stream: Stream | None) -> MediaQuality | None:
         worst_jitter_ms=round(stream.worst_jitter_ms, 3),
         max_delay_ms=round(stream.delay_max_ms, 3),
         before_open=stream.early,
+    )
+
+
+def misses(quality: MediaQuality, policy: Policy) -> bool:
+    """Whether a direction misses the policy in delay, loss, jitter or MOS; one that never arrived does."""
+    return (
+        quality.delay_ms is None
+        or quality.delay_ms >= policy.max_one_way_delay_ms
+        or quality.loss_pct >= policy.max_loss_pct
+        or quality.worst_jitter_ms >= policy.max_jitter_ms
+        or quality.mos < policy.min_mos
     )
 
 
@@ -119,19 +130,15 @@ def _direction(
     spoken, lasted = media_seconds(stream), _seconds(call)
     if spoken < MEDIA_SHARE * lasted:
         return claim.not_shown(f"media was sent for only {spoken:.1f} s of a call of {lasted:.1f} s")
-    over = [
-        quality.delay_ms >= policy.max_one_way_delay_ms,
-        quality.loss_pct >= policy.max_loss_pct,
-        quality.worst_jitter_ms >= policy.max_jitter_ms,
-        quality.mos < policy.min_mos,
-    ]
+    over = misses(quality, policy)
     observed = (
         f"delay {quality.delay_ms:.1f} ms, loss {quality.loss_pct:.2f} %, jitter {quality.jitter_ms:.2f} ms "
         f"(worst 5 s {quality.worst_jitter_ms:.2f}), MOS {quality.mos:.2f}"
     )
     evidence = Evidence(case.network.first_tap.get(receiver.name))
-    if any(over):
-        blame, where = _culprit(case, walk, stream, by_loss=over[1])
+    if over:
+        lossy = quality.loss_pct >= policy.max_loss_pct
+        blame, where = _culprit(case, walk, stream, by_loss=lossy)
         return claim.failed(observed + where, evidence, blame)
     if not overload:
         return claim.passed(observed, evidence)

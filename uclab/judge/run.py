@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from uclab.judge.json_lines import json_lines
 from uclab.judge.load_files import Load, load_load
 from uclab.plan.codec import from_data, plan_from_json
 from uclab.plan.load_record import FOLDER
@@ -116,15 +117,10 @@ def _records(path: Path, kind: type[Record]) -> tuple[Record, ...]:
 
 
 def _paths(path: Path) -> tuple[PathRecord, ...]:
-    """A last line that is cut off, as when its writer was killed, is no evidence."""
-    found = []
-    for number, line in enumerate(path.read_text().splitlines(True) if path.exists() else (), start=1):
-        if line.endswith("\n"):
-            try:
-                found.append(from_data(PathRecord, json.loads(line)))
-            except (ValueError, TypeError) as error:
-                raise RunError(f"{path}, line {number}: {error}") from error
-    return tuple(found)
+    try:
+        return tuple(json_lines(path, PathRecord))
+    except ValueError as error:
+        raise RunError(str(error)) from error
 
 
 def _checks(path: Path) -> Checks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from uclab.plan.types import Endpoint, Node, Plan, Switch, SwitchPort, SwitchRole
@@ -23,13 +23,21 @@ def with_endpoint(plan: Plan, endpoint: Endpoint) -> Plan:
 def with_port(plan: Plan, switch: str, port: SwitchPort) -> Plan:
     """The plan with one switch port replaced, in the list of switches and in the controller's fabric."""
 
+    return _with_ports(
+        plan, switch, lambda ports: tuple(port if p.number == port.number else p for p in ports)
+    )
+
+
+def with_new_port(plan: Plan, switch: str, port: SwitchPort) -> Plan:
+    """The plan with one more port at a switch, in the list of switches and in the controller's fabric."""
+    return _with_ports(plan, switch, lambda ports: (*ports, port))
+
+
+def _with_ports(
+    plan: Plan, switch: str, change: Callable[[tuple[SwitchPort, ...]], tuple[SwitchPort, ...]]
+) -> Plan:
     def changed(switches: Iterable[Switch]) -> tuple[Switch, ...]:
-        return tuple(
-            replace(old, ports=tuple(port if p.number == port.number else p for p in old.ports))
-            if old.name == switch
-            else old
-            for old in switches
-        )
+        return tuple(replace(old, ports=change(old.ports)) if old.name == switch else old for old in switches)
 
     fabrics = tuple(replace(fabric, switches=changed(fabric.switches)) for fabric in plan.fabrics)
     return replace(plan, switches=changed(plan.switches), fabrics=fabrics)

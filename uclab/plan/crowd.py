@@ -8,10 +8,11 @@ of real test beds are: a cable of its own to the campaign's leader.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_interface
 
+from uclab.plan.changes import with_new_port, with_node
 from uclab.plan.endpoints import direct_number, tones
 from uclab.plan.errors import PlanError
 from uclab.plan.load_record import LoadUser, Pool, Registrar
@@ -26,7 +27,6 @@ from uclab.plan.types import (
     Plan,
     PortMode,
     Route,
-    Switch,
     SwitchPort,
     SwitchRole,
     Tap,
@@ -167,7 +167,8 @@ def _add(
     )
     here = f"mgmt{number + 1}"
     steered = Interface(here, mac_address(plan.topology, leader, here), (str(far),))
-    plan = _with_interface(plan, leader, steered)
+    at_leader = plan.node(leader)
+    plan = with_node(plan, replace(at_leader, interfaces=(*at_leader.interfaces, steered)))
     plan = _known_to_gateway(plan, vlan, mac, addresses)
     plan, plugged = _plug_in(plan, vlan, name, mac)
     cable = Link(f"{leader}-{name}", LinkEnd(leader, here), LinkEnd(name, "mgmt0"), "lan")
@@ -202,16 +203,7 @@ def _plug_in(plan: Plan, vlan: Vlan, node: str, mac: str) -> tuple[Plan, Link]:
         Tap(f"{node}:eth0", node, "eth0", node, False),
         Tap(f"{switch.name}:{number}", switch.engine, interface, switch.name, False),
     )
-    grown = replace(switch, ports=(*switch.ports, port))
-
-    def changed(switches: Iterable[Switch]) -> tuple[Switch, ...]:
-        return tuple(grown if one.name == switch.name else one for one in switches)
-
-    fabrics = tuple(replace(fabric, switches=changed(fabric.switches)) for fabric in plan.fabrics)
-    return (
-        replace(plan, switches=changed(plan.switches), fabrics=fabrics, taps=(*plan.taps, *taps)),
-        link,
-    )
+    return replace(with_new_port(plan, switch.name, port), taps=(*plan.taps, *taps)), link
 
 
 def _free(plan: Plan, vlan: Vlan, count: int) -> list[IPv4Interface]:
@@ -246,14 +238,6 @@ def _known_to_gateway(plan: Plan, vlan: Vlan, mac: str, addresses: Sequence[IPv4
         return replace(node, neighbours=(*node.neighbours, *known)) if known else node
 
     return replace(plan, nodes=tuple(map(told, plan.nodes)))
-
-
-def _with_interface(plan: Plan, name: str, interface: Interface) -> Plan:
-    nodes = tuple(
-        replace(node, interfaces=(*node.interfaces, interface)) if node.name == name else node
-        for node in plan.nodes
-    )
-    return replace(plan, nodes=nodes)
 
 
 def _names(plan: Plan) -> set[str]:

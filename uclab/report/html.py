@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from uclab.judge.incidents import FLOW_WORDS
-from uclab.judge.types import Finding, HopRecord, JudgedCall, Judgement, MediaQuality, Walk
+from uclab.judge.types import Finding, HopRecord, Judgement, Walk
 from uclab.judge.walks import marking_columns
 from uclab.plan.graph import draw
 from uclab.plan.types import Plan
@@ -20,6 +21,7 @@ from uclab.report.incidents import IncidentRow, incident_rows
 from uclab.report.ladder import draw_ladder
 from uclab.report.links import link_loads
 from uclab.report.plots import plots
+from uclab.report.results import both
 
 TEMPLATES = Path(__file__).with_name("templates")
 MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?"}
@@ -61,7 +63,7 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
         "grouped": grouped(judgement.findings),
         "host_rows": host_rows(host),
         "marks": MARKS,
-        "both": both,
+        "both": partial(both, missing="–"),
         "dash": dash,
         "worst": worst,
         "evidence": evidence_text,
@@ -103,16 +105,6 @@ def evidence_text(finding: Finding) -> str:
     packets = ", ".join(map(str, evidence.packets[:6])) + (" …" if len(evidence.packets) > 6 else "")
     parts = [evidence.tap or "", f"packets {packets}" if packets else "", evidence.text]
     return " · ".join(part for part in parts if part) or "–"
-
-
-def both(call: JudgedCall, figure: str, digits: int) -> str:
-    """One figure of both directions."""
-
-    def one(quality: MediaQuality | None) -> str:
-        value: float | None = getattr(quality, figure, None)
-        return "–" if value is None else f"{value:.{digits}f}"
-
-    return f"{one(call.forward)} / {one(call.backward)}"
 
 
 def dash(value: object) -> str:

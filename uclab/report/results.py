@@ -50,6 +50,16 @@ def both_directions(call: JudgedCall, figure: str) -> dict[str, float | None]:
     return {"forward": one(call.forward), "backward": one(call.backward)}
 
 
+def both(call: JudgedCall, figure: str, digits: int, missing: str = "-") -> str:
+    """One figure of both directions, there and back, for people."""
+
+    def one(quality: MediaQuality | None) -> str:
+        value: float | None = getattr(quality, figure, None)
+        return missing if value is None else f"{value:.{digits}f}"
+
+    return f"{one(call.forward)} / {one(call.backward)}"
+
+
 def finding_data(finding: Finding) -> dict[str, Any]:
     """One finding with its evidence."""
     return {

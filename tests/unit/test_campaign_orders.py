@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.test_cli import uclab
-from uclab.api import UnknownName
+from uclab.api import UnknownName, applied
 from uclab.campaign.orders import PROFILES, leader_command, locustfile, worker_command
 from uclab.campaign.outage import first_lines
-from uclab.campaign.running import applied, order_of
+from uclab.campaign.running import order_of
 from uclab.model.load import load_topology
 from uclab.plan.codec import from_data, to_data
 from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
@@ -85,19 +85,19 @@ def test_the_outage_cuts_the_line_that_is_preferred() -> None:
 @pytest.mark.parametrize("name", LOAD_FAULTS)
 def test_a_fault_of_campaigns_changes_the_session_controllers_alone(name: str) -> None:
     plan = crowd_of("small-office", 4, 1).plan
-    broken = applied(plan, [name])
+    broken = applied(plan, [name], LOAD_FAULTS)
     assert broken.faults == (name,)
     assert broken.session_controllers != plan.session_controllers
     assert (broken.nodes, broken.endpoints) == (plan.nodes, plan.endpoints)
     with pytest.raises(UnknownName, match="takes no target"):
-        applied(plan, [f"{name}:x"])
+        applied(plan, [f"{name}:x"], LOAD_FAULTS)
 
 
 def test_other_faults_can_be_had_in_a_campaign_too() -> None:
     plan = crowd_of("small-office", 4, 1).plan
-    assert applied(plan, ["media-direct"]).faults == ("media-direct",)
-    with pytest.raises(UnknownName, match="no fault"):
-        applied(plan, ["registrar-throtled"])
+    assert applied(plan, ["media-direct"], LOAD_FAULTS).faults == ("media-direct",)
+    with pytest.raises(UnknownName, match="did you mean `registrar-throttled`"):
+        applied(plan, ["registrar-throtled"], LOAD_FAULTS)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,6 @@ from uclab.plan.errors import PlanError
 from uclab.plan.load_faults import LOAD_FAULTS
 from uclab.plan.load_record import FOLDER, POOL_VARIABLE, CampaignRecord, GeneratorRecord
 from uclab.plan.records import ScenarioRecord
-from uclab.plan.types import Plan
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def run_campaign(
         )
     # locust may give any worker one user more than its even share
     crowd = with_crowd(plan, -(-order.users // order.workers) * order.workers, order.workers)
-    faulted = applied(crowd.plan, faults)
+    faulted = api.applied(crowd.plan, faults, LOAD_FAULTS)
     if order.web and shutil.which("socat") is None:
         raise LabFailed("socat is not installed: it brings locust's page to this machine; run `make setup`")
     run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).resolve()
@@ -94,20 +93,6 @@ def run_campaign(
     (run_dir / "plan.json").write_text(plan_to_json(as_judged(crowd)))
     (run_dir / "scenario.json").write_text(json.dumps(to_data(ScenarioRecord("campaign", "load"))) + "\n")
     return CampaignResult(api.judge_and_report(run_dir, as_judged(crowd), clock, watcher), status)
-
-
-def applied(plan: Plan, faults: Sequence[str]) -> Plan:
-    """The plan with deliberate faults in it: those of campaigns, and all others. Raises `UnknownName`."""
-    for fault in faults:
-        if fault.partition(":")[0] not in LOAD_FAULTS:
-            plan = api.applied(plan, [fault])
-            continue
-        name, _, target = fault.partition(":")
-        try:
-            plan = LOAD_FAULTS[name].apply(plan, target or None)
-        except KeyError as error:
-            raise UnknownName(str(error.args[0])) from None
-    return plan
 
 
 def write_pools(crowd: Crowd, run_dir: Path, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from uclab.campaign.orders import (
 )
 from uclab.campaign.outage import Outage, first_lines
 from uclab.campaign.programs import Program, Programs, follow
+from uclab.campaign.queue_log import QueueLog
 from uclab.campaign.usage import UsageLog, namespace_id
 from uclab.lab.launch import LabFailed, LaunchedLab
 from uclab.plan.codec import plan_to_json, to_data
@@ -111,7 +113,8 @@ def _drive(
         f"{order.locustfile.stem.replace('_', '-')}: {order.users} users for {order.duration_s} s"
     )
     paths = {"PYTHONPATH": str(CAMPAIGNS.parent)}
-    with Programs(folder) as programs:
+    queues = QueueLog.of(client, crowd.plan, folder / "queues.jsonl", order.longest_s)
+    with Programs(folder) as programs, closing(queues):
         leader = programs.start(
             "leader", client.command_at(crowd.leader, leader_command(order, folder)), paths
         )
@@ -138,6 +141,7 @@ def _drive(
 
         def look() -> None:
             usage.look()
+            queues.look()
             if outage is not None and (words := outage.look()):
                 watcher.on_stage(words)
 

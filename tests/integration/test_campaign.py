@@ -92,9 +92,7 @@ from campaigns import people
 
 
 class Busy(people.ContactCentreAgent):
-    """One call after the other, and none of them held."""
-
-    tasks = [people.DeskPhone.call_a_colleague]
+    """One call after the other, and nobody else is there."""
 '''
 
 

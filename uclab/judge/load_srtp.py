@@ -51,7 +51,9 @@ def _generator(case: Case, claim: Claim, generator: str) -> Finding:
         first = readable[0]
         observed = f"the payload of {len(readable)} of {tested} streams is readable, first SSRC {first:#010x}"
         taps = [s for s in case.seen.secrecy.spreads.values() if s.ssrc == first and s.readable]
-        return claim.failed(observed, Evidence(taps[0].tap, tuple(taps[0].sample)), generator)
+        by_relay = all(s.leg == "down" for s in taps)
+        blame = case.network.plan.session_controllers[0].name if by_relay else generator
+        return claim.failed(observed, Evidence(taps[0].tap, tuple(taps[0].sample)), blame)
     legs = [leg for leg in case.sample.legs if leg.generator == generator]
     plain = _plain(case, legs)
     if plain is not None:
@@ -82,7 +84,8 @@ def _generator(case: Case, claim: Claim, generator: str) -> Finding:
     observed = (
         f"{calls} sampled calls ({kinds}): {packets} packets at {tap} and the same at all"
         f" {len({a.tap for a in opened})} taps of their way authenticate; a changed key was refused {refused}"
-        f" of {refused} times; payload of all {tested} streams is evenly distributed"
+        f" of {refused} times; payload of all {tested} streams that are long enough"
+        f" to tell is evenly distributed"
     )
     return claim.passed(observed, Evidence(tap, tuple(opened[0].sample)))
 

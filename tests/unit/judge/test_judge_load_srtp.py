@@ -78,7 +78,7 @@ def test_sampled_calls_authenticate_with_the_keys_of_their_own_signalling(world:
         finding = media_of(findings, name)
         assert finding.verdict == "pass", finding.observed
         assert finding.observed.startswith(f"2 sampled calls (desk): 160 packets at {name}:eth0")
-        assert "payload of all 2 streams is evenly distributed" in finding.observed
+        assert "payload of all 2 streams that are long enough to tell" in finding.observed
     assert findings["privacy.readable", "all taps"].verdict == "pass"
 
 
@@ -122,6 +122,13 @@ def test_plain_media_fails_and_names_the_generator(world: World) -> None:
     assert (finding.verdict, finding.blame) == ("fail", "desk1")
     assert "is readable" in finding.observed
     assert {one.verdict for (id_, _), one in findings.items() if id_ == "privacy.readable"} == {"fail"}
+
+
+def test_a_relay_that_sends_plain_media_is_named(world: World) -> None:
+    # given a user whose own media is encrypted, and who is sent plain media
+    world.plain = frozenset({"desk2"})
+    finding = media_of(campaign(world), "desk1")
+    assert (finding.verdict, finding.blame) == ("fail", "fra1-sbc")
 
 
 @pytest.mark.parametrize(

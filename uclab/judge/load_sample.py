@@ -23,7 +23,7 @@ from uclab.judge.run import Run
 SAMPLE = 5
 """Legs of each load generator."""
 FIRST_LEGS = 40
-"""Only so many legs of a user can be chosen: what its connection carried before must be read, too."""
+"""Only so many legs of an address can be chosen: what its connection carried before must be read, too."""
 AFTER_S = 1.0
 """A connection is read until this long after the call: the last words of its end."""
 
@@ -73,9 +73,9 @@ def chosen(legs: Sequence[Leg], count: int = SAMPLE) -> list[Leg]:
     before: Counter[str] = Counter()
     for leg in sorted(legs, key=lambda leg: (leg.record.answered_at or 0.0, leg.id)):
         record = leg.record
-        before[record.user] += 1
+        before[record.address] += 1
         told = record.address and record.media_port and record.answered_at and record.ended_at
-        if told and record.sent and record.received and before[record.user] <= FIRST_LEGS:
+        if told and record.sent and record.received and before[record.address] <= FIRST_LEGS:
             by_kind.setdefault(record.kind, []).append(leg)
     kinds = sorted(by_kind.values(), key=lambda its: (-len(its), its[0].record.kind))
     picked: list[Leg] = []

@@ -172,7 +172,7 @@ def leg(number: int, kind: str, user: str = "700001") -> Leg:
     at = 100.0 + number
     record = LegRecord(
         user, "700002", "caller", kind, 200, at, at, at + 5,
-        media_port=30_000 + number, sent=9, received=9, address="10.0.0.9",
+        media_port=30_000 + number, sent=9, received=9, address=f"10.0.0.{user[-2:]}",
     )  # fmt: skip
     return Leg(f"load1-{number}", "load1", record)
 

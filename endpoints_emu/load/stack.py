@@ -125,7 +125,7 @@ class Stack:
         return transaction
 
     def exchange(self, connection: Connection, peer: Peer, request: Outgoing, data: bytes) -> Response | None:
-        """Send a request that is no INVITE and wait for its final response; None: nobody answered."""
+        """Send a request and wait for its final response; None: nobody answered."""
         outcome: AsyncResult = AsyncResult()
 
         def answered(final: Response | None) -> None:

@@ -24,6 +24,7 @@ from uclab.plan.admission_record import MEASURING, Admission, Reading, Spoken
 from uclab.plan.codec import from_data, plan_to_json, to_data
 from uclab.plan.crowd import as_judged
 from uclab.plan.errors import PlanError
+from uclab.plan.load_faults import LOAD_FAULTS
 from uclab.plan.load_record import FOLDER, POOL_VARIABLE, CampaignRecord, GeneratorRecord
 from uclab.plan.measuring import Measuring, measurable, measuring
 from uclab.plan.planner import make_plan
@@ -59,7 +60,7 @@ def measure(
     watcher = watcher or Watcher()
     crowd, record = order.crowd, order.record
     plan = crowd.plan
-    faulted = api.applied(plan, faults)
+    faulted = api.applied(plan, faults, LOAD_FAULTS)
     run_dir = (out or api.default_run_dir(f"{plan.topology}-capacity")).resolve()
     folder = run_dir / FOLDER
     shutil.rmtree(folder, ignore_errors=True)

@@ -19,6 +19,8 @@ from uclab.judge.types import MeasuredWay
 from uclab.plan.admission_record import Spoken
 from uclab.plan.codec import to_data
 
+BOUNDS = {"exactly": "", "at least": "≥ ", "at most": "≤ "}
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -71,7 +73,7 @@ def _row(one: MeasuredWay) -> tuple[str, ...]:
         one.way,
         f"{one.codec}, {one.packet_ms} ms",
         str(one.computed),
-        f"{one.measured}{'+' if one.loss_pct is None else ''}",
+        f"{BOUNDS[one.bound]}{one.measured}",
         f"{100 * abs(one.measured - one.computed) / max(one.computed, 1):.1f} %",
         more,
         one.gave_way or "-",

@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from uclab.judge import emodel
 from uclab.judge.case import Case
@@ -150,7 +151,7 @@ def _measured(case: Case, record: MeasuringRecord, way: WayRecord, steps: Sequen
         packet_ms=record.codec.packet_ms,
         computed=way.calls,
         measured=held,
-        bounded=missed is None or missed is steps[0],
+        bound=_bound(steps, missed),
         loss_pct=missed.loss_pct if missed else None,
         worst_loss_pct=missed.worst_loss_pct if missed else None,
         delay_ms=missed.delay_ms if missed else None,
@@ -162,6 +163,12 @@ def _measured(case: Case, record: MeasuringRecord, way: WayRecord, steps: Sequen
         ),
         next=way.next,
     )
+
+
+def _bound(steps: Sequence[Step], missed: Step | None) -> Literal["exactly", "at least", "at most"]:
+    if missed is None:
+        return "at least"
+    return "at most" if missed is steps[0] and missed.calls > 1 else "exactly"
 
 
 def _where_lost(case: Case, record: MeasuringRecord, way: WayRecord) -> tuple[int, int]:
@@ -212,8 +219,8 @@ def _apart(case: Case, record: MeasuringRecord, claim: Claim, found: Sequence[Me
         return claim.not_shown(f"bulk did not overload the line; {observed}", evidence)
     if apart_pct >= APART_PCT:
         return claim.failed(observed, evidence, next(w.device for w in record.ways if w.way == narrow.way))
-    if narrow.bounded:
-        return claim.not_shown(f"voice never missed the policy; {observed}", evidence)
+    if narrow.bound != "exactly":
+        return claim.not_shown(f"calls ended before the number was known; {observed}", evidence)
     return claim.passed(observed, evidence)
 
 
@@ -234,10 +241,11 @@ def _gave_way_elsewhere(one: MeasuredWay) -> str | None:
 def in_words(one: MeasuredWay) -> str:
     """A direction in words."""
     if one.loss_pct is None:
-        return f"{one.way}: {one.measured} and more hold"
+        return f"{one.way}: {one.measured} hold, and none more was placed"
+    held = "no more than " if one.bound == "at most" else ""
     after = f", next {one.next}" if one.next else ""
     where = f", in queue {one.gave_way}" if one.gave_way else ""
     return (
-        f"{one.way}: {one.measured} hold, with one more {one.loss_pct:.1f} % are lost"
+        f"{one.way}: {held}{one.measured} hold, with one more {one.loss_pct:.1f} % are lost"
         f" (a call's most {one.worst_loss_pct:.1f} %){where}{after}"
     )

@@ -127,8 +127,9 @@ class MeasuredWay:
     computed: int
     measured: int
     """Calls with which voice still held the policy."""
-    bounded: bool
-    """No more is known than that: voice never missed, or missed from the first call that was judged."""
+    bound: Literal["exactly", "at least", "at most"]
+    """`at least`: voice never missed the policy; `at most`: it missed it from the first call on that was
+    judged."""
     loss_pct: float | None
     """With one call more, of all calls together; None where voice never missed the policy."""
     worst_loss_pct: float | None

@@ -39,7 +39,7 @@ from uclab.plan.types import (
 )
 
 NEAR, FAR = "callers", "answerers"
-MOST_CALLS = 420
+MOST_CALLS = 500
 """More calls than this are not placed: one machine cannot carry them."""
 BEYOND = 0.1
 """Calls are placed up to this share above the computed number, and a few more."""

@@ -50,6 +50,7 @@ class Side:
         self.agents = [here.agent(user) for user in here.pool.users]
         self.over = Event()
         self.calls: list[Call] = []
+        self.followed: list[gevent.Greenlet] = []
         self._gone = [0, 0]
         """Packets received and lost of calls that have ended."""
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -88,6 +89,11 @@ class Side:
         self._gone[1] += figures.lost
         self.place.note_leg(with_media(leg(ended), call))
 
+    def finish(self) -> None:
+        """Hang up what still stands, and have it noted."""
+        gevent.joinall([gevent.spawn(call.hang_up) for call in tuple(self.calls)], timeout=GONE_S)
+        gevent.joinall(tuple(self.followed), timeout=GONE_S)
+
     def file(self, name: str) -> IO[str]:
         """A file of records beside the pool's."""
         return log(Path(f"{self.place.pool.records}.{name}.jsonl"))
@@ -103,12 +109,13 @@ def answer(side: Side) -> None:
         def leg(ended: float) -> LegRecord:
             return LegRecord(agent.account.user, call.remote, "callee", KIND, 200, began, began, ended)
 
-        gevent.spawn(side.follow, call, leg)
+        side.followed.append(gevent.spawn(side.follow, call, leg))
 
     for agent in side.agents:
         agent.on_call = partial(called, agent)
     side.register()
     side.read(side.file("readings"))
+    side.finish()
 
 
 def place_calls(side: Side) -> None:
@@ -119,7 +126,6 @@ def place_calls(side: Side) -> None:
     own = {agent.account.user for agent in side.agents}
     targets = [one for one in side.place.pool.colleagues if one not in own]
     near = NEAR_SHARE * min(way.calls for way in side.record.ways)
-    followed = []
     for number, (agent, target) in enumerate(zip(side.agents, targets, strict=True), start=1):
         began = time.time()
         try:
@@ -139,12 +145,11 @@ def place_calls(side: Side) -> None:
         ) -> LegRecord:
             return LegRecord(user, target, "caller", KIND, 200, began, answered, ended)
 
-        followed.append(gevent.spawn(side.follow, call, leg))
+        side.followed.append(gevent.spawn(side.follow, call, leg))
         if side.over.wait(QUICK_S if number < near else side.record.step_s):
             break
     side.over.wait(side.record.step_s)
-    gevent.joinall([gevent.spawn(call.hang_up) for call in tuple(side.calls)], timeout=GONE_S)
-    gevent.joinall(followed, timeout=GONE_S)
+    side.finish()
 
 
 def main(argv: list[str]) -> None:

@@ -104,23 +104,34 @@ class _Experiment:
             self._follow(callers, queues)
             if record.overloaded:
                 client.bulk("stop")
-            self._wait(answerers, lambda: self._idle(record.far), GONE_S)
+            self._wait_for_the_end(answerers)
             programs.end()
             self._record((callers, answerers))
 
     def _start(self, programs: Programs, node: str, what: str) -> Program:
         command = [sys.executable, "-m", "campaigns.admission", what, str(self.folder / MEASURING)]
-        return programs.start(
+        program = programs.start(
             node,
             self.launched.client.command_at(node, command),
             {"PYTHONPATH": str(CAMPAIGNS.parent), POOL_VARIABLE: str(self.folder / f"{node}.json")},
         )
+        programs.prefer(program)
+        return program
 
     def _wait(self, program: Program, ready: Callable[[], bool], deadline_s: float) -> None:
         until = time.monotonic() + patient(deadline_s)
         while not ready():
             if program.process.poll() is not None or time.monotonic() > until:
                 raise LabFailed(f"{program.name} did not get ready: {program.words}")
+            time.sleep(LOOK_S)
+
+    def _wait_for_the_end(self, answerers: Program) -> None:
+        """Until the other side has noted its calls, too; of some the end may have got lost with a full
+        line."""
+        until = time.monotonic() + patient(GONE_S)
+        while not self._idle(self.order.record.far) and answerers.process.poll() is None:
+            if time.monotonic() > until:
+                return
             time.sleep(LOOK_S)
 
     def _follow(self, callers: Program, queues: QueueLog) -> None:

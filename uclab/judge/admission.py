@@ -83,19 +83,20 @@ def steps_of(case: Case, record: MeasuringRecord, way: WayRecord) -> list[Step]:
         for stream in case.seen.media.streams
         if stream.window is not None and case.endpoint_name(stream.sender) == sender
     ]
+    end = min((stream.window.end_ns / 1e9 for stream in streams if stream.window), default=0.0)
     answered = [one for one in case.run.load.admissions if 200 <= one.status < 300]
     steps = []
     for one, after in itertools.zip_longest(answered, answered[1:]):
-        seconds = _whole_seconds(one, after, record)
+        seconds = _whole_seconds(one, after, record, end)
         there = [stream for stream in streams if stream.first_ns <= one.at * 1e9 + SETTLE_S * 1e9]
         if seconds and there:
             steps.append(_step(one.number, there, seconds, case.network.policy))
     return steps
 
 
-def _whole_seconds(one: Admission, after: Admission | None, record: MeasuringRecord) -> range:
+def _whole_seconds(one: Admission, after: Admission | None, record: MeasuringRecord, end: float) -> range:
     """The seconds since the epoch that lie wholly between two calls."""
-    until = after.at if after is not None else one.at + record.step_s
+    until = after.at if after is not None else min(one.at + record.step_s, end)
     # what was sent at the very end of a second is heard within the next one's beginning, before the next call
     return range(math.ceil(one.at + SETTLE_S), math.floor(until - 0.05))
 

@@ -46,8 +46,8 @@ BEYOND = 0.1
 FEW = 3
 STEP_S = 3.0
 """From one call to the next near the computed number."""
-BULK_PCT = 40
-"""Bulk beside the calls, of the line's rate: at the limit calls take some 85 %, so that a quarter too much is
+BULK_PCT = 25
+"""Bulk beside the calls, of the line's rate: at the limit calls take some 85 %, so that a tenth too much is
 sent, and the machine has the rest of its time for the calls."""
 SUITE: SrtpSuite = "AES_CM_128_HMAC_SHA1_80"
 """What load generators encrypt with."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.unit.test_cli import uclab
 from uclab.api import UnknownName, applied
 from uclab.campaign.orders import PROFILES, leader_command, locustfile, worker_command
 from uclab.campaign.outage import first_lines
+from uclab.campaign.programs import Programs
 from uclab.campaign.running import order_of
 from uclab.model.load import load_topology
 from uclab.plan.codec import from_data, to_data
@@ -70,6 +72,15 @@ def test_each_generator_is_told_of_its_own_users_and_of_all_colleagues() -> None
     addresses = {one.host_name: one.address for one in crowd.plan.session_controllers}
     assert [r.host_name for r in told[0].registrars] == list(addresses)
     assert all(addresses[r.host_name] == r.address for r in told[0].registrars)
+
+
+def test_a_program_that_is_about_to_end_is_left_to_it(tmp_path: Path) -> None:
+    with Programs(tmp_path) as programs:
+        finishing = programs.start("finishing", ["sleep", "0.2"], {})
+        endless = programs.start("endless", ["sleep", "600"], {})
+        programs.end([finishing])
+    assert finishing.status == 0
+    assert endless.status == -signal.SIGTERM
 
 
 def test_the_judge_follows_media_from_each_generator_on() -> None:

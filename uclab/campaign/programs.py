@@ -70,8 +70,13 @@ class Programs:
         self.running.append(program)
         return program
 
-    def end(self) -> None:
-        """SIGTERM to what still runs, SIGKILL to what does not heed it."""
+    def end(self, finishing: Sequence[Program] = ()) -> None:
+        """SIGTERM to what still runs, SIGKILL to what does not heed it. Programs that are about to end by
+        themselves have a while for it: locust's worker may hang where it is told to end while it ends."""
+        until = time.monotonic() + END_S
+        for program in finishing:
+            with suppress(subprocess.TimeoutExpired):
+                program.process.wait(max(0.0, until - time.monotonic()))
         left = [program for program in self.running if program.process.poll() is None]
         for program in left:
             program.process.terminate()

@@ -146,7 +146,7 @@ def _drive(
                 watcher.on_stage(words)
 
         in_time = follow(leader, order.longest_s, look)
-        programs.end()
+        programs.end(workers if in_time else ())
         status = leader.status if in_time else None
         _record(folder, order, crowd, workers)
         if not in_time:

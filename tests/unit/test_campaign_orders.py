@@ -12,7 +12,7 @@ from tests.unit.test_cli import uclab
 from uclab.api import UnknownName, applied
 from uclab.campaign.orders import PROFILES, leader_command, locustfile, worker_command
 from uclab.campaign.outage import first_lines
-from uclab.campaign.programs import Programs
+from uclab.campaign.programs import Programs, finish
 from uclab.campaign.running import order_of
 from uclab.model.load import load_topology
 from uclab.plan.codec import from_data, to_data
@@ -75,11 +75,15 @@ def test_each_generator_is_told_of_its_own_users_and_of_all_colleagues() -> None
 
 
 def test_a_program_that_is_about_to_end_is_left_to_it(tmp_path: Path) -> None:
+    looks: list[int] = []
     with Programs(tmp_path) as programs:
-        finishing = programs.start("finishing", ["sleep", "0.2"], {})
+        finishing = programs.start("finishing", ["sleep", "0.6"], {})
         endless = programs.start("endless", ["sleep", "600"], {})
-        programs.end([finishing])
+        finish([finishing], 60.0, lambda: looks.append(1))
+        # and there is an end to patience
+        finish([endless], 0.3, lambda: None)
     assert finishing.status == 0
+    assert len(looks) > 1
     assert endless.status == -signal.SIGTERM
 
 

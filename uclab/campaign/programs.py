@@ -70,13 +70,8 @@ class Programs:
         self.running.append(program)
         return program
 
-    def end(self, finishing: Sequence[Program] = ()) -> None:
-        """SIGTERM to what still runs, SIGKILL to what does not heed it. Programs that are about to end by
-        themselves have a while for it: locust's worker may hang where it is told to end while it ends."""
-        until = time.monotonic() + END_S
-        for program in finishing:
-            with suppress(subprocess.TimeoutExpired):
-                program.process.wait(max(0.0, until - time.monotonic()))
+    def end(self) -> None:
+        """SIGTERM to what still runs, SIGKILL to what does not heed it."""
         left = [program for program in self.running if program.process.poll() is None]
         for program in left:
             program.process.terminate()
@@ -111,3 +106,15 @@ def follow(leader: Program, deadline_s: float, on_look: Callable[[], None]) -> b
             leader.process.send_signal(signal.SIGINT)
             until = min(until, time.monotonic() + 4 * END_S)
     return True
+
+
+def finish(programs: Sequence[Program], within_s: float, on_look: Callable[[], None]) -> None:
+    """Wait for programs that are about to end by themselves; looks on the way.
+
+    locust's leader ends first: its workers' users still finish what they are at.
+    """
+    until = time.monotonic() + within_s
+    while (left := [one for one in programs if one.process.poll() is None]) and time.monotonic() < until:
+        on_look()
+        with suppress(subprocess.TimeoutExpired):
+            left[0].process.wait(LOOK_S)

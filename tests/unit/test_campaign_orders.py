@@ -75,15 +75,18 @@ def test_each_generator_is_told_of_its_own_users_and_of_all_colleagues() -> None
 
 
 def test_a_program_that_is_about_to_end_is_left_to_it(tmp_path: Path) -> None:
-    looks: list[int] = []
+    last_words = tmp_path / "last-words"
     with Programs(tmp_path) as programs:
-        finishing = programs.start("finishing", ["sleep", "0.6"], {})
+        # given a program that ends when it has seen a file, and one that never does
+        waits = f"until [ -e {last_words} ]; do sleep 0.05; done"
+        finishing = programs.start("finishing", ["sh", "-c", waits], {})
         endless = programs.start("endless", ["sleep", "600"], {})
-        finish([finishing], 60.0, lambda: looks.append(1))
+        # when they are waited for, then it is looked at what happens meanwhile
+        finish([finishing], 60.0, last_words.touch)
+        assert finishing.status == 0
         # and there is an end to patience
         finish([endless], 0.3, lambda: None)
-    assert finishing.status == 0
-    assert len(looks) > 1
+        assert endless.status is None
     assert endless.status == -signal.SIGTERM
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.unit.test_cli import uclab
 from uclab.api import UnknownName, applied
 from uclab.campaign.orders import PROFILES, leader_command, locustfile, worker_command
 from uclab.campaign.outage import first_lines
+from uclab.campaign.programs import Programs, finish
 from uclab.campaign.running import order_of
 from uclab.model.load import load_topology
 from uclab.plan.codec import from_data, to_data
@@ -70,6 +72,22 @@ def test_each_generator_is_told_of_its_own_users_and_of_all_colleagues() -> None
     addresses = {one.host_name: one.address for one in crowd.plan.session_controllers}
     assert [r.host_name for r in told[0].registrars] == list(addresses)
     assert all(addresses[r.host_name] == r.address for r in told[0].registrars)
+
+
+def test_a_program_that_is_about_to_end_is_left_to_it(tmp_path: Path) -> None:
+    last_words = tmp_path / "last-words"
+    with Programs(tmp_path) as programs:
+        # given a program that ends when it has seen a file, and one that never does
+        waits = f"until [ -e {last_words} ]; do sleep 0.05; done"
+        finishing = programs.start("finishing", ["sh", "-c", waits], {})
+        endless = programs.start("endless", ["sleep", "600"], {})
+        # when they are waited for, then it is looked at what happens meanwhile
+        finish([finishing], 60.0, last_words.touch)
+        assert finishing.status == 0
+        # and there is an end to patience
+        finish([endless], 0.3, lambda: None)
+        assert endless.status is None
+    assert endless.status == -signal.SIGTERM
 
 
 def test_the_judge_follows_media_from_each_generator_on() -> None:

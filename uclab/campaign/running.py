@@ -16,6 +16,7 @@ from uclab.campaign.orders import (
     LINE_FAILS,
     PROFILES,
     SILENT,
+    STOP_S,
     WEB_PORT,
     CampaignOrder,
     leader_command,
@@ -23,7 +24,7 @@ from uclab.campaign.orders import (
     worker_command,
 )
 from uclab.campaign.outage import Outage, first_lines
-from uclab.campaign.programs import Program, Programs, follow
+from uclab.campaign.programs import END_S, Program, Programs, finish, follow
 from uclab.campaign.queue_log import QueueLog
 from uclab.campaign.usage import UsageLog, namespace_id
 from uclab.lab.launch import LabFailed, LaunchedLab
@@ -146,6 +147,8 @@ def _drive(
                 watcher.on_stage(words)
 
         in_time = follow(leader, order.longest_s, look)
+        if in_time:
+            finish(workers, STOP_S + END_S, look)
         programs.end()
         status = leader.status if in_time else None
         _record(folder, order, crowd, workers)

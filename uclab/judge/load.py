@@ -176,7 +176,7 @@ def _culprit(case: Case, broken: Sequence[tuple[Stream, MediaQuality]]) -> tuple
     receiver = case.network.endpoints[stream.receiver if stream.receiver >= 0 else stream.sender]
     walk = media_walk(case, stream.window.call if stream.window else "", "forward", stream, receiver)
     blame, where = culprit(case.network, walk, stream, by_loss=bool(lossy))
-    return blame, f"; in the worst {where}" if where else ""
+    return blame, f"; worst direction: {where}" if where else ""
 
 
 def _spread(name: str, values: Sequence[float]) -> str:

@@ -11,9 +11,9 @@ from uclab.plan.fault import Fault, pick
 from uclab.plan.lines import WanLine, wan_lines
 from uclab.plan.types import LinkEnd, Plan
 
-SMALL_KBPS = 512
-"""What was bought. By the shipped policy voice gets at most 87 % of it: room for four calls with G.711, or
-two of neighbours, whose media goes to the cloud and back."""
+SMALL_KBPS = 1000
+"""What was bought. By the shipped policy voice gets at most 87 % of it: room for nine calls with G.711, or
+four of neighbours, whose media goes to the cloud and back. With much less, signalling suffers, too."""
 ALTERED_ONE_IN = 20
 """Packets of media of which one is changed: voice can still be heard."""
 RTP_PAYLOAD_BITS = 8 * (8 + 12)

@@ -151,14 +151,14 @@ def draw_queue(
     rows = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)
     upper, lower = rows[0][0], rows[-1][0]
     for name in busy or list(sent):
-        share = [
-            100 * value / rate if value is not None and rate else float("nan")
-            for value, rate in zip(sent[name].values, guaranteed[name].values, strict=True)
-        ]
+        told = zip(
+            times(sent[name], zero), sent[name].values, guaranteed[name].values, strict=True
+        )  # some seconds have no look at the queue
+        share = [(at, 100 * value / rate) for at, value, rate in told if value is not None and rate]
         rates = [rate for rate in guaranteed[name].values if rate]
         label = f"{name}, {rates[-1] if rates else 0:.0f} kbit/s"
         upper.plot(
-            times(sent[name], zero), share, linewidth=1.3, label=label, color=colours.get(name, OTHER_COLOUR)
+            *zip(*share, strict=True), linewidth=1.3, label=label, color=colours.get(name, OTHER_COLOUR)
         )
     upper.axhline(100, color="#b3261e", linewidth=1, linestyle="--", label="guaranteed rate")
     upper.set_title(

@@ -165,7 +165,7 @@ def test_a_line_that_loses_voice_is_found_by_its_router(world: World) -> None:
     finding = campaign(world)["load.quality", "voice from desk1"]
     assert (finding.verdict, finding.blame) == ("fail", "edge")
     assert "0 of 1 directions hold" in finding.observed
-    assert "in the worst 10 packets lost between edge:lan and edge:wan1" in finding.observed
+    assert "worst direction: 10 packets lost between edge:lan and edge:wan1" in finding.observed
 
 
 def leg(number: int, kind: str, user: str = "700001") -> Leg:

@@ -83,8 +83,8 @@ def test_the_plan_can_be_written_and_read() -> None:
 
 def test_bulk_overloads_the_line_only_with_the_calls() -> None:
     assert [(one.name, one.rate_kbps) for one in small_office().crowd.plan.bulk] == [
-        ("office-up", 776),
-        ("office-down", 800),
+        ("office-up", 485),
+        ("office-down", 500),
     ]
 
 

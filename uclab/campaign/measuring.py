@@ -147,9 +147,13 @@ class _Experiment:
                 self.watcher.on_stage(
                     f"{placed} of {record.most} calls at most; loss {self._loss_in_words()}"
                 )
-            if self._missed_for_long():
+            try:
+                if self._missed_for_long():
+                    break
+                time.sleep(LOOK_S)
+            except KeyboardInterrupt:  # what there is, is judged
+                self.watcher.on_stage("ended early")
                 break
-            time.sleep(LOOK_S)
         if callers.process.poll() is None:
             callers.process.terminate()
             callers.process.wait(GONE_S + 10)

@@ -32,6 +32,8 @@ ROOM_BYTES = 4 << 20
 """For datagrams that many accounts get at the same time."""
 _RCVBUFFORCE = 33
 """SO_RCVBUFFORCE of Linux (asm-generic/socket.h), which Python does not name."""
+_READ = 1
+"""libev's EV_READ."""
 _AT_ONCE = 64
 """Messages read before other greenlets get their turn."""
 
@@ -128,12 +130,14 @@ class Udp:
 
     def _read(self) -> None:
         receive, raw, count = self._received, self._raw, 0
+        hub = gevent.get_hub()
+        readable = hub.loop.io(raw.fileno(), _READ)  # one for all times: `wait_read` makes one each time
         while not self.closed:
             try:
                 data, peer = raw.recvfrom(65535)
             except BlockingIOError:
                 count = 0
-                gsocket.wait_read(self._socket.fileno())
+                hub.wait(readable)
                 continue
             except OSError:  # an ICMP error for something sent before
                 continue

@@ -159,6 +159,24 @@ def test_hold_and_resume_are_seen_by_the_other_side(loopback: Loopback) -> None:
     call.hang_up()
 
 
+def test_who_holds_goes_on_holding_when_the_other_side_describes_itself_anew(loopback: Loopback) -> None:
+    # given a call that both sides hold
+    alice, _, taken = pair(loopback)
+    call = alice.call("bob")
+    wait_for(lambda: taken[0].state == "established")
+    call.hold()
+    taken[0].hold()
+    assert (call.held_by_peer, taken[0].held_by_peer) == (True, True)
+    # when one comes back, then the other still holds it
+    taken[0].resume()
+    assert (call.held_by_peer, taken[0].held_by_peer) == (False, True)
+    # when the other comes back too, then both are heard
+    call.resume()
+    sent = (call.figures().sent, taken[0].figures().sent)
+    wait_for(lambda: call.figures().sent > sent[0] and taken[0].figures().sent > sent[1])
+    call.hang_up()
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_blind_transfer_puts_the_other_side_through(loopback: Loopback, transport: Transport) -> None:
     # given Alice in a call with Bob, whose own server is Carol

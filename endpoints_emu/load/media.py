@@ -25,6 +25,8 @@ REPORT_S = 5.0
 """RTCP's interval, each time between half and one and a half of it (RFC 3550 section 6.3.1)."""
 KEPT = 250
 """Payloads without our signal that are kept, the last ones, to look for a phone's tone in (5 s)."""
+STUN_COOKIE = bytes.fromhex("2112a442")
+"""By which STUN is told from RTP at the same port (RFC 5389 section 6, RFC 7983 section 7)."""
 _TIMESPEC = struct.Struct("@qq")
 
 
@@ -40,6 +42,8 @@ class MediaFigures:
     """Packets whose authentication tag was wrong: another key, or changed on the way."""
     replayed: int = 0
     malformed: int = 0
+    stun: int = 0
+    """STUN messages between the packets, by which some phones open their way through NAT; not answered."""
     signal_packets: int = 0
     """Packets with an agent's signal."""
     other_packets: int = 0
@@ -86,7 +90,7 @@ class MediaSession:
         self._ssrc = random.getrandbits(32)
         self._sequence = random.getrandbits(15)
         self._timestamp = random.getrandbits(31)
-        self._sent = self._failures = self._replayed = self._malformed = 0
+        self._sent = self._failures = self._replayed = self._malformed = self._stun = 0
         self._reports = [0, 0]
         self._peer: rtp.ReportBlock | None = None
         self._round_trip_ms: float | None = None
@@ -155,6 +159,7 @@ class MediaSession:
             self._failures,
             self._replayed,
             self._malformed,
+            self._stun,
             self.listener.heard,
             self.listener.other,
             self.listener.out_of_order,
@@ -217,16 +222,13 @@ class MediaSession:
         if self._in is not None:
             try:
                 packet = self._in.unprotect(packet)
-            except Error as error:
-                self._count(error)
-                return
-            except ValueError:
-                self._malformed += 1
+            except (Error, ValueError) as error:
+                self._refuse(packet, error)
                 return
         elif self.encrypted:  # before the other side has told its key
             return
         if len(packet) < 12 or packet[0] & 0xC0 != 0x80:
-            self._malformed += 1
+            self._refuse(packet)
             return
         first, kind, sequence, timestamp, ssrc = HEADER.unpack_from(packet)
         if kind & 0x7F not in (0, 8):
@@ -246,16 +248,14 @@ class MediaSession:
     def _control_readable(self) -> None:
         try:
             packet = self._rtcp.recv(2048)
-            if self._in is not None:
-                packet = self._in.unprotect_rtcp(packet)
         except OSError:
             return
-        except Error as error:
-            self._count(error)
-            return
-        except ValueError:
-            self._malformed += 1
-            return
+        if self._in is not None:
+            try:
+                packet = self._in.unprotect_rtcp(packet)
+            except (Error, ValueError) as error:
+                self._refuse(packet, error)
+                return
         now = time.monotonic()
         middle, blocks = rtp.blocks_of(packet)
         if middle is None and not blocks:
@@ -270,8 +270,11 @@ class MediaSession:
                     passed = ((rtp.ntp() >> 16) - block.last_sender_report) & 0xFFFFFFFF
                     self._round_trip_ms = round(max(passed / 65536 - block.delay_s, 0.0) * 1000, 2)
 
-    def _count(self, error: Error) -> None:
-        if "replay" in str(error):
+    def _refuse(self, packet: bytes, error: Exception | None = None) -> None:
+        """Count what is not taken, by what it is; `error`: what libsrtp says of it."""
+        if len(packet) >= 20 and packet[0] < 4 and packet[4:8] == STUN_COOKIE:
+            self._stun += 1
+        elif "replay" in str(error):
             self._replayed += 1
         elif "authentication" in str(error):
             self._failures += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -102,6 +103,22 @@ def test_plain_offer_to_an_agent_that_encrypts_is_refused(loopback: Loopback) ->
     with pytest.raises(CallFailed) as caught:
         alice.call("bob")
     assert caught.value.status == 488
+
+
+def test_stun_between_the_packets_is_counted_and_noise_is_malformed(loopback: Loopback) -> None:
+    alice, _, taken = pair(loopback)
+    call = alice.call("bob")
+    wait_for(lambda: taken[0].figures().received > 2)
+    media = call.media
+    assert media is not None
+    request = bytes.fromhex("000100002112a442") + bytes(12)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        for port in (media.port, media.port + 1):
+            phone.sendto(request, (media.address, port))
+            phone.sendto(b"noise", (media.address, port))
+    wait_for(lambda: (call.figures().stun, call.figures().malformed) == (2, 2))
+    call.hang_up()
+    assert call.figures().lost == 0
 
 
 def test_wrong_key_is_counted_as_failed_authentication_and_nothing_is_heard(loopback: Loopback) -> None:

@@ -1,6 +1,7 @@
 """Connections on gevent's sockets: UDP, TCP, and TLS with the server's certificate and name verified.
 
-A stream has one greenlet that reads; datagrams are read by the event loop. Marked with the DSCP that it is given (requirement: signalling AF31).
+A stream has one greenlet that reads; datagrams are read by the event loop. Marked with the DSCP that they are
+given (requirement: signalling AF31).
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from uclab.campaign.orders import (
     LINE_FAILS,
     PROFILES,
     SILENT,
+    STOP_S,
     WEB_PORT,
     CampaignOrder,
     leader_command,
@@ -22,7 +24,8 @@ from uclab.campaign.orders import (
     worker_command,
 )
 from uclab.campaign.outage import Outage, first_lines
-from uclab.campaign.programs import Program, Programs, follow
+from uclab.campaign.programs import END_S, Program, Programs, finish, follow
+from uclab.campaign.queue_log import QueueLog
 from uclab.campaign.usage import UsageLog, namespace_id
 from uclab.lab.launch import LabFailed, LaunchedLab
 from uclab.plan.codec import plan_to_json, to_data
@@ -31,7 +34,6 @@ from uclab.plan.errors import PlanError
 from uclab.plan.load_faults import LOAD_FAULTS
 from uclab.plan.load_record import FOLDER, POOL_VARIABLE, CampaignRecord, GeneratorRecord
 from uclab.plan.records import ScenarioRecord
-from uclab.plan.types import Plan
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def run_campaign(
         )
     # locust may give any worker one user more than its even share
     crowd = with_crowd(plan, -(-order.users // order.workers) * order.workers, order.workers)
-    faulted = applied(crowd.plan, faults)
+    faulted = api.applied(crowd.plan, faults, LOAD_FAULTS)
     if order.web and shutil.which("socat") is None:
         raise LabFailed("socat is not installed: it brings locust's page to this machine; run `make setup`")
     run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).resolve()
@@ -96,20 +98,6 @@ def run_campaign(
     return CampaignResult(api.judge_and_report(run_dir, as_judged(crowd), clock, watcher), status)
 
 
-def applied(plan: Plan, faults: Sequence[str]) -> Plan:
-    """The plan with deliberate faults in it: those of campaigns, and all others. Raises `UnknownName`."""
-    for fault in faults:
-        if fault.partition(":")[0] not in LOAD_FAULTS:
-            plan = api.applied(plan, [fault])
-            continue
-        name, _, target = fault.partition(":")
-        try:
-            plan = LOAD_FAULTS[name].apply(plan, target or None)
-        except KeyError as error:
-            raise UnknownName(str(error.args[0])) from None
-    return plan
-
-
 def write_pools(crowd: Crowd, run_dir: Path, folder: Path) -> None:
     """A file for each generator with its users and their passwords, for root alone."""
     for pool in pools(crowd, str(folder), str(run_dir / "pki" / "ca.pem")):
@@ -126,7 +114,8 @@ def _drive(
         f"{order.locustfile.stem.replace('_', '-')}: {order.users} users for {order.duration_s} s"
     )
     paths = {"PYTHONPATH": str(CAMPAIGNS.parent)}
-    with Programs(folder) as programs:
+    queues = QueueLog.of(client, crowd.plan, folder / "queues.jsonl", order.longest_s)
+    with Programs(folder) as programs, closing(queues):
         leader = programs.start(
             "leader", client.command_at(crowd.leader, leader_command(order, folder)), paths
         )
@@ -153,10 +142,13 @@ def _drive(
 
         def look() -> None:
             usage.look()
+            queues.look()
             if outage is not None and (words := outage.look()):
                 watcher.on_stage(words)
 
         in_time = follow(leader, order.longest_s, look)
+        if in_time:
+            finish(workers, STOP_S + END_S, look)
         programs.end()
         status = leader.status if in_time else None
         _record(folder, order, crowd, workers)

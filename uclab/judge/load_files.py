@@ -8,7 +8,14 @@ from pathlib import Path
 
 from uclab.judge.json_lines import json_lines
 from uclab.plan.codec import from_data
-from uclab.plan.load_record import CampaignRecord, GeneratorRecord, LegRecord, RegistrationRecord, Usage
+from uclab.plan.load_record import (
+    CampaignRecord,
+    GeneratorRecord,
+    LegRecord,
+    QueueUse,
+    RegistrationRecord,
+    Usage,
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Load:
     registrations: tuple[RegistrationRecord, ...] = ()
     legs: tuple[Leg, ...] = ()
     usage: tuple[Usage, ...] = ()
+    queues: tuple[QueueUse, ...] = ()
 
 
 def load_load(folder: Path) -> Load:
@@ -50,6 +58,13 @@ def load_load(folder: Path) -> Load:
         for record in json_lines(folder / f"{one.node}.accounts.jsonl", RegistrationRecord)
     ]
     usage = tuple(json_lines(folder / "usage.jsonl", Usage))
+    queues = tuple(json_lines(folder / "queues.jsonl", QueueUse))
     return Load(
-        campaign.users, campaign.calls_expected, campaign.generators, tuple(registrations), tuple(legs), usage
+        users=campaign.users,
+        calls_expected=campaign.calls_expected,
+        generators=campaign.generators,
+        registrations=tuple(registrations),
+        legs=tuple(legs),
+        usage=usage,
+        queues=queues,
     )

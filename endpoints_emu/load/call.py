@@ -45,8 +45,9 @@ class Call(Negotiation):
         self.course = Course()
         self._answer: Answer | None = None
 
-    def dial(self, uri: str, ring_s: float) -> None:
+    def dial(self, uri: str, ring_s: float, direction: sdp.Direction = "sendrecv") -> None:
         """Place the call and wait until it is answered. Raises `CallFailed`."""
+        self._direction = direction
         self.call_id = fresh()
         self.target, self.remote = uri, f"<{uri}>"
         self.stack.calls[self.tag] = self
@@ -57,7 +58,6 @@ class Call(Negotiation):
         except OSError as error:
             self.end(0, str(error))
             raise CallFailed(0, str(error)) from None
-        self._direction = "sendrecv"
         final = self._invite("", body, ring_s)
         if final is not None and final.status in (401, 407):
             try:

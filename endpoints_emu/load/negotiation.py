@@ -53,18 +53,26 @@ class Negotiation(Dialog):
 
     def description(self) -> sdp.Description:
         """This side's description; it opens the media's ports the first time."""
-        agent = self.agent
+        agent, codec = self.agent, self.stack.codec
         self._version += 1
         if not self.with_media:
             key = UNUSED_KEY if agent.encrypted else None
-            return sdp.Description(agent.local_address, UNUSED_PORT, key=key, version=self._version)
+            return sdp.Description(
+                agent.local_address, UNUSED_PORT, codec.payloads, key=key, version=self._version
+            )
         if self.media is None:
             self.media = MediaSession(
-                self.stack.media, agent.local_address, agent.speaker, agent.tone_hz, agent.encrypted
+                self.stack.media, agent.local_address, agent.speaker, agent.tone_hz, agent.encrypted, codec
             )
         key = self.media.key if agent.encrypted else None
         return sdp.Description(
-            agent.local_address, self.media.port, direction=self._direction, key=key, version=self._version
+            agent.local_address,
+            self.media.port,
+            codec.payloads,
+            self._direction,
+            key,
+            version=self._version,
+            packet_ms=codec.packet_ms,
         )
 
     def start_media(self, remote: sdp.Description) -> None:

@@ -32,7 +32,7 @@ from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
 from uclab.plan.errors import PlanError
 from uclab.plan.load_faults import LOAD_FAULTS
-from uclab.plan.load_record import FOLDER, POOL_VARIABLE, CampaignRecord, GeneratorRecord
+from uclab.plan.load_record import FOLDER, G711, POOL_VARIABLE, CampaignRecord, GeneratorRecord, PoolCodec
 from uclab.plan.records import ScenarioRecord
 
 
@@ -98,9 +98,9 @@ def run_campaign(
     return CampaignResult(api.judge_and_report(run_dir, as_judged(crowd), clock, watcher), status)
 
 
-def write_pools(crowd: Crowd, run_dir: Path, folder: Path) -> None:
+def write_pools(crowd: Crowd, run_dir: Path, folder: Path, codec: PoolCodec = G711) -> None:
     """A file for each generator with its users and their passwords, for root alone."""
-    for pool in pools(crowd, str(folder), str(run_dir / "pki" / "ca.pem")):
+    for pool in pools(crowd, str(folder), str(run_dir / "pki" / "ca.pem"), codec):
         path = folder / f"{pool.generator}.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps(to_data(pool)) + "\n")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uclab.judge.json_lines import json_lines
+from uclab.plan.admission_record import MEASURING, Admission, MeasuringRecord
 from uclab.plan.codec import from_data
 from uclab.plan.load_record import (
     CampaignRecord,
@@ -39,6 +40,9 @@ class Load:
     legs: tuple[Leg, ...] = ()
     usage: tuple[Usage, ...] = ()
     queues: tuple[QueueUse, ...] = ()
+    measuring: MeasuringRecord | None = None
+    """Where the calls that a line carries were counted."""
+    admissions: tuple[Admission, ...] = ()
 
 
 def load_load(folder: Path) -> Load:
@@ -59,6 +63,7 @@ def load_load(folder: Path) -> Load:
     ]
     usage = tuple(json_lines(folder / "usage.jsonl", Usage))
     queues = tuple(json_lines(folder / "queues.jsonl", QueueUse))
+    measuring, admissions = _measuring(folder)
     return Load(
         users=campaign.users,
         calls_expected=campaign.calls_expected,
@@ -67,4 +72,15 @@ def load_load(folder: Path) -> Load:
         legs=tuple(legs),
         usage=usage,
         queues=queues,
+        measuring=measuring,
+        admissions=admissions,
     )
+
+
+def _measuring(folder: Path) -> tuple[MeasuringRecord | None, tuple[Admission, ...]]:
+    """What was measured, and the calls that were placed for it; None and nothing in a campaign."""
+    path = folder / MEASURING
+    if not path.exists():
+        return None, ()
+    record = from_data(MeasuringRecord, json.loads(path.read_text()))
+    return record, tuple(json_lines(folder / f"{record.near}.admissions.jsonl", Admission))

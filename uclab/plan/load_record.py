@@ -44,6 +44,22 @@ class Registrar:
     port: int
 
 
+OPUS_PAYLOAD = 107
+"""RTP payload type of load generators' Opus; a dynamic one (RFC 3551 section 3)."""
+
+
+@dataclass(frozen=True)
+class PoolCodec:
+    """A codec that load generators speak."""
+
+    name: Literal["G711", "Opus"] = "G711"
+    packet_ms: int = 20
+    opus_kbps: int = 32
+
+
+G711 = PoolCodec()
+
+
 @dataclass(frozen=True)
 class Pool:
     """What a load generator's users need to know."""
@@ -63,6 +79,8 @@ class Pool:
     """Telephone numbers in the telephone network."""
     records: str
     """Path of the records' files, without their endings."""
+    codec: PoolCodec = G711
+    """What calls are offered with."""
 
 
 @dataclass(frozen=True)

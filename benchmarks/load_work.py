@@ -199,7 +199,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--key", type=Path)
     options = parser.parse_args(argv)
     process.prepare()
-    json.dump(WORKS[options.work](options), sys.stdout)
+    preferred = options.work in ("talk", "answer") and process.prefer()
+    json.dump(WORKS[options.work](options) | {"preferred": preferred}, sys.stdout)
     print()
 
 

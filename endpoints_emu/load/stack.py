@@ -17,14 +17,7 @@ from endpoints_emu.load.message import MalformedMessage, Request, Response, pars
 from endpoints_emu.load.pacer import DSCP_MEDIA, MediaEngine
 from endpoints_emu.load.refusal import REASONS, refusal
 from endpoints_emu.load.request import ALLOW, COOKIE, Outgoing, fresh, response, response_head
-from endpoints_emu.load.transactions import (
-    ClientTransaction,
-    Connection,
-    Peer,
-    ServerTransaction,
-    Timing,
-    client_key,
-)
+from endpoints_emu.load.transactions import ClientTransaction, Connection, Peer, ServerTransaction, Timing
 from endpoints_emu.load.transport import DSCP_SIGNALLING, Listener, Server, Stream, Udp, connect
 from endpoints_emu.load.wheel import TICK_S, Wheel
 
@@ -125,16 +118,9 @@ class Stack:
         on_response: Callable[[Response | None], None],
     ) -> ClientTransaction:
         """Begin a transaction; `on_response` is called from the greenlet that reads, and must not wait."""
+        now, forget = time.monotonic(), self._forget_client
         transaction = ClientTransaction(
-            self.wheel,
-            self.timing,
-            connection,
-            peer,
-            request,
-            data,
-            time.monotonic(),
-            on_response,
-            self._forget_client,
+            self.wheel, self.timing, connection, peer, request, data, now, on_response, forget
         )
         self._clients[transaction.key] = transaction
         return transaction
@@ -177,7 +163,7 @@ class Stack:
 
     def _response(self, message: Response) -> None:
         branch = branch_of(message.fields["via"][0])
-        transaction = self._clients.get(client_key(branch, message.cseq_method))
+        transaction = self._clients.get(ClientTransaction.key_of(branch, message.cseq_method))
         if transaction is not None:
             transaction.received(message, time.monotonic())
             return

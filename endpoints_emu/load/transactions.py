@@ -35,11 +35,6 @@ class Timing:
 Peer = tuple[str, int] | None
 
 
-def client_key(branch: str, method: str) -> str:
-    """What a response shares with its request (RFC 3261 section 17.1.3); CANCEL has its INVITE's branch."""
-    return branch if method != "CANCEL" else f"{branch} C"
-
-
 class Connection(Protocol):
     """What carries messages."""
 
@@ -112,7 +107,8 @@ class ClientTransaction(Transaction):
         on_response: Callable[[Response | None], None],
         forget: Callable[[ClientTransaction], None],
     ) -> None:
-        super().__init__(wheel, timing, connection, peer, client_key(request.branch, request.method), forget)
+        key = self.key_of(request.branch, request.method)
+        super().__init__(wheel, timing, connection, peer, key, forget)
         self.request = request
         self.final = False
         self.provisional = False
@@ -122,6 +118,12 @@ class ClientTransaction(Transaction):
         self._next_at = self._ends_at if connection.reliable else now + timing.t1_s
         wheel.at(self._next_at, self)
         connection.send(data, peer)
+
+    @staticmethod
+    def key_of(branch: str, method: str) -> str:
+        """What a response shares with its request (RFC 3261 section 17.1.3); CANCEL has its INVITE's
+        branch."""
+        return branch if method != "CANCEL" else f"{branch} C"
 
     def received(self, response: Response, now: float) -> None:
         """A response that belongs to it."""

@@ -24,6 +24,7 @@ from campaigns.place import Place, log, place, with_media, write
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.failure import CallFailed
+from endpoints_emu.load.process import prefer
 from endpoints_emu.load.sdp import Direction
 from uclab.plan.admission_record import Admission, MeasuringRecord, Reading, Spoken
 from uclab.plan.codec import from_data
@@ -156,6 +157,7 @@ def main(argv: list[str]) -> None:
     """`call` or `answer`, and the file that says what is measured."""
     what, path = argv
     record = from_data(MeasuringRecord, json.loads(Path(path).read_text()))
+    prefer()  # what stands still for some milliseconds sends a burst, for which a line's queue has no room
     side = Side(place(), record)
     {"call": place_calls, "answer": answer}[what](side)
 

@@ -110,13 +110,11 @@ class _Experiment:
 
     def _start(self, programs: Programs, node: str, what: str) -> Program:
         command = [sys.executable, "-m", "campaigns.admission", what, str(self.folder / MEASURING)]
-        program = programs.start(
+        return programs.start(
             node,
             self.launched.client.command_at(node, command),
             {"PYTHONPATH": str(CAMPAIGNS.parent), POOL_VARIABLE: str(self.folder / f"{node}.json")},
         )
-        programs.prefer(program)
-        return program
 
     def _wait(self, program: Program, ready: Callable[[], bool], deadline_s: float) -> None:
         until = time.monotonic() + patient(deadline_s)

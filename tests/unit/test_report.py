@@ -18,6 +18,7 @@ from uclab.judge.types import (
     Judgement,
     Ladder,
     LadderMessage,
+    MeasuredWay,
     MediaQuality,
     Series,
     SeriesKind,
@@ -139,3 +140,18 @@ def test_queues_of_a_line_are_drawn_below_its_load(plan: Plan) -> None:
     # and where nothing was dropped, it says so
     calm = plots(plan, Judgement((), (), (), queue("voice", 90.0, 0.0)))
     assert "nothing dropped" in calm[0]
+
+
+@pytest.mark.req("Q2")
+def test_calls_that_a_line_carries_stand_beside_those_computed(plan: Plan, tmp_path: Path) -> None:
+    one = MeasuredWay(
+        *("office/wan1", "up", "G711", 20, 18, 14, "at most", 3.25, 14.0, 39.0, 100, 0),
+        *({"voice": 100, "default": 9}, "voice", "signalling"),
+    )
+    write_reports(tmp_path, plan, Judgement((), (), (), measured=(one,)), {})
+    page = (tmp_path / "report.html").read_text()
+    assert "<b>14 / 18</b> calls up, measured and computed" in page
+    assert '<td class="n">at most 14</td>' in page
+    assert 'id="calls"' not in page
+    (told,) = json.loads((tmp_path / "results.json").read_text())["measured"]
+    assert (told["measured"], told["dropped"]["voice"]) == (14, 100)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from uclab.plan.carriage import PEERING_SWITCH
 from uclab.plan.circuits import border_router
+from uclab.plan.datacentre_peering import web_server
 from uclab.plan.sites import DEFAULT
 from uclab.plan.types import Node, NodeKind, Plan, PortMode, Switch, SwitchRole
 
@@ -118,12 +119,16 @@ def _datacentre(
     switch = next(s for s in plan.switches if s.site == place)
     boxes[switch.name] = Box(switch.name, "switch", "data-centre switch", centre, upper)
     spots = iter(((-220, upper), (220, upper)))
+    others = iter(((-220, lower), (220, lower)))
     peers, controllers = {p.node for p in plan.pstn_peers}, {c.node for c in plan.session_controllers}
     for node in sorted(servers, key=lambda n: n.name not in controllers | peers):
         icon: Icon = "telephone-network" if node.name in peers else "server"
-        role = "session controller" if node.name in controllers else "web server"
+        role = "session controller" if node.name in controllers else "load generator"
         subtitle = "telephone network" if node.name in peers else role
-        side, y = next(spots) if node.name in controllers | peers else (-220, third)
+        if node.name == web_server(place):
+            subtitle, side, y = "web server", -220, third
+        else:
+            side, y = next(spots if node.name in controllers | peers else others)
         boxes[node.name] = Box(node.name, icon, subtitle, centre + side, y)
     for node in nodes:
         if node.kind is NodeKind.CLOUD_ROUTER:

@@ -29,6 +29,7 @@ SECTIONS = {
     "broken": "What did not hold",
     "failover": "Failover",
     "topology": "Topology",
+    "measured": "Capacity",
     "calls": "Calls",
     "walk": "Hop by hop",
     "ladder": "Signalling",
@@ -45,6 +46,8 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
     values: dict[str, Any] = {
         "plan": plan,
         "judgement": judgement,
+        "measured": judgement.measured,
+        "calls": judgement.calls,
         "timings": timings,
         "css": (TEMPLATES / "report.css").read_text(),
         "held": sum(finding.verdict == "pass" for finding in judgement.findings),

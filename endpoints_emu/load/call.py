@@ -16,6 +16,7 @@ from endpoints_emu.load import digest, sdp, within
 from endpoints_emu.load.course import Course, Patience
 from endpoints_emu.load.dialog import Dialog, routes_of
 from endpoints_emu.load.failure import CallFailed
+from endpoints_emu.load.fields import address_in
 from endpoints_emu.load.measures import SessionAttempt
 from endpoints_emu.load.media import MediaFigures, MediaSession
 from endpoints_emu.load.message import MalformedMessage, Request, Response
@@ -43,6 +44,8 @@ class Call(Dialog):
         """Why it ended."""
         self.by_peer = False
         self.held = self.held_by_peer = False
+        self.asserted = ""
+        """Who calls, as the session controller vouches for it towards a trunk (RFC 3325)."""
         self.offers = 0
         """How often either side has described its media anew."""
         self.replaced_by: Call | None = None
@@ -114,6 +117,7 @@ class Call(Dialog):
         to = request.first("to")
         self.local = f"{to};tag={self.tag}"
         self.remote = request.first("from")
+        self.asserted = address_in(request.first("p-asserted-identity"))
         self.routes = routes_of(request)
         self.remote_cseq = request.cseq
         self._answer, self.invite = answer, answer.transaction

@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import IO
 
+from campaigns.outside import Outside
 from endpoints_emu.load import process
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
@@ -19,7 +20,14 @@ from endpoints_emu.load.process import prepare
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transport import Server
 from uclab.plan.codec import from_data, to_data
-from uclab.plan.load_record import POOL_VARIABLE, LegRecord, LoadUser, Pool, RegistrationRecord
+from uclab.plan.load_record import (
+    POOL_VARIABLE,
+    CallerRecord,
+    LegRecord,
+    LoadUser,
+    Pool,
+    RegistrationRecord,
+)
 
 
 class NoPool(Exception):
@@ -33,17 +41,41 @@ class Place:
         process.prepare()
         self.pool = pool
         self.stack = Stack(dscp_signalling=pool.dscp_signalling, dscp_media=pool.dscp_media)
+        self.outside = Outside(self.stack, pool, pool.trunk, self.note_call) if pool.trunk else None
+        """The telephone network, where this process plays it."""
+        self.there: tuple[str, ...] = ()
+        """Extensions that somebody plays, as far as the campaign's leader has told."""
         self._free = deque(pool.users)
+        self._played: set[str] = set()
+        self._callers = 0
         self._legs = _log(Path(pool.records + ".legs.jsonl"))
         self._accounts = _log(Path(pool.records + ".accounts.jsonl"))
 
     def take(self) -> LoadUser:
-        """A user that nobody plays yet."""
-        return self._free.popleft()
+        """A user that nobody plays yet; of the telephone network's numbers each in its turn, more than once
+        where there are more callers than numbers."""
+        user = self._free.popleft()
+        if self.outside is not None:
+            self._free.append(user)
+        else:
+            self._played.add(user.account.user)
+        return user
 
     def give_back(self, user: LoadUser) -> None:
         """Who played it has left."""
-        self._free.append(user)
+        if self.outside is None:
+            self._free.append(user)
+            self._played.discard(user.account.user)
+
+    @property
+    def present(self) -> list[str]:
+        """Extensions that are played here now."""
+        return sorted(self._played)
+
+    @cached_property
+    def direct(self) -> dict[str, str]:
+        """How the telephone network dials each extension."""
+        return dict(zip(self.pool.colleagues, self.pool.direct, strict=True))
 
     @cached_property
     def servers(self) -> tuple[Server, ...]:
@@ -84,6 +116,20 @@ class Place:
     def note_leg(self, record: LegRecord) -> None:
         """Keep how a side of a call went."""
         _write(self._legs, record)
+
+    def note_call(self, leg: LegRecord, call: Call) -> None:
+        """Keep how a side of a call went, and what its media came to."""
+        self.note_leg(with_media(leg, call))
+
+    def note_caller(self, user: LoadUser) -> None:
+        """Somebody in the telephone network has begun."""
+        self._callers += 1
+        with _log(Path(self.pool.records + ".callers.jsonl")) as log:
+            _write(log, CallerRecord(user.account.user, round(time.time(), 3), self._callers))
+
+    def forget_caller(self) -> None:
+        """One of them has left."""
+        self._callers -= 1
 
 
 @cache

@@ -34,15 +34,26 @@ def _finding(results: dict[str, Any], name: str) -> dict[str, Any]:
     return next(dict(one) for one in results["findings"] if one["id"] == name)
 
 
+@pytest.mark.req("C3", "C4")
 def test_a_busy_hour_is_held(tmp_path: Path) -> None:
-    # given twelve users on two load generators, when they have a busy hour of 25 s
+    # given sixteen users on two load generators, when they have a busy hour of 25 s
     results = _campaign(
-        tmp_path, "--users", "12", "--workers", "2", "--spawn-rate", "12", "--duration", "25", status=0
+        tmp_path, "--users", "16", "--workers", "2", "--spawn-rate", "16", "--duration", "25", status=0
     )
     # then all of what campaigns are judged by was seen, and held
     ids = {one["id"] for one in results["findings"]}
     assert {f"load.{name}" for name in ("generators", "registered", "established", "heard", "quality")} <= ids
     assert results["verdict"] == "pass"
+    # and there were calls from the telephone network and to it, over the real trunk, heard at both ends
+    kinds = {one["subject"] for one in results["findings"] if one["id"] == "load.established"}
+    assert "pstn" in kinds
+    assert any(kind.endswith("-outside") for kind in kinds)
+    sides = _legs(tmp_path / "out", "pstn")
+    assert {side["role"] for side in sides} == {"caller", "callee"}
+    assert all(side["heard"] for side in sides if side["status"] == 200)
+    # and who was called there saw a direct number of the caller's, vouched for by the session controller
+    direct = {side["peer"] for side in sides if side["role"] == "callee"}
+    assert all(number.startswith("sip:+49305527000") for number in direct), direct
     # and locust's own reports are there, with the names of RFC 6076's measurements
     folder = tmp_path / "out" / "campaign"
     assert (folder / "locust.html").stat().st_size > 10_000
@@ -53,6 +64,28 @@ def test_a_busy_hour_is_held(tmp_path: Path) -> None:
     # and each cloud function's use of the processor is on record
     groups = {json.loads(line)["group"] for line in (folder / "usage.jsonl").read_text().splitlines()}
     assert {"fra1-sbc kamailio", "fra1-sbc rtpengine", "load generators", "switches"} <= groups
+
+
+def _legs(folder: Path, generator: str) -> list[dict[str, Any]]:
+    """The sides of calls that a load generator had."""
+    lines = (folder / "campaign" / f"{generator}.legs.jsonl").read_text().splitlines()
+    return [dict(json.loads(line)) for line in lines]
+
+
+@pytest.mark.req("C3", "C4")
+def test_a_trunk_that_is_refused_fails_for_calls_over_it_alone(tmp_path: Path) -> None:
+    # given session controllers that know the telephone network by another name
+    results = _campaign(
+        tmp_path,
+        *("--users", "12", "--spawn-rate", "12", "--duration", "20", "--fault", "trunk-refused"),
+        status=1,
+    )
+    # then calls in and out of it fail, calls within hold, and nothing else is wrong
+    failed = {one["subject"]: one for one in results["findings"] if one["verdict"] == "fail"}
+    assert {one["id"] for one in failed.values()} == {"load.established"}
+    assert "pstn" in failed
+    assert all(kind == "pstn" or kind.endswith("-outside") for kind in failed)
+    assert "403 Not The Trunk Peer" in failed["pstn"]["observed"]
 
 
 @pytest.mark.parametrize(

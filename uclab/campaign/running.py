@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uclab import api
@@ -30,6 +30,7 @@ from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
 from uclab.plan.errors import PlanError
 from uclab.plan.load_faults import LOAD_FAULTS
 from uclab.plan.load_record import FOLDER, POOL_VARIABLE, CampaignRecord, GeneratorRecord
+from uclab.plan.outside import outside_pool, played, with_outside
 from uclab.plan.records import ScenarioRecord
 from uclab.plan.types import Plan
 
@@ -71,7 +72,10 @@ def run_campaign(
         )
     # locust may give any worker one user more than its even share
     crowd = with_crowd(plan, -(-order.users // order.workers) * order.workers, order.workers)
-    faulted = applied(crowd.plan, faults)
+    if order.profile not in SILENT:
+        crowd = with_outside(crowd, order.users)
+        order = replace(order, workers=len(crowd.all_generators))
+    faulted = played(crowd, applied(crowd.plan, faults))
     if order.web and shutil.which("socat") is None:
         raise LabFailed("socat is not installed: it brings locust's page to this machine; run `make setup`")
     run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).resolve()
@@ -112,7 +116,9 @@ def applied(plan: Plan, faults: Sequence[str]) -> Plan:
 
 def write_pools(crowd: Crowd, run_dir: Path, folder: Path) -> None:
     """A file for each generator with its users and their passwords, for root alone."""
-    for pool in pools(crowd, str(folder), str(run_dir / "pki" / "ca.pem")):
+    pki = run_dir / "pki"
+    outside = outside_pool(crowd, str(folder), str(pki))
+    for pool in (*pools(crowd, str(folder), str(pki / "ca.pem")), *((outside,) if outside else ())):
         path = folder / f"{pool.generator}.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps(to_data(pool)) + "\n")
@@ -136,7 +142,7 @@ def _drive(
                 client.command_at(one.node, worker_command(order, one)),
                 {**paths, POOL_VARIABLE: str(folder / f"{one.node}.json")},
             )
-            for one in crowd.generators
+            for one in crowd.all_generators
         ]
         if order.web:
             programs.start("web", _relay(launched, crowd.leader), {})
@@ -174,7 +180,7 @@ def _relay(launched: LaunchedLab, leader: str) -> list[str]:
 def _record(folder: Path, order: CampaignOrder, crowd: Crowd, workers: Sequence[Program]) -> None:
     ended = tuple(
         GeneratorRecord(one.node, worker.status, worker.words if worker.status else "")
-        for one, worker in zip(crowd.generators, workers, strict=True)
+        for one, worker in zip(crowd.all_generators, workers, strict=True)
     )
     record = CampaignRecord(order.profile, order.users, order.profile not in SILENT, ended)
     (folder / "campaign.json").write_text(json.dumps(to_data(record), indent=1) + "\n")

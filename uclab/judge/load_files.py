@@ -8,7 +8,14 @@ from pathlib import Path
 
 from uclab.judge.json_lines import json_lines
 from uclab.plan.codec import from_data
-from uclab.plan.load_record import CampaignRecord, GeneratorRecord, LegRecord, RegistrationRecord, Usage
+from uclab.plan.load_record import (
+    CallerRecord,
+    CampaignRecord,
+    GeneratorRecord,
+    LegRecord,
+    RegistrationRecord,
+    Usage,
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,8 @@ class Load:
     registrations: tuple[RegistrationRecord, ...] = ()
     legs: tuple[Leg, ...] = ()
     usage: tuple[Usage, ...] = ()
+    callers: int = 0
+    """How many of the users were in the telephone network, where nobody registers."""
 
 
 def load_load(folder: Path) -> Load:
@@ -50,6 +59,17 @@ def load_load(folder: Path) -> Load:
         for record in json_lines(folder / f"{one.node}.accounts.jsonl", RegistrationRecord)
     ]
     usage = tuple(json_lines(folder / "usage.jsonl", Usage))
+    callers = [
+        record.present
+        for one in campaign.generators
+        for record in json_lines(folder / f"{one.node}.callers.jsonl", CallerRecord)
+    ]
     return Load(
-        campaign.users, campaign.calls_expected, campaign.generators, tuple(registrations), tuple(legs), usage
+        campaign.users,
+        campaign.calls_expected,
+        campaign.generators,
+        tuple(registrations),
+        tuple(legs),
+        usage,
+        max(callers, default=0),
     )

@@ -70,6 +70,17 @@ def _passwords(controller: SessionController) -> SessionController:
     return replace(controller, accounts=tuple(map(_spoilt, controller.accounts)))
 
 
+@_fault(
+    "trunk-refused",
+    "The session controllers know the telephone network by another name than its certificate shows",
+    "load.established",
+)
+def _other_peer(controller: SessionController) -> SessionController:
+    if controller.trunk_peer is None:
+        return controller
+    return replace(controller, trunk_peer=(f"other.{controller.domain}", controller.trunk_peer[1]))
+
+
 def _spoilt(account: Account) -> Account:
     number = int(account.user) - FIRST_EXTENSION if account.user.isdigit() else -1
     return replace(account, password="wrong") if number >= 0 and number % WRONG_ONE_IN == 0 else account

@@ -4,6 +4,7 @@
 campaign/<generator>.json             the `Pool` that its users come from
 campaign/<generator>.legs.jsonl       a `LegRecord` a line: each side of each call, when it has ended
 campaign/<generator>.accounts.jsonl   a `RegistrationRecord` a line
+campaign/<generator>.callers.jsonl    a `CallerRecord` a line; of the generator in the telephone network alone
 campaign/campaign.json                the `CampaignRecord`
 campaign/usage.jsonl                  a `Usage` a line: who used the processor
 ```
@@ -20,8 +21,16 @@ from uclab.plan.telephony import Account, RegistrationTiming
 FOLDER = "campaign"
 EFFECTIVE = frozenset({480, 486, 600, 603})
 """The called side was reached, and was not there or did not want (RFC 6076 section 4.7)."""
+OUTSIDE = "pstn"
+"""Kind of the telephone network's side of a call. Sides of a campaign's users that called it, or were called
+from it, have a kind that ends in `-outside`."""
 POOL_VARIABLE = "UCLAB_POOL"
 """Environment variable that names a generator's pool file."""
+
+
+def over_trunk(kind: str) -> bool:
+    """Whether a side of that kind was in a call between the cloud and the telephone network."""
+    return kind == OUTSIDE or kind.endswith("-outside")
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,23 @@ class Registrar:
 
 
 @dataclass(frozen=True)
+class TrunkEnd:
+    """The telephone network's end of the trunk, for the generator that plays it."""
+
+    host_name: str
+    """Its own, as its certificate shows it."""
+    port: int
+    """Where session controllers call it."""
+    controller: Registrar
+    """The session controller's end."""
+    callers: tuple[str, ...]
+    """Host names of all session controllers that may call."""
+    certificate: str
+    key: str
+    """Files (PEM)."""
+
+
+@dataclass(frozen=True)
 class Pool:
     """What a load generator's users need to know."""
 
@@ -59,9 +85,13 @@ class Pool:
     colleagues: tuple[str, ...]
     """Extensions of all users of the campaign."""
     outside: tuple[str, ...]
-    """Telephone numbers in the telephone network."""
+    """Telephone numbers in the telephone network that answer; none where nobody plays it."""
     records: str
     """Path of the records' files, without their endings."""
+    direct: tuple[str, ...] = ()
+    """How the telephone network dials each of the `colleagues`: the direct number, or else the extension."""
+    trunk: TrunkEnd | None = None
+    """Of the generator in the telephone network: its users are numbers there, and do not register."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +135,16 @@ class RegistrationRecord:
     delay_ms: float
     """Registration request delay (RFC 6076 section 4.1)."""
     error: str = ""
+
+
+@dataclass(frozen=True)
+class CallerRecord:
+    """Somebody in the telephone network has begun: nobody who registers."""
+
+    user: str
+    at: float
+    present: int
+    """How many were there by then."""
 
 
 @dataclass(frozen=True)

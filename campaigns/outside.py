@@ -43,6 +43,11 @@ class Outside:
         self._note = note
         self._lines = {user.account.user: self._line(user) for user in pool.users}
 
+    @property
+    def port(self) -> int:
+        """Where it is called."""
+        return self._trunk.port
+
     def line(self, user: LoadUser) -> Line:
         """A number's line."""
         return self._lines[user.account.user]

@@ -11,6 +11,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import IO
 
+from gevent.event import Event
+
 from campaigns.outside import Outside
 from endpoints_emu.load import process
 from endpoints_emu.load.agent import UserAgent
@@ -47,6 +49,8 @@ class Place:
         """Extensions that somebody plays, as far as the campaign's leader has told."""
         self._free = deque(pool.users)
         self._played: set[str] = set()
+        self._tried: set[str] = set()
+        self._noted = Event()
         self._callers = 0
         self._legs = _log(Path(pool.records + ".legs.jsonl"))
         self._accounts = _log(Path(pool.records + ".accounts.jsonl"))
@@ -71,6 +75,17 @@ class Place:
     def present(self) -> list[str]:
         """Extensions that are played here now."""
         return sorted(self._played)
+
+    def wait_until_tried(self, deadline_s: float) -> bool:
+        """Whether all who are played here have tried to register by then."""
+        until = time.monotonic() + deadline_s
+        while not self._played <= self._tried:
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            self._noted.wait(left)
+            self._noted.clear()
+        return True
 
     @cached_property
     def direct(self) -> dict[str, str]:
@@ -102,6 +117,8 @@ class Place:
 
     def note_registration(self, user: LoadUser, attempt: RegistrationAttempt) -> None:
         """Keep how an attempt to register went."""
+        self._tried.add(user.account.user)
+        self._noted.set()
         _write(
             self._accounts,
             RegistrationRecord(

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import gevent
 from gevent.event import Event
 from locust import events
 from locust.dispatch import UsersDispatcher
@@ -27,6 +28,8 @@ SITS, CAME, THERE = "uclab-sits", "uclab-came", "uclab-there"
 """Messages: a worker tells whether it is outside; who plays there; the leader tells all who came."""
 TOLD_S = 10.0
 """How long the leader waits for its workers to tell where they are."""
+REGISTERED_S = 10.0
+"""How long users may take to register until others call them."""
 _log = logging.getLogger(__name__)
 
 
@@ -64,7 +67,7 @@ class Seats:
 
 seats = Seats()
 everybody_is_there = Event()
-"""Set when all users of the campaign have begun: before, the called one may not be there yet."""
+"""Set when the campaign's users have begun and registered: before, the called one may not be there yet."""
 
 
 class Turns:
@@ -153,13 +156,20 @@ def _begin(environment: Any, runner: Any, **_: Any) -> None:
         runner.register_message(CAME, lambda msg, **_: _came(runner, msg))
     elif isinstance(runner, WorkerRunner):
         runner.register_message(THERE, lambda msg, **_: _there(msg.data["users"]))
-        environment.events.spawning_complete.add_listener(
-            lambda **_: runner.send_message(CAME, {"users": place().present})
-        )
+        environment.events.spawning_complete.add_listener(lambda **_: gevent.spawn(_come, runner))
         # the place is opened now: a telephone network answers before the first user calls it
         runner.send_message(SITS, {"outside": POOL_VARIABLE in os.environ and place().outside is not None})
     else:
-        environment.events.spawning_complete.add_listener(lambda **_: _there(place().present))
+        environment.events.spawning_complete.add_listener(lambda **_: gevent.spawn(_come))
+
+
+def _come(runner: Any = None) -> None:
+    """Tell who is here, when they have registered: who is called before that is not there."""
+    place().wait_until_tried(REGISTERED_S)
+    if runner is None:
+        _there(place().present)
+    else:
+        runner.send_message(CAME, {"users": place().present})
 
 
 def _came(runner: Any, message: Any) -> None:

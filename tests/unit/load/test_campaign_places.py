@@ -16,6 +16,7 @@ from cloud_core.authority import Certificates
 from endpoints_emu.load import process
 from endpoints_emu.load.agent import UserAgent, speaker_of
 from endpoints_emu.load.failure import CallFailed
+from endpoints_emu.load.measures import RegistrationAttempt
 from endpoints_emu.load.transport import Server
 from tests.unit.load.conftest import Loopback
 from uclab.plan.load_record import LoadUser, Pool, Registrar, TrunkEnd
@@ -129,4 +130,13 @@ def test_a_site_knows_who_is_played_there(made: Any) -> None:
     assert here.present == ["700001"]
     here.give_back(one)
     assert here.present == []
-    assert {here.take().account.user for _ in range(2)} == {"700001", "700002"}
+    everybody = [here.take() for _ in range(2)]
+    assert here.present == ["700001", "700002"]
+    # and whether they have tried to register, which is not waited for without end
+    waiting = gevent.spawn(here.wait_until_tried, 2.0)
+    here.note_registration(everybody[0], RegistrationAttempt(200, 0.1, 0.2))
+    gevent.sleep(0.01)
+    assert not waiting.ready()
+    assert here.wait_until_tried(0.01) is False
+    here.note_registration(everybody[1], RegistrationAttempt(503, 0.1, 0.2, "no"))
+    assert waiting.get(timeout=1) is True

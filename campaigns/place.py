@@ -175,6 +175,7 @@ def with_media(leg: LegRecord, call: Call) -> LegRecord:
         unauthentic=figures.authentication_failures,
         offers=call.offers,
         heard=figures.signal_seen,
+        address=call.agent.local_address,
     )
 
 

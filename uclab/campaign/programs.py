@@ -106,3 +106,15 @@ def follow(leader: Program, deadline_s: float, on_look: Callable[[], None]) -> b
             leader.process.send_signal(signal.SIGINT)
             until = min(until, time.monotonic() + 4 * END_S)
     return True
+
+
+def finish(programs: Sequence[Program], within_s: float, on_look: Callable[[], None]) -> None:
+    """Wait for programs that are about to end by themselves; looks on the way.
+
+    locust's leader ends first: its workers' users still finish what they are at.
+    """
+    until = time.monotonic() + within_s
+    while (left := [one for one in programs if one.process.poll() is None]) and time.monotonic() < until:
+        on_look()
+        with suppress(subprocess.TimeoutExpired):
+            left[0].process.wait(LOOK_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from uclab.campaign.orders import (
     LINE_FAILS,
     PROFILES,
     SILENT,
+    STOP_S,
     WEB_PORT,
     CampaignOrder,
     leader_command,
@@ -22,7 +24,8 @@ from uclab.campaign.orders import (
     worker_command,
 )
 from uclab.campaign.outage import Outage, first_lines
-from uclab.campaign.programs import Program, Programs, follow
+from uclab.campaign.programs import END_S, Program, Programs, finish, follow
+from uclab.campaign.queue_log import QueueLog
 from uclab.campaign.usage import UsageLog, namespace_id
 from uclab.lab.launch import LabFailed, LaunchedLab
 from uclab.plan.codec import plan_to_json, to_data
@@ -32,7 +35,6 @@ from uclab.plan.load_faults import LOAD_FAULTS
 from uclab.plan.load_record import FOLDER, POOL_VARIABLE, CampaignRecord, GeneratorRecord
 from uclab.plan.outside import outside_pool, played, with_outside
 from uclab.plan.records import ScenarioRecord
-from uclab.plan.types import Plan
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def run_campaign(
     if order.profile not in SILENT:
         crowd = with_outside(crowd, order.users)
         order = replace(order, workers=len(crowd.all_generators))
-    faulted = played(crowd, applied(crowd.plan, faults))
+    faulted = played(crowd, api.applied(crowd.plan, faults, LOAD_FAULTS))
     if order.web and shutil.which("socat") is None:
         raise LabFailed("socat is not installed: it brings locust's page to this machine; run `make setup`")
     run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).resolve()
@@ -100,20 +102,6 @@ def run_campaign(
     return CampaignResult(api.judge_and_report(run_dir, as_judged(crowd), clock, watcher), status)
 
 
-def applied(plan: Plan, faults: Sequence[str]) -> Plan:
-    """The plan with deliberate faults in it: those of campaigns, and all others. Raises `UnknownName`."""
-    for fault in faults:
-        if fault.partition(":")[0] not in LOAD_FAULTS:
-            plan = api.applied(plan, [fault])
-            continue
-        name, _, target = fault.partition(":")
-        try:
-            plan = LOAD_FAULTS[name].apply(plan, target or None)
-        except KeyError as error:
-            raise UnknownName(str(error.args[0])) from None
-    return plan
-
-
 def write_pools(crowd: Crowd, run_dir: Path, folder: Path) -> None:
     """A file for each generator with its users and their passwords, for root alone."""
     pki = run_dir / "pki"
@@ -132,7 +120,8 @@ def _drive(
         f"{order.locustfile.stem.replace('_', '-')}: {order.users} users for {order.duration_s} s"
     )
     paths = {"PYTHONPATH": str(CAMPAIGNS.parent)}
-    with Programs(folder) as programs:
+    queues = QueueLog.of(client, crowd.plan, folder / "queues.jsonl", order.longest_s)
+    with Programs(folder) as programs, closing(queues):
         leader = programs.start(
             "leader", client.command_at(crowd.leader, leader_command(order, folder)), paths
         )
@@ -159,10 +148,13 @@ def _drive(
 
         def look() -> None:
             usage.look()
+            queues.look()
             if outage is not None and (words := outage.look()):
                 watcher.on_stage(words)
 
         in_time = follow(leader, order.longest_s, look)
+        if in_time:
+            finish(workers, STOP_S + END_S, look)
         programs.end()
         status = leader.status if in_time else None
         _record(folder, order, crowd, workers)

@@ -26,7 +26,9 @@ from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
 from uclab.judge.hub import check_hub
 from uclab.judge.load import check_load
+from uclab.judge.load_sample import Sample, take_sample
 from uclab.judge.load_series import load_series
+from uclab.judge.load_srtp import check_load_srtp
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
@@ -78,8 +80,9 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
 def build_case(run: Run, progress: Progress | None = None) -> Case:
     """Dissects the signalling, then reads all packets once with the keys that were found."""
     network = Network(run.plan)
+    sample = take_sample(run, network) if run.checks == "load" else Sample()
     signalling, gap = (
-        (Signalling((), ()), "a campaign's signalling is not dissected")
+        (Signalling((), sample.messages), "only sampled calls of a campaign are dissected")
         if run.checks == "load"
         else _signalling(run, network)
     )
@@ -87,7 +90,8 @@ def build_case(run: Run, progress: Progress | None = None) -> Case:
         progress("signalling", len(signalling.messages))
     ring = key_ring(signalling.messages, network.signalling_addresses)
     windows = call_windows(run, network, signalling.messages, ring)
-    return Case(run, network, observe(run, network, ring, windows, progress), signalling, gap)
+    seen = observe(run, network, ring, windows, progress)
+    return Case(run, network, seen, signalling, gap, sample=sample)
 
 
 def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
@@ -149,6 +153,7 @@ def _load(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     """What holds under load too, and what the users met."""
     yield from check_load(case)
     if case.run.load.legs or case.run.load.calls_expected:
+        yield from check_load_srtp(case)
         yield from check_privacy(case)  # without media there is none that could be readable
     yield check_isolation(case)
     yield from check_alive(case)

@@ -13,6 +13,7 @@ from uclab.plan.load_record import (
     CampaignRecord,
     GeneratorRecord,
     LegRecord,
+    QueueUse,
     RegistrationRecord,
     Usage,
 )
@@ -38,6 +39,7 @@ class Load:
     registrations: tuple[RegistrationRecord, ...] = ()
     legs: tuple[Leg, ...] = ()
     usage: tuple[Usage, ...] = ()
+    queues: tuple[QueueUse, ...] = ()
     callers: int = 0
     """How many of the users were in the telephone network, where nobody registers."""
 
@@ -64,12 +66,14 @@ def load_load(folder: Path) -> Load:
         for one in campaign.generators
         for record in json_lines(folder / f"{one.node}.callers.jsonl", CallerRecord)
     ]
+    queues = tuple(json_lines(folder / "queues.jsonl", QueueUse))
     return Load(
-        campaign.users,
-        campaign.calls_expected,
-        campaign.generators,
-        tuple(registrations),
-        tuple(legs),
-        usage,
-        max(callers, default=0),
+        users=campaign.users,
+        calls_expected=campaign.calls_expected,
+        generators=campaign.generators,
+        registrations=tuple(registrations),
+        legs=tuple(legs),
+        usage=usage,
+        queues=queues,
+        callers=max(callers, default=0),
     )

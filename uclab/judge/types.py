@@ -125,6 +125,9 @@ SeriesKind = Literal[
     "setup_ms",
     "media_loss_pct",
     "cpu_pct",
+    "queue_kbps",
+    "queue_guaranteed_kbps",
+    "queue_dropped",
 ]
 """From `calls` on: of a campaign."""
 
@@ -135,9 +138,10 @@ class Series:
 
     kind: SeriesKind
     subject: str
-    """`<call>:<direction>` for media, a tap for `kbps`."""
+    """`<call>:<direction>` for media, a tap for `kbps` and queues."""
     label: str
-    """For `kbps` the traffic class by DSCP (`EF`, `AF31`, `0`, ...); else a tap or empty."""
+    """For `kbps` the traffic class by DSCP (`EF`, `AF31`, `0`, ...), for queues the class; else a tap or
+    empty."""
     start: float
     """Seconds since the epoch of the first value."""
     step_s: float

@@ -7,6 +7,7 @@ campaign/<generator>.accounts.jsonl   a `RegistrationRecord` a line
 campaign/<generator>.callers.jsonl    a `CallerRecord` a line; of the generator in the telephone network alone
 campaign/campaign.json                the `CampaignRecord`
 campaign/usage.jsonl                  a `Usage` a line: who used the processor
+campaign/queues.jsonl                 a `QueueUse` a line: what a line's queues sent
 ```
 Times are seconds since the epoch; statuses are SIP's, 0 where nobody answered.
 """
@@ -123,6 +124,8 @@ class LegRecord:
     error: str = ""
     offers: int = 0
     """How often either side described its media anew, as for a hold: media stops and moves on purpose."""
+    address: str = ""
+    """Where the user sits: whose connection has the keys of this side."""
 
 
 @dataclass(frozen=True)
@@ -176,3 +179,27 @@ class Usage:
     at: float
     group: str
     percent: float
+
+
+@dataclass(frozen=True)
+class ClassUse:
+    """A queue's class since the record before: what it sent, what it had no room for, and what waits in it
+    now. Rates are kbit/s, the rest packets."""
+
+    name: str
+    guaranteed_kbps: float
+    """As the kernel has it."""
+    sent_kbps: float
+    """Counted with the Ethernet header, without FCS."""
+    dropped: int
+    waiting: int
+
+
+@dataclass(frozen=True)
+class QueueUse:
+    """The queue at one end of a line, once a second; less often in long campaigns."""
+
+    at: float
+    tap: str
+    """Of the interface that it stands before."""
+    classes: tuple[ClassUse, ...]

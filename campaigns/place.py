@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import IO
 
+from campaigns import messages
 from endpoints_emu.load import process
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
@@ -19,6 +20,7 @@ from endpoints_emu.load.process import prepare
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transport import Server
 from uclab.plan.codec import from_data, to_data
+from uclab.plan.elsewhere_record import ACCOUNTS, LEGS
 from uclab.plan.load_record import POOL_VARIABLE, LegRecord, LoadUser, Pool, RegistrationRecord
 
 
@@ -70,20 +72,20 @@ class Place:
 
     def note_registration(self, user: LoadUser, attempt: RegistrationAttempt) -> None:
         """Keep how an attempt to register went."""
-        _write(
-            self._accounts,
-            RegistrationRecord(
-                user.account.user,
-                round(time.time(), 3),
-                attempt.status,
-                round(1000 * attempt.delay_s, 1),
-                "" if attempt.succeeded else attempt.why,
-            ),
+        record = RegistrationRecord(
+            user.account.user,
+            round(time.time(), 3),
+            attempt.status,
+            round(1000 * attempt.delay_s, 1),
+            "" if attempt.succeeded else attempt.why,
         )
+        _write(self._accounts, record)
+        messages.tell(ACCOUNTS, record)
 
     def note_leg(self, record: LegRecord) -> None:
         """Keep how a side of a call went."""
         _write(self._legs, record)
+        messages.tell(LEGS, record)
 
 
 @cache
@@ -95,7 +97,8 @@ def place() -> Place:
             f"users need a pool of accounts: run the campaign by `uclab campaign`, which sets {POOL_VARIABLE}"
         )
     prepare()
-    return Place(from_data(Pool, json.loads(Path(name).read_text())))
+    pool, folder = from_data(Pool, json.loads(Path(name).read_text())), Path(name).parent
+    return Place(replace(pool, ca_file=str(folder / pool.ca_file), records=str(folder / pool.records)))
 
 
 def with_media(leg: LegRecord, call: Call) -> LegRecord:

@@ -1,4 +1,4 @@
-"""locust's leader and workers on the loopback of a namespace, without a lab: what one that is elsewhere tells."""
+"""locust's leader and workers on the loopback of a namespace, no lab: what one that is elsewhere tells."""
 
 from __future__ import annotations
 

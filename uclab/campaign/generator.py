@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from uclab.campaign.elsewhere import AUTHORITY, LOCUSTFILE, POOL, SEAT
 from uclab.campaign.orders import CAMPAIGNS, worker_at
-from uclab.campaign.programs import Programs, follow
+from uclab.campaign.programs import Program, Programs, follow
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
 from uclab.emulation import cards, links, netns, sysctl
 from uclab.emulation.links import InterfaceSettings, NodeSettings
@@ -37,6 +37,7 @@ CARRIER_S, ANSWER_S = 20.0, 10.0
 LATER_S = 120.0
 """How much later than its campaign a worker may end: without a leader it gives up after a minute."""
 OWN_RESOLVER = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
+PROGRAMS = ("socat", "nsenter", "unshare", "setpriv")
 T = TypeVar("T")
 
 
@@ -59,40 +60,14 @@ def run_generator(folder: Path, interface: str, leader: str, on_stage: Callable[
     before."""
     folder = folder.resolve()
     seat = read_seat(folder)
-    if words := cards.refusal(interface, cards.look(interface)):
-        raise OrderRefused(words)
-    if os.geteuid() != 0:
-        raise OrderRefused("a load generator needs root for its namespace; run it with sudo")
-    if missing := [name for name in ("socat", "nsenter", "unshare", "setpriv") if shutil.which(name) is None]:
-        raise OrderRefused(f"not installed: {', '.join(missing)}; run `make setup`")
+    _check(interface)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ended in order, as by Ctrl-C
     try:
         _wait_for_leader(leader, seat.leader_port)
         with seated(seat, interface) as place, Programs(folder) as programs:
             _wait_for_cable(place, interface)
-            at_home = f"nsenter --net=/proc/{os.getpid()}/ns/net"
-            programs.start(
-                "relay",
-                [
-                    *_inside(place),
-                    *("socat", f"TCP-LISTEN:{seat.leader_port},bind=127.0.0.1,fork,reuseaddr"),
-                    f"EXEC:{at_home} socat - TCP:{leader}:{seat.leader_port}",
-                ],
-                {},
-            )
-            worker = programs.start(
-                "worker",
-                [
-                    *(*_inside(place), *_resolving(seat, folder)),
-                    *worker_at(folder / LOCUSTFILE, "127.0.0.1", seat.leader_port),
-                ],
-                {
-                    "PYTHONPATH": str(CAMPAIGNS.parent),
-                    POOL_VARIABLE: str(folder / POOL),
-                    GENERATORS_VARIABLE: seat.generator,
-                },
-            )
+            worker = _start(programs, place, seat, leader)
             on_stage(f"{seat.generator}: {len(seat.addresses)} users at {interface}, led from {leader}")
             follow(worker, seat.longest_s + LATER_S, lambda: None)
             programs.end()
@@ -101,6 +76,31 @@ def run_generator(folder: Path, interface: str, leader: str, on_stage: Callable[
             return worker.status
     except (OSError, NotReady) as error:
         raise GeneratorFailed(str(error)) from error
+
+
+def _check(interface: str) -> None:
+    """Raises `OrderRefused` where the card is in use or this machine lacks something."""
+    if words := cards.refusal(interface, cards.look(interface)):
+        raise OrderRefused(words)
+    if os.geteuid() != 0:
+        raise OrderRefused("a load generator needs root for its namespace; run it with sudo")
+    if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
+        raise OrderRefused(f"not installed: {', '.join(missing)}; run `make setup`")
+
+
+def _start(programs: Programs, place: Namespace, seat: Seat, leader: str) -> Program:
+    """The relay to the leader, and locust's worker."""
+    port, folder = seat.leader_port, programs.folder
+    listening = f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr"
+    at_home = f"EXEC:nsenter --net=/proc/{os.getpid()}/ns/net socat - TCP:{leader}:{port}"
+    programs.start("relay", [*_inside(place), "socat", listening, at_home], {})
+    playing = worker_at(folder / LOCUSTFILE, "127.0.0.1", port)
+    told = {
+        "PYTHONPATH": str(CAMPAIGNS.parent),
+        POOL_VARIABLE: str(folder / POOL),
+        GENERATORS_VARIABLE: seat.generator,
+    }
+    return programs.start("worker", [*_inside(place), *_resolving(seat, folder), *playing], told)
 
 
 @contextmanager

@@ -14,11 +14,13 @@ import pytest
 from tests.integration.machines import Machine, switch_on
 from uclab.campaign import elsewhere
 from uclab.campaign.orders import CAMPAIGNS, LEADER_PORT, CampaignOrder, leader_command, worker_at
+from uclab.campaign.relay import relay, towards
 from uclab.plan.elsewhere_record import GENERATORS_VARIABLE, RECORDS_VARIABLE
 from uclab.plan.readiness import block_until
 
 pytestmark = [pytest.mark.root, pytest.mark.req("D11"), pytest.mark.timeout(120)]
 
+OTHER_PORT = 5558
 LOCUSTFILE = """
 import time
 from locust import User, constant, task
@@ -65,8 +67,11 @@ def test_all_records_of_a_worker_elsewhere_come_or_are_missed(
     order = CampaignOrder("teller", tmp_path / "teller.py", 4, 10.0, 5, 2, False)
     awaited = {GENERATORS_VARIABLE: "load2 load3", RECORDS_VARIABLE: str(tmp_path)}
     leader = _start(machine, leader_command(order, tmp_path), **awaited)
-    worker = worker_at(order.locustfile, "127.0.0.1", LEADER_PORT)
-    here, there = _start(machine, worker), _start(machine, worker, **{GENERATORS_VARIABLE: "load2"})
+    here = _start(machine, worker_at(order.locustfile, "127.0.0.1", LEADER_PORT))
+    # which reaches the leader as one on another machine does
+    way = _start(machine, relay("127.0.0.1", OTHER_PORT, towards("127.0.0.1", LEADER_PORT)))
+    far = worker_at(order.locustfile, "127.0.0.1", OTHER_PORT)
+    there = _start(machine, far, **{GENERATORS_VARIABLE: "load2"})
     # when the campaign goes to its end, or the one elsewhere does not
     notes = tmp_path / "load2.accounts.jsonl"
     block_until(lambda: notes.exists() or None, what="records", deadline_s=30, every_s=0.05)
@@ -74,6 +79,8 @@ def test_all_records_of_a_worker_elsewhere_come_or_are_missed(
         there.send_signal(number)
     for program in (leader, here, there):
         program.wait(timeout=60)
+    way.terminate()
+    way.wait(timeout=10)
     # then what came of it is known, and nothing hung
     record = elsewhere.ended("load2", tmp_path)
     assert words in record.trouble

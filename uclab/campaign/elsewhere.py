@@ -64,13 +64,6 @@ def check(order: CampaignOrder) -> None:
         raise OrderRefused(f"--listen {order.listen}: {what} (TCP port {LEADER_PORT})") from None
 
 
-def relay(order: CampaignOrder, into_leader: Sequence[str]) -> list[str]:
-    """Brings workers of other machines to the leader: the one thing that listens on this machine's network,
-    at the ordered address alone. `into_leader`: the command that speaks to the leader inside its node."""
-    listening = f"TCP-LISTEN:{LEADER_PORT},bind={order.listen},fork,reuseaddr"
-    return ["socat", listening, f"EXEC:{' '.join(into_leader)}"]
-
-
 def leader_environment(gone: Sequence[Elsewhere], folder: Path) -> dict[str, str]:
     """What locust's leader has to know to keep the records of generators elsewhere."""
     names = " ".join(one.name for one in gone)

@@ -13,8 +13,9 @@ import os
 import shutil
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from uclab.campaign.elsewhere import AUTHORITY, LOCUSTFILE, POOL, SEAT
 from uclab.campaign.orders import CAMPAIGNS, worker_at
 from uclab.campaign.programs import Program, Programs, follow
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
+from uclab.campaign.relay import relay, towards
 from uclab.emulation import cards, links, netns, sysctl
 from uclab.emulation.links import InterfaceSettings, NodeSettings
 from uclab.emulation.netns import Namespace
@@ -34,6 +36,8 @@ from uclab.plan.runtime import NotReady
 
 CARRIER_S, ANSWER_S = 20.0, 10.0
 """How long the cable may take to carry packets, and the leader to be reached."""
+LOOK_S, GONE_S = 10.0, 60.0
+"""How often the leader's port is looked at; how long it is closed when the leader is given up."""
 LATER_S = 120.0
 """How much later than its campaign a worker may end: without a leader it gives up after a minute."""
 OWN_RESOLVER = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
@@ -69,7 +73,8 @@ def run_generator(folder: Path, interface: str, leader: str, on_stage: Callable[
             _wait_for_cable(place, interface)
             worker = _start(programs, place, seat, leader)
             on_stage(f"{seat.generator}: {len(seat.addresses)} users at {interface}, led from {leader}")
-            follow(worker, seat.longest_s + LATER_S, lambda: None)
+            watch = _LeaderWatch(leader, seat.leader_port)
+            follow(worker, seat.longest_s + LATER_S, lambda: watch.look(worker))
             programs.end()
             if worker.status:
                 on_stage(f"locust's worker ended with status {worker.status}:\n{worker.words}")
@@ -91,9 +96,8 @@ def _check(interface: str) -> None:
 def _start(programs: Programs, place: Namespace, seat: Seat, leader: str) -> Program:
     """The relay to the leader, and locust's worker."""
     port, folder = seat.leader_port, programs.folder
-    listening = f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr"
-    at_home = f"EXEC:nsenter --net=/proc/{os.getpid()}/ns/net socat - TCP:{leader}:{port}"
-    programs.start("relay", [*_inside(place), "socat", listening, at_home], {})
+    at_home = ["nsenter", f"--net=/proc/{os.getpid()}/ns/net", *towards(leader, port)]
+    programs.start("relay", [*_inside(place), *relay("127.0.0.1", port, at_home)], {})
     playing = worker_at(folder / LOCUSTFILE, "127.0.0.1", port)
     told = {
         "PYTHONPATH": str(CAMPAIGNS.parent),
@@ -128,10 +132,36 @@ def seated(seat: Seat, interface: str) -> Iterator[Namespace]:
         netns.let_go(home)
 
 
+class _LeaderWatch:
+    """Tells the worker to end when its leader's port has been closed for long: it may have ended before the
+    worker ever reached it."""
+
+    def __init__(self, leader: str, port: int) -> None:
+        self._leader = leader
+        self._port = port
+        self._seen = self._looked = time.monotonic()
+
+    def look(self, worker: Program) -> None:
+        """Look, where the last look is long enough ago."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_S:
+            return
+        self._looked = now
+        with suppress(OSError):
+            _reach(self._leader, self._port)
+            self._seen = now
+        if now - self._seen > GONE_S:
+            worker.process.terminate()
+
+
+def _reach(leader: str, port: int) -> bool:
+    with socket.create_connection((leader, port), timeout=ANSWER_S):
+        return True
+
+
 def _wait_for_leader(leader: str, port: int) -> None:
     def look() -> bool:
-        with socket.create_connection((leader, port), timeout=ANSWER_S):
-            return True
+        return _reach(leader, port)
 
     what = f"locust's leader to be reached at {leader}:{port} (`uclab campaign --listen` names the address)"
     block_until(look, what=what, deadline_s=ANSWER_S, every_s=0.25)

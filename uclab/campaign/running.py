@@ -26,6 +26,7 @@ from uclab.campaign.orders import (
 )
 from uclab.campaign.outage import Outage, first_lines
 from uclab.campaign.programs import Program, Programs, follow
+from uclab.campaign.relay import relay, towards
 from uclab.campaign.usage import UsageLog, namespace_id
 from uclab.lab.launch import LabFailed, LaunchedLab
 from uclab.plan.codec import plan_to_json, to_data
@@ -178,11 +179,11 @@ def _drive(
             if one.node not in order.elsewhere
         ]
         if gone:
-            programs.start("relay", elsewhere.relay(order, _into(launched, crowd.leader, LEADER_PORT)), {})
+            programs.start("relay", _relay(launched, crowd.leader, order.listen, LEADER_PORT), {})
         for one in gone:
             watcher.on_notice(elsewhere.invitation(one, folder / one.name, order))
         if order.web:
-            programs.start("web", _relay(launched, crowd.leader), {})
+            programs.start("web", _relay(launched, crowd.leader, "127.0.0.1", WEB_PORT), {})
             watcher.on_stage(f"locust's page: http://127.0.0.1:{WEB_PORT}")
         supervisor = client.supervisor_pid()
         functions = {
@@ -208,15 +209,10 @@ def _drive(
     return status
 
 
-def _relay(launched: LaunchedLab, leader: str) -> list[str]:
-    """Brings the leader's page to this machine's loopback."""
-    there = " ".join(_into(launched, leader, WEB_PORT))
-    return ["socat", f"TCP-LISTEN:{WEB_PORT},bind=127.0.0.1,fork,reuseaddr", f"EXEC:{there}"]
-
-
-def _into(launched: LaunchedLab, leader: str, port: int) -> list[str]:
-    """The command whose input and output are a connection to a port inside the leader's node."""
-    return launched.client.command_at(leader, ["socat", "-", f"TCP:127.0.0.1:{port}"])
+def _relay(launched: LaunchedLab, leader: str, address: str | None, port: int) -> list[str]:
+    """Brings the leader's page to this machine's loopback, or workers of other machines to the leader: all
+    that ever listens on this machine for a campaign."""
+    return relay(address or "127.0.0.1", port, launched.client.command_at(leader, towards("127.0.0.1", port)))
 
 
 def _record(folder: Path, order: CampaignOrder, crowd: Crowd, workers: Sequence[Program]) -> None:

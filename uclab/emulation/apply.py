@@ -150,8 +150,6 @@ async def _make(
     at_tunnels = {end.device for end in devices.ends(plan)}
     tunnelled = [host for host in hosts if host.name in at_tunnels]
     await work.one("namespaces", net.make_namespaces)
-    if plan.cards:
-        await work.one("network cards", net.plug_cards_in)
     async with asyncio.TaskGroup() as group:
         group.create_task(work.one("switch engines", net.start_engines))
         group.create_task(work.one("cables", net.lay_cables))
@@ -163,6 +161,8 @@ async def _make(
         group.create_task(work.each("tunnel interfaces", tunnelled, lambda host: _tunnels(host, plan)))
     if late:
         await work.each("packet filters at interfaces", late, _filter)
+    if plan.cards:  # after the cables, which come with an index of their own: a card takes another one
+        await work.one("network cards", net.plug_cards_in)
     lines = impairment.arriving_lines(plan)
     queued = [host for host in hosts if host.plan and host.plan.queues]
     set_up = [host for host in hosts if host.plan and host.plan.sysctls]

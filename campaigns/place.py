@@ -13,6 +13,7 @@ from typing import IO
 
 from gevent.event import Event
 
+from campaigns import messages
 from campaigns.outside import Outside
 from endpoints_emu.load import process
 from endpoints_emu.load.agent import UserAgent
@@ -22,6 +23,7 @@ from endpoints_emu.load.process import prepare
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transport import Server
 from uclab.plan.codec import from_data, to_data
+from uclab.plan.elsewhere_record import ACCOUNTS, LEGS
 from uclab.plan.load_record import (
     POOL_VARIABLE,
     CallerRecord,
@@ -119,20 +121,20 @@ class Place:
         """Keep how an attempt to register went."""
         self._tried.add(user.account.user)
         self._noted.set()
-        _write(
-            self._accounts,
-            RegistrationRecord(
-                user.account.user,
-                round(time.time(), 3),
-                attempt.status,
-                round(1000 * attempt.delay_s, 1),
-                "" if attempt.succeeded else attempt.why,
-            ),
+        record = RegistrationRecord(
+            user.account.user,
+            round(time.time(), 3),
+            attempt.status,
+            round(1000 * attempt.delay_s, 1),
+            "" if attempt.succeeded else attempt.why,
         )
+        _write(self._accounts, record)
+        messages.tell(ACCOUNTS, record)
 
     def note_leg(self, record: LegRecord) -> None:
         """Keep how a side of a call went."""
         _write(self._legs, record)
+        messages.tell(LEGS, record)
 
     def note_call(self, leg: LegRecord, call: Call) -> None:
         """Keep how a side of a call went, and what its media came to."""
@@ -158,7 +160,8 @@ def place() -> Place:
             f"users need a pool of accounts: run the campaign by `uclab campaign`, which sets {POOL_VARIABLE}"
         )
     prepare()
-    return Place(from_data(Pool, json.loads(Path(name).read_text())))
+    pool, folder = from_data(Pool, json.loads(Path(name).read_text())), Path(name).parent
+    return Place(replace(pool, ca_file=str(folder / pool.ca_file), records=str(folder / pool.records)))
 
 
 def with_media(leg: LegRecord, call: Call) -> LegRecord:

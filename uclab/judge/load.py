@@ -38,10 +38,10 @@ def _generators(case: Case) -> Iterator[Finding]:
     if not known:
         yield claim.not_shown("no generator told how it ended")
         return
-    died = [one for one in known if one.status is None or one.status < 0]
+    died = [one for one in known if one.trouble or one.status is None or one.status < 0]
     for one in died:
         how = "did not end by itself" if one.status is None else f"was ended by signal {-(one.status or 0)}"
-        observed = f"{how}; its users are missing from then on"
+        observed = f"{one.trouble or how}; its users are missing from then on"
         yield Claim(claim.id, claim.requirement, one.node, claim.expected).failed(
             observed, Evidence(text=one.words[-600:]), one.node
         )

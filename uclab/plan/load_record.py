@@ -159,6 +159,8 @@ class GeneratorRecord:
     """Exit status, minus the signal; None: it had to be ended because it did not end by itself."""
     words: str = ""
     """The end of its log, where the status is not 0."""
+    trouble: str = ""
+    """Why its records are not whole, of one on another machine; empty where they are."""
 
 
 @dataclass(frozen=True)

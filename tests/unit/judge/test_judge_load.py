@@ -132,6 +132,13 @@ def test_a_generator_that_was_killed_fails_and_is_named() -> None:
     assert "did not end by itself" in findings(hung)["load.generators", "load2"].observed
 
 
+def test_a_generator_whose_records_are_not_whole_fails_and_is_named() -> None:
+    lost = GeneratorRecord("load2", 0, trouble="was lost before it said good-bye")
+    finding = findings(replace(GOOD, generators=(GOOD.generators[0], lost)))["load.generators", "load2"]
+    assert (finding.verdict, finding.blame) == ("fail", "load2")
+    assert finding.observed.startswith("was lost before it said good-bye; its users are missing")
+
+
 def test_a_user_that_never_registered_and_one_that_was_refused_fail() -> None:
     missing = findings(replace(GOOD, registrations=REGISTERED[:3]))["load.registered", "registrations"]
     assert (missing.verdict, missing.observed[:17]) == ("fail", "3 of 4 registered")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
+
+os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")  # other tests of this process want sockets as they are
 
 from campaigns import called
 from campaigns.place import Place

@@ -83,20 +83,32 @@ def _legs(folder: Path, generator: str) -> list[dict[str, Any]]:
     return [dict(json.loads(line)) for line in lines]
 
 
-@pytest.mark.req("C3", "C4")
-def test_a_trunk_that_is_refused_fails_for_calls_over_it_alone(tmp_path: Path) -> None:
-    # given session controllers that know the telephone network by another name
+@pytest.mark.req("C3", "C4", "C9")
+@pytest.mark.parametrize(
+    ("fault", "outside"),
+    [
+        # the session controllers look for the telephone network by another name
+        ("trunk-refused", "478 Unresolvable destination"),
+        # somebody else answers in its place: nothing of that reaches the caller, not even a 200
+        pytest.param("trunk-impostor", "408 Request Timeout", marks=on_request),
+    ],
+)
+def test_a_trunk_without_trust_fails_for_calls_over_it_alone(
+    fault: str, outside: str, tmp_path: Path
+) -> None:
     results = _campaign(
         tmp_path,
-        *("--users", "12", "--spawn-rate", "12", "--duration", "20", "--fault", "trunk-refused"),
+        *("--users", "12", "--spawn-rate", "12", "--duration", "20", "--fault", fault),
         status=1,
     )
-    # then calls in and out of it fail, calls within hold, and nothing else is wrong
-    failed = {one["subject"]: one for one in results["findings"] if one["verdict"] == "fail"}
-    assert {one["id"] for one in failed.values()} == {"load.established"}
-    assert "pstn" in failed
-    assert all(kind == "pstn" or kind.endswith("-outside") for kind in failed)
-    assert "403 Not The Trunk Peer" in failed["pstn"]["observed"]
+    # then calls in and out of it fail, and calls within are placed and heard
+    calls = {one["subject"]: one for one in results["findings"] if one["id"] == "load.established"}
+    failed = {kind: one["observed"] for kind, one in calls.items() if one["verdict"] == "fail"}
+    assert "403 Not The Trunk Peer" in failed.pop("pstn")
+    assert failed
+    assert all(kind.endswith("-outside") and outside in words for kind, words in failed.items())
+    heard = {one["subject"]: one["verdict"] for one in results["findings"] if one["id"] == "load.heard"}
+    assert heard == {"voice": "pass", "voice over the trunk": "not-shown"}
 
 
 @pytest.mark.parametrize(

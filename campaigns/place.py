@@ -18,6 +18,7 @@ from campaigns.outside import Outside
 from endpoints_emu.load import process
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
+from endpoints_emu.load.codec import Codec
 from endpoints_emu.load.measures import RegistrationAttempt
 from endpoints_emu.load.process import prepare
 from endpoints_emu.load.stack import Stack
@@ -44,7 +45,11 @@ class Place:
     def __init__(self, pool: Pool) -> None:
         process.prepare()
         self.pool = pool
-        self.stack = Stack(dscp_signalling=pool.dscp_signalling, dscp_media=pool.dscp_media)
+        self.stack = Stack(
+            dscp_signalling=pool.dscp_signalling,
+            dscp_media=pool.dscp_media,
+            codec=Codec(pool.codec.name, pool.codec.packet_ms, pool.codec.opus_kbps),
+        )
         self.outside = Outside(self.stack, pool, pool.trunk, self.note_call) if pool.trunk else None
         """The telephone network, where this process plays it."""
         self.there: tuple[str, ...] = ()
@@ -54,8 +59,8 @@ class Place:
         self._tried: set[str] = set()
         self._noted = Event()
         self._callers = 0
-        self._legs = _log(Path(pool.records + ".legs.jsonl"))
-        self._accounts = _log(Path(pool.records + ".accounts.jsonl"))
+        self._legs = log(Path(pool.records + ".legs.jsonl"))
+        self._accounts = log(Path(pool.records + ".accounts.jsonl"))
 
     def take(self) -> LoadUser:
         """A user that nobody plays yet; of the telephone network's numbers each in its turn, more than once
@@ -128,12 +133,12 @@ class Place:
             round(1000 * attempt.delay_s, 1),
             "" if attempt.succeeded else attempt.why,
         )
-        _write(self._accounts, record)
+        write(self._accounts, record)
         messages.tell(ACCOUNTS, record)
 
     def note_leg(self, record: LegRecord) -> None:
         """Keep how a side of a call went."""
-        _write(self._legs, record)
+        write(self._legs, record)
         messages.tell(LEGS, record)
 
     def note_call(self, leg: LegRecord, call: Call) -> None:
@@ -143,8 +148,8 @@ class Place:
     def note_caller(self, user: LoadUser) -> None:
         """Somebody in the telephone network has begun."""
         self._callers += 1
-        with _log(Path(self.pool.records + ".callers.jsonl")) as log:
-            _write(log, CallerRecord(user.account.user, round(time.time(), 3), self._callers))
+        with log(Path(self.pool.records + ".callers.jsonl")) as file:
+            write(file, CallerRecord(user.account.user, round(time.time(), 3), self._callers))
 
     def forget_caller(self) -> None:
         """One of them has left."""
@@ -182,9 +187,9 @@ def with_media(leg: LegRecord, call: Call) -> LegRecord:
     )
 
 
-def _log(path: Path) -> IO[str]:
+def log(path: Path) -> IO[str]:
     return path.open("a", buffering=1)  # a line at a time: what was noted stays, whatever happens
 
 
-def _write(log: IO[str], record: object) -> None:
+def write(log: IO[str], record: object) -> None:
     log.write(json.dumps(to_data(record)) + "\n")

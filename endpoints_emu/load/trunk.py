@@ -77,10 +77,10 @@ class Line(UserAgent):
         """The trunk's. Raises `ConnectFailed`."""
         return self.trunk.connection()
 
-    def call(self, target: str, *, media: bool | None = None, ring_s: float = 60.0) -> Call:
-        """Call a subscriber by number. Raises `CallFailed`."""
+    def call(self, target: str, **options: Any) -> Call:
+        """Call a subscriber by number; `options`: as of `UserAgent.call`. Raises `CallFailed`."""
         uri = target if target.startswith(("sip:", "sips:")) else f"sip:{target}@{self.trunk.domain}"
-        return super().call(uri, media=media, ring_s=ring_s)
+        return super().call(uri, **options)
 
     def close(self) -> None:
         """Be a number that nobody has; calls are left as they are."""

@@ -37,7 +37,7 @@ from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
 from uclab.plan.elsewhere import Elsewhere, moved, with_those_elsewhere
 from uclab.plan.errors import PlanError
 from uclab.plan.load_faults import LOAD_FAULTS
-from uclab.plan.load_record import FOLDER, POOL_VARIABLE, CampaignRecord, GeneratorRecord
+from uclab.plan.load_record import FOLDER, G711, POOL_VARIABLE, CampaignRecord, GeneratorRecord, PoolCodec
 from uclab.plan.outside import outside_pool, played, with_outside
 from uclab.plan.records import ScenarioRecord
 
@@ -126,16 +126,21 @@ def run_campaign(
 
 
 def write_pools(
-    crowd: Crowd, run_dir: Path, folder: Path, order: CampaignOrder, gone: Sequence[Elsewhere] = ()
+    crowd: Crowd,
+    run_dir: Path,
+    folder: Path,
+    order: CampaignOrder | None = None,
+    gone: Sequence[Elsewhere] = (),
+    codec: PoolCodec = G711,
 ) -> None:
     """A file for each generator with its users and their passwords, for root alone; a folder for each
-    elsewhere."""
+    elsewhere, by the `order`."""
     pki = run_dir / "pki"
     authority = pki / "ca.pem"
     away = {one.name: one for one in gone}
     outside = outside_pool(crowd, str(folder), str(pki))
-    for pool in (*pools(crowd, str(folder), str(authority)), *((outside,) if outside else ())):
-        if (one := away.get(pool.generator)) is not None:
+    for pool in (*pools(crowd, str(folder), str(authority), codec), *((outside,) if outside else ())):
+        if order is not None and (one := away.get(pool.generator)) is not None:
             own = replace(pool, ca_file=elsewhere.AUTHORITY, records=pool.generator)
             elsewhere.write_folder(one, own, order, authority, folder)
             continue

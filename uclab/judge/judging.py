@@ -16,6 +16,7 @@ from uclab.capture.dissect import (
 )
 from uclab.capture.pcapng import MalformedCapture
 from uclab.capture.tshark import DissectionError
+from uclab.judge.admission import check_admission, measured_ways
 from uclab.judge.audio import check_calls
 from uclab.judge.carriers import check_apart
 from uclab.judge.case import Case
@@ -74,7 +75,15 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
     if progress:
         progress("findings", len(findings))
     series = (*media_series(case), *rate_series(case), *load_series(case))
-    return Judgement(tuple(findings), judged_calls(case), walks, series, tuple(ladders(case)), incidents)
+    return Judgement(
+        tuple(findings),
+        judged_calls(case),
+        walks,
+        series,
+        tuple(ladders(case)),
+        incidents,
+        measured_ways(case),
+    )
 
 
 def build_case(run: Run, progress: Progress | None = None) -> Case:
@@ -83,7 +92,7 @@ def build_case(run: Run, progress: Progress | None = None) -> Case:
     sample = take_sample(run, network) if run.checks == "load" else Sample()
     signalling, gap = (
         (Signalling((), sample.messages), "only sampled calls of a campaign are dissected")
-        if run.checks == "load"
+        if run.checks in ("load", "capacity")
         else _signalling(run, network)
     )
     if progress:
@@ -160,9 +169,18 @@ def _load(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from check_captures(case)
 
 
+def _capacity(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
+    """How many calls a line carried."""
+    yield from check_admission(case)
+    yield check_isolation(case)
+    yield from check_alive(case)
+    yield from check_captures(case)
+
+
 CHECKS: dict[Checks, Callable[[Case, tuple[Walk, ...]], Iterator[Finding]]] = {
     "reference": _reference,
     "failover": _always,
     "load": _load,
+    "capacity": _capacity,
 }
 """Sets of checks by the name that a scenario gives; what failures did to calls comes on top of `failover`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uclab.judge.json_lines import json_lines
+from uclab.plan.admission_record import MEASURING, Admission, MeasuringRecord
 from uclab.plan.codec import from_data
 from uclab.plan.load_record import (
     CallerRecord,
@@ -42,6 +43,9 @@ class Load:
     queues: tuple[QueueUse, ...] = ()
     callers: int = 0
     """How many of the users were in the telephone network, where nobody registers."""
+    measuring: MeasuringRecord | None = None
+    """Where the calls that a line carries were counted."""
+    admissions: tuple[Admission, ...] = ()
 
 
 def load_load(folder: Path) -> Load:
@@ -67,6 +71,7 @@ def load_load(folder: Path) -> Load:
         for record in json_lines(folder / f"{one.node}.callers.jsonl", CallerRecord)
     ]
     queues = tuple(json_lines(folder / "queues.jsonl", QueueUse))
+    measuring, admissions = _measuring(folder)
     return Load(
         users=campaign.users,
         calls_expected=campaign.calls_expected,
@@ -76,4 +81,15 @@ def load_load(folder: Path) -> Load:
         usage=usage,
         queues=queues,
         callers=max(callers, default=0),
+        measuring=measuring,
+        admissions=admissions,
     )
+
+
+def _measuring(folder: Path) -> tuple[MeasuringRecord | None, tuple[Admission, ...]]:
+    """What was measured, and the calls that were placed for it; None and nothing in a campaign."""
+    path = folder / MEASURING
+    if not path.exists():
+        return None, ()
+    record = from_data(MeasuringRecord, json.loads(path.read_text()))
+    return record, tuple(json_lines(folder / f"{record.near}.admissions.jsonl", Admission))

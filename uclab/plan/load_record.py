@@ -53,6 +53,22 @@ class Registrar:
     port: int
 
 
+OPUS_PAYLOAD = 107
+"""RTP payload type of load generators' Opus; a dynamic one (RFC 3551 section 3)."""
+
+
+@dataclass(frozen=True)
+class PoolCodec:
+    """A codec that load generators speak."""
+
+    name: Literal["G711", "Opus"] = "G711"
+    packet_ms: int = 20
+    opus_kbps: int = 32
+
+
+G711 = PoolCodec()
+
+
 @dataclass(frozen=True)
 class TrunkEnd:
     """The telephone network's end of the trunk, for the generator that plays it."""
@@ -93,6 +109,8 @@ class Pool:
     """How the telephone network dials each of the `colleagues`: the direct number, or else the extension."""
     trunk: TrunkEnd | None = None
     """Of the generator in the telephone network: its users are numbers there, and do not register."""
+    codec: PoolCodec = G711
+    """What calls are offered with."""
 
 
 @dataclass(frozen=True)

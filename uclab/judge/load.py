@@ -18,6 +18,8 @@ from uclab.judge.types import Evidence, Finding, MediaQuality
 from uclab.judge.walks import media_walk
 from uclab.plan.load_record import EFFECTIVE, LegRecord, RegistrationRecord, over_trunk
 
+HEARD_S = 0.5
+"""Who hangs up sooner may have heard nothing yet: talking times are distributed exponentially."""
 SHOWN = 3
 """So many users are named where several have the same trouble."""
 
@@ -125,7 +127,7 @@ def _heard_by(all_legs: Sequence[Leg], subject: str, requirement: tuple[str, ...
         subject,
         "each side hears the other's signal, by packets that its key opens",
     )
-    legs = [leg for leg in all_legs if leg.record.heard is not None]
+    legs = [leg for leg in all_legs if leg.record.heard is not None and _long_enough(leg.record)]
     if not legs:
         return claim.not_shown("no leg had media")
     deaf = [leg.record for leg in legs if not leg.record.heard]
@@ -138,6 +140,11 @@ def _heard_by(all_legs: Sequence[Leg], subject: str, requirement: tuple[str, ...
     if deaf:
         observed += f"; not heard by {', '.join(sorted({leg.user for leg in deaf})[:SHOWN])}"
     return claim.failed(observed) if deaf or forged else claim.passed(observed)
+
+
+def _long_enough(leg: LegRecord) -> bool:
+    """Whether it lasted so long that its party must have heard something."""
+    return (leg.ended_at or 0.0) - (leg.answered_at or 0.0) >= HEARD_S
 
 
 def _quality(case: Case) -> Iterator[Finding]:

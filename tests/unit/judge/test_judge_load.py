@@ -170,6 +170,13 @@ def test_a_side_that_hears_nothing_or_forged_packets_fails() -> None:
     assert failed(forged) == {"load.heard"}
 
 
+@pytest.mark.parametrize(("seconds", "verdict"), [(0.002, "not-shown"), (0.6, "fail")])
+def test_who_hangs_up_at_once_need_not_have_heard(seconds: float, verdict: str) -> None:
+    deaf = replace(CALLEE, heard=False, ended_at=111.0 + seconds)
+    load = replace(GOOD, legs=(Leg("load2-1", "load2", deaf),))
+    assert findings(load)["load.heard", "voice"].verdict == verdict
+
+
 @pytest.mark.req("C8")
 @pytest.mark.parametrize(("lost", "delay_ms"), [(10, 20.0), (0, 400.0), (200, 20.0)])
 def test_voice_that_misses_the_policy_fails(lost: int, delay_ms: float) -> None:

@@ -22,7 +22,8 @@ from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.stack import Stack
-from endpoints_emu.load.transport import Server, server_tls
+from endpoints_emu.load.tls import server_tls
+from endpoints_emu.load.transport import Server
 from uclab.plan.types import Account
 
 ADDRESS = "127.0.0.1"

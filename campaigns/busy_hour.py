@@ -1,16 +1,23 @@
-"""The busy hour: people at desks call now and then, agents all the time, some phones only stand there."""
+"""The busy hour: people at desks call now and then, agents all the time, somebody calls in from outside, some
+phones only stand there."""
 
 from campaigns import people
 
 
 class DeskPhone(people.DeskPhone):
-    """Six of ten."""
+    """Five of ten."""
 
-    weight = 6
+    weight = 5
 
 
 class ContactCentreAgent(people.ContactCentreAgent):
     """One of ten."""
+
+    weight = 1
+
+
+class PstnCaller(people.PstnCaller):
+    """One of ten, where the topology has a telephone network."""
 
     weight = 1
 

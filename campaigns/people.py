@@ -1,4 +1,5 @@
-"""The people of a campaign as locust users: who stays registered, who works at a desk or in a contact centre.
+"""The people of a campaign as locust users: who stays registered, who works at a desk or in a contact centre,
+who calls from the telephone network.
 
 Measurements by RFC 6076: `REGISTER` is the registration request delay, `INVITE` the session request delay,
 `BYE` the session disconnect delay; `INVITE, not taken`: the called side was reached, and not there, busy or
@@ -10,35 +11,29 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Any
 
 import gevent
-from gevent.event import Event
-from locust import User, events, task
+from locust import task
 
-from campaigns.place import Place, place, with_media
+from campaigns.called import take_call
+from campaigns.party import MEAN_TALK_S, Party, Refused
+from campaigns.place import NoPool, place
+from campaigns.seats import everybody_is_there
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.failure import CallFailed
+from endpoints_emu.load.fields import address_in
 from endpoints_emu.load.measures import RegistrationAttempt
-from uclab.plan.load_record import EFFECTIVE, LegRecord
+from uclab.plan.load_record import EFFECTIVE, OUTSIDE
 
-MEAN_TALK_S = 12.0
-"""Mean holding time of calls here, seconds; in a company about 180."""
 ERLANG_A_USER = 0.1
 """Load that a desk-phone user offers by calling, erlangs (ITU-T E.500: holding time by calls a second)."""
-RINGS_S = (0.2, 1.0)
-"""How long a called user lets it ring, seconds."""
-
-everybody_is_there = Event()
-"""Set when all users of the campaign have begun: before, the called one may not be there yet."""
-
-
-@events.spawning_complete.add_listener
-def _all_have_begun(user_count: int, **_: Any) -> None:
-    everybody_is_there.set()
+ERLANG_A_CALLER = 0.5
+"""Load that a caller in the telephone network offers: all the outside world that calls in, in few users."""
+OUTSIDE_SHARE = 1 / 3
+"""Of a desk-phone user's ordinary calls, which go to the telephone network."""
 
 
-class Subscriber(User):
+class Subscriber(Party):
     """Registers when it begins, stays so, takes calls, and leaves in order."""
 
     abstract = True
@@ -46,12 +41,13 @@ class Subscriber(User):
 
     def on_start(self) -> None:
         """Register."""
-        self.place: Place = place()
+        self.place = place()
+        if self.place.outside is not None:
+            raise NoPool(f"{type(self).__name__} sits at a site, and this load generator does not")
         self.who = self.place.take()
         self.agent = self.place.agent(self.who)
         self.agent.on_call = self.called
         self.agent.on_transferred = self.put_through
-        self.legs: set[Call] = set()
         attempt = self.agent.register()
         self.registered(attempt)
         self.agent.keep_registered(told=self.registered)
@@ -75,91 +71,25 @@ class Subscriber(User):
     def called(self, call: Call) -> None:
         """Somebody calls: ring, answer, talk until the caller hangs up."""
         call.ring()
-        gevent.spawn(self._take, call)
+        kind = self.kind if self.is_colleague(call) else f"{self.kind}-outside"
+        gevent.spawn(take_call, self.who.account.user, kind, call, self.place.note_call, self.legs)
+
+    def is_colleague(self, call: Call) -> bool:
+        """Whether who calls is a subscriber of the same domain."""
+        host = address_in(call.remote).partition("@")[2].partition(";")[0].partition(":")[0]
+        return host == self.place.pool.domain
 
     def put_through(self, old: Call, new: Call) -> None:
         """The other side has put the call through: talk to the new one until somebody has enough."""
         self.legs.add(new)
         now = time.time()
-        gevent.spawn(self._note, new, new.target, f"{self.kind}-transferred", now, now)
-
-    def _take(self, call: Call) -> None:
-        began = time.time()
-        gevent.sleep(random.uniform(*RINGS_S))
-        call.answer()
-        if call.state != "established":
-            return
-        self.legs.add(call)
-        answered = time.time()
-        call.ended.wait()
-        self.legs.discard(call)
-        user, ended = self.who.account.user, time.time()
-        leg = LegRecord(user, call.remote, "callee", self.kind, 200, began, answered, ended)
-        self.place.note_leg(with_media(leg, call))
-
-    def tell(self, name: str, seconds: float, error: Exception | None) -> None:
-        """Tell locust of something that took its time."""
-        events.request.fire(
-            request_type="SIP",
-            name=name,
-            response_time=1000 * seconds,
-            response_length=0,
-            exception=error,
-            context={},
-        )
-
-    def dial(self, target: str, kind: str) -> Call | None:
-        """Call somebody; None where it did not come about. The leg is noted when it has ended."""
-        began = time.time()
-        try:
-            call = self.agent.call(target)
-        except CallFailed as error:
-            reached = error.status in EFFECTIVE
-            refusal = None if reached else Refused(str(error))
-            self.tell("INVITE, not taken" if reached else "INVITE", time.time() - began, refusal)
-            self.place.note_leg(
-                LegRecord(
-                    self.who.account.user,
-                    target,
-                    "caller",
-                    kind,
-                    error.status,
-                    began,
-                    error=str(error).removeprefix(f"{error.status} "),
-                )
-            )
-            return None
-        attempt = call.attempt()
-        self.tell("INVITE", attempt.request_delay_s or 0.0, None)
-        self.legs.add(call)
-        gevent.spawn(self._note, call, target, kind, began, time.time())
-        return call
-
-    def _note(self, call: Call, target: str, kind: str, began: float, answered: float) -> None:
-        call.ended.wait()
-        ended = time.time()
-        self.legs.discard(call)
-        attempt = call.attempt()
-        if attempt.disconnect_delay_s is not None:
-            self.tell("BYE", attempt.disconnect_delay_s, None)
-        leg = LegRecord(
-            self.who.account.user,
-            target,
-            "caller",
-            kind,
-            attempt.status,
-            began,
-            answered,
-            ended,
-            _ms(attempt.request_delay_s),
-            _ms(attempt.setup_s),
-        )
-        self.place.note_leg(with_media(leg, call))
+        gevent.spawn(self.note, new, new.target, f"{self.kind}-transferred", now, now)
 
     def colleague(self) -> str:
         """The extension of somebody else in the campaign."""
         own = self.who.account.user
-        return random.choice([one for one in self.place.pool.colleagues if one != own] or [own])
+        there = self.place.there or self.place.pool.colleagues
+        return random.choice([one for one in there if one != own] or [own])
 
 
 class RegisteredOnly(Subscriber):
@@ -174,7 +104,8 @@ class RegisteredOnly(Subscriber):
 
 
 class DeskPhone(Subscriber):
-    """Somebody at a desk: calls colleagues at random, talks, now and then holds or puts a call through."""
+    """Somebody at a desk: calls colleagues and outside at random, talks, now and then holds or puts a call
+    through."""
 
     kind = "desk"
 
@@ -182,18 +113,19 @@ class DeskPhone(Subscriber):
         """Time between two calls, so that arrivals are Poisson's, and of many users Erlang's traffic."""
         return random.expovariate(ERLANG_A_USER / MEAN_TALK_S)
 
-    def talk(self, call: Call) -> None:
-        """For a time that is distributed exponentially, or until the other side has enough."""
-        call.ended.wait(random.expovariate(1 / MEAN_TALK_S))
-
     @task(8)
-    def call_a_colleague(self) -> None:
-        """The ordinary call."""
+    def call_somebody(self) -> None:
+        """The ordinary call: to a colleague, or to a telephone number outside."""
         everybody_is_there.wait()
-        call = self.dial(self.colleague(), self.kind)
-        if call is not None:
-            self.talk(call)
-            call.hang_up()
+        numbers = self.place.pool.outside
+        if numbers and self.goes_outside():
+            self.call_and_talk(random.choice(numbers), f"{self.kind}-outside")
+        else:
+            self.call_and_talk(self.colleague(), self.kind)
+
+    def goes_outside(self) -> bool:
+        """Whether the next ordinary call goes to the telephone network, where the campaign has one."""
+        return random.random() < OUTSIDE_SHARE
 
     @task(1)
     def call_and_hold(self) -> None:
@@ -237,21 +169,63 @@ class DeskPhone(Subscriber):
 
 
 class ContactCentreAgent(DeskPhone):
-    """Somebody whose next call begins when the last one has ended."""
+    """Somebody whose next call begins when the last one has ended, every other one to a customer outside."""
 
     kind = "contact-centre"
+    _customer_next = False
 
     def wait_time(self) -> float:
         """Time to write up a call."""
         return random.uniform(0.5, 2.0)
 
-
-class Refused(Exception):
-    """What locust lists as a failure."""
-
-
-def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else round(1000 * seconds, 1)
+    def goes_outside(self) -> bool:
+        """The first one, the third one and so on."""
+        self._customer_next = not self._customer_next
+        return self._customer_next
 
 
-__all__ = ["ContactCentreAgent", "DeskPhone", "RegisteredOnly", "Subscriber", "everybody_is_there"]
+class PstnCaller(Party):
+    """Somebody in the telephone network: dials direct numbers of the campaign's users, and does not register.
+
+    Who is called there from inside is no user of locust's: all of the network's numbers answer."""
+
+    kind = OUTSIDE
+    outside = True
+    """Sits in the telephone network (`campaigns.seats`)."""
+
+    def on_start(self) -> None:
+        """Take a number to call from."""
+        self.place = place()
+        if self.place.outside is None:
+            raise NoPool(
+                f"{type(self).__name__} sits in the telephone network, and this load generator does not"
+            )
+        self.who = self.place.take()
+        self.agent = self.place.outside.line(self.who)
+        self.place.note_caller(self.who)
+
+    def on_stop(self) -> None:
+        """Hang up."""
+        for call in tuple(self.legs):
+            call.hang_up()
+        self.place.forget_caller()
+
+    def wait_time(self) -> float:
+        """Time between two calls, as of people at desks."""
+        return random.expovariate(ERLANG_A_CALLER / MEAN_TALK_S)
+
+    @task
+    def call_a_subscriber(self) -> None:
+        """By the direct number."""
+        everybody_is_there.wait()
+        self.call_and_talk(self.place.direct[random.choice(self.place.there)], self.kind)
+
+
+__all__ = [
+    "ContactCentreAgent",
+    "DeskPhone",
+    "PstnCaller",
+    "RegisteredOnly",
+    "Subscriber",
+    "everybody_is_there",
+]

@@ -11,6 +11,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import IO
 
+from gevent.event import Event
+
+from campaigns import messages
+from campaigns.outside import Outside
 from endpoints_emu.load import process
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
@@ -20,7 +24,15 @@ from endpoints_emu.load.process import prepare
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transport import Server
 from uclab.plan.codec import from_data, to_data
-from uclab.plan.load_record import POOL_VARIABLE, LegRecord, LoadUser, Pool, RegistrationRecord
+from uclab.plan.elsewhere_record import ACCOUNTS, LEGS
+from uclab.plan.load_record import (
+    POOL_VARIABLE,
+    CallerRecord,
+    LegRecord,
+    LoadUser,
+    Pool,
+    RegistrationRecord,
+)
 
 
 class NoPool(Exception):
@@ -38,17 +50,54 @@ class Place:
             dscp_media=pool.dscp_media,
             codec=Codec(pool.codec.name, pool.codec.packet_ms, pool.codec.opus_kbps),
         )
+        self.outside = Outside(self.stack, pool, pool.trunk, self.note_call) if pool.trunk else None
+        """The telephone network, where this process plays it."""
+        self.there: tuple[str, ...] = ()
+        """Extensions that somebody plays, as far as the campaign's leader has told."""
         self._free = deque(pool.users)
+        self._played: set[str] = set()
+        self._tried: set[str] = set()
+        self._noted = Event()
+        self._callers = 0
         self._legs = log(Path(pool.records + ".legs.jsonl"))
         self._accounts = log(Path(pool.records + ".accounts.jsonl"))
 
     def take(self) -> LoadUser:
-        """A user that nobody plays yet."""
-        return self._free.popleft()
+        """A user that nobody plays yet; of the telephone network's numbers each in its turn, more than once
+        where there are more callers than numbers."""
+        user = self._free.popleft()
+        if self.outside is not None:
+            self._free.append(user)
+        else:
+            self._played.add(user.account.user)
+        return user
 
     def give_back(self, user: LoadUser) -> None:
         """Who played it has left."""
-        self._free.append(user)
+        if self.outside is None:
+            self._free.append(user)
+            self._played.discard(user.account.user)
+
+    @property
+    def present(self) -> list[str]:
+        """Extensions that are played here now."""
+        return sorted(self._played)
+
+    def wait_until_tried(self, deadline_s: float) -> bool:
+        """Whether all who are played here have tried to register by then."""
+        until = time.monotonic() + deadline_s
+        while not self._played <= self._tried:
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            self._noted.wait(left)
+            self._noted.clear()
+        return True
+
+    @cached_property
+    def direct(self) -> dict[str, str]:
+        """How the telephone network dials each extension."""
+        return dict(zip(self.pool.colleagues, self.pool.direct, strict=True))
 
     @cached_property
     def servers(self) -> tuple[Server, ...]:
@@ -75,20 +124,36 @@ class Place:
 
     def note_registration(self, user: LoadUser, attempt: RegistrationAttempt) -> None:
         """Keep how an attempt to register went."""
-        write(
-            self._accounts,
-            RegistrationRecord(
-                user.account.user,
-                round(time.time(), 3),
-                attempt.status,
-                round(1000 * attempt.delay_s, 1),
-                "" if attempt.succeeded else attempt.why,
-            ),
+        self._tried.add(user.account.user)
+        self._noted.set()
+        record = RegistrationRecord(
+            user.account.user,
+            round(time.time(), 3),
+            attempt.status,
+            round(1000 * attempt.delay_s, 1),
+            "" if attempt.succeeded else attempt.why,
         )
+        write(self._accounts, record)
+        messages.tell(ACCOUNTS, record)
 
     def note_leg(self, record: LegRecord) -> None:
         """Keep how a side of a call went."""
         write(self._legs, record)
+        messages.tell(LEGS, record)
+
+    def note_call(self, leg: LegRecord, call: Call) -> None:
+        """Keep how a side of a call went, and what its media came to."""
+        self.note_leg(with_media(leg, call))
+
+    def note_caller(self, user: LoadUser) -> None:
+        """Somebody in the telephone network has begun."""
+        self._callers += 1
+        with log(Path(self.pool.records + ".callers.jsonl")) as file:
+            write(file, CallerRecord(user.account.user, round(time.time(), 3), self._callers))
+
+    def forget_caller(self) -> None:
+        """One of them has left."""
+        self._callers -= 1
 
 
 @cache
@@ -100,7 +165,8 @@ def place() -> Place:
             f"users need a pool of accounts: run the campaign by `uclab campaign`, which sets {POOL_VARIABLE}"
         )
     prepare()
-    return Place(from_data(Pool, json.loads(Path(name).read_text())))
+    pool, folder = from_data(Pool, json.loads(Path(name).read_text())), Path(name).parent
+    return Place(replace(pool, ca_file=str(folder / pool.ca_file), records=str(folder / pool.records)))
 
 
 def with_media(leg: LegRecord, call: Call) -> LegRecord:

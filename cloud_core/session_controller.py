@@ -49,6 +49,7 @@ def make_session_controller(
         ports=(*controller.tls_ports, controller.trunk_port),
         subscribers=[subscriber(account, account.user in plain_media) for account in controller.accounts],
         trunk=trunk,
+        partners=[one["host_name"] for one in (trunk,) if one] + [one.host_name for one in controller.peers],
         ng_port=NG_PORT,
         registration_s=REGISTRATION_S,
         connections=max(LEAST_CONNECTIONS, 2 * len(controller.accounts)),

@@ -48,6 +48,8 @@ class Watcher:
     on_event: Callable[[Event], None] = field(default=lambda event: None)
     on_step: Callable[[Step], None] = field(default=lambda step: None)
     on_stage: Callable[[str], None] = field(default=lambda stage: None)
+    on_notice: Callable[[str], None] = field(default=lambda words: None)
+    """Something that somebody is to do now."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from endpoints_emu.load import digest, sdp, within
 from endpoints_emu.load.course import Course, Patience
 from endpoints_emu.load.dialog import routes_of
 from endpoints_emu.load.failure import CallFailed
+from endpoints_emu.load.fields import address_in
 from endpoints_emu.load.measures import SessionAttempt
 from endpoints_emu.load.message import MalformedMessage, Request, Response
 from endpoints_emu.load.negotiation import Negotiation
@@ -36,6 +37,8 @@ class Call(Negotiation):
         self.why = ""
         """Why it ended."""
         self.by_peer = False
+        self.asserted = ""
+        """Who calls, as the session controller vouches for it towards a trunk (RFC 3325)."""
         self.replaced_by: Call | None = None
         """The call that this one was put through to, where the other side asked for it."""
         self.invite: ServerTransaction | None = None
@@ -99,6 +102,7 @@ class Call(Negotiation):
         to = request.first("to")
         self.local = f"{to};tag={self.tag}"
         self.remote = request.first("from")
+        self.asserted = address_in(request.first("p-asserted-identity"))
         self.routes = routes_of(request)
         self.remote_cseq = request.cseq
         self._answer, self.invite = answer, answer.transaction

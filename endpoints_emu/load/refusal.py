@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from endpoints_emu.load.fields import parse_name_addr, parse_uri, parse_via, split
-from endpoints_emu.load.message import MalformedMessage, Request
-from endpoints_emu.load.request import ALLOW, METHODS
+from endpoints_emu.load.message import MalformedMessage, Request, Response
+from endpoints_emu.load.request import ALLOW, METHODS, fresh, response, response_head
+from endpoints_emu.load.transactions import Connection, Peer
 
 REASONS = {
     400: "Bad Request",
@@ -76,3 +77,13 @@ def _takes_sdp(request: Request) -> bool:
         word.partition(";")[0].strip().lower() for v in request.all("accept") for word in split(v, ",")
     ]
     return not accepted or bool({"application/sdp", "application/*", "*/*"} & set(accepted))
+
+
+def answer_malformed(
+    error: MalformedMessage, message: Request | Response | None, connection: Connection, peer: Peer
+) -> None:
+    """A request that can be answered is; a response, and what is neither, is dropped."""
+    if not isinstance(message, Request) or message.method == "ACK" or not message.first("via"):
+        return
+    head = response_head(message, fresh(), None if connection.reliable else peer)
+    connection.send(response(error.status, REASONS.get(error.status, "Bad Request"), head), peer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -15,7 +15,7 @@ from endpoints_emu.load.codec import G711, Codec
 from endpoints_emu.load.fields import address_in, branch_of, tag_of
 from endpoints_emu.load.message import MalformedMessage, Request, Response, parse
 from endpoints_emu.load.pacer import DSCP_MEDIA, MediaEngine
-from endpoints_emu.load.refusal import REASONS, refusal
+from endpoints_emu.load.refusal import answer_malformed, refusal
 from endpoints_emu.load.request import ALLOW, COOKIE, Outgoing, fresh, response, response_head
 from endpoints_emu.load.transactions import ClientTransaction, Connection, Peer, ServerTransaction, Timing
 from endpoints_emu.load.transport import DSCP_SIGNALLING, Listener, Server, Stream, Udp, connect
@@ -84,8 +84,21 @@ class Stack:
         self._streams.add(stream)
         return stream
 
-    def listen(self, address: str, port: int, agent: UserAgent, tls: Any = None) -> Listener:
-        """Take calls for `agent` over TCP, or TLS with these settings."""
+    def listen(
+        self,
+        address: str,
+        port: int,
+        agent: UserAgent | dict[str, UserAgent],
+        tls: Any = None,
+        names: Collection[str] = (),
+    ) -> Listener:
+        """Take calls for an agent, or those of a trunk by number, over TCP, or TLS with these settings;
+        `names`: whom connections are taken from."""
+        agents = agent if isinstance(agent, dict) else {agent.account.user: agent}
+
+        def accepted(stream: Stream) -> None:
+            stream.users = agents
+
         listener = Listener(
             address,
             port,
@@ -93,7 +106,8 @@ class Stack:
             self._lost,
             tls=tls,
             dscp=self._dscp,
-            on_connection=lambda stream: stream.users.__setitem__(agent.account.user, agent),
+            on_connection=accepted,
+            names=names,
         )
         self._connections.append(listener)
         return listener
@@ -159,7 +173,7 @@ class Stack:
                 self._request(message, connection, peer)
         except MalformedMessage as error:
             self.malformed += 1
-            _answer_malformed(error, message or error.message, connection, peer)
+            answer_malformed(error, message or error.message, connection, peer)
 
     def _response(self, message: Response) -> None:
         branch = branch_of(message.fields["via"][0])
@@ -281,13 +295,3 @@ def _server_key(request: Request) -> str:
     if COOKIE in via:
         return via
     return f"{via} {request.first('call-id')} {request.cseq} {request.first('from')}"
-
-
-def _answer_malformed(
-    error: MalformedMessage, message: Request | Response | None, connection: Connection, peer: Peer
-) -> None:
-    """A request that can be answered is; a response, and what is neither, is dropped."""
-    if not isinstance(message, Request) or message.method == "ACK" or not message.first("via"):
-        return
-    head = response_head(message, fresh(), None if connection.reliable else peer)
-    connection.send(response(error.status, REASONS.get(error.status, "Bad Request"), head), peer)

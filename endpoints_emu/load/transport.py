@@ -1,4 +1,5 @@
-"""Connections on gevent's sockets: UDP, TCP, and TLS with the server's certificate and name verified.
+"""Connections on gevent's sockets: UDP, TCP, and TLS with the server's certificate and name verified; between
+the ends of a trunk, the client's as well.
 
 A stream has one greenlet that reads; datagrams are read by the event loop. Marked with the DSCP that they are
 given (requirement: signalling AF31).
@@ -9,9 +10,8 @@ from __future__ import annotations
 import errno
 import ipaddress
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from gevent import ssl as gssl
 
 from endpoints_emu.load.framing import Frames
 from endpoints_emu.load.message import MalformedMessage
+from endpoints_emu.load.tls import client_tls, shown_names
 from endpoints_emu.load.transactions import Peer
 
 Transport = Literal["udp", "tcp", "tls"]
@@ -35,6 +36,8 @@ _RCVBUFFORCE = 33
 """SO_RCVBUFFORCE of Linux (asm-generic/socket.h), which Python does not name."""
 _READ = 1
 """libev's EV_READ."""
+HANDSHAKE_S = 10.0
+"""How long a client may take until its TLS stands."""
 _AT_ONCE = 64
 """Messages read before other greenlets get their turn."""
 
@@ -65,28 +68,14 @@ class Server:
     """From one unanswered question to the next."""
     probes: int = 3
     """Unanswered questions after which it is given up."""
+    certificate: Path | None = None
+    """What this side shows of itself where the server asks for it, as a trunk's does; with `key`."""
+    key: Path | None = None
 
 
 def mark(sock: Any, dscp: int) -> None:
     """Mark what the socket sends."""
     sock.setsockopt(gsocket.IPPROTO_IP, gsocket.IP_TOS, dscp << 2)
-
-
-@lru_cache(maxsize=32)
-def client_tls(ca_file: Path) -> Any:
-    """A client's settings: TLS 1.2 or later, chain and name verified."""
-    context = gssl.SSLContext(gssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = gssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(cafile=str(ca_file))
-    return context
-
-
-def server_tls(certificate: Path, key: Path) -> Any:
-    """A server's settings."""
-    context = gssl.SSLContext(gssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = gssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    return context
 
 
 class Udp:
@@ -239,7 +228,8 @@ def connect(
             if server.transport == "tls":
                 if server.ca_file is None:
                     raise ConnectFailed(f"{server.host_name}: TLS without authorities to trust")
-                sock = client_tls(server.ca_file).wrap_socket(sock, server_hostname=server.host_name)
+                settings = client_tls(server.ca_file, server.certificate, server.key)
+                sock = settings.wrap_socket(sock, server_hostname=server.host_name)
     except gssl.SSLCertVerificationError as error:
         sock.close()
         raise CertificateRefused(f"{server.host_name}: {error.verify_message}") from None
@@ -262,15 +252,27 @@ class Listener:
         tls: Any = None,
         dscp: int = DSCP_SIGNALLING,
         on_connection: Callable[[Stream], None] = lambda stream: None,
+        names: Collection[str] = (),
     ) -> None:
+        """`names`: a client's certificate has to be for one of these; without any, all may come."""
+        self.refused = 0
+        """Clients whose TLS did not come about, or whose certificate is for somebody else."""
+
         def accepted(sock: Any, _: object) -> None:
             mark(sock, dscp)
-            stream = Stream(sock, "TLS" if tls else "TCP", received, on_lost)
+            try:
+                with gevent.Timeout(HANDSHAKE_S, TimeoutError("no TLS")):
+                    held = tls.wrap_socket(sock, server_side=True) if tls else sock
+                if names and not set(names) & shown_names(held.getpeercert()):
+                    raise gssl.SSLError("a certificate for somebody else")
+            except OSError:
+                self.refused += 1
+                return
+            stream = Stream(held, "TLS" if tls else "TCP", received, on_lost)
             on_connection(stream)
             stream.wait()  # gevent's server closes the socket when this returns
 
-        options = {"ssl_context": tls} if tls else {}
-        self._server = gserver.StreamServer((address, port), accepted, backlog=4096, **options)
+        self._server = gserver.StreamServer((address, port), accepted, backlog=4096)
         self._server.start()
         self.local: tuple[str, int] = (self._server.server_host, self._server.server_port)
 

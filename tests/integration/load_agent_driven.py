@@ -26,7 +26,8 @@ from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.message import Request, parse
 from endpoints_emu.load.request import response, response_head
 from endpoints_emu.load.stack import Stack
-from endpoints_emu.load.transport import Listener, Server, server_tls
+from endpoints_emu.load.tls import server_tls
+from endpoints_emu.load.transport import Listener, Server
 from uclab.plan.types import Account
 
 DEADLINE_S = 10.0

@@ -34,16 +34,27 @@ def _finding(results: dict[str, Any], name: str) -> dict[str, Any]:
     return next(dict(one) for one in results["findings"] if one["id"] == name)
 
 
+@pytest.mark.req("C3", "C4")
 def test_a_busy_hour_is_held(tmp_path: Path) -> None:
-    # given twelve users on two load generators, when they have a busy hour of 25 s
+    # given sixteen users on two load generators, when they have a busy hour of 25 s
     results = _campaign(
-        tmp_path, "--users", "12", "--workers", "2", "--spawn-rate", "12", "--duration", "25", status=0
+        tmp_path, "--users", "16", "--workers", "2", "--spawn-rate", "16", "--duration", "25", status=0
     )
     # then all of what campaigns are judged by was seen, and held
     ids = {one["id"] for one in results["findings"]}
     judged = ("generators", "registered", "established", "heard", "quality", "srtp")
     assert {f"load.{name}" for name in judged} <= ids
     assert results["verdict"] == "pass"
+    # and there were calls from the telephone network and to it, over the real trunk, heard at both ends
+    kinds = {one["subject"] for one in results["findings"] if one["id"] == "load.established"}
+    assert "pstn" in kinds
+    assert any(kind.endswith("-outside") for kind in kinds)
+    sides = _legs(tmp_path / "out", "pstn")
+    assert {side["role"] for side in sides} == {"caller", "callee"}
+    assert all(side["heard"] for side in sides if side["status"] == 200)
+    # and who was called there saw a direct number of the caller's, vouched for by the session controller
+    direct = {side["peer"] for side in sides if side["role"] == "callee"}
+    assert all(number.startswith("sip:+493052700") for number in direct), direct
     # and locust's own reports are there, with the names of RFC 6076's measurements
     folder = tmp_path / "out" / "campaign"
     assert (folder / "locust.html").stat().st_size > 10_000
@@ -64,6 +75,40 @@ def test_a_busy_hour_is_held(tmp_path: Path) -> None:
     assert most["voice"] > 80
     assert most["signalling"] > 1
     assert "queue of edge:wan1" in (tmp_path / "out" / "report.html").read_text()
+
+
+def _legs(folder: Path, generator: str) -> list[dict[str, Any]]:
+    """The sides of calls that a load generator had."""
+    lines = (folder / "campaign" / f"{generator}.legs.jsonl").read_text().splitlines()
+    return [dict(json.loads(line)) for line in lines]
+
+
+@pytest.mark.req("C3", "C4", "C9")
+@pytest.mark.parametrize(
+    ("fault", "outside"),
+    [
+        # the session controllers look for the telephone network by another name
+        ("trunk-refused", "478 Unresolvable destination"),
+        # somebody else answers in its place: nothing of that reaches the caller, not even a 200
+        pytest.param("trunk-impostor", "408 Request Timeout", marks=on_request),
+    ],
+)
+def test_a_trunk_without_trust_fails_for_calls_over_it_alone(
+    fault: str, outside: str, tmp_path: Path
+) -> None:
+    results = _campaign(
+        tmp_path,
+        *("--users", "12", "--spawn-rate", "12", "--duration", "20", "--fault", fault),
+        status=1,
+    )
+    # then calls in and out of it fail, and calls within are placed and heard
+    calls = {one["subject"]: one for one in results["findings"] if one["id"] == "load.established"}
+    failed = {kind: one["observed"] for kind, one in calls.items() if one["verdict"] == "fail"}
+    assert "403 Not The Trunk Peer" in failed.pop("pstn")
+    assert failed
+    assert all(kind.endswith("-outside") and outside in words for kind, words in failed.items())
+    heard = {one["subject"]: one["verdict"] for one in results["findings"] if one["id"] == "load.heard"}
+    assert heard == {"voice": "pass", "voice over the trunk": "not-shown"}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -101,7 +102,9 @@ def test_the_outage_cuts_the_line_that_is_preferred() -> None:
     assert first_lines(make_plan(load_topology("smb-dual-wan"))) == ("edge-isp1",)
 
 
-@pytest.mark.parametrize("name", [name for name in LOAD_FAULTS if name not in LINE_FAULTS])
+@pytest.mark.parametrize(
+    "name", [name for name in LOAD_FAULTS if name not in (*LINE_FAULTS, "trunk-impostor")]
+)
 def test_a_fault_of_campaigns_changes_the_session_controllers_alone(name: str) -> None:
     plan = crowd_of("small-office", 4, 1).plan
     broken = applied(plan, [name], LOAD_FAULTS)
@@ -110,6 +113,19 @@ def test_a_fault_of_campaigns_changes_the_session_controllers_alone(name: str) -
     assert (broken.nodes, broken.endpoints) == (plan.nodes, plan.endpoints)
     with pytest.raises(UnknownName, match="takes no target"):
         applied(plan, [f"{name}:x"], LOAD_FAULTS)
+
+
+@pytest.mark.req("C4", "C9")
+def test_an_impostor_has_a_certificate_of_the_lab_for_somebody_else() -> None:
+    plan = crowd_of("small-office", 4, 1).plan
+    broken = applied(plan, ["trunk-impostor"], LOAD_FAULTS)
+    changed = set(broken.certificates) - set(plan.certificates)
+    assert [(one.name, one.dns_names, one.issuer) for one in changed] == [
+        ("pstn.ucaas.test", ("other.pstn.ucaas.test",), "lab")
+    ]
+    assert replace(broken, certificates=plan.certificates, faults=()) == plan
+    with pytest.raises(UnknownName, match="takes no target"):
+        applied(plan, ["trunk-impostor:x"], LOAD_FAULTS)
 
 
 @pytest.mark.req("C8")

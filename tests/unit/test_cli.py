@@ -31,6 +31,7 @@ VERBS = (
     "judge",
     "drill",
     "campaign",
+    "generator",
 )
 
 

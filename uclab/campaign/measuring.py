@@ -70,7 +70,7 @@ def measure(
         clock.lap("up")
         launched.follow(watcher.on_event)
         folder.mkdir(exist_ok=True)
-        write_pools(crowd, run_dir, folder, record.codec)
+        write_pools(crowd, run_dir, folder, codec=record.codec)
         (folder / MEASURING).write_text(json.dumps(to_data(record), indent=1) + "\n")
         _Experiment(launched, order, folder, watcher).run()
         clock.lap("calls")

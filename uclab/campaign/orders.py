@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from uclab.plan.crowd import LoadGenerator
@@ -24,7 +24,7 @@ WEB_PORT = 8089
 STOP_S = 15
 """How long users may take to finish what they are at when the time is over."""
 READY_S = 60
-"""How long the leader waits for its workers."""
+"""How long the leader waits for workers on this machine."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,17 @@ class CampaignOrder:
     duration_s: int
     workers: int
     web: bool
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Load generators on other machines, with the network cards of this one that lead to them."""
+    listen: str | None = None
+    """This machine's address where locust's leader is to be reached from there."""
+    ready_s: int = READY_S
+    """How long the leader waits for its workers."""
 
     @property
     def longest_s(self) -> float:
         """When a campaign that has not ended by itself is ended."""
-        return READY_S + self.users / self.spawn_rate + self.duration_s + 3 * STOP_S
+        return self.ready_s + self.users / self.spawn_rate + self.duration_s + 3 * STOP_S
 
 
 def locustfile(profile: str) -> Path | None:
@@ -63,7 +69,7 @@ def leader_command(order: CampaignOrder, folder: Path) -> list[str]:
         *_locust(order.locustfile),
         "--master",
         *("--master-bind-port", str(LEADER_PORT)),
-        *("--expect-workers", str(order.workers), "--expect-workers-max-wait", str(READY_S)),
+        *("--expect-workers", str(order.workers), "--expect-workers-max-wait", str(order.ready_s)),
         *how,
         *("--users", str(order.users), "--spawn-rate", f"{order.spawn_rate:g}"),
         *("--run-time", f"{order.duration_s}s", "--stop-timeout", str(STOP_S)),
@@ -73,11 +79,12 @@ def leader_command(order: CampaignOrder, folder: Path) -> list[str]:
 
 def worker_command(order: CampaignOrder, generator: LoadGenerator) -> list[str]:
     """locust's worker on a load generator."""
-    return [
-        *_locust(order.locustfile),
-        "--worker",
-        *("--master-host", generator.leader_address, "--master-port", str(LEADER_PORT)),
-    ]
+    return worker_at(order.locustfile, generator.leader_address, LEADER_PORT)
+
+
+def worker_at(file: Path, leader: str, port: int) -> list[str]:
+    """locust's worker with a locustfile and its leader's address."""
+    return [*_locust(file), "--worker", "--master-host", leader, "--master-port", str(port)]
 
 
 def _locust(file: Path) -> Sequence[str]:

@@ -6,15 +6,18 @@ import json
 import shutil
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uclab import api
 from uclab.api import Clock, RunResult, UnknownName, Watcher
+from uclab.campaign import elsewhere
 from uclab.campaign.orders import (
     CAMPAIGNS,
+    LEADER_PORT,
     LINE_FAILS,
     PROFILES,
+    READY_S,
     SILENT,
     STOP_S,
     WEB_PORT,
@@ -26,13 +29,16 @@ from uclab.campaign.orders import (
 from uclab.campaign.outage import Outage, first_lines
 from uclab.campaign.programs import END_S, Program, Programs, finish, follow
 from uclab.campaign.queue_log import QueueLog
+from uclab.campaign.relay import relay, towards
 from uclab.campaign.usage import UsageLog, namespace_id
 from uclab.lab.launch import LabFailed, LaunchedLab
 from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
+from uclab.plan.elsewhere import Elsewhere, moved, with_those_elsewhere
 from uclab.plan.errors import PlanError
 from uclab.plan.load_faults import LOAD_FAULTS
 from uclab.plan.load_record import FOLDER, G711, POOL_VARIABLE, CampaignRecord, GeneratorRecord, PoolCodec
+from uclab.plan.outside import outside_pool, played, with_outside
 from uclab.plan.records import ScenarioRecord
 
 
@@ -45,15 +51,29 @@ class CampaignResult:
 
 
 def order_of(
-    profile: str, *, users: int, spawn_rate: float, duration_s: int, workers: int, web: bool
+    profile: str,
+    *,
+    users: int,
+    spawn_rate: float,
+    duration_s: int,
+    workers: int,
+    web: bool,
+    remote: Sequence[str] = (),
+    listen: str | None = None,
+    ready_s: int | None = None,
 ) -> CampaignOrder:
-    """The order for a campaign by name or by the path of a locustfile. Raises `UnknownName`."""
+    """The order for a campaign by name or by the path of a locustfile. Raises `UnknownName`, `OrderRefused`.
+
+    `remote`: load generators on other machines, each `GENERATOR=INTERFACE`.
+    """
     file = locustfile(profile)
     if file is None:
         if profile.endswith(".py"):
             raise UnknownName(f"no locustfile `{profile}`")
         raise UnknownName.among("campaign", profile, PROFILES)
-    return CampaignOrder(profile, file, users, spawn_rate, duration_s, workers, web)
+    cards = elsewhere.cards_of(remote)
+    ready_s = ready_s or (elsewhere.WAIT_S if cards else READY_S)
+    return CampaignOrder(profile, file, users, spawn_rate, duration_s, workers, web, cards, listen, ready_s)
 
 
 def run_campaign(
@@ -64,7 +84,8 @@ def run_campaign(
     faults: Sequence[str] = (),
     watcher: Watcher | None = None,
 ) -> CampaignResult:
-    """Up, locust, down, judge, report. Raises as `api.run`, and `PlanError` without a place for users."""
+    """Up, locust, down, judge, report. Raises as `api.run`, `PlanError` without a place for users, and
+    `OrderRefused`."""
     watcher = watcher or Watcher()
     plan = api.plan_of(topology)
     if order.users < order.workers:
@@ -73,7 +94,12 @@ def run_campaign(
         )
     # locust may give any worker one user more than its even share
     crowd = with_crowd(plan, -(-order.users // order.workers) * order.workers, order.workers)
-    faulted = api.applied(crowd.plan, faults, LOAD_FAULTS)
+    if order.profile not in SILENT:
+        crowd = with_outside(crowd, order.users)
+        order = replace(order, workers=len(crowd.all_generators))
+    crowd, gone = moved(crowd, order.elsewhere)
+    faulted = played(crowd, api.applied(crowd.plan, faults, LOAD_FAULTS))
+    elsewhere.check(order)
     if order.web and shutil.which("socat") is None:
         raise LabFailed("socat is not installed: it brings locust's page to this machine; run `make setup`")
     run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).resolve()
@@ -87,27 +113,49 @@ def run_campaign(
         clock.lap("up")
         launched.follow(watcher.on_event)
         folder.mkdir(exist_ok=True)
-        write_pools(crowd, run_dir, folder)
-        status = _drive(launched, crowd, order, folder, watcher)
+        write_pools(crowd, run_dir, folder, order, gone)
+        status = _drive(launched, crowd, order, folder, watcher, gone)
         clock.lap("campaign")
         watcher.on_stage("taking down")
         launched.client.down()
     clock.lap("down")
-    (run_dir / "plan.json").write_text(plan_to_json(as_judged(crowd)))
+    judged = with_those_elsewhere(as_judged(crowd), gone)
+    (run_dir / "plan.json").write_text(plan_to_json(judged))
     (run_dir / "scenario.json").write_text(json.dumps(to_data(ScenarioRecord("campaign", "load"))) + "\n")
-    return CampaignResult(api.judge_and_report(run_dir, as_judged(crowd), clock, watcher), status)
+    return CampaignResult(api.judge_and_report(run_dir, judged, clock, watcher), status)
 
 
-def write_pools(crowd: Crowd, run_dir: Path, folder: Path, codec: PoolCodec = G711) -> None:
-    """A file for each generator with its users and their passwords, for root alone."""
-    for pool in pools(crowd, str(folder), str(run_dir / "pki" / "ca.pem"), codec):
+def write_pools(
+    crowd: Crowd,
+    run_dir: Path,
+    folder: Path,
+    order: CampaignOrder | None = None,
+    gone: Sequence[Elsewhere] = (),
+    codec: PoolCodec = G711,
+) -> None:
+    """A file for each generator with its users and their passwords, for root alone; a folder for each
+    elsewhere, by the `order`."""
+    pki = run_dir / "pki"
+    authority = pki / "ca.pem"
+    away = {one.name: one for one in gone}
+    outside = outside_pool(crowd, str(folder), str(pki))
+    for pool in (*pools(crowd, str(folder), str(authority), codec), *((outside,) if outside else ())):
+        if order is not None and (one := away.get(pool.generator)) is not None:
+            own = replace(pool, ca_file=elsewhere.AUTHORITY, records=pool.generator)
+            elsewhere.write_folder(one, own, order, authority, folder)
+            continue
         path = folder / f"{pool.generator}.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps(to_data(pool)) + "\n")
 
 
 def _drive(
-    launched: LaunchedLab, crowd: Crowd, order: CampaignOrder, folder: Path, watcher: Watcher
+    launched: LaunchedLab,
+    crowd: Crowd,
+    order: CampaignOrder,
+    folder: Path,
+    watcher: Watcher,
+    gone: Sequence[Elsewhere],
 ) -> int | None:
     client = launched.client
     watcher.on_stage(
@@ -117,7 +165,9 @@ def _drive(
     queues = QueueLog.of(client, crowd.plan, folder / "queues.jsonl", order.longest_s)
     with Programs(folder) as programs, closing(queues):
         leader = programs.start(
-            "leader", client.command_at(crowd.leader, leader_command(order, folder)), paths
+            "leader",
+            client.command_at(crowd.leader, leader_command(order, folder)),
+            {**paths, **elsewhere.leader_environment(gone, folder)},
         )
         workers = [
             programs.start(
@@ -125,10 +175,15 @@ def _drive(
                 client.command_at(one.node, worker_command(order, one)),
                 {**paths, POOL_VARIABLE: str(folder / f"{one.node}.json")},
             )
-            for one in crowd.generators
+            for one in crowd.all_generators
+            if one.node not in order.elsewhere
         ]
+        if gone:
+            programs.start("relay", _relay(launched, crowd.leader, order.listen, LEADER_PORT), {})
+        for one in gone:
+            watcher.on_notice(elsewhere.invitation(one, folder / one.name, order))
         if order.web:
-            programs.start("web", _relay(launched, crowd.leader), {})
+            programs.start("web", _relay(launched, crowd.leader, "127.0.0.1", WEB_PORT), {})
             watcher.on_stage(f"locust's page: http://127.0.0.1:{WEB_PORT}")
         supervisor = client.supervisor_pid()
         functions = {
@@ -157,16 +212,19 @@ def _drive(
     return status
 
 
-def _relay(launched: LaunchedLab, leader: str) -> list[str]:
-    """Brings the leader's page to this machine's loopback."""
-    there = " ".join(launched.client.command_at(leader, ["socat", "-", f"TCP:127.0.0.1:{WEB_PORT}"]))
-    return ["socat", f"TCP-LISTEN:{WEB_PORT},bind=127.0.0.1,fork,reuseaddr", f"EXEC:{there}"]
+def _relay(launched: LaunchedLab, leader: str, address: str | None, port: int) -> list[str]:
+    """Brings the leader's page to this machine's loopback, or workers of other machines to the leader: all
+    that ever listens on this machine for a campaign."""
+    return relay(address or "127.0.0.1", port, launched.client.command_at(leader, towards("127.0.0.1", port)))
 
 
 def _record(folder: Path, order: CampaignOrder, crowd: Crowd, workers: Sequence[Program]) -> None:
+    here = {worker.name: worker for worker in workers}
     ended = tuple(
-        GeneratorRecord(one.node, worker.status, worker.words if worker.status else "")
-        for one, worker in zip(crowd.generators, workers, strict=True)
+        GeneratorRecord(worker.name, worker.status, worker.words if worker.status else "")
+        if (worker := here.get(one.node)) is not None
+        else elsewhere.ended(one.node, folder)
+        for one in crowd.all_generators
     )
     record = CampaignRecord(order.profile, order.users, order.profile not in SILENT, ended)
     (folder / "campaign.json").write_text(json.dumps(to_data(record), indent=1) + "\n")

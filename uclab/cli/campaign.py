@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from uclab.campaign.elsewhere import WAIT_S
 from uclab.campaign.orders import PROFILES, STOP_S
 from uclab.campaign.running import CampaignResult, order_of, run_campaign
 from uclab.cli.labs import FaultOption
@@ -37,6 +38,23 @@ def campaign(
         int, typer.Option(min=1, max=64, help="Load generators, each a device of its own.")
     ] = 1,
     web: Annotated[bool, typer.Option("--web", help="locust's page on this machine's loopback.")] = False,
+    remote: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GENERATOR=INTERFACE",
+            help="This generator is on another machine, behind this network card's cable; may be repeated.",
+        ),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Where other machines reach locust's leader; nowhere where absent."
+        ),
+    ] = None,
+    wait: Annotated[
+        int | None,
+        typer.Option(min=1, max=86_400, help=f"Seconds to wait for other machines; {WAIT_S} where absent."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for captures, logs and reports.")] = None,
     fault: FaultOption = None,
     as_json: Json = False,
@@ -44,7 +62,15 @@ def campaign(
     """Bring the lab up with many users, let locust drive them, judge what they met. Ctrl-C ends it early and
     keeps what there is."""
     order = order_of(
-        profile, users=users, spawn_rate=spawn_rate, duration_s=duration, workers=workers, web=web
+        profile,
+        users=users,
+        spawn_rate=spawn_rate,
+        duration_s=duration,
+        workers=workers,
+        web=web,
+        remote=remote or (),
+        listen=listen,
+        ready_s=wait,
     )
     with progress(quiet=as_json) as watcher:
         result = run_campaign(topology, order, out=out, faults=fault or [], watcher=watcher)

@@ -10,7 +10,8 @@ import typer
 
 from uclab import __version__
 from uclab.api import UnknownName
-from uclab.cli import campaign, capacity, circuit, judging, labs, running, sdwan, topologies
+from uclab.campaign.refused import GeneratorFailed, OrderRefused
+from uclab.cli import campaign, capacity, circuit, generator, judging, labs, running, sdwan, topologies
 from uclab.lab.client import LabError, LabGone, WrongCircuit
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (topologies, capacity, labs, circuit, sdwan, running, campaign, judging):
+for group in (topologies, capacity, labs, circuit, sdwan, running, campaign, generator, judging):
     group.add_to(app)
 
 
@@ -52,10 +53,12 @@ def main() -> None:
     """Run a verb; every foreseen error becomes one message on stderr and an exit status."""
     try:
         app(standalone_mode=True)
-    except (TopologyError, PlanError, UnknownName, NoSuchLab, LabExists, WrongCircuit) as error:
+    except (TopologyError, PlanError, UnknownName, NoSuchLab, LabExists, WrongCircuit, OrderRefused) as error:
         fail(str(error), WRONG_INPUT)
     except LabFailed as error:
         fail(f"the lab could not be brought up: {error}", NOT_UP)
+    except GeneratorFailed as error:
+        fail(f"the load generator could not be set up: {error}", NOT_UP)
     except (LabError, LabGone) as error:
         fail(str(error), VERDICT_FAILED)
     except KeyboardInterrupt:

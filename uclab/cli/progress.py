@@ -33,6 +33,10 @@ class Teller:
         """A new stage of a run."""
         self._say(text)
 
+    def notice(self, text: str) -> None:
+        """What somebody is to do: it stays to be read."""
+        self._console.print(text, markup=False, highlight=False)
+
     def event(self, event: Event) -> None:
         """An event of the lab."""
         if event.kind == PROGRESS:
@@ -70,7 +74,7 @@ def progress(*, quiet: bool = False) -> Iterator[Watcher]:
     if sys.stderr.isatty():
         with console.status("") as status:
             teller = Teller(console, status)
-            yield Watcher(teller.event, teller.step, teller.stage)
+            yield Watcher(teller.event, teller.step, teller.stage, teller.notice)
     else:
         teller = Teller(console, None)
-        yield Watcher(teller.event, teller.step, teller.stage)
+        yield Watcher(teller.event, teller.step, teller.stage, teller.notice)

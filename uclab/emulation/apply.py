@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from uclab.emulation import impairment, netns, openflow, packet_filter, queues, radio, sysctl
+from uclab.emulation.cabling import LabIntf
 from uclab.emulation.hosts import LabHost
+from uclab.emulation.netns import Namespace
 from uclab.emulation.network import LabNet
 from uclab.emulation.overlay import devices
 from uclab.emulation.switches import LabSwitch, clearing_flows, voice_priority_flows
@@ -50,15 +52,18 @@ async def build(
     controllers: Mapping[str, str] | None = None,
     controllers_listen: Awaitable[None] | None = None,
     on_progress: OnProgress = lambda progress: None,
+    outside: Namespace | None = None,
 ) -> LabNet:
     """Bring the network of `plan` up; it forwards as soon as its controllers say so. Raises `BuildFailed`.
 
     `controllers` maps a site to its controller's OpenFlow target, a socket below `/run/openvswitch`, which
     should listen when `controllers_listen` is done: a switch that finds nobody tries again only after 1, 2,
     4, 8 seconds (seen with Open vSwitch 3.1). The caller is root in network, mount and PID namespaces of its
-    own. Writes `network.json` (the variants) to `run_dir`.
+    own. Writes `network.json` (the variants) to `run_dir`. `outside`: the namespace of the plan's network
+    cards.
     """
     net = register(plan, run_dir, variants)
+    net.outside = outside
     net.controller_targets = dict(controllers or {})
     work = _Work(on_progress)
     try:
@@ -102,6 +107,8 @@ def register(plan: Plan, run_dir: Path, variants: Variants) -> LabNet:
         for interface, it in zip(cable.ends(), planned, strict=True):
             for cidr in it.addresses if it else ():
                 interface.setIP(cidr)
+    for card in plan.cards:
+        net.cards[LabIntf(card.interface, node=net[card.switch], port=card.port)] = None
     devices.register(net, plan)
     net.choosing = frozenset(watch.router for watch in plan.line_watches)
     return net
@@ -154,6 +161,8 @@ async def _make(
         group.create_task(work.each("tunnel interfaces", tunnelled, lambda host: _tunnels(host, plan)))
     if late:
         await work.each("packet filters at interfaces", late, _filter)
+    if plan.cards:  # after the cables, which come with an index of their own: a card takes another one
+        await work.one("network cards", net.plug_cards_in)
     lines = impairment.arriving_lines(plan)
     queued = [host for host in hosts if host.plan and host.plan.queues]
     set_up = [host for host in hosts if host.plan and host.plan.sysctls]

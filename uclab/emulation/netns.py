@@ -84,6 +84,13 @@ def current(name: str = "lab") -> Namespace:
     )
 
 
+def inherited(name: str, fd: int) -> Namespace:
+    """The namespace of a descriptor that this process was started with; the programs it starts do not get
+    it."""
+    os.set_inheritable(fd, False)
+    return Namespace(name, Path(f"/proc/{os.getpid()}/fd/{fd}"), fd)
+
+
 def anonymous(name: str) -> Namespace:
     """A namespace without a path, for a trial; end it with `let_go`."""
     made: list[Namespace] = []

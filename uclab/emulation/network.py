@@ -13,7 +13,7 @@ from typing import Any
 
 from mininet.net import Mininet
 
-from uclab.emulation import links, netns, ovs, processes, sysctl
+from uclab.emulation import cards, links, netns, ovs, processes, sysctl
 from uclab.emulation.cabling import LabIntf, LabLink
 from uclab.emulation.hosts import LabHost
 from uclab.emulation.impairment import ImpairedDevice
@@ -51,6 +51,10 @@ class LabNet(Mininet):
         self.lines: list[ImpairedDevice] = []
         self.choosing: frozenset[str] = frozenset()
         """Devices with a program that sets their default routes itself."""
+        self.cards: dict[LabIntf, cards.LentCard | None] = {}
+        """Ports that are network cards of the machine; None until they are plugged in."""
+        self.outside: Namespace | None = None
+        """Where these come from and go back to."""
         params.setdefault("controller", None)
         Mininet.inited = True  # else Mininet raises limits and kernel settings of the whole machine
         super().__init__(
@@ -89,6 +93,7 @@ class LabNet(Mininet):
             engine.disconnect()
         engines = [daemon for engine in self.engines.values() for daemon in engine.daemons]
         processes.end_at_once(engines, STOP_DEADLINE_S)
+        self.give_cards_back()
         if self.namespaces:
             netns.remove_all(self.namespaces.values())
             netns.unmount(ovs.RUN_DIR)
@@ -135,6 +140,23 @@ class LabNet(Mininet):
                 down[b.node.engine].append(b)
         for engine, interfaces in down.items():
             links.raise_interfaces(self.namespaces[engine], [(intf.index, intf.name) for intf in interfaces])
+
+    def plug_cards_in(self) -> None:
+        """Move the machine's network cards to their switches. Raises `CardError` or `KeyError`."""
+        for port in self.cards:
+            if self.outside is None:
+                raise KeyError(f"{port.name}: this lab was not told where its network cards come from")
+            engine = self.namespaces[port.node.engine]
+            card = self.cards[port] = cards.lend(port.name, self.outside, engine)
+            port.index = card.index
+            links.raise_interfaces(engine, [(card.index, port.name)])
+
+    def give_cards_back(self) -> None:
+        """Move them back. Where the lab is killed, the kernel does so, but for veth ends."""
+        for port, card in self.cards.items():
+            if card is not None and self.outside is not None:
+                cards.give_back(card, self.outside)
+                self.cards[port] = None
 
     def configure_hosts(self) -> None:
         """Addresses, routes, kernel settings, resolv.conf."""

@@ -11,12 +11,15 @@ import numpy as np
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.culprit import culprit
+from uclab.judge.load_files import Leg
 from uclab.judge.quality import media_quality, misses
 from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding, MediaQuality
 from uclab.judge.walks import media_walk
-from uclab.plan.load_record import EFFECTIVE, LegRecord, RegistrationRecord
+from uclab.plan.load_record import EFFECTIVE, LegRecord, RegistrationRecord, over_trunk
 
+HEARD_S = 0.5
+"""Who hangs up sooner may have heard nothing yet: talking times are distributed exponentially."""
 SHOWN = 3
 """So many users are named where several have the same trouble."""
 
@@ -27,7 +30,7 @@ def check_load(case: Case) -> Iterator[Finding]:
     yield _registered(case)
     if case.run.load.legs or case.run.load.calls_expected:
         yield from _established(case)
-        yield _heard(case)
+        yield from _heard(case)
         yield from _quality(case)
 
 
@@ -37,10 +40,10 @@ def _generators(case: Case) -> Iterator[Finding]:
     if not known:
         yield claim.not_shown("no generator told how it ended")
         return
-    died = [one for one in known if one.status is None or one.status < 0]
+    died = [one for one in known if one.trouble or one.status is None or one.status < 0]
     for one in died:
         how = "did not end by itself" if one.status is None else f"was ended by signal {-(one.status or 0)}"
-        observed = f"{how}; its users are missing from then on"
+        observed = f"{one.trouble or how}; its users are missing from then on"
         yield Claim(claim.id, claim.requirement, one.node, claim.expected).failed(
             observed, Evidence(text=one.words[-600:]), one.node
         )
@@ -50,7 +53,7 @@ def _generators(case: Case) -> Iterator[Finding]:
 
 def _registered(case: Case) -> Finding:
     attempts = case.run.load.registrations
-    users = case.run.load.users
+    users = case.run.load.users - case.run.load.callers
     claim = Claim("load.registered", ("C1", "D11"), "registrations", f"all {users} users register")
     if not attempts:
         return claim.not_shown("no user tried to register")
@@ -92,7 +95,8 @@ def _established(case: Case) -> Iterator[Finding]:
     if not by_kind:
         yield Claim("load.established", ("D3", "D11"), "calls", expected).not_shown("no call was placed")
     for kind, calls in sorted(by_kind.items()):
-        claim = Claim("load.established", ("D3", "D11"), kind, expected)
+        outside = ("C3", "C4") if over_trunk(kind) else ()
+        claim = Claim("load.established", ("D3", "D11", *outside), kind, expected)
         answered = [call for call in calls if 200 <= call.status < 300]
         bad = [call for call in calls if not 200 <= call.status < 300 and call.status not in EFFECTIVE]
         delays = [call.request_delay_ms for call in answered if call.request_delay_ms is not None]
@@ -105,15 +109,25 @@ def _established(case: Case) -> Iterator[Finding]:
         yield claim.failed(f"{observed}; {_reasons(bad)}") if bad else claim.passed(observed)
 
 
-def _heard(case: Case) -> Finding:
-    """By the users' own word: the other side's signal, and nothing that its key does not open."""
+def _heard(case: Case) -> Iterator[Finding]:
+    """By the users' own word: the other side's signal, and nothing that its key does not open. Calls over the
+    trunk are a case of their own, where there were any."""
+    across = [leg for leg in case.run.load.legs if over_trunk(leg.record.kind)]
+    within = [leg for leg in case.run.load.legs if not over_trunk(leg.record.kind)]
+    if within or not across:
+        yield _heard_by(within, "voice", ("D3", "C9"))
+    if across:
+        yield _heard_by(across, "voice over the trunk", ("D3", "C3", "C9"))
+
+
+def _heard_by(all_legs: Sequence[Leg], subject: str, requirement: tuple[str, ...]) -> Finding:
     claim = Claim(
         "load.heard",
-        ("D3", "C9"),
-        "voice",
+        requirement,
+        subject,
         "each side hears the other's signal, by packets that its key opens",
     )
-    legs = [leg for leg in case.run.load.legs if leg.record.heard is not None]
+    legs = [leg for leg in all_legs if leg.record.heard is not None and _long_enough(leg.record)]
     if not legs:
         return claim.not_shown("no leg had media")
     deaf = [leg.record for leg in legs if not leg.record.heard]
@@ -126,6 +140,11 @@ def _heard(case: Case) -> Finding:
     if deaf:
         observed += f"; not heard by {', '.join(sorted({leg.user for leg in deaf})[:SHOWN])}"
     return claim.failed(observed) if deaf or forged else claim.passed(observed)
+
+
+def _long_enough(leg: LegRecord) -> bool:
+    """Whether it lasted so long that its party must have heard something."""
+    return (leg.ended_at or 0.0) - (leg.answered_at or 0.0) >= HEARD_S
 
 
 def _quality(case: Case) -> Iterator[Finding]:

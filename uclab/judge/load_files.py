@@ -10,6 +10,7 @@ from uclab.judge.json_lines import json_lines
 from uclab.plan.admission_record import MEASURING, Admission, MeasuringRecord
 from uclab.plan.codec import from_data
 from uclab.plan.load_record import (
+    CallerRecord,
     CampaignRecord,
     GeneratorRecord,
     LegRecord,
@@ -40,6 +41,8 @@ class Load:
     legs: tuple[Leg, ...] = ()
     usage: tuple[Usage, ...] = ()
     queues: tuple[QueueUse, ...] = ()
+    callers: int = 0
+    """How many of the users were in the telephone network, where nobody registers."""
     measuring: MeasuringRecord | None = None
     """Where the calls that a line carries were counted."""
     admissions: tuple[Admission, ...] = ()
@@ -62,6 +65,11 @@ def load_load(folder: Path) -> Load:
         for record in json_lines(folder / f"{one.node}.accounts.jsonl", RegistrationRecord)
     ]
     usage = tuple(json_lines(folder / "usage.jsonl", Usage))
+    callers = [
+        record.present
+        for one in campaign.generators
+        for record in json_lines(folder / f"{one.node}.callers.jsonl", CallerRecord)
+    ]
     queues = tuple(json_lines(folder / "queues.jsonl", QueueUse))
     measuring, admissions = _measuring(folder)
     return Load(
@@ -72,6 +80,7 @@ def load_load(folder: Path) -> Load:
         legs=tuple(legs),
         usage=usage,
         queues=queues,
+        callers=max(callers, default=0),
         measuring=measuring,
         admissions=admissions,
     )

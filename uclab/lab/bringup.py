@@ -153,6 +153,7 @@ class _BringUp:
             controllers=targets,
             controllers_listen=controllers_listen,
             on_progress=lambda progress: self._events.progress(progress.step, progress.done, progress.total),
+            outside=None if self._parts.outside is None else netns.inherited("outside", self._parts.outside),
         )
         spaces = self._parts.network.namespaces
         others = start_chatter(self._plan.chatter, spaces, self._run_dir)

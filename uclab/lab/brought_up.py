@@ -20,6 +20,9 @@ from uclab.lab.router_programs import RouterPrograms
 class BroughtUp:
     """What has come up so far; filled in while the lab comes up, so that `stop` finds whatever there is."""
 
+    outside: int | None = None
+    """Descriptor of the namespace that the plan's network cards come from; of those plans alone that have
+    any."""
     variants: dict[str, str] = field(default_factory=dict)
     network: LabNet | None = None
     taps: Taps | None = None

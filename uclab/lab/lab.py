@@ -39,7 +39,15 @@ Phase = Literal["starting", "up", "failed", "going-down", "down"]
 class Lab:
     """Owns everything of one lab; lives in the supervisor."""
 
-    def __init__(self, name: str, plan: Plan, run_dir: Path, *, capture: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        plan: Plan,
+        run_dir: Path,
+        *,
+        capture: bool = True,
+        outside: int | None = None,
+    ) -> None:
         self.name = name
         self.plan = plan
         self.run_dir = run_dir
@@ -47,7 +55,7 @@ class Lab:
         self.phase: Phase = "starting"
         self._capture = capture
         self._watch = ProcessWatch(lambda source, detail: self.events.add(source, "process-died", detail))
-        self._parts = BroughtUp()
+        self._parts = BroughtUp(outside)
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
         self._failures = Failures(plan, self.events)

@@ -104,7 +104,9 @@ def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]
     (order.run_dir / "plan.json").write_text(plan_to_json(order.plan))
     (order.run_dir / "plan.applied.json").write_text(plan_to_json(order.applied))
     lab = LabDirectory(order.name)
-    lock = lab.prepare({"run_dir": str(order.run_dir), "leased": leased, "capture": order.capture})
+    outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY) if order.applied.cards else None
+    start = {"run_dir": str(order.run_dir), "leased": leased, "capture": order.capture, "outside": outside}
+    lock = lab.prepare(start)
     reader, writer = os.pipe() if leased else (None, None)
     try:
         with lab.log.open("wb") as log:
@@ -113,13 +115,14 @@ def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]
                 stdin=reader if reader is not None else subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=(lock,),
+                pass_fds=(lock,) if outside is None else (lock, outside),
                 start_new_session=True,
             )
     finally:
         os.close(lock)
-        if reader is not None:
-            os.close(reader)
+        for descriptor in (reader, outside):
+            if descriptor is not None:
+                os.close(descriptor)
     launched = LaunchedLab(LabClient(lab), process, writer)
     try:
         follow_until_up(launched, lab, on_event)

@@ -68,7 +68,7 @@ async def supervise(name: str) -> int:
     start = json.loads(directory.start_file.read_text())
     run_dir = Path(start["run_dir"])
     plan = plan_from_json((run_dir / "plan.applied.json").read_text())
-    lab = Lab(name, plan, run_dir, capture=start["capture"])
+    lab = Lab(name, plan, run_dir, capture=start["capture"], outside=start["outside"])
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -59,6 +59,13 @@ class Crowd:
     plan: Plan
     leader: str
     generators: tuple[LoadGenerator, ...]
+    outside: LoadGenerator | None = None
+    """The one that plays the telephone network (`uclab.plan.outside`)."""
+
+    @property
+    def all_generators(self) -> tuple[LoadGenerator, ...]:
+        """Those at sites, and the one in the telephone network."""
+        return (*self.generators, *((self.outside,) if self.outside else ()))
 
 
 def with_crowd(plan: Plan, users: int, generators: int) -> Crowd:
@@ -105,7 +112,7 @@ def pools(crowd: Crowd, folder: str, ca_file: str, codec: PoolCodec = G711) -> t
             registration=phone.registration,
             users=generator.users,
             colleagues=tuple(user.account.user for one in crowd.generators for user in one.users),
-            outside=tuple(number for peer in plan.pstn_peers for number in peer.numbers),
+            outside=tuple(line.account.user for line in crowd.outside.users) if crowd.outside else (),
             records=f"{folder}/{generator.node}",
             codec=codec,
         )
@@ -153,30 +160,33 @@ def _add(
         LoadUser(account_of(plan, extension), str(address.ip), tone_hz[extension])
         for extension, address in zip(share, addresses, strict=True)
     )
-    near, far = _management(number)
     mac = mac_address(plan.topology, name, "eth0")
     node = Node(
         name=name,
         kind=NodeKind.PC,
         site=vlan.site,
-        interfaces=(
-            Interface("eth0", mac, tuple(map(str, addresses))),
-            Interface("mgmt0", mac_address(plan.topology, name, "mgmt0"), (str(near),)),
-        ),
+        interfaces=(Interface("eth0", mac, tuple(map(str, addresses))),),
         routes=(Route("0.0.0.0/0", vlan.gateway),),
         nameservers=tuple(server.address for server in plan.name_servers),
     )
-    here = f"mgmt{number + 1}"
-    steered = Interface(here, mac_address(plan.topology, leader, here), (str(far),))
-    at_leader = plan.node(leader)
-    plan = with_node(plan, replace(at_leader, interfaces=(*at_leader.interfaces, steered)))
     plan = _known_to_gateway(plan, vlan, mac, addresses)
     plan, plugged = plug_in(plan, vlan, name, mac)
-    cable = Link(f"{leader}-{name}", LinkEnd(leader, here), LinkEnd(name, "mgmt0"), "lan")
-    return (
-        replace(plan, nodes=(*plan.nodes, node), links=(*plan.links, plugged, cable)),
-        LoadGenerator(name, vlan.site, str(far.ip), users),
-    )
+    plan = replace(plan, nodes=(*plan.nodes, node), links=(*plan.links, plugged))
+    plan, leader_address = management_cable(plan, leader, node, number)
+    return plan, LoadGenerator(name, vlan.site, leader_address, users)
+
+
+def management_cable(plan: Plan, leader: str, node: Node, number: int) -> tuple[Plan, str]:
+    """The plan with a management cable from a node to the leader; the leader's address on it."""
+    near, far = _management(number)
+    here = f"mgmt{number + 1}"
+    steered = Interface(here, mac_address(plan.topology, leader, here), (str(far),))
+    own = Interface("mgmt0", mac_address(plan.topology, node.name, "mgmt0"), (str(near),))
+    at_leader = plan.node(leader)
+    plan = with_node(plan, replace(at_leader, interfaces=(*at_leader.interfaces, steered)))
+    plan = with_node(plan, replace(node, interfaces=(*node.interfaces, own)))
+    cable = Link(f"{leader}-{node.name}", LinkEnd(leader, here), LinkEnd(node.name, "mgmt0"), "lan")
+    return replace(plan, links=(*plan.links, cable)), str(far.ip)
 
 
 def account_of(plan: Plan, number: int) -> Account:

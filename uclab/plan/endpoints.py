@@ -72,9 +72,9 @@ def direct_number(outside: Sequence[str], extension: int) -> str | None:
     its end, in a block of its own.
 
     `+493055501001` and extension 1003 give `+493055521003`. None where the number has too few digits for
-    that.
+    that, or there is none.
     """
-    end = len(outside[0]) - len(str(extension))
+    end = len(outside[0]) - len(str(extension)) if outside else 0
     if end < 6:
         return None
     for block in "23456789":

@@ -71,6 +71,37 @@ def _passwords(controller: SessionController) -> SessionController:
     return replace(controller, accounts=tuple(map(_spoilt, controller.accounts)))
 
 
+@_fault(
+    "trunk-refused",
+    "The session controllers know the telephone network by another name than its certificate shows",
+    "load.established",
+)
+def _other_peer(controller: SessionController) -> SessionController:
+    if controller.trunk_peer is None:
+        return controller
+    return replace(controller, trunk_peer=(f"other.{controller.domain}", controller.trunk_peer[1]))
+
+
+def _impostor(plan: Plan, target: str | None = None) -> Plan:
+    """The certificate is of the lab's authority, but for somebody else."""
+    if target is not None:
+        raise KeyError("`trunk-impostor` concerns the telephone network: it takes no target")
+    names = {one.certificate for one in plan.pstn_peers}
+    changed = tuple(
+        replace(one, dns_names=(f"other.{one.name}",), addresses=()) if one.name in names else one
+        for one in plan.certificates
+    )
+    return replace(plan, certificates=changed, faults=(*plan.faults, "trunk-impostor"))
+
+
+LOAD_FAULTS["trunk-impostor"] = Fault(
+    "trunk-impostor",
+    "The telephone network shows a certificate with another's name",
+    ("load.established",),
+    _impostor,
+)
+
+
 def _spoilt(account: Account) -> Account:
     number = int(account.user) - FIRST_EXTENSION if account.user.isdigit() else -1
     return replace(account, password="wrong") if number >= 0 and number % WRONG_ONE_IN == 0 else account

@@ -4,6 +4,7 @@
 campaign/<generator>.json             the `Pool` that its users come from
 campaign/<generator>.legs.jsonl       a `LegRecord` a line: each side of each call, when it has ended
 campaign/<generator>.accounts.jsonl   a `RegistrationRecord` a line
+campaign/<generator>.callers.jsonl    a `CallerRecord` a line; of the generator in the telephone network alone
 campaign/campaign.json                the `CampaignRecord`
 campaign/usage.jsonl                  a `Usage` a line: who used the processor
 campaign/queues.jsonl                 a `QueueUse` a line: what a line's queues sent
@@ -21,8 +22,16 @@ from uclab.plan.telephony import Account, RegistrationTiming
 FOLDER = "campaign"
 EFFECTIVE = frozenset({480, 486, 600, 603})
 """The called side was reached, and was not there or did not want (RFC 6076 section 4.7)."""
+OUTSIDE = "pstn"
+"""Kind of the telephone network's side of a call. Sides of a campaign's users that called it, or were called
+from it, have a kind that ends in `-outside`."""
 POOL_VARIABLE = "UCLAB_POOL"
 """Environment variable that names a generator's pool file."""
+
+
+def over_trunk(kind: str) -> bool:
+    """Whether a side of that kind was in a call between the cloud and the telephone network."""
+    return kind == OUTSIDE or kind.endswith("-outside")
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,23 @@ G711 = PoolCodec()
 
 
 @dataclass(frozen=True)
+class TrunkEnd:
+    """The telephone network's end of the trunk, for the generator that plays it."""
+
+    host_name: str
+    """Its own, as its certificate shows it."""
+    port: int
+    """Where session controllers call it."""
+    controller: Registrar
+    """The session controller's end."""
+    callers: tuple[str, ...]
+    """Host names of all session controllers that may call."""
+    certificate: str
+    key: str
+    """Files (PEM)."""
+
+
+@dataclass(frozen=True)
 class Pool:
     """What a load generator's users need to know."""
 
@@ -76,9 +102,13 @@ class Pool:
     colleagues: tuple[str, ...]
     """Extensions of all users of the campaign."""
     outside: tuple[str, ...]
-    """Telephone numbers in the telephone network."""
+    """Telephone numbers in the telephone network that answer; none where nobody plays it."""
     records: str
     """Path of the records' files, without their endings."""
+    direct: tuple[str, ...] = ()
+    """How the telephone network dials each of the `colleagues`: the direct number, or else the extension."""
+    trunk: TrunkEnd | None = None
+    """Of the generator in the telephone network: its users are numbers there, and do not register."""
     codec: PoolCodec = G711
     """What calls are offered with."""
 
@@ -129,6 +159,16 @@ class RegistrationRecord:
 
 
 @dataclass(frozen=True)
+class CallerRecord:
+    """Somebody in the telephone network has begun: nobody who registers."""
+
+    user: str
+    at: float
+    present: int
+    """How many were there by then."""
+
+
+@dataclass(frozen=True)
 class GeneratorRecord:
     """How a generator's program ended."""
 
@@ -137,6 +177,8 @@ class GeneratorRecord:
     """Exit status, minus the signal; None: it had to be ended because it did not end by itself."""
     words: str = ""
     """The end of its log, where the status is not 0."""
+    trouble: str = ""
+    """Why its records are not whole, of one on another machine; empty where they are."""
 
 
 @dataclass(frozen=True)

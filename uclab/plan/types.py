@@ -43,6 +43,7 @@ from uclab.plan.fabric import (
 )
 from uclab.plan.flows import SwitchFlow
 from uclab.plan.line_watch import LineWatch, WatchedLine
+from uclab.plan.network_card import NetworkCard
 from uclab.plan.overlay import Overlay
 from uclab.plan.telephony import (
     Account,
@@ -82,6 +83,7 @@ __all__ = [
     "LinkEnd",
     "MarkingRule",
     "NameServer",
+    "NetworkCard",
     "Node",
     "NodeKind",
     "Overlay",
@@ -230,6 +232,8 @@ class Plan:
     """Channels of access points."""
     line_watches: tuple[LineWatch, ...] = ()
     """Of routers that ask by each of their lines whether it leads anywhere."""
+    cards: tuple[NetworkCard, ...] = ()
+    """Ports where something outside the lab is plugged in; no reference topology has one."""
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,7 @@ from uclab.model.load import load_topology
 from uclab.plan.codec import to_data
 from uclab.plan.crowd import as_judged, with_crowd
 from uclab.plan.load_record import (
+    CallerRecord,
     CampaignRecord,
     ClassUse,
     GeneratorRecord,
@@ -130,6 +132,13 @@ def test_a_generator_that_was_killed_fails_and_is_named() -> None:
     assert "did not end by itself" in findings(hung)["load.generators", "load2"].observed
 
 
+def test_a_generator_whose_records_are_not_whole_fails_and_is_named() -> None:
+    lost = GeneratorRecord("load2", 0, trouble="was lost before it said good-bye")
+    finding = findings(replace(GOOD, generators=(GOOD.generators[0], lost)))["load.generators", "load2"]
+    assert (finding.verdict, finding.blame) == ("fail", "load2")
+    assert finding.observed.startswith("was lost before it said good-bye; its users are missing")
+
+
 def test_a_user_that_never_registered_and_one_that_was_refused_fail() -> None:
     missing = findings(replace(GOOD, registrations=REGISTERED[:3]))["load.registered", "registrations"]
     assert (missing.verdict, missing.observed[:17]) == ("fail", "3 of 4 registered")
@@ -161,6 +170,13 @@ def test_a_side_that_hears_nothing_or_forged_packets_fails() -> None:
     assert failed(forged) == {"load.heard"}
 
 
+@pytest.mark.parametrize(("seconds", "verdict"), [(0.002, "not-shown"), (0.6, "fail")])
+def test_who_hangs_up_at_once_need_not_have_heard(seconds: float, verdict: str) -> None:
+    deaf = replace(CALLEE, heard=False, ended_at=111.0 + seconds)
+    load = replace(GOOD, legs=(Leg("load2-1", "load2", deaf),))
+    assert findings(load)["load.heard", "voice"].verdict == verdict
+
+
 @pytest.mark.req("C8")
 @pytest.mark.parametrize(("lost", "delay_ms"), [(10, 20.0), (0, 400.0), (200, 20.0)])
 def test_voice_that_misses_the_policy_fails(lost: int, delay_ms: float) -> None:
@@ -181,6 +197,86 @@ def test_calls_that_were_expected_and_not_placed_are_not_shown() -> None:
     assert failed(replace(silent, calls_expected=False)) == set()
 
 
+CALLER_OUTSIDE = replace(CALLER, user="+4930553801", peer="+4930552700001", kind="pstn", media_port=30_020)
+CALLED_INSIDE = replace(CALLEE, peer="<sip:+4930553801@pstn.x>", kind="desk-outside", media_port=30_030)
+CALLER_INSIDE = replace(CALLER, peer="+4930553801", kind="desk-outside", media_port=30_040)
+CALLED_OUTSIDE = replace(
+    CALLEE, user="+4930553801", peer="sip:+4930552700001@x", kind="pstn", media_port=30_050
+)
+ACROSS = replace(
+    GOOD,
+    users=5,
+    callers=1,
+    generators=(*GOOD.generators, GeneratorRecord("pstn", 0)),
+    legs=(
+        *GOOD.legs,
+        Leg("pstn-1", "pstn", CALLER_OUTSIDE),
+        Leg("load2-2", "load2", CALLED_INSIDE),
+        Leg("load1-2", "load1", CALLER_INSIDE),
+        Leg("pstn-2", "pstn", CALLED_OUTSIDE),
+    ),
+)
+
+
+def with_leg(number: int, **change: Any) -> Load:
+    """The campaign with calls over the trunk, one of whose sides went another way."""
+    legs = list(ACROSS.legs)
+    legs[number] = replace(legs[number], record=replace(legs[number].record, **change))
+    return replace(ACROSS, legs=tuple(legs))
+
+
+def broken(load: Load) -> set[tuple[str, str]]:
+    return {(one.id, one.subject) for one in findings(load).values() if one.verdict != "pass"}
+
+
+@pytest.mark.req("C3", "C4")
+def test_calls_over_the_trunk_are_told_apart_from_those_within() -> None:
+    held = findings(ACROSS)
+    assert broken(ACROSS) == set()
+    # given a user in the telephone network, then nobody waits for it to register
+    assert "4 of 4 registered" in held["load.registered", "registrations"].observed
+    assert {subject for id_, subject in held if id_ == "load.established"} == {"desk", "desk-outside", "pstn"}
+    assert "4 of 4 sides heard" in held["load.heard", "voice over the trunk"].observed
+    assert "2 of 2 sides heard" in held["load.heard", "voice"].observed
+    assert "2 of 2 directions hold" in held["load.quality", "voice from pstn"].observed
+
+
+@pytest.mark.req("C3", "C4")
+@pytest.mark.parametrize(
+    ("number", "change", "finding"),
+    [
+        (2, {"status": 403, "answered_at": None, "media_port": None}, ("load.established", "pstn")),
+        (4, {"status": 478, "answered_at": None, "media_port": None}, ("load.established", "desk-outside")),
+        (2, {"heard": False}, ("load.heard", "voice over the trunk")),
+        (3, {"heard": False}, ("load.heard", "voice over the trunk")),
+        (5, {"unauthentic": 2}, ("load.heard", "voice over the trunk")),
+        (1, {"heard": False}, ("load.heard", "voice")),
+    ],
+)
+def test_each_way_over_the_trunk_can_fail_alone(
+    number: int, change: dict[str, Any], finding: tuple[str, str]
+) -> None:
+    assert broken(with_leg(number, **change)) == {finding}
+
+
+@pytest.mark.req("C8")
+def test_voice_from_outside_that_misses_the_policy_fails() -> None:
+    lossy = {one.subject for one in findings(ACROSS, lost=10).values() if one.verdict == "fail"}
+    assert "voice from pstn" in lossy
+
+
+def test_a_caller_outside_that_never_began_is_missed() -> None:
+    # given five users of whom one should be outside, and nobody began there
+    finding = findings(replace(ACROSS, callers=0))["load.registered", "registrations"]
+    assert (finding.verdict, finding.observed[:17]) == ("fail", "4 of 5 registered")
+
+
+def test_where_all_calls_went_over_the_trunk_nothing_is_said_of_others() -> None:
+    only = replace(ACROSS, legs=ACROSS.legs[2:])
+    assert ("load.heard", "voice") not in findings(only)
+    assert ("load.heard", "voice over the trunk") in findings(only)
+
+
 def test_records_are_read_back_and_a_cut_off_last_line_is_no_evidence(tmp_path: Path) -> None:
     record = CampaignRecord("busy-hour", 4, True, GOOD.generators)
     (tmp_path / "campaign.json").write_text(json.dumps(to_data(record)))
@@ -192,6 +288,9 @@ def test_records_are_read_back_and_a_cut_off_last_line_is_no_evidence(tmp_path: 
     uses = "".join(json.dumps(to_data(one)) + "\n" for one in GOOD.queues)
     (tmp_path / "queues.jsonl").write_text(uses)
     assert load_load(tmp_path) == GOOD
+    callers = [CallerRecord("+4930553801", 100.0, 1), CallerRecord("+4930553802", 100.5, 2)]
+    (tmp_path / "load2.callers.jsonl").write_text("".join(json.dumps(to_data(one)) + "\n" for one in callers))
+    assert load_load(tmp_path) == replace(GOOD, callers=2)
     assert load_load(tmp_path / "nothing") == Load()
     (tmp_path / "load1.legs.jsonl").write_text('{"nobody": 1}\n')
     with pytest.raises(ValueError, match=r"load1\.legs\.jsonl, line 1"):

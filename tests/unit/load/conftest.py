@@ -12,8 +12,9 @@ import pytest
 from cloud_core import authority
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.stack import Stack
+from endpoints_emu.load.tls import server_tls
 from endpoints_emu.load.transactions import Timing
-from endpoints_emu.load.transport import Server, Transport, server_tls
+from endpoints_emu.load.transport import Server, Transport
 from tests.unit.load.registrar import Registrar
 from uclab.plan.types import Account, Certificate
 

@@ -1,0 +1,109 @@
+"""Load generators on other machines, from the first machine: their orders checked, their folders written, the
+way to locust's leader, and what is known of them in the end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from uclab.campaign.orders import LEADER_PORT, CampaignOrder
+from uclab.campaign.refused import OrderRefused
+from uclab.emulation import cards
+from uclab.plan.codec import from_data, to_data
+from uclab.plan.elsewhere import Elsewhere
+from uclab.plan.elsewhere_record import GENERATORS_VARIABLE, KINDS, RECORDS_VARIABLE, Told, trouble
+from uclab.plan.load_record import GeneratorRecord, Pool
+
+POOL, SEAT, LOCUSTFILE, AUTHORITY = "pool.json", "seat.json", "locustfile.py", "ca.pem"
+"""Files of a generator's folder, `campaign/<generator>`: all that the other machine needs."""
+WAIT_S = 600
+"""How long the leader waits for generators on other machines, where nothing else is ordered."""
+
+
+def cards_of(words: Sequence[str]) -> dict[str, str]:
+    """`load2=eth1` as generator and network card (pure). Raises `OrderRefused`."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, card = word.partition("=")
+        if not (name and equals and card):
+            raise OrderRefused(f"--remote {word}: expected GENERATOR=INTERFACE, e.g. `load2=eth1`")
+        if name in found:
+            raise OrderRefused(f"--remote {word}: `{name}` is given twice")
+        found[name] = card
+    return found
+
+
+def check(order: CampaignOrder) -> None:
+    """Refuse an order that would fail after the lab is up, or cut this machine off. Raises `OrderRefused`."""
+    if order.elsewhere and order.listen is None:
+        raise OrderRefused(
+            "generators on other machines have to reach locust's leader: name this machine's address for them"
+            " with --listen ADDRESS"
+        )
+    if order.listen is not None and not order.elsewhere:
+        raise OrderRefused(
+            "--listen is for load generators on other machines: name one with --remote GENERATOR=INTERFACE"
+        )
+    for card in order.elsewhere.values():
+        if words := cards.refusal(card, cards.look(card)):
+            raise OrderRefused(words)
+    if order.listen is None:
+        return
+    if shutil.which("socat") is None:
+        raise OrderRefused("socat is not installed: it leads to locust's leader; run `make setup`")
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((order.listen, LEADER_PORT))
+    except OSError as error:
+        what = "no address of this machine" if error.errno == errno.EADDRNOTAVAIL else str(error.strerror)
+        raise OrderRefused(f"--listen {order.listen}: {what} (TCP port {LEADER_PORT})") from None
+
+
+def leader_environment(gone: Sequence[Elsewhere], folder: Path) -> dict[str, str]:
+    """What locust's leader has to know to keep the records of generators elsewhere."""
+    names = " ".join(one.name for one in gone)
+    return {GENERATORS_VARIABLE: names, RECORDS_VARIABLE: str(folder)} if gone else {}
+
+
+def write_folder(one: Elsewhere, pool: Pool, order: CampaignOrder, authority: Path, folder: Path) -> Path:
+    """`campaign/<generator>`: all that the other machine needs, for root alone: passwords are in it."""
+    own = folder / one.name
+    own.mkdir(mode=0o700)
+    seat = one.seat(LEADER_PORT, order.longest_s)
+    texts = {
+        POOL: json.dumps(to_data(pool)) + "\n",
+        SEAT: json.dumps(to_data(seat), indent=1) + "\n",
+        LOCUSTFILE: order.locustfile.read_text(),
+        AUTHORITY: authority.read_text(),
+    }
+    for name, text in texts.items():
+        (own / name).touch(mode=0o600)
+        (own / name).write_text(text)
+    return own
+
+
+def ended(name: str, folder: Path) -> GeneratorRecord:
+    """How a generator elsewhere ended, by what came of it."""
+    path = folder / f"{name}.told.json"
+    told = from_data(Told, json.loads(path.read_text())) if path.exists() else None
+    words = trouble(told, came(name, folder))
+    return GeneratorRecord(name, 0, f"see worker.log in its folder `{name}`, there" if words else "", words)
+
+
+def came(name: str, folder: Path) -> Mapping[str, int]:
+    """How many records of each kind are here."""
+    files = {kind: folder / f"{name}.{kind}.jsonl" for kind in KINDS}
+    return {kind: file.read_text().count("\n") if file.exists() else 0 for kind, file in files.items()}
+
+
+def invitation(one: Elsewhere, own: Path, order: CampaignOrder) -> str:
+    """What to do on the other machine, in words."""
+    return (
+        f"{one.name} is awaited for {order.ready_s} s: carry {own} to its machine and run there:"
+        f" sudo uclab generator {one.name} --interface INTERFACE --leader {order.listen}"
+    )

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from campaigns.ledger import Ledger
 from tests.unit.test_cli import uclab
-from uclab.campaign import elsewhere
+from uclab.campaign import elsewhere, generator
 from uclab.campaign.generator import read_seat
 from uclab.campaign.refused import OrderRefused
 from uclab.campaign.running import order_of, write_pools
@@ -244,3 +245,20 @@ def test_who_leaves_before_the_end_has_left_early(tmp_path: Path) -> None:
     ledger.ending = True
     ledger.farewell({"generator": "load2", "legs": 1, "accounts": 0})
     assert elsewhere.ended("load2", tmp_path).trouble == "left before the campaign's end"
+
+
+def test_a_leader_that_is_gone_for_long_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a worker whose leader nobody reaches
+    now = [0.0]
+    monkeypatch.setattr(generator, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    ended: list[float] = []
+    process = SimpleNamespace(terminate=lambda: ended.append(now[0]))
+    worker: Any = SimpleNamespace(process=process)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        watch = generator.LeaderWatch("127.0.0.1", closed.getsockname()[1])
+        while now[0] < 200 and not ended:
+            watch.look(worker)
+            now[0] += 1
+    # then it ends after about a minute
+    assert 60 < ended[0] < 75

@@ -12,7 +12,7 @@ LABS ?= 2
 # Voice on an overloaded line, milliseconds of delay and seconds of silence are judged here: the machine must have
 # nothing else to do.
 ALONE := $(addprefix tests/integration/test_,reference_run.py impaired_lines.py satellite.py sd_wan.py sdn_circuits.py \
-    failover_scenario.py two_data_centres.py)
+    failover_scenario.py two_data_centres.py capacity_measured.py)
 RUN := .venv/bin
 
 .PHONY: help setup demo test check-code lint fmt unit integration drills bench vagrant-check clean clean-images
@@ -47,7 +47,7 @@ integration: ## tests that bring labs up, as root
 	$(RUN)/pytest -q -n $(LABS) tests/integration $(addprefix --ignore=,$(ALONE))
 
 drills: setup ## every fault that a verdict must catch, one lab after the other
-	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q tests/integration/test_faults.py tests/integration/test_campaign.py
+	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q $(addprefix tests/integration/test_,faults.py campaign.py capacity_measured.py)
 
 bench: setup ## speed, as ratios within one run
 	@for file in benchmarks/bench_*.py; do \

@@ -15,6 +15,7 @@ from campaigns import messages
 from endpoints_emu.load import process
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
+from endpoints_emu.load.codec import Codec
 from endpoints_emu.load.measures import RegistrationAttempt
 from endpoints_emu.load.process import prepare
 from endpoints_emu.load.stack import Stack
@@ -34,10 +35,14 @@ class Place:
     def __init__(self, pool: Pool) -> None:
         process.prepare()
         self.pool = pool
-        self.stack = Stack(dscp_signalling=pool.dscp_signalling, dscp_media=pool.dscp_media)
+        self.stack = Stack(
+            dscp_signalling=pool.dscp_signalling,
+            dscp_media=pool.dscp_media,
+            codec=Codec(pool.codec.name, pool.codec.packet_ms, pool.codec.opus_kbps),
+        )
         self._free = deque(pool.users)
-        self._legs = _log(Path(pool.records + ".legs.jsonl"))
-        self._accounts = _log(Path(pool.records + ".accounts.jsonl"))
+        self._legs = log(Path(pool.records + ".legs.jsonl"))
+        self._accounts = log(Path(pool.records + ".accounts.jsonl"))
 
     def take(self) -> LoadUser:
         """A user that nobody plays yet."""
@@ -79,12 +84,12 @@ class Place:
             round(1000 * attempt.delay_s, 1),
             "" if attempt.succeeded else attempt.why,
         )
-        _write(self._accounts, record)
+        write(self._accounts, record)
         messages.tell(ACCOUNTS, record)
 
     def note_leg(self, record: LegRecord) -> None:
         """Keep how a side of a call went."""
-        _write(self._legs, record)
+        write(self._legs, record)
         messages.tell(LEGS, record)
 
 
@@ -115,12 +120,13 @@ def with_media(leg: LegRecord, call: Call) -> LegRecord:
         unauthentic=figures.authentication_failures,
         offers=call.offers,
         heard=figures.signal_seen,
+        address=call.agent.local_address,
     )
 
 
-def _log(path: Path) -> IO[str]:
+def log(path: Path) -> IO[str]:
     return path.open("a", buffering=1)  # a line at a time: what was noted stays, whatever happens
 
 
-def _write(log: IO[str], record: object) -> None:
+def write(log: IO[str], record: object) -> None:
     log.write(json.dumps(to_data(record)) + "\n")

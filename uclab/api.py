@@ -6,7 +6,7 @@ import difflib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
 from uclab.plan.capacity import Capacity, capacity
 from uclab.plan.codec import plan_from_json, to_data
+from uclab.plan.fault import Fault
 from uclab.plan.faults import FAULTS, fitting
 from uclab.plan.incidents import NoSuchIncident, chosen_incidents
 from uclab.plan.planner import make_plan
@@ -81,14 +82,16 @@ def capacity_of(topology: str) -> Capacity:
     return capacity(loaded, make_plan(loaded))
 
 
-def applied(plan: Plan, faults: Sequence[str]) -> Plan:
-    """The plan with deliberate faults in it, each `NAME` or `NAME:TARGET`. Raises `UnknownName`."""
+def applied(plan: Plan, faults: Sequence[str], further: Mapping[str, Fault] | None = None) -> Plan:
+    """The plan with deliberate faults in it, each `NAME` or `NAME:TARGET`, of the usual ones and `further`
+    ones. Raises `UnknownName`."""
+    known = {**FAULTS, **(further or {})}
     for fault in faults:
         name, _, target = fault.partition(":")
-        if name not in FAULTS:
-            raise UnknownName.among("fault", name, FAULTS)
+        if name not in known:
+            raise UnknownName.among("fault", name, known)
         try:
-            plan = FAULTS[name].apply(plan, target or None)
+            plan = known[name].apply(plan, target or None)
         except KeyError as error:
             raise UnknownName(
                 f"fault `{name}` cannot be applied to `{target or plan.topology}`: {error.args[0]}"

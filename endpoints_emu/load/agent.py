@@ -17,6 +17,7 @@ from endpoints_emu.load.fields import address_in, split
 from endpoints_emu.load.measures import RegistrationAttempt
 from endpoints_emu.load.message import Response
 from endpoints_emu.load.request import Outgoing, fresh
+from endpoints_emu.load.sdp import Direction
 from endpoints_emu.load.stack import Answer, Stack
 from endpoints_emu.load.transactions import Peer
 from endpoints_emu.load.transport import ConnectFailed, Server, Stream, Udp
@@ -150,15 +151,25 @@ class UserAgent:
         if self._keeper is None or self._keeper.dead:
             self._keeper = gevent.spawn(self._keep, expires_s, told)
 
-    def call(self, target: str, *, media: bool | None = None, ring_s: float = 60.0) -> Call:
-        """Call an extension, a number or a URI; returns when it is answered. Raises `CallFailed`."""
+    def call(
+        self,
+        target: str,
+        *,
+        media: bool | None = None,
+        ring_s: float = 60.0,
+        direction: Direction = "sendrecv",
+    ) -> Call:
+        """Call an extension, a number or a URI; returns when it is answered. Raises `CallFailed`.
+
+        `direction`: `sendonly` or `recvonly` for a call that only one side speaks in.
+        """
         uri = target if target.startswith(("sip:", "sips:")) else f"sip:{target}@{self.account.domain}"
         try:
             held = self.connection()
         except ConnectFailed as error:
             raise CallFailed(0, str(error)) from None
         call = Call(self, held, self.peer, media=self.media if media is None else media)
-        call.dial(uri, ring_s)
+        call.dial(uri, ring_s, direction)
         return call
 
     def called(self, answer: Answer, held: Any, peer: Peer) -> None:

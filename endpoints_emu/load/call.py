@@ -7,18 +7,18 @@ greenlet that reads.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import AsyncResult, Event
 
 from endpoints_emu.load import digest, sdp, within
 from endpoints_emu.load.course import Course, Patience
-from endpoints_emu.load.dialog import Dialog, routes_of
+from endpoints_emu.load.dialog import routes_of
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.measures import SessionAttempt
-from endpoints_emu.load.media import MediaFigures, MediaSession
 from endpoints_emu.load.message import MalformedMessage, Request, Response
+from endpoints_emu.load.negotiation import Negotiation
 from endpoints_emu.load.request import ALLOW, fresh
 from endpoints_emu.load.transactions import Peer, ServerTransaction
 
@@ -26,42 +26,28 @@ if TYPE_CHECKING:
     from endpoints_emu.load.agent import UserAgent
     from endpoints_emu.load.stack import Answer
 
-State = Literal["new", "calling", "ringing", "established", "ended"]
-UNUSED_PORT = 40000
-"""The port in descriptions of calls without media."""
-UNUSED_KEY = bytes(sdp.KEY_BYTES)
 
-
-class Call(Dialog):
+class Call(Negotiation):
     """One side of a call."""
 
     def __init__(self, agent: UserAgent, connection: Any, peer: Peer, *, media: bool = True) -> None:
-        super().__init__(agent, connection, peer)
-        self.state: State = "new"
+        super().__init__(agent, connection, peer, media)
         self.ended = Event()
         self.why = ""
         """Why it ended."""
         self.by_peer = False
-        self.held = self.held_by_peer = False
-        self.offers = 0
-        """How often either side has described its media anew."""
         self.replaced_by: Call | None = None
         """The call that this one was put through to, where the other side asked for it."""
-        self.with_media = media
-        self.media: MediaSession | None = None
         self.invite: ServerTransaction | None = None
         """The last INVITE of the other side."""
-        self.offer_here = False
-        """The offer was ours, and its answer comes with the ACK."""
         self.progress: AsyncResult | None = None
         """What came of our wish to put the call through: a status."""
         self.course = Course()
         self._answer: Answer | None = None
-        self._version = 0
-        self._direction: sdp.Direction = "sendrecv"
 
-    def dial(self, uri: str, ring_s: float) -> None:
+    def dial(self, uri: str, ring_s: float, direction: sdp.Direction = "sendrecv") -> None:
         """Place the call and wait until it is answered. Raises `CallFailed`."""
+        self._direction = direction
         self.call_id = fresh()
         self.target, self.remote = uri, f"<{uri}>"
         self.stack.calls[self.tag] = self
@@ -72,7 +58,6 @@ class Call(Dialog):
         except OSError as error:
             self.end(0, str(error))
             raise CallFailed(0, str(error)) from None
-        self._direction = "sendrecv"
         final = self._invite("", body, ring_s)
         if final is not None and final.status in (401, 407):
             try:
@@ -164,16 +149,6 @@ class Call(Dialog):
             self._answer.send(status, reason)
             self.end(status, reason)
 
-    def hold(self) -> None:
-        """Put the other side on hold (RFC 3264 section 8.4). Raises `CallFailed`."""
-        self._offer("sendonly")
-        self.held = True
-
-    def resume(self) -> None:
-        """Take it off hold again. Raises `CallFailed`."""
-        self._offer("sendrecv")
-        self.held = False
-
     def transfer(self, target: str, deadline_s: float = 32.0) -> None:
         """Put the other side through to `target` and leave (blind, RFC 5589). Raises `CallFailed`."""
         within.transfer(self, target, deadline_s)
@@ -183,7 +158,7 @@ class Call(Dialog):
         if self.state == "ringing":
             self.reject(603, "Decline")
         elif self.state == "established":
-            self._finish_media()
+            self.finish_media()
             self.state = "ended"
             self.course.finished = sent = time.monotonic()
             final = self.ask("BYE")
@@ -194,10 +169,6 @@ class Call(Dialog):
     def abandon(self, why: str) -> None:
         """Forget the call without a word: the other side is out of reach."""
         self.end(self.course.status, why)
-
-    def figures(self) -> MediaFigures:
-        """What its media has come to."""
-        return self.media.figures() if self.media else MediaFigures()
 
     def attempt(self) -> SessionAttempt:
         """The call by RFC 6076; whole once it has ended."""
@@ -250,67 +221,13 @@ class Call(Dialog):
         self.course.status, self.course.answered, self.state = response.status, now, "established"
         try:
             self.take_contact(response)
-            self.acknowledge()
+            self.acknowledge(response.cseq)
             if self.media is not None:
                 self.start_media(sdp.parse(response.body))
         except (sdp.WrongDescription, MalformedMessage) as error:
             self.why = str(error)
-            self.acknowledge()
+            self.acknowledge(response.cseq)
             gevent.spawn(self.hang_up)
-
-    def _offer(self, direction: sdp.Direction) -> None:
-        """Describe our side anew by re-INVITE. Raises `CallFailed`."""
-        if self.state != "established":
-            raise CallFailed(0, "the call does not stand")
-        self._direction = direction
-        self.offers += 1
-        self.cseq += 1
-        request = self.request("INVITE")
-        outcome: AsyncResult = AsyncResult()
-
-        def answered(response: Response | None) -> None:
-            if response is not None and 200 <= response.status < 300:
-                self.take_contact(response)
-                self.acknowledge()
-            if response is None or response.status >= 200:
-                outcome.set(response)
-
-        rest = self.fields() + "Content-Type: application/sdp\r\n"
-        data = request.render(rest, self.description().render())
-        self.stack.start(self.connection, self.next_hop(), request, data, answered)
-        try:
-            final: Response | None = outcome.get(timeout=self.stack.timing.timeout_s)
-            if final is None or final.status >= 300:
-                raise CallFailed(final.status if final else 0, f"{direction} refused")
-            self.start_media(sdp.parse(final.body))
-        except (gevent.Timeout, sdp.WrongDescription) as error:
-            raise CallFailed(0, f"{direction}: {error}") from None
-
-    def description(self) -> sdp.Description:
-        """This side's description; it opens the media's ports the first time."""
-        agent = self.agent
-        self._version += 1
-        if not self.with_media:
-            key = UNUSED_KEY if agent.encrypted else None
-            return sdp.Description(agent.local_address, UNUSED_PORT, key=key, version=self._version)
-        if self.media is None:
-            self.media = MediaSession(
-                self.stack.media, agent.local_address, agent.speaker, agent.tone_hz, agent.encrypted
-            )
-        key = self.media.key if agent.encrypted else None
-        return sdp.Description(
-            agent.local_address, self.media.port, direction=self._direction, key=key, version=self._version
-        )
-
-    def start_media(self, remote: sdp.Description) -> None:
-        if self.media is not None:
-            if not remote.payloads or (remote.key is None) == self.agent.encrypted:
-                raise sdp.WrongDescription("the other side's media does not fit ours")
-            self.held_by_peer = remote.direction in ("sendonly", "inactive")
-            self.media.start(remote)
-
-    def fields(self) -> str:
-        return f"Contact: {self.agent.contact}\r\nAllow: {ALLOW}\r\n"
 
     def _cancelled(self) -> None:
         if self._answer is not None and self.state == "ringing":
@@ -322,14 +239,10 @@ class Call(Dialog):
             self.why = "never acknowledged"
             gevent.spawn(self.hang_up)
 
-    def _finish_media(self) -> None:
-        if self.media is not None:
-            self.media.stop()
-
     def end(self, status: int, why: str) -> None:
         self.course.status = self.course.status if 200 <= self.course.status < 300 else status
         self.why = self.why or why
-        self._finish_media()
+        self.finish_media()
         self.state = "ended"
         self.stack.calls.pop(self.tag, None)
         self.ended.set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from endpoints_emu.load import digest
 from endpoints_emu.load.fields import address_in, parse_uri, split
@@ -13,6 +13,8 @@ from endpoints_emu.load.transactions import Peer
 
 if TYPE_CHECKING:
     from endpoints_emu.load.agent import UserAgent
+
+State = Literal["new", "calling", "ringing", "established", "ended"]
 
 
 def routes_of(message: Request | Response, *, reverse: bool = False) -> str:
@@ -31,6 +33,7 @@ class Dialog:
         self.stack = agent.stack
         self.connection = connection
         self.peer = peer
+        self.state: State = "new"
         self.tag = fresh()
         self.call_id = ""
         self.local = f"<{agent.account.aor}>;tag={self.tag}"
@@ -52,7 +55,8 @@ class Dialog:
         )
 
     def ask(self, method: str, rest: str = "", body: str = "") -> Response | None:
-        """Send a request that is no INVITE and wait; a challenge is answered once. None: nobody answered."""
+        """Send a request and wait; a challenge is answered once. None: nobody answered. A positive answer to
+        an INVITE is still to be acknowledged."""
         self.cseq += 1
         request = self.request(method)
         final = self.stack.exchange(self.connection, self.next_hop(), request, request.render(rest, body))
@@ -66,9 +70,11 @@ class Dialog:
         request = self.request(method)
         return self.stack.exchange(self.connection, self.next_hop(), request, request.render(rest, body))
 
-    def acknowledge(self) -> None:
+    def acknowledge(self, number: int) -> None:
         """ACK a 200: a request of its own, with the INVITE's number (RFC 3261 section 13.2.2.4)."""
-        self.last_ack = self.request("ACK").render()
+        request = self.request("ACK")
+        request.cseq = number
+        self.last_ack = request.render()
         self.connection.send(self.last_ack, self.next_hop())
 
     def acknowledge_again(self) -> None:

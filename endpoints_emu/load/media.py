@@ -1,4 +1,4 @@
-"""Media of a call: G.711 every 20 ms with the known signal, SRTP through libsrtp, RTCP, and what it came to.
+"""Media of a call: its codec with the known signal, SRTP through libsrtp, RTCP, and what it came to.
 
 Packets are received by the event loop itself, without a greenlet, and timed by the kernel; `pacer` says when
 to send.
@@ -10,14 +10,16 @@ import os
 import random
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pylibsrtp import Error, Policy, Session
 
 from endpoints_emu import audio
 from endpoints_emu.load import rtp, signal
+from endpoints_emu.load.codec import Codec
 from endpoints_emu.load.pacer import MediaEngine
-from endpoints_emu.load.rtp import HEADER, SAMPLES
+from endpoints_emu.load.rtp import HEADER
 from endpoints_emu.load.sdp import Description
 from uclab.plan.records import HeardAudio
 
@@ -64,20 +66,24 @@ class MediaFigures:
 class MediaSession:
     """One call's two sockets, keys and counters."""
 
-    def __init__(self, engine: MediaEngine, address: str, speaker: int, hz: float, encrypted: bool) -> None:
+    def __init__(
+        self, engine: MediaEngine, address: str, speaker: int, hz: float, encrypted: bool, codec: Codec
+    ) -> None:
         self.slot = -1
-        self.reception = rtp.Reception()
-        self.listener = signal.Listener()
+        self.codec = codec
+        self.reception = rtp.Reception(codec.clock_hz)
+        self.listener = codec.listener()
         self.other: list[bytes] = []
         self.key = os.urandom(30)
         self.sending = False
-        self.payload_type = 0
+        self.payload_type = codec.payloads[0]
         self.encrypted = encrypted
         self._engine = engine
         self._speaker, self._hz = speaker, hz
         self._rtp, self._rtcp, self.port = engine.bind(address)
         self.address = address
-        self._voice: signal.Voice | None = None
+        self._voice: Callable[[int], bytes] | None = None
+        self._step, self._ticks, self._tick = codec.step, codec.ticks, 0
         self._remote: tuple[str, int] = ("", 0)
         self._remote_control: tuple[str, int] = ("", 0)
         self._remote_key: bytes | None = None
@@ -112,7 +118,7 @@ class MediaSession:
         self._remote_control = (remote.address, remote.control_port)
         if self._voice is None or remote.payloads[0] != self.payload_type:
             self.payload_type = remote.payloads[0]
-            self._voice = signal.Voice(self._speaker, self._hz, self.payload_type)
+            self._voice = self.codec.voice(self._speaker, self._hz, self.payload_type)
         sends = remote.direction in ("sendrecv", "recvonly") and remote.port > 0
         if sends and not self.sending:
             self._engine.add(self)
@@ -172,14 +178,18 @@ class MediaSession:
         return audio.hear(signal.decode(b"".join(self.other[-KEPT:]), self.payload_type), hz)
 
     def send(self) -> None:
-        """Send the next packet."""
+        """Send the next packet, where it is its turn."""
+        if self._ticks > 1:
+            self._tick = (self._tick + 1) % self._ticks
+            if self._tick:
+                return
         self._sequence = sequence = (self._sequence + 1) & 0xFFFF
-        self._timestamp = timestamp = (self._timestamp + SAMPLES) & 0xFFFFFFFF
+        self._timestamp = timestamp = (self._timestamp + self._step) & 0xFFFFFFFF
         voice = self._voice
         if voice is None:
             return
         header = HEADER.pack(0x80, self.payload_type, sequence, timestamp, self._ssrc)
-        packet = header + voice.payload(sequence)
+        packet = header + voice(sequence)
         if self._out is not None:
             packet = self._out.protect(packet)
         try:
@@ -197,7 +207,11 @@ class MediaSession:
             middle, when = self._last_report
             delay = min(int((now - when) * 65536), 0xFFFFFFFF) if middle else 0
             block = self.reception.block(middle, delay)
-        sent = (rtp.ntp(), self._timestamp, self._sent, self._sent * SAMPLES) if self._sent else None
+        sent = (
+            (rtp.ntp(), self._timestamp, self._sent, self._sent * self.codec.payload_bytes)
+            if self._sent
+            else None
+        )
         packet = rtp.report(self._ssrc, f"load@{self.address}", block, sent)
         try:
             if self._out is not None:
@@ -229,7 +243,7 @@ class MediaSession:
             self._malformed += 1
             return
         first, kind, sequence, timestamp, ssrc = HEADER.unpack_from(packet)
-        if kind & 0x7F not in (0, 8):
+        if kind & 0x7F not in self.codec.payloads:
             return
         if len(arrived) == 16:
             seconds, nanoseconds = _TIMESPEC.unpack(arrived)
@@ -257,7 +271,7 @@ class MediaSession:
             self._malformed += 1
             return
         now = time.monotonic()
-        middle, blocks = rtp.blocks_of(packet)
+        middle, blocks = rtp.blocks_of(packet, self.codec.clock_hz)
         if middle is None and not blocks:
             return
         self._reports[1] += 1

@@ -27,6 +27,7 @@ class Reception:
 
     __slots__ = (
         "_before",
+        "_clock_hz",
         "_expected_prior",
         "_first",
         "_highest",
@@ -38,7 +39,8 @@ class Reception:
         "ssrc",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, clock_hz: int = RATE_HZ) -> None:
+        self._clock_hz = clock_hz
         self.ssrc = -1
         self.received = 0
         self._before = 0
@@ -54,7 +56,7 @@ class Reception:
         """Count a packet that arrived (seconds); how far it is ahead of the highest before: 1 where nothing
         is missing, 0 or less where it is late or repeated."""
         self.received += 1
-        transit = arrived * RATE_HZ - timestamp
+        transit = arrived * self._clock_hz - timestamp
         ahead = ((sequence - self._highest + 0x8000) & 0xFFFF) - 0x8000
         if ssrc != self.ssrc or ahead > MOST_DROPOUT or ahead < -MOST_DROPOUT:
             self._before = self.expected
@@ -81,7 +83,7 @@ class Reception:
     @property
     def jitter_ms(self) -> float:
         """Interarrival jitter."""
-        return self._jitter * 1000 / RATE_HZ
+        return self._jitter * 1000 / self._clock_hz
 
     def block(self, last_sender_report: int, delay: int) -> bytes:
         """A report block (RFC 3550 section 6.4.1); fractions are those since the last one."""
@@ -137,7 +139,7 @@ def report(ssrc: int, cname: str, block: bytes, sent: tuple[int, int, int, int] 
     return first + struct.pack("!BBH", 0x81, DESCRIPTION, len(item) // 4) + item
 
 
-def blocks_of(packet: bytes) -> tuple[int | None, list[ReportBlock]]:
+def blocks_of(packet: bytes, clock_hz: int = RATE_HZ) -> tuple[int | None, list[ReportBlock]]:
     """The middle of the NTP time of a sender report, if one is there, and all report blocks of a compound
     packet. What is malformed ends the reading."""
     middle: int | None = None
@@ -154,7 +156,7 @@ def blocks_of(packet: bytes) -> tuple[int | None, list[ReportBlock]]:
             ssrc, fraction, lost, _, jitter, last, delay = _REPORT.unpack_from(body, position)
             signed = int.from_bytes(lost, "big", signed=True)
             found.append(
-                ReportBlock(ssrc, fraction / 256, signed, jitter * 1000 / RATE_HZ, last, delay / 65536)
+                ReportBlock(ssrc, fraction / 256, signed, jitter * 1000 / clock_hz, last, delay / 65536)
             )
     return middle, found
 

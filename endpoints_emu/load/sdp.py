@@ -1,4 +1,4 @@
-"""Session descriptions (RFC 4566, RFC 3264, RFC 4568): one audio stream of G.711, with or without SRTP.
+"""Session descriptions (RFC 4566, RFC 3264, RFC 4568): one stream of G.711 or Opus, with or without SRTP.
 
 Pure. What is not understood of another's description is passed over; what is needed and wrong raises
 `WrongDescription`.
@@ -12,6 +12,9 @@ import ipaddress
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from endpoints_emu.load.codec import NAMES
+from uclab.plan.load_record import OPUS_PAYLOAD
+
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 KEY_BYTES = 30
 """Master key and salt of that suite (RFC 4568 section 6.2)."""
@@ -23,7 +26,10 @@ ANSWERING: dict[Direction, Direction] = {
     "inactive": "inactive",
 }
 """What to answer to an offer (RFC 3264 section 6.1)."""
-PAYLOADS = {0: "PCMU", 8: "PCMA"}
+
+
+STATIC = (0, 8)
+"""Payload types that need no description (RFC 3551)."""
 
 
 class WrongDescription(ValueError):
@@ -38,7 +44,7 @@ class Description:
     port: int
     """0: the stream is refused."""
     payloads: tuple[int, ...] = (0, 8)
-    """Static payload types of RFC 3551, the preferred one first."""
+    """Payload types, the preferred one first."""
     direction: Direction = "sendrecv"
     key: bytes | None = None
     """SRTP master key and salt that its sender protects with; None: plain RTP."""
@@ -47,6 +53,7 @@ class Description:
     rtcp_port: int = 0
     """0: the port after the media's."""
     version: int = 1
+    packet_ms: int = 20
 
     @property
     def control_port(self) -> int:
@@ -60,11 +67,11 @@ class Description:
         if self.key is not None:
             inline = base64.b64encode(self.key).decode()
             crypto = f"a=crypto:{self.tag} {SUITE} inline:{inline}\r\n"
-        maps = "".join(f"a=rtpmap:{number} {PAYLOADS[number]}/8000\r\n" for number in self.payloads)
+        maps = "".join(f"a=rtpmap:{number} {NAMES[number]}\r\n" for number in self.payloads)
         return (
             f"v=0\r\no=- {origin} {self.version} IN IP4 {self.address}\r\ns=-\r\nc=IN IP4 {self.address}\r\n"
             f"t=0 0\r\nm=audio {self.port} RTP/{'SAVP' if self.key is not None else 'AVP'} {formats}\r\n"
-            f"{maps}{crypto}a=ptime:20\r\na={self.direction}\r\n"
+            f"{maps}{crypto}a=ptime:{self.packet_ms}\r\na={self.direction}\r\n"
         )
 
     def answering(self, offer: Description) -> Description:
@@ -87,6 +94,7 @@ def parse(body: bytes) -> Description:
         raise WrongDescription("does not begin with v=0")
     address, media, here = "", None, True
     key, tag, rtcp_port = None, 1, 0
+    known = set(STATIC)
     direction: Direction = "sendrecv"
     for line in lines[1:]:
         kind, equals, value = line.partition("=")
@@ -101,6 +109,8 @@ def parse(body: bytes) -> Description:
             name, _, text = value.partition(":")
             if name in ANSWERING:
                 direction = name
+            elif name == "rtpmap" and text.lower() == f"{OPUS_PAYLOAD} {NAMES[OPUS_PAYLOAD]}":
+                known.add(OPUS_PAYLOAD)
             elif name == "rtcp":
                 rtcp_port = _port(text.split()[0] if text else "")
             elif name == "crypto" and key is None:
@@ -118,7 +128,7 @@ def parse(body: bytes) -> Description:
     except ValueError:
         raise WrongDescription(f"address {address[:40]!r}") from None
     payloads = tuple(
-        int(word) for word in media[3:] if word.isascii() and word.isdigit() and int(word) in PAYLOADS
+        int(word) for word in media[3:] if word.isascii() and word.isdigit() and int(word) in known
     )
     return Description(address, port, payloads, direction, key if secure else None, tag, rtcp_port)
 

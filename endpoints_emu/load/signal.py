@@ -133,6 +133,8 @@ class Listener:
     """Packets with a number that does not fit the packets before."""
     speakers: tuple[int, ...] = ()
     """All who were heard, in order."""
+    step: int = 1
+    """By how much the mark's number goes on from packet to packet."""
     _number: int = 0
 
     def hear(self, payload: bytes, ahead: int) -> bool:
@@ -146,7 +148,7 @@ class Listener:
         if speaker != self.speaker:
             self.speaker = speaker
             self.speakers = (*self.speakers, speaker)
-        elif (self._number + ahead) & 0xFF != number:
+        elif (self._number + ahead * self.step) & 0xFF != number:
             self.out_of_order += 1
         if ahead > 0:
             self._number = number

@@ -11,6 +11,7 @@ from weakref import WeakSet
 import gevent
 from gevent.event import AsyncResult
 
+from endpoints_emu.load.codec import G711, Codec
 from endpoints_emu.load.fields import address_in, branch_of, tag_of
 from endpoints_emu.load.message import MalformedMessage, Request, Response, parse
 from endpoints_emu.load.pacer import DSCP_MEDIA, MediaEngine
@@ -35,8 +36,10 @@ class Stack:
         dscp_signalling: int = DSCP_SIGNALLING,
         dscp_media: int = DSCP_MEDIA,
         media_ports: tuple[int, int] = (20000, 64998),
+        codec: Codec = G711,
     ) -> None:
         self.timing = timing
+        self.codec = codec
         self.wheel = Wheel(time.monotonic())
         self.media = MediaEngine(self.wheel, dscp=dscp_media, ports=media_ports)
         self.calls: dict[str, Call] = {}
@@ -125,7 +128,7 @@ class Stack:
         return transaction
 
     def exchange(self, connection: Connection, peer: Peer, request: Outgoing, data: bytes) -> Response | None:
-        """Send a request that is no INVITE and wait for its final response; None: nobody answered."""
+        """Send a request and wait for its final response; None: nobody answered."""
         outcome: AsyncResult = AsyncResult()
 
         def answered(final: Response | None) -> None:

@@ -41,7 +41,8 @@ def test_a_busy_hour_is_held(tmp_path: Path) -> None:
     )
     # then all of what campaigns are judged by was seen, and held
     ids = {one["id"] for one in results["findings"]}
-    assert {f"load.{name}" for name in ("generators", "registered", "established", "heard", "quality")} <= ids
+    judged = ("generators", "registered", "established", "heard", "quality", "srtp")
+    assert {f"load.{name}" for name in judged} <= ids
     assert results["verdict"] == "pass"
     # and locust's own reports are there, with the names of RFC 6076's measurements
     folder = tmp_path / "out" / "campaign"
@@ -53,6 +54,16 @@ def test_a_busy_hour_is_held(tmp_path: Path) -> None:
     # and each cloud function's use of the processor is on record
     groups = {json.loads(line)["group"] for line in (folder / "usage.jsonl").read_text().splitlines()}
     assert {"fra1-sbc kamailio", "fra1-sbc rtpengine", "load generators", "switches"} <= groups
+    # and what the queues at both ends of the line sent, second by second: voice is told from signalling
+    uses = [json.loads(line) for line in (folder / "queues.jsonl").read_text().splitlines()]
+    assert {use["tap"] for use in uses} == {"edge:wan1", "isp1:edge"}
+    most = {one["name"]: 0.0 for one in uses[0]["classes"]}
+    for use in uses:
+        for one in use["classes"]:
+            most[one["name"]] = max(most[one["name"]], one["sent_kbps"])
+    assert most["voice"] > 80
+    assert most["signalling"] > 1
+    assert "queue of edge:wan1" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -74,6 +85,55 @@ def test_a_fault_that_load_brings_to_light(
     )
     assert finding in _failed(results)
     assert words in _finding(results, finding)["observed"]
+
+
+BUSY = '''
+from campaigns import people
+
+
+class Busy(people.ContactCentreAgent):
+    """One call after the other, and nobody else is there."""
+'''
+
+
+@pytest.mark.req("C8", "Q2")
+def test_a_line_too_small_fails_as_bad_voice_of_its_router(tmp_path: Path) -> None:
+    # given a company that has bought a line of one megabit, and agents who are all on the telephone
+    file = tmp_path / "busy.py"
+    file.write_text(BUSY)
+    # when they talk to each other
+    results = _campaign(
+        tmp_path,
+        *("--profile", str(file), "--users", "14", "--spawn-rate", "7", "--duration", "20"),
+        *("--fault", "line-too-small"),
+        status=1,
+    )
+    # then voice fails and nothing else does, with the router that has no room for it
+    assert "load.quality" in _failed(results) <= {"load.quality", "load.heard"}
+    finding = _finding(results, "load.quality")
+    assert finding["blame"] == "edge"
+    assert "packets lost between edge:lan and edge:wan1" in finding["observed"]
+    # and its queue is seen to drop
+    lines = (tmp_path / "out" / "campaign" / "queues.jsonl").read_text().splitlines()
+    uses = [json.loads(line) for line in lines]
+    dropped = {(use["tap"], one["name"]): 0 for use in uses for one in use["classes"]}
+    for use in uses:
+        for one in use["classes"]:
+            dropped[use["tap"], one["name"]] += one["dropped"]
+    assert dropped["edge:wan1", "voice"] > 100
+
+
+@pytest.mark.req("C9")
+def test_media_that_a_provider_alters_does_not_authenticate(tmp_path: Path) -> None:
+    results = _campaign(
+        tmp_path,
+        *("--users", "10", "--spawn-rate", "10", "--duration", "20", "--fault", "media-altered"),
+        status=1,
+    )
+    assert _failed(results) == {"load.srtp", "load.heard"}
+    finding = _finding(results, "load.srtp")
+    assert finding["blame"] == "isp1"
+    assert "right until isp1:inet" in finding["observed"]
 
 
 SILENT = '''

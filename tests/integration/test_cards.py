@@ -14,8 +14,8 @@ import pytest
 
 from tests.integration.labs import UCLAB, hear_ctrl_c
 from tests.integration.machines import ADDRESSES, Machine, lay_cables, switch_on
+from uclab.campaign.elsewhere import write_folders
 from uclab.campaign.orders import CAMPAIGNS, CampaignOrder, leader_command
-from uclab.campaign.running import write_pools
 from uclab.model.load import load_topology
 from uclab.plan.crowd import with_crowd
 from uclab.plan.elsewhere import moved
@@ -88,9 +88,9 @@ def folder(tmp_path: Path) -> Path:
         "busy-hour", CAMPAIGNS / "busy_hour.py", 4, 4.0, 5, 2, False, {"load2": "eth1"}, ADDRESSES["one"]
     )
     crowd, gone = moved(with_crowd(make_plan(load_topology("small-office")), 4, 2), order.elsewhere)
-    (tmp_path / "pki").mkdir()
-    (tmp_path / "pki" / "ca.pem").touch()
-    write_pools(crowd, tmp_path, tmp_path, order, gone)
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    write_folders(crowd, gone, order, authority, tmp_path)
     return tmp_path / "load2"
 
 

@@ -100,7 +100,9 @@ def test_a_folder_has_all_that_the_other_machine_needs(tmp_path: Path) -> None:
     folder.mkdir()
     order = order_of("busy-hour", **ORDER, remote=["load2=eth1"], listen="127.0.0.1")
     # when the pools are written
-    write_pools(left, tmp_path, folder, order, [gone])
+    authority = tmp_path / "pki" / "ca.pem"
+    write_pools(left, tmp_path, folder, but=order.elsewhere)
+    elsewhere.write_folders(left, [gone], order, authority, folder)
     # then the one elsewhere has a folder for root alone, whose paths hold wherever it is carried
     own = folder / "load2"
     assert own.stat().st_mode & 0o777 == 0o700
@@ -216,6 +218,7 @@ def test_records_that_are_missing_are_said_to_be(told: Told | None, came: dict[s
 def test_what_a_generator_elsewhere_tells_is_kept_as_if_it_were_here(tmp_path: Path) -> None:
     # given a generator whose clock is three seconds ahead
     ledger = Ledger(tmp_path, ["load2"])
+    assert not elsewhere.begun([one_moved()[1]], tmp_path)
     ledger.clock({"generator": "load2", "asked": 100.0, "here": 103.5}, now=101.0)
     ledger.clock({"generator": "load2", "asked": 102.0, "here": 105.1}, now=102.2)
     ledger.clock({"generator": "load2", "asked": 103.0, "here": 109.0}, now=105.0)
@@ -224,6 +227,7 @@ def test_what_a_generator_elsewhere_tells_is_kept_as_if_it_were_here(tmp_path: P
     for name in ("load2", "../load9"):
         ledger.record({"generator": name, "kind": "legs", "record": leg})
         ledger.record({"generator": name, "kind": "../legs", "record": leg})
+    assert elsewhere.begun([one_moved()[1]], tmp_path)
     # then the call is there at the time that it had here, by the comparison that was quickest
     assert {path.name for path in tmp_path.iterdir()} == {"load2.legs.jsonl", "load2.told.json"}
     (line,) = (tmp_path / "load2.legs.jsonl").read_text().splitlines()

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import signal
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.unit.test_cli import uclab
-from uclab.api import UnknownName
+from uclab.api import UnknownName, applied
 from uclab.campaign.orders import PROFILES, leader_command, locustfile, worker_command
 from uclab.campaign.outage import first_lines
+from uclab.campaign.programs import Programs, finish
 from uclab.campaign.relay import relay, towards
-from uclab.campaign.running import applied, order_of
+from uclab.campaign.running import order_of
 from uclab.model.load import load_topology
 from uclab.plan.codec import from_data, to_data
 from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
 from uclab.plan.load_faults import LOAD_FAULTS
+from uclab.plan.load_line_faults import LINE_FAULTS, SMALL_KBPS
 from uclab.plan.load_record import Pool
 from uclab.plan.planner import make_plan
 
@@ -72,6 +75,22 @@ def test_each_generator_is_told_of_its_own_users_and_of_all_colleagues() -> None
     assert all(addresses[r.host_name] == r.address for r in told[0].registrars)
 
 
+def test_a_program_that_is_about_to_end_is_left_to_it(tmp_path: Path) -> None:
+    last_words = tmp_path / "last-words"
+    with Programs(tmp_path) as programs:
+        # given a program that ends when it has seen a file, and one that never does
+        waits = f"until [ -e {last_words} ]; do sleep 0.05; done"
+        finishing = programs.start("finishing", ["sh", "-c", waits], {})
+        endless = programs.start("endless", ["sleep", "600"], {})
+        # when they are waited for, then it is looked at what happens meanwhile
+        finish([finishing], 60.0, last_words.touch)
+        assert finishing.status == 0
+        # and there is an end to patience
+        finish([endless], 0.3, lambda: None)
+        assert endless.status is None
+    assert endless.status == -signal.SIGTERM
+
+
 def test_the_judge_follows_media_from_each_generator_on() -> None:
     crowd = crowd_of("small-office", 20, 2)
     judged = as_judged(crowd)
@@ -83,22 +102,54 @@ def test_the_outage_cuts_the_line_that_is_preferred() -> None:
     assert first_lines(make_plan(load_topology("smb-dual-wan"))) == ("edge-isp1",)
 
 
-@pytest.mark.parametrize("name", LOAD_FAULTS)
+@pytest.mark.parametrize("name", [name for name in LOAD_FAULTS if name not in LINE_FAULTS])
 def test_a_fault_of_campaigns_changes_the_session_controllers_alone(name: str) -> None:
     plan = crowd_of("small-office", 4, 1).plan
-    broken = applied(plan, [name])
+    broken = applied(plan, [name], LOAD_FAULTS)
     assert broken.faults == (name,)
     assert broken.session_controllers != plan.session_controllers
     assert (broken.nodes, broken.endpoints) == (plan.nodes, plan.endpoints)
     with pytest.raises(UnknownName, match="takes no target"):
-        applied(plan, [f"{name}:x"])
+        applied(plan, [f"{name}:x"], LOAD_FAULTS)
+
+
+@pytest.mark.req("C8")
+def test_a_line_too_small_is_small_at_both_ends() -> None:
+    plan = make_plan(load_topology("smb-dual-wan"))
+    small = applied(plan, ["line-too-small:edge-isp2"], LOAD_FAULTS)
+    assert small.faults == ("line-too-small:edge-isp2",)
+    rates = {(n.name, q.interface): q for n in small.nodes for q in n.queues}
+    assert rates["edge", "wan2"].rate_kbps == SMALL_KBPS * 97 // 100
+    assert rates["isp2", "edge"].rate_kbps == SMALL_KBPS
+    # and classes keep their shares, so that calls are still set up
+    shares = {c.name: c.rate_kbps for c in rates["edge", "wan2"].classes}
+    assert shares["voice"] == SMALL_KBPS * 97 // 100 * 60 // 100
+    assert shares["signalling"] > 40
+    # and all else stays
+    untouched = {(n.name, q.interface): q for n in plan.nodes for q in n.queues}
+    assert {end for end in rates if rates[end] != untouched[end]} == {("edge", "wan2"), ("isp2", "edge")}
+
+
+@pytest.mark.req("C9")
+def test_a_provider_that_alters_media_does_so_towards_the_site_alone() -> None:
+    plan = make_plan(load_topology("small-office"))
+    rules = applied(plan, ["media-altered"], LOAD_FAULTS).node("isp1").nftables or ""
+    assert 'oifname "edge" udp sport 20000-64999 numgen inc mod 20 == 0' in rules
+    assert "udp checksum set 0" in rules
+
+
+@pytest.mark.parametrize("name", LINE_FAULTS)
+def test_a_fault_of_a_line_names_the_lines_there_are(name: str) -> None:
+    plan = make_plan(load_topology("smb-dual-wan"))
+    with pytest.raises(UnknownName, match="there is edge-isp1, edge-isp2"):
+        applied(plan, [f"{name}:nowhere"], LOAD_FAULTS)
 
 
 def test_other_faults_can_be_had_in_a_campaign_too() -> None:
     plan = crowd_of("small-office", 4, 1).plan
-    assert applied(plan, ["media-direct"]).faults == ("media-direct",)
-    with pytest.raises(UnknownName, match="no fault"):
-        applied(plan, ["registrar-throtled"])
+    assert applied(plan, ["media-direct"], LOAD_FAULTS).faults == ("media-direct",)
+    with pytest.raises(UnknownName, match="did you mean `registrar-throttled`"):
+        applied(plan, ["registrar-throtled"], LOAD_FAULTS)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from uclab.judge.types import (
     LadderMessage,
     MediaQuality,
     Series,
+    SeriesKind,
     Walk,
 )
 from uclab.model.load import load_topology
@@ -27,6 +28,7 @@ from uclab.plan.planner import make_plan
 from uclab.plan.types import Plan
 from uclab.report.junit import junit
 from uclab.report.ladder import draw, lane_order
+from uclab.report.plots import plots
 from uclab.report.write import write_reports
 
 QUALITY = MediaQuality(
@@ -111,3 +113,29 @@ def test_ladder_puts_the_session_controller_in_the_middle(judgement: Judgement) 
 def test_empty_judgement_is_still_a_report(plan: Plan, tmp_path: Path) -> None:
     write_reports(tmp_path, plan, Judgement((), (), ()), {})
     assert json.loads((tmp_path / "results.json").read_text())["verdict"] == "fail"
+
+
+@pytest.mark.req("C8", "D11")
+def test_queues_of_a_line_are_drawn_below_its_load(plan: Plan) -> None:
+    def of(kind: SeriesKind, name: str, *values: float) -> Series:
+        return Series(kind, "edge:wan1", name, 1.0, 1.0, values)
+
+    def queue(name: str, sent: float, dropped: float) -> tuple[Series, ...]:
+        return (
+            of("queue_kbps", name, sent, sent),
+            of("queue_guaranteed_kbps", name, 1164.0, 1164.0),
+            of("queue_dropped", name, 0.0, dropped),
+        )
+
+    load = Series("kbps", "edge:wan1", "EF", 1.0, 1.0, (80.0, 91.0))
+    series = (load, *queue("voice", 90.0, 7.0), *queue("video", 0.0, 0.0))
+    drawn = plots(plan, Judgement((), (), (), series))
+    # then the queue follows the load, with what was guaranteed, and without the class that had nothing to do
+    assert "load at edge:wan1" in drawn[0]
+    assert "queue of edge:wan1" in drawn[1]
+    assert "voice, 1164 kbit/s" in drawn[1]
+    assert "video" not in drawn[1]
+    assert "packets dropped" in drawn[1]
+    # and where nothing was dropped, it says so
+    calm = plots(plan, Judgement((), (), (), queue("voice", 90.0, 0.0)))
+    assert "nothing dropped" in calm[0]

@@ -70,6 +70,12 @@ class Programs:
         self.running.append(program)
         return program
 
+    def prefer(self, program: Program) -> None:
+        """Let it run before ordinary programs, as the lab's phones do: what stands still for some
+        milliseconds sends a burst, which a line's queue has no room for."""
+        with suppress(PermissionError, ProcessLookupError):
+            os.sched_setscheduler(program.process.pid, os.SCHED_RR, os.sched_param(1))
+
     def end(self) -> None:
         """SIGTERM to what still runs, SIGKILL to what does not heed it."""
         left = [program for program in self.running if program.process.poll() is None]
@@ -106,3 +112,15 @@ def follow(leader: Program, deadline_s: float, on_look: Callable[[], None]) -> b
             leader.process.send_signal(signal.SIGINT)
             until = min(until, time.monotonic() + 4 * END_S)
     return True
+
+
+def finish(programs: Sequence[Program], within_s: float, on_look: Callable[[], None]) -> None:
+    """Wait for programs that are about to end by themselves; looks on the way.
+
+    locust's leader ends first: its workers' users still finish what they are at.
+    """
+    until = time.monotonic() + within_s
+    while (left := [one for one in programs if one.process.poll() is None]) and time.monotonic() < until:
+        on_look()
+        with suppress(subprocess.TimeoutExpired):
+            left[0].process.wait(LOOK_S)

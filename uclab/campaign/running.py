@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from uclab import api
@@ -18,6 +19,7 @@ from uclab.campaign.orders import (
     PROFILES,
     READY_S,
     SILENT,
+    STOP_S,
     WEB_PORT,
     CampaignOrder,
     leader_command,
@@ -25,7 +27,8 @@ from uclab.campaign.orders import (
     worker_command,
 )
 from uclab.campaign.outage import Outage, first_lines
-from uclab.campaign.programs import Program, Programs, follow
+from uclab.campaign.programs import END_S, Program, Programs, finish, follow
+from uclab.campaign.queue_log import QueueLog
 from uclab.campaign.relay import relay, towards
 from uclab.campaign.usage import UsageLog, namespace_id
 from uclab.lab.launch import LabFailed, LaunchedLab
@@ -34,9 +37,8 @@ from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
 from uclab.plan.elsewhere import Elsewhere, moved, with_those_elsewhere
 from uclab.plan.errors import PlanError
 from uclab.plan.load_faults import LOAD_FAULTS
-from uclab.plan.load_record import FOLDER, POOL_VARIABLE, CampaignRecord, GeneratorRecord
+from uclab.plan.load_record import FOLDER, G711, POOL_VARIABLE, CampaignRecord, GeneratorRecord, PoolCodec
 from uclab.plan.records import ScenarioRecord
-from uclab.plan.types import Plan
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def run_campaign(
     # locust may give any worker one user more than its even share
     crowd = with_crowd(plan, -(-order.users // order.workers) * order.workers, order.workers)
     crowd, gone = moved(crowd, order.elsewhere)
-    faulted = applied(crowd.plan, faults)
+    faulted = api.applied(crowd.plan, faults, LOAD_FAULTS)
     elsewhere.check(order)
     if order.web and shutil.which("socat") is None:
         raise LabFailed("socat is not installed: it brings locust's page to this machine; run `make setup`")
@@ -107,7 +109,8 @@ def run_campaign(
         clock.lap("up")
         launched.follow(watcher.on_event)
         folder.mkdir(exist_ok=True)
-        write_pools(crowd, run_dir, folder, order, gone)
+        write_pools(crowd, run_dir, folder, but=order.elsewhere)
+        elsewhere.write_folders(crowd, gone, order, run_dir / "pki" / "ca.pem", folder)
         status = _drive(launched, crowd, order, folder, watcher, gone)
         clock.lap("campaign")
         watcher.on_stage("taking down")
@@ -119,31 +122,12 @@ def run_campaign(
     return CampaignResult(api.judge_and_report(run_dir, judged, clock, watcher), status)
 
 
-def applied(plan: Plan, faults: Sequence[str]) -> Plan:
-    """The plan with deliberate faults in it: those of campaigns, and all others. Raises `UnknownName`."""
-    for fault in faults:
-        if fault.partition(":")[0] not in LOAD_FAULTS:
-            plan = api.applied(plan, [fault])
-            continue
-        name, _, target = fault.partition(":")
-        try:
-            plan = LOAD_FAULTS[name].apply(plan, target or None)
-        except KeyError as error:
-            raise UnknownName(str(error.args[0])) from None
-    return plan
-
-
 def write_pools(
-    crowd: Crowd, run_dir: Path, folder: Path, order: CampaignOrder, gone: Sequence[Elsewhere] = ()
+    crowd: Crowd, run_dir: Path, folder: Path, codec: PoolCodec = G711, but: Collection[str] = ()
 ) -> None:
-    """A file for each generator with its users and their passwords, for root alone; a folder for each
-    elsewhere."""
-    authority = run_dir / "pki" / "ca.pem"
-    away = {one.name: one for one in gone}
-    for pool in pools(crowd, str(folder), str(authority)):
-        if (one := away.get(pool.generator)) is not None:
-            own = replace(pool, ca_file=elsewhere.AUTHORITY, records=pool.generator)
-            elsewhere.write_folder(one, own, order, authority, folder)
+    """A file for each generator with its users and their passwords, for root alone; `but` for these."""
+    for pool in pools(crowd, str(folder), str(run_dir / "pki" / "ca.pem"), codec):
+        if pool.generator in but:
             continue
         path = folder / f"{pool.generator}.json"
         path.touch(mode=0o600)
@@ -163,7 +147,8 @@ def _drive(
         f"{order.locustfile.stem.replace('_', '-')}: {order.users} users for {order.duration_s} s"
     )
     paths = {"PYTHONPATH": str(CAMPAIGNS.parent)}
-    with Programs(folder) as programs:
+    queues = QueueLog.of(client, crowd.plan, folder / "queues.jsonl", order.longest_s)
+    with Programs(folder) as programs, closing(queues):
         leader = programs.start(
             "leader",
             client.command_at(crowd.leader, leader_command(order, folder)),
@@ -193,14 +178,20 @@ def _drive(
         usage = UsageLog(
             folder / "usage.jsonl", supervisor, functions, [one.process.pid for one in (leader, *workers)]
         )
-        outage = Outage(client, first_lines(crowd.plan), order) if order.profile == LINE_FAILS else None
+        outage: Outage | None = None
 
         def look() -> None:
+            nonlocal outage
             usage.look()
+            queues.look()
+            if outage is None and order.profile == LINE_FAILS and elsewhere.begun(gone, folder):
+                outage = Outage(client, first_lines(crowd.plan), order)
             if outage is not None and (words := outage.look()):
                 watcher.on_stage(words)
 
         in_time = follow(leader, order.longest_s, look)
+        if in_time:
+            finish(workers, STOP_S + END_S, look)
         programs.end()
         status = leader.status if in_time else None
         _record(folder, order, crowd, workers)

@@ -8,15 +8,15 @@ ports at one tap (`extract_signalling`), with a display filter. tshark 4.0 disse
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from uclab.capture.headers import decode
-from uclab.capture.pcapng import MalformedCapture, PcapngReader
+from uclab.capture.headers import SYN, Headers, Mask, decode
+from uclab.capture.pcapng import I64, MalformedCapture, PcapngReader
 from uclab.capture.tshark import DissectionError, all_values, close, first_value, open_capture
 from uclab.capture.writer import PcapngWriter
 
@@ -103,10 +103,15 @@ class Signalling:
 
 
 def extract_signalling(
-    source: Path, target: Path, ports: Sequence[int], interfaces: Sequence[str] = ()
+    source: Path,
+    target: Path,
+    ports: Sequence[int],
+    interfaces: Sequence[str] = (),
+    hosts: Mapping[int, int] | None = None,
 ) -> list[int]:
     """Copies the TCP packets of these ports (and only of these interfaces, if given); their numbers in
-    `source`."""
+    `source`. `hosts` (address, and until when, in ns since the epoch): only what these say and hear until
+    then."""
     numbers: list[int] = []
     reader = PcapngReader(source)
     with PcapngWriter(target, ["signalling"]) as writer:
@@ -118,10 +123,24 @@ def extract_signalling(
                     index for index, interface in enumerate(reader.interfaces) if interface.name in interfaces
                 ]
                 wanted &= np.isin(packets.interface, known)
+            if hosts is not None:
+                wanted &= _of_hosts(packets.time_ns, columns, hosts)
             for row in np.flatnonzero(wanted):
                 writer.write(0, int(packets.time_ns[row]), packets.packet(int(row)))
                 numbers.append(int(packets.number[row]))
     return numbers
+
+
+def _of_hosts(time_ns: I64, columns: Headers, hosts: Mapping[int, int]) -> Mask:
+    """Rows with payload or of a beginning that one of the hosts sent or got before its time."""
+    known = np.array(sorted(hosts), np.int64)
+    until = np.array([hosts[host] for host in known.tolist()], np.int64)
+    found = np.zeros(len(time_ns), np.bool_)
+    for address in (columns.src.astype(np.int64), columns.dst.astype(np.int64)):
+        at = np.minimum(np.searchsorted(known, address), len(known) - 1)
+        found |= (known[at] == address) & (time_ns <= until[at])
+    worth: Mask = (columns.payload_len > 0) | ((columns.tcp_flags & SYN) > 0)
+    return found & worth
 
 
 def dissect(

@@ -11,8 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from uclab import api
+from uclab.cli.labs import FaultOption
+from uclab.cli.measured import Wish, measure_all, measured_data, print_measured
 from uclab.cli.topologies import Json, Topology
 from uclab.model.bandwidth import LAYER_2_BYTES, MediaStream, rtcp_kbps
+from uclab.plan.admission_record import Spoken
 from uclab.plan.air_capacity import AirCapacity
 from uclab.plan.capacity import Capacity, DirectionCapacity, LineCapacity
 from uclab.plan.codec import to_data
@@ -40,25 +43,42 @@ def show_capacity(
     svg: Annotated[
         Path | None, typer.Option("--svg", help="Also draw it: the topology with need and room on each line.")
     ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Also count by experiment: calls are placed in a lab (root).")
+    ] = False,
+    line: Annotated[str | None, typer.Option(metavar="SITE/LINE", help="Measure this line alone.")] = None,
+    way: Annotated[
+        Spoken, typer.Option(help="Measure calls that speak both ways, or one: half the packets.")
+    ] = "both",
+    out: Annotated[Path | None, typer.Option(help="Folder of a measurement's captures and reports.")] = None,
+    fault: FaultOption = None,
 ) -> None:
     """How many calls each WAN line and each of its queues carries, and how many it must; 1 where that is too
-    many."""
+    many, or where an experiment finds another number."""
+    if not measure and (line or out or fault or way != "both"):
+        raise typer.BadParameter("belongs to --measure", param_hint="--line, --way, --out, --fault")
     answer = api.capacity_of(topology)
+    wish = Wish(line, way, out, tuple(fault or ()))
+    results = measure_all(topology, wish, quiet=as_json) if measure else []
     if svg is not None:
         write_drawing(topology, answer, svg)
     if as_json:
-        typer.echo(json.dumps(as_data(answer), indent=2))
+        measured = {"measured": measured_data(results)} if measure else {}
+        typer.echo(json.dumps({**as_data(answer), **measured}, indent=2))
     else:
-        for line in answer.lines:
-            print_line(line)
+        for one in answer.lines:
+            print_line(one)
         for air in answer.airs:
             typer.echo(in_the_air(air))
         for words in answer.shortage:
             typer.echo(f"too small: {words}", err=True)
-    raise typer.Exit(0 if answer.verdict == "pass" else 1)
+        if results:
+            print_measured(results)
+    held = answer.verdict == "pass" and all(one.judgement.verdict == "pass" for one in results)
+    raise typer.Exit(0 if held else 1)
 
 
-def as_data(answer: Capacity) -> object:
+def as_data(answer: Capacity) -> dict[str, object]:
     """The answer as plain JSON data, with one call's rate at each layer."""
     data = to_data(answer)
     for line, shown in zip(answer.lines, data["lines"], strict=True):
@@ -66,7 +86,7 @@ def as_data(answer: Capacity) -> object:
         shown["stream"]["rtcp_kbps"] = rtcp_kbps("line", line.stream.tunnel_bytes)
         for direction, below in zip(line.directions, shown["directions"], strict=True):
             below["fits"] = direction.fits
-    return data
+    return dict(data)
 
 
 def print_line(line: LineCapacity) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pyroute2 import IPRoute
 from pyroute2 import NetlinkError as Pyroute2Error
@@ -164,6 +165,34 @@ def change_rates(namespace: Namespace, queue: EgressQueue, index: int) -> None:
             raise QueueError(
                 f"{namespace.name}: {queue.interface}: the kernel refused other rates: {error}"
             ) from error
+
+
+@dataclass(frozen=True)
+class ClassCounters:
+    """What the kernel has counted of a class since the queue was installed."""
+
+    rate_kbps: float
+    octets: int
+    dropped: int
+    waiting: int
+    """Packets, now."""
+
+
+def counters(kernel: IPRoute, queue: EgressQueue, index: int) -> list[ClassCounters]:
+    """The counters of a queue's classes, in their order. `kernel` is a socket of the interface's namespace.
+    Raises `QueueError` where the queue is gone."""
+    try:
+        told = {one["handle"]: one for one in kernel.get_classes(index=index)}
+        return [_counted(told[_handle(number)]) for number in range(len(queue.classes))]
+    except (Pyroute2Error, KeyError, AttributeError, OSError) as error:
+        raise QueueError(f"{queue.interface}: the kernel does not tell its classes: {error}") from error
+
+
+def _counted(told: Any) -> ClassCounters:
+    statistics = told.get_attr("TCA_STATS2")
+    sent, queued = statistics.get_attr("TCA_STATS_BASIC"), statistics.get_attr("TCA_STATS_QUEUE")
+    rate = told.get_attr("TCA_OPTIONS").get_attr("TCA_HTB_PARMS")["rate"]
+    return ClassCounters(rate / 125, sent["bytes"], queued["drops"], queued["qlen"])
 
 
 def install_all(namespace: Namespace, queues: Sequence[EgressQueue], indices: dict[str, int]) -> None:

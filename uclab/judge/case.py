@@ -10,6 +10,7 @@ from functools import cached_property
 from uclab.capture.dissect import Signalling, SipMessage
 from uclab.capture.headers import TCP
 from uclab.judge.flows import Flow
+from uclab.judge.load_sample import Sample
 from uclab.judge.network import Leg, Network, number
 from uclab.judge.observe import Observations
 from uclab.judge.run import Run
@@ -50,6 +51,8 @@ class Case:
     signalling_gap: str | None = None
     """Why nothing could be decrypted, where that is so."""
     notes: dict[str, str] = field(default_factory=dict)
+    sample: Sample = field(default_factory=Sample)
+    """Of a campaign: the calls whose signalling was dissected."""
 
     @cached_property
     def flows(self) -> list[Flow]:

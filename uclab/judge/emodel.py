@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from uclab.plan.load_record import OPUS_PAYLOAD
+
 R_DEFAULT = 93.2
 """Basic signal-to-noise ratio less simultaneous impairments, all parameters of G.107 at their default."""
 
@@ -24,8 +26,10 @@ class Codec:
 
 G711 = Codec("G.711 with loss concealment", ie=0.0, bpl=25.1)
 G711_PLAIN = Codec("G.711 without loss concealment", ie=0.0, bpl=4.3)
-BY_PAYLOAD_TYPE = {0: G711, 8: G711}
-"""Static payload types of RFC 3551; there is no ITU value for Opus, so other types are rated like G.711."""
+OPUS = Codec("Opus, rated like G.711", ie=0.0, bpl=25.1, clock_hz=48_000)
+"""There is no ITU value for Opus; its clock is RFC 7587's."""
+BY_PAYLOAD_TYPE = {0: G711, 8: G711, OPUS_PAYLOAD: OPUS}
+"""Static payload types of RFC 3551, and what load generators send; other types are rated like G.711."""
 
 
 def r_factor(delay_ms: float, loss_pct: float, codec: Codec = G711, burst_r: float = 1.0) -> float:

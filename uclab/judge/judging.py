@@ -16,6 +16,7 @@ from uclab.capture.dissect import (
 )
 from uclab.capture.pcapng import MalformedCapture
 from uclab.capture.tshark import DissectionError
+from uclab.judge.admission import check_admission, measured_ways
 from uclab.judge.audio import check_calls
 from uclab.judge.carriers import check_apart
 from uclab.judge.case import Case
@@ -26,7 +27,9 @@ from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
 from uclab.judge.hub import check_hub
 from uclab.judge.load import check_load
+from uclab.judge.load_sample import Sample, take_sample
 from uclab.judge.load_series import load_series
+from uclab.judge.load_srtp import check_load_srtp
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
@@ -72,22 +75,32 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
     if progress:
         progress("findings", len(findings))
     series = (*media_series(case), *rate_series(case), *load_series(case))
-    return Judgement(tuple(findings), judged_calls(case), walks, series, tuple(ladders(case)), incidents)
+    return Judgement(
+        tuple(findings),
+        judged_calls(case),
+        walks,
+        series,
+        tuple(ladders(case)),
+        incidents,
+        measured_ways(case),
+    )
 
 
 def build_case(run: Run, progress: Progress | None = None) -> Case:
     """Dissects the signalling, then reads all packets once with the keys that were found."""
     network = Network(run.plan)
+    sample = take_sample(run, network) if run.checks == "load" else Sample()
     signalling, gap = (
-        (Signalling((), ()), "a campaign's signalling is not dissected")
-        if run.checks == "load"
+        (Signalling((), sample.messages), "only sampled calls of a campaign are dissected")
+        if run.checks in ("load", "capacity")
         else _signalling(run, network)
     )
     if progress:
         progress("signalling", len(signalling.messages))
     ring = key_ring(signalling.messages, network.signalling_addresses)
     windows = call_windows(run, network, signalling.messages, ring)
-    return Case(run, network, observe(run, network, ring, windows, progress), signalling, gap)
+    seen = observe(run, network, ring, windows, progress)
+    return Case(run, network, seen, signalling, gap, sample=sample)
 
 
 def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
@@ -149,7 +162,16 @@ def _load(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     """What holds under load too, and what the users met."""
     yield from check_load(case)
     if case.run.load.legs or case.run.load.calls_expected:
+        yield from check_load_srtp(case)
         yield from check_privacy(case)  # without media there is none that could be readable
+    yield check_isolation(case)
+    yield from check_alive(case)
+    yield from check_captures(case)
+
+
+def _capacity(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
+    """How many calls a line carried."""
+    yield from check_admission(case)
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)
@@ -159,5 +181,6 @@ CHECKS: dict[Checks, Callable[[Case, tuple[Walk, ...]], Iterator[Finding]]] = {
     "reference": _reference,
     "failover": _always,
     "load": _load,
+    "capacity": _capacity,
 }
 """Sets of checks by the name that a scenario gives; what failures did to calls comes on top of `failover`."""

@@ -3,7 +3,6 @@ media from the captures (`load.*`; D11, C8). Names and sections of measurements 
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -11,10 +10,11 @@ import numpy as np
 
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
+from uclab.judge.culprit import culprit
 from uclab.judge.quality import media_quality, misses
 from uclab.judge.streams import Stream
-from uclab.judge.types import Evidence, Finding
-from uclab.judge.walks import blame_between, media_walk
+from uclab.judge.types import Evidence, Finding, MediaQuality
+from uclab.judge.walks import media_walk
 from uclab.plan.load_record import EFFECTIVE, LegRecord, RegistrationRecord
 
 SHOWN = 3
@@ -153,7 +153,7 @@ def _directions(case: Case, claim: Claim, generator: str) -> Finding:
     figures = [(stream, quality) for stream in streams if (quality := media_quality(stream)) is not None]
     if not figures:
         return claim.not_shown("no media was sent by a user in a call")
-    broken = [stream for stream, quality in figures if misses(quality, case.network.policy)]
+    broken = [one for one in figures if misses(one[1], case.network.policy)]
     losses = [quality.loss_pct for _, quality in figures]
     delays = [quality.delay_ms for _, quality in figures if quality.delay_ms is not None]
     observed = (
@@ -163,21 +163,20 @@ def _directions(case: Case, claim: Claim, generator: str) -> Finding:
     evidence = Evidence(case.network.first_tap.get(generator))
     if not broken:
         return claim.passed(observed, evidence)
-    blame, where = _culprit(case, max(broken, key=lambda stream: (stream.lost, stream.sent)))
+    blame, where = _culprit(case, broken)
     return claim.failed(observed + where, evidence, blame)
 
 
-def _culprit(case: Case, stream: Stream) -> tuple[str | None, str]:
-    """Where the worst stream lost most, or else took longest."""
+def _culprit(case: Case, broken: Sequence[tuple[Stream, MediaQuality]]) -> tuple[str | None, str]:
+    """Where the worst of these streams lost most; where none loses too much, where the slowest one took
+    longest."""
+    limit = case.network.policy.max_loss_pct
+    lossy = [one for one in broken if one[1].loss_pct >= limit]
+    stream, _ = max(lossy or broken, key=lambda one: one[0].lost if lossy else one[1].delay_ms or 0.0)
     receiver = case.network.endpoints[stream.receiver if stream.receiver >= 0 else stream.sender]
-    call = stream.window.call if stream.window else ""
-    hops = media_walk(case, call, "forward", stream, receiver).hops
-    if len(hops) < 2:
-        return None, ""
-    steps = list(itertools.pairwise(hops))
-    before, at = max(steps, key=lambda step: (step[1].lost, step[1].delay_us - step[0].delay_us))
-    where = f"; worst: {at.lost} packets lost between {before.tap} and {at.tap}"
-    return blame_between(case.network, before.tap, at.tap), where
+    walk = media_walk(case, stream.window.call if stream.window else "", "forward", stream, receiver)
+    blame, where = culprit(case.network, walk, stream, by_loss=bool(lossy))
+    return blame, f"; worst direction: {where}" if where else ""
 
 
 def _spread(name: str, values: Sequence[float]) -> str:

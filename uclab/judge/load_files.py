@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uclab.judge.json_lines import json_lines
+from uclab.plan.admission_record import MEASURING, Admission, MeasuringRecord
 from uclab.plan.codec import from_data
-from uclab.plan.load_record import CampaignRecord, GeneratorRecord, LegRecord, RegistrationRecord, Usage
+from uclab.plan.load_record import (
+    CampaignRecord,
+    GeneratorRecord,
+    LegRecord,
+    QueueUse,
+    RegistrationRecord,
+    Usage,
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,10 @@ class Load:
     registrations: tuple[RegistrationRecord, ...] = ()
     legs: tuple[Leg, ...] = ()
     usage: tuple[Usage, ...] = ()
+    queues: tuple[QueueUse, ...] = ()
+    measuring: MeasuringRecord | None = None
+    """Where the calls that a line carries were counted."""
+    admissions: tuple[Admission, ...] = ()
 
 
 def load_load(folder: Path) -> Load:
@@ -50,6 +62,25 @@ def load_load(folder: Path) -> Load:
         for record in json_lines(folder / f"{one.node}.accounts.jsonl", RegistrationRecord)
     ]
     usage = tuple(json_lines(folder / "usage.jsonl", Usage))
+    queues = tuple(json_lines(folder / "queues.jsonl", QueueUse))
+    measuring, admissions = _measuring(folder)
     return Load(
-        campaign.users, campaign.calls_expected, campaign.generators, tuple(registrations), tuple(legs), usage
+        users=campaign.users,
+        calls_expected=campaign.calls_expected,
+        generators=campaign.generators,
+        registrations=tuple(registrations),
+        legs=tuple(legs),
+        usage=usage,
+        queues=queues,
+        measuring=measuring,
+        admissions=admissions,
     )
+
+
+def _measuring(folder: Path) -> tuple[MeasuringRecord | None, tuple[Admission, ...]]:
+    """What was measured, and the calls that were placed for it; None and nothing in a campaign."""
+    path = folder / MEASURING
+    if not path.exists():
+        return None, ()
+    record = from_data(MeasuringRecord, json.loads(path.read_text()))
+    return record, tuple(json_lines(folder / f"{record.near}.admissions.jsonl", Admission))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from statistics import median
 
 from uclab.judge.case import Case
@@ -23,6 +24,7 @@ def load_series(case: Case) -> Iterator[Series]:
     yield from _setup(load)
     yield from _loss(case)
     yield from _usage(load)
+    yield from _queues(load)
 
 
 def _calls(load: Load) -> Iterator[Series]:
@@ -73,6 +75,21 @@ def _usage(load: Load) -> Iterator[Series]:
     for group in sorted({one.group for one in load.usage}):
         found = {math.floor(one.at): one.percent for one in load.usage if one.group == group}
         yield from _series("cpu_pct", group, found)
+
+
+def _queues(load: Load) -> Iterator[Series]:
+    """What each class of each line's queue sent, was guaranteed and dropped (packets)."""
+    found: defaultdict[tuple[SeriesKind, str, str], dict[int, float]] = defaultdict(dict)
+    for use in load.queues:
+        at = math.floor(use.at)
+        for one in use.classes:
+            found["queue_kbps", use.tap, one.name][at] = one.sent_kbps
+            found["queue_guaranteed_kbps", use.tap, one.name][at] = one.guaranteed_kbps
+            dropped = found["queue_dropped", use.tap, one.name]
+            dropped[at] = dropped.get(at, 0) + one.dropped
+    for (kind, tap, name), values in found.items():
+        for series in _series(kind, tap, values):
+            yield replace(series, label=name)
 
 
 def _series(

@@ -99,7 +99,7 @@ class Observer:
         self._seen = Observations(
             FlowTable(),
             MediaFollower(self._labels, first, windows, watched=self._line_taps()),
-            MediaSecrecy(ring, proof),
+            MediaSecrecy(ring, proof, sampled=run.checks == "load"),
             ReadableSearch.for_accounts(accounts),
             SegmentBytes(network.policy.sips_ports),
         )

@@ -8,7 +8,7 @@ from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.network import text
 from uclab.judge.readable import Leak
-from uclab.judge.srtp import Spread
+from uclab.judge.spread import Spread
 from uclab.judge.types import Evidence, Finding
 
 EXPECTED = "no readable SIP, SDP, key, credential or voice at any tap"

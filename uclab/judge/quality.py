@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,10 +10,10 @@ from uclab.capture.headers import UDP
 from uclab.judge import emodel
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
+from uclab.judge.culprit import culprit
 from uclab.judge.network import number
 from uclab.judge.streams import Stream
-from uclab.judge.types import Evidence, Finding, HopRecord, JudgedCall, MediaQuality, Walk
-from uclab.judge.walks import blame_between
+from uclab.judge.types import Evidence, Finding, JudgedCall, MediaQuality, Walk
 from uclab.plan.records import CallRecord, Direction
 from uclab.plan.types import BulkTraffic, Endpoint, Policy
 
@@ -138,35 +137,13 @@ def _direction(
     evidence = Evidence(case.network.first_tap.get(receiver.name))
     if over:
         lossy = quality.loss_pct >= policy.max_loss_pct
-        blame, where = _culprit(case, walk, stream, by_loss=lossy)
-        return claim.failed(observed + where, evidence, blame)
+        blame, where = culprit(case.network, walk, stream, by_loss=lossy)
+        return claim.failed(f"{observed}; {where}" if where else observed, evidence, blame)
     if not overload:
         return claim.passed(observed, evidence)
     proof = overload_proof(case)
     observed += f"; {proof.text}"
     return claim.passed(observed, evidence) if proof.full else claim.not_shown(observed, evidence)
-
-
-def _culprit(case: Case, walk: Walk | None, stream: Stream, by_loss: bool) -> tuple[str | None, str]:
-    """The device with the largest loss, or the largest step in delay, on the walk.
-
-    What the session controller dropped before the way was open is no loss.
-    """
-
-    def lost(step: tuple[HopRecord, HopRecord]) -> int:
-        turning = (step[0].leg, step[1].leg) == ("up", "down")
-        return step[1].lost - (stream.early if turning else 0)
-
-    if walk is None or len(walk.hops) < 2:
-        return None, ""
-    steps = list(itertools.pairwise(walk.hops))
-    if by_loss:
-        before, at = max(steps, key=lost)
-        where = f"; {at.lost} packets lost between {before.tap} and {at.tap}"
-    else:
-        before, at = max(steps, key=lambda step: step[1].delay_us - step[0].delay_us)
-        where = f"; {(at.delay_us - before.delay_us) / 1000:.1f} ms between {before.tap} and {at.tap}"
-    return blame_between(case.network, before.tap, at.tap), where
 
 
 @dataclass(frozen=True)

@@ -22,17 +22,12 @@ from uclab.capture.dissect import SipMessage
 from uclab.capture.headers import Headers, Mask
 from uclab.capture.pcapng import I64, Packets
 from uclab.judge.network import LEGS, Leg, number
+from uclab.judge.spread import SPREAD_BYTES, SPREAD_PACKETS, Spread
 
 ALL_UP_TO = 2000
 """Packets of a stream at a tap that are all authenticated; of those after them, every sixteenth."""
 EVERY = 16
 WRONG_KEY_TRIES = 8
-SPREAD_PACKETS = 48
-SPREAD_BYTES = 120
-"""Payload bytes a packet in the test for even distribution (the tag at the end is left out for short
-packets)."""
-SPREAD_LIMIT = 500.0
-"""Chi-squared with 255 degrees of freedom: evenly distributed bytes give 255 +- 23."""
 
 PROFILES = {
     "AES_CM_128_HMAC_SHA1_80": Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -136,12 +131,18 @@ class Authentication:
     key: SdesKey | None = None
     unsupported: str | None = None
     """A suite that cannot be checked here."""
+    first_ns: int = 0
+    """When the first packet passed."""
     sample: list[int] = field(default_factory=list)
     failed_sample: list[int] = field(default_factory=list)
     _sessions: list[tuple[SdesKey, Session, Session]] | None = None
+    _seen: set[bytes] = field(default_factory=set)
 
     def check(self, packet: bytes, number: int, ring: KeyRing) -> None:
-        """Tries one packet."""
+        """Tries one packet; not again where it passes a second time (libsrtp would take it for a replay)."""
+        if packet[2:8] in self._seen:  # sequence number and time stamp
+            return
+        self._seen.add(packet[2:8])
         if self._sessions is None:
             self._sessions = [s for key in ring.of(self.leg, self.port) if (s := _sessions(key)) is not None]
             suites = [key.suite for key in ring.of(self.leg, self.port) if key.suite not in PROFILES]
@@ -188,51 +189,14 @@ def _session(master: bytes, profile: int) -> Session:
 
 
 @dataclass
-class Spread:
-    """Distribution of payload bytes of one stream at one tap."""
-
-    tap: str
-    leg: Leg
-    ssrc: int
-    packets: int = 0
-    sample: list[int] = field(default_factory=list)
-    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
-    _sequences: set[int] = field(default_factory=set)
-
-    def unseen(self, rows: npt.NDArray[np.intp], sequences: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
-        """Rows of packets that were not counted yet: one that passes a tap twice would count its bytes twice,
-        and bytes that come in pairs are not evenly distributed."""
-        new = []
-        for row, sequence in zip(rows.tolist(), sequences.tolist(), strict=True):
-            if sequence not in self._sequences:
-                self._sequences.add(sequence)
-                new.append(row)
-            if len(self._sequences) >= SPREAD_PACKETS:
-                break
-        return np.array(new, np.intp)
-
-    @property
-    def chi_squared(self) -> float | None:
-        """None for too few bytes to tell."""
-        total = int(self.counts.sum())
-        if total < 1024:
-            return None
-        return float(((self.counts - total / 256) ** 2).sum() / (total / 256))
-
-    @property
-    def readable(self) -> bool:
-        """Whether the payload is not encrypted."""
-        chi = self.chi_squared
-        return chi is not None and chi > SPREAD_LIMIT
-
-
-@dataclass
 class MediaSecrecy:
     """Collects both proofs over batches."""
 
     ring: KeyRing
     proof_taps: frozenset[str]
     """Where packets are authenticated: endpoints' and session controllers' own interfaces."""
+    sampled: bool = False
+    """Only streams whose keys are known are authenticated, and at every tap."""
     authentications: dict[tuple[str, Leg, int, int], Authentication] = field(default_factory=dict)
     """By tap, leg, SSRC and the session controller's port: a stream that crosses to another data centre
     passes the first one's tap twice on its way up, to two ports and with two keys."""
@@ -281,12 +245,14 @@ class MediaSecrecy:
             spread.sample += packets.number[some[: 3 - len(spread.sample)]].tolist()
             for start in (columns.payload[some] + 24).tolist():  # behind header and a short header extension
                 spread.counts += np.bincount(packets.data[start : start + SPREAD_BYTES], minlength=256)
-        if tap not in self.proof_taps or leg == "direct":
-            return spread.packets >= SPREAD_PACKETS
         port = int((columns.dport if leg == "up" else columns.sport)[rows[0]])
+        wanted = bool(self.ring.of(leg, port)) if self.sampled else tap in self.proof_taps
+        if not wanted or leg == "direct":
+            return spread.packets >= SPREAD_PACKETS
         found = self.authentications.get((tap, leg, ssrc, port))
         if found is None:
-            found = self.authentications[tap, leg, ssrc, port] = Authentication(tap, leg, ssrc, port)
+            found = Authentication(tap, leg, ssrc, port, first_ns=int(packets.time_ns[rows[0]]))
+            self.authentications[tap, leg, ssrc, port] = found
         index = np.arange(found.packets, found.packets + len(rows))
         found.packets += len(rows)
         for row in rows[(index < ALL_UP_TO) | (index % EVERY == 0)].tolist():

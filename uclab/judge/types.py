@@ -115,6 +115,39 @@ class JudgedCall:
     backward: MediaQuality | None
 
 
+@dataclass(frozen=True)
+class MeasuredWay:
+    """How many calls one direction of a line carried by experiment, beside the number computed."""
+
+    line: str
+    """`SITE/LINE`."""
+    way: Literal["up", "down"]
+    codec: str
+    packet_ms: int
+    computed: int
+    measured: int
+    """Calls with which voice still held the policy."""
+    bound: Literal["exactly", "at least", "at most"]
+    """`at least`: voice never missed the policy; `at most`: it missed it from the first call on that was
+    judged."""
+    loss_pct: float | None
+    """With one call more, of all calls together; None where voice never missed the policy."""
+    worst_loss_pct: float | None
+    """Of the call that lost most."""
+    delay_ms: float | None
+    """Of the call that took longest."""
+    lost_in_queue: int
+    """Packets of voice lost on the way to the line, where the queue stands."""
+    lost_elsewhere: int
+    """Behind it."""
+    dropped: dict[str, int]
+    """Class of the queue -> packets that it had no room for."""
+    gave_way: str | None
+    """The class that dropped most, of those that are kept apart."""
+    next: str | None
+    """What gives way next, by computation."""
+
+
 SeriesKind = Literal[
     "delay_ms",
     "jitter_ms",
@@ -125,6 +158,9 @@ SeriesKind = Literal[
     "setup_ms",
     "media_loss_pct",
     "cpu_pct",
+    "queue_kbps",
+    "queue_guaranteed_kbps",
+    "queue_dropped",
 ]
 """From `calls` on: of a campaign."""
 
@@ -135,9 +171,10 @@ class Series:
 
     kind: SeriesKind
     subject: str
-    """`<call>:<direction>` for media, a tap for `kbps`."""
+    """`<call>:<direction>` for media, a tap for `kbps` and queues."""
     label: str
-    """For `kbps` the traffic class by DSCP (`EF`, `AF31`, `0`, ...); else a tap or empty."""
+    """For `kbps` the traffic class by DSCP (`EF`, `AF31`, `0`, ...), for queues the class; else a tap or
+    empty."""
     start: float
     """Seconds since the epoch of the first value."""
     step_s: float
@@ -173,6 +210,8 @@ class Judgement:
     series: tuple[Series, ...] = ()
     ladders: tuple[Ladder, ...] = ()
     incidents: tuple[JudgedIncident, ...] = ()
+    measured: tuple[MeasuredWay, ...] = ()
+    """Where the calls that a line carries were counted."""
 
     @property
     def verdict(self) -> Literal["pass", "fail"]:

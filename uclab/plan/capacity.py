@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from uclab.model import topology as model
@@ -17,7 +17,7 @@ from uclab.model.load import LoadedTopology
 from uclab.model.suffering import under
 from uclab.plan.air_capacity import AirCapacity, air_capacities
 from uclab.plan.circuits import line_interfaces
-from uclab.plan.demand import Demand, demand_of
+from uclab.plan.demand import Demand, class_of, demand_of
 from uclab.plan.lines import wan_lines
 from uclab.plan.types import EgressQueue, LinkEnd, Plan, QueueClass
 
@@ -68,6 +68,9 @@ class DirectionCapacity:
     """The queue that is full first when calls are added; `line` where it is all of it."""
     full_next: str | None
     """What gives way after it, had the first more room."""
+    calls_alone: int
+    """Calls that fit when nothing else has priority: beside bulk that overloads the line, where classes are
+    kept apart. That is what an experiment finds (`uclab.plan.measuring`)."""
     queues: tuple[QueueCapacity, ...]
 
     @property
@@ -193,8 +196,18 @@ def direction_capacity(way: Way, device: str, queue: EgressQueue, demand: Demand
         calls=limits[0][0],
         full_first=limits[0][1],
         full_next=limits[1][1] if len(queue.classes) > 1 else None,
+        calls_alone=_alone(queue, demand),
         queues=queues,
     )
+
+
+def _alone(queue: EgressQueue, demand: Demand) -> int:
+    """Calls without any signalling, in the class of voice."""
+    one, per_call = class_of(queue, demand.voice_dscp), demand.media_kbps
+    if len(queue.classes) == 1:
+        return _whole(queue.rate_kbps, per_call)
+    media_alone = replace(demand, signalling_kbps=0.0, signalling_per_call_kbps=0.0)
+    return _borrowing(queue, one, per_call, media_alone)
 
 
 def _queue(queue: EgressQueue, one: QueueClass, demand: Demand) -> QueueCapacity:

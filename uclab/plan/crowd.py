@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_interface
 from uclab.plan.changes import with_new_port, with_node
 from uclab.plan.endpoints import direct_number, tones
 from uclab.plan.errors import PlanError
-from uclab.plan.load_record import LoadUser, Pool, Registrar
+from uclab.plan.load_record import G711, LoadUser, Pool, PoolCodec, Registrar
 from uclab.plan.names import free_name, mac_address, password, port_interface
 from uclab.plan.types import (
     Account,
@@ -70,21 +70,21 @@ def with_crowd(plan: Plan, users: int, generators: int) -> Crowd:
         raise PlanError(f"{generators} load generators: 1 to {MOST_GENERATORS} are possible")
     if users < generators:
         raise PlanError(f"{users} users on {generators} load generators: each needs one user at least")
-    places = _places(plan)
+    there = places_for_generators(plan)
     made: list[LoadGenerator] = []
     leader = free_name(LEADER, _names(plan))
     plan = replace(plan, nodes=(*plan.nodes, Node(leader, NodeKind.SERVER, "campaign", ())))
     tone_hz = tones(users)
     for number in range(generators):
         share = range(users * number // generators, users * (number + 1) // generators)
-        plan, generator = _add(plan, places[number % len(places)], leader, number, share, tone_hz)
+        plan, generator = _add(plan, there[number % len(there)], leader, number, share, tone_hz)
         made.append(generator)
     accounts = tuple(user.account for generator in made for user in generator.users)
     controllers = tuple(replace(one, accounts=(*one.accounts, *accounts)) for one in plan.session_controllers)
     return Crowd(replace(plan, session_controllers=controllers), leader, tuple(made))
 
 
-def pools(crowd: Crowd, folder: str, ca_file: str) -> tuple[Pool, ...]:
+def pools(crowd: Crowd, folder: str, ca_file: str, codec: PoolCodec = G711) -> tuple[Pool, ...]:
     """What each load generator is told. Its records are to lie in `folder`. PlanError where no endpoint
     registers, whose settings users could have."""
     plan = crowd.plan
@@ -107,6 +107,7 @@ def pools(crowd: Crowd, folder: str, ca_file: str) -> tuple[Pool, ...]:
             colleagues=tuple(user.account.user for one in crowd.generators for user in one.users),
             outside=tuple(number for peer in plan.pstn_peers for number in peer.numbers),
             records=f"{folder}/{generator.node}",
+            codec=codec,
         )
         for generator in crowd.generators
     )
@@ -130,7 +131,7 @@ def as_judged(crowd: Crowd) -> Plan:
     return replace(crowd.plan, endpoints=(*crowd.plan.endpoints, *generators))
 
 
-def _places(plan: Plan) -> list[Vlan]:
+def places_for_generators(plan: Plan) -> list[Vlan]:
     """Voice VLANs of sites with an access switch under a controller."""
     wired = {s.site for s in plan.switches if s.role is SwitchRole.ACCESS and s.controlled}
     found = [vlan for vlan in plan.vlans if vlan.role == "voice" and vlan.site in wired]
@@ -147,9 +148,9 @@ def _add(
 ) -> tuple[Plan, LoadGenerator]:
     """The plan with one more load generator."""
     name = free_name(f"load{number + 1}", _names(plan))
-    addresses = _free(plan, vlan, len(share))
+    addresses = free_addresses(plan, vlan, len(share))
     users = tuple(
-        LoadUser(_account(plan, extension), str(address.ip), tone_hz[extension])
+        LoadUser(account_of(plan, extension), str(address.ip), tone_hz[extension])
         for extension, address in zip(share, addresses, strict=True)
     )
     near, far = _management(number)
@@ -170,7 +171,7 @@ def _add(
     at_leader = plan.node(leader)
     plan = with_node(plan, replace(at_leader, interfaces=(*at_leader.interfaces, steered)))
     plan = _known_to_gateway(plan, vlan, mac, addresses)
-    plan, plugged = _plug_in(plan, vlan, name, mac)
+    plan, plugged = plug_in(plan, vlan, name, mac)
     cable = Link(f"{leader}-{name}", LinkEnd(leader, here), LinkEnd(name, "mgmt0"), "lan")
     return (
         replace(plan, nodes=(*plan.nodes, node), links=(*plan.links, plugged, cable)),
@@ -178,7 +179,7 @@ def _add(
     )
 
 
-def _account(plan: Plan, number: int) -> Account:
+def account_of(plan: Plan, number: int) -> Account:
     extension = FIRST_EXTENSION + number
     return Account(
         user=str(extension),
@@ -189,7 +190,7 @@ def _account(plan: Plan, number: int) -> Account:
     )
 
 
-def _plug_in(plan: Plan, vlan: Vlan, node: str, mac: str) -> tuple[Plan, Link]:
+def plug_in(plan: Plan, vlan: Vlan, node: str, mac: str) -> tuple[Plan, Link]:
     """An access port of the voice VLAN behind all others of the site's emptiest access switch."""
     able = [s for s in plan.switches if (s.site, s.role) == (vlan.site, SwitchRole.ACCESS) and s.controlled]
     switch = min(able, key=lambda one: len(one.ports))
@@ -206,7 +207,7 @@ def _plug_in(plan: Plan, vlan: Vlan, node: str, mac: str) -> tuple[Plan, Link]:
     return replace(with_new_port(plan, switch.name, port), taps=(*plan.taps, *taps)), link
 
 
-def _free(plan: Plan, vlan: Vlan, count: int) -> list[IPv4Interface]:
+def free_addresses(plan: Plan, vlan: Vlan, count: int) -> list[IPv4Interface]:
     """Addresses of the VLAN that nobody has."""
     subnet = IPv4Network(vlan.subnet)
     taken = {ip_interface(cidr).ip for node in plan.nodes for i in node.interfaces for cidr in i.addresses}

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from uclab.plan.crowd import FIRST_EXTENSION
 from uclab.plan.fault import Fault
+from uclab.plan.load_line_faults import LINE_FAULTS
 from uclab.plan.types import Account, Plan, SessionController
 
-LOAD_FAULTS: dict[str, Fault] = {}
+LOAD_FAULTS: dict[str, Fault] = dict(LINE_FAULTS)
 """Faults of campaigns by name."""
 THROTTLE_PER_S = 2
 """REGISTER requests a second that a throttled registrar takes; a registration needs two of them."""

@@ -6,6 +6,7 @@ campaign/<generator>.legs.jsonl       a `LegRecord` a line: each side of each ca
 campaign/<generator>.accounts.jsonl   a `RegistrationRecord` a line
 campaign/campaign.json                the `CampaignRecord`
 campaign/usage.jsonl                  a `Usage` a line: who used the processor
+campaign/queues.jsonl                 a `QueueUse` a line: what a line's queues sent
 ```
 Times are seconds since the epoch; statuses are SIP's, 0 where nobody answered.
 """
@@ -43,6 +44,22 @@ class Registrar:
     port: int
 
 
+OPUS_PAYLOAD = 107
+"""RTP payload type of load generators' Opus; a dynamic one (RFC 3551 section 3)."""
+
+
+@dataclass(frozen=True)
+class PoolCodec:
+    """A codec that load generators speak."""
+
+    name: Literal["G711", "Opus"] = "G711"
+    packet_ms: int = 20
+    opus_kbps: int = 32
+
+
+G711 = PoolCodec()
+
+
 @dataclass(frozen=True)
 class Pool:
     """What a load generator's users need to know."""
@@ -62,6 +79,8 @@ class Pool:
     """Telephone numbers in the telephone network."""
     records: str
     """Path of the records' files, without their endings."""
+    codec: PoolCodec = G711
+    """What calls are offered with."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +112,8 @@ class LegRecord:
     error: str = ""
     offers: int = 0
     """How often either side described its media anew, as for a hold: media stops and moves on purpose."""
+    address: str = ""
+    """Where the user sits: whose connection has the keys of this side."""
 
 
 @dataclass(frozen=True)
@@ -138,3 +159,27 @@ class Usage:
     at: float
     group: str
     percent: float
+
+
+@dataclass(frozen=True)
+class ClassUse:
+    """A queue's class since the record before: what it sent, what it had no room for, and what waits in it
+    now. Rates are kbit/s, the rest packets."""
+
+    name: str
+    guaranteed_kbps: float
+    """As the kernel has it."""
+    sent_kbps: float
+    """Counted with the Ethernet header, without FCS."""
+    dropped: int
+    waiting: int
+
+
+@dataclass(frozen=True)
+class QueueUse:
+    """The queue at one end of a line, once a second; less often in long campaigns."""
+
+    at: float
+    tap: str
+    """Of the interface that it stands before."""
+    classes: tuple[ClassUse, ...]

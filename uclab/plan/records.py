@@ -27,7 +27,7 @@ from typing import Literal
 
 Direction = Literal["forward", "backward"]
 """`forward`: from the caller to the callee."""
-Checks = Literal["reference", "failover", "load"]
+Checks = Literal["reference", "failover", "load", "capacity"]
 """A set of checks: `reference` judges everything; `failover` what still makes sense while things are broken
 on purpose, and what failures did to calls; `load` what many users met in a campaign."""
 How = Literal["cut", "black-hole", "brown-out", "kill"]

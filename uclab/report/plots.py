@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from uclab.judge.network import dscp_name
 from uclab.judge.types import Judgement, Series
 from uclab.plan.types import Plan
 
@@ -57,19 +58,29 @@ def plots(plan: Plan, judgement: Judgement) -> list[str]:
             chosen = [series for series in judgement.series if series.kind == kind]
             if chosen:
                 drawn.append(draw_lines(chosen, title, zero, end))
-        for tap in wan_taps(plan):
+        for tap, far in wan_taps(plan).items():
             chosen = [
                 series for series in judgement.series if series.kind == "kbps" and series.subject == tap
             ]
             if chosen:
                 drawn.append(draw_load(chosen, f"load at {tap}, both directions together, kbit/s", zero, end))
+            for end_of_line in (tap, far):
+                queue = [one for one in judgement.series if one.subject == end_of_line]
+                if any(one.kind == "queue_kbps" for one in queue):
+                    drawn.append(draw_queue(queue, end_of_line, queue_colours(plan, end_of_line), zero, end))
     return drawn
 
 
-def wan_taps(plan: Plan) -> list[str]:
-    """The sites' taps of the WAN lines: there the load is decided, and both ends of a line see the same."""
-    ends = {(link.a.device, link.a.interface) for link in plan.links if link.kind == "wan"}
-    return [tap.label for tap in plan.taps if (tap.device, tap.interface) in ends]
+def wan_taps(plan: Plan) -> dict[str, str]:
+    """The sites' taps of the WAN lines, where the load is decided (both ends of a line see the same), each
+    with the tap at the far end."""
+    labels = {(tap.device, tap.interface): tap.label for tap in plan.taps}
+    ends = {
+        (link.a.device, link.a.interface): (link.b.device, link.b.interface)
+        for link in plan.links
+        if link.kind == "wan"
+    }
+    return {labels[a]: labels.get(ends[a], "") for a in labels if a in ends}
 
 
 def draw_media(chosen: Sequence[Series], title: str, zero: float, limit: float) -> str:
@@ -95,7 +106,7 @@ def draw_media(chosen: Sequence[Series], title: str, zero: float, limit: float) 
 
 def draw_load(chosen: Sequence[Series], title: str, zero: float, end: float) -> str:
     """One line a traffic class."""
-    figure, axes = canvas(title)
+    figure, axes = canvas(title, aligned=True)
     for series in sorted(chosen, key=lambda one: one.label):
         axes.plot(
             times(series, zero),
@@ -111,9 +122,68 @@ def draw_load(chosen: Sequence[Series], title: str, zero: float, end: float) -> 
     return as_svg(figure)
 
 
+def queue_colours(plan: Plan, tap: str) -> dict[str, str]:
+    """Colour of each class of the queue at a tap: that of its traffic in the load of the line."""
+    ends = {(one.device, one.interface) for one in plan.taps if one.label == tap}
+    classes = [
+        c for node in plan.nodes for q in node.queues if (node.name, q.interface) in ends for c in q.classes
+    ]
+    known = {
+        c.name: [name for dscp in c.dscps if (name := dscp_name(dscp)) in CLASS_COLOURS] for c in classes
+    }
+    return {name: CLASS_COLOURS[names[0]] for name, names in known.items() if names}
+
+
+def draw_queue(
+    chosen: Sequence[Series], tap: str, colours: Mapping[str, str], zero: float, end: float
+) -> str:
+    """What each class of the queue at a tap sent, against its guaranteed rate; below, if there was any, what
+    it dropped. Classes that had nothing to do are left out."""
+    sent, guaranteed, dropped = (
+        {one.label: one for one in chosen if one.kind == kind}
+        for kind in ("queue_kbps", "queue_guaranteed_kbps", "queue_dropped")
+    )
+    busy = [name for name in sent if any(sent[name].values) or any(dropped[name].values)]
+    losing = [name for name in busy if any(dropped[name].values)]
+    figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES * (1.4 if losing else 1)))
+    align(figure)
+    heights = [3, 1] if losing else [1]
+    rows = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)
+    upper, lower = rows[0][0], rows[-1][0]
+    for name in busy or list(sent):
+        told = zip(
+            times(sent[name], zero), sent[name].values, guaranteed[name].values, strict=True
+        )  # some seconds have no look at the queue
+        share = [(at, 100 * value / rate) for at, value, rate in told if value is not None and rate]
+        rates = [rate for rate in guaranteed[name].values if rate]
+        label = f"{name}, {rates[-1] if rates else 0:.0f} kbit/s"
+        upper.plot(
+            *zip(*share, strict=True), linewidth=1.3, label=label, color=colours.get(name, OTHER_COLOUR)
+        )
+    upper.axhline(100, color="#b3261e", linewidth=1, linestyle="--", label="guaranteed rate")
+    upper.set_title(
+        f"queue of {tap}: sent, per cent of the guaranteed rate"
+        + ("; below: packets dropped" if losing else ", nothing dropped"),
+        loc="left", fontsize=10, fontweight="bold",
+    )  # fmt: skip
+    upper.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+    under = [0.0] * max((len(dropped[name].values) for name in losing), default=0)
+    for name in losing:
+        values = [value or 0.0 for value in dropped[name].values]
+        lower.bar(
+            times(dropped[name], zero), values, width=1.0, align="edge", bottom=under[: len(values)],
+            color=colours.get(name, OTHER_COLOUR),
+        )  # fmt: skip
+        under = [a + b for a, b in zip(under, values, strict=True)]
+    upper.set_ylim(bottom=0)
+    lower.set_xlim(0, end)
+    lower.set_xlabel("seconds")
+    return as_svg(figure)
+
+
 def draw_lines(chosen: Sequence[Series], title: str, zero: float, end: float) -> str:
     """One line a subject, through the seconds that have a value; all such plots have the same time axis."""
-    figure, axes = canvas(title)
+    figure, axes = canvas(title, aligned=True)
     for series in chosen:
         known = [(at, v) for at, v in zip(times(series, zero), series.values, strict=True) if v is not None]
         axes.plot(*zip(*known, strict=True), marker=".", markersize=4, linewidth=1.2, label=series.label)
@@ -124,12 +194,20 @@ def draw_lines(chosen: Sequence[Series], title: str, zero: float, end: float) ->
     return as_svg(figure)
 
 
-def canvas(title: str) -> tuple[Figure, Axes]:
-    """An empty plot."""
-    figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
+def canvas(title: str, aligned: bool = False) -> tuple[Figure, Axes]:
+    """An empty plot; `aligned` ones have their time axes one below the other."""
+    figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout=None if aligned else "constrained")
+    if aligned:
+        align(figure)
     axes = figure.add_subplot()
     axes.set_xlabel("seconds")
     return figure, axes
+
+
+def align(figure: Figure) -> None:
+    """Margins in inches, the same for every plot: room for titles, and for the legend on the right."""
+    width, height = figure.get_size_inches()
+    figure.subplots_adjust(left=0.6 / width, right=1 - 2.0 / width, bottom=0.5 / height, top=1 - 0.3 / height)
 
 
 def times(series: Series, zero: float) -> list[float]:

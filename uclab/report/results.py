@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from uclab.judge.types import Finding, JudgedCall, Judgement, MediaQuality, Walk
+from uclab.plan.codec import to_data
 from uclab.plan.types import Plan
 from uclab.report.incidents import incidents_data
 
@@ -23,6 +24,7 @@ def results(
         "findings": [finding_data(finding) for finding in judgement.findings],
         "walks": [walk_data(walk) for walk in judgement.walks],
         "incidents": incidents_data(judgement),
+        "measured": [to_data(one) for one in judgement.measured],
     }
 
 

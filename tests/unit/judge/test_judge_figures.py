@@ -23,7 +23,8 @@ from uclab.judge.marking import remarked
 from uclab.judge.media import MediaFollower, MediaRows
 from uclab.judge.network import Network, dscp_name, number
 from uclab.judge.quality import media_quality
-from uclab.judge.srtp import Authentication, KeyRing, MediaSecrecy, SdesKey, Spread, key_ring
+from uclab.judge.spread import Spread
+from uclab.judge.srtp import Authentication, KeyRing, MediaSecrecy, SdesKey, key_ring
 from uclab.judge.streams import CallWindow, Stream, window_for
 
 SECOND = 1_000_000_000

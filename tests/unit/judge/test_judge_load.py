@@ -29,8 +29,10 @@ from uclab.plan.codec import to_data
 from uclab.plan.crowd import as_judged, with_crowd
 from uclab.plan.load_record import (
     CampaignRecord,
+    ClassUse,
     GeneratorRecord,
     LegRecord,
+    QueueUse,
     RegistrationRecord,
     Usage,
 )
@@ -64,6 +66,10 @@ GOOD = Load(
     registrations=REGISTERED,
     legs=(Leg("load1-1", "load1", CALLER), Leg("load2-1", "load2", CALLEE)),
     usage=(Usage(111.0, "fra1-sbc kamailio", 3.0), Usage(112.0, "fra1-sbc kamailio", 5.0)),
+    queues=(
+        QueueUse(111.2, "edge:wan1", (ClassUse("voice", 1164.0, 90.0, 0, 0),)),
+        QueueUse(112.2, "edge:wan1", (ClassUse("voice", 1164.0, 180.0, 7, 3),)),
+    ),
 )
 
 
@@ -190,6 +196,8 @@ def test_records_are_read_back_and_a_cut_off_last_line_is_no_evidence(tmp_path: 
     lines = [json.dumps(to_data(one)) + "\n" for one in REGISTERED]
     (tmp_path / "load1.accounts.jsonl").write_text("".join(lines))
     (tmp_path / "usage.jsonl").write_text("".join(json.dumps(to_data(one)) + "\n" for one in GOOD.usage))
+    uses = "".join(json.dumps(to_data(one)) + "\n" for one in GOOD.queues)
+    (tmp_path / "queues.jsonl").write_text(uses)
     assert load_load(tmp_path) == GOOD
     assert load_load(tmp_path / "nothing") == Load()
     (tmp_path / "load1.legs.jsonl").write_text('{"nobody": 1}\n')
@@ -204,4 +212,9 @@ def test_a_campaign_is_drawn_on_one_time_line() -> None:
     assert series["setup_ms", "SRD"].values == (60.0,)
     assert series["media_loss_pct", "all directions"].values == (10.0,)
     assert series["cpu_pct", "fra1-sbc kamailio"].values == (3.0, 5.0)
+    queues = {one.kind: one for one in load_series(case_of(GOOD)) if one.subject == "edge:wan1"}
+    assert {one.label for one in queues.values()} == {"voice"}
+    assert queues["queue_kbps"].values == (90.0, 180.0)
+    assert queues["queue_guaranteed_kbps"].values == (1164.0, 1164.0)
+    assert queues["queue_dropped"].values == (0.0, 7.0)
     assert list(load_series(case_of(Load()))) == []

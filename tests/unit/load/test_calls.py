@@ -134,7 +134,7 @@ def test_tone_of_a_phone_is_found_in_what_was_not_our_signal(
     samples = audio.tone(hz, 5.12)
     coded = signal.encode_ulaw(samples)
     bare = [coded[at : at + 160] for at in range(0, len(coded), 160)]
-    monkeypatch.setattr(signal.Voice, "payload", lambda self, number: bare[number % 256])
+    monkeypatch.setattr(media, "_voice", lambda number: bare[number % 256])
     gevent.sleep(0.7)
     call.hang_up()
     # then it is found in what is kept

@@ -1,0 +1,220 @@
+"""The number of calls that a line carried, from what each call had between two others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from uclab.capture.dissect import Signalling
+from uclab.judge.admission import Step, check_admission, first_missed, measured_ways
+from uclab.judge.case import Case
+from uclab.judge.flows import FlowTable
+from uclab.judge.load_files import Load, load_load
+from uclab.judge.media import MediaFollower
+from uclab.judge.network import Network
+from uclab.judge.observe import Observations
+from uclab.judge.readable import ReadableSearch
+from uclab.judge.run import Run
+from uclab.judge.segments import SegmentBytes
+from uclab.judge.srtp import KeyRing, MediaSecrecy
+from uclab.judge.streams import CallWindow, Hop, Second, Stream
+from uclab.judge.types import Finding
+from uclab.model.load import load_topology
+from uclab.plan.admission_record import MEASURING, Admission
+from uclab.plan.codec import to_data
+from uclab.plan.crowd import as_judged
+from uclab.plan.load_record import CampaignRecord, ClassUse, GeneratorRecord, QueueUse
+from uclab.plan.measuring import Measuring, measurable, measuring
+from uclab.plan.planner import make_plan
+
+pytestmark = [pytest.mark.req("C8"), pytest.mark.req("Q2")]
+BEGAN = 1000
+DROPS = {"voice": 100, "default": 500}
+
+
+@cache
+def order() -> Measuring:
+    loaded = load_topology("small-office")
+    plan = make_plan(loaded)
+    return measuring(plan, measurable(loaded, plan)[0])
+
+
+def case_of(
+    carried: int,
+    *,
+    placed: int = 22,
+    drops: dict[str, int] = DROPS,
+    elsewhere: int = 0,
+    stumble: int | None = None,
+    jitter_ms: float = 1.0,
+    refused: int | None = None,
+) -> Case:
+    """A line that carries so many calls each way: what is more of packets gets lost, evenly.
+
+    `stumble`: with that number of calls a second was bad for another reason; `elsewhere`: packets lost behind
+    the queue; `refused`: the call that the cloud refused.
+    """
+    record, plan = order().record, as_judged(order().crowd)
+    network = Network(plan)
+    index = {endpoint.name: number for number, endpoint in enumerate(network.endpoints)}
+    admissions = [Admission(n, BEGAN + record.step_s * n, 200) for n in range(1, refused or placed + 1)]
+    if refused:
+        admissions.append(Admission(refused, BEGAN + record.step_s * refused, 503, "503 No Media Relay"))
+    streams: list[Stream] = []
+    hops = {}
+    labels = [tap.label for tap in plan.taps]
+    end = round(BEGAN + record.step_s * (placed + 1))
+    for sender, other, tap in (
+        (record.near, record.far, "edge:wan1"),
+        (record.far, record.near, "isp1:edge"),
+    ):
+        for one in admissions:
+            at = round(one.at)
+            window = CallWindow(f"{sender}-{one.number}", index[sender], -2, 0, 0, 1 << 62)
+            stream = Stream(len(streams), index[sender], 0, at * 10**9, window, receiver=index[other])
+            for second in range(at, end):
+                calls = sum(round(a.at) <= second for a in admissions)
+                share = min(1.0, carried / calls)
+                if stumble is not None and second == BEGAN + record.step_s * stumble + 1:
+                    share = 0.5
+                received = round(50 * share)
+                stream.seconds[second] = Second(50, received, 20.0 * received, jitter_ms * received)
+            sent = 50 * len(stream.seconds)
+            arrived = sum(second.received for second in stream.seconds.values())
+            for label, packets in (
+                (f"{sender}:eth0", sent),
+                (tap, arrived + elsewhere),
+                (f"{other}:eth0", arrived),
+            ):
+                hops[(len(streams), labels.index(label), 0)] = Hop(label, "up", packets)
+            streams.append(stream)
+    queues = tuple(
+        QueueUse(
+            float(end), tap, tuple(ClassUse(name, 100.0, 100.0, count, 0) for name, count in drops.items())
+        )
+        for tap in ("edge:wan1", "isp1:edge")
+    )
+    load = Load(
+        generators=(GeneratorRecord(record.near, 0), GeneratorRecord(record.far, 0)),
+        queues=queues,
+        measuring=record,
+        admissions=tuple(admissions),
+    )
+    seen = Observations(
+        FlowTable(),
+        MediaFollower(labels, {}, [], streams, hops),
+        MediaSecrecy(KeyRing(), frozenset()),
+        ReadableSearch.for_accounts([]),
+        SegmentBytes(()),
+    )
+    return Case(Run(plan, load=load), network, seen, Signalling((), ()))
+
+
+MANY = {"voice": 10**6, "default": 500}
+"""Drops of the queue that account for all that is lost before it."""
+
+
+def findings(case: Case) -> dict[str, Finding]:
+    return {one.id: one for one in check_admission(case)}
+
+
+def test_as_many_as_computed_pass_and_what_gives_way_is_named() -> None:
+    case = case_of(18, drops=MANY)
+    found = findings(case)["capacity.measured"]
+    assert found.verdict == "pass", found.observed
+    assert "18 computed, 18 measured, 0.0 % apart" in found.observed
+    assert "in queue voice, next signalling" in found.observed
+    assert [(one.way, one.computed, one.measured, one.gave_way) for one in measured_ways(case)] == [
+        ("up", 18, 18, "voice"),
+        ("down", 18, 18, "voice"),
+    ]
+
+
+@pytest.mark.parametrize("carried", [0, 12, 16])
+def test_a_line_that_carries_fewer_fails_and_its_router_is_blamed(carried: int) -> None:
+    found = findings(case_of(carried, drops=MANY))["capacity.measured"]
+    assert (found.verdict, found.blame) == ("fail", "edge")
+    assert f"{carried} measured" in found.observed
+
+
+def test_a_line_that_carries_far_more_fails() -> None:
+    found = findings(case_of(40, drops=MANY))["capacity.measured"]
+    assert found.verdict == "fail"
+    assert "22 hold, and none more was placed" in found.observed
+
+
+def test_one_bad_second_is_no_miss() -> None:
+    found = findings(case_of(18, drops=MANY, stumble=10))["capacity.measured"]
+    assert found.verdict == "pass", found.observed
+
+
+def test_jitter_beyond_the_policy_is_a_miss() -> None:
+    found = findings(case_of(18, drops=MANY, jitter_ms=31))["capacity.measured"]
+    assert found.verdict == "fail"
+    assert "0 measured" in found.observed
+
+
+def test_loss_behind_the_queue_is_not_the_lines() -> None:
+    found = findings(case_of(16, elsewhere=200, drops=MANY))["capacity.measured"]
+    assert found.verdict == "not-shown"
+    assert "lost behind the queue" in found.observed
+
+
+def test_loss_that_the_queue_did_not_drop_is_not_the_lines() -> None:
+    found = findings(case_of(12, drops={"voice": 3, "default": 500}))["capacity.measured"]
+    assert found.verdict == "not-shown"
+    assert "3 of them by its queue" in found.observed
+
+
+def test_without_overload_nothing_is_shown() -> None:
+    found = findings(case_of(18, drops={"voice": 10**6, "default": 0}))["capacity.measured"]
+    assert found.verdict == "not-shown"
+    assert "bulk did not overload the line" in found.observed
+
+
+def test_a_call_that_the_cloud_refuses_is_its_own_finding() -> None:
+    found = findings(case_of(18, drops=MANY, refused=9))
+    assert found["capacity.admitted"].verdict == "fail"
+    assert "call 9: 503 No Media Relay" in found["capacity.admitted"].observed
+    assert found["capacity.measured"].verdict != "pass"
+
+
+def test_without_calls_nothing_is_shown() -> None:
+    case = case_of(18)
+    empty = replace(case.run.load, admissions=())
+    found = {one.id: one.verdict for one in check_admission(replace(case, run=replace(case.run, load=empty)))}
+    assert found == {"capacity.admitted": "not-shown", "capacity.measured": "not-shown"}
+
+
+@pytest.mark.parametrize(
+    ("missed", "expected"),
+    [
+        ([], None),
+        ([False, False], None),
+        ([False, True, True, True, False], 2),
+        ([False, True, False, True, True], 4),
+        ([True, True, True], 1),
+        ([False, False, True], 3),
+    ],
+)
+def test_a_miss_counts_when_it_stays(missed: Sequence[bool], expected: int | None) -> None:
+    steps = [Step(n, one, 0.0, 0.0, 20.0) for n, one in enumerate(missed, start=1)]
+    found = first_missed(steps)
+    assert (found.calls if found else None) == expected
+
+
+def test_files_are_read(tmp_path: Path) -> None:
+    record = order().record
+    (tmp_path / MEASURING).write_text(json.dumps(to_data(record)))
+    campaign = CampaignRecord("capacity", 2, True, ())
+    (tmp_path / "campaign.json").write_text(json.dumps(to_data(campaign)))
+    (tmp_path / f"{record.near}.admissions.jsonl").write_text(
+        json.dumps(to_data(Admission(1, 2.0, 200))) + "\n"
+    )
+    load = load_load(tmp_path)
+    assert (load.measuring, load.admissions) == (record, (Admission(1, 2.0, 200),))

@@ -1,0 +1,98 @@
+"""The other half of `capacity`: what an experiment found beside what was computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from uclab import api
+from uclab.api import RunResult
+from uclab.campaign.measuring import measure, orders_for
+from uclab.cli.progress import progress
+from uclab.cli.summary import WIDTH_IN_FILES
+from uclab.judge.types import MeasuredWay
+from uclab.plan.admission_record import Spoken
+from uclab.plan.codec import to_data
+
+BOUNDS = {"exactly": "", "at least": "≥ ", "at most": "≤ "}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What of a topology is to be measured."""
+
+    line: str | None
+    spoken: Spoken
+    out: Path | None
+    faults: tuple[str, ...]
+
+
+def measure_all(topology: str, wish: Wish, quiet: bool) -> list[RunResult]:
+    """An experiment for each line, one after the other. Raises as `uclab.campaign.measuring`."""
+    orders = orders_for(topology, wish.line, wish.spoken)
+    folder = wish.out or api.default_run_dir(f"{orders[0].crowd.plan.topology}-capacity")
+    results = []
+    with progress(quiet=quiet) as watcher:
+        for order in orders:
+            name = f"{order.record.site}-{order.record.line}"
+            out = folder if len(orders) == 1 else folder / name
+            results.append(measure(order, out=out, faults=wish.faults, watcher=watcher))
+    return results
+
+
+def print_measured(results: list[RunResult]) -> None:
+    """Computed and measured numbers side by side, then what did not hold."""
+    table = Table("line", "way", "codec", box=None, pad_edge=False)
+    for name in ("computed", "measured", "apart"):
+        table.add_column(name, justify="right")
+    for name in ("with one more", "gave way", "next"):
+        table.add_column(name)
+    for result in results:
+        for one in result.judgement.measured:
+            table.add_row(*_row(one))
+    console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        console.width = WIDTH_IN_FILES
+    console.print(table)
+    for result in results:
+        for finding in result.judgement.findings:
+            if finding.verdict != "pass" or finding.id == "capacity.measured":
+                typer.echo(f"{finding.verdict}: {finding.id} {finding.subject}: {finding.observed}")
+        typer.echo(f"report: {result.run_dir / 'report.html'}")
+
+
+def _row(one: MeasuredWay) -> tuple[str, ...]:
+    more = "all held" if one.loss_pct is None else f"{one.loss_pct:.1f} % lost, {one.delay_ms:.0f} ms"
+    return (
+        one.line,
+        one.way,
+        f"{one.codec}, {one.packet_ms} ms",
+        str(one.computed),
+        f"{BOUNDS[one.bound]}{one.measured}",
+        f"{100 * abs(one.measured - one.computed) / max(one.computed, 1):.1f} %",
+        more,
+        one.gave_way or "-",
+        one.next or "-",
+    )
+
+
+def measured_data(results: list[RunResult]) -> list[dict[str, Any]]:
+    """As JSON: each experiment's verdict, directions, findings that did not hold, and where its files are."""
+    return [
+        {
+            "verdict": result.judgement.verdict,
+            "run_dir": str(result.run_dir),
+            "ways": [to_data(one) for one in result.judgement.measured],
+            "not_held": [
+                {"id": f.id, "subject": f.subject, "verdict": f.verdict, "observed": f.observed}
+                for f in result.judgement.findings
+                if f.verdict != "pass"
+            ],
+        }
+        for result in results
+    ]

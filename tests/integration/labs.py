@@ -55,7 +55,7 @@ class UclabCommand:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,
-            preexec_fn=_hear_ctrl_c,
+            preexec_fn=hear_ctrl_c,
         )
 
     def supervisor_of(self, name: str) -> int:
@@ -115,5 +115,6 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
     os.kill(pid, number)
 
 
-def _hear_ctrl_c() -> None:
+def hear_ctrl_c() -> None:
+    """For a child: see `UclabCommand.start`."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

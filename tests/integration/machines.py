@@ -44,6 +44,10 @@ class Machine:
         """The command line that runs `argv` there."""
         return ["nsenter", f"--target={self.init}", "--net", "--mount", "--pid", "--", *argv]
 
+    def in_network(self, argv: Sequence[str]) -> list[str]:
+        """The command line that runs `argv` at its network alone: so that who starts it can signal it."""
+        return ["nsenter", f"--target={self.init}", "--net", "--", *argv]
+
     def run(self, *argv: str) -> str:
         """Output of a command that has to succeed there."""
         return subprocess.run(self.command(argv), check=True, capture_output=True, text=True).stdout
@@ -79,8 +83,7 @@ def lay_cables(one: Machine, two: Machine, between: Machine) -> None:
 
 
 def _cable(a: Machine, at_a: str, b: Machine, at_b: str) -> None:
-    in_network = ["nsenter", f"--target={a.init}", "--net", "--"]  # process ids are those of this machine
     pair = ["ip", "link", "add", at_a, "type", "veth", "peer", "name", at_b, "netns", str(b.init)]
-    subprocess.run([*in_network, *pair], check=True)
+    subprocess.run(a.in_network(pair), check=True)
     for machine, end in ((a, at_a), (b, at_b)):
         machine.run("ip", "link", "set", end, "up")

@@ -51,8 +51,7 @@ def machine() -> Iterator[Machine]:
 
 def _start(machine: Machine, command: list[str], **more: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(CAMPAIGNS.parent), **more}
-    in_network = ["nsenter", f"--target={machine.init}", "--net", "--"]
-    return subprocess.Popen([*in_network, *command], env=environment, stdin=subprocess.DEVNULL)
+    return subprocess.Popen(machine.in_network(command), env=environment, stdin=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize(

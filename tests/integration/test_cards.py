@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.labs import UCLAB
+from tests.integration.labs import UCLAB, hear_ctrl_c
 from tests.integration.machines import ADDRESSES, Machine, lay_cables, switch_on
-from uclab.campaign.orders import CAMPAIGNS, CampaignOrder
-from uclab.campaign.running import write_pools
+from uclab.campaign.elsewhere import write_folders
+from uclab.campaign.orders import CAMPAIGNS, CampaignOrder, leader_command
 from uclab.model.load import load_topology
 from uclab.plan.crowd import with_crowd
 from uclab.plan.elsewhere import moved
 from uclab.plan.planner import make_plan
+from uclab.plan.readiness import block_until
 
 pytestmark = [pytest.mark.root, pytest.mark.req("D11")]
 PROJECT = Path(__file__).resolve().parents[2]
@@ -41,12 +43,20 @@ with seated(seat, "eth1") as place, netns.entered(place):
 
 
 @pytest.fixture
-def two() -> Iterator[Machine]:
+def one() -> Iterator[Machine]:
+    """The lab's machine, without a lab."""
+    machine = switch_on("one")
+    yield machine
+    machine.off()
+
+
+@pytest.fixture
+def two(one: Machine) -> Iterator[Machine]:
     """The second machine, with its cables."""
-    machines = [switch_on(name) for name in ("one", "two", "between")]
+    machines = [switch_on(name) for name in ("two", "between")]
     try:
-        lay_cables(machines[0], machines[1], machines[2])
-        yield machines[1]
+        lay_cables(one, machines[0], machines[1])
+        yield machines[0]
     finally:
         for machine in machines:
             machine.off()
@@ -78,9 +88,9 @@ def folder(tmp_path: Path) -> Path:
         "busy-hour", CAMPAIGNS / "busy_hour.py", 4, 4.0, 5, 2, False, {"load2": "eth1"}, ADDRESSES["one"]
     )
     crowd, gone = moved(with_crowd(make_plan(load_topology("small-office")), 4, 2), order.elsewhere)
-    (tmp_path / "pki").mkdir()
-    (tmp_path / "pki" / "ca.pem").touch()
-    write_pools(crowd, tmp_path, tmp_path, order, gone)
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    write_folders(crowd, gone, order, authority, tmp_path)
     return tmp_path / "load2"
 
 
@@ -111,6 +121,37 @@ def test_a_leader_that_nobody_hears_of_is_given_up(two: Machine, folder: Path) -
     assert done.returncode == 3
     assert "locust's leader to be reached at 192.168.56.10:5557" in done.stderr
     assert two.interface("eth1")["address"] == before["address"]
+
+
+def test_ctrl_c_ends_the_worker_and_gives_the_card_back(
+    one: Machine, two: Machine, folder: Path, tmp_path: Path
+) -> None:
+    # given a generator that locust's leader on the other machine knows of, though it has no lab
+    before = two.interface("eth1")
+    order = CampaignOrder("busy-hour", CAMPAIGNS / "busy_hour.py", 4, 4.0, 60, 2, False)
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    log = tmp_path / "leader.log"
+    with log.open("w") as output:
+        words = one.in_network(leader_command(order, tmp_path))
+        leader = subprocess.Popen(words, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    playing = [str(UCLAB), "generator", str(folder), "--interface", "eth1", "--leader", ADDRESSES["one"]]
+    generator = subprocess.Popen(two.in_network(playing), preexec_fn=hear_ctrl_c)
+    block_until(
+        lambda: "1 workers connected" in log.read_text() or None,
+        what="the worker",
+        deadline_s=40,
+        every_s=0.1,
+    )
+    assert "eth1" not in two.run("ip", "link")
+    # when Ctrl-C is pressed
+    generator.send_signal(signal.SIGINT)
+    generator.wait(timeout=30)
+    leader.kill()
+    leader.wait()
+    # then its card is back, and nobody is left who plays
+    after = two.interface("eth1")
+    assert (after["address"], "UP" in after["flags"]) == (before["address"], True)
+    assert "Shutting down" in (folder / "worker.log").read_text()
 
 
 def _generator(machine: Machine, folder: Path, interface: str) -> subprocess.CompletedProcess[str]:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,7 @@ def test_a_second_machine_that_is_switched_off_is_named(
 ) -> None:
     one, two = machines
     # given a campaign on two machines whose users have registered
-    campaign = _campaign(one, tmp_path, "--duration", "20", "--profile", "monday-morning")
+    campaign = _campaign(one, tmp_path, "--duration", "20", "--profile", "monday-morning", "--web")
     carried = _carry_over(campaign, tmp_path)
     generator = _generator(two, tmp_path, carried)
     notes = tmp_path / "out" / "campaign" / "load2.accounts.jsonl"
@@ -151,6 +152,9 @@ def test_a_second_machine_that_is_switched_off_is_named(
         return True if notes.exists() and notes.read_text() else None
 
     block_until(look, what="records of the second machine", deadline_s=60, every_s=0.05)
+    # and locust's page is there, on the loopback of the lab's machine
+    page = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8089/', timeout=10).status)"
+    assert one.run(sys.executable, "-c", page).strip() == "200"
     # when the second one is switched off
     two.off()
     generator.communicate(timeout=20)

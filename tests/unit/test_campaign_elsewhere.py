@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from campaigns.ledger import Ledger
 from tests.unit.test_cli import uclab
-from uclab.campaign import elsewhere
+from uclab.campaign import elsewhere, generator
 from uclab.campaign.generator import read_seat
 from uclab.campaign.refused import OrderRefused
 from uclab.campaign.running import order_of, write_pools
@@ -99,7 +100,9 @@ def test_a_folder_has_all_that_the_other_machine_needs(tmp_path: Path) -> None:
     folder.mkdir()
     order = order_of("busy-hour", **ORDER, remote=["load2=eth1"], listen="127.0.0.1")
     # when the pools are written
-    write_pools(left, tmp_path, folder, order, [gone])
+    authority = tmp_path / "pki" / "ca.pem"
+    write_pools(left, tmp_path, folder, but=order.elsewhere)
+    elsewhere.write_folders(left, [gone], order, authority, folder)
     # then the one elsewhere has a folder for root alone, whose paths hold wherever it is carried
     own = folder / "load2"
     assert own.stat().st_mode & 0o777 == 0o700
@@ -215,6 +218,7 @@ def test_records_that_are_missing_are_said_to_be(told: Told | None, came: dict[s
 def test_what_a_generator_elsewhere_tells_is_kept_as_if_it_were_here(tmp_path: Path) -> None:
     # given a generator whose clock is three seconds ahead
     ledger = Ledger(tmp_path, ["load2"])
+    assert not elsewhere.begun([one_moved()[1]], tmp_path)
     ledger.clock({"generator": "load2", "asked": 100.0, "here": 103.5}, now=101.0)
     ledger.clock({"generator": "load2", "asked": 102.0, "here": 105.1}, now=102.2)
     ledger.clock({"generator": "load2", "asked": 103.0, "here": 109.0}, now=105.0)
@@ -223,6 +227,7 @@ def test_what_a_generator_elsewhere_tells_is_kept_as_if_it_were_here(tmp_path: P
     for name in ("load2", "../load9"):
         ledger.record({"generator": name, "kind": "legs", "record": leg})
         ledger.record({"generator": name, "kind": "../legs", "record": leg})
+    assert elsewhere.begun([one_moved()[1]], tmp_path)
     # then the call is there at the time that it had here, by the comparison that was quickest
     assert {path.name for path in tmp_path.iterdir()} == {"load2.legs.jsonl", "load2.told.json"}
     (line,) = (tmp_path / "load2.legs.jsonl").read_text().splitlines()
@@ -244,3 +249,20 @@ def test_who_leaves_before_the_end_has_left_early(tmp_path: Path) -> None:
     ledger.ending = True
     ledger.farewell({"generator": "load2", "legs": 1, "accounts": 0})
     assert elsewhere.ended("load2", tmp_path).trouble == "left before the campaign's end"
+
+
+def test_a_leader_that_is_gone_for_long_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a worker whose leader nobody reaches
+    now = [0.0]
+    monkeypatch.setattr(generator, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    ended: list[float] = []
+    process = SimpleNamespace(terminate=lambda: ended.append(now[0]))
+    worker: Any = SimpleNamespace(process=process)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        watch = generator.LeaderWatch("127.0.0.1", closed.getsockname()[1])
+        while now[0] < 200 and not ended:
+            watch.look(worker)
+            now[0] += 1
+    # then it ends after about a minute
+    assert 60 < ended[0] < 75

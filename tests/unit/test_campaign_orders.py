@@ -14,6 +14,7 @@ from uclab.api import UnknownName, applied
 from uclab.campaign.orders import PROFILES, leader_command, locustfile, worker_command
 from uclab.campaign.outage import first_lines
 from uclab.campaign.programs import Programs, finish
+from uclab.campaign.relay import relay, towards
 from uclab.campaign.running import order_of
 from uclab.model.load import load_topology
 from uclab.plan.codec import from_data, to_data
@@ -187,3 +188,12 @@ def test_a_wrong_order_ends_with_2_before_anything_starts(
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "192.168.56.10"])
+def test_a_relay_listens_where_it_is_told_and_hands_on_what_socat_would_take_apart(address: str) -> None:
+    command = ["nsenter", "--net=/proc/1/ns/net", "--", *towards("127.0.0.1", 5557)]
+    assert relay(address, 5557, command) == [
+        *("socat", f"TCP-LISTEN:5557,bind={address},fork,reuseaddr"),
+        r"EXEC:nsenter --net=/proc/1/ns/net -- socat - TCP\:127.0.0.1\:5557",
+    ]

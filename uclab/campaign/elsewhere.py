@@ -8,15 +8,17 @@ import json
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from uclab.campaign.orders import LEADER_PORT, CampaignOrder
 from uclab.campaign.refused import OrderRefused
 from uclab.emulation import cards
 from uclab.plan.codec import from_data, to_data
+from uclab.plan.crowd import Crowd, pools
 from uclab.plan.elsewhere import Elsewhere
 from uclab.plan.elsewhere_record import GENERATORS_VARIABLE, KINDS, RECORDS_VARIABLE, Told, trouble
-from uclab.plan.load_record import GeneratorRecord, Pool
+from uclab.plan.load_record import GeneratorRecord
 
 POOL, SEAT, LOCUSTFILE, AUTHORITY = "pool.json", "seat.json", "locustfile.py", "ca.pem"
 """Files of a generator's folder, `campaign/<generator>`: all that the other machine needs."""
@@ -70,21 +72,29 @@ def leader_environment(gone: Sequence[Elsewhere], folder: Path) -> dict[str, str
     return {GENERATORS_VARIABLE: names, RECORDS_VARIABLE: str(folder)} if gone else {}
 
 
-def write_folder(one: Elsewhere, pool: Pool, order: CampaignOrder, authority: Path, folder: Path) -> Path:
-    """`campaign/<generator>`: all that the other machine needs, for root alone: passwords are in it."""
-    own = folder / one.name
-    own.mkdir(mode=0o700)
-    seat = one.seat(LEADER_PORT, order.longest_s)
-    texts = {
-        POOL: json.dumps(to_data(pool)) + "\n",
-        SEAT: json.dumps(to_data(seat), indent=1) + "\n",
-        LOCUSTFILE: order.locustfile.read_text(),
-        AUTHORITY: authority.read_text(),
-    }
-    for name, text in texts.items():
-        (own / name).touch(mode=0o600)
-        (own / name).write_text(text)
-    return own
+def write_folders(
+    crowd: Crowd, gone: Sequence[Elsewhere], order: CampaignOrder, authority: Path, folder: Path
+) -> None:
+    """`campaign/<generator>` for each elsewhere: all that the other machine needs, for root alone: passwords
+    are in it. Its paths hold wherever it is carried."""
+    told = {pool.generator: pool for pool in pools(crowd, "", AUTHORITY)} if gone else {}
+    for one in gone:
+        own = folder / one.name
+        own.mkdir(mode=0o700)
+        texts = {
+            POOL: json.dumps(to_data(replace(told[one.name], records=one.name))) + "\n",
+            SEAT: json.dumps(to_data(one.seat(LEADER_PORT, order.longest_s)), indent=1) + "\n",
+            LOCUSTFILE: order.locustfile.read_text(),
+            AUTHORITY: authority.read_text(),
+        }
+        for name, text in texts.items():
+            (own / name).touch(mode=0o600)
+            (own / name).write_text(text)
+
+
+def begun(gone: Sequence[Elsewhere], folder: Path) -> bool:
+    """Whether the campaign has begun as far as generators elsewhere tell: their clocks are compared then."""
+    return all((folder / f"{one.name}.told.json").exists() for one in gone)
 
 
 def ended(name: str, folder: Path) -> GeneratorRecord:

@@ -73,7 +73,7 @@ def run_generator(folder: Path, interface: str, leader: str, on_stage: Callable[
             _wait_for_cable(place, interface)
             worker = _start(programs, place, seat, leader)
             on_stage(f"{seat.generator}: {len(seat.addresses)} users at {interface}, led from {leader}")
-            watch = _LeaderWatch(leader, seat.leader_port)
+            watch = LeaderWatch(leader, seat.leader_port)
             follow(worker, seat.longest_s + LATER_S, lambda: watch.look(worker))
             programs.end()
             if worker.status:
@@ -132,7 +132,7 @@ def seated(seat: Seat, interface: str) -> Iterator[Namespace]:
         netns.let_go(home)
 
 
-class _LeaderWatch:
+class LeaderWatch:
     """Tells the worker to end when its leader's port has been closed for long: it may have ended before the
     worker ever reached it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,7 +113,8 @@ def run_campaign(
         clock.lap("up")
         launched.follow(watcher.on_event)
         folder.mkdir(exist_ok=True)
-        write_pools(crowd, run_dir, folder, order, gone)
+        write_pools(crowd, run_dir, folder, but=order.elsewhere)
+        elsewhere.write_folders(crowd, gone, order, run_dir / "pki" / "ca.pem", folder)
         status = _drive(launched, crowd, order, folder, watcher, gone)
         clock.lap("campaign")
         watcher.on_stage("taking down")
@@ -126,23 +127,13 @@ def run_campaign(
 
 
 def write_pools(
-    crowd: Crowd,
-    run_dir: Path,
-    folder: Path,
-    order: CampaignOrder | None = None,
-    gone: Sequence[Elsewhere] = (),
-    codec: PoolCodec = G711,
+    crowd: Crowd, run_dir: Path, folder: Path, codec: PoolCodec = G711, but: Collection[str] = ()
 ) -> None:
-    """A file for each generator with its users and their passwords, for root alone; a folder for each
-    elsewhere, by the `order`."""
+    """A file for each generator with its users and their passwords, for root alone; `but` for these."""
     pki = run_dir / "pki"
-    authority = pki / "ca.pem"
-    away = {one.name: one for one in gone}
     outside = outside_pool(crowd, str(folder), str(pki))
-    for pool in (*pools(crowd, str(folder), str(authority), codec), *((outside,) if outside else ())):
-        if order is not None and (one := away.get(pool.generator)) is not None:
-            own = replace(pool, ca_file=elsewhere.AUTHORITY, records=pool.generator)
-            elsewhere.write_folder(one, own, order, authority, folder)
+    for pool in (*pools(crowd, str(folder), str(pki / "ca.pem"), codec), *((outside,) if outside else ())):
+        if pool.generator in but:
             continue
         path = folder / f"{pool.generator}.json"
         path.touch(mode=0o600)
@@ -193,11 +184,14 @@ def _drive(
         usage = UsageLog(
             folder / "usage.jsonl", supervisor, functions, [one.process.pid for one in (leader, *workers)]
         )
-        outage = Outage(client, first_lines(crowd.plan), order) if order.profile == LINE_FAILS else None
+        outage: Outage | None = None
 
         def look() -> None:
+            nonlocal outage
             usage.look()
             queues.look()
+            if outage is None and order.profile == LINE_FAILS and elsewhere.begun(gone, folder):
+                outage = Outage(client, first_lines(crowd.plan), order)
             if outage is not None and (words := outage.look()):
                 watcher.on_stage(words)
 

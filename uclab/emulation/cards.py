@@ -1,8 +1,8 @@
 """Network cards that are lent: looked at, moved into another namespace, and given back as they were.
 
 A card that is a device of its own falls back to the machine's first namespace by itself when the namespace it
-is in ends (net/core/dev.c, default_device_exit_net), under its name, without addresses; a veth end does not:
-it is destroyed, and so is its other end.
+is in ends (net/core/dev.c, default_device_exit_net), under its name, without addresses. One that software
+made does not (veth, VLAN, macvlan): it is destroyed, and of a veth pair so is the other end.
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ import random
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pylibsrtp import Error, Policy, Session
 
 from endpoints_emu import audio
 from endpoints_emu.load import rtp, signal
 from endpoints_emu.load.codec import Codec
+from endpoints_emu.load.measures import MediaFigures
 from endpoints_emu.load.pacer import MediaEngine
 from endpoints_emu.load.rtp import HEADER
 from endpoints_emu.load.sdp import Description
@@ -25,46 +25,13 @@ from uclab.plan.records import HeardAudio
 
 REPORT_S = 5.0
 """RTCP's interval, each time between half and one and a half of it (RFC 3550 section 6.3.1)."""
+KEEP_ALIVE = 126
+"""Payload type of packets that only keep the way open."""
 KEPT = 250
 """Payloads without our signal that are kept, the last ones, to look for a phone's tone in (5 s)."""
 STUN_COOKIE = bytes.fromhex("2112a442")
 """By which STUN is told from RTP at the same port (RFC 5389 section 6, RFC 7983 section 7)."""
 _TIMESPEC = struct.Struct("@qq")
-
-
-@dataclass(frozen=True, slots=True)
-class MediaFigures:
-    """What one call's media came to."""
-
-    sent: int = 0
-    received: int = 0
-    lost: int = 0
-    jitter_ms: float = 0.0
-    authentication_failures: int = 0
-    """Packets whose authentication tag was wrong: another key, or changed on the way."""
-    replayed: int = 0
-    malformed: int = 0
-    stun: int = 0
-    """STUN messages between the packets, by which some phones open their way through NAT; not answered."""
-    signal_packets: int = 0
-    """Packets with an agent's signal."""
-    other_packets: int = 0
-    """Packets with something else: a phone's tone, silence."""
-    out_of_order: int = 0
-    speakers: tuple[int, ...] = ()
-    """Agents that were heard, in order."""
-    reports_sent: int = 0
-    reports_received: int = 0
-    peer_lost: int | None = None
-    """What the other side missed of ours (RTCP)."""
-    peer_jitter_ms: float | None = None
-    round_trip_ms: float | None = None
-    encrypted: bool = False
-
-    @property
-    def signal_seen(self) -> bool:
-        """Whether an agent's signal was most of what was heard."""
-        return self.signal_packets > self.other_packets
 
 
 class MediaSession:
@@ -129,6 +96,8 @@ class MediaSession:
         elif self.sending and not sends:
             self._engine.remove(self)
         self.sending = sends
+        if not sends and not self._sent:
+            self._keep_open()
         if self.slot < 0:
             self._engine.wheel.at(time.monotonic() + REPORT_S * random.uniform(0.25, 0.75), self)
 
@@ -194,19 +163,30 @@ class MediaSession:
         if voice is None:
             return
         header = HEADER.pack(0x80, self.payload_type, sequence, timestamp, self._ssrc)
-        packet = header + voice(sequence)
+        self._send(header + voice(sequence))
+        self._sent += 1
+
+    def _keep_open(self) -> None:
+        """Where nothing is sent, a NAT on the way forgets whom to let in, or never knew (RFC 6263 section
+        4.6: a packet of a payload type that nobody has agreed upon)."""
+        if self._remote[1]:
+            self._sequence = sequence = (self._sequence + 1) & 0xFFFF
+            self._send(HEADER.pack(0x80, KEEP_ALIVE, sequence, self._timestamp, self._ssrc))
+
+    def _send(self, packet: bytes) -> None:
         if self._out is not None:
             packet = self._out.protect(packet)
         try:
             self._rtp.sendto(packet, self._remote)
         except OSError:  # ICMP told of an earlier one, or no room: lost, as the receiver will see
             self._engine.unsent += 1
-        self._sent += 1
 
     def on_time(self, now: float) -> float | None:
         """Send a report (RFC 3550 section 6.4); the time of the next one."""
         if self._final:
             return None
+        if not self.sending:
+            self._keep_open()
         block = b""
         if self.reception.received:
             middle, when = self._last_report
@@ -245,7 +225,7 @@ class MediaSession:
             self._refuse(packet)
             return
         first, kind, sequence, timestamp, ssrc = HEADER.unpack_from(packet)
-        if kind & 0x7F not in self.codec.payloads:
+        if kind & 0x7F not in (*self.codec.payloads, KEEP_ALIVE):
             return
         if len(arrived) == 16:
             seconds, nanoseconds = _TIMESPEC.unpack(arrived)
@@ -253,6 +233,8 @@ class MediaSession:
         else:
             at = time.time()
         ahead = self.reception.packet(ssrc, sequence, timestamp, at)
+        if kind & 0x7F == KEEP_ALIVE:
+            return
         payload = packet[12:] if first == 0x80 else packet[12 + 4 * (first & 0x0F) :]
         if not self.listener.hear(payload, ahead):
             self.other.append(payload)

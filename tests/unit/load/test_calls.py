@@ -16,6 +16,7 @@ from endpoints_emu.load.agent import UserAgent, speaker_of
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.message import Request, parse
+from endpoints_emu.load.sdp import Direction
 from endpoints_emu.load.transport import Transport, Udp
 from tests.unit.load.conftest import QUICK, Loopback
 
@@ -405,3 +406,23 @@ def test_offer_may_come_with_the_answer_and_its_answer_with_the_ack(loopback: Lo
     loopback.stack.received(text.format("ACK", tag, len(answer), answer).encode(), held, ("127.0.0.1", 9))
     wait_for(lambda: call.figures().sent > 3)
     call.abandon("test")
+
+
+@pytest.mark.parametrize(("direction", "speaks"), [("sendonly", "caller"), ("recvonly", "callee")])
+def test_only_one_side_speaks_and_the_other_keeps_the_way_open(
+    loopback: Loopback, direction: Direction, speaks: str
+) -> None:
+    # given a call in which only one side speaks
+    alice, _, taken = pair(loopback, "udp")
+    call = alice.call("bob", direction=direction)
+    speaker_side = call if speaks == "caller" else taken[0]
+    with gevent.Timeout(10):
+        while not speaker_side.figures().received:
+            gevent.sleep(0.05)
+    caller, callee = call.figures(), taken[0].figures()
+    call.hang_up()
+    # then the other is heard of only by a packet that carries nothing
+    speaker, listener = (caller, callee) if speaks == "caller" else (callee, caller)
+    assert listener.signal_seen
+    assert listener.sent == 0
+    assert speaker.signal_packets == speaker.other_packets == speaker.lost == 0

@@ -28,6 +28,7 @@ from typing import Any
 
 from benchmarks.bench_emulation import UNSHARE
 from cloud_core.authority import Certificates, issue
+from uclab.plan.readiness import block_until
 from uclab.plan.types import Certificate
 
 FILES = Path(__file__).with_name("sipp")
@@ -97,12 +98,12 @@ def running(argv: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
 
 def wait_for_udp(port: int) -> None:
     """Until somebody has bound that port."""
-    end = time.monotonic() + 10
     wanted = f":{port:04X} "
-    while not any(wanted in line for line in Path("/proc/net/udp").read_text().splitlines()):
-        if time.monotonic() > end:
-            raise TimeoutError(f"nobody listens at UDP port {port}")
-        time.sleep(0.05)
+
+    def bound() -> bool | None:
+        return wanted in Path("/proc/net/udp").read_text() or None
+
+    block_until(bound, what=f"UDP port {port}", deadline_s=10.0, every_s=0.02)
 
 
 @contextmanager

@@ -37,10 +37,19 @@ def processor_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def agent(stack: Stack, user: str, options: argparse.Namespace, **values: Any) -> UserAgent:
-    """An agent for the server that the options name; its call is plain where nothing encrypts."""
-    server = Server(NAME, ADDRESS, options.port, options.transport, options.ca)
-    encrypted = options.transport == "tls"
+def waited_s() -> float:
+    """For how long it was ready to run and something else had the processor (schedstat of the kernel)."""
+    return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+
+
+def server_of(options: argparse.Namespace) -> Server:
+    """The server that the options name."""
+    return Server(NAME, ADDRESS, options.port, options.transport, options.ca)
+
+
+def agent(stack: Stack, user: str, server: Server, **values: Any) -> UserAgent:
+    """An agent for a server; its call is plain where nothing encrypts."""
+    encrypted = server.transport == "tls"
     return UserAgent(
         stack,
         Account(user, NAME, "secret", user),
@@ -71,10 +80,10 @@ def many(options: argparse.Namespace, once: Callable[[int], str]) -> dict[str, A
 def register(options: argparse.Namespace) -> dict[str, Any]:
     """Register `count` accounts, each challenged once, from one socket."""
     stack = Stack()
-    udp = stack.udp(ADDRESS)
+    udp, server = stack.udp(ADDRESS), server_of(options)
 
     def once(number: int) -> str:
-        attempt = agent(stack, f"user{number}", options, udp=udp).register(300)
+        attempt = agent(stack, f"user{number}", server, udp=udp).register(300)
         return "" if attempt.succeeded else f"{attempt.status} {attempt.why}"
 
     figures = many(options, once)
@@ -85,7 +94,7 @@ def register(options: argparse.Namespace) -> dict[str, Any]:
 def call(options: argparse.Namespace) -> dict[str, Any]:
     """Place `count` calls and hang up each when it is answered (over TLS: when a packet was heard)."""
     stack = Stack()
-    caller = agent(stack, "caller", options)
+    caller = agent(stack, "caller", server_of(options))
     with_media = options.transport == "tls"
 
     def once(number: int) -> str:
@@ -106,7 +115,7 @@ def call(options: argparse.Namespace) -> dict[str, Any]:
 def answer(options: argparse.Namespace) -> dict[str, Any]:
     """Answer every call until SIGTERM; prints its port first."""
     stack = Stack()
-    callee = agent(stack, "service", options)
+    callee = agent(stack, "service", server_of(options))
     totals = {"calls": 0, "lost": 0, "failures": 0, "received": 0}
 
     def take(incoming: Call) -> None:
@@ -142,7 +151,7 @@ def answer(options: argparse.Namespace) -> dict[str, Any]:
 def talk(options: argparse.Namespace) -> dict[str, Any]:
     """`count` calls side by side for `--seconds`, both ways; what was lost or late while all stood."""
     stack = Stack()
-    caller = agent(stack, "caller", options)
+    caller = agent(stack, "caller", server_of(options))
     calls: list[Call] = []
     for _ in range(options.count):
         calls.append(caller.call(f"sip:service@{ADDRESS}:{options.port}"))
@@ -150,9 +159,9 @@ def talk(options: argparse.Namespace) -> dict[str, Any]:
     gevent.sleep(0.5)
     media = stack.media
     media.late, media.packets, media.latest_s = 0, 0, 0.0
-    used, began = processor_s(), time.monotonic()
+    used, waited, began = processor_s(), waited_s(), time.monotonic()
     gevent.sleep(options.seconds)
-    used, took = processor_s() - used, time.monotonic() - began
+    used, waited, took = processor_s() - used, waited_s() - waited, time.monotonic() - began
     late, packets, latest = media.late, media.packets, media.latest_s
     gevent.joinall([gevent.spawn(one.hang_up) for one in calls], timeout=20)
     figures = [one.figures() for one in calls]
@@ -167,6 +176,7 @@ def talk(options: argparse.Namespace) -> dict[str, Any]:
         "received": sum(one.received for one in figures),
         "out_of_order": sum(one.out_of_order for one in figures),
         "processor_pct": 100 * used / took,
+        "waited_pct": 100 * waited / took,
         "least_jitter_ms": min(one.jitter_ms for one in figures),
         "most_jitter_ms": max(one.jitter_ms for one in figures),
     }
@@ -189,7 +199,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--key", type=Path)
     options = parser.parse_args(argv)
     process.prepare()
-    json.dump(WORKS[options.work](options), sys.stdout)
+    preferred = options.work in ("talk", "answer") and process.prefer()
+    json.dump(WORKS[options.work](options) | {"preferred": preferred}, sys.stdout)
     print()
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.process_tree import Process, stat_fields
+from tests.integration.process_tree import Process
+from uclab.campaign import processor
+from uclab.campaign.processor import Used
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 GROUPS = (
@@ -27,22 +28,10 @@ GROUPS = (
 
 
 @dataclass(frozen=True)
-class Used:
-    """Processor time that something had used at a moment, both in seconds."""
-
-    at_s: float
-    used_s: float
-
-    def share_until(self, later: Used) -> float:
-        """Per cent of one core between the two."""
-        return 100 * (later.used_s - self.used_s) / (later.at_s - self.at_s)
-
-
-@dataclass(frozen=True)
 class Look:
-    """Processor time used up to now. Each figure has its own moment: on a full machine a look takes long."""
+    """Processor time used up to now."""
 
-    processes: dict[Process, Used]
+    processes: processor.Look
     busy: Used
     """The whole machine: everything but idle, waiting for disks, and stolen by the hypervisor."""
     stolen: Used
@@ -71,11 +60,9 @@ def group_of(command: str) -> str:
 
 def look(processes: Iterable[Process]) -> Look:
     """At these processes, as far as they still run, and at the machine."""
-    used = {}
-    for process in processes:
-        fields = stat_fields(process.pid)
-        if fields is not None and fields[19] == process.start:
-            used[process] = Used(time.monotonic(), (int(fields[11]) + int(fields[12])) / TICKS_PER_S)
+    used = processor.look(
+        (process.pid, group_of(process.command)) for process in processes if process.is_alive()
+    )
     user, nice, system, _, _, irq, softirq, stolen = (
         int(ticks) / TICKS_PER_S for ticks in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]
     )
@@ -85,12 +72,8 @@ def look(processes: Iterable[Process]) -> Look:
 
 def between(first: Look, second: Look) -> Usage:
     """What was used from one look to the other by processes that were there both times."""
-    groups: defaultdict[str, float] = defaultdict(float)
-    busiest = ("nobody", 0.0)
-    for process, used in second.processes.items():
-        if process in first.processes:
-            group, share = group_of(process.command), first.processes[process].share_until(used)
-            groups[group] += share
-            busiest = max(busiest, (group, share), key=lambda pair: pair[1])
+    groups = processor.by_group(first.processes, second.processes)
+    each = processor.shares(first.processes, second.processes)
+    busiest = max(each, key=lambda pair: pair[1], default=("nobody", 0.0))
     machine, stolen = first.busy.share_until(second.busy), first.stolen.share_until(second.stolen)
-    return Usage(dict(groups), busiest, machine, stolen)
+    return Usage(groups, busiest, machine, stolen)

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Builds the root filesystem in which all programs of emulated devices run: $IMAGES/device-<digest>/rootfs, with the
-# stable name $IMAGES/device. It is a plain directory, so that a device's process starts in it with bubblewrap in
-# milliseconds. A name is used only when its content is complete: it is built aside and renamed.
+# Builds the root filesystem in which all programs of emulated devices run: $IMAGES/device/rootfs. It is a plain directory,
+# so that a device's process starts in it with bubblewrap in milliseconds.
 . "$(dirname "$0")/environment.sh"
 
 list=$PROJECT/ci/packages/device.txt
@@ -30,18 +29,4 @@ check() {
     rm "$work/check.log"
 }
 
-name=device-$({ names_in "$list" && echo "$SUITE" && declare -f build debian_root; } | digest)
-if [ ! -d "$IMAGES/$name/rootfs" ]; then
-    say "building device image $name from Debian $SUITE packages (about a minute)"
-    mkdir -p "$IMAGES"
-    work=$(mktemp -d "$IMAGES/.building.XXXXXX")
-    trap 'rm -rf --one-file-system "$work"' EXIT
-    build "$work/rootfs"
-    check "$work/rootfs"
-    chmod 755 "$work" "$work/rootfs"
-    mv -T "$work" "$IMAGES/$name"
-    trap - EXIT
-fi
-if [ "$(readlink "$IMAGES/device" || true)" != "$name" ]; then
-    ln -sfn "$name" "$IMAGES/.device" && mv -T "$IMAGES/.device" "$IMAGES/device"
-fi
+publish_root device "$({ names_in "$list" && echo "$SUITE" && declare -f build debian_root; } | digest)" build check

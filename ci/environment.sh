@@ -69,3 +69,24 @@ debian_root() {
         --dpkgopt='path-exclude=/usr/share/locale/*' \
         --include="$packages" "$@" "$suite" "$target" -
 }
+
+# Publishes a root filesystem as $IMAGES/<kind>, a link to $IMAGES/<kind>-<digest>: kind, digest of all it is made of, a
+# function that builds it at a path, and one that checks it there. A name is used only when its content is complete: it is
+# built aside and renamed.
+publish_root() {
+    local kind=$1 name=$1-$2 build=$3 check=$4
+    if [ ! -d "$IMAGES/$name/rootfs" ]; then
+        say "building image $name from Debian packages (about a minute)"
+        mkdir -p "$IMAGES"
+        work=$(mktemp -d "$IMAGES/.building.XXXXXX")
+        trap 'rm -rf --one-file-system "$work"' EXIT
+        "$build" "$work/rootfs"
+        "$check" "$work/rootfs"
+        chmod 755 "$work" "$work/rootfs"
+        mv -T "$work" "$IMAGES/$name"
+        trap - EXIT
+    fi
+    if [ "$(readlink "$IMAGES/$kind" || true)" != "$name" ]; then
+        ln -sfn "$name" "$IMAGES/.$kind" && mv -T "$IMAGES/.$kind" "$IMAGES/$kind"
+    fi
+}

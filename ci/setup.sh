@@ -22,6 +22,7 @@ for part in "${parts[@]}"; do
     nice -n "$priority" "$PROJECT/ci/$part.sh" 9>&- &
     pids+=($!)
 done
+nice -n 10 "$PROJECT/ci/asterisk-image.sh" 9>&- || say 'no Asterisk on this machine: the tests against it will be skipped'
 failed=()
 for i in "${!parts[@]}"; do
     wait "${pids[$i]}" || failed+=("${parts[$i]}")

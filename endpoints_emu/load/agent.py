@@ -110,11 +110,9 @@ class UserAgent:
         aor = f"<{self.account.aor}>"
         uri = f"sip:{self.account.domain}"
         authorization, challenged = "", False
+        request = Outgoing("REGISTER", uri, self.via, f"{aor};tag={self._tag}", aor, self._call_id, 0)
         while True:
-            self._cseq += 1
-            request = Outgoing(
-                "REGISTER", uri, self.via, f"{aor};tag={self._tag}", aor, self._call_id, self._cseq
-            )
+            request.cseq = self._cseq = self._cseq + 1
             rest = f"Contact: {self.contact};expires={expires_s}\r\nExpires: {expires_s}\r\n{authorization}"
             sent = time.monotonic()
             final = self.stack.exchange(held, self.peer, request, request.render(rest))

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from endpoints_emu.load.fields import parse_challenge
 from endpoints_emu.load.message import MalformedMessage
@@ -70,13 +71,19 @@ def choose(values: Sequence[str]) -> Challenge:
     raise NoAnswer(f"no challenge that can be answered: {list(values)}")
 
 
+@lru_cache(maxsize=256)
+def _what(algorithm: str, method: str, uri: str) -> str:
+    """The hash of what is asked for: the same for all accounts of a server."""
+    return ALGORITHMS[algorithm](f"{method}:{uri}")
+
+
 def response(
     challenge: Challenge, user: str, password: str, method: str, uri: str, cnonce: str, count: int = 1
 ) -> str:
     """The hash that proves the password (RFC 7616 section 3.4.1)."""
     hashed = ALGORITHMS[challenge.algorithm]
     secret = hashed(f"{user}:{challenge.realm}:{password}")
-    what = hashed(f"{method}:{uri}")
+    what = _what(challenge.algorithm, method, uri)
     if challenge.qop:
         return hashed(f"{secret}:{challenge.nonce}:{count:08x}:{cnonce}:{challenge.qop}:{what}")
     return hashed(f"{secret}:{challenge.nonce}:{what}")

@@ -96,3 +96,38 @@ def _counted(sessions: Sequence[SessionAttempt]) -> int:
 def _share(part: int, whole: int) -> float | None:
     """Per cent; None of nothing."""
     return 100 * part / whole if whole else None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFigures:
+    """What one call's media came to."""
+
+    sent: int = 0
+    received: int = 0
+    lost: int = 0
+    jitter_ms: float = 0.0
+    authentication_failures: int = 0
+    """Packets whose authentication tag was wrong: another key, or changed on the way."""
+    replayed: int = 0
+    malformed: int = 0
+    stun: int = 0
+    """STUN messages between the packets, by which some phones open their way through NAT; not answered."""
+    signal_packets: int = 0
+    """Packets with an agent's signal."""
+    other_packets: int = 0
+    """Packets with something else: a phone's tone, silence."""
+    out_of_order: int = 0
+    speakers: tuple[int, ...] = ()
+    """Agents that were heard, in order."""
+    reports_sent: int = 0
+    reports_received: int = 0
+    peer_lost: int | None = None
+    """What the other side missed of ours (RTCP)."""
+    peer_jitter_ms: float | None = None
+    round_trip_ms: float | None = None
+    encrypted: bool = False
+
+    @property
+    def signal_seen(self) -> bool:
+        """Whether an agent's signal was most of what was heard."""
+        return self.signal_packets > self.other_packets

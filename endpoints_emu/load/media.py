@@ -11,13 +11,13 @@ import random
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pylibsrtp import Error, Policy, Session
 
 from endpoints_emu import audio
 from endpoints_emu.load import rtp, signal
 from endpoints_emu.load.codec import Codec
+from endpoints_emu.load.measures import MediaFigures
 from endpoints_emu.load.pacer import MediaEngine
 from endpoints_emu.load.rtp import HEADER
 from endpoints_emu.load.sdp import Description
@@ -25,42 +25,13 @@ from uclab.plan.records import HeardAudio
 
 REPORT_S = 5.0
 """RTCP's interval, each time between half and one and a half of it (RFC 3550 section 6.3.1)."""
+KEEP_ALIVE = 126
+"""Payload type of packets that only keep the way open."""
 KEPT = 250
 """Payloads without our signal that are kept, the last ones, to look for a phone's tone in (5 s)."""
+STUN_COOKIE = bytes.fromhex("2112a442")
+"""By which STUN is told from RTP at the same port (RFC 5389 section 6, RFC 7983 section 7)."""
 _TIMESPEC = struct.Struct("@qq")
-
-
-@dataclass(frozen=True, slots=True)
-class MediaFigures:
-    """What one call's media came to."""
-
-    sent: int = 0
-    received: int = 0
-    lost: int = 0
-    jitter_ms: float = 0.0
-    authentication_failures: int = 0
-    """Packets whose authentication tag was wrong: another key, or changed on the way."""
-    replayed: int = 0
-    malformed: int = 0
-    signal_packets: int = 0
-    """Packets with an agent's signal."""
-    other_packets: int = 0
-    """Packets with something else: a phone's tone, silence."""
-    out_of_order: int = 0
-    speakers: tuple[int, ...] = ()
-    """Agents that were heard, in order."""
-    reports_sent: int = 0
-    reports_received: int = 0
-    peer_lost: int | None = None
-    """What the other side missed of ours (RTCP)."""
-    peer_jitter_ms: float | None = None
-    round_trip_ms: float | None = None
-    encrypted: bool = False
-
-    @property
-    def signal_seen(self) -> bool:
-        """Whether an agent's signal was most of what was heard."""
-        return self.signal_packets > self.other_packets
 
 
 class MediaSession:
@@ -92,7 +63,7 @@ class MediaSession:
         self._ssrc = random.getrandbits(32)
         self._sequence = random.getrandbits(15)
         self._timestamp = random.getrandbits(31)
-        self._sent = self._failures = self._replayed = self._malformed = 0
+        self._sent = self._failures = self._replayed = self._malformed = self._stun = 0
         self._reports = [0, 0]
         self._peer: rtp.ReportBlock | None = None
         self._round_trip_ms: float | None = None
@@ -125,6 +96,8 @@ class MediaSession:
         elif self.sending and not sends:
             self._engine.remove(self)
         self.sending = sends
+        if not sends and not self._sent:
+            self._keep_open()
         if self.slot < 0:
             self._engine.wheel.at(time.monotonic() + REPORT_S * random.uniform(0.25, 0.75), self)
 
@@ -161,6 +134,7 @@ class MediaSession:
             self._failures,
             self._replayed,
             self._malformed,
+            self._stun,
             self.listener.heard,
             self.listener.other,
             self.listener.out_of_order,
@@ -189,19 +163,30 @@ class MediaSession:
         if voice is None:
             return
         header = HEADER.pack(0x80, self.payload_type, sequence, timestamp, self._ssrc)
-        packet = header + voice(sequence)
+        self._send(header + voice(sequence))
+        self._sent += 1
+
+    def _keep_open(self) -> None:
+        """Where nothing is sent, a NAT on the way forgets whom to let in, or never knew (RFC 6263 section
+        4.6: a packet of a payload type that nobody has agreed upon)."""
+        if self._remote[1]:
+            self._sequence = sequence = (self._sequence + 1) & 0xFFFF
+            self._send(HEADER.pack(0x80, KEEP_ALIVE, sequence, self._timestamp, self._ssrc))
+
+    def _send(self, packet: bytes) -> None:
         if self._out is not None:
             packet = self._out.protect(packet)
         try:
             self._rtp.sendto(packet, self._remote)
         except OSError:  # ICMP told of an earlier one, or no room: lost, as the receiver will see
             self._engine.unsent += 1
-        self._sent += 1
 
     def on_time(self, now: float) -> float | None:
         """Send a report (RFC 3550 section 6.4); the time of the next one."""
         if self._final:
             return None
+        if not self.sending:
+            self._keep_open()
         block = b""
         if self.reception.received:
             middle, when = self._last_report
@@ -231,19 +216,16 @@ class MediaSession:
         if self._in is not None:
             try:
                 packet = self._in.unprotect(packet)
-            except Error as error:
-                self._count(error)
-                return
-            except ValueError:
-                self._malformed += 1
+            except (Error, ValueError) as error:
+                self._refuse(packet, error)
                 return
         elif self.encrypted:  # before the other side has told its key
             return
         if len(packet) < 12 or packet[0] & 0xC0 != 0x80:
-            self._malformed += 1
+            self._refuse(packet)
             return
         first, kind, sequence, timestamp, ssrc = HEADER.unpack_from(packet)
-        if kind & 0x7F not in self.codec.payloads:
+        if kind & 0x7F not in (*self.codec.payloads, KEEP_ALIVE):
             return
         if len(arrived) == 16:
             seconds, nanoseconds = _TIMESPEC.unpack(arrived)
@@ -251,6 +233,8 @@ class MediaSession:
         else:
             at = time.time()
         ahead = self.reception.packet(ssrc, sequence, timestamp, at)
+        if kind & 0x7F == KEEP_ALIVE:
+            return
         payload = packet[12:] if first == 0x80 else packet[12 + 4 * (first & 0x0F) :]
         if not self.listener.hear(payload, ahead):
             self.other.append(payload)
@@ -260,16 +244,14 @@ class MediaSession:
     def _control_readable(self) -> None:
         try:
             packet = self._rtcp.recv(2048)
-            if self._in is not None:
-                packet = self._in.unprotect_rtcp(packet)
         except OSError:
             return
-        except Error as error:
-            self._count(error)
-            return
-        except ValueError:
-            self._malformed += 1
-            return
+        if self._in is not None:
+            try:
+                packet = self._in.unprotect_rtcp(packet)
+            except (Error, ValueError) as error:
+                self._refuse(packet, error)
+                return
         now = time.monotonic()
         middle, blocks = rtp.blocks_of(packet, self.codec.clock_hz)
         if middle is None and not blocks:
@@ -284,8 +266,11 @@ class MediaSession:
                     passed = ((rtp.ntp() >> 16) - block.last_sender_report) & 0xFFFFFFFF
                     self._round_trip_ms = round(max(passed / 65536 - block.delay_s, 0.0) * 1000, 2)
 
-    def _count(self, error: Error) -> None:
-        if "replay" in str(error):
+    def _refuse(self, packet: bytes, error: Exception | None = None) -> None:
+        """Count what is not taken, by what it is; `error`: what libsrtp says of it."""
+        if len(packet) >= 20 and packet[0] < 4 and packet[4:8] == STUN_COOKIE:
+            self._stun += 1
+        elif "replay" in str(error):
             self._replayed += 1
         elif "authentication" in str(error):
             self._failures += 1

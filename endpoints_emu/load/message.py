@@ -81,7 +81,6 @@ _KNOWN = _ONCE | {
 _METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS"})
 """Those that need no second look."""
 _MANDATORY = ("via", "from", "to", "call-id", "cseq")
-_SPACE = " \t"
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+").fullmatch
 _REQUEST_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>]+").fullmatch
 _FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
@@ -176,18 +175,20 @@ def parse(data: bytes, *, stream: bool = False) -> Request | Response:
         text = head.decode()
     except UnicodeDecodeError:
         raise MalformedMessage("header is not UTF-8") from None
-    if "\r\n " in text or "\r\n\t" in text:
+    tab = "\t" in text
+    if "\n " in text or (tab and "\n\t" in text):
         text = _FOLD.sub(" ", text)
     first, *lines = text.split("\r\n")
     if not text.count("\r") == text.count("\n") == len(lines):
         raise MalformedMessage("CR and LF stand apart")
     message, wrong = _start(first)
     message.body = body
-    fields = message.fields
+    fields, names = message.fields, _NAMES
+    spaced = tab or "  " in text or " \r" in text or text[-1:] == " "
     for line in lines:
         name, colon, value = line.partition(": ")
-        known = _NAMES.get(name)
-        if known is None or value[:1] in _SPACE or value[-1:] in _SPACE:  # not as it is usually written
+        known = names.get(name)
+        if known is None or spaced:  # not as it is usually written
             name, colon, value = line.partition(":")
             known, value = _name(name), value.strip(" \t")
             if not colon or not known:
@@ -250,16 +251,9 @@ def _check(message: Request | Response, stream: bool) -> None:
     for name in _MANDATORY:
         if name not in fields or not fields[name][0]:
             raise MalformedMessage(f"no {title(name)}")
-    number, _, method = fields["cseq"][0].partition(" ")
-    if method not in _METHODS:
-        method = method.strip()
-        if not _TOKEN(method):
-            raise MalformedMessage("CSeq without a method")
-    if not (number.isascii() and number.isdigit()) or len(number) > 10 or int(number) > LARGEST_CSEQ:
-        raise MalformedMessage("CSeq is not a number below 2**31")
-    if isinstance(message, Request) and method != message.method:
-        raise MalformedMessage(f"method {message.method} with CSeq of {method}")
-    message.cseq, message.cseq_method = int(number), method
+    message.cseq, message.cseq_method = _cseq(fields["cseq"][0])
+    if isinstance(message, Request) and message.cseq_method != message.method:
+        raise MalformedMessage(f"method {message.method} with CSeq of {message.cseq_method}")
     length = fields.get("content-length")
     if length is None:
         if stream:
@@ -267,11 +261,22 @@ def _check(message: Request | Response, stream: bool) -> None:
         return
     if not (length[0].isascii() and length[0].isdigit()) or len(length[0]) > 9:
         raise MalformedMessage("Content-Length is no number")
-    size = int(length[0])
-    if size > len(message.body):
+    size, given = int(length[0]), len(message.body)
+    if size > given:
         raise MalformedMessage("body shorter than its Content-Length")
-    if size < len(message.body):
+    if size < given:
         message.body = message.body[:size]
+
+
+@lru_cache(maxsize=256)
+def _cseq(value: str) -> tuple[int, str]:
+    number, _, method = value.partition(" ")
+    method = method.strip()
+    if not _TOKEN(method):
+        raise MalformedMessage("CSeq without a method")
+    if not (number.isascii() and number.isdigit()) or len(number) > 10 or int(number) > LARGEST_CSEQ:
+        raise MalformedMessage("CSeq is not a number below 2**31")
+    return int(number), method
 
 
 def lines_of(name: str, values: Iterable[str]) -> str:

@@ -9,7 +9,8 @@ import gevent
 from endpoints_emu.load import sdp
 from endpoints_emu.load.dialog import Dialog
 from endpoints_emu.load.failure import CallFailed
-from endpoints_emu.load.media import MediaFigures, MediaSession
+from endpoints_emu.load.measures import MediaFigures
+from endpoints_emu.load.media import MediaSession
 from endpoints_emu.load.message import MalformedMessage
 from endpoints_emu.load.request import ALLOW
 from endpoints_emu.load.transactions import Peer

@@ -10,7 +10,7 @@ import base64
 import binascii
 import ipaddress
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 from endpoints_emu.load.codec import NAMES
 from uclab.plan.load_record import OPUS_PAYLOAD
@@ -19,15 +19,13 @@ SUITE = "AES_CM_128_HMAC_SHA1_80"
 KEY_BYTES = 30
 """Master key and salt of that suite (RFC 4568 section 6.2)."""
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
-ANSWERING: dict[Direction, Direction] = {
-    "sendrecv": "sendrecv",
-    "sendonly": "recvonly",
-    "recvonly": "sendonly",
-    "inactive": "inactive",
+DIRECTIONS: dict[str, tuple[bool, bool]] = {
+    "sendrecv": (True, True),
+    "sendonly": (True, False),
+    "recvonly": (False, True),
+    "inactive": (False, False),
 }
-"""What to answer to an offer (RFC 3264 section 6.1)."""
-
-
+"""Whether its sender sends, and whether it receives."""
 STATIC = (0, 8)
 """Payload types that need no description (RFC 3551)."""
 
@@ -81,7 +79,16 @@ class Description:
             raise WrongDescription("no codec in common")
         if (self.key is None) != (offer.key is None):
             raise WrongDescription(f"the offer is {'plain' if offer.key is None else 'encrypted'} media")
-        return replace(self, payloads=common[:1], direction=ANSWERING[offer.direction], tag=offer.tag)
+        direction = _answering(self.direction, offer.direction)
+        return replace(self, payloads=common[:1], direction=direction, tag=offer.tag)
+
+
+def _answering(own: Direction, offered: Direction) -> Direction:
+    """What to answer to an offer (RFC 3264 section 6.1): what both want, so that holding goes on."""
+    sends, receives = DIRECTIONS[own]
+    offers, takes = DIRECTIONS[offered]
+    wanted = (sends and takes, receives and offers)
+    return cast(Direction, next(name for name, both in DIRECTIONS.items() if both == wanted))
 
 
 def parse(body: bytes) -> Description:
@@ -107,8 +114,8 @@ def parse(body: bytes) -> Description:
             address = value.rpartition(" ")[2].partition("/")[0]
         elif kind == "a" and here:
             name, _, text = value.partition(":")
-            if name in ANSWERING:
-                direction = name
+            if name in DIRECTIONS:
+                direction = cast(Direction, name)
             elif name == "rtpmap" and text.lower() == f"{OPUS_PAYLOAD} {NAMES[OPUS_PAYLOAD]}":
                 known.add(OPUS_PAYLOAD)
             elif name == "rtcp":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import gevent
-from gevent.event import AsyncResult
+from gevent.hub import Waiter
 
 from endpoints_emu.load.codec import G711, Codec
 from endpoints_emu.load.fields import address_in, branch_of, tag_of
@@ -53,6 +53,7 @@ class Stack:
         self._servers: dict[str, ServerTransaction] = {}
         self._connections: list[Udp | Stream | Listener] = []
         self._streams: WeakSet[Stream] = WeakSet()
+        self._loop = gevent.get_hub().loop
         self._turner = gevent.spawn(self._turn)
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # two sockets a call, one an account
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -117,26 +118,24 @@ class Stack:
         on_response: Callable[[Response | None], None],
     ) -> ClientTransaction:
         """Begin a transaction; `on_response` is called from the greenlet that reads, and must not wait."""
-        key = _client_key(request.branch, request.method)
-
-        def forget(transaction: ClientTransaction) -> None:
-            self._clients.pop(key, None)
-
-        self._clients[key] = transaction = ClientTransaction(
-            self.wheel, self.timing, connection, peer, request, data, time.monotonic(), on_response, forget
+        now, forget = time.monotonic(), self._forget_client
+        transaction = ClientTransaction(
+            self.wheel, self.timing, connection, peer, request, data, now, on_response, forget
         )
+        self._clients[transaction.key] = transaction
         return transaction
 
     def exchange(self, connection: Connection, peer: Peer, request: Outgoing, data: bytes) -> Response | None:
         """Send a request and wait for its final response; None: nobody answered."""
-        outcome: AsyncResult = AsyncResult()
+        waiter = Waiter()  # half the cost of an `AsyncResult`, and one greenlet waits, once
+        wake = self._loop.run_callback
 
         def answered(final: Response | None) -> None:
             if final is None or final.status >= 200:
-                outcome.set(final)
+                wake(waiter.switch, final)
 
         self.start(connection, peer, request, data, answered)
-        result: Response | None = outcome.get()
+        result: Response | None = waiter.get()
         return result
 
     def cancel(self, invite: ClientTransaction, peer: Peer) -> None:
@@ -164,7 +163,7 @@ class Stack:
 
     def _response(self, message: Response) -> None:
         branch = branch_of(message.fields["via"][0])
-        transaction = self._clients.get(_client_key(branch, message.cseq_method))
+        transaction = self._clients.get(ClientTransaction.key_of(branch, message.cseq_method))
         if transaction is not None:
             transaction.received(message, time.monotonic())
             return
@@ -240,6 +239,9 @@ class Stack:
         if invite.status < 200 and invite.on_cancel:
             invite.on_cancel()
 
+    def _forget_client(self, transaction: ClientTransaction) -> None:
+        self._clients.pop(transaction.key, None)
+
     def _forget_server(self, transaction: ServerTransaction) -> None:
         self._servers.pop(transaction.key, None)
 
@@ -270,10 +272,6 @@ class Answer:
     def send(self, status: int, reason: str, rest: str = "", body: str = "") -> None:
         """Answer; `rest`: further fields, each a line with its end."""
         self.transaction.respond(status, response(status, reason, self.head, rest, body), time.monotonic())
-
-
-def _client_key(branch: str, method: str) -> str:
-    return branch if method != "CANCEL" else f"{branch} C"
 
 
 def _server_key(request: Request) -> str:

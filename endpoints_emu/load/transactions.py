@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from endpoints_emu.load.message import Response
 from endpoints_emu.load.request import Outgoing
@@ -45,25 +45,55 @@ class Connection(Protocol):
         """Send one message; `peer`: to whom, where the connection does not say. Never raises."""
 
 
-class ClientTransaction:
-    """A request of ours, until `on_response` was told its final response, or None: nobody answered."""
+class Transaction:
+    """What both kinds share: the timer that sends again, and the end."""
 
     __slots__ = (
-        "_connection",
-        "_data",
         "_ends_at",
         "_interval",
         "_next_at",
-        "_on_response",
         "_peer",
         "_timing",
         "_wheel",
-        "final",
+        "connection",
         "forget",
-        "provisional",
-        "request",
+        "key",
         "slot",
     )
+
+    def __init__(
+        self,
+        wheel: Wheel,
+        timing: Timing,
+        connection: Connection,
+        peer: Peer,
+        key: str,
+        forget: Callable[[Any], None],
+    ) -> None:
+        self.connection = connection
+        """What carries it."""
+        self.key = key
+        """What tells it apart from all others of its kind."""
+        self.forget = forget
+        """Called with it when nothing more can come of it."""
+        self.slot = -1
+        self._wheel = wheel
+        self._timing = timing
+        self._peer = peer
+        self._interval = timing.t1_s
+        self._ends_at = self._next_at = 0.0
+
+    def _again_at(self, now: float, longest_s: float) -> float:
+        """When to send next, after twice the time, but at most `longest_s`."""
+        self._interval = min(2 * self._interval, longest_s)
+        self._next_at = min(max(self._next_at + self._interval, now), self._ends_at)
+        return self._next_at
+
+
+class ClientTransaction(Transaction):
+    """A request of ours, until `on_response` was told its final response, or None: nobody answered."""
+
+    __slots__ = ("_data", "_on_response", "final", "provisional", "request")
 
     def __init__(
         self,
@@ -77,27 +107,23 @@ class ClientTransaction:
         on_response: Callable[[Response | None], None],
         forget: Callable[[ClientTransaction], None],
     ) -> None:
+        key = self.key_of(request.branch, request.method)
+        super().__init__(wheel, timing, connection, peer, key, forget)
         self.request = request
         self.final = False
         self.provisional = False
-        self.forget = forget
-        self.slot = -1
-        self._wheel = wheel
-        self._timing = timing
-        self._connection = connection
-        self._peer = peer
         self._data = data
         self._on_response = on_response
-        self._interval = timing.t1_s
         self._ends_at = now + timing.timeout_s
         self._next_at = self._ends_at if connection.reliable else now + timing.t1_s
         wheel.at(self._next_at, self)
         connection.send(data, peer)
 
-    @property
-    def connection(self) -> Connection:
-        """What carries it."""
-        return self._connection
+    @staticmethod
+    def key_of(branch: str, method: str) -> str:
+        """What a response shares with its request (RFC 3261 section 17.1.3); CANCEL has its INVITE's
+        branch."""
+        return branch if method != "CANCEL" else f"{branch} C"
 
     def received(self, response: Response, now: float) -> None:
         """A response that belongs to it."""
@@ -111,14 +137,14 @@ class ClientTransaction:
             return
         if self.final:
             if invite and response.status >= 300:
-                self._connection.send(self._data, self._peer)
+                self.connection.send(self._data, self._peer)
             return
         self.final = True
         self._wheel.forget(self)
         if invite and response.status >= 300:
             self._data = self.request.ack(response.first("to"))
-            self._connection.send(self._data, self._peer)
-        if invite and response.status >= 300 and not self._connection.reliable:
+            self.connection.send(self._data, self._peer)
+        if invite and response.status >= 300 and not self.connection.reliable:
             self._wheel.at(now + self._timing.timeout_s, self)  # timer D: the ACK may be lost
         else:  # timer K is not kept: a response that comes again belongs to nothing and is passed over
             self.forget(self)
@@ -137,38 +163,21 @@ class ClientTransaction:
         if self.final or now >= self._ends_at:
             self.give_up()
             return None
-        self._connection.send(self._data, self._peer)
-        longest = self._timing.timeout_s if self.request.method == "INVITE" else self._timing.t2_s
-        self._interval = self._timing.t2_s if self.provisional else min(2 * self._interval, longest)
-        self._next_at = min(max(self._next_at + self._interval, now), self._ends_at)
-        return self._next_at
+        self.connection.send(self._data, self._peer)
+        if self.provisional:
+            self._interval = self._timing.t2_s
+        invite = self.request.method == "INVITE"
+        return self._again_at(now, self._timing.timeout_s if invite else self._timing.t2_s)
 
 
-class ServerTransaction:
+class ServerTransaction(Transaction):
     """A request of somebody else's, and what was answered: repeated when the request is.
 
     An INVITE's final response is repeated until it is acknowledged, over UDP or, if positive, over anything
     (RFC 3261 section 13.3.1.4).
     """
 
-    __slots__ = (
-        "_connection",
-        "_ends_at",
-        "_interval",
-        "_invite",
-        "_last",
-        "_next_at",
-        "_peer",
-        "_timing",
-        "_wheel",
-        "acked",
-        "forget",
-        "key",
-        "on_cancel",
-        "on_no_ack",
-        "slot",
-        "status",
-    )
+    __slots__ = ("_invite", "_last", "acked", "on_cancel", "on_no_ack", "status")
 
     def __init__(
         self,
@@ -180,35 +189,27 @@ class ServerTransaction:
         invite: bool,
         forget: Callable[[ServerTransaction], None],
     ) -> None:
-        self.key = key
+        super().__init__(wheel, timing, connection, peer, key, forget)
         self.status = 0
         self.acked = False
         self.on_cancel: Callable[[], None] | None = None
         self.on_no_ack: Callable[[], None] | None = None
-        self.forget = forget
-        self.slot = -1
-        self._wheel = wheel
-        self._timing = timing
-        self._connection = connection
-        self._peer = peer
         self._invite = invite
         self._last = b""
-        self._interval = timing.t1_s
-        self._ends_at = self._next_at = 0.0
 
     def respond(self, status: int, data: bytes, now: float) -> None:
         """Answer; after a final response further ones are not sent."""
         if self.status >= 200:
             return
         self.status, self._last = status, data
-        self._connection.send(data, self._peer)
+        self.connection.send(data, self._peer)
         if status < 200:
             return
         self._ends_at = now + self._timing.timeout_s
-        if self._invite and (status < 300 or not self._connection.reliable):
+        if self._invite and (status < 300 or not self.connection.reliable):
             self._next_at = now + self._timing.t1_s
             self._wheel.at(self._next_at, self)
-        elif self._connection.reliable and not self._invite:
+        elif self.connection.reliable and not self._invite:
             self.forget(self)
         else:
             self._wheel.at(self._ends_at, self)  # timer J
@@ -216,7 +217,7 @@ class ServerTransaction:
     def repeated(self) -> None:
         """The request came again."""
         if self._last and not self.acked:
-            self._connection.send(self._last, self._peer)
+            self.connection.send(self._last, self._peer)
 
     def acknowledged(self, now: float) -> None:
         """An ACK came for the final response."""
@@ -224,7 +225,7 @@ class ServerTransaction:
             return
         self.acked = True
         self._wheel.forget(self)
-        if self._connection.reliable:
+        if self.connection.reliable:
             self.forget(self)
         else:
             self._wheel.at(now + self._timing.t4_s, self)  # timer I
@@ -238,7 +239,5 @@ class ServerTransaction:
             return None
         if not self._invite:
             return self._ends_at
-        self._connection.send(self._last, self._peer)
-        self._interval = min(2 * self._interval, self._timing.t2_s)
-        self._next_at = min(max(self._next_at + self._interval, now), self._ends_at)
-        return self._next_at
+        self.connection.send(self._last, self._peer)
+        return self._again_at(now, self._timing.t2_s)

@@ -33,9 +33,14 @@ class Wheel:
 
     def at(self, when: float, item: Timed) -> None:
         """Look at `item` when that time has come, not before and at most two ticks later."""
-        slot = max(int(when / TICK_S) + 1, self._turned + 1)
+        slot = int(when / TICK_S) + 1
+        if slot <= self._turned:
+            slot = self._turned + 1
         item.slot = slot
-        self._slots.setdefault(slot, {})[item] = None
+        held = self._slots.get(slot)
+        if held is None:
+            held = self._slots[slot] = {}
+        held[item] = None
 
     def forget(self, item: Timed) -> None:
         """Do not look at it any more."""

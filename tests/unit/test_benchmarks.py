@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import bench_storm, carried, crowd, processor
-from tests.integration.process_tree import Process
 from uclab import api
+from uclab.campaign.processor import Used
 from uclab.judge.types import HopRecord
 from uclab.plan.load_record import RegistrationRecord
 
@@ -50,18 +50,27 @@ def test_what_was_dropped_before_the_way_was_open_is_no_loss() -> None:
 
 
 def test_processor_time_is_told_by_group_and_busiest_process() -> None:
-    switch, other = Process(1, "0", "ovs-vswitchd unix:a"), Process(2, "0", "ovs-vswitchd unix:b")
-    phone, ended = Process(3, "0", "baresip -f /phone"), Process(4, "0", "dumpcap -q")
-    used = processor.Used
+    commands = ("ovs-vswitchd unix:a", "ovs-vswitchd unix:b", "baresip -f /phone", "dumpcap -q")
+    one, other, phones, captures = map(processor.group_of, commands)
     first = processor.Look(
-        {switch: used(10, 1.0), other: used(10, 1.0), phone: used(11, 0.0), ended: used(11, 9.0)},
-        busy=used(11, 5.0),
-        stolen=used(11, 0.0),
+        {
+            (1, 0.0): Used(10, 1.0, one),
+            (2, 0.0): Used(10, 1.0, other),
+            (3, 0.0): Used(11, 0.0, phones),
+            (4, 0.0): Used(11, 9.0, captures),
+        },
+        busy=Used(11, 5.0),
+        stolen=Used(11, 0.0),
     )
     second = processor.Look(
-        {switch: used(12, 2.0), other: used(12, 1.5), phone: used(13, 0.2)},
-        busy=used(13, 8.0),
-        stolen=used(13, 0.1),
+        {
+            (1, 0.0): Used(12, 2.0, one),
+            (2, 0.0): Used(12, 1.5, other),
+            (3, 0.0): Used(13, 0.2, phones),
+            (5, 0.0): Used(13, 9.0, captures),
+        },
+        busy=Used(13, 8.0),
+        stolen=Used(13, 0.1),
     )
 
     usage = processor.between(first, second)

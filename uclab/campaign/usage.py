@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from uclab.campaign import processor
 from uclab.plan.codec import to_data
 from uclab.plan.load_record import Usage
 
@@ -32,7 +32,7 @@ class UsageLog:
         self._supervisor = supervisor
         self._functions = functions
         self._generators = tuple(generators)
-        self._used: dict[tuple[int, float], float] = {}
+        self._used: processor.Look = {}
         self._looked_at = 0.0
 
     def look(self) -> None:
@@ -40,37 +40,26 @@ class UsageLog:
         now = time.monotonic()
         if now - self._looked_at < EVERY_S:
             return
-        shares = self._shares(now - self._looked_at)
-        first, self._looked_at = not self._looked_at, now
-        if first:
+        self._looked_at = now
+        before, self._used = self._used, processor.look(self._processes())
+        if not before:
             return
         at = round(time.time(), 3)
         with self._path.open("a") as log:
-            for group, percent in sorted(shares.items()):
+            for group, percent in sorted(processor.by_group(before, self._used).items()):
                 log.write(json.dumps(to_data(Usage(at, group, round(percent, 1)))) + "\n")
 
-    def _shares(self, seconds: float) -> dict[str, float]:
-        shares: defaultdict[str, float] = defaultdict(float)
-        used: dict[tuple[int, float], float] = {}
-        for process, group in self._processes():
-            with suppress(psutil.Error):
-                times, key = process.cpu_times(), (process.pid, process.create_time())
-                used[key] = times.user + times.system
-                shares[group] += 100 * (used[key] - self._used.get(key, used[key])) / seconds
-        self._used = used
-        return dict(shares)
-
-    def _processes(self) -> Iterable[tuple[psutil.Process, str]]:
+    def _processes(self) -> Iterable[tuple[int, str]]:
         for pid in self._generators:
             with suppress(psutil.Error):
                 program = psutil.Process(pid)
                 for process in (program, *program.children(recursive=True)):
-                    yield process, GENERATORS
+                    yield process.pid, GENERATORS
         with suppress(psutil.Error):
             # containers hang on the first process of the lab's PID namespace, the supervisor's parent
             for process in psutil.Process(self._supervisor).parents()[0].children(recursive=True):
                 with suppress(psutil.Error, OSError):
-                    yield process, self._group(process)
+                    yield process.pid, self._group(process)
 
     def _group(self, process: psutil.Process) -> str:
         name = process.name()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from endpoints_emu.load.agent import UserAgent, speaker_of
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.message import Request, parse
+from endpoints_emu.load.sdp import Direction
 from endpoints_emu.load.transport import Transport, Udp
 from tests.unit.load.conftest import QUICK, Loopback
 
@@ -104,6 +106,22 @@ def test_plain_offer_to_an_agent_that_encrypts_is_refused(loopback: Loopback) ->
     assert caught.value.status == 488
 
 
+def test_stun_between_the_packets_is_counted_and_noise_is_malformed(loopback: Loopback) -> None:
+    alice, _, taken = pair(loopback)
+    call = alice.call("bob")
+    wait_for(lambda: taken[0].figures().received > 2)
+    media = call.media
+    assert media is not None
+    request = bytes.fromhex("000100002112a442") + bytes(12)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        for port in (media.port, media.port + 1):
+            phone.sendto(request, (media.address, port))
+            phone.sendto(b"noise", (media.address, port))
+    wait_for(lambda: (call.figures().stun, call.figures().malformed) == (2, 2))
+    call.hang_up()
+    assert call.figures().lost == 0
+
+
 def test_wrong_key_is_counted_as_failed_authentication_and_nothing_is_heard(loopback: Loopback) -> None:
     alice, _, taken = pair(loopback, "udp")
     call = alice.call("bob")
@@ -156,6 +174,24 @@ def test_hold_and_resume_are_seen_by_the_other_side(loopback: Loopback) -> None:
     assert not taken[0].held_by_peer
     gevent.sleep(0.2)
     assert taken[0].figures().sent > held
+    call.hang_up()
+
+
+def test_who_holds_goes_on_holding_when_the_other_side_describes_itself_anew(loopback: Loopback) -> None:
+    # given a call that both sides hold
+    alice, _, taken = pair(loopback)
+    call = alice.call("bob")
+    wait_for(lambda: taken[0].state == "established")
+    call.hold()
+    taken[0].hold()
+    assert (call.held_by_peer, taken[0].held_by_peer) == (True, True)
+    # when one comes back, then the other still holds it
+    taken[0].resume()
+    assert (call.held_by_peer, taken[0].held_by_peer) == (False, True)
+    # when the other comes back too, then both are heard
+    call.resume()
+    sent = (call.figures().sent, taken[0].figures().sent)
+    wait_for(lambda: call.figures().sent > sent[0] and taken[0].figures().sent > sent[1])
     call.hang_up()
 
 
@@ -370,3 +406,23 @@ def test_offer_may_come_with_the_answer_and_its_answer_with_the_ack(loopback: Lo
     loopback.stack.received(text.format("ACK", tag, len(answer), answer).encode(), held, ("127.0.0.1", 9))
     wait_for(lambda: call.figures().sent > 3)
     call.abandon("test")
+
+
+@pytest.mark.parametrize(("direction", "speaks"), [("sendonly", "caller"), ("recvonly", "callee")])
+def test_only_one_side_speaks_and_the_other_keeps_the_way_open(
+    loopback: Loopback, direction: Direction, speaks: str
+) -> None:
+    # given a call in which only one side speaks
+    alice, _, taken = pair(loopback, "udp")
+    call = alice.call("bob", direction=direction)
+    speaker_side = call if speaks == "caller" else taken[0]
+    with gevent.Timeout(10):
+        while not speaker_side.figures().received:
+            gevent.sleep(0.05)
+    caller, callee = call.figures(), taken[0].figures()
+    call.hang_up()
+    # then the other is heard of only by a packet that carries nothing
+    speaker, listener = (caller, callee) if speaks == "caller" else (callee, caller)
+    assert listener.signal_seen
+    assert listener.sent == 0
+    assert speaker.signal_packets == speaker.other_packets == speaker.lost == 0

@@ -83,6 +83,26 @@ def test_description_of_another_is_read_for_its_audio_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("own", "offered", "answer"),
+    [
+        ("sendrecv", "sendrecv", "sendrecv"),
+        ("sendrecv", "sendonly", "recvonly"),
+        ("sendrecv", "recvonly", "sendonly"),
+        ("sendrecv", "inactive", "inactive"),
+        ("sendonly", "sendrecv", "sendonly"),
+        ("sendonly", "sendonly", "inactive"),
+        ("sendonly", "recvonly", "sendonly"),
+        ("sendonly", "inactive", "inactive"),
+    ],
+)
+def test_answer_sends_and_receives_what_both_sides_want(
+    own: sdp.Direction, offered: sdp.Direction, answer: str
+) -> None:
+    offer = sdp.Description("192.0.2.2", 4000, key=KEY, direction=offered)
+    assert sdp.Description("192.0.2.1", 5000, key=KEY, direction=own).answering(offer).direction == answer
+
+
+@pytest.mark.parametrize(
     "broken",
     [
         b"",

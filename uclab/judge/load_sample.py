@@ -47,6 +47,8 @@ def take_sample(run: Run, network: Network) -> Sample:
         its = chosen([leg for leg in run.load.legs if leg.generator == generator])
         tap = network.first_tap.get(generator)
         path = run.file_of(tap) if tap else None
+        # of a generator on another machine: among the switch's other ports
+        only = () if path is None or tap is None or path.stem == generator else (tap,)
         if not its:
             gaps[generator] = "no call with media was noted"
         elif path is None:
@@ -55,7 +57,7 @@ def take_sample(run: Run, network: Network) -> Sample:
             gaps[generator] = "there is no TLS key log"
         else:
             try:
-                found = _signalling(path, its, run.keylog, network.policy.sips_ports).messages
+                found = _signalling(path, its, run.keylog, network.policy.sips_ports, only).messages
             except (DissectionError, MalformedCapture) as error:
                 gaps[generator] = str(error)
                 continue
@@ -86,7 +88,9 @@ def chosen(legs: Sequence[Leg], count: int = SAMPLE) -> list[Leg]:
     return picked
 
 
-def _signalling(path: Path, legs: Sequence[Leg], keylog: Path, ports: Sequence[int]) -> Signalling:
+def _signalling(
+    path: Path, legs: Sequence[Leg], keylog: Path, ports: Sequence[int], only: Sequence[str]
+) -> Signalling:
     """What the users of these legs and the session controller said to each other, until the legs' ends."""
     until: dict[int, int] = {}
     for leg in legs:
@@ -94,5 +98,5 @@ def _signalling(path: Path, legs: Sequence[Leg], keylog: Path, ports: Sequence[i
         until[host] = max(end_ns, until.get(host, 0))
     with tempfile.TemporaryDirectory(prefix="uclab-judge-") as folder:
         extract = Path(folder) / "signalling.pcapng"
-        numbers = extract_signalling(path, extract, ports, hosts=until)
+        numbers = extract_signalling(path, extract, ports, only, hosts=until)
         return dissect(extract, ports, keylog, numbers)

@@ -52,11 +52,19 @@ class Run:
         return self.tap_names.get(namespace, {}).get(interface, interface)
 
     def file_of(self, tap: str) -> Path | None:
-        """The capture file of a tap's namespace."""
+        """The capture file of a tap's namespace; of a load generator on another machine, that of the switch
+        where its cable ends."""
+        stems = {path.stem: path for path in self.captures}
         for known in self.plan.taps:
             if known.label == tap:
-                return next((path for path in self.captures if path.stem == known.namespace), None)
+                return stems.get(known.namespace, stems.get(self._engine_of_card(known.namespace)))
         return None
+
+    def _engine_of_card(self, node: str) -> str:
+        """Whose port, a network card, is the only way to a node; empty where there is none."""
+        cards = {(card.switch, card.port) for card in self.plan.cards}
+        ports = ((switch, port) for switch in self.plan.switches for port in switch.ports)
+        return next((s.engine for s, p in ports if p.peer == node and (s.name, p.number) in cards), "")
 
 
 def load_run(folder: Path) -> Run:

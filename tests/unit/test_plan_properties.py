@@ -21,7 +21,8 @@ from uclab.plan.calls import reference_calls, rounds
 from uclab.plan.codec import plan_from_json, plan_to_json
 from uclab.plan.engines import PORTS_PER_ENGINE
 from uclab.plan.graph import draw
-from uclab.plan.graph_layout import Box, arrange
+from uclab.plan.graph_boxes import Box
+from uclab.plan.graph_layout import arrange
 from uclab.plan.planner import make_plan
 from uclab.plan.trees import trunks_between
 from uclab.plan.types import LinkEnd, NodeKind, Plan, PortMode, SwitchRole

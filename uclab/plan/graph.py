@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from uclab.plan.graph_layout import DEVICE_HEIGHT, DEVICE_WIDTH, MARGIN, Box, Layout, arrange
+from uclab.plan.graph_boxes import DEVICE_HEIGHT, DEVICE_WIDTH, MARGIN, Box, Layout
+from uclab.plan.graph_layout import arrange
 from uclab.plan.graph_svg import (
     BAD,
     FAINT,

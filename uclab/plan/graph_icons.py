@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uclab.plan.graph_layout import Icon
+from uclab.plan.graph_boxes import Icon
 
 ICONS: dict[Icon, str] = {
     "router": (

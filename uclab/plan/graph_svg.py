@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from xml.sax.saxutils import escape
 
+from uclab.plan.graph_boxes import Box, Frame, Icon
 from uclab.plan.graph_icons import ICONS
-from uclab.plan.graph_layout import Box, Frame, Icon
 from uclab.plan.types import Vlan
 
 INK, SOFT, FAINT, PAPER = "#1b2430", "#5b6878", "#c3ccd6", "#ffffff"

@@ -100,7 +100,8 @@ class Container:
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return await asyncio.wait_for(self.process.wait(), grace_s)
+            async with asyncio.timeout(grace_s):
+                return await self.process.wait()
         except TimeoutError:
             self.process.kill()
             return await self.process.wait()

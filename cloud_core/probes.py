@@ -100,7 +100,9 @@ async def _ask_options(node: NodeRuntime, controller: SessionController, port: i
 async def _within(question: Awaitable[T]) -> T:
     """An answer in time, or an `OSError` that says why not."""
     try:
-        return await asyncio.wait_for(question, patient(ANSWER_S))
+        # not wait_for(): before Python 3.12 it forgets that it was cancelled where an answer comes meanwhile
+        async with asyncio.timeout(patient(ANSWER_S)):
+            return await question
     except TimeoutError:
         raise ConnectionError(f"no answer within {ANSWER_S:g} s") from None
     except (asyncio.IncompleteReadError, struct.error) as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_core import service, services, session_controller
+from cloud_core import probes, service, services, session_controller
 from cloud_core.authority import Certificates, issue
 from cloud_core.containers import Podman
 from cloud_core.media_relay import NG_PORT
@@ -278,3 +278,21 @@ def test_key_log_is_there_before_the_first_session(tmp_path: Path) -> None:
     path = session_controller.prepare_key_log(tmp_path)
     assert path == tmp_path / "keys" / "tls.keylog"
     assert path.read_bytes() == b""
+
+
+async def test_a_question_that_is_broken_off_while_its_answer_comes_stays_broken_off() -> None:
+    # given a probe that waits for an answer
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def question() -> str:
+        return await answer
+
+    asked = asyncio.ensure_future(probes._within(question()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    # when it is broken off in the moment in which the answer comes
+    answer.set_exception(ConnectionRefusedError())
+    asked.cancel()
+    # then it does not go on as if nothing had been said
+    with pytest.raises(asyncio.CancelledError):
+        await asked

@@ -140,6 +140,7 @@ class Podman:
     def command(self, *arguments: str) -> list[str]:
         """podman with this lab's own state."""
         podman = [
+            *("env", f"CONTAINERS_CONF={self._settings}"),
             "podman",
             *("--root", str(self._state / "storage"), "--runroot", str(self._state / "run")),
             *("--tmpdir", str(self._state / "tmp")),
@@ -149,6 +150,10 @@ class Podman:
             *arguments,
         ]
         return [*HIDE_CGROUPS, *podman] if self._hides_cgroups else podman
+
+    @property
+    def _settings(self) -> Path:
+        return self._state / "containers.conf"
 
     def run_command(self, spec: ContainerSpec, pid_file: Path) -> list[str]:
         """The whole command line that starts `spec`."""
@@ -180,6 +185,7 @@ class Podman:
         """Start a container; it is running, or has failed with a word in its log, some 0.2 s later."""
         spec.log.parent.mkdir(parents=True, exist_ok=True)
         self._state.mkdir(parents=True, exist_ok=True)
+        self._settings.write_text(LOCKS)
         pid_file = self._state / f"{spec.name}.pid"
         pid_file.unlink(missing_ok=True)
         log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -191,6 +197,13 @@ class Podman:
             process.pid_file = pid_file
         return Container(spec.name, spec.log, process)
 
+
+LOCKS = """[engine]
+lock_type = "file"
+"""
+"""containers.conf(5): locks below `--tmpdir`, so that they end with the lab. podman's own are 2,048 in the
+machine's shared memory, and those of labs that were killed are never given back: after some 700 of them no
+container starts any more."""
 
 HIDE_CGROUPS = (
     *("unshare", "--mount", "--propagation", "slave", "sh", "-c"),

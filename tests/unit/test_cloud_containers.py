@@ -79,7 +79,19 @@ def test_podmans_state_is_the_labs_own_and_images_are_the_machines() -> None:
     assert "additionalimagestore=/var/lib/containers/storage" in command
 
 
-@pytest.mark.parametrize(("hybrid", "first"), [(True, "unshare"), (False, "podman")])
+def test_podmans_locks_end_with_the_lab(tmp_path: Path) -> None:
+    # given a lab's podman, when it starts a container
+    spec = ContainerSpec(name="x", image="i", arguments=(), namespace=Path("/n"), log=tmp_path / "x.log")
+    recorder = Recorder()
+    asyncio.run(Podman(tmp_path / "state", runner=recorder).run(spec))
+    # then its locks are files of the lab's own state: those in shared memory outlive a lab that is killed
+    (command,) = recorder.commands
+    (settings,) = [part.partition("=")[2] for part in command if part.startswith("CONTAINERS_CONF=")]
+    assert Path(settings).read_text() == '[engine]\nlock_type = "file"\n'
+    assert command[command.index("--tmpdir") + 1] == str(tmp_path / "state" / "tmp")
+
+
+@pytest.mark.parametrize(("hybrid", "first"), [(True, "unshare"), (False, "env")])
 def test_cgroups_are_hidden_only_where_crun_would_refuse_them(hybrid: bool, first: str) -> None:
     assert run_command(hybrid_cgroups=hybrid)[0] == first
 

@@ -47,7 +47,8 @@ integration: ## tests that bring labs up, as root
 	$(RUN)/pytest -q -n $(LABS) tests/integration $(addprefix --ignore=,$(ALONE))
 
 drills: setup ## every fault that a verdict must catch, one lab after the other
-	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q $(addprefix tests/integration/test_,faults.py campaign.py capacity_measured.py)
+	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q $(addprefix tests/integration/test_,faults.py campaign.py \
+	    capacity_measured.py two_machines.py satellite.py dual_wan.py)
 
 bench: setup ## speed, as ratios within one run
 	@for file in benchmarks/bench_*.py; do \

@@ -16,6 +16,9 @@ import pytest
 
 UCLAB = Path(sys.executable).with_name("uclab")
 UP_DEADLINE_S = 120.0
+on_request = pytest.mark.skipif(
+    not os.environ.get("UCLAB_ALL_FAULTS"), reason="tried by `make drills`, for the time it takes"
+)
 
 
 class UclabCommand:

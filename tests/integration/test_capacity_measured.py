@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from pathlib import Path
@@ -11,11 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.labs import UclabCommand
+from tests.integration.labs import UclabCommand, on_request
 
-on_request = pytest.mark.skipif(
-    not os.environ.get("UCLAB_ALL_FAULTS"), reason="tried by `make drills`, for the time it takes"
-)
 pytestmark = [
     pytest.mark.root,
     pytest.mark.req("C8"),

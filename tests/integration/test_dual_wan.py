@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.integration.labs import UclabCommand, lab_of_module
+from tests.integration.labs import UclabCommand, lab_of_module, on_request
 
 pytestmark = [pytest.mark.root, pytest.mark.req("V2", "W9")]
 
@@ -84,6 +84,7 @@ def told(uclab: UclabCommand, source: str, kind: str, since: float) -> float:
     raise AssertionError(f"{source} did not tell of {kind}")
 
 
+@on_request
 @pytest.mark.req("N5")
 def test_a_line_that_is_up_but_leads_nowhere_is_left_and_taken_again(uclab: UclabCommand) -> None:
     # given a first line that swallows everything, its carrier on, then the router notices and takes the other

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.labs import UclabCommand
+from tests.integration.labs import UclabCommand, on_request
 
 pytestmark = [pytest.mark.root, pytest.mark.req("W8"), pytest.mark.timeout(300)]
 
@@ -28,6 +28,7 @@ def _run(folder: Path, topology: str) -> dict[str, Any]:
     return results
 
 
+@on_request
 def test_a_geostationary_line_carries_calls_and_fails_on_delay(tmp_path: Path) -> None:
     # given a site whose only line goes over a geostationary satellite
     # when the reference calls are placed over it

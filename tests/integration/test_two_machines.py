@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.integration.labs import UCLAB
+from tests.integration.labs import UCLAB, on_request
 from tests.integration.machines import ADDRESSES, Machine, lay_cables, switch_on
-from tests.integration.test_campaign import on_request
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import PcapngReader
 from uclab.plan.codec import plan_from_json

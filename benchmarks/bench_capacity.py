@@ -39,19 +39,15 @@ class Measured:
     packet_ms: int
     way: Way
     kbps_a_call: float
-    computed: int
+    computed: str
     measured: int
     bound: str
     verdict: str
     gave_way: str | None
     next: str | None
+    apart_pct: float
     load: float
     """Load average of the machine at the end."""
-
-    @property
-    def apart_pct(self) -> float:
-        """Of the computed number."""
-        return 100 * abs(self.measured - self.computed) / self.computed
 
 
 def write_topology(folder: Path, line_mbps: int, codec: str) -> Path:
@@ -95,12 +91,13 @@ def measured(line_mbps: int, codec: str, way: Way) -> Measured:
         found.packet_ms,
         way,
         order.record.per_call_kbps,
-        found.computed,
+        found.computed_words,
         found.measured,
         found.bound,
         finding.verdict if finding.verdict != "not-shown" else finding.observed,
         found.gave_way,
         found.next,
+        found.apart_pct,
         round(os.getloadavg()[0], 1),
     )
 
@@ -131,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                     flush=True,
                 )
     if options.json:
-        data = [{**asdict(one), "apart_pct": one.apart_pct} for one in rows]
+        data = [asdict(one) for one in rows]
         options.json.write_text(json.dumps(data, indent=1) + "\n")
 
 

@@ -41,6 +41,10 @@ class UnknownName(Exception):
         return cls(f"no {what} `{name}`{hint}; there are: {', '.join(known)}")
 
 
+class RunUnreadable(Exception):
+    """A run directory whose records cannot be read; the message names the file and what is wrong with it."""
+
+
 @dataclass(frozen=True)
 class Watcher:
     """Who is told how far long work is: events of the lab, steps of the scenario, stages of the run."""
@@ -189,23 +193,30 @@ def record_scenario(run_dir: Path, scenario: str) -> None:
 
 def judge_again(run_dir: Path) -> RunResult:
     """Judge the kept captures of a run again and write its reports anew. Raises `UnknownName` where that is
-    no run directory."""
+    no run directory, `RunUnreadable`."""
     if not (run_dir / "plan.json").is_file():
         raise UnknownName(
             f"`{run_dir}` is no run directory: it has no plan.json; give the --out of an earlier `uclab run`"
         )
-    plan = plan_from_json((run_dir / "plan.json").read_text())
+    try:
+        plan = plan_from_json((run_dir / "plan.json").read_text())
+    except ValueError as error:
+        raise RunUnreadable(f"{run_dir / 'plan.json'}: {error}") from None
     return judge_and_report(run_dir, plan, Clock(), Watcher())
 
 
 def judge_and_report(run_dir: Path, plan: Plan, clock: Clock, watcher: Watcher) -> RunResult:
-    """Judge what lies in a run directory and write its reports there."""
+    """Judge what lies in a run directory and write its reports there. Raises `RunUnreadable`."""
     # imported late: dissectors and plots take longer to load than most verbs to run
     from uclab.judge.judging import judge_run
+    from uclab.judge.run import RunError
     from uclab.report.write import write_reports
 
     watcher.on_stage("judging the captures")
-    judgement = judge_run(run_dir)
+    try:
+        judgement = judge_run(run_dir)
+    except RunError as error:
+        raise RunUnreadable(str(error)) from None
     clock.lap("judge")
     watcher.on_stage("writing the report")
     write_reports(run_dir, plan, judgement, clock.laps)

@@ -105,6 +105,31 @@ def test_wrong_input_ends_with_2_and_one_message(arguments: tuple[str, ...], tmp
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("plan.json", "{"),
+        ("plan.json", '{"topology": 7}'),
+        ("campaign/campaign.json", '{"users": "many"}'),
+        ("campaign/measuring.json", "[]"),
+        ("events.jsonl", "{}"),
+    ],
+)
+def test_a_run_that_cannot_be_read_names_its_file(file: str, text: str, tmp_path: Path) -> None:
+    # given the plan of a run, and a file beside it that is none of ours
+    (tmp_path / "campaign").mkdir()
+    (tmp_path / "plan.json").write_text(uclab("plan", "small-office", "--json").stdout)
+    campaign = '{"profile": "x", "users": 1, "calls_expected": false, "generators": []}'
+    (tmp_path / "campaign" / "campaign.json").write_text(campaign)
+    (tmp_path / file).write_text(text)
+    # when it is judged
+    done = uclab("judge", str(tmp_path))
+    # then one message says which
+    assert done.returncode == 2, done.stderr
+    assert str(tmp_path / file) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_misspelt_names_get_the_closest_match() -> None:
     assert "did you mean `enterprise-hq`?" in uclab("check", "enterprise-hqq").stderr
     assert "did you mean `dscp-cleared`?" in uclab("plan", "small-office", "--fault", "dscp-clear").stderr

@@ -145,13 +145,14 @@ def test_queues_of_a_line_are_drawn_below_its_load(plan: Plan) -> None:
 @pytest.mark.req("Q2")
 def test_calls_that_a_line_carries_stand_beside_those_computed(plan: Plan, tmp_path: Path) -> None:
     one = MeasuredWay(
-        *("office/wan1", "up", "G711", 20, 18, 14, "at most", 3.25, 14.0, 39.0, 100, 0),
+        *("office/wan1", "up", "G711", 20, 18, 19, 14, "at most", 3.25, 14.0, 39.0, 100, 0),
         *({"voice": 100, "default": 9}, "voice", "signalling"),
     )
     write_reports(tmp_path, plan, Judgement((), (), (), measured=(one,)), {})
     page = (tmp_path / "report.html").read_text()
-    assert "<b>14 / 18</b> calls up, measured and computed" in page
+    assert "<b>14 / 18-19</b> calls up, measured and computed" in page
     assert '<td class="n">at most 14</td>' in page
+    assert '<td class="n">18-19</td>' in page
     assert 'id="calls"' not in page
     (told,) = json.loads((tmp_path / "results.json").read_text())["measured"]
     assert (told["measured"], told["dropped"]["voice"]) == (14, 100)

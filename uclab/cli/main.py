@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from uclab import __version__
-from uclab.api import UnknownName
+from uclab.api import RunUnreadable, UnknownName
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
 from uclab.cli import campaign, capacity, circuit, generator, judging, labs, running, sdwan, topologies
 from uclab.lab.client import LabError, LabGone, WrongCircuit
@@ -18,6 +18,11 @@ from uclab.lab.launch import LabFailed
 from uclab.model.mistake import TopologyError
 from uclab.plan.errors import PlanError
 
+WRONG = (
+    *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongCircuit),
+    OrderRefused,
+)
+"""What is the user's to put right."""
 HELD, VERDICT_FAILED, WRONG_INPUT, NOT_UP, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(
@@ -53,7 +58,7 @@ def main() -> None:
     """Run a verb; every foreseen error becomes one message on stderr and an exit status."""
     try:
         app(standalone_mode=True)
-    except (TopologyError, PlanError, UnknownName, NoSuchLab, LabExists, WrongCircuit, OrderRefused) as error:
+    except WRONG as error:
         fail(str(error), WRONG_INPUT)
     except LabFailed as error:
         fail(f"the lab could not be brought up: {error}", NOT_UP)

@@ -151,6 +151,7 @@ def _measured(case: Case, record: MeasuringRecord, way: WayRecord, steps: Sequen
         codec=record.codec.name,
         packet_ms=record.codec.packet_ms,
         computed=way.calls,
+        computed_lossy=way.calls_lossy,
         measured=held,
         bound=_bound(steps, missed),
         loss_pct=missed.loss_pct if missed else None,
@@ -208,17 +209,16 @@ def _admitted(case: Case, record: MeasuringRecord) -> Finding:
 
 
 def _apart(case: Case, record: MeasuringRecord, claim: Claim, found: Sequence[MeasuredWay]) -> Finding:
-    computed = min(one.computed for one in found)
     narrow = min(found, key=lambda one: one.measured)
-    apart_pct = 100 * abs(narrow.measured - computed) / max(computed, 1)
     words = "; ".join(map(in_words, found))
-    observed = f"{computed} computed, {narrow.measured} measured, {apart_pct:.1f} % apart; {words}"
+    numbers = f"{narrow.computed_words} computed, {narrow.measured} measured"
+    observed = f"{numbers}, {narrow.apart_pct:.1f} % apart; {words}"
     evidence = Evidence(next(way.tap for way in record.ways if way.way == narrow.way))
     if elsewhere := _gave_way_elsewhere(narrow):
         return claim.not_shown(f"{elsewhere}: the lab gave way, not the line; {observed}", evidence)
     if record.overloaded and not narrow.dropped.get(OTHERS):
         return claim.not_shown(f"bulk did not overload the line; {observed}", evidence)
-    if apart_pct >= APART_PCT:
+    if narrow.apart_pct >= APART_PCT:
         return claim.failed(observed, evidence, next(w.device for w in record.ways if w.way == narrow.way))
     if narrow.bound != "exactly":
         return claim.not_shown(f"calls ended before the number was known; {observed}", evidence)

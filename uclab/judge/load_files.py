@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from uclab.judge.json_lines import json_lines
 from uclab.plan.admission_record import MEASURING, Admission, MeasuringRecord
@@ -18,6 +19,8 @@ from uclab.plan.load_record import (
     RegistrationRecord,
     Usage,
 )
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def load_load(folder: Path) -> Load:
     path = folder / "campaign.json"
     if not path.exists():
         return Load()
-    campaign = from_data(CampaignRecord, json.loads(path.read_text()))
+    campaign = _record(path, CampaignRecord)
     legs = [
         Leg(f"{one.node}-{number}", one.node, record)
         for one in campaign.generators
@@ -91,5 +94,13 @@ def _measuring(folder: Path) -> tuple[MeasuringRecord | None, tuple[Admission, .
     path = folder / MEASURING
     if not path.exists():
         return None, ()
-    record = from_data(MeasuringRecord, json.loads(path.read_text()))
+    record = _record(path, MeasuringRecord)
     return record, tuple(json_lines(folder / f"{record.near}.admissions.jsonl", Admission))
+
+
+def _record(path: Path, kind: type[Record]) -> Record:
+    """The one record of a file."""
+    try:
+        return from_data(kind, json.loads(path.read_text()))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None

@@ -125,6 +125,8 @@ class MeasuredWay:
     codec: str
     packet_ms: int
     computed: int
+    computed_lossy: int
+    """Where as much may get lost as the policy allows: any number from `computed` on up to this is right."""
     measured: int
     """Calls with which voice still held the policy."""
     bound: Literal["exactly", "at least", "at most"]
@@ -146,6 +148,18 @@ class MeasuredWay:
     """The class that dropped most, of those that are kept apart."""
     next: str | None
     """What gives way next, by computation."""
+
+    @property
+    def computed_words(self) -> str:
+        """The computed number, `18`, or `18-19`."""
+        more = self.computed_lossy > self.computed
+        return f"{self.computed}-{self.computed_lossy}" if more else str(self.computed)
+
+    @property
+    def apart_pct(self) -> float:
+        """How far the measured number is from what was computed, per cent."""
+        nearest = min(max(self.measured, self.computed), self.computed_lossy)
+        return 100 * abs(self.measured - nearest) / max(nearest, 1)
 
 
 SeriesKind = Literal[

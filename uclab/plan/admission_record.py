@@ -31,6 +31,8 @@ class WayRecord:
     """Of the queue's interface."""
     calls: int
     """Computed: calls that fit while bulk overloads the line, or alone where one queue takes all."""
+    calls_lossy: int
+    """Computed, where as much may get lost as the policy allows."""
     queue: str
     """The queue that calls are in; `line` where one takes everything."""
     next: str | None

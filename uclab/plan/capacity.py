@@ -71,6 +71,8 @@ class DirectionCapacity:
     calls_alone: int
     """Calls that fit when nothing else has priority: beside bulk that overloads the line, where classes are
     kept apart. That is what an experiment finds (`uclab.plan.measuring`)."""
+    calls_alone_lossy: int
+    """The same where as much of voice may get lost as the policy allows: a call more may then hold."""
     queues: tuple[QueueCapacity, ...]
 
     @property
@@ -197,6 +199,7 @@ def direction_capacity(way: Way, device: str, queue: EgressQueue, demand: Demand
         full_first=limits[0][1],
         full_next=limits[1][1] if len(queue.classes) > 1 else None,
         calls_alone=_alone(queue, demand),
+        calls_alone_lossy=_alone(queue, demand.with_loss()),
         queues=queues,
     )
 

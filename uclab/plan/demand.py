@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uclab.model import topology as model
 from uclab.model.bandwidth import media_stream, signalling_kbps
@@ -28,6 +28,13 @@ class Demand:
     """Of one call: that of as many endpoints as one call stands for."""
     voice_dscp: int
     signalling_dscp: int
+    max_loss_pct: float
+    """What the policy allows, per cent."""
+
+    def with_loss(self) -> Demand:
+        """What has to arrive of it, where the policy's loss is borne."""
+        kept = 1 - self.max_loss_pct / 100
+        return replace(self, media_kbps=self.media_kbps * kept, all_media_kbps=self.all_media_kbps * kept)
 
     def per_call_kbps(self, queue: EgressQueue, one: QueueClass) -> float:
         """What one call more adds to a class."""
@@ -78,5 +85,6 @@ def demand_of(
         signalling_per_call_kbps=signalling(traffics[0], 1) * 100 / traffics[0].simultaneous_pct,
         voice_dscp=plan.policy.voice_dscp,
         signalling_dscp=plan.policy.signalling_dscp,
+        max_loss_pct=plan.policy.max_loss_pct,
     )
     return demand, sum(len(one.endpoints) for one in there)

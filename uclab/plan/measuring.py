@@ -154,6 +154,7 @@ def _way(plan: Plan, direction: DirectionCapacity) -> WayRecord:
         device=direction.device,
         tap=tap.label,
         calls=direction.calls_alone,
+        calls_lossy=direction.calls_alone_lossy,
         queue=voice,
         next=next((n for n in (direction.full_first, direction.full_next) if n and n != voice), None),
     )

@@ -153,6 +153,15 @@ def test_one_bad_second_is_no_miss() -> None:
     assert found.verdict == "pass", found.observed
 
 
+@pytest.mark.parametrize(("measured", "apart_pct"), [(17, 5.56), (18, 0.0), (19, 0.0), (20, 5.26)])
+def test_a_call_more_is_right_where_the_policy_allows_its_loss(measured: int, apart_pct: float) -> None:
+    # given 18.9 calls by rate, of which the policy lets 1 % get lost: 19.1
+    (down,) = [way for way in order().record.ways if way.way == "down"]
+    assert (down.calls, down.calls_lossy) == (18, 19)
+    one = next(way for way in measured_ways(case_of(18, drops=MANY)) if way.way == "down")
+    assert replace(one, measured=measured).apart_pct == pytest.approx(apart_pct, abs=0.01)
+
+
 def test_jitter_beyond_the_policy_is_a_miss() -> None:
     found = findings(case_of(18, drops=MANY, jitter_ms=31))["capacity.measured"]
     assert found.verdict == "fail"

@@ -63,6 +63,8 @@ TOPOLOGIES = {
 }
 """Where `small-office` has nothing that the fault fits."""
 ON_REQUEST = {
+    "dscp-cleared-by-isp",
+    "media-direct",
     "wifi-station-unmarked",
     "mpls-map-shifted",
     "service-tag-unmarked",

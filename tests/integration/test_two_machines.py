@@ -101,7 +101,7 @@ def test_users_of_a_second_machine_sit_at_their_place(
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert (generator.returncode, campaign.returncode) == (0, 0), said + output
     assert results["verdict"] == "pass"
-    assert "2 generators, 8 users" in _finding(results, "load.generators", "generators")["observed"]
+    assert "3 generators, 8 users" in _finding(results, "load.generators", "generators")["observed"]
     # and users there registered, called and heard, by records that came without anybody's doing
     assert {one["status"] for one in _records(tmp_path, "accounts")} == {200}
     legs = [leg for leg in _records(tmp_path, "legs") if leg["status"] == 200]

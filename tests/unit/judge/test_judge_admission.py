@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from uclab.capture.dissect import Signalling
-from uclab.judge.admission import Step, check_admission, first_missed, measured_ways
+from uclab.judge.admission import Step, _step, check_admission, first_missed, measured_ways
 from uclab.judge.case import Case
 from uclab.judge.flows import FlowTable
 from uclab.judge.load_files import Load, load_load
@@ -146,6 +146,21 @@ def test_a_line_that_carries_far_more_fails() -> None:
     found = findings(case_of(40, drops=MANY))["capacity.measured"]
     assert found.verdict == "fail"
     assert "22 hold, and none more was placed" in found.observed
+
+
+@pytest.mark.parametrize(
+    ("losses", "missed"),
+    [((1, 0, 0, 0), False), ((2, 0, 0, 0), True), ((1, 1, 1, 1), True), ((0,) * 4, False)],
+)
+def test_a_single_packet_is_no_loss_but_one_of_every_call_is(losses: tuple[int, ...], missed: bool) -> None:
+    # given calls of 40 packets each between two others, when so many of them get lost
+    streams = []
+    for number, lost in enumerate(losses):
+        stream = Stream(number, 0, 0, 0, None)
+        stream.seconds[7] = Second(40, 40 - lost, 20.0 * (40 - lost), 1.0 * (40 - lost))
+        streams.append(stream)
+    # then two of one call count, and one of each: more than the policy's 1 % of all
+    assert _step(4, streams, range(7, 8), order().crowd.plan.policy).missed is missed
 
 
 def test_one_bad_second_is_no_miss() -> None:

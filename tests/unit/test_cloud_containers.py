@@ -83,7 +83,11 @@ def test_podmans_locks_end_with_the_lab(tmp_path: Path) -> None:
     # given a lab's podman, when it starts a container
     spec = ContainerSpec(name="x", image="i", arguments=(), namespace=Path("/n"), log=tmp_path / "x.log")
     recorder = Recorder()
-    asyncio.run(Podman(tmp_path / "state", runner=recorder).run(spec))
+
+    async def start() -> None:
+        await (await Podman(tmp_path / "state", runner=recorder).run(spec)).process.wait()
+
+    asyncio.run(start())
     # then its locks are files of the lab's own state: those in shared memory outlive a lab that is killed
     (command,) = recorder.commands
     (settings,) = [part.partition("=")[2] for part in command if part.startswith("CONTAINERS_CONF=")]

@@ -20,7 +20,7 @@ import gevent
 from gevent.event import Event
 from gevent.pool import Pool as Greenlets
 
-from campaigns.place import Place, log, place, with_media, write
+from campaigns.place import Place, log, place, write
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.failure import CallFailed
@@ -88,7 +88,7 @@ class Side:
         self.calls.remove(call)
         self._gone[0] += figures.received
         self._gone[1] += figures.lost
-        self.place.note_leg(with_media(leg(ended), call))
+        self.place.note_call(leg(ended), call)
 
     def finish(self) -> None:
         """Hang up what still stands, and have it noted."""

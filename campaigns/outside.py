@@ -8,9 +8,9 @@ from pathlib import Path
 import gevent
 
 from campaigns.called import take_call
+from campaigns.servers import server_of
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.stack import Stack
-from endpoints_emu.load.transport import Server
 from endpoints_emu.load.trunk import Line, Trunk
 from uclab.plan.load_record import OUTSIDE, LegRecord, LoadUser, Pool, TrunkEnd
 
@@ -22,15 +22,7 @@ class Outside:
         self, stack: Stack, pool: Pool, end: TrunkEnd, note: Callable[[LegRecord, Call], None]
     ) -> None:
         """`note` hears of every call that was taken."""
-        controller, timing = end.controller, pool.registration
-        server = Server(
-            *(controller.host_name, controller.address, controller.port, "tls", Path(pool.ca_file)),
-            idle_s=timing.keepalive_s,
-            probe_s=timing.probe_s,
-            probes=max(1, (timing.lost_s - timing.keepalive_s) // timing.probe_s),
-            certificate=Path(end.certificate),
-            key=Path(end.key),
-        )
+        server = server_of(pool, end.controller, Path(end.certificate), Path(end.key))
         self._trunk = Trunk(
             stack,
             server,

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import deque
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import IO
@@ -15,7 +15,8 @@ from gevent.event import Event
 
 from campaigns import messages
 from campaigns.outside import Outside
-from endpoints_emu.load import process
+from campaigns.servers import server_of
+from campaigns.waiting import until
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.codec import Codec
@@ -43,12 +44,12 @@ class Place:
     """One a process."""
 
     def __init__(self, pool: Pool) -> None:
-        process.prepare()
+        prepare()
         self.pool = pool
         self.stack = Stack(
             dscp_signalling=pool.dscp_signalling,
             dscp_media=pool.dscp_media,
-            codec=Codec(pool.codec.name, pool.codec.packet_ms, pool.codec.opus_kbps),
+            codec=Codec(**asdict(pool.codec)),
         )
         self.outside = Outside(self.stack, pool, pool.trunk, self.note_call) if pool.trunk else None
         """The telephone network, where this process plays it."""
@@ -85,14 +86,7 @@ class Place:
 
     def wait_until_tried(self, deadline_s: float) -> bool:
         """Whether all who are played here have tried to register by then."""
-        until = time.monotonic() + deadline_s
-        while not self._played <= self._tried:
-            left = until - time.monotonic()
-            if left <= 0:
-                return False
-            self._noted.wait(left)
-            self._noted.clear()
-        return True
+        return until(lambda: self._played <= self._tried, self._noted, deadline_s)
 
     @cached_property
     def direct(self) -> dict[str, str]:
@@ -102,15 +96,7 @@ class Place:
     @cached_property
     def servers(self) -> tuple[Server, ...]:
         """The session controllers, the preferred one first."""
-        pool, timing = self.pool, self.pool.registration
-        probes = max(1, (timing.lost_s - timing.keepalive_s) // timing.probe_s)
-        return tuple(
-            Server(
-                *(one.host_name, one.address, one.port, "tls", Path(pool.ca_file)),
-                *(timing.keepalive_s, timing.probe_s, probes),
-            )
-            for one in pool.registrars
-        )
+        return tuple(server_of(self.pool, one) for one in self.pool.registrars)
 
     def agent(self, user: LoadUser) -> UserAgent:
         """The user's agent, at the preferred session controller; not registered yet."""
@@ -164,7 +150,6 @@ def place() -> Place:
         raise NoPool(
             f"users need a pool of accounts: run the campaign by `uclab campaign`, which sets {POOL_VARIABLE}"
         )
-    prepare()
     pool, folder = from_data(Pool, json.loads(Path(name).read_text())), Path(name).parent
     return Place(replace(pool, ca_file=str(folder / pool.ca_file), records=str(folder / pool.records)))
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +21,7 @@ from locust.dispatch import UsersDispatcher
 from locust.runners import MasterRunner, WorkerRunner
 
 from campaigns.place import place
+from campaigns.waiting import until
 from uclab.plan.load_record import POOL_VARIABLE
 
 SITS, CAME, THERE = "uclab-sits", "uclab-came", "uclab-there"
@@ -50,14 +50,8 @@ class Seats:
 
     def wait(self, workers: Iterable[str], deadline_s: float) -> bool:
         """Whether all have told by then."""
-        wanted, until = set(workers), time.monotonic() + deadline_s
-        while not wanted <= self.outside.keys():
-            left = until - time.monotonic()
-            if left <= 0:
-                return False
-            self._told.wait(left)
-            self._told.clear()
-        return True
+        wanted = set(workers)
+        return until(lambda: wanted <= self.outside.keys(), self._told, deadline_s)
 
     @property
     def there(self) -> list[str]:

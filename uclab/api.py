@@ -163,7 +163,7 @@ def run(
         clock.lap("up")
         launched.follow(watcher.on_event)
         watcher.on_stage("placing calls")
-        record_scenario(run_dir, scenario)
+        record_scenario(run_dir, ScenarioRecord(scenario, SCENARIOS[scenario].checks))
         SCENARIOS[scenario].drive(launched.client, plan, watcher.on_step, options)
         clock.lap("scenario")
         watcher.on_stage("taking down")
@@ -185,9 +185,8 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
         raise UnknownName.among("incident", *error.args) from None
 
 
-def record_scenario(run_dir: Path, scenario: str) -> None:
+def record_scenario(run_dir: Path, record: ScenarioRecord) -> None:
     """`scenario.json`: what the run is to be judged as."""
-    record = ScenarioRecord(scenario, SCENARIOS[scenario].checks)
     (run_dir / "scenario.json").write_text(json.dumps(to_data(record)) + "\n")
 
 

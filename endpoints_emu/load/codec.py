@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from endpoints_emu.load import opus, signal
 from endpoints_emu.load.rtp import RATE_HZ
-from uclab.plan.load_record import OPUS_PAYLOAD
+from uclab.plan.load_record import OPUS_PAYLOAD, PoolCodec
 
 TICK_MS = 20
 """The pacer's: packets are sent every so often, or every second or third time."""
-PACKET_MS = (20, 40, 60)
 NAMES = {0: "PCMU/8000", 8: "PCMA/8000", OPUS_PAYLOAD: "opus/48000/2"}
 """How SDP names payload types (RFC 3551, RFC 7587 section 7)."""
 
@@ -29,13 +28,9 @@ class Listens(Protocol):
         """Take a payload whose packet is so far ahead of the one before; whether it is an agent's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
+@dataclass(frozen=True)
+class Codec(PoolCodec):
     """What an agent offers, and sends every `packet_ms` (20, 40 or 60)."""
-
-    name: Literal["G711", "Opus"] = "G711"
-    packet_ms: int = 20
-    opus_kbps: int = 32
 
     @property
     def payloads(self) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from uclab.campaign.files import write_private
 from uclab.campaign.orders import LEADER_PORT, CampaignOrder
 from uclab.campaign.refused import OrderRefused
 from uclab.emulation import cards
@@ -88,8 +89,7 @@ def write_folders(
             AUTHORITY: authority.read_text(),
         }
         for name, text in texts.items():
-            (own / name).touch(mode=0o600)
-            (own / name).write_text(text)
+            write_private(own / name, text)
 
 
 def begun(gone: Sequence[Elsewhere], folder: Path) -> bool:

@@ -5,31 +5,34 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from uclab import api
 from uclab.api import Clock, RunResult, UnknownName, Watcher
-from uclab.campaign.orders import CAMPAIGNS
-from uclab.campaign.programs import Program, Programs
+from uclab.campaign.files import write_campaign, write_judged
+from uclab.campaign.orders import generator_environment
+from uclab.campaign.programs import END_S, Program, Programs, finish, follow
 from uclab.campaign.queue_log import QueueLog
 from uclab.campaign.running import write_pools
+from uclab.judge.json_lines import json_lines
 from uclab.lab.launch import LabFailed, LaunchedLab
 from uclab.model.load import load_topology
 from uclab.plan.admission_record import MEASURING, Admission, Reading, Spoken
-from uclab.plan.codec import from_data, plan_to_json, to_data
+from uclab.plan.codec import to_data
 from uclab.plan.crowd import as_judged
 from uclab.plan.errors import PlanError
 from uclab.plan.load_faults import LOAD_FAULTS
-from uclab.plan.load_record import FOLDER, POOL_VARIABLE, CampaignRecord, GeneratorRecord
+from uclab.plan.load_record import FOLDER, CampaignRecord
 from uclab.plan.measuring import Measuring, measurable, measuring
 from uclab.plan.planner import make_plan
-from uclab.plan.readiness import patient
+from uclab.plan.readiness import block_until, patient
 from uclab.plan.records import ScenarioRecord
+from uclab.plan.runtime import NotReady
 
 LOOK_S = 0.25
 REGISTER_S = 60.0
@@ -77,9 +80,9 @@ def measure(
         watcher.on_stage("taking down")
         launched.client.down()
     clock.lap("down")
-    (run_dir / "plan.json").write_text(plan_to_json(as_judged(crowd)))
-    (run_dir / "scenario.json").write_text(json.dumps(to_data(ScenarioRecord("capacity", "capacity"))) + "\n")
-    return api.judge_and_report(run_dir, as_judged(crowd), clock, watcher)
+    judged = as_judged(crowd)
+    write_judged(run_dir, judged, ScenarioRecord("capacity", "capacity"))
+    return api.judge_and_report(run_dir, judged, clock, watcher)
 
 
 @dataclass
@@ -88,6 +91,10 @@ class _Experiment:
     order: Measuring
     folder: Path
     watcher: Watcher
+    placed: int = 0
+    """Calls that stand, as far as was told."""
+    missed: bool = False
+    """Voice has been missed for so long that no more calls are needed."""
 
     def run(self) -> None:
         """Both programs, one after the other; the first one ends the other."""
@@ -97,7 +104,7 @@ class _Experiment:
         with Programs(self.folder) as programs, closing(queues):
             answerers = self._start(programs, record.far, "answer")
             self.watcher.on_stage(f"{record.most} users register in the data centre")
-            self._wait(answerers, lambda: any(self._readings(record.far)), REGISTER_S)
+            self._wait_for_readings(answerers)
             if record.overloaded:
                 client.bulk("start")
             callers = self._start(programs, record.near, "call")
@@ -106,104 +113,86 @@ class _Experiment:
                 client.bulk("stop")
             self._wait_for_the_end(answerers)
             programs.end()
-            self._record((callers, answerers))
+            ended = (callers.record, answerers.record)
+            write_campaign(self.folder, CampaignRecord("capacity", 2 * record.most, True, ended))
 
     def _start(self, programs: Programs, node: str, what: str) -> Program:
         command = [sys.executable, "-m", "campaigns.admission", what, str(self.folder / MEASURING)]
         return programs.start(
             node,
             self.launched.client.command_at(node, command),
-            {"PYTHONPATH": str(CAMPAIGNS.parent), POOL_VARIABLE: str(self.folder / f"{node}.json")},
+            generator_environment(self.folder, node),
         )
 
-    def _wait(self, program: Program, ready: Callable[[], bool], deadline_s: float) -> None:
-        until = time.monotonic() + patient(deadline_s)
-        while not ready():
-            if program.process.poll() is not None or time.monotonic() > until:
-                raise LabFailed(f"{program.name} did not get ready: {program.words}")
-            time.sleep(LOOK_S)
+    def _wait_for_readings(self, answerers: Program) -> None:
+        """Until all users there have registered: then it begins to tell."""
+
+        def told() -> bool | None:
+            if answerers.process.poll() is not None:
+                raise LabFailed(f"{answerers.name} did not get ready: {answerers.words}")
+            return any(self._readings(answerers.name)) or None
+
+        try:
+            block_until(told, what=answerers.name, deadline_s=REGISTER_S, every_s=LOOK_S)
+        except NotReady:
+            raise LabFailed(f"{answerers.name} did not get ready: {answerers.words}") from None
 
     def _wait_for_the_end(self, answerers: Program) -> None:
         """Until the other side has noted its calls, too; of some the end may have got lost with a full
         line."""
-        until = time.monotonic() + patient(GONE_S)
-        while not self._idle(self.order.record.far) and answerers.process.poll() is None:
-            if time.monotonic() > until:
-                return
-            time.sleep(LOOK_S)
+
+        def idle() -> bool | None:
+            readings = self._readings(answerers.name)
+            return not readings or not readings[-1].calls or answerers.process.poll() is not None or None
+
+        with suppress(NotReady):
+            block_until(idle, what=answerers.name, deadline_s=GONE_S, every_s=LOOK_S)
 
     def _follow(self, callers: Program, queues: QueueLog) -> None:
-        """Until all calls are placed, or voice has been missed for a while."""
-        record, told = self.order.record, 0
+        """Until all calls are placed, or voice has been missed for a while, or somebody has had enough: what
+        there is, is judged."""
+        record = self.order.record
         longest_s = patient(REGISTER_S) + record.most * (record.step_s + 1)
-        until = time.monotonic() + longest_s
-        while callers.process.poll() is None and time.monotonic() < until:
+
+        def look() -> None:
             queues.look()
-            placed = sum(1 for one in self._admissions() if one.status == 200)
-            if placed != told:
-                told = placed
-                self.watcher.on_stage(
-                    f"{placed} of {record.most} calls at most; loss {self._loss_in_words()}"
-                )
-            try:
-                if self._missed_for_long():
-                    break
-                time.sleep(LOOK_S)
-            except KeyboardInterrupt:  # what there is, is judged
-                self.watcher.on_stage("ended early")
-                break
-        if callers.process.poll() is None:
+            if not self.missed:
+                self._look()
+                if self.missed:
+                    callers.process.terminate()
+
+        if not follow(callers, longest_s, look):
             callers.process.terminate()
-            callers.process.wait(GONE_S + 10)
-        elif callers.status:
+            finish([callers], GONE_S + END_S, queues.look)
+        if not self.missed and self.placed < record.most:
+            self.watcher.on_stage("ended early")
+        if callers.status not in (None, 0, -signal.SIGTERM, -signal.SIGINT):
             raise LabFailed(f"{callers.name} ended early: {callers.words}")
 
-    def _missed_for_long(self) -> bool:
-        """Whether either side has lost more than the policy allows for some steps without a break."""
-        seconds = int(LOST_STEPS * self.order.record.step_s) + 2
-        limit = self.order.crowd.plan.policy.max_loss_pct
-        return any(
-            len(losses) >= seconds and all(loss >= limit for loss in losses[-seconds:])
-            for losses in map(self._losses, (self.order.record.near, self.order.record.far))
-        )
-
-    def _losses(self, node: str) -> list[float]:
-        """Loss of what one side receives, per cent, second by second."""
-        readings = list(self._readings(node))
-        found = []
-        for before, now in itertools.pairwise(readings):
-            lost, received = now.lost - before.lost, now.received - before.received
-            found.append(100 * max(lost, 0) / max(lost + received, 1))
-        return found
-
-    def _loss_in_words(self) -> str:
+    def _look(self) -> None:
+        """Tell how far it is, and see whether that is enough."""
         record = self.order.record
-        ways = (("up", self._losses(record.far)), ("down", self._losses(record.near)))
-        return ", ".join(f"{losses[-1]:.1f} % {way}" for way, losses in ways if losses) or "-"
-
-    def _idle(self, node: str) -> bool:
-        last = [*self._readings(node)][-1:]
-        return not last or not last[0].calls
-
-    def _readings(self, node: str) -> Iterator[Reading]:
-        for line in _lines(self.folder / f"{node}.readings.jsonl"):
-            yield from_data(Reading, json.loads(line))
-
-    def _admissions(self) -> Iterator[Admission]:
-        for line in _lines(self.folder / f"{self.order.record.near}.admissions.jsonl"):
-            yield from_data(Admission, json.loads(line))
-
-    def _record(self, programs: tuple[Program, ...]) -> None:
-        ended = tuple(
-            GeneratorRecord(one.name, one.status, one.words if one.status else "") for one in programs
+        up, down = (losses(self._readings(node)) for node in (record.far, record.near))
+        path = self.folder / f"{record.near}.admissions.jsonl"
+        placed = sum(1 for one in json_lines(path, Admission) if one.status == 200)
+        if placed != self.placed:
+            self.placed = placed
+            words = ", ".join(f"{its[-1]:.1f} % {way}" for way, its in (("up", up), ("down", down)) if its)
+            self.watcher.on_stage(f"{placed} of {record.most} calls at most; loss {words or '-'}")
+        seconds = int(LOST_STEPS * record.step_s) + 2
+        limit = self.order.crowd.plan.policy.max_loss_pct
+        self.missed = any(
+            len(its) >= seconds and all(loss >= limit for loss in its[-seconds:]) for its in (up, down)
         )
-        record = CampaignRecord("capacity", 2 * self.order.record.most, True, ended)
-        (self.folder / "campaign.json").write_text(json.dumps(to_data(record), indent=1) + "\n")
+
+    def _readings(self, node: str) -> list[Reading]:
+        return list(json_lines(self.folder / f"{node}.readings.jsonl", Reading))
 
 
-def _lines(path: Path) -> list[str]:
-    """The whole lines of a file that is still written to."""
-    try:
-        return path.read_text().split("\n")[:-1]
-    except FileNotFoundError:
-        return []
+def losses(readings: Sequence[Reading]) -> list[float]:
+    """Loss of what one side receives from one reading to the next, per cent (pure)."""
+    found = []
+    for before, now in itertools.pairwise(readings):
+        lost, received = now.lost - before.lost, now.received - before.received
+        found.append(100 * max(lost, 0) / max(lost + received, 1))
+    return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uclab.plan.crowd import LoadGenerator
+from uclab.plan.load_record import POOL_VARIABLE
 
 PROFILES: Mapping[str, str] = {
     "busy-hour": "users of all kinds call each other and the telephone network at random (Erlang)",
@@ -19,6 +20,8 @@ LINE_FAILS = "wan-failover"
 SILENT = ("monday-morning", "wan-failover")
 """Campaigns in which nobody calls."""
 CAMPAIGNS = Path(__file__).resolve().parents[2] / "campaigns"
+PATHS = {"PYTHONPATH": str(CAMPAIGNS.parent)}
+"""Environment in which `campaigns` can be imported."""
 LEADER_PORT = 5557
 WEB_PORT = 8089
 STOP_S = 15
@@ -57,6 +60,11 @@ def locustfile(profile: str) -> Path | None:
         return CAMPAIGNS / f"{profile.replace('-', '_')}.py"
     path = Path(profile)
     return path.resolve() if path.suffix == ".py" and path.is_file() else None
+
+
+def generator_environment(folder: Path, generator: str) -> dict[str, str]:
+    """What a load generator's program has to know: where its users are listed."""
+    return {**PATHS, POOL_VARIABLE: str(folder / f"{generator}.json")}
 
 
 def leader_command(order: CampaignOrder, folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from uclab.plan.load_record import GeneratorRecord
 from uclab.plan.logs import last_lines
 
 END_S = 10.0
@@ -37,6 +38,11 @@ class Program:
     def words(self) -> str:
         """The end of its log."""
         return last_lines(self.log)
+
+    @property
+    def record(self) -> GeneratorRecord:
+        """How it ended, as a load generator's program."""
+        return GeneratorRecord(self.name, self.status, self.words if self.status else "")
 
 
 @dataclass

@@ -12,16 +12,18 @@ from pathlib import Path
 from uclab import api
 from uclab.api import Clock, RunResult, UnknownName, Watcher
 from uclab.campaign import elsewhere
+from uclab.campaign.files import write_campaign, write_judged, write_private
 from uclab.campaign.orders import (
-    CAMPAIGNS,
     LEADER_PORT,
     LINE_FAILS,
+    PATHS,
     PROFILES,
     READY_S,
     SILENT,
     STOP_S,
     WEB_PORT,
     CampaignOrder,
+    generator_environment,
     leader_command,
     locustfile,
     worker_command,
@@ -32,12 +34,12 @@ from uclab.campaign.queue_log import QueueLog
 from uclab.campaign.relay import relay, towards
 from uclab.campaign.usage import UsageLog, namespace_id
 from uclab.lab.launch import LabFailed, LaunchedLab
-from uclab.plan.codec import plan_to_json, to_data
+from uclab.plan.codec import to_data
 from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
 from uclab.plan.elsewhere import Elsewhere, moved, with_those_elsewhere
 from uclab.plan.errors import PlanError
 from uclab.plan.load_faults import LOAD_FAULTS
-from uclab.plan.load_record import FOLDER, G711, POOL_VARIABLE, CampaignRecord, GeneratorRecord, PoolCodec
+from uclab.plan.load_record import FOLDER, G711, CampaignRecord, PoolCodec
 from uclab.plan.outside import outside_pool, played, with_outside
 from uclab.plan.records import ScenarioRecord
 
@@ -121,8 +123,7 @@ def run_campaign(
         launched.client.down()
     clock.lap("down")
     judged = with_those_elsewhere(as_judged(crowd), gone)
-    (run_dir / "plan.json").write_text(plan_to_json(judged))
-    (run_dir / "scenario.json").write_text(json.dumps(to_data(ScenarioRecord("campaign", "load"))) + "\n")
+    write_judged(run_dir, judged, ScenarioRecord("campaign", "load"))
     return CampaignResult(api.judge_and_report(run_dir, judged, clock, watcher), status)
 
 
@@ -133,11 +134,8 @@ def write_pools(
     pki = run_dir / "pki"
     outside = outside_pool(crowd, str(folder), str(pki))
     for pool in (*pools(crowd, str(folder), str(pki / "ca.pem"), codec), *((outside,) if outside else ())):
-        if pool.generator in but:
-            continue
-        path = folder / f"{pool.generator}.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(to_data(pool)) + "\n")
+        if pool.generator not in but:
+            write_private(folder / f"{pool.generator}.json", json.dumps(to_data(pool)) + "\n")
 
 
 def _drive(
@@ -152,19 +150,18 @@ def _drive(
     watcher.on_stage(
         f"{order.locustfile.stem.replace('_', '-')}: {order.users} users for {order.duration_s} s"
     )
-    paths = {"PYTHONPATH": str(CAMPAIGNS.parent)}
     queues = QueueLog.of(client, crowd.plan, folder / "queues.jsonl", order.longest_s)
     with Programs(folder) as programs, closing(queues):
         leader = programs.start(
             "leader",
             client.command_at(crowd.leader, leader_command(order, folder)),
-            {**paths, **elsewhere.leader_environment(gone, folder)},
+            {**PATHS, **elsewhere.leader_environment(gone, folder)},
         )
         workers = [
             programs.start(
                 one.node,
                 client.command_at(one.node, worker_command(order, one)),
-                {**paths, POOL_VARIABLE: str(folder / f"{one.node}.json")},
+                generator_environment(folder, one.node),
             )
             for one in crowd.all_generators
             if one.node not in order.elsewhere
@@ -215,10 +212,7 @@ def _relay(launched: LaunchedLab, leader: str, address: str | None, port: int) -
 def _record(folder: Path, order: CampaignOrder, crowd: Crowd, workers: Sequence[Program]) -> None:
     here = {worker.name: worker for worker in workers}
     ended = tuple(
-        GeneratorRecord(worker.name, worker.status, worker.words if worker.status else "")
-        if (worker := here.get(one.node)) is not None
-        else elsewhere.ended(one.node, folder)
+        here[one.node].record if one.node in here else elsewhere.ended(one.node, folder)
         for one in crowd.all_generators
     )
-    record = CampaignRecord(order.profile, order.users, order.profile not in SILENT, ended)
-    (folder / "campaign.json").write_text(json.dumps(to_data(record), indent=1) + "\n")
+    write_campaign(folder, CampaignRecord(order.profile, order.users, order.profile not in SILENT, ended))

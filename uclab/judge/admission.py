@@ -12,6 +12,7 @@ from typing import Literal
 from uclab.judge import emodel
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
+from uclab.judge.quality import beyond, rating
 from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding, MeasuredWay
 from uclab.plan.admission_record import Admission, MeasuringRecord, WayRecord
@@ -21,8 +22,6 @@ APART_PCT = 5.0
 """Computed and measured number must be less than this apart, per cent of the computed one."""
 SETTLE_S = 0.3
 """After a call was answered, until it counts: its packets are on their way, and the queue has filled."""
-OTHERS = "default"
-"""The class for everything that has none."""
 ELSEWHERE = 2
 """So many times more voice lost than the queue dropped: somebody else has lost it."""
 ONE = 1
@@ -79,12 +78,8 @@ def measured_ways(case: Case) -> tuple[MeasuredWay, ...]:
 
 def steps_of(case: Case, record: MeasuringRecord, way: WayRecord) -> list[Step]:
     """One for each call that stood for at least a whole second before the next one."""
-    sender = record.near if way.way == "up" else record.far
-    streams = [
-        stream
-        for stream in case.seen.media.streams
-        if stream.window is not None and case.endpoint_name(stream.sender) == sender
-    ]
+    sender, _ = record.parties(way)
+    streams = [stream for _, stream in _sent_by(case, sender)]
     end = min((stream.window.end_ns / 1e9 for stream in streams if stream.window), default=0.0)
     answered = [one for one in case.run.load.admissions if 200 <= one.status < 300]
     steps = []
@@ -94,6 +89,13 @@ def steps_of(case: Case, record: MeasuringRecord, way: WayRecord) -> list[Step]:
         if seconds and there:
             steps.append(_step(one.number, there, seconds, case.network.policy))
     return steps
+
+
+def _sent_by(case: Case, sender: str) -> Iterator[tuple[int, Stream]]:
+    """The streams of calls that a generator sends, with their numbers."""
+    for number, stream in enumerate(case.seen.media.streams):
+        if stream.window is not None and case.endpoint_name(stream.sender) == sender:
+            yield number, stream
 
 
 def _whole_seconds(one: Admission, after: Admission | None, record: MeasuringRecord, end: float) -> range:
@@ -126,14 +128,8 @@ def _step(calls: int, streams: Sequence[Stream], seconds: range, policy: Policy)
 def _misses(loss_pct: float, delay_ms: float, jitter_ms: float, stream: Stream, policy: Policy) -> bool:
     if loss_pct >= 100:
         return True
-    codec = emodel.BY_PAYLOAD_TYPE.get(stream.payload_type, emodel.G711)
-    mos = emodel.mos(emodel.r_factor(delay_ms + codec.packet_ms + 2 * jitter_ms, loss_pct, codec))
-    return (
-        loss_pct >= policy.max_loss_pct
-        or delay_ms >= policy.max_one_way_delay_ms
-        or jitter_ms >= policy.max_jitter_ms
-        or mos < policy.min_mos
-    )
+    mos = emodel.mos(rating(stream, loss_pct, delay_ms, jitter_ms))
+    return beyond(policy, loss_pct, delay_ms, jitter_ms, mos)
 
 
 def first_missed(steps: Sequence[Step]) -> Step | None:
@@ -165,7 +161,7 @@ def _measured(case: Case, record: MeasuringRecord, way: WayRecord, steps: Sequen
         lost_elsewhere=elsewhere,
         dropped=dropped,
         gave_way=max(
-            (n for n in dropped if n != OTHERS and dropped[n]), key=dropped.__getitem__, default=None
+            (n for n in dropped if n != way.others and dropped[n]), key=dropped.__getitem__, default=None
         ),
         next=way.next,
     )
@@ -179,9 +175,8 @@ def _bound(steps: Sequence[Step], missed: Step | None) -> Literal["exactly", "at
 
 def _where_lost(case: Case, record: MeasuringRecord, way: WayRecord) -> tuple[int, int]:
     """Packets lost between the sender and the line, where the queue stands; and behind the line."""
-    sender, receiver = (record.near, record.far) if way.way == "up" else (record.far, record.near)
-    index = {number for number, one in enumerate(case.network.endpoints) if one.name == sender}
-    mine = {n for n, one in enumerate(case.seen.media.streams) if one.sender in index and one.window}
+    sender, receiver = record.parties(way)
+    mine = {number for number, _ in _sent_by(case, sender)}
     packets: dict[str, int] = {}
     for (stream, _, _), hop in case.seen.media.hops.items():
         if stream in mine:
@@ -217,25 +212,26 @@ def _apart(case: Case, record: MeasuringRecord, claim: Claim, found: Sequence[Me
     words = "; ".join(map(in_words, found))
     numbers = f"{narrow.computed_words} computed, {narrow.measured} measured"
     observed = f"{numbers}, {narrow.apart_pct:.1f} % apart; {words}"
-    evidence = Evidence(next(way.tap for way in record.ways if way.way == narrow.way))
-    if elsewhere := _gave_way_elsewhere(narrow):
+    way = next(way for way in record.ways if way.way == narrow.way)
+    evidence = Evidence(way.tap)
+    if elsewhere := _gave_way_elsewhere(narrow, way):
         return claim.not_shown(f"{elsewhere}: the lab gave way, not the line; {observed}", evidence)
-    if record.overloaded and not narrow.dropped.get(OTHERS):
+    if record.overloaded and not narrow.dropped.get(way.others):
         return claim.not_shown(f"bulk did not overload the line; {observed}", evidence)
     if narrow.apart_pct >= APART_PCT:
-        return claim.failed(observed, evidence, next(w.device for w in record.ways if w.way == narrow.way))
+        return claim.failed(observed, evidence, way.device)
     if narrow.bound != "exactly":
         return claim.not_shown(f"calls ended before the number was known; {observed}", evidence)
     return claim.passed(observed, evidence)
 
 
-def _gave_way_elsewhere(one: MeasuredWay) -> str | None:
+def _gave_way_elsewhere(one: MeasuredWay, way: WayRecord) -> str | None:
     """Where voice was lost, if not in the line's queue."""
     if one.lost_elsewhere > one.lost_in_queue:
         return (
             f"{one.lost_elsewhere} packets of voice were lost behind the queue, {one.lost_in_queue} before it"
         )
-    dropped = sum(count for name, count in one.dropped.items() if name != OTHERS)
+    dropped = sum(count for name, count in one.dropped.items() if name != way.others)
     if one.next and one.lost_in_queue > ELSEWHERE * max(dropped, 1):
         return (
             f"{one.lost_in_queue} packets of voice were lost before the line, {dropped} of them by its queue"

@@ -32,10 +32,7 @@ def media_quality(stream: Stream | None) -> MediaQuality | None:
         return None
     loss_pct = 100.0 * stream.lost / stream.counted
     delay_ms = stream.delay_sum_ms / stream.received if stream.received else 0.0
-    codec = emodel.BY_PAYLOAD_TYPE.get(stream.payload_type, emodel.G711)
-    # Mouth to ear also takes the time to fill a packet, and a receive buffer of twice the mean jitter.
-    mouth_to_ear_ms = delay_ms + codec.packet_ms + 2 * stream.jitter.mean_ms
-    r = emodel.r_factor(mouth_to_ear_ms, loss_pct, codec) if stream.received else 0.0
+    r = rating(stream, loss_pct, delay_ms, stream.jitter.mean_ms) if stream.received else 0.0
     return MediaQuality(
         packets=stream.received,
         lost=stream.lost,
@@ -52,14 +49,27 @@ def media_quality(stream: Stream | None) -> MediaQuality | None:
     )
 
 
+def rating(stream: Stream, loss_pct: float, delay_ms: float, jitter_ms: float) -> float:
+    """R of a stream's codec by these figures. Mouth to ear also takes the time to fill a packet, and a
+    receive buffer of twice the mean jitter."""
+    codec = emodel.BY_PAYLOAD_TYPE.get(stream.payload_type, emodel.G711)
+    return emodel.r_factor(delay_ms + codec.packet_ms + 2 * jitter_ms, loss_pct, codec)
+
+
 def misses(quality: MediaQuality, policy: Policy) -> bool:
     """Whether a direction misses the policy in delay, loss, jitter or MOS; one that never arrived does."""
+    return quality.delay_ms is None or beyond(
+        policy, quality.loss_pct, quality.delay_ms, quality.worst_jitter_ms, quality.mos
+    )
+
+
+def beyond(policy: Policy, loss_pct: float, delay_ms: float, jitter_ms: float, mos: float) -> bool:
+    """Whether any of these figures is beyond the policy's limits."""
     return (
-        quality.delay_ms is None
-        or quality.delay_ms >= policy.max_one_way_delay_ms
-        or quality.loss_pct >= policy.max_loss_pct
-        or quality.worst_jitter_ms >= policy.max_jitter_ms
-        or quality.mos < policy.min_mos
+        delay_ms >= policy.max_one_way_delay_ms
+        or loss_pct >= policy.max_loss_pct
+        or jitter_ms >= policy.max_jitter_ms
+        or mos < policy.min_mos
     )
 
 

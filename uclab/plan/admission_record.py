@@ -35,6 +35,8 @@ class WayRecord:
     """Computed, where as much may get lost as the policy allows."""
     queue: str
     """The queue that calls are in; `line` where one takes everything."""
+    others: str
+    """The queue for everything that has none of its own, which bulk overloads."""
     next: str | None
     """What gives way after it, by computation."""
 
@@ -60,6 +62,10 @@ class MeasuringRecord:
     """Whether bulk overloads the line meanwhile."""
     step_s: float
     """Time from one call to the next."""
+
+    def parties(self, way: WayRecord) -> tuple[str, str]:
+        """Who sends in that direction, and who receives."""
+        return (self.near, self.far) if way.way == "up" else (self.far, self.near)
 
 
 @dataclass(frozen=True)

@@ -79,16 +79,21 @@ def with_crowd(plan: Plan, users: int, generators: int) -> Crowd:
         raise PlanError(f"{users} users on {generators} load generators: each needs one user at least")
     there = places_for_generators(plan)
     made: list[LoadGenerator] = []
-    leader = free_name(LEADER, _names(plan))
+    leader = free_node_name(plan, LEADER)
     plan = replace(plan, nodes=(*plan.nodes, Node(leader, NodeKind.SERVER, "campaign", ())))
     tone_hz = tones(users)
     for number in range(generators):
         share = range(users * number // generators, users * (number + 1) // generators)
         plan, generator = _add(plan, there[number % len(there)], leader, number, share, tone_hz)
         made.append(generator)
-    accounts = tuple(user.account for generator in made for user in generator.users)
+    return Crowd(with_accounts(plan, made), leader, tuple(made))
+
+
+def with_accounts(plan: Plan, generators: Sequence[LoadGenerator]) -> Plan:
+    """The plan whose session controllers know the generators' users."""
+    accounts = tuple(user.account for generator in generators for user in generator.users)
     controllers = tuple(replace(one, accounts=(*one.accounts, *accounts)) for one in plan.session_controllers)
-    return Crowd(replace(plan, session_controllers=controllers), leader, tuple(made))
+    return replace(plan, session_controllers=controllers)
 
 
 def pools(crowd: Crowd, folder: str, ca_file: str, codec: PoolCodec = G711) -> tuple[Pool, ...]:
@@ -154,7 +159,7 @@ def _add(
     plan: Plan, vlan: Vlan, leader: str, number: int, share: range, tone_hz: Sequence[int]
 ) -> tuple[Plan, LoadGenerator]:
     """The plan with one more load generator."""
-    name = free_name(f"load{number + 1}", _names(plan))
+    name = free_node_name(plan, f"load{number + 1}")
     addresses = free_addresses(plan, vlan, len(share))
     users = tuple(
         LoadUser(account_of(plan, extension), str(address.ip), tone_hz[extension])
@@ -251,5 +256,6 @@ def _known_to_gateway(plan: Plan, vlan: Vlan, mac: str, addresses: Sequence[IPv4
     return replace(plan, nodes=tuple(map(told, plan.nodes)))
 
 
-def _names(plan: Plan) -> set[str]:
-    return {node.name for node in plan.nodes} | {switch.name for switch in plan.switches}
+def free_node_name(plan: Plan, wanted: str) -> str:
+    """That name, or one like it, that no node or switch has."""
+    return free_name(wanted, {node.name for node in plan.nodes} | {switch.name for switch in plan.switches})

@@ -57,6 +57,10 @@ OPUS_PAYLOAD = 107
 """RTP payload type of load generators' Opus; a dynamic one (RFC 3551 section 3)."""
 
 
+PACKET_MS = (20, 40, 60)
+"""Packet times that load generators keep: multiples of their pacer's."""
+
+
 @dataclass(frozen=True)
 class PoolCodec:
     """A codec that load generators speak."""

@@ -18,12 +18,21 @@ from uclab.model.traffic import SrtpSuite
 from uclab.plan.admission_record import MeasuringRecord, Spoken, WayRecord
 from uclab.plan.capacity import DirectionCapacity, LineCapacity, capacity
 from uclab.plan.changes import with_new_port
-from uclab.plan.crowd import Crowd, LoadGenerator, account_of, free_addresses, places_for_generators, plug_in
+from uclab.plan.crowd import (
+    Crowd,
+    LoadGenerator,
+    account_of,
+    free_addresses,
+    free_node_name,
+    places_for_generators,
+    plug_in,
+    with_accounts,
+)
 from uclab.plan.endpoints import tones
 from uclab.plan.errors import PlanError
 from uclab.plan.lines import wan_lines
-from uclab.plan.load_record import LoadUser, PoolCodec
-from uclab.plan.names import free_name, mac_address, port_interface
+from uclab.plan.load_record import PACKET_MS, LoadUser, PoolCodec
+from uclab.plan.names import mac_address, port_interface
 from uclab.plan.types import (
     BulkTraffic,
     Interface,
@@ -51,8 +60,6 @@ BULK_PCT = 25
 sent, and the machine has the rest of its time for the calls."""
 SUITE: SrtpSuite = "AES_CM_128_HMAC_SHA1_80"
 """What load generators encrypt with."""
-PACKET_MS = (20, 40, 60)
-"""Packet times that load generators keep: multiples of their pacer's."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +95,7 @@ def measuring(plan: Plan, line: LineCapacity, spoken: Spoken = "both") -> Measur
     bulk = _bulk(plan, line, directions) if overloaded else ()
     plan, near = _with_callers(plan, line.site, range(most))
     plan, far = _with_answerers(plan, range(most, 2 * most))
-    accounts = tuple(user.account for one in (near, far) for user in one.users)
-    controllers = tuple(replace(one, accounts=(*one.accounts, *accounts)) for one in plan.session_controllers)
-    plan = replace(plan, session_controllers=controllers, bulk=bulk)
+    plan = replace(with_accounts(plan, (near, far)), bulk=bulk)
     plan = replace(plan, taps=_needed(plan, line, (near.node, far.node)))
     record = MeasuringRecord(
         site=line.site,
@@ -156,6 +161,7 @@ def _way(plan: Plan, direction: DirectionCapacity) -> WayRecord:
         calls=direction.calls_alone,
         calls_lossy=direction.calls_alone_lossy,
         queue=voice,
+        others=next((q.name for q in direction.queues if not q.dscps), voice),
         next=next((n for n in (direction.full_first, direction.full_next) if n and n != voice), None),
     )
 
@@ -169,7 +175,7 @@ def _users(plan: Plan, share: range, address: str) -> tuple[LoadUser, ...]:
 def _with_callers(plan: Plan, site: str, share: range) -> tuple[Plan, LoadGenerator]:
     """The plan with the generator that calls, at an access port of the site's voice VLAN."""
     vlan = next(vlan for vlan in places_for_generators(plan) if vlan.site == site)
-    name = _free_name(plan, NEAR)
+    name = free_node_name(plan, NEAR)
     address = free_addresses(plan, vlan, 1)[0]
     mac = mac_address(plan.topology, name, "eth0")
     node = Node(
@@ -195,7 +201,7 @@ def _with_answerers(plan: Plan, share: range) -> tuple[Plan, LoadGenerator]:
         for port in switch.ports
         if port.peer == controller.node
     )
-    name = _free_name(plan, FAR)
+    name = free_node_name(plan, FAR)
     mac = mac_address(plan.topology, name, "eth0")
     address = _beside(plan, controller)
     number = max(port.number for port in switch.ports) + 1
@@ -219,10 +225,6 @@ def _beside(plan: Plan, controller: SessionController) -> IPv4Interface:
     if free is None:
         raise PlanError(f"no free address in {own.network} for the generator that answers")
     return IPv4Interface((free, own.network.prefixlen))
-
-
-def _free_name(plan: Plan, wanted: str) -> str:
-    return free_name(wanted, {*(node.name for node in plan.nodes), *(one.name for one in plan.switches)})
 
 
 def _needed(plan: Plan, line: LineCapacity, generators: Sequence[str]) -> tuple[Tap, ...]:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from endpoints_emu import audio
 from endpoints_emu.load import opus, sdp, signal
-from endpoints_emu.load.codec import G711, PACKET_MS, Codec
+from endpoints_emu.load.codec import G711, Codec
 from uclab.model.bandwidth import media_stream
 from uclab.model.traffic import CallTraffic
-from uclab.plan.load_record import OPUS_PAYLOAD
+from uclab.plan.load_record import OPUS_PAYLOAD, PACKET_MS
 
 pytestmark = [pytest.mark.req("D11"), pytest.mark.req("C8")]
 

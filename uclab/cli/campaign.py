@@ -12,8 +12,10 @@ from uclab.campaign.orders import PROFILES, STOP_S
 from uclab.campaign.running import CampaignResult, order_of, run_campaign
 from uclab.cli.labs import FaultOption
 from uclab.cli.progress import progress
+from uclab.cli.status import status_of
 from uclab.cli.summary import print_summary
 from uclab.cli.topologies import Json, Topology
+from uclab.judge.types import RunVerdict
 
 NAMES = ", ".join(f"`{name}`" for name in PROFILES)
 
@@ -79,7 +81,8 @@ def campaign(
     else:
         print_summary(result.run)
         typer.echo(f"locust: {_ended(result)}; {result.run.run_dir / 'campaign' / 'locust.html'}")
-    raise typer.Exit(0 if result.run.judgement.verdict == "pass" and result.locust_status == 0 else 1)
+    ran: RunVerdict = "pass" if result.locust_status == 0 else "fail"
+    raise typer.Exit(status_of((result.run.judgement.verdict, ran)))
 
 
 def _ended(result: CampaignResult) -> str:

@@ -13,6 +13,7 @@ from rich.table import Table
 from uclab import api
 from uclab.cli.labs import FaultOption
 from uclab.cli.measured import Wish, measure_all, measured_data, print_measured
+from uclab.cli.status import status_of
 from uclab.cli.topologies import Json, Topology
 from uclab.model.bandwidth import LAYER_2_BYTES, MediaStream, rtcp_kbps
 from uclab.plan.admission_record import Spoken
@@ -74,8 +75,7 @@ def show_capacity(
             typer.echo(f"too small: {words}", err=True)
         if results:
             print_measured(results)
-    held = answer.verdict == "pass" and all(one.judgement.verdict == "pass" for one in results)
-    raise typer.Exit(0 if held else 1)
+    raise typer.Exit(status_of((answer.verdict, *(one.judgement.verdict for one in results))))
 
 
 def as_data(answer: Capacity) -> dict[str, object]:

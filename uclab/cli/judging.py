@@ -13,6 +13,7 @@ from rich.table import Table
 
 from uclab import api
 from uclab.cli.progress import progress
+from uclab.cli.status import STATUS
 from uclab.cli.summary import print_summary
 from uclab.cli.topologies import Json
 from uclab.plan.codec import to_data
@@ -37,7 +38,7 @@ def judge(
         typer.echo((result.run_dir / "results.json").read_text(), nl=False)
     else:
         print_summary(result)
-    raise typer.Exit(0 if result.judgement.verdict == "pass" else 1)
+    raise typer.Exit(STATUS[result.judgement.verdict])
 
 
 def drill(

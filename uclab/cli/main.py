@@ -1,5 +1,5 @@
 """Entry point: exit status 0 all held, 1 a verdict failed, 2 the input is wrong, 3 the lab could not be
-brought up."""
+brought up, 4 something was not shown, 70 uclab itself is at fault (`uclab.cli.status`)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from uclab import __version__
 from uclab.api import RunUnreadable, UnknownName
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
 from uclab.cli import campaign, capacity, circuit, generator, judging, labs, running, sdwan, topologies
+from uclab.cli.status import HELD, INTERRUPTED, NOT_UP, VERDICT_FAILED, WRONG_INPUT
 from uclab.lab.client import LabError, LabGone, WrongCircuit
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
@@ -23,7 +24,6 @@ WRONG = (
     OrderRefused,
 )
 """What is the user's to put right."""
-HELD, VERDICT_FAILED, WRONG_INPUT, NOT_UP, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(
     name="uclab",

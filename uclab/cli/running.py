@@ -10,6 +10,7 @@ import typer
 from uclab import api
 from uclab.cli.labs import FaultOption
 from uclab.cli.progress import progress
+from uclab.cli.status import STATUS
 from uclab.cli.summary import print_summary
 from uclab.cli.topologies import Json, Topology
 from uclab.scenarios import Options
@@ -43,4 +44,4 @@ def run(
         typer.echo((result.run_dir / "results.json").read_text(), nl=False)
     else:
         print_summary(result)
-    raise typer.Exit(0 if result.judgement.verdict == "pass" else 1)
+    raise typer.Exit(STATUS[result.judgement.verdict])

@@ -9,15 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from uclab.api import RunResult
-from uclab.judge.types import Finding, JudgedCall, Judgement, Walk
+from uclab.judge.types import Finding, JudgedCall, Judgement, Walk, worst
 from uclab.judge.walks import marking_columns
 from uclab.report.incidents import Spread, incident_rows
 from uclab.report.results import both
 
-COLOURS = {"pass": "green", "fail": "red", "not-shown": "yellow"}
+COLOURS = {"pass": "green", "fail": "red", "not-shown": "yellow", "not-applicable": "dim"}
 WIDTH_IN_FILES = 150
 """Columns where output goes to a file or a CI log, which has no width of its own."""
-MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?"}
+MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?", "not-applicable": "-"}
 
 
 def print_summary(result: RunResult) -> None:
@@ -38,7 +38,7 @@ def print_summary(result: RunResult) -> None:
     console.print()
     console.print(finding_table(judgement.findings))
     for finding in judgement.findings:
-        if finding.verdict != "pass":
+        if finding.verdict in ("fail", "not-shown"):
             print_finding(console, finding)
     walk = None if judgement.incidents else chosen_walk(judgement)
     if walk is not None:
@@ -127,10 +127,10 @@ def finding_table(findings: tuple[Finding, ...]) -> Table:
     table.add_column("held", justify="right")
     table.add_column("expected")
     for (requirement, name), group in sorted(grouped.items()):
-        worst = next((v for v in ("fail", "not-shown") if any(f.verdict == v for f in group)), "pass")
+        verdict = worst(f.verdict for f in group)
         held = sum(f.verdict == "pass" for f in group)
         table.add_row(
-            f"[{COLOURS[worst]}]{MARKS[worst]}[/]",
+            f"[{COLOURS[verdict]}]{MARKS[verdict]}[/]",
             requirement,
             name,
             f"{held}/{len(group)}",

@@ -9,7 +9,8 @@ from uclab.judge.types import Evidence, Finding, Verdict
 
 @dataclass(frozen=True)
 class Claim:
-    """What is expected of a subject; becomes a `Finding` by `passed`, `failed` or `not_shown`."""
+    """What is expected of a subject; becomes a `Finding` by `passed`, `failed`,
+    `not_shown` or `not_applicable`."""
 
     id: str
     requirement: tuple[str, ...]
@@ -27,6 +28,10 @@ class Claim:
     def not_shown(self, why: str, evidence: Evidence | None = None) -> Finding:
         """It was not observed, so it does not pass."""
         return self._finding(why, "not-shown", evidence, None)
+
+    def not_applicable(self, why: str) -> Finding:
+        """Nobody asked for it in this run: it counts neither for nor against."""
+        return self._finding(why, "not-applicable", None, None)
 
     def _finding(
         self, observed: str, verdict: Verdict, evidence: Evidence | None, blame: str | None

@@ -3,13 +3,17 @@ of these."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from uclab.judge.incidents import JudgedIncident
 
-Verdict = Literal["pass", "fail", "not-shown"]
-"""What was not observed never passes: it is `not-shown`."""
+Verdict = Literal["pass", "fail", "not-shown", "not-applicable"]
+"""What was not observed never passes: it is `not-shown`. What nobody asked for in this run is
+`not-applicable`."""
+RunVerdict = Literal["pass", "fail", "not-shown"]
+"""Of a whole run."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +232,21 @@ class Judgement:
     """Where the calls that a line carries were counted."""
 
     @property
-    def verdict(self) -> Literal["pass", "fail"]:
-        """`fail` when any finding failed or was not shown, or when there is none at all."""
-        return "pass" if self.findings and all(f.verdict == "pass" for f in self.findings) else "fail"
+    def verdict(self) -> RunVerdict:
+        """The worst of all findings; `not-shown` where none says pass or fail."""
+        return VERDICT_OF_RUN[worst(finding.verdict for finding in self.findings)]
+
+
+VERDICT_OF_RUN: dict[Verdict, RunVerdict] = {
+    "pass": "pass",
+    "fail": "fail",
+    "not-shown": "not-shown",
+    "not-applicable": "not-shown",
+}
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict that stands for several; `not-applicable` for none."""
+    given = set(verdicts)
+    order: tuple[Verdict, ...] = ("fail", "not-shown", "pass")
+    return next((verdict for verdict in order if verdict in given), "not-applicable")

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from uclab.judge.incidents import FLOW_WORDS
-from uclab.judge.types import Finding, HopRecord, Judgement, Walk
+from uclab.judge.types import Finding, HopRecord, Judgement, Verdict, Walk, worst
 from uclab.judge.walks import marking_columns
 from uclab.plan.graph import draw
 from uclab.plan.types import Plan
@@ -24,7 +24,7 @@ from uclab.report.plots import plots
 from uclab.report.results import both
 
 TEMPLATES = Path(__file__).with_name("templates")
-MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?"}
+MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?", "not-applicable": "-"}
 SECTIONS = {
     "broken": "What did not hold",
     "failover": "Failover",
@@ -55,7 +55,7 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
         "worst_mos": min((quality.mos for quality in qualities), default=None),
         "worst_delay": max((q.delay_ms for q in qualities if q.delay_ms is not None), default=None),
         "worst_loss": max((quality.loss_pct for quality in qualities), default=None),
-        "broken": [finding for finding in judgement.findings if finding.verdict != "pass"],
+        "broken": [f for f in judgement.findings if f.verdict in ("fail", "not-shown")],
         "failover": failover_rows(plan, judgement),
         "flow_words": FLOW_WORDS,
         "drawing": draw(plan, link_loads(plan, judgement)),
@@ -68,7 +68,7 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
         "marks": MARKS,
         "both": partial(both, missing="–"),
         "dash": dash,
-        "worst": worst,
+        "verdict_of": verdict_of,
         "evidence": evidence_text,
         "bar": lambda hop: bar(walk, hop) if walk else (0.0, 0.0),
     }
@@ -96,10 +96,9 @@ def grouped(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
     return [(requirement, group) for (requirement, _), group in sorted(groups.items())]
 
 
-def worst(group: Sequence[Finding]) -> str:
+def verdict_of(group: Sequence[Finding]) -> Verdict:
     """The verdict that stands for a group."""
-    verdicts = {finding.verdict for finding in group}
-    return next((verdict for verdict in ("fail", "not-shown") if verdict in verdicts), "pass")
+    return worst(finding.verdict for finding in group)
 
 
 def evidence_text(finding: Finding) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from uclab.judge.failover_findings import grouped
 from uclab.judge.failover_quality import late_mos
 from uclab.judge.incidents import FLOW_WORDS, CallThrough, Flow, JudgedIncident
-from uclab.judge.types import Finding, Judgement
+from uclab.judge.types import Finding, Judgement, worst
 from uclab.plan.codec import to_data
 
 
@@ -95,7 +95,7 @@ def _row(title: str, rounds: Sequence[JudgedIncident], findings: Sequence[Findin
     return IncidentRow(
         title=title,
         rounds=tuple(rounds),
-        verdict=next((verdict for verdict in ("fail", "not-shown") if verdict in own), "pass"),
+        verdict=worst(own),
         detection_ms=Spread.of(judged.detection_ms for judged in rounds),
         registration_s=Spread.of(one.seconds for judged in rounds for one in judged.registrations),
         in_dialog_ms=Spread.of(judged.in_dialog_ms for judged in rounds),

@@ -13,7 +13,8 @@ CONTROL_CHARACTERS = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd]")
 
 
 def junit(plan: Plan, judgement: Judgement, timings: dict[str, float]) -> str:
-    """JUnit XML text: `fail` is a failure, `not-shown` an error (it proves nothing and must not pass)."""
+    """JUnit XML text: `fail` is a failure, `not-shown` an error (it proves nothing and must not pass),
+    `not-applicable` a skipped case."""
     verdicts = [finding.verdict for finding in judgement.findings]
     suite = ElementTree.Element(
         "testsuite",
@@ -21,6 +22,7 @@ def junit(plan: Plan, judgement: Judgement, timings: dict[str, float]) -> str:
         tests=str(len(verdicts)),
         failures=str(verdicts.count("fail")),
         errors=str(verdicts.count("not-shown")),
+        skipped=str(verdicts.count("not-applicable")),
         time=f"{sum(timings.values()):.3f}",
     )
     for finding in judgement.findings:
@@ -33,6 +35,9 @@ def add_case(suite: ElementTree.Element, finding: Finding) -> None:
     """One finding as a test case."""
     case = ElementTree.SubElement(suite, "testcase", classname=clean(finding.id), name=clean(finding.subject))
     if finding.verdict == "pass":
+        return
+    if finding.verdict == "not-applicable":
+        ElementTree.SubElement(case, "skipped", message=clean(finding.observed))
         return
     blame = f"blame: {finding.blame}\n" if finding.blame else ""
     evidence = finding.evidence

@@ -15,6 +15,8 @@ from uclab.judge.network import Leg, Network, number
 from uclab.judge.observe import Observations
 from uclab.judge.run import Run
 from uclab.judge.streams import Stream
+from uclab.judge.tap_evidence import Captured, tap_windows
+from uclab.judge.tap_windows import TapWindows
 from uclab.plan.records import CallRecord, Direction
 from uclab.plan.types import Endpoint
 
@@ -57,6 +59,14 @@ class Case:
     @cached_property
     def flows(self) -> list[Flow]:
         return self.seen.flows.all()
+
+    @cached_property
+    def windows(self) -> TapWindows:
+        """From when to when each tap saw."""
+        seen, run = self.seen, self.run
+        return tap_windows(
+            Captured(run.plan, seen.counts, seen.taps, run.capture_times, run.events, run.calls)
+        )
 
     def leg(self, flow: Flow) -> Leg:
         """Which way a flow goes."""

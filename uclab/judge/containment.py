@@ -80,7 +80,10 @@ def check_captures(case: Case) -> Iterator[Finding]:
     if uncounted:
         observed = f"no drop counter for {len(uncounted)} taps: {', '.join(uncounted[:5])}"
         yield _capture_claim("drop counters").not_shown(observed)
-    if taps and not (missing or case.seen.damaged or dropping or uncounted):
+    holes = case.windows.incomplete()
+    for subject, words in holes:
+        yield _capture_claim(subject).not_shown(words)
+    if taps and not (missing or case.seen.damaged or dropping or uncounted or holes):
         observed = f"{len(taps)} taps, {case.seen.packets} packets, none dropped"
         yield _capture_claim("taps").passed(observed)
 

@@ -46,6 +46,7 @@ from uclab.judge.signalling import check_signalling
 from uclab.judge.srtp import key_ring
 from uclab.judge.streams import call_windows
 from uclab.judge.tampering import check_untouched
+from uclab.judge.tap_needs import limited
 from uclab.judge.types import Finding, Judgement, Walk
 from uclab.judge.walks import media_walk
 from uclab.plan.records import Checks
@@ -68,10 +69,11 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
         if (stream := case.stream(call, direction)) is not None
     )
     incidents = judged_incidents(case)
-    findings = [
+    found = [
         *CHECKS[run.checks](case, walks),
         *(check_failover(case.network.policy, incidents) if run.checks == "failover" else ()),
     ]
+    findings = list(limited(case, incidents, found))
     if progress:
         progress("findings", len(findings))
     series = (*media_series(case), *rate_series(case), *load_series(case))

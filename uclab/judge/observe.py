@@ -24,6 +24,7 @@ from uclab.judge.run import Run
 from uclab.judge.segments import SegmentBytes
 from uclab.judge.srtp import KeyRing, MediaSecrecy
 from uclab.judge.streams import CallWindow
+from uclab.judge.tap_counts import TapCounts
 
 SLACK_NS = 1_500_000_000
 ROUND = 150_000
@@ -59,6 +60,7 @@ class Observations:
     damaged: dict[str, str] = field(default_factory=dict)
     """Capture file -> what is wrong with it."""
     packets: int = 0
+    counts: TapCounts = field(default_factory=TapCounts)
 
 
 def observe(
@@ -144,6 +146,7 @@ class Observer:
                 self._labels.append(label)
         columns = decode(packets)
         media, leg = media_rows(columns, self._network.media_addresses, self._network.site_prefixes)
+        self._seen.counts.add(packets, labels)
         self._seen.flows.add(packets, columns, labels, media)
         self._seen.segments.add(packets, columns, labels)
         self._seen.readable.add(packets, columns, labels, media)

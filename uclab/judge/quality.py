@@ -12,7 +12,7 @@ from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.culprit import culprit
 from uclab.judge.network import number
-from uclab.judge.streams import Stream
+from uclab.judge.streams import Stream, media_time
 from uclab.judge.types import Evidence, Finding, JudgedCall, MediaQuality, Walk
 from uclab.plan.records import CallRecord, Direction
 from uclab.plan.types import BulkTraffic, Endpoint, Policy
@@ -147,7 +147,8 @@ def _direction(
     evidence = Evidence(case.network.first_tap.get(receiver.name))
     if over:
         lossy = quality.loss_pct >= policy.max_loss_pct
-        blame, where = culprit(case.network, walk, stream, by_loss=lossy)
+        blind = case.windows.blind(*media_time(stream))
+        blame, where = culprit(case.network, walk, stream, by_loss=lossy, blind=blind)
         return claim.failed(f"{observed}; {where}" if where else observed, evidence, blame)
     if not overload:
         return claim.passed(observed, evidence)

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from uclab.judge.json_lines import json_lines
 from uclab.judge.load_files import Load, load_load
+from uclab.plan.capture_record import FILE as TIMES_FILE
+from uclab.plan.capture_record import CaptureTime
 from uclab.plan.codec import from_data, plan_from_json
 from uclab.plan.load_record import FOLDER
 from uclab.plan.overlay_record import FILE as PATHS_FILE
@@ -46,6 +48,8 @@ class Run:
     incidents: tuple[Incident, ...] = ()
     load: Load = field(default_factory=Load)
     """What a campaign's load generators told."""
+    capture_times: tuple[CaptureTime, ...] = ()
+    """When each capture was running, by the lab's own record."""
 
     def label(self, namespace: str, interface: str) -> str:
         """The tap label of an interface of a capture file; by default the name that the capture gives."""
@@ -87,7 +91,7 @@ def load_run(folder: Path) -> Run:
         calls=_records(folder / "calls.json", CallRecord),
         events=_events(folder / "events.jsonl"),
         captures=tuple(sorted(captures.glob("*.pcapng"))),
-        paths=_paths(folder / PATHS_FILE),
+        paths=_lines(folder / PATHS_FILE, PathRecord),
         keylog=keylog if keylog.exists() and keylog.stat().st_size else None,
         authority=next(
             (p for p in (folder / "ca.pem", *sorted(folder.glob("*/ca.pem"))) if p.exists()), None
@@ -96,6 +100,7 @@ def load_run(folder: Path) -> Run:
         checks=_checks(folder / "scenario.json"),
         incidents=_records(folder / "incidents.json", Incident),
         load=_load(folder / FOLDER),
+        capture_times=_lines(folder / TIMES_FILE, CaptureTime),
     )
 
 
@@ -124,9 +129,9 @@ def _records(path: Path, kind: type[Record]) -> tuple[Record, ...]:
         raise RunError(f"{path}: {error}") from error
 
 
-def _paths(path: Path) -> tuple[PathRecord, ...]:
+def _lines(path: Path, kind: type[Record]) -> tuple[Record, ...]:
     try:
-        return tuple(json_lines(path, PathRecord))
+        return tuple(json_lines(path, kind))
     except ValueError as error:
         raise RunError(str(error)) from error
 

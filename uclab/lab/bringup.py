@@ -166,6 +166,7 @@ class _BringUp:
         self._parts.taps = await start_taps(self._plan.taps, self._parts.network.namespaces, self._run_dir)
         for daemon in self._parts.taps.daemons:
             self._watch.watch(daemon.name, daemon, daemon.log)
+        self._keep(self._parts.taps.note_deaths())
         self._events.add("lab", "captures-running", f"{len(self._plan.taps)} taps")
 
     async def _start_routing(self) -> None:

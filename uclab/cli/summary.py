@@ -33,6 +33,8 @@ def print_summary(result: RunResult) -> None:
         f"  {held} of {len(judgement.findings)} findings held, "
         f"{established(judgement)} of {len(judgement.calls)} calls established"
     )
+    if judgement.too_busy:
+        console.print(judgement.too_busy, markup=False)
     console.print()
     console.print(incident_table(judgement) if judgement.incidents else call_table(judgement.calls))
     console.print()

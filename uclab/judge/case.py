@@ -10,6 +10,7 @@ from functools import cached_property
 from uclab.capture.dissect import Signalling, SipMessage
 from uclab.capture.headers import TCP
 from uclab.judge.flows import Flow
+from uclab.judge.host_pressure import HostPressure
 from uclab.judge.load_sample import Sample
 from uclab.judge.network import Leg, Network, number
 from uclab.judge.observe import Observations
@@ -67,6 +68,11 @@ class Case:
         return tap_windows(
             Captured(run.plan, seen.counts, seen.taps, run.capture_times, run.events, run.calls)
         )
+
+    @cached_property
+    def host(self) -> HostPressure:
+        """How long the lab's own programs had to wait for a processor."""
+        return HostPressure(self.run.pressure)
 
     def leg(self, flow: Flow) -> Leg:
         """Which way a flow goes."""

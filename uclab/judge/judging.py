@@ -25,6 +25,7 @@ from uclab.judge.containment import check_alive, check_captures, check_isolation
 from uclab.judge.encryption import check_media_encryption
 from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
+from uclab.judge.host_reasons import by_host
 from uclab.judge.hub import check_hub
 from uclab.judge.load import check_load
 from uclab.judge.load_sample import Sample, take_sample
@@ -73,18 +74,19 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
         *CHECKS[run.checks](case, walks),
         *(check_failover(case.network.policy, incidents) if run.checks == "failover" else ()),
     ]
-    findings = list(limited(case, incidents, found))
+    explained = by_host(case, incidents, limited(case, incidents, found))
     if progress:
-        progress("findings", len(findings))
+        progress("findings", len(explained.findings))
     series = (*media_series(case), *rate_series(case), *load_series(case))
     return Judgement(
-        tuple(findings),
+        explained.findings,
         judged_calls(case),
         walks,
         series,
         tuple(ladders(case)),
         incidents,
         measured_ways(case),
+        explained.sentence,
     )
 
 

@@ -13,6 +13,8 @@ from uclab.judge.load_files import Load, load_load
 from uclab.plan.capture_record import FILE as TIMES_FILE
 from uclab.plan.capture_record import CaptureTime
 from uclab.plan.codec import from_data, plan_from_json
+from uclab.plan.host_pressure_record import FILE as PRESSURE_FILE
+from uclab.plan.host_pressure_record import HostSample
 from uclab.plan.load_record import FOLDER
 from uclab.plan.overlay_record import FILE as PATHS_FILE
 from uclab.plan.overlay_record import PathRecord
@@ -50,6 +52,8 @@ class Run:
     """What a campaign's load generators told."""
     capture_times: tuple[CaptureTime, ...] = ()
     """When each capture was running, by the lab's own record."""
+    pressure: tuple[HostSample, ...] = ()
+    """How the machine served the lab's programs."""
 
     def label(self, namespace: str, interface: str) -> str:
         """The tap label of an interface of a capture file; by default the name that the capture gives."""
@@ -100,6 +104,7 @@ def load_run(folder: Path) -> Run:
         checks=_checks(folder / "scenario.json"),
         incidents=_records(folder / "incidents.json", Incident),
         load=_load(folder / FOLDER),
+        pressure=_lines(folder / PRESSURE_FILE, HostSample),
         capture_times=_lines(folder / TIMES_FILE, CaptureTime),
     )
 

@@ -230,6 +230,9 @@ class Judgement:
     incidents: tuple[JudgedIncident, ...] = ()
     measured: tuple[MeasuredWay, ...] = ()
     """Where the calls that a line carries were counted."""
+    too_busy: str = ""
+    """One sentence where findings are not shown because the machine did not serve the lab's programs in
+    time."""
 
     @property
     def verdict(self) -> RunVerdict:

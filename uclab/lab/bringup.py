@@ -25,6 +25,7 @@ from uclab.lab.chatter import start_chatter
 from uclab.lab.circuit_exchanges import Exchanges
 from uclab.lab.events import EventLog
 from uclab.lab.host_record import write_host_record
+from uclab.lab.host_watch import HostWatch
 from uclab.lab.router_programs import EventsOf, RouterPrograms
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.logs import last_lines
@@ -83,6 +84,8 @@ class _BringUp:
     async def run(self, *, capture: bool) -> None:
         """Network and controllers first, then captures, then cloud and fabric side by side, then the
         phones."""
+        self._parts.host = HostWatch(self._run_dir, self._parts.spaces)
+        self._parts.host.start()
         netns.prepare_directory(PRIVATE)
         netns.prepare_directory(ovs.RUN_DIR)
         certifying = asyncio.create_task(

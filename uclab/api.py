@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uclab.doctor import busyness
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
@@ -123,6 +124,8 @@ def bring_up(
     watcher: Watcher | None = None,
 ) -> LaunchedLab:
     """Bring a lab up; see `uclab.lab.launch.launch` for its errors."""
+    if (words := busyness().warning()) is not None:
+        (watcher or Watcher()).on_stage(f"warning: {words}")
     order = StartOrder(name or f"{plan.topology}-{os.getpid()}", plan, faulted, run_dir.resolve())
     return launch(order, leased=leased, on_event=(watcher or Watcher()).on_event)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 FEW = 5
 """So many frames may be at one end alone in a second: the two ends' clocks are read a moment apart."""
 SHARE = 0.05
+APART_NS = 50_000_000
 CARRIER_S = 2
 """Whose cable is cut by hand goes on sending for so long before its carrier is found gone."""
 
@@ -66,8 +67,9 @@ def stretches(missing: Mapping[int, int], seen: Collection[int]) -> Iterator[Str
 
 
 def is_cut(stretch: Stretch, there: Mapping[int, int], here: Mapping[int, int]) -> bool:
-    """Whether it is a cable that lost its carrier: short, and then both ends are silent."""
+    """Whether it is a cable that lost its carrier: short, with nothing here after the first frame that was
+    missed, and then both ends are silent. Given by second: when each end's last frame was, in nanoseconds."""
     after = range(stretch.end + 1, stretch.end + 1 + CARRIER_S)
-    return stretch.end - stretch.begin < CARRIER_S and not any(
-        there.get(second, 0) or here.get(second, 0) for second in after
-    )
+    if stretch.end - stretch.begin >= CARRIER_S or any(s in there or s in here for s in after):
+        return False
+    return there.get(stretch.end, 0) - here.get(stretch.end, 0) > APART_NS

@@ -19,6 +19,8 @@ class TapCounts:
 
     frames: dict[str, Counter[int]] = field(default_factory=dict)
     """Tap -> second since the epoch -> frames."""
+    latest_ns: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Tap -> second -> when its last frame was."""
     first_ns: dict[str, int] = field(default_factory=dict)
     last_ns: dict[str, int] = field(default_factory=dict)
 
@@ -30,10 +32,16 @@ class TapCounts:
         times, interface = packets.time_ns[timed], packets.interface[timed]
         second = times // SECOND_NS
         start = int(second.min())
-        code, counts = np.unique((second - start) * len(labels) + interface, return_counts=True)
-        for value, count in zip(code.tolist(), counts.tolist(), strict=True):
+        code, inverse, counts = np.unique(
+            (second - start) * len(labels) + interface, return_inverse=True, return_counts=True
+        )
+        latest = np.zeros(len(code), np.int64)
+        np.maximum.at(latest, inverse, times)
+        for value, count, last in zip(code.tolist(), counts.tolist(), latest.tolist(), strict=True):
             offset, index = divmod(value, len(labels))
             self.frames.setdefault(labels[index], Counter())[start + offset] += count
+            its = self.latest_ns.setdefault(labels[index], {})
+            its[start + offset] = max(last, its.get(start + offset, 0))
         for index in np.unique(interface).tolist():
             its, label = times[interface == index], labels[index]
             self.first_ns[label] = min(int(its.min()), self.first_ns.get(label, 1 << 62))

@@ -192,7 +192,8 @@ def _missing(run: Captured, running: Mapping[str, tuple[int, int]]) -> dict[str,
         )
         lacking = missed(there, here)
         for stretch in stretches(lacking, here.keys()):
-            if is_cut(stretch, there, here):
+            last = run.counts.latest_ns
+            if is_cut(stretch, last.get(other.label, {}), last.get(tap.label, {})):
                 lacking = Counter({s: n for s, n in lacking.items() if not stretch.begin <= s <= stretch.end})
         if lacking:
             found[tap.label] = lacking

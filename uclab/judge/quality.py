@@ -79,8 +79,19 @@ def media_seconds(stream: Stream) -> float:
     return stream.sent * codec.packet_ms / 1000.0
 
 
-def judged_calls(case: Case) -> tuple[JudgedCall, ...]:
-    """All calls with what the captures say of them."""
+def judged_calls(case: Case, *, running: bool = False) -> tuple[JudgedCall, ...]:
+    """All calls with what the captures say of them: no figures of a direction at whose ends a tap saw only
+    part. `running`: captures still run, so that none of them is closed."""
+
+    def figures(call: CallRecord, direction: Direction) -> MediaQuality | None:
+        stream = case.stream(call, direction)
+        if stream is None or running:
+            return media_quality(stream)
+        names = [case.endpoint_name(end) for end in (stream.sender, stream.receiver) if end >= 0]
+        names += [case.network.endpoint_called(name) for name in (call.caller, call.callee)]
+        taps = [tap for name in names if (tap := case.network.first_tap.get(name)) is not None]
+        return media_quality(stream) if case.windows.first_gap(taps, *media_time(stream)) is None else None
+
     return tuple(
         JudgedCall(
             id=call.id,
@@ -90,8 +101,8 @@ def judged_calls(case: Case) -> tuple[JudgedCall, ...]:
             established=call.established,
             setup_ms=call.setup_ms,
             seconds=_seconds(call),
-            forward=media_quality(case.stream(call, "forward")),
-            backward=media_quality(case.stream(call, "backward")),
+            forward=figures(call, "forward"),
+            backward=figures(call, "backward"),
         )
         for call in case.run.calls
     )

@@ -125,7 +125,8 @@ class HostWatch:
         pause_s = EVERY_S
         self._waits.look()
         began, stolen, pressed = time.time(), stolen_s(), pressure_s()
-        while not self._ending.is_set():
+        told = False
+        while not told:
             due = time.monotonic() + pause_s
             told = self._ending.wait(pause_s)
             woken = time.monotonic()

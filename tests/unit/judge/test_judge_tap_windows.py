@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.judge.frames import Packet
 from tests.unit.judge.test_judge_drills import failed, not_shown
-from tests.unit.judge.world import START_NS, TAP_NS, Leg, World, reference_plan
+from tests.unit.judge.world import START_NS, TAP_NS, Leg, World
 from uclab.judge.cable_ends import Stretch, is_cut, missed, stretches
 from uclab.judge.judging import judge_run
 from uclab.judge.observe import TapState
@@ -19,10 +19,19 @@ from uclab.judge.tap_counts import TapCounts
 from uclab.judge.tap_evidence import Captured, tap_windows
 from uclab.judge.tap_windows import EVER_NS, TapWindows
 from uclab.judge.types import Judgement
+from uclab.model.load import load_topology
 from uclab.plan.capture_record import CaptureTime
+from uclab.plan.planner import make_plan
 from uclab.plan.records import CallRecord, Event
+from uclab.plan.types import Plan
 
 WAY = {"qos.dscp", "qos.pcp", "path.as-planned"}
+
+
+def small_plan() -> Plan:
+    """`small-office` with its two phones and no bulk traffic."""
+    plan = make_plan(load_topology("small-office"))
+    return replace(plan, endpoints=tuple(e for e in plan.endpoints if e.name.startswith("desk")), bulk=())
 
 
 def played(world: World, calls: int = 2) -> World:
@@ -38,7 +47,7 @@ def played(world: World, calls: int = 2) -> World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    return World(tmp_path, replace(reference_plan("desk1", "desk2"), bulk=()))
+    return World(tmp_path, small_plan())
 
 
 def lost(world: World, namespace: str, which: Callable[[int], bool], tap: str | None = None) -> None:
@@ -196,7 +205,7 @@ def windows(
     calls: tuple[CallRecord, ...] = (),
 ) -> TapWindows:
     """What is known of taps of the reference plan that saw so many frames; the others saw none."""
-    plan = reference_plan("desk1", "desk2")
+    plan = small_plan()
     counts = seen(frames)
     states = {
         tap.label: TapState(
@@ -219,7 +228,7 @@ def test_an_idle_port_is_no_hole() -> None:
     found = windows(dict.fromkeys(CABLE, BUSY))
     # then no tap is called incomplete, not the idle ones either
     assert found.incomplete() == []
-    assert found.gap("acc1:1") is None
+    assert found.gap("sw1:1") is None
 
 
 @pytest.mark.req("D5")

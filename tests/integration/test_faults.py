@@ -67,7 +67,7 @@ SHARED = (
     ("queues-removed", "phone-in-data-vlan"),
     ("media-rule-missing", "foreign-mac"),
 )
-"""Faults of one site that share a lab: what each breaks is told apart. `make drills` tries each alone, too."""
+"""Faults of one site that share a lab: what each breaks is told apart. `make drills` tries each alone."""
 ON_REQUEST = {
     "foreign-certificate",
     "dscp-cleared-by-isp",

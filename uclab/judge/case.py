@@ -72,7 +72,7 @@ class Case:
     @cached_property
     def host(self) -> HostPressure:
         """How long the lab's own programs had to wait for a processor."""
-        return HostPressure(self.run.pressure)
+        return HostPressure(self.run.pressure, self.run.late_lines)
 
     def leg(self, flow: Flow) -> Leg:
         """Which way a flow goes."""

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from uclab.plan.host_pressure_record import HostSample
+from uclab.plan.host_pressure_record import HostSample, LateLine
 
 STARVED = 0.1
 """A program that waits for a smaller share of a second is well served: nothing is explained by it."""
 HELP = "run fewer labs at once, or on more processor cores"
 CAPTURING = "dumpcap"
+DELAY_LINE = "delay_line"
 WATCH = ("", "supervisor")
 """The program that the watch is a thread of."""
 ALL_PROGRAMS = "every program"
@@ -45,6 +46,7 @@ class HostPressure:
     """All looks of the host watch, in order of time; none of an older run, which explains nothing."""
 
     samples: Sequence[HostSample] = ()
+    late_lines: Sequence[LateLine] = ()
 
     def starved(
         self,
@@ -66,10 +68,26 @@ class HostPressure:
                 if one.node in nodes and wanted and one.ms >= STARVED * lasted_s * 1000:
                     key = one.node, one.program
                     sums[key] = sums.get(key, 0.0) + one.ms / 1000 * share
+        for key, late_s in self._late(begin, end).items():
+            if key[0] in nodes and (programs is None or key[1] in programs):
+                sums[key] = max(sums.get(key, 0.0), late_s)
         found = [Starved(*key, waited, end - begin) for key, waited in sums.items()]
         if still:
             found.append(Starved("", ALL_PROGRAMS, still, end - begin))
         return sorted(found, key=lambda one: -one.waited_s)
+
+    def _late(self, begin: float, end: float) -> dict[tuple[str, str], float]:
+        """Seconds for which delay lines were late, by their own account, as (node, program)."""
+        late: dict[tuple[str, int], float] = {}
+        for one in self.late_lines:
+            if begin < one.second + 1 and one.second < end:
+                known = late.get((one.node, one.second), 0.0)
+                late[one.node, one.second] = max(known, min(one.ms / 1000, 1.0))
+        sums: dict[tuple[str, str], float] = {}
+        for (node, _), late_s in late.items():
+            if late_s >= STARVED:
+                sums[node, DELAY_LINE] = sums.get((node, DELAY_LINE), 0.0) + late_s
+        return sums
 
     def _within(self, begin: float, end: float) -> Iterator[tuple[HostSample, float]]:
         """Samples that touch a time, each with the share of it that lies within."""

@@ -54,7 +54,7 @@ def by_host(case: Case, incidents: Sequence[JudgedIncident], findings: Iterable[
     kept: list[Finding] = []
     reasons: list[Starved] = []
     for finding in findings:
-        reason = _reason(case, incidents, finding) if case.host.samples else None
+        reason = _reason(case, incidents, finding) if case.host.samples or case.host.late_lines else None
         if reason is None:
             kept.append(finding)
             continue
@@ -131,7 +131,9 @@ def _party(case: Case, name: str) -> Endpoint | None:
 
 
 def _lab_s(case: Case) -> tuple[float, float]:
-    return case.host.samples[0].begin, case.host.samples[-1].end
+    """From the first look at the machine to the last."""
+    samples = case.host.samples
+    return (samples[0].begin, samples[-1].end) if samples else (0.0, 0.0)
 
 
 # -- what it explains

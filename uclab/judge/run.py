@@ -14,7 +14,7 @@ from uclab.plan.capture_record import FILE as TIMES_FILE
 from uclab.plan.capture_record import CaptureTime
 from uclab.plan.codec import from_data, plan_from_json
 from uclab.plan.host_pressure_record import FILE as PRESSURE_FILE
-from uclab.plan.host_pressure_record import HostSample
+from uclab.plan.host_pressure_record import LINES, HostSample, LateLine
 from uclab.plan.load_record import FOLDER
 from uclab.plan.overlay_record import FILE as PATHS_FILE
 from uclab.plan.overlay_record import PathRecord
@@ -50,6 +50,8 @@ class Run:
     incidents: tuple[Incident, ...] = ()
     load: Load = field(default_factory=Load)
     """What a campaign's load generators told."""
+    late_lines: tuple[LateLine, ...] = ()
+    """When the emulated lines were late, by their own accounts."""
     capture_times: tuple[CaptureTime, ...] = ()
     """When each capture was running, by the lab's own record."""
     pressure: tuple[HostSample, ...] = ()
@@ -104,6 +106,7 @@ def load_run(folder: Path) -> Run:
         checks=_checks(folder / "scenario.json"),
         incidents=_records(folder / "incidents.json", Incident),
         load=_load(folder / FOLDER),
+        late_lines=_late_lines(folder / LINES),
         pressure=_lines(folder / PRESSURE_FILE, HostSample),
         capture_times=_lines(folder / TIMES_FILE, CaptureTime),
     )
@@ -132,6 +135,18 @@ def _records(path: Path, kind: type[Record]) -> tuple[Record, ...]:
         return tuple(from_data(kind, item) for item in json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise RunError(f"{path}: {error}") from error
+
+
+def _late_lines(folder: Path) -> tuple[LateLine, ...]:
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            for line in json.loads(path.read_text())["lines"].values():
+                late = line.get("late_ms", {}).items()
+                found += [LateLine(path.stem, int(second), float(ms)) for second, ms in late]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RunError(f"{path}: not the account of a delay line: {error!r}") from error
+    return tuple(found)
 
 
 def _lines(path: Path, kind: type[Record]) -> tuple[Record, ...]:

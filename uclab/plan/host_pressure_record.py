@@ -7,6 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FILE = "pressure.jsonl"
+LINES = "lines"
+"""Folder with the account of each device's delay line, `<node>.json`: that process knows itself when it was
+late."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,16 @@ class Waited:
     """Network namespace: a device's, or a switch engine's; empty for the lab's own."""
     program: str
     """E.g. `baresip`, `ovs-vswitchd`, `delay_line`."""
+    ms: float
+
+
+@dataclass(frozen=True)
+class LateLine:
+    """A second in which a device's delay line released a packet late."""
+
+    node: str
+    second: int
+    """Since the epoch."""
     ms: float
 
 

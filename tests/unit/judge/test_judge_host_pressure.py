@@ -16,7 +16,7 @@ from uclab.judge.judging import build_case, judge
 from uclab.judge.run import load_run
 from uclab.judge.types import Finding, Judgement
 from uclab.model.load import load_topology
-from uclab.plan.host_pressure_record import HostSample, Waited
+from uclab.plan.host_pressure_record import HostSample, LateLine, Waited
 from uclab.plan.planner import make_plan
 from uclab.plan.records import HeardAudio
 
@@ -177,6 +177,14 @@ def test_waits_are_counted_within_the_time_alone_and_not_below_a_tenth() -> None
     assert (only.program, round(only.waited_s, 3), only.of_s) == ("x", 0.4, 1.5)
     assert only.words() == "x of a waited 0.4 s for a processor in 1.5 s"
     assert pressure.starved({"a"}, 0.0, 2.0, programs=("z",)) == []
+
+
+def test_a_line_that_was_late_by_its_own_account_waited() -> None:
+    late = (LateLine("edge", 10, 400.0), LateLine("edge", 10, 300.0), LateLine("edge", 12, 30.0))
+    (only,) = HostPressure((), late).starved({"edge"}, 9.0, 14.0)
+    assert (only.program, only.waited_s) == ("delay_line", 0.4)
+    assert HostPressure((), late).starved({"edge"}, 11.5, 14.0) == []
+    assert HostPressure((), late).starved({"isp1"}, 9.0, 14.0) == []
 
 
 def test_a_machine_that_stood_still_starved_every_program() -> None:

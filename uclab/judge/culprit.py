@@ -36,10 +36,11 @@ def culprit(
         before, at = max(steps, key=lambda step: step[1].delay_us - step[0].delay_us)
         where = f"{(at.delay_us - before.delay_us) / 1000:.1f} ms between {before.tap} and {at.tap}"
     passed = planned_between(network, stream, before, at)
-    unseen = [tap for tap in passed if tap in blind]
+    known = {hop.tap for hop in walk.hops}
+    unseen = [tap for tap in passed if tap in blind or tap not in known]
     if not unseen:
         return blame_between(network, before.tap, at.tap), where
-    words = f"{where}; in between {', '.join(unseen)} saw only part"
+    words = f"{where}; {', '.join(unseen)} in between saw only part"
     return passed_through(network, (before.tap, *passed, at.tap)), words
 
 

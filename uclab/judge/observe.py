@@ -104,6 +104,7 @@ class Observer:
             MediaSecrecy(ring, proof, sampled=run.checks == "load"),
             ReadableSearch.for_accounts(accounts),
             SegmentBytes(network.policy.sips_ports),
+            counts=TapCounts(network.cable_macs),
         )
         self._waiting: list[MediaRows] = []
 
@@ -146,7 +147,7 @@ class Observer:
                 self._labels.append(label)
         columns = decode(packets)
         media, leg = media_rows(columns, self._network.media_addresses, self._network.site_prefixes)
-        self._seen.counts.add(packets, labels)
+        self._seen.counts.add(packets, labels, columns.src_mac)
         self._seen.flows.add(packets, columns, labels, media)
         self._seen.segments.add(packets, columns, labels)
         self._seen.readable.add(packets, columns, labels, media)

@@ -1,14 +1,16 @@
 """How it is known that a tap saw only part: by evidence that no network, only a capture, explains.
 
-The taps at the two ends of a cable see the same frames, whatever is broken: queues, filters, losses and
-black holes sit inside devices, behind the tap at their ingress and before that at their egress. So frames at
-one end that are not at the other tell of the other's capture. A device that swallows everything is no such
-case: what it was sent is at both ends of the cable towards it, and behind it both ends of the next cable show
-nothing. Nor is an idle host: its switch's port shows as little as its own.
+What a device sends has passed the tap at its own end of the cable when the tap at the other end sees it,
+whatever is broken: queues, filters and losses sit before the one or behind the other. So frames *sent by* a
+device that only the other end of its cable saw tell of its own tap's capture. A device that swallows
+everything is no such case, not even where it does so before its tap (a black hole of the lab's own, by XDP):
+it sends nothing that its tap has not. Nor is an idle host. Between two switches nobody can tell from a frame
+which one sent it; there all frames count, but none while the cable was broken on purpose.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from itertools import pairwise
 
 from uclab.judge.cable_ends import Stretch, is_cut, missed, stretches
 from uclab.judge.observe import TapState
-from uclab.judge.tap_counts import SECOND_NS, TapCounts
+from uclab.judge.tap_counts import SECOND_NS, UNKNOWN, TapCounts
 from uclab.judge.tap_windows import EVER_NS, Hole, TapWindows, clock
 from uclab.plan.capture_record import CaptureTime
 from uclab.plan.records import CallRecord, Event
@@ -178,21 +180,19 @@ def _hole(stretch: Stretch, who: str) -> Hole:
 def _missing(run: Captured, running: Mapping[str, tuple[int, int]]) -> dict[str, Counter[int]]:
     """Tap -> second -> frames that only the other end of its cable saw."""
     found: dict[str, Counter[int]] = {}
-    for tap, other, turns in _cable_ends(run):
+    for tap, other, broken in _cable_ends(run):
         spaces = [running[space] for space in (tap.namespace, other.namespace)]
-        begin, end = max(ready for ready, _ in spaces), min(stopped for _, stopped in spaces)
-        here, there = (
-            {
-                second: frames
-                for second, frames in run.counts.at(label).items()
-                if begin <= second * SECOND_NS <= end - SECOND_NS
-                and all(abs(second + 0.5 - turn) > TURN_S for turn in turns)
-            }
-            for label in (tap.label, other.label)
-        )
+        ran = max(ready for ready, _ in spaces), min(stopped for _, stopped in spaces)
+        counts = run.counts
+        between_switches = counts.ends.get(tap.label, UNKNOWN) == UNKNOWN
+        if between_switches:
+            here, there = (_usable(counts.at(label), ran, broken) for label in (tap.label, other.label))
+        else:
+            here = _usable(counts.sent.get(tap.label, {}), ran)
+            there = _usable(counts.got.get(other.label, {}), ran)
         lacking = missed(there, here)
-        for stretch in stretches(lacking, here.keys()):
-            last = run.counts.latest_ns
+        last = counts.latest_ns
+        for stretch in list(stretches(lacking, here.keys())) if between_switches else ():
             if is_cut(stretch, last.get(other.label, {}), last.get(tap.label, {})):
                 lacking = Counter({s: n for s, n in lacking.items() if not stretch.begin <= s <= stretch.end})
         if lacking:
@@ -200,17 +200,36 @@ def _missing(run: Captured, running: Mapping[str, tuple[int, int]]) -> dict[str,
     return found
 
 
-def _cable_ends(run: Captured) -> Iterator[tuple[Tap, Tap, list[float]]]:
-    """Both ends of each cable that were captured, once in each order, with the times at which it was cut or
-    mended on purpose."""
+def _usable(
+    its: Mapping[int, int], ran: tuple[int, int], broken: Sequence[tuple[float, float]] = ()
+) -> dict[int, int]:
+    """The seconds that lie wholly in the time for which two captures ran, and not in one of broken cables."""
+    return {
+        second: frames
+        for second, frames in its.items()
+        if ran[0] <= second * SECOND_NS <= ran[1] - SECOND_NS
+        and not any(since - TURN_S < second + 0.5 < until + TURN_S for since, until in broken)
+    }
+
+
+def _cable_ends(run: Captured) -> Iterator[tuple[Tap, Tap, list[tuple[float, float]]]]:
+    """Both ends of each cable that were captured, once in each order, with the times for which it was broken
+    on purpose."""
     taps = {(tap.device, tap.interface): tap for tap in run.plan.taps if tap.label in run.states}
-    turns: dict[str, list[float]] = {}
+    since: dict[str, float] = {}
+    broken: dict[str, list[tuple[float, float]]] = {}
     for event in run.events:
-        if event.kind in ("failed-on-purpose", "healed"):
-            for name in event.detail.rpartition(": ")[2].split(", "):  # what was done to them stands before
-                turns.setdefault(name, []).append(event.time)
+        names = event.detail.rpartition(": ")[2].split(", ")  # what was done to them stands before
+        if event.kind == "failed-on-purpose":
+            for name in names:
+                since.setdefault(name, event.time)
+        elif event.kind == "healed":
+            for name in names:
+                broken.setdefault(name, []).append((since.pop(name, event.time), event.time))
+    for name, begin in since.items():
+        broken.setdefault(name, []).append((begin, math.inf))
     for link in run.plan.links:
         ends = [taps.get((end.device, end.interface)) for end in (link.a, link.b)]
         if link.kind not in NO_CABLES and ends[0] is not None and ends[1] is not None:
-            yield ends[0], ends[1], turns.get(link.name, [])
-            yield ends[1], ends[0], turns.get(link.name, [])
+            yield ends[0], ends[1], broken.get(link.name, [])
+            yield ends[1], ends[0], broken.get(link.name, [])

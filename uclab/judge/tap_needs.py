@@ -49,32 +49,40 @@ def limited(
             for need in needs
             if (gap := case.windows.first_gap(need.taps, need.begin_ns, need.end_ns)) is not None
         ]
-        if not gaps:
+        if not gaps and finding.verdict == "pass":
             yield finding
-        elif finding.verdict == "pass" or gaps[0][0].by_absence:
+        elif gaps and (finding.verdict == "pass" or gaps[0][0].by_absence):
             words = f"{gaps[0][1]}; elsewhere: {finding.observed}"
             yield replace(finding, verdict="not-shown", observed=words, blame=None)
         else:
-            yield _without_guess(case, finding, gaps[0][0])
+            ways = [need for need in needs if need.way and finding.evidence.tap in need.taps]
+            down = finding.evidence.text.startswith("down")  # then it is the receiver's way
+            yield _without_guess(case, finding, ways[-1 if down else 0]) if ways else finding
 
 
 def _without_guess(case: Case, finding: Finding, need: Need) -> Finding:
     """Blames the one device between the last tap that saw enough and the first wrong one; nobody where there
     are several."""
-    if not need.way or finding.blame is None or finding.evidence.tap not in need.taps:
+    if finding.blame is None or finding.evidence.tap is None:
         return finding
     leg = finding.evidence.text.removesuffix(" leg")
     ways = {"up": need.taps, "down": need.taps[::-1]}
     for way in (ways[leg],) if leg in ways else ways.values():
         in_front = list(way[: way.index(finding.evidence.tap)])
         unseen = []
-        while in_front and (gap := case.windows.gap(in_front[-1], need.begin_ns, need.end_ns)):
+        while in_front and (gap := _nothing_seen(case, in_front[-1], need)):
             unseen.append((in_front.pop(), gap))
         if unseen:
             span = (*in_front[-1:], *(tap for tap, _ in reversed(unseen)), finding.evidence.tap)
             words = f"{finding.observed}; in front of it {unseen[0][1]}"
             return replace(finding, observed=words, blame=passed_through(case.network, span))
     return finding
+
+
+def _nothing_seen(case: Case, tap: str, need: Need) -> str | None:
+    """Why a tap cannot say what a packet was like when it passed."""
+    gap = case.windows.gap(tap, need.begin_ns, need.end_ns)
+    return gap if gap or case.seen.counts.at(tap) else f"{tap} saw no frame at all"
 
 
 def needs_of(case: Case, incidents: Sequence[JudgedIncident], finding: Finding) -> Iterator[Need]:

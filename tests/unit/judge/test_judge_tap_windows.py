@@ -3,6 +3,7 @@ network did is found all the same."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from tests.unit.judge.test_judge_drills import failed, not_shown
 from tests.unit.judge.world import START_NS, TAP_NS, Leg, World
 from uclab.judge.cable_ends import Stretch, is_cut, missed, stretches
 from uclab.judge.judging import judge_run
+from uclab.judge.network import Network
 from uclab.judge.observe import TapState
-from uclab.judge.tap_counts import TapCounts
+from uclab.judge.tap_counts import UNKNOWN, TapCounts
 from uclab.judge.tap_evidence import Captured, tap_windows
 from uclab.judge.tap_windows import EVER_NS, TapWindows
 from uclab.judge.types import Judgement
@@ -62,7 +64,7 @@ def verdicts(judgement: Judgement, finding: str) -> dict[str, str]:
 
 
 @pytest.mark.req("D5")
-@pytest.mark.parametrize("namespace", ["edge", "ovs-1", "fra1-br"])
+@pytest.mark.parametrize("namespace", ["edge", "ovs-1", "fw"])
 def test_a_capture_that_began_late_blames_nobody(world: World, namespace: str) -> None:
     # given a capture in the middle of the way that kept nothing of the first call
     played(world)
@@ -185,9 +187,15 @@ T0 = START_NS // 1_000_000_000
 
 def seen(frames: dict[str, dict[int, int]]) -> TapCounts:
     """Frames by tap and second after the start."""
-    counts = TapCounts()
+    counts = TapCounts(Network(small_plan()).cable_macs)
     for tap, its in frames.items():
-        counts.frames[tap] = type(counts.at(tap))({T0 + second: count for second, count in its.items()})
+        if counts.ends[tap] != UNKNOWN:
+            # half of them each way
+            counts.sent[tap] = type(counts.at(tap))(
+                {T0 + second: count // 2 for second, count in its.items()}
+            )
+            counts.got[tap] = counts.sent[tap].copy()
+        counts.frames[tap] = Counter({T0 + second: count for second, count in its.items()})
         counts.latest_ns[tap] = {T0 + second: (T0 + second + 1) * 1_000_000_000 for second in its}
         if its:
             counts.first_ns[tap] = (T0 + min(its)) * 1_000_000_000
@@ -218,8 +226,16 @@ def windows(
     return tap_windows(Captured(plan, counts, states, times, events, calls))
 
 
+def trunk_name() -> str:
+    """The cable between the firewall's switch and the access switch."""
+    ends = {"fw-sw", "sw1"}
+    return next(link.name for link in small_plan().links if {link.a.device, link.b.device} == ends)
+
+
 BUSY = dict.fromkeys(range(10), 50)
 CABLE = ("edge:wan1", "isp1:edge")
+TRUNK = ("fw-sw:3", "sw1:9")
+"""A cable between two switches."""
 
 
 @pytest.mark.req("D5")
@@ -236,10 +252,25 @@ def test_a_cut_cable_is_no_hole() -> None:
     # given a cable that is cut on purpose; one end goes on sending until its carrier is found gone
     near = {0: 50, 1: 50, 2: 50, 8: 50}
     far = {0: 50, 1: 50, 8: 50}
-    cut = Event(T0 + 2.1, "edge-isp1", "failed-on-purpose", "edge-isp1")
-    assert windows({CABLE[0]: near, CABLE[1]: far}, events=(cut,)).incomplete() == []
-    # and one that is cut by hand, of which nobody tells
-    assert windows({CABLE[0]: near, CABLE[1]: far}).incomplete() == []
+    cut = Event(T0 + 2.1, "fw-sw-sw1", "failed-on-purpose", trunk_name())
+    assert windows({TRUNK[0]: near, TRUNK[1]: far}, events=(cut,)).incomplete() == []
+
+
+@pytest.mark.req("D5", "V2")
+def test_a_black_hole_in_front_of_a_tap_is_no_hole_of_the_tap() -> None:
+    # given an interface that swallows what comes, before its tap, while its device goes on sending
+    found = seen(dict.fromkeys(CABLE, BUSY))
+    swallowed = (T0 + 4, T0 + 5, T0 + 6)
+    for second in swallowed:
+        del found.got["isp1:edge"][second]
+    plan = small_plan()
+    states = {tap.label: TapState(0, 0, 0) for tap in plan.taps}
+    assert tap_windows(Captured(plan, found, states)).incomplete() == []
+    # and one whose device is dead, and sends nothing either
+    for second in swallowed:
+        del found.sent["isp1:edge"][second]
+        del found.got["edge:wan1"][second]
+    assert tap_windows(Captured(plan, found, states)).incomplete() == []
 
 
 @pytest.mark.req("D5")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uclab.doctor.preflight import refuse_unfit
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
@@ -122,7 +123,10 @@ def bring_up(
     leased: bool,
     watcher: Watcher | None = None,
 ) -> LaunchedLab:
-    """Bring a lab up; see `uclab.lab.launch.launch` for its errors."""
+    """Bring a lab up; see `uclab.lab.launch.launch` for its errors. Raises `HostUnfit` before that where this
+    machine lacks something that can be known."""
+    if os.geteuid() == 0:
+        refuse_unfit(faulted, run_dir)
     order = StartOrder(name or f"{plan.topology}-{os.getpid()}", plan, faulted, run_dir.resolve())
     return launch(order, leased=leased, on_event=(watcher or Watcher()).on_event)
 

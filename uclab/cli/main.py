@@ -13,6 +13,7 @@ from uclab.api import RunUnreadable, UnknownName
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
 from uclab.cli import campaign, capacity, circuit, generator, judging, labs, running, sdwan, topologies
 from uclab.cli.status import HELD, INTERRUPTED, NOT_UP, VERDICT_FAILED, WRONG_INPUT
+from uclab.doctor.preflight import HostUnfit
 from uclab.lab.client import LabError, LabGone, WrongCircuit
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
@@ -22,6 +23,7 @@ from uclab.plan.errors import PlanError
 WRONG = (
     *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongCircuit),
     OrderRefused,
+    HostUnfit,
 )
 """What is the user's to put right."""
 

@@ -85,6 +85,11 @@ class Intruders:
         """Identities of the flows that intruders sent: they are no call's, whatever SSRC they carry."""
         return frozenset(id(flow) for one in self.found for flow in one.sent)
 
+    @cached_property
+    def ssrcs(self) -> frozenset[int]:
+        """SSRCs in what intruders sent."""
+        return frozenset(flow.key.ssrc for one in self.found for flow in one.sent if flow.key.ssrc >= 0)
+
     def sender_of(self, ssrc: int, port: int) -> Intruder | None:
         """Who forges media with that SSRC to or from that port of a relay."""
         for intruder in self.found:
@@ -98,10 +103,10 @@ class Intruders:
         taps, relays = self.network.controller_taps, self.callers.relays
         best: Taken | None = None
         for intruder in self.found:
-            seen = (*intruder.at(taps), *(f for f in intruder.returned if f.key.tap in taps))
-            now = [f for f in seen if f.first_ns < end_ns and f.last_ns > begin_ns]
+            now = [f for f in intruder.at(taps) if f.first_ns < end_ns and f.last_ns > begin_ns]
             into = [f for f in now if f.key.dst in relays and f.key.dport in ports.all]
-            away = [f for f in now if f.key.src in relays and f.key.sport in ports.out]
+            back = [f for f in intruder.returned if f.first_ns < end_ns and f.last_ns > begin_ns]
+            away = [f for f in back if f.key.tap in taps and f.key.sport in ports.out]
             if not into and not away:
                 continue
             taken = Taken(intruder, sum(f.packets for f in into), sum(f.packets for f in away))
@@ -171,76 +176,72 @@ class _Search:
     found: dict[tuple[int, str | None], Intruder] = field(default_factory=dict)
 
     def run(self) -> tuple[Intruder, ...]:
-        own = self._own_taps()
         for flow in self.into:
             if self.callers.is_stranger(flow.key.src):
-                self._intruder(flow.key.src, self._owner(flow.key.src)).sent.append(flow)
+                self._add(flow.key.src, self._owner(flow.key.src), [flow])
         for flow in self.away:
             if self.callers.is_stranger(flow.key.dst):
                 self._intruder(flow.key.dst, self._owner(flow.key.dst)).returned.append(flow)
-        self._found_at_its_own_tap(own)
+        self._found_at_its_own_tap()
         self._never_on_its_line()
-        # Whoever is only sent to has done nothing: a relay that sends there by itself is another matter.
-        return tuple(one for one in self.found.values() if one.sent or one.returned)
+        return tuple(self.found.values())
 
-    def _found_at_its_own_tap(self, own: Mapping[tuple[str, int], str]) -> None:
-        """Hosts without a part in calls that send from an address that is not theirs, or from inside a
-        site; and their packets farther on."""
+    def _found_at_its_own_tap(self) -> None:
+        """Hosts without a part in calls that send from an address that is not theirs, or from inside a site;
+        and their packets farther on, unless somebody else sends the same way."""
+        plan = self.network.plan
+        hosts = {n.name for n in plan.nodes if not n.forwarding and n.name not in self.callers.parties}
+        own = {(t.label, self.network.mac_at(t)): t.namespace for t in plan.taps if t.namespace in hosts}
         for flow in (*self.into, *self.away):
-            node = own.get((flow.key.tap, flow.key.src_mac))
-            relay = flow.key.src in self.callers.relays
-            if node is None or (not relay and self.callers.is_stranger(flow.key.src)):
-                continue
-            intruder, way = self._intruder(flow.key.src, node), _way(flow)
-            known = set(map(id, intruder.sent))
-            its = self.away if relay else self.into
-            intruder.sent += [f for f in its if _way(f) == way and id(f) not in known]
+            key, node = flow.key, own.get((flow.key.tap, flow.key.src_mac))
+            if node is not None and (key.src in self.callers.relays or not self.callers.is_stranger(key.src)):
+                its = self._ways[_way(flow)]
+                shared = {other.key.tap for other in its} & self._taps_of(key.src)
+                self._add(key.src, node, [flow] if shared else its)
 
     def _never_on_its_line(self) -> None:
         """Packets that came to a relay with somebody's address and were never at the taps of the device that
         has it; and such that came to an endpoint with a relay's address and were never at the relay's."""
         known = {id(flow) for one in self.found.values() for flow in one.sent}
         ends = set(self.network.controller_taps)
-        first = set(self.network.first_tap.values())
+        first = set(self.network.first_tap.values()) - ends
         # Behind address translation the relay's port is all that has stayed the same.
         left = {flow.key.sport for flow in self.away if flow.key.tap in ends}
         for flow in (*self.into, *self.away):
             key = flow.key
-            if id(flow) in known:
+            arrived = key.tap in ends if key.dst in self.callers.relays else key.tap in first
+            if not arrived or id(flow) in known or (key.src in self.callers.relays and key.sport in left):
                 continue
-            if key.dst in self.callers.relays and key.tap in ends:
-                self._unless_seen(flow, self._taps_of(self._owner(key.src)), self.into)
-            elif key.src in self.callers.relays and key.tap in first - ends and key.sport not in left:
-                self._unless_seen(flow, ends, self.away)
-
-    def _unless_seen(self, flow: Flow, taps: Collection[str], all_flows: Sequence[Flow]) -> None:
-        way = _way(flow)
-        its = [other for other in all_flows if _way(other) == way]
-        if taps and not any(other.key.tap in taps for other in its) and self._saw_it_all(flow, taps):
-            intruder = self._intruder(flow.key.src, None)
-            known = set(map(id, intruder.sent))
-            intruder.sent += [other for other in its if id(other) not in known]
+            its, taps = self._ways[_way(flow)], self._taps_of(key.src)
+            if taps and not taps & {other.key.tap for other in its} and self._saw_it_all(flow, taps):
+                self._add(key.src, None, its)
 
     def _saw_it_all(self, flow: Flow, taps: Collection[str]) -> bool:
         """Whether these taps saw what passed while the flow lasted: then it did not pass there."""
         states = [self.taps.get(tap) for tap in taps]
-        return all(s is not None and s.packets and not s.dropped and s.covers(flow) for s in states)
+        return all(s is not None and not s.dropped for s in states) and any(
+            s is not None and s.covers(flow) for s in states
+        )
 
-    def _own_taps(self) -> dict[tuple[str, int], str]:
-        """(tap, own MAC address) -> host, of hosts that forward nothing and have no part in calls."""
-        plan = self.network.plan
-        hosts = {n.name for n in plan.nodes if not n.forwarding and n.name not in self.callers.parties}
-        return {
-            (tap.label, self.network.mac_at(tap)): tap.namespace
-            for tap in plan.taps
-            if tap.namespace in hosts
-        }
+    @cached_property
+    def _ways(self) -> dict[Way, list[Flow]]:
+        found: dict[Way, list[Flow]] = {}
+        for flow in (*self.into, *self.away):
+            found.setdefault(_way(flow), []).append(flow)
+        return found
 
-    def _taps_of(self, node: str | None) -> set[str]:
+    def _taps_of(self, address: int) -> set[str]:
+        """Taps of the device that has an address."""
+        node = self._owner(address)
         return {tap.label for tap in self.network.plan.taps if tap.namespace == node}
 
     def _owner(self, address: int) -> str | None:
         return self.network.node_of_address.get(address)
+
+    def _add(self, source: int, node: str | None, flows: Sequence[Flow]) -> None:
+        intruder = self._intruder(source, node)
+        known = set(map(id, intruder.sent))
+        intruder.sent += [flow for flow in flows if id(flow) not in known]
 
     def _intruder(self, source: int, node: str | None) -> Intruder:
         return self.found.setdefault((source, node), Intruder(source, node))

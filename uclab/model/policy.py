@@ -93,6 +93,10 @@ class Media(Part):
     dscp: Dscp
     udp_ports: PortRange
     srtp_required: bool = True
+    strict_source: Literal["never", "one-line"] = "never"
+    """Whose media the relays take from nowhere but where it first came from. `never`: media may go on from
+    another address at any time, which a call needs when a line fails, and which forged packets abuse.
+    `one-line`: of sites with one line, whose address stays; those with several are followed all the same."""
 
 
 class Nat(Part):

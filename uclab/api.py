@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uclab.doctor.preflight import refuse_unfit
+from uclab.lab.client import LabGone
+from uclab.lab.last_words import killed_for_memory, last_words
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
@@ -137,8 +139,12 @@ def leased_lab(
 ) -> Iterator[LaunchedLab]:
     """A lab for as long as the block runs; taken down in order at its end, also on Ctrl-C."""
     launched = bring_up(plan, faulted, run_dir, name=name, leased=True, watcher=watcher)
+    killed_before = killed_for_memory()
     try:
         yield launched
+    except LabGone as error:
+        launched.release()
+        raise LabGone(last_words(error, launched, run_dir, killed_before)) from error
     finally:
         launched.release()
 

@@ -66,7 +66,9 @@ def main() -> None:
         fail(f"the lab could not be brought up: {error}", NOT_UP)
     except GeneratorFailed as error:
         fail(f"the load generator could not be set up: {error}", NOT_UP)
-    except (LabError, LabGone) as error:
+    except LabGone as error:
+        fail(str(error), NOT_UP)
+    except LabError as error:
         fail(str(error), VERDICT_FAILED)
     except KeyboardInterrupt:
         fail("interrupted; everything that was up has been taken down", INTERRUPTED)

@@ -4,9 +4,11 @@ listens."""
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,10 +19,16 @@ PROGRESS = "progress"
 
 
 class EventLog:
-    """Append-only; readers see everything from the start and then what comes."""
+    """Append-only; readers see everything from the start and then what comes.
+
+    While it is open its file is locked: so whoever finds a run without an end can tell a lab that still runs
+    from one that was killed (`uclab.judge.life`). What a full disk does not take is kept until it does.
+    """
 
     def __init__(self, file: Path) -> None:
-        self._file = file.open("a", encoding="utf-8", buffering=1)
+        self._file = file.open("ab", buffering=0)
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._unwritten = b""
         self._events: list[Event] = []
         self._news = asyncio.Condition()
         self._closed = False
@@ -31,8 +39,15 @@ class EventLog:
         event = Event(time.time() if at is None else at, source, kind, detail)
         self._events.append(event)
         if kind != PROGRESS and not self._file.closed:
-            self._file.write(json.dumps(asdict(event)) + "\n")
+            self._unwritten += json.dumps(asdict(event)).encode() + b"\n"
+            self._write()
         self._wake()
+
+    def _write(self) -> None:
+        """As much as there is room for."""
+        with suppress(OSError):  # no room: `uclab.lab.disk_watch` says so
+            while self._unwritten:
+                self._unwritten = self._unwritten[self._file.write(self._unwritten) or 0 :]
 
     def progress(self, step: str, done: int, total: int) -> None:
         """Tell how far a step is, in counts."""
@@ -41,6 +56,7 @@ class EventLog:
     def close(self) -> None:
         """No more events; readers end after the last one."""
         self._closed = True
+        self._write()
         self._file.close()
         self._wake()
 

@@ -17,16 +17,17 @@ from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
 from uclab.lab.bringup import BringUpFailed, bring_up
 from uclab.lab.brought_up import BroughtUp
+from uclab.lab.call_records import write_records
 from uclab.lab.circuit_exchanges import Exchanges, refusals
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import CallOrder
+from uclab.lab.disk_watch import watch_disks
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
 from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
-from uclab.plan.codec import to_data
 from uclab.plan.records import CallRecord
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import Plan
@@ -64,7 +65,9 @@ class Lab:
     async def up(self) -> None:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
         began = time.monotonic()
-        (self.run_dir / "calls.json").write_text("[]\n")
+        write_records(self.run_dir / "calls.json", [])
+        watching = watch_disks(self.run_dir, self.events)
+        self._parts.tasks.append(asyncio.create_task(watching))
         try:
             await bring_up(
                 self.plan, self.run_dir, self._parts, self.events, self._watch, capture=self._capture
@@ -140,9 +143,7 @@ class Lab:
             raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
         records = await calls.place(order, parties, phones, self.run_dir / "endpoints")
         self._records += records
-        (self.run_dir / "calls.json").write_text(
-            json.dumps([to_data(record) for record in self._records], indent=1) + "\n"
-        )
+        write_records(self.run_dir / "calls.json", self._records)
         return records[0]
 
     async def set_bulk(self, action: str) -> None:

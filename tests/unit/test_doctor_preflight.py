@@ -91,6 +91,6 @@ def test_a_program_that_is_not_in_path_stops_a_lab_before_its_start(
     # given a PATH without any program
     monkeypatch.setenv("PATH", str(tmp_path))
     # when a lab is to start, then it is told so before anything is made
-    with pytest.raises(HostUnfit, match="not installed, or not in PATH: .*dumpcap"):
+    with pytest.raises(HostUnfit, match=r"not installed, or not in PATH: .*dumpcap"):
         refuse_unfit(plan(), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []

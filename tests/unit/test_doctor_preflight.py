@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from uclab.doctor import preflight
-from uclab.doctor.preflight import Folder, HostUnfit, Seen, complaints, expected_mb, folder, refuse_unfit
+from uclab.doctor.preflight import HostUnfit, Seen, complaints, expected_mb, refuse_unfit
+from uclab.doctor.room import SERVICES, Folder, folder
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
 from uclab.plan.types import Plan
@@ -18,7 +18,7 @@ ROOM = Folder(Path("/runs/one"), "", 100_000)
 FIT = Seen(
     missing=(),
     device_image=True,
-    images=frozenset(preflight.SERVICES),
+    images=frozenset(SERVICES),
     out=ROOM,
     temporary=ROOM,
     available_mb=16_000,

@@ -70,7 +70,12 @@ def test_a_lab_that_still_runs_is_not_called_killed(tmp_path: Path) -> None:
     [
         (Event(1_800_000_001.0, "lab", "disk-full", "no room left in /runs"), "no room left in /runs"),
         (
-            Event(1_800_000_001.0, "taps-edge", "process-died", "taps-edge ended\ndumpcap: No space left"),
+            Event(
+                1_800_000_001.0,
+                "taps-edge",
+                "process-died",
+                "taps-edge ended\ndumpcap: No space left\nPackets captured: 7",
+            ),
             "dumpcap: No space left",
         ),
     ],

@@ -7,9 +7,6 @@ milliseconds and comes before every start. Looking (`look`) is apart from decidi
 
 from __future__ import annotations
 
-import ctypes
-import json
-import os
 import resource
 import shutil
 import tempfile
@@ -18,36 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uclab.doctor.observation import DEVICE_ROOT, PROGRAMS
+from uclab.doctor.room import SERVICES, TEMPORARY_MB, Folder, folder, images, inotify_to_be_had
 from uclab.plan.types import Plan
 
-IMAGES = Path("/var/lib/containers/storage/overlay-images/images.json")
-"""podman's own list of the machine's images (containers/storage)."""
-SERVICES = ("kamailio", "rtpengine", "dns", "pstn")
-"""Containers of the cloud, each with an image of its own."""
 CAPTURED_S = 15
 """Seconds of overload that a run captures; most of what is captured is that."""
-LEAST_FREE_MB, TEMPORARY_MB = 60, 20
-"""Room for a run's logs, recordings and calls; and for the judge's cut-out signalling."""
+LEAST_FREE_MB = 60
+"""Room for a run's logs, recordings and calls."""
 PHONE_MB, LAB_MB = 35, 350
 """Memory of a phone's process; of switches, controllers and the cloud: measured on reference topologies."""
 FILES_A_TAP, FILES = 6, 256
 """Open files for each tap of the largest namespace (a packet socket, its ring, pipes), and for all else."""
-_IN_CLOEXEC = 0o2000000
 
 
 class HostUnfit(Exception):
     """This machine cannot run the lab now; the message says what is missing, and what would help (exit
     status 2)."""
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder in which something is to be written."""
-
-    path: Path
-    complaint: str
-    """Why nothing can be written there; empty where it works."""
-    free_mb: int
 
 
 @dataclass(frozen=True)
@@ -85,12 +68,12 @@ def look(plan: Plan, out: Path) -> Seen:
     return Seen(
         missing=tuple(name for name in PROGRAMS if shutil.which(name) is None),
         device_image=(DEVICE_ROOT / "bin").exists(),
-        images=_images(IMAGES),
+        images=images(),
         out=folder(out),
         temporary=folder(Path(tempfile.gettempdir())),
         available_mb=_available_mb(Path("/proc/meminfo").read_text()),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
-        inotify=_inotify_to_be_had(_containers(plan)),
+        inotify=inotify_to_be_had(_containers(plan)),
     )
 
 
@@ -141,21 +124,6 @@ def needed_files(plan: Plan) -> int:
     return FILES + FILES_A_TAP * max(taps.values(), default=0)
 
 
-def folder(path: Path) -> Folder:
-    """Whether something can be written in a folder that is there or is to be made: tried, not guessed, in
-    the first folder above that is there."""
-    there = path.absolute()
-    while not os.path.lexists(there) and there != there.parent:
-        there = there.parent
-    try:
-        with tempfile.TemporaryFile(dir=there) as probe:
-            probe.write(b"\0" * 4096)
-            probe.flush()
-        return Folder(path, "", shutil.disk_usage(there).free // 1_000_000)
-    except OSError as error:
-        return Folder(path, f"{there}: {error.strerror}", 0)
-
-
 def _room(place: Folder, needed_mb: int, what: str, chosen_by: str) -> Sequence[str]:
     if place.complaint:
         return [f"{what}: {place.complaint}; choose another folder by {chosen_by}"]
@@ -167,19 +135,6 @@ def _room(place: Folder, needed_mb: int, what: str, chosen_by: str) -> Sequence[
     return []
 
 
-def _images(file: Path) -> frozenset[str] | None:
-    try:
-        listed = json.loads(file.read_text())
-        names = [name for image in listed for name in image.get("names") or ()]
-    except (OSError, ValueError, AttributeError, TypeError):
-        return None
-    return frozenset(
-        name.removeprefix("localhost/uclab/").removesuffix(":latest")
-        for name in names
-        if name.startswith("localhost/uclab/") and name.endswith(":latest")
-    )
-
-
 def _available_mb(text: str) -> int:
     """Of /proc/meminfo (proc(5)), whose figures are KiB."""
     lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
@@ -189,19 +144,3 @@ def _available_mb(text: str) -> int:
 
 def _containers(plan: Plan) -> int:
     return 2 * len(plan.session_controllers) + len(plan.name_servers) + len(plan.pstn_peers)
-
-
-def _inotify_to_be_had(count: int) -> bool:
-    """Whether so many instances can be made (inotify(7)); conmon has one for each container."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    had: list[int] = []
-    try:
-        for _ in range(count):
-            descriptor = libc.inotify_init1(_IN_CLOEXEC)
-            if descriptor < 0:
-                return False
-            had.append(descriptor)
-        return True
-    finally:
-        for descriptor in had:
-            os.close(descriptor)

@@ -109,7 +109,9 @@ def _cause(case: Case, file: str) -> str:
         if event.kind == "disk-full":
             return f"{clock(event.time)}: {event.detail}"
         if event.kind == "process-died" and event.source == program:
-            return f"{clock(event.time)}: {event.detail.splitlines()[-1]}"
+            first, *last = event.detail.splitlines() or [""]
+            words = [line for line in last if not line.startswith("Packets ")]  # its counters
+            return f"{clock(event.time)}: {' '.join(words) or first}"
     killed = not was_taken_down(case.run.events) and not case.run.alive
     return "the lab was killed" if killed else ""
 

@@ -4,6 +4,7 @@ listens."""
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import fcntl
 import json
 import time
@@ -14,6 +15,11 @@ from pathlib import Path
 
 from uclab.plan.records import Event
 
+RESERVED = 1 << 20
+"""Bytes of the file that are set aside at the start, so that a full disk can still be told of; without a word
+where the file system cannot (fallocate(2))."""
+_KEEP_SIZE = 1
+_libc, _long = ctypes.CDLL(None, use_errno=True), ctypes.c_long
 PROGRESS = "progress"
 """Kind of events that only tell how far a step is; streamed, not kept on disk."""
 
@@ -28,6 +34,7 @@ class EventLog:
     def __init__(self, file: Path) -> None:
         self._file = file.open("ab", buffering=0)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _libc.fallocate(self._file.fileno(), _KEEP_SIZE, _long(0), _long(RESERVED))
         self._unwritten = b""
         self._events: list[Event] = []
         self._news = asyncio.Condition()
@@ -57,6 +64,8 @@ class EventLog:
         """No more events; readers end after the last one."""
         self._closed = True
         self._write()
+        with suppress(OSError):
+            self._file.truncate(self._file.tell())  # what was reserved and not needed
         self._file.close()
         self._wake()
 

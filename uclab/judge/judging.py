@@ -115,7 +115,7 @@ def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
             extract = Path(folder) / "signalling.pcapng"
             try:
                 numbers = extract_signalling(path, extract, ports)
-                found = dissect(extract, ports, run.keylog, numbers)
+                found = dissect(extract, run.keylog, numbers)
             except (DissectionError, MalformedCapture) as error:
                 gap = str(error)
                 continue

@@ -152,8 +152,8 @@ def _of_hosts(time_ns: I64, columns: Headers, hosts: Mapping[int, int]) -> Mask:
 
 
 def dissect(extract: Path, keylog: Path | None, numbers: Sequence[int] = ()) -> Signalling:
-    """Handshakes and SIP messages of an extract, all of which is TLS with SIP inside; `numbers` maps its packets to the file from which they were
-    cut."""
+    """Handshakes and SIP messages of an extract, all of which is taken for TLS with SIP inside; `numbers`
+    maps its packets to the file from which they were cut."""
     try:
         count = sum(len(packets) for packets in PcapngReader(extract))
     except (OSError, MalformedCapture) as error:  # tshark's own exit status gets lost in pyshark
@@ -162,7 +162,8 @@ def dissect(extract: Path, keylog: Path | None, numbers: Sequence[int] = ()) -> 
         return Signalling((), ())
     capture = open_capture(
         extract, display_filter="sip || tls.handshake.type == 2 || tls.handshake.type == 11",
-        override_prefs={"tls.keylog_file": str(keylog)} if keylog else {}, custom_parameters=[*all_as("tcp.port", "tls"), *all_as("tls.port", "sip")],
+        override_prefs={"tls.keylog_file": str(keylog)} if keylog else {},
+        custom_parameters=[*all_as("tcp.port", "tls"), *all_as("tls.port", "sip")],
     )  # fmt: skip
     handshakes: list[Handshake] = []
     messages: list[SipMessage] = []

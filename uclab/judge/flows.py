@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from uclab.capture.headers import ACK, SYN, TCP, Headers, Mask
+from uclab.capture.headers import ACK, IPV4, SYN, TCP, Headers, Mask
 from uclab.capture.pcapng import Packets
 
 SAMPLES = 3
@@ -80,7 +80,7 @@ class FlowTable:
 
     def add(self, packets: Packets, columns: Headers, labels: list[str], media: Mask, control: Mask) -> None:
         """Takes a batch; `labels` names the taps of its interface indices, `media` says which rows are
-        media, `control` which are RTCP."""
+        media, `control` which are RTCP. What has no IP header that could be read is in no flow."""
         ssrc = np.where(media, columns.ssrc.astype(np.int64), -1)
         loaded = (columns.payload_wire > 0).astype(np.int64)
         multicast = (columns.dst_mac >> np.uint64(40)) & np.uint64(1)
@@ -121,6 +121,8 @@ class FlowTable:
             row = int(first[index])
             if flow is None:
                 values = [int(part[row]) for part in parts]
+                if values[6] < 0 or (values[6] == IPV4 and values[7] < 0):
+                    continue  # without a header that could be read it is nobody's
                 flow = Flow(_key(labels[values[0]], values))
                 self.flows[key] = flow
                 if values[13] >= 0:

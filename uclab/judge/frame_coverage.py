@@ -23,8 +23,6 @@ from uclab.capture.routing import BFD, BGP
 
 Part = Literal["headers", "signalling", "media", "control", "routing", "rest"]
 """What the missing bytes were: headers, or payload of SIP, RTP, RTCP, BGP and BFD, or anything else."""
-Need = Literal["headers", "signalling", "media", "control", "routing", "all"]
-"""What a check looks at; each but the last needs the headers, too."""
 SAMPLES = 3
 
 HARMLESS = {ARP, LLDP, 0x8035, 0x8809, 0x888E, 0x9000}
@@ -183,18 +181,15 @@ class FrameCoverage:
             cut.longest = max(cut.longest, int(packets.caplen[its].max()))
             cut.samples += packets.number[its[: SAMPLES - len(cut.samples)]].tolist()
 
-    def short(self, tap: str, need: Need) -> str | None:
-        """How many packets at a tap lack what is needed of them; None where none does."""
-        parts = PARTS if need == "all" else ("headers", need)
-        found = [self.cut[tap, part] for part in dict.fromkeys(parts) if (tap, part) in self.cut]
+    def short(self, tap: str, parts: Iterable[Part]) -> str | None:
+        """How many packets at a tap lack some of these bytes; None where none does."""
+        found = [self.cut[tap, part] for part in parts if (tap, part) in self.cut]
         if not found:
             return None
         longest, snap = max(cut.longest for cut in found), self.snap_lengths.get(tap, 0)
         why = " (the capture's snap length)" if snap == longest else ""
-        packets = sum(cut.packets for cut in found)
-        return (
-            f"{packets} of {self.packets.get(tap, packets)} packets at {tap} are cut to {longest} bytes{why}"
-        )
+        packets, total = sum(cut.packets for cut in found), self.packets[tap]
+        return f"{packets} of {total} packets at {tap} are cut to {longest} bytes{why}"
 
     def strange(self, tap: str) -> str | None:
         """Frames at a tap that were not understood, in words; None where there are none."""
@@ -207,7 +202,7 @@ class FrameCoverage:
     def unseen(self, tap: str) -> str | None:
         """Why packets may have passed a tap without being recognised: their headers were cut off, or they
         stood in a frame that was not understood. None where that cannot be."""
-        return self.short(tap, "headers") or self.strange(tap)
+        return self.short(tap, ("headers",)) or self.strange(tap)
 
 
 PARTS: tuple[Part, ...] = ("headers", "signalling", "media", "control", "routing", "rest")

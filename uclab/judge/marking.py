@@ -190,8 +190,8 @@ def check_trust(case: Case) -> Iterator[Finding]:
     for flow in case.flows:
         key = flow.key
         node = network.node_of_mac.get(key.src_mac)
-        if key.ethertype != IPV4 or node not in pcs or key.tap in routed:
-            continue
+        if key.ethertype != IPV4 or key.proto < 0 or node not in pcs or key.tap in routed:
+            continue  # (a part of a packet has no ports)
         port = network.access_port_of.get(key.src_mac)
         if port is None or key.tap == port:
             continue

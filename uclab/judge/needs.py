@@ -85,6 +85,11 @@ def at_controllers(case: Case, finding: Finding) -> Iterable[str]:
     return case.network.controller_taps
 
 
+def at_switches(case: Case, finding: Finding) -> Iterable[str]:
+    """The ports of switches that classify."""
+    return [tap for tap, (switch, _) in case.network.ports.items() if switch.controlled]
+
+
 def at_evidence(case: Case, finding: Finding) -> Iterable[str]:
     """Where the finding's evidence lies; everywhere if it has none."""
     return [finding.evidence.tap] if finding.evidence.tap else everywhere(case, finding)
@@ -110,7 +115,7 @@ NEEDS: dict[str, Needs] = {
     "qos.pcp": _MARKING,
     "qos.wmm": _MARKING,
     "qos.mpls-tc": _MARKING,
-    "qos.trust": Needs(everywhere),
+    "qos.trust": Needs(at_switches),
     "qos.overlay": Needs(everywhere),
     "sdwan.sealed": Needs(at_evidence),
     "sdwan.steering": Needs(everywhere, by_absence=True),

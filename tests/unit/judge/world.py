@@ -72,6 +72,8 @@ class World:
     foreign_server: bool = False
     tls_version: str = "1.3"
     drops: dict[str, int] = field(default_factory=dict)
+    cut: dict[str, int] = field(default_factory=dict)
+    """Tap -> bytes that its capture keeps of each packet."""
     calls: list[CallRecord] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     frames: dict[str, list[tuple[int, str, bytes]]] = field(default_factory=dict)
@@ -391,7 +393,7 @@ class World:
             taps = [tap.label for tap in self.plan.taps if tap.namespace == namespace]
             with PcapngWriter(self.folder / "captures" / f"{namespace}.pcapng", taps) as writer:
                 for at_ns, tap, frame in sorted(self.frames.get(namespace, []), key=lambda item: item[0]):
-                    writer.write(taps.index(tap), at_ns, frame)
+                    writer.write(taps.index(tap), at_ns, frame[: self.cut.get(tap)], len(frame))
                 writer.statistics([self.drops.get(tap, 0) for tap in taps])
         return self.folder
 

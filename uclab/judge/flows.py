@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from uclab.capture.headers import ACK, SYN, TCP, Headers, Mask
+from uclab.capture.headers import ACK, IPV4, SYN, TCP, Headers, Mask
 from uclab.capture.pcapng import Packets
 
 SAMPLES = 3
@@ -48,6 +48,8 @@ class FlowKey:
     label: int = -1
     tc: int = -1
     """MPLS label and its traffic class."""
+    control: int = -1
+    """SSRC of who sends RTCP to or from the session controller; else -1."""
 
 
 @dataclass
@@ -76,11 +78,11 @@ class FlowTable:
     octets_per_second: dict[tuple[str, int, int], int] = field(default_factory=dict)
     """(tap, second, DSCP or -1) -> bytes on the wire, without preamble and FCS."""
 
-    def add(self, packets: Packets, columns: Headers, labels: list[str], media: Mask) -> None:
+    def add(self, packets: Packets, columns: Headers, labels: list[str], media: Mask, control: Mask) -> None:
         """Takes a batch; `labels` names the taps of its interface indices, `media` says which rows are
-        media."""
+        media, `control` which are RTCP. What has no IP header that could be read is in no flow."""
         ssrc = np.where(media, columns.ssrc.astype(np.int64), -1)
-        loaded = (columns.payload_len > 0).astype(np.int64)
+        loaded = (columns.payload_wire > 0).astype(np.int64)
         multicast = (columns.dst_mac >> np.uint64(40)) & np.uint64(1)
         parts = (
             packets.interface,
@@ -102,6 +104,7 @@ class FlowTable:
             columns.service_pcp,
             columns.label,
             columns.tc,
+            np.where(control, columns.control_ssrc.astype(np.int64), -1),
         )
         tap_salt = np.array([hash_text(label) for label in labels], np.uint64)[packets.interface]
         keys = _hash((tap_salt, *parts[1:]))
@@ -118,6 +121,8 @@ class FlowTable:
             row = int(first[index])
             if flow is None:
                 values = [int(part[row]) for part in parts]
+                if values[6] < 0 or (values[6] == IPV4 and values[7] < 0):
+                    continue  # without a header that could be read it is nobody's
                 flow = Flow(_key(labels[values[0]], values))
                 self.flows[key] = flow
                 if values[13] >= 0:
@@ -207,8 +212,8 @@ def _hash(parts: tuple[npt.NDArray[np.generic], ...]) -> npt.NDArray[np.uint64]:
 
 def media_rows(
     columns: Headers, media_addresses: frozenset[int], site_prefixes: tuple[tuple[int, int], ...]
-) -> tuple[Mask, npt.NDArray[np.int8]]:
-    """Which rows are media, and on which leg (index into `network.LEGS`).
+) -> tuple[Mask, Mask, npt.NDArray[np.int8]]:
+    """Which rows are media, which are its RTCP, and on which leg (index into `network.LEGS`).
 
     Media goes to (`up`) or from (`down`) a session controller; RTP between two hosts of the sites is
     `direct`.
@@ -224,4 +229,4 @@ def media_rows(
             both[1] |= (columns.dst & np.uint32(mask)) == net
         direct = candidates & both[0] & both[1]
     leg = np.where(up, 0, np.where(down, 1, 2)).astype(np.int8)
-    return columns.rtp & (up | down | direct), leg
+    return columns.rtp & (up | down | direct), columns.rtcp & (up | down), leg

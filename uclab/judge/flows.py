@@ -8,13 +8,14 @@ packets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from uclab.capture.headers import ACK, IPV4, SYN, TCP, Headers, Mask
-from uclab.capture.pcapng import Packets
+from uclab.capture.pcapng import I64, Packets
 
 SAMPLES = 3
 """Packet numbers kept of each flow as evidence."""
@@ -75,8 +76,10 @@ class FlowTable:
     opened: list[tuple[str, int, int, int, int, int]] = field(default_factory=list)
     """TCP connection requests: (tap, src, sport, dst, dport, initial sequence number). The last survives
     NAT."""
-    octets_per_second: dict[tuple[str, int, int], int] = field(default_factory=dict)
-    """(tap, second, DSCP or -1) -> bytes on the wire, without preamble and FCS."""
+    octets_per_second: dict[tuple[str, int, int, bool], int] = field(default_factory=dict)
+    """(tap, second, DSCP or -1, leaves the tap's device) -> bytes on the wire, without preamble and FCS."""
+    leaves: Callable[[str, int], bool] = lambda tap, sender: False
+    """Whether a frame of this sender's MAC address leaves the tap's device there (`judge.directions`)."""
 
     def add(self, packets: Packets, columns: Headers, labels: list[str], media: Mask, control: Mask) -> None:
         """Takes a batch; `labels` names the taps of its interface indices, `media` says which rows are
@@ -134,7 +137,9 @@ class FlowTable:
             if len(flow.samples) < SAMPLES:
                 flow.samples.append(int(packets.number[row]))
         self._requests(columns, packets, labels)
-        self._rates(columns, packets, labels)
+        senders = zip(packets.interface[first].tolist(), columns.src_mac[first].tolist(), strict=True)
+        leaving = np.array([self.leaves(labels[tap], mac) for tap, mac in senders], np.int64)
+        self._rates(columns, packets, labels, leaving[inverse])
 
     def _requests(self, columns: Headers, packets: Packets, labels: list[str]) -> None:
         requests = (columns.proto == TCP) & ((columns.tcp_flags & (SYN | ACK)) == SYN)
@@ -150,16 +155,17 @@ class FlowTable:
                 )
             )
 
-    def _rates(self, columns: Headers, packets: Packets, labels: list[str]) -> None:
+    def _rates(self, columns: Headers, packets: Packets, labels: list[str], leaving: I64) -> None:
         second = packets.time_ns // 1_000_000_000
         start = int(second.min())
-        code = ((second - start) * 65 + columns.dscp + 1) * len(labels) + packets.interface
+        code = (((second - start) * 65 + columns.dscp + 1) * len(labels) + packets.interface) * 2 + leaving
         unique, inverse = np.unique(code, return_inverse=True)
         octets = np.bincount(inverse, packets.wirelen, len(unique))
         for value, size in zip(unique.tolist(), octets.tolist(), strict=True):
-            rest, tap = divmod(value, len(labels))
+            rest, out = divmod(value, 2)
+            rest, tap = divmod(rest, len(labels))
             offset, dscp = divmod(rest, 65)
-            key = (labels[tap], start + offset, dscp - 1)
+            key = (labels[tap], start + offset, dscp - 1, bool(out))
             self.octets_per_second[key] = self.octets_per_second.get(key, 0) + int(size)
 
     def all(self) -> list[Flow]:

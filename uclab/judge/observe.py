@@ -16,6 +16,7 @@ import numpy as np
 
 from uclab.capture.headers import Headers, Mask, decode
 from uclab.capture.pcapng import MalformedCapture, Packets, PcapngReader
+from uclab.judge.directions import Directions
 from uclab.judge.flows import FlowTable, media_rows
 from uclab.judge.frame_coverage import FrameCoverage
 from uclab.judge.media import MediaFollower, MediaRows
@@ -101,7 +102,7 @@ class Observer:
         accounts = [(e.account.user, e.account.password) for e in self._endpoints]
         proof = frozenset(network.first_tap.values()) | frozenset(network.controller_taps)
         self._seen = Observations(
-            FlowTable(),
+            FlowTable(leaves=Directions(run.plan).leaves),
             MediaFollower(self._labels, first, windows, watched=self._line_taps()),
             MediaSecrecy(ring, proof, sampled=run.checks == "load"),
             ReadableSearch.for_accounts(accounts),

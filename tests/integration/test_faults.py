@@ -64,7 +64,7 @@ TOPOLOGIES = {
 }
 """Where `small-office` has nothing that the fault fits."""
 SHARED = (
-    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted"),
+    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted", "rtcp-unmarked"),
     ("queues-removed", "phone-in-data-vlan"),
     ("media-rule-missing", "foreign-mac"),
 )
@@ -72,7 +72,6 @@ SHARED = (
 ON_REQUEST = {
     "foreign-certificate",
     "dscp-cleared-by-isp",
-    "rtcp-unmarked",
     "media-direct",
     "wifi-station-unmarked",
     "mpls-map-shifted",

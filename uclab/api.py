@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
+from uclab.plan.breakable import NotBreakable
 from uclab.plan.capacity import Capacity, capacity
 from uclab.plan.codec import plan_from_json, to_data
 from uclab.plan.fault import Fault
@@ -179,10 +180,14 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
     if (options.incidents or options.repeat > 1) and not SCENARIOS[scenario].breaks:
         able = ", ".join(name for name, known in SCENARIOS.items() if known.breaks)
         raise UnknownName(f"scenario `{scenario}` breaks nothing; incidents belong to: {able}")
+    if not SCENARIOS[scenario].breaks:
+        return
     try:
         chosen_incidents(plan, options.incidents)
     except NoSuchIncident as error:
         raise UnknownName.among("incident", *error.args) from None
+    except NotBreakable as error:
+        raise UnknownName(f"scenario `{scenario}`: {error}") from None
 
 
 def record_scenario(run_dir: Path, record: ScenarioRecord) -> None:

@@ -145,7 +145,8 @@ def _firewall(context: Context, site: model.Site, zones: Mapping[str, str]) -> N
         context.policy,
         context.nameservers,
         str(near.network),
-        router=str(far.ip) if inner else None,
+        str(far.ip),
+        ospf=inner,
     )
     return Node(
         name=name,

@@ -87,6 +87,14 @@ def capacity_of(topology: str) -> Capacity:
     return capacity(loaded, make_plan(loaded))
 
 
+def warnings_of(topology: str) -> tuple[str, ...]:
+    """What is allowed in a topology and its policy, but will not do what is hoped of it: contradictions that
+    can be built, and lines that are too small. Raises `TopologyError`."""
+    loaded = load(topology)
+    shortage = capacity(loaded, make_plan(loaded)).shortage
+    return (*(str(warning) for warning in loaded.warnings), *shortage)
+
+
 def applied(plan: Plan, faults: Sequence[str], further: Mapping[str, Fault] | None = None) -> Plan:
     """The plan with deliberate faults in it, each `NAME` or `NAME:TARGET`, of the usual ones and `further`
     ones. Raises `UnknownName`."""
@@ -156,7 +164,7 @@ def run(
     faulted = applied(plan, faults)
     refuse_unknown(plan, scenario, options)
     run_dir = (out or default_run_dir(plan.topology)).resolve()
-    for words in capacity_of(topology).shortage:
+    for words in warnings_of(topology):
         watcher.on_stage(f"warning: {words}")
     clock = Clock()
     watcher.on_stage(f"bringing up {plan.topology}")

@@ -54,7 +54,7 @@ def up(
     faulted = api.applied(plan, fault or [])
     run_dir = out or api.default_run_dir(plan.topology)
     with progress(quiet=as_json) as watcher:
-        for words in api.capacity_of(topology).shortage:
+        for words in api.warnings_of(topology):
             watcher.on_stage(f"warning: {words}")
         launched = api.bring_up(
             plan, faulted, run_dir, name=name or plan.topology, leased=False, watcher=watcher

@@ -19,14 +19,16 @@ from uclab.model.checks import (
     call_mistakes,
     condition_mistakes,
     peering_mistakes,
+    policy_advice,
     policy_mistakes,
     power_mistakes,
     profile_mistakes,
     sdwan_mistakes,
+    topology_advice,
     topology_mistakes,
 )
 from uclab.model.form import form
-from uclab.model.mistake import Mistake, TopologyError, closest, listed, shown
+from uclab.model.mistake import Mistake, TopologyError, closest, in_order, listed, shown
 from uclab.model.place import Document, Place
 from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
@@ -51,6 +53,8 @@ class LoadedTopology:
     """The file it was read from."""
     traces: Mapping[str, Trace] = field(default_factory=dict)
     """Recordings by what `Connection.profile` says, for profiles that have one."""
+    warnings: tuple[Mistake, ...] = ()
+    """What is allowed, but will not do what its writer hopes."""
 
 
 def reference_directory() -> Path:
@@ -98,7 +102,9 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
 
     if mistakes or main.value is None:
         raise TopologyError(mistakes)
-    return LoadedTopology(main.value, profiles.values, policies.values[main.value.policy], path, traces)
+    said = main.value.policy
+    warnings = in_order([*topology_advice(main.top), *policy_advice(policies.files[said][1])])
+    return LoadedTopology(main.value, profiles.values, policies.values[said], path, traces, warnings)
 
 
 def check(path_or_name: str | Path) -> tuple[Mistake, ...]:

@@ -25,6 +25,7 @@ from uclab.model.checks import (
     switching,
     wireless,
 )
+from uclab.model.checks.advice import policy_advice, topology_advice
 from uclab.model.mistake import Mistake
 from uclab.model.place import Place
 
@@ -77,9 +78,11 @@ __all__ = [
     "call_mistakes",
     "condition_mistakes",
     "peering_mistakes",
+    "policy_advice",
     "policy_mistakes",
     "power_mistakes",
     "profile_mistakes",
     "sdwan_mistakes",
+    "topology_advice",
     "topology_mistakes",
 ]

@@ -98,9 +98,8 @@ def _sign(wanted: Certificate, key: ec.EllipticCurvePrivateKey, issuer: _Issuer)
     """A server certificate; also good as a client's, because trunks check both sides (RFC 5922)."""
     names = [x509.DNSName(name) for name in wanted.dns_names]
     addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in wanted.addresses]
-    subject = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, wanted.dns_names[0] if wanted.dns_names else wanted.name)]
-    )
+    # Names are in subjectAltName alone (RFC 6125 section 6.4.4): a common name ends at 64 characters.
+    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "uclab")])
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     builder = (
         _builder(subject, issuer.certificate.subject, key.public_key())

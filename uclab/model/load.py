@@ -18,6 +18,7 @@ from uclab.model.checks import (
     air_mistakes,
     call_mistakes,
     condition_mistakes,
+    extension_mistakes,
     peering_mistakes,
     policy_advice,
     policy_mistakes,
@@ -95,6 +96,7 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
     mistakes += air_mistakes(main.top, profiles.values)
     mistakes += policies.fetch(main.top["policy"])
     for policy in policies.values.values():
+        mistakes += extension_mistakes(main.top, policy)
         mistakes += power_mistakes(main.top, policy)
         mistakes += peering_mistakes(main.top, policy)
         mistakes += sdwan_mistakes(main.top, policy)

@@ -225,8 +225,8 @@ def _blocks(net: IPv4Network, length: int, count: int) -> Iterator[IPv4Network]:
 
 
 def _highest_free(net: IPv4Network, length: int, taken: Iterable[IPv4Network]) -> IPv4Network | None:
-    """The highest subnet of that prefix length that nothing covers, found by stepping over what is taken; None
-    where all is."""
+    """The highest subnet of that prefix length that nothing covers, found by stepping over what is taken;
+    None where all is."""
     size = 1 << (32 - length)
     start = int(net.broadcast_address) + 1 - size
     for other in sorted(taken, key=lambda one: int(one.broadcast_address), reverse=True):

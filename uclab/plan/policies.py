@@ -3,6 +3,8 @@ against."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from uclab.model import topology as model
 from uclab.model.policy import PolicyProfile
 from uclab.plan.types import FailoverLimits, MarkingRule, Policy, RegistrationTiming
@@ -21,6 +23,17 @@ def names_dscp(policy: Policy) -> int:
 def registration_timing(profile: PolicyProfile) -> RegistrationTiming:
     """How registrations are kept, as the policy says."""
     return RegistrationTiming(**profile.registration.model_dump())
+
+
+def driver_of(endpoint: model.Endpoint, profile: PolicyProfile) -> Literal["baresip", "pjsua2"]:
+    """The user agent that plays an endpoint.
+
+    PJSIP's wheel has OpenSSL 1.0.2, which ends at TLS 1.2: where the policy asks for more, baresip plays
+    softclients as well.
+    """
+    if endpoint.kind == "softclient" and profile.signalling.min_tls_version == "1.2":
+        return "pjsua2"
+    return "baresip"
 
 
 def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:

@@ -81,6 +81,8 @@ def list_labs(as_json: Json = False) -> None:
     table = Table("lab", "topology", "phase", "registered", "dead", box=None, pad_edge=False)
     for state in states:
         registered = f"{sum(e['registered'] for e in state['endpoints'])}/{len(state['endpoints'])}"
+        if doubts := sorted({e["doubt"] for e in state["endpoints"] if e.get("doubt")}):
+            registered += f" (others not certain: {', '.join(doubts)})"
         table.add_row(
             state["name"], state["topology"], state["phase"], registered, ", ".join(state["dead"]) or "-"
         )

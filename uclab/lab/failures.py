@@ -4,7 +4,7 @@ W6)."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from uclab.emulation.black_hole import BlackHoleError
 from uclab.emulation.conntrack import forget_connections
@@ -35,9 +35,16 @@ _WORDS = {
 class Failures:
     """Breaks links and mends them."""
 
-    def __init__(self, plan: Plan, events: EventLog) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        events: EventLog,
+        path_changed: Callable[[Sequence[str], str, bool], None] = lambda links, words, mended: None,
+    ) -> None:
+        """`path_changed` is told of links that carry nothing from now on, or do so again (True), and why."""
         self._plan = plan
         self._events = events
+        self._path_changed = path_changed
         self._broken: dict[str, set[str]] = {}
         """How each link is broken."""
         self._dead: set[str] = set()
@@ -87,6 +94,8 @@ class Failures:
                     await asyncio.to_thread(network.fail_link, link)
         except (BadFigures, NotPossible, BlackHoleError, ImpairmentError, QueueError) as error:
             raise Refused(str(error)) from error
+        if how != "brown-out":  # connections outlive that
+            self._path_changed(links, f"{name} has failed", False)
         if how == "kill":
             # only now: a program that is ended says good-bye to its neighbours, and a dead router does not
             self._dead.add(name)
@@ -108,6 +117,7 @@ class Failures:
             await self._revive(network, routers, name)
         try:
             broken = [link for link in links if link in self._broken]
+            dark = [link for link in broken if self._broken[link] - {"brown-out"}]
             for link in broken:
                 ways = self._broken.pop(link)
                 if "brown-out" in ways:
@@ -119,6 +129,8 @@ class Failures:
         except (BlackHoleError, ImpairmentError, QueueError) as error:
             raise Refused(str(error)) from error
         self.names = {one for one in self.names if any(link in self._broken for link in self._concerned(one))}
+        if dark:
+            self._path_changed(dark, f"{name} is back", True)
         if not broken:
             return f"{name}: nothing was broken ({', '.join(links)})"
         self._events.add(name, "healed", ", ".join(broken))

@@ -48,7 +48,7 @@ def form(
     """Hold a document against a model, after `furnished` has filled in what other keys stand for. JSON is the
     way in: there strict models still take lists and text."""
     try:
-        text = json.dumps(furnished(_without_free(plain(document.root))))
+        text = json.dumps(furnished(without_free(plain(document.root))))
         return Formed(document, model.model_validate_json(text), ())
     except ValidationError as error:
         details = error.errors(include_url=False)
@@ -58,7 +58,7 @@ def form(
     return Formed(judged, None, mistakes)
 
 
-def _without_free(data: Any) -> Any:
+def without_free(data: Any) -> Any:
     """The document without what its writer added for themselves."""
     return {k: v for k, v in data.items() if not k.startswith(FREE)} if isinstance(data, dict) else data
 
@@ -96,7 +96,8 @@ def _in_words(detail: ErrorDetails, top: Place, model: type[BaseModel]) -> Mista
     found = _found(place.value, schema)
     if detail["type"] in _OWN_WORDS:
         return place.mistake(found, detail["msg"], network_meant(place.value))
-    if schema.get("type") in ("integer", "number") and (meant := number_meant(place.value, path[-1])):
+    meant = number_meant(place.value, path[-1]) if schema.get("type") in ("integer", "number") else None
+    if meant is not None and meant != place.value:
         return place.mistake(found, f"allowed: {describe(schema)}", meant)
     if schema.get("type") == "array" and isinstance(place.value, str):
         return place.mistake(found, f"allowed: a list, such as {shown(f'[{place.value}]')}")

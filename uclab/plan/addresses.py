@@ -125,7 +125,7 @@ def _free_hosts(subnet: IPv4Network, taken: set[IPv4Address], count: int, owner:
 
 def _transit(site: model.Site, number: int) -> Pair:
     """The link between firewall and router: the highest /30 of the site's prefix that no VLAN covers."""
-    free = _highest_free(site.prefix, 30, [vlan.subnet for vlan in site.vlans])
+    free = highest_free(site.prefix, 30, [vlan.subnet for vlan in site.vlans])
     return _ends(free or IPv4Network((int(SHARED.network_address) + 4 * number, 30)))
 
 
@@ -224,7 +224,7 @@ def _blocks(net: IPv4Network, length: int, count: int) -> Iterator[IPv4Network]:
         yield IPv4Network((start + number * size, length))
 
 
-def _highest_free(net: IPv4Network, length: int, taken: Iterable[IPv4Network]) -> IPv4Network | None:
+def highest_free(net: IPv4Network, length: int, taken: Iterable[IPv4Network]) -> IPv4Network | None:
     """The highest subnet of that prefix length that nothing covers, found by stepping over what is taken;
     None where all is."""
     size = 1 << (32 - length)

@@ -101,6 +101,10 @@ class LineCapacity:
     directions: tuple[DirectionCapacity, ...]
     shortage: tuple[str, ...]
     """What does not fit, a sentence for each direction; empty where all does."""
+    title: str = ""
+    """What the line is, as its profile says for people..."""
+    source: str = ""
+    """...and where its numbers come from."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,8 @@ def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCap
                 per_call_kbps=demand.media_kbps,
                 directions=tuple(directions),
                 shortage=tuple(shortage),
+                title=profile.title,
+                source=profile.source,
             )
         )
     return lines

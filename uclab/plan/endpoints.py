@@ -42,7 +42,7 @@ def build_endpoints(
         Endpoint(
             name=endpoint.name,
             kind=endpoint.kind,
-            driver=driver_of(endpoint, context.profile),
+            driver=driver_of(endpoint, context.profile, topology.cloud),
             node=endpoint.name,
             account=Account(
                 user=str(endpoint.number),

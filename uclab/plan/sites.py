@@ -109,7 +109,8 @@ def _host(context: Context, site: model.Site, host: Host) -> Node:
     address = context.addresses.hosts[host.name]
     gateway = context.addresses.gateways[site.name, host.vlan.name].ip
     rules = None
-    if host.endpoint is not None and driver_of(host.endpoint, context.profile) == "baresip":
+    cloud = context.topology.cloud
+    if host.endpoint is not None and driver_of(host.endpoint, context.profile, cloud) == "baresip":
         policy, ports = context.policy, context.profile.signalling.sips_ports
         port = ports.desk_phone if host.endpoint.kind == "desk-phone" else ports.softclient
         rules = edge.device_marking(

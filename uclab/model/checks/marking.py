@@ -167,10 +167,10 @@ def _taken_by_earlier(classes: list[Place]) -> Iterator[Mistake]:
             left = left or bool(rest)
         ports = _ranges(entry, "udp") + _ranges(entry, "tcp")
         if ports and not left and not list(entry["match_dscps"]):
-            takers = [one["name"].text or "?" for one in earlier if _shares(one, entry)]
+            takers = [one for one in earlier if _shares(one, entry)]
             yield entry.mistake(
-                f"no packet can come into this class: {listed(takers)} on line {earlier[0].line} and below "
-                "take all its ports",
+                "no packet can come into this class: all its ports are those of "
+                + ", ".join(f"{shown(one['name'].text)} on line {one.line}" for one in takers),
                 "the first class that matches wins; move this one up, or leave it out",
             )
 

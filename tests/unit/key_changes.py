@@ -214,7 +214,7 @@ def _other_values(present: Any, schema: Schema, name: str) -> Iterator[Any]:
         return
     kinds = [schema, *schema.get("anyOf", [])]
     if any(kind.get("type") in ("integer", "number") for kind in kinds):
-        low = schema.get("minimum", schema.get("exclusiveMinimum", 0))
+        low = float(schema.get("minimum", schema.get("exclusiveMinimum")) or 0)
         known: float = present if isinstance(present, int | float) else low
         numbers = [known + 1, known * 2, known - 1, known / 2, known * 3, low + 1, schema.get("maximum", 1e6)]
         whole = any(kind.get("type") == "integer" for kind in kinds)

@@ -28,6 +28,7 @@ from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
 from uclab.lab.refused import Refused, RefusedCircuit
+from uclab.lab.registrations import Registrations
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.records import BY_HAND, FAULT, CallRecord
@@ -64,7 +65,8 @@ class Lab:
         self._parts = BroughtUp(outside)
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
-        self._failures = Failures(plan, self.events)
+        self._registrations = Registrations(plan, self._parts.phones)
+        self._failures = Failures(plan, self.events, self._registrations.path_changed)
         self._lines: LineControl | None = None
 
     async def up(self) -> None:
@@ -123,15 +125,7 @@ class Lab:
             "faults": list(self.plan.faults),
             "variants": self._parts.variants,
             "timings": self._timings,
-            "endpoints": [
-                {
-                    "name": e.name,
-                    "kind": e.kind,
-                    "number": e.account.user,
-                    "registered": e.name in self._parts.registered,
-                }
-                for e in self.plan.endpoints
-            ],
+            "endpoints": self._registrations.states(),
             "dead": list(self._watch.dead),
             "failed": sorted(self._failures.names),
             "calls": len(self._records),
@@ -148,7 +142,13 @@ class Lab:
         parties = calls.Parties(caller, self._callee(order.callee), self._dialled(caller, order.callee))
         if parties.callee is caller:
             raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
-        records = await calls.place(order, parties, phones, self.run_dir / "endpoints")
+        began = time.time()
+        missing = await self._registrations.wait((parties.caller, parties.callee))
+        records = (
+            [calls.not_placed(order, began, missing)]
+            if missing is not None
+            else await calls.place(order, parties, phones, self.run_dir / "endpoints")
+        )
         self._records += records
         write_records(self.run_dir / "calls.json", self._records)
         return records[0]

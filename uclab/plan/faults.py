@@ -20,6 +20,7 @@ from uclab.plan import (
     outside_faults,
     overlay_faults,
     queues,
+    relay_faults,
     way_faults,
     wireless_faults,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "line_watches",
     "outside_faults",
     "overlay_faults",
+    "relay_faults",
     "way_faults",
     "wireless_faults",
 ]

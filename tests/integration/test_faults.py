@@ -36,12 +36,14 @@ CULPRITS = {
     "overlay-unmarked": "edge",
     "steering-stuck": "sdwan-controller",
     "dscp-cleared-by-isp": "isp1",
+    "rtcp-unmarked": "fra1-sbc",
     "sip-alg": "edge",
     "backup-preferred": "edge",
     "wan-balanced-per-packet": "edge",
     "asymmetric-routing": None,
     "exchange-clears-dscp": "ix1",
     "failback-flaps": "edge",
+    "media-injected": "web",
 }
 """Fault, and the device, hop or port that the findings must blame; None where captures cannot tell."""
 TOPOLOGIES = {
@@ -63,7 +65,7 @@ TOPOLOGIES = {
 }
 """Where `small-office` has nothing that the fault fits."""
 SHARED = (
-    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted"),
+    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted", "rtcp-unmarked"),
     ("queues-removed", "phone-in-data-vlan"),
     ("media-rule-missing", "foreign-mac"),
 )
@@ -81,6 +83,7 @@ ON_REQUEST = {
     "asymmetric-routing",
     "exchange-clears-dscp",
     "failback-flaps",
+    "media-injected",
 }
 """Tried by `make drills`, for the time they take: others of their kind are tried every time."""
 EVERY = bool(os.environ.get("UCLAB_ALL_FAULTS"))

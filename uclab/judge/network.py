@@ -143,6 +143,11 @@ class Network:
         return frozenset(number(c.address) for c in self.plan.session_controllers)
 
     @cached_property
+    def tunnel_ports(self) -> frozenset[int]:
+        """UDP ports of the plan's own tunnels."""
+        return frozenset(tunnel.port for one in self.plan.overlays for tunnel in one.tunnels)
+
+    @cached_property
     def site_prefixes(self) -> tuple[tuple[int, int], ...]:
         """(network, mask) of the sites' voice, data and room VLANs."""
         nets = [ipaddress.IPv4Network(vlan.subnet) for vlan in self.plan.vlans]
@@ -168,8 +173,12 @@ class Network:
     @cached_property
     def controller_taps(self) -> tuple[str, ...]:
         """Taps at the session controllers' own interfaces: all media must pass them."""
-        nodes = {controller.node for controller in self.plan.session_controllers}
-        return tuple(tap.label for tap in self.plan.taps if tap.namespace in nodes)
+        return tuple(tap.label for tap in self.plan.taps if tap.namespace in self.controller_nodes)
+
+    @cached_property
+    def controller_nodes(self) -> frozenset[str]:
+        """The session controllers' hosts."""
+        return frozenset(controller.node for controller in self.plan.session_controllers)
 
     @cached_property
     def ports(self) -> dict[str, tuple[Switch, SwitchPort]]:

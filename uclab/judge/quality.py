@@ -160,6 +160,10 @@ def _direction(
         lossy = quality.loss_pct >= policy.max_loss_pct
         blind = case.windows.blind(*media_time(stream))
         blame, where = culprit(case.network, walk, stream, by_loss=lossy, blind=blind)
+        taken = case.taken(call, direction)
+        if taken is not None and blame in case.network.controller_nodes:
+            # The relay lost them because it was led astray.
+            blame, where = taken.intruder.blame, f"{where}; {taken.words}"
         return claim.failed(f"{observed}; {where}" if where else observed, evidence, blame)
     if not overload:
         return claim.passed(observed, evidence)

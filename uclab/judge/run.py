@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from uclab.judge.json_lines import json_lines
+from uclab.judge.life import still_runs
 from uclab.judge.load_files import Load, load_load
 from uclab.plan.capture_record import FILE as TIMES_FILE
 from uclab.plan.capture_record import CaptureTime
@@ -56,6 +57,8 @@ class Run:
     """When each capture was running, by the lab's own record."""
     pressure: tuple[HostSample, ...] = ()
     """How the machine served the lab's programs."""
+    alive: bool = False
+    """The lab still runs, and writes on."""
 
     def label(self, namespace: str, interface: str) -> str:
         """The tap label of an interface of a capture file; by default the name that the capture gives."""
@@ -109,6 +112,7 @@ def load_run(folder: Path) -> Run:
         late_lines=_late_lines(folder / LINES),
         pressure=_lines(folder / PRESSURE_FILE, HostSample),
         capture_times=_lines(folder / TIMES_FILE, CaptureTime),
+        alive=still_runs(folder / "events.jsonl"),
     )
 
 

@@ -44,6 +44,8 @@ class Captured:
     times: Sequence[CaptureTime] = ()
     events: Sequence[Event] = ()
     calls: Sequence[CallRecord] = ()
+    alive: bool = False
+    """The lab still runs: no file is closed yet."""
 
     @property
     def namespaces(self) -> dict[str, list[str]]:
@@ -105,7 +107,7 @@ def _early_end(run: Captured, name: str, labels: Sequence[str]) -> Hole | None:
     died += [int(e.time * 1e9) for e in run.events if e.kind == "process-died" and e.source == f"taps-{name}"]
     if died:
         return Hole(min(min(died), last or min(died)), EVER_NS, "its capture died")
-    if captured and all(run.states[label].dropped is None for label in captured):
+    if captured and not run.alive and all(run.states[label].dropped is None for label in captured):
         return Hole(last, EVER_NS, "its capture was not closed, and its file ends there", told=True)
     return None
 

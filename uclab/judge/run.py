@@ -3,25 +3,17 @@ not errors."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
-from uclab.judge.json_lines import json_lines
 from uclab.judge.load_files import Load, load_load
-from uclab.plan.codec import from_data, plan_from_json
-from uclab.plan.load_record import FOLDER
+from uclab.judge.run_files import RunError, RunFiles, shortened
 from uclab.plan.overlay_record import FILE as PATHS_FILE
 from uclab.plan.overlay_record import PathRecord
 from uclab.plan.records import CallRecord, Checks, Event, Incident, ScenarioRecord
 from uclab.plan.types import Plan
 
-Record = TypeVar("Record")
-
-
-class RunError(ValueError):
-    """A run directory that cannot be judged; the message names the file and what is wrong with it."""
+__all__ = ["Run", "RunError", "load_run"]
 
 
 @dataclass(frozen=True)
@@ -68,87 +60,44 @@ class Run:
 
 
 def load_run(folder: Path) -> Run:
-    """Reads a run directory; `RunError` where plan, calls or events cannot be read."""
-    try:
-        plan = plan_from_json((folder / "plan.json").read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"{folder / 'plan.json'}: {error}") from error
-    captures = folder / "captures"
+    """Reads a run directory; `RunError` where a file of it cannot be read."""
+    files = RunFiles(folder)
+    plan = files.record("plan.json", Plan)
+    if plan is None:
+        files.refuse("plan.json", "there is no such file")
     kernel_names: dict[str, dict[str, str]] = {}
     for tap in plan.taps:
         kernel_names.setdefault(tap.namespace, {})[tap.interface] = tap.label
-    names = captures / "interfaces.json"
-    if names.exists():
-        for namespace, its in _json(names).items():
-            kernel_names.setdefault(namespace, {}).update(its)
-    keylog = folder / "keys" / "tls.keylog"
+    for namespace, its in _interfaces(files).items():
+        kernel_names.setdefault(namespace, {}).update(its)
+    authorities = (files.path(f"{place}ca.pem") for place in ("", *(f"{one}/" for one in files.folders())))
     return Run(
         plan=plan,
-        calls=_records(folder / "calls.json", CallRecord),
-        events=_events(folder / "events.jsonl"),
-        captures=tuple(sorted(captures.glob("*.pcapng"))),
-        paths=_paths(folder / PATHS_FILE),
-        keylog=keylog if keylog.exists() and keylog.stat().st_size else None,
-        authority=next(
-            (p for p in (folder / "ca.pem", *sorted(folder.glob("*/ca.pem"))) if p.exists()), None
-        ),
+        calls=files.records("calls.json", CallRecord) or (),
+        events=tuple(files.lines("events.jsonl", Event)),
+        captures=files.named("captures", ".pcapng"),
+        paths=tuple(files.lines(PATHS_FILE, PathRecord)),
+        keylog=files.path("keys/tls.keylog"),
+        authority=next((path for path in authorities if path is not None), None),
         tap_names=kernel_names,
-        checks=_checks(folder / "scenario.json"),
-        incidents=_records(folder / "incidents.json", Incident),
-        load=_load(folder / FOLDER),
+        checks=_checks(files),
+        incidents=files.records("incidents.json", Incident) or (),
+        load=load_load(files),
     )
 
 
-def _load(folder: Path) -> Load:
-    try:
-        return load_load(folder)
-    except (OSError, ValueError) as error:
-        raise RunError(str(error)) from error
+def _interfaces(files: RunFiles) -> dict[str, dict[str, str]]:
+    """Namespace -> kernel interface -> tap label, where the lab left such a table."""
+    name = "captures/interfaces.json"
+    data = files.data(name)
+    if data is None:
+        return {}
+    if not isinstance(data, dict) or not all(isinstance(its, dict) for its in data.values()):
+        files.refuse(name, f"expected interfaces and their taps by namespace, found {shortened(data)}")
+    return {space: {name: str(tap) for name, tap in its.items()} for space, its in data.items()}
 
 
-def _json(path: Path) -> dict[str, dict[str, str]]:
-    try:
-        data = json.loads(path.read_text())
-    except ValueError as error:
-        raise RunError(f"{path}: {error}") from error
-    return {str(k): {str(a): str(b) for a, b in v.items()} for k, v in data.items()}
-
-
-def _records(path: Path, kind: type[Record]) -> tuple[Record, ...]:
-    """A list of records; none where there is no such file."""
-    if not path.exists():
-        return ()
-    try:
-        return tuple(from_data(kind, item) for item in json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{path}: {error}") from error
-
-
-def _paths(path: Path) -> tuple[PathRecord, ...]:
-    try:
-        return tuple(json_lines(path, PathRecord))
-    except ValueError as error:
-        raise RunError(str(error)) from error
-
-
-def _checks(path: Path) -> Checks:
+def _checks(files: RunFiles) -> Checks:
     """What the scenario says that it is judged by; runs without a scenario of their own are judged wholly."""
-    if not path.exists():
-        return "reference"
-    try:
-        return from_data(ScenarioRecord, json.loads(path.read_text())).checks
-    except ValueError as error:
-        raise RunError(f"{path}: {error}") from error
-
-
-def _events(path: Path) -> tuple[Event, ...]:
-    if not path.exists():
-        return ()
-    events = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if line.strip():
-            try:
-                events.append(from_data(Event, json.loads(line)))
-            except (ValueError, TypeError) as error:
-                raise RunError(f"{path}, line {number}: {error}") from error
-    return tuple(events)
+    record = files.record("scenario.json", ScenarioRecord)
+    return "reference" if record is None else record.checks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,14 +15,16 @@ from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
 from uclab.plan.capacity import Capacity, capacity
-from uclab.plan.codec import plan_from_json, to_data
+from uclab.plan.codec import plan_from_json
 from uclab.plan.fault import Fault
 from uclab.plan.faults import FAULTS, fitting
 from uclab.plan.incidents import NoSuchIncident, chosen_incidents
 from uclab.plan.planner import make_plan
-from uclab.plan.records import Event, ScenarioRecord
+from uclab.plan.records import Event
+from uclab.plan.scenario_record import ScenarioRecord
 from uclab.plan.types import Plan
 from uclab.scenarios import SCENARIOS, Options, Step
+from uclab.scenarios.recorded import recorded
 
 if TYPE_CHECKING:
     from uclab.judge.types import Judgement
@@ -163,8 +164,10 @@ def run(
         clock.lap("up")
         launched.follow(watcher.on_event)
         watcher.on_stage("placing calls")
-        record_scenario(run_dir, ScenarioRecord(scenario, SCENARIOS[scenario].checks))
-        SCENARIOS[scenario].drive(launched.client, plan, watcher.on_step, options)
+        chosen = SCENARIOS[scenario]
+        record = ScenarioRecord(scenario, chosen.checks, time.time(), chosen.asked(plan, options))
+        with recorded(run_dir, record):
+            chosen.drive(launched.client, plan, watcher.on_step, options)
         clock.lap("scenario")
         watcher.on_stage("taking down")
         launched.client.down()
@@ -183,11 +186,6 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
         chosen_incidents(plan, options.incidents)
     except NoSuchIncident as error:
         raise UnknownName.among("incident", *error.args) from None
-
-
-def record_scenario(run_dir: Path, record: ScenarioRecord) -> None:
-    """`scenario.json`: what the run is to be judged as."""
-    (run_dir / "scenario.json").write_text(json.dumps(to_data(record)) + "\n")
 
 
 def judge_again(run_dir: Path) -> RunResult:

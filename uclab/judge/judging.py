@@ -40,6 +40,7 @@ from uclab.judge.plots import ladders, media_series, rate_series
 from uclab.judge.privacy import check_privacy
 from uclab.judge.quality import check_quality, judged_calls
 from uclab.judge.run import Run, load_run
+from uclab.judge.scenario import check_scenario
 from uclab.judge.second_opinion import check_dissector
 from uclab.judge.segregation import check_port_control, check_voice_vlan
 from uclab.judge.signalling import check_signalling
@@ -69,6 +70,7 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
     )
     incidents = judged_incidents(case)
     findings = [
+        *check_scenario(case),
         *CHECKS[run.checks](case, walks),
         *(check_failover(case.network.policy, incidents) if run.checks == "failover" else ()),
     ]

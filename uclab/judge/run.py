@@ -10,7 +10,17 @@ from uclab.judge.load_files import Load, load_load
 from uclab.judge.run_files import RunError, RunFiles, shortened
 from uclab.plan.overlay_record import FILE as PATHS_FILE
 from uclab.plan.overlay_record import PathRecord
-from uclab.plan.records import CallRecord, Checks, Event, Incident, ScenarioRecord
+from uclab.plan.records import CallRecord, Checks, Event, Incident
+from uclab.plan.scenario_record import (
+    LAB_END,
+    ORDERS,
+    SCENARIO,
+    SCENARIO_END,
+    LabEnd,
+    OrderRecord,
+    ScenarioEnd,
+    ScenarioRecord,
+)
 from uclab.plan.types import Plan
 
 __all__ = ["Run", "RunError", "load_run"]
@@ -35,6 +45,15 @@ class Run:
     themselves."""
     checks: Checks = "reference"
     """What it is to be judged by."""
+    scenario: ScenarioRecord | None = None
+    """What was to happen."""
+    end: ScenarioEnd | None = None
+    orders: tuple[OrderRecord, ...] = ()
+    lab_end: LabEnd | None = None
+    cut: dict[str, str] = field(default_factory=dict)
+    """File of records -> what shows that its end is missing."""
+    shorter: dict[str, int | None] = field(default_factory=dict)
+    """File of records that is shorter than the lab left it -> its bytes; None where it is missing."""
     incidents: tuple[Incident, ...] = ()
     load: Load = field(default_factory=Load)
     """What a campaign's load generators told."""
@@ -70,6 +89,8 @@ def load_run(folder: Path) -> Run:
         kernel_names.setdefault(tap.namespace, {})[tap.interface] = tap.label
     for namespace, its in _interfaces(files).items():
         kernel_names.setdefault(namespace, {}).update(its)
+    scenario = files.record(SCENARIO, ScenarioRecord)
+    lab_end = files.record(LAB_END, LabEnd)
     authorities = (files.path(f"{place}ca.pem") for place in ("", *(f"{one}/" for one in files.folders())))
     return Run(
         plan=plan,
@@ -80,7 +101,13 @@ def load_run(folder: Path) -> Run:
         keylog=files.path("keys/tls.keylog"),
         authority=next((path for path in authorities if path is not None), None),
         tap_names=kernel_names,
-        checks=_checks(files),
+        checks="reference" if scenario is None else scenario.checks,
+        scenario=scenario,
+        end=files.record(SCENARIO_END, ScenarioEnd),
+        orders=tuple(files.lines(ORDERS, OrderRecord)),
+        lab_end=lab_end,
+        cut=files.cut,
+        shorter=_shorter(files, lab_end),
         incidents=files.records("incidents.json", Incident) or (),
         load=load_load(files),
     )
@@ -97,7 +124,7 @@ def _interfaces(files: RunFiles) -> dict[str, dict[str, str]]:
     return {space: {name: str(tap) for name, tap in its.items()} for space, its in data.items()}
 
 
-def _checks(files: RunFiles) -> Checks:
-    """What the scenario says that it is judged by; runs without a scenario of their own are judged wholly."""
-    record = files.record("scenario.json", ScenarioRecord)
-    return "reference" if record is None else record.checks
+def _shorter(files: RunFiles, end: LabEnd | None) -> dict[str, int | None]:
+    """Files that are not as long any more as they were in the end."""
+    sizes = {one.name: (one.bytes, files.size(one.name)) for one in (end.files if end else ())}
+    return {name: now for name, (then, now) in sizes.items() if now is None or now < then}

@@ -119,14 +119,18 @@ class RunFiles:
             stream.close()
         return stream is not None
 
-    def path(self, name: str) -> Path | None:
-        """The path of an ordinary file, for programs that open it themselves; None where there is none, or it
-        is empty."""
+    def size(self, name: str) -> int | None:
+        """A file's length in bytes; None where there is none."""
         stream = self._open(name)
         if stream is None:
             return None
         with stream:
-            return self.folder / name if os.fstat(stream.fileno()).st_size else None
+            return os.fstat(stream.fileno()).st_size
+
+    def path(self, name: str) -> Path | None:
+        """The path of an ordinary file, for programs that open it themselves; None where there is none, or it
+        is empty."""
+        return self.folder / name if self.size(name) else None
 
     def named(self, folder: str, ending: str) -> tuple[Path, ...]:
         """The paths of all ordinary files of a folder whose names end so, in order; none without it."""
@@ -156,6 +160,8 @@ class RunFiles:
     def _open(self, name: str) -> BinaryIO | None:
         """An ordinary file below the folder, opened without following a link."""
         parent, _, last = name.rpartition("/")
+        if not last or {".", ".."} & set(name.split("/")) or "\0" in name:
+            self.refuse(".", f"{shortened(name)} is no name of a file in a run")
         directory = self._directory(parent)
         if directory is None:
             return None

@@ -23,12 +23,14 @@ from uclab.lab.client import CallOrder
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
+from uclab.lab.order_log import OrderLog, write_lab_end
 from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
-from uclab.plan.codec import to_data
+from uclab.plan.record_files import write_record
 from uclab.plan.records import CallRecord
 from uclab.plan.runtime import NotReady
+from uclab.plan.scenario_record import ORDERS
 from uclab.plan.types import Plan
 
 __all__ = ["BringUpFailed", "Lab", "Refused"]
@@ -52,6 +54,7 @@ class Lab:
         self.plan = plan
         self.run_dir = run_dir
         self.events = EventLog(run_dir / "events.jsonl")
+        self.orders = OrderLog(run_dir / ORDERS)
         self.phase: Phase = "starting"
         self._capture = capture
         self._watch = ProcessWatch(lambda source, detail: self.events.add(source, "process-died", detail))
@@ -64,7 +67,7 @@ class Lab:
     async def up(self) -> None:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
         began = time.monotonic()
-        (self.run_dir / "calls.json").write_text("[]\n")
+        write_record(self.run_dir / "calls.json", ())
         try:
             await bring_up(
                 self.plan, self.run_dir, self._parts, self.events, self._watch, capture=self._capture
@@ -101,6 +104,8 @@ class Lab:
         self.phase = "down"
         self._timings["down"] = round(time.monotonic() - began, 3)
         self.events.add("lab", "down", json.dumps(self._timings))
+        self.orders.close()
+        await asyncio.to_thread(write_lab_end, self.run_dir)
         return self._answer()
 
     def state(self) -> dict[str, Any]:
@@ -140,9 +145,7 @@ class Lab:
             raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
         records = await calls.place(order, parties, phones, self.run_dir / "endpoints")
         self._records += records
-        (self.run_dir / "calls.json").write_text(
-            json.dumps([to_data(record) for record in self._records], indent=1) + "\n"
-        )
+        write_record(self.run_dir / "calls.json", self._records)
         return records[0]
 
     async def set_bulk(self, action: str) -> None:

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from uclab.lab.client import LabClient, LabGone, wait_for_socket
 from uclab.lab.directory import LabDirectory
 from uclab.plan.codec import plan_to_json
 from uclab.plan.logs import last_lines
+from uclab.plan.record_files import write_record
 from uclab.plan.records import Event
+from uclab.plan.scenario_record import BY_HAND, SCENARIO, ScenarioRecord
 from uclab.plan.types import Plan
 
 NAMESPACES = (
@@ -103,6 +106,7 @@ def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]
     order.run_dir.mkdir(parents=True, exist_ok=True)
     (order.run_dir / "plan.json").write_text(plan_to_json(order.plan))
     (order.run_dir / "plan.applied.json").write_text(plan_to_json(order.applied))
+    write_record(order.run_dir / SCENARIO, ScenarioRecord(BY_HAND, "reference", time.time()))
     lab = LabDirectory(order.name)
     outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY) if order.applied.cards else None
     start = {"run_dir": str(order.run_dir), "leased": leased, "capture": order.capture, "outside": outside}

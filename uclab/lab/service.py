@@ -40,21 +40,26 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     async def call(request: Request) -> Response:
-        return JSONResponse(asdict(await lab.place(CallOrder(**await request.json()))))
+        order = CallOrder(**await request.json())
+        with lab.orders.noted("call", order.id, order):
+            return JSONResponse(asdict(await lab.place(order)))
 
     async def bulk(request: Request) -> Response:
-        await lab.set_bulk(request.path_params["action"])
-        return JSONResponse({"done": request.path_params["action"]})
+        action = request.path_params["action"]
+        with lab.orders.noted("bulk", action):
+            await lab.set_bulk(action)
+        return JSONResponse({"done": action})
 
     async def fail(request: Request) -> Response:
-        wanted = json.loads(await request.body() or b"{}")
-        done = await lab.fail(
-            request.path_params["name"], wanted.get("how", "cut"), wanted.get("figures", {})
-        )
+        wanted, name = json.loads(await request.body() or b"{}"), request.path_params["name"]
+        with lab.orders.noted("fail", name):
+            done = await lab.fail(name, wanted.get("how", "cut"), wanted.get("figures", {}))
         return JSONResponse({"done": done})
 
     async def heal(request: Request) -> Response:
-        return JSONResponse({"done": await lab.heal(request.path_params["name"])})
+        name = request.path_params["name"]
+        with lab.orders.noted("heal", name):
+            return JSONResponse({"done": await lab.heal(name)})
 
     async def overlays(_: Request) -> Response:
         return JSONResponse(await lab.overlays())

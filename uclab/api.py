@@ -15,7 +15,6 @@ from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
 from uclab.plan.capacity import Capacity, capacity
-from uclab.plan.codec import plan_from_json
 from uclab.plan.fault import Fault
 from uclab.plan.faults import FAULTS, fitting
 from uclab.plan.incidents import NoSuchIncident, chosen_incidents
@@ -191,14 +190,17 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
 def judge_again(run_dir: Path) -> RunResult:
     """Judge the kept captures of a run again and write its reports anew. Raises `UnknownName` where that is
     no run directory, `RunUnreadable`."""
-    if not (run_dir / "plan.json").is_file():
+    from uclab.judge.run_files import RunError, RunFiles
+
+    if not os.path.lexists(run_dir / "plan.json"):
         raise UnknownName(
             f"`{run_dir}` is no run directory: it has no plan.json; give the --out of an earlier `uclab run`"
         )
     try:
-        plan = plan_from_json((run_dir / "plan.json").read_text())
-    except ValueError as error:
-        raise RunUnreadable(f"{run_dir / 'plan.json'}: {error}") from None
+        plan = RunFiles(run_dir).record("plan.json", Plan)
+    except RunError as error:
+        raise RunUnreadable(str(error)) from None
+    assert plan is not None
     return judge_and_report(run_dir, plan, Clock(), Watcher())
 
 
@@ -212,11 +214,11 @@ def judge_and_report(run_dir: Path, plan: Plan, clock: Clock, watcher: Watcher) 
     watcher.on_stage("judging the captures")
     try:
         judgement = judge_run(run_dir)
+        clock.lap("judge")
+        watcher.on_stage("writing the report")
+        write_reports(run_dir, plan, judgement, clock.laps)
     except RunError as error:
         raise RunUnreadable(str(error)) from None
-    clock.lap("judge")
-    watcher.on_stage("writing the report")
-    write_reports(run_dir, plan, judgement, clock.laps)
     clock.lap("report")
     return RunResult(judgement, run_dir, clock.laps)
 

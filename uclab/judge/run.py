@@ -32,13 +32,14 @@ class Run:
     are."""
 
     plan: Plan
+    folder: Path = Path()
     calls: tuple[CallRecord, ...] = ()
     events: tuple[Event, ...] = ()
     captures: tuple[Path, ...] = ()
     paths: tuple[PathRecord, ...] = ()
     """What the SD-WAN's controller measured."""
     keylog: Path | None = None
-    authority: Path | None = None
+    authority: bytes | None = None
     """The lab CA's certificate (PEM)."""
     tap_names: dict[str, dict[str, str]] = field(default_factory=dict)
     """Namespace -> kernel interface -> tap label, where the captures could not carry the labels
@@ -91,15 +92,16 @@ def load_run(folder: Path) -> Run:
         kernel_names.setdefault(namespace, {}).update(its)
     scenario = files.record(SCENARIO, ScenarioRecord)
     lab_end = files.record(LAB_END, LabEnd)
-    authorities = (files.path(f"{place}ca.pem") for place in ("", *(f"{one}/" for one in files.folders())))
+    authorities = (files.content(f"{place}ca.pem") for place in ("", *(f"{one}/" for one in files.folders())))
     return Run(
         plan=plan,
+        folder=folder,
         calls=files.records("calls.json", CallRecord) or (),
         events=tuple(files.lines("events.jsonl", Event)),
         captures=files.named("captures", ".pcapng"),
         paths=tuple(files.lines(PATHS_FILE, PathRecord)),
         keylog=files.path("keys/tls.keylog"),
-        authority=next((path for path in authorities if path is not None), None),
+        authority=next((pem for pem in authorities if pem), None),
         tap_names=kernel_names,
         checks="reference" if scenario is None else scenario.checks,
         scenario=scenario,

@@ -3,15 +3,13 @@ said of them."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from uclab.capture.dissect import Tags, dissect_tags
 from uclab.capture.tshark import DissectionError
 from uclab.capture.writer import PcapngWriter
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
+from uclab.judge.scratch import scratch_folder
 from uclab.judge.types import Evidence, Finding
 
 SAMPLE = 150
@@ -48,8 +46,8 @@ def check_dissector(case: Case) -> Finding:
 
 
 def _dissected(flows: list[Flow]) -> list[Tags]:
-    with tempfile.TemporaryDirectory(prefix="uclab-judge-") as folder:
-        extract = Path(folder) / "media.pcapng"
+    with scratch_folder() as folder:
+        extract = folder / "media.pcapng"
         with PcapngWriter(extract, ["media"]) as writer:
             for flow in flows:
                 writer.write(0, flow.first_ns, flow.frame)

@@ -6,12 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-
 from uclab.capture.dissect import Handshake
 from uclab.capture.headers import TCP, UDP
 from uclab.judge.case import Case
+from uclab.judge.certificates import BadCertificate, Certificate, read_der, read_pem
 from uclab.judge.claim import Claim
 from uclab.judge.network import number, text
 from uclab.judge.types import Evidence, Finding
@@ -122,8 +120,9 @@ def check_server_certificates(case: Case) -> Iterator[Finding]:
         own = number(controller.address)
         shakes = [s for s in case.signalling.handshakes if number(s.at.src) == own and s.certificates]
         wrong = [(s, fault) for s in shakes if (fault := _wrong(case, s, controller.host_name))]
-        if case.run.authority is None:
-            yield claim.not_shown("the lab authority's certificate is not among the run's files")
+        authority = _authority(case)
+        if not isinstance(authority, Certificate):
+            yield claim.not_shown(authority)
         elif not shakes and not _called(case, controller):
             continue  # a second data centre's, which nobody needed
         elif not shakes:
@@ -160,8 +159,10 @@ def check_certificate(case: Case, endpoint: Endpoint) -> Finding:
     )
     claim = Claim("signalling.certificate", ("C9",), endpoint.name, expected)
     shakes = [s for s in handshakes_of(case, endpoint) if s.certificates]
-    if not shakes or case.run.authority is None:
+    if not shakes:
         return claim.not_shown(case.signalling_gap or "no certificate was seen in its handshakes")
+    if not isinstance(authority := _authority(case), Certificate):
+        return claim.not_shown(authority)
     tap = case.network.controller_taps[0]
     for shake in shakes:
         fault = _wrong(case, shake, _name_of(case, shake, endpoint))
@@ -186,44 +187,41 @@ def _foreign(case: Case, endpoint: Endpoint) -> str | None:
 
 def _wrong(case: Case, shake: Handshake, name: str) -> str | None:
     """What is wrong with the certificate of a handshake; None when chain, name and dates are right."""
-    if case.run.authority is None:
+    authority = _authority(case)
+    if not isinstance(authority, Certificate):
         return None
-    authority = x509.load_pem_x509_certificate(case.run.authority.read_bytes())
     try:
-        chain = [x509.load_der_x509_certificate(der) for der in shake.certificates]
-    except ValueError as error:
+        chain = [read_der(der) for der in shake.certificates]
+    except BadCertificate as error:
         return f"certificate cannot be read: {error}"
     server = chain[0]
-    if name not in _names(server):
-        shown = ", ".join(_names(server)) or server.subject.rfc4514_string()
+    if name not in server.names:
+        shown = ", ".join(server.names) or server.subject
         return f"certificate is for {shown}, not for {name}"
     now = datetime.fromtimestamp(shake.at.time, UTC)
-    if not server.not_valid_before_utc <= now <= server.not_valid_after_utc:
-        return f"certificate was valid until {server.not_valid_after_utc:%Y-%m-%d}"
+    if not server.begins <= now <= server.ends:
+        return f"certificate was valid until {server.ends:%Y-%m-%d}"
     for certificate, issuer in zip(chain, [*chain[1:], authority], strict=True):
-        if certificate == authority or _signed(certificate, authority):
+        if certificate.loaded == authority.loaded or certificate.signed_by(authority):
             return None
-        if not _signed(certificate, issuer):
+        if not certificate.signed_by(issuer):
             break
-    return f"issued by {chain[-1].issuer.rfc4514_string()}, not by the lab's authority"
+    return f"issued by {chain[-1].issuer}, not by the lab's authority"
 
 
-def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def _authority(case: Case) -> Certificate | str:
+    """The lab's own authority, or why there is none."""
+    if case.run.authority is None:
+        return "the lab authority's certificate is not among the run's files"
     try:
-        certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
-
-
-def _names(certificate: x509.Certificate) -> list[str]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    return extension.value.get_values_for_type(x509.DNSName)
+        return read_pem(case.run.authority)
+    except BadCertificate as error:
+        return f"the lab authority's certificate cannot be read: {error}"
 
 
 def _describe(shake: Handshake) -> str:
-    certificate = x509.load_der_x509_certificate(shake.certificates[0])
-    return f"{', '.join(_names(certificate))} by {certificate.issuer.rfc4514_string()}"
+    try:
+        certificate = read_der(shake.certificates[0])
+    except BadCertificate as error:
+        return f"a certificate that cannot be read ({error})"
+    return f"{', '.join(certificate.names)} by {certificate.issuer}"

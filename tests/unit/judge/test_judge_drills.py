@@ -380,3 +380,16 @@ def test_a_call_that_should_have_come_about_fails(world: World) -> None:
     judgement = judge_run(world.write())
     assert set(failed(judgement)) == {"call.established"}
     assert "486 Busy Here" in failed(judgement)["call.established"].observed
+
+
+@pytest.mark.req("C9")
+def test_what_is_no_sip_does_not_keep_a_run_from_being_judged(world: World) -> None:
+    # given a host that says something else than SIP over TLS to the session controller
+    world.connect("desk1")
+    world.register("desk1")
+    for words in ("hello\r\n\r\n", "SIP/2.0 \r\n\r\n", "A sip: SIP/2.0\r\nCSeq: \x00\x1b<&\r\n\r\n"):
+        world.sip("desk1", True, words)
+    # when the run is judged
+    broken = failed(run(world))
+    # then nothing of it is held against the network
+    assert broken == {}

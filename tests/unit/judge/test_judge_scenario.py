@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.world import World, reference_plan
+from tests.unit.judge.world import reference_plan
 from uclab.judge.case import Case
 from uclab.judge.judging import build_case
 from uclab.judge.run import load_run
 from uclab.judge.scenario import check_scenario
 from uclab.judge.types import Finding
+from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.load_record import CampaignRecord, GeneratorRecord, Usage
 from uclab.plan.record_files import write_record
 from uclab.plan.records import CallRecord, Event, Incident
@@ -42,10 +44,15 @@ INCIDENTS = tuple(
 )
 
 
+@cache
+def plan_text() -> str:
+    return plan_to_json(reference_plan("desk1", "desk2"))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A run of three calls and two incidents, without a packet: its records alone are looked at."""
-    World(tmp_path, reference_plan("desk1", "desk2")).write()
+    (tmp_path / "plan.json").write_text(plan_text())
     asked = Asked(ASKED, tuple(AskedIncident(one.name, one.subject, one.round) for one in INCIDENTS))
     write_record(tmp_path / "scenario.json", ScenarioRecord("failover", "failover", 100.0, asked))
     write_record(tmp_path / "scenario.end.json", ScenarioEnd(140.0, "whole"))
@@ -57,13 +64,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def written(path: Path, records: list[Event] | list[OrderRecord] | list[Usage]) -> None:
-    path.write_text("".join(json.dumps(data(one)) + "\n" for one in records))
-
-
-def data(record: object) -> object:
-    from uclab.plan.codec import to_data
-
-    return to_data(record)
+    path.write_text("".join(json.dumps(to_data(one)) + "\n" for one in records))
 
 
 def lab_ends(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A crash of uclab's own is never taken for a verdict: an exit status of its own, one message, no traceback."""
+"""A crash of uclab's own is never taken for a verdict: its own exit status, one message, no traceback."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from uclab.capture.dissect import Handshake
@@ -12,6 +12,15 @@ from uclab.judge.case import Case
 from uclab.judge.certificates import BadCertificate, Certificate, read_der, read_pem
 from uclab.judge.claim import Claim
 from uclab.judge.network import number, text
+from uclab.judge.registrations import (
+    Gap,
+    Presence,
+    allowed_s,
+    explained,
+    presences,
+    troubles,
+    watched,
+)
 from uclab.judge.types import Evidence, Finding
 from uclab.plan.types import Endpoint, SessionController
 
@@ -23,11 +32,12 @@ TLS_ORDER = ("SSL 3.0", "1.0", "1.1", "1.2", "1.3")
 def check_signalling(case: Case) -> Iterator[Finding]:
     """All findings of signalling, per site endpoint."""
     yield from check_plain_sip(case)
+    registered = presences(case)
     for endpoint in case.network.site_endpoints:
         if endpoint.registers:
             yield check_tls(case, endpoint)
             yield check_certificate(case, endpoint)
-            yield check_registered(case, endpoint)
+            yield check_registered(case, endpoint, registered)
     yield from check_server_certificates(case)
 
 
@@ -84,27 +94,73 @@ def _older(version: str, minimum: str) -> bool:
     return version not in TLS_ORDER or TLS_ORDER.index(version) < TLS_ORDER.index(minimum)
 
 
-def check_registered(case: Case, endpoint: Endpoint) -> Finding:
-    """The registrar accepted the endpoint: 200 OK to its REGISTER in decrypted signalling, or the endpoint's
-    own event."""
-    claim = Claim("signalling.registered", ("C1",), endpoint.name, f"registered at {endpoint.registrar}")
-    answers = [
-        m
-        for m in case.signalling.messages
-        if m.method == "REGISTER"
-        and m.status == 200
-        and case.endpoint_at_controller(m.at.dst, m.at.dport) == endpoint.name
-    ]
-    events = [event for event in case.run.events if event.source == endpoint.name]
-    done = [event for event in events if event.kind == "registered"]
-    if answers:
-        packets = tuple(m.at.packet for m in answers[:3])
+def check_registered(case: Case, endpoint: Endpoint, registered: Mapping[str, Presence]) -> Finding:
+    """Registered from the lab's `up` to its end, but for gaps that something broken on purpose explains."""
+    registrars = " or ".join(endpoint.registrars)
+    claim = Claim("signalling.registered", ("C1",), endpoint.name, f"registered at {registrars} all the time")
+    found = registered[endpoint.name]
+    if found.first is None:
+        return _never_registered(case, endpoint, claim)
+    since = f"since {clock(found.first)}"
+    if found.answers:
+        packets = tuple(m.at.packet for m in found.answers[:3])
         evidence = Evidence(case.network.controller_taps[0], packets, "200 OK (REGISTER), decrypted")
-        return claim.passed("200 OK to REGISTER", evidence)
-    if done:
-        return claim.passed(
-            "reported by the endpoint", Evidence(text=f"event `registered`: {done[0].detail}")
-        )
+        observed = f"200 OK to REGISTER, {since}"
+    else:
+        said = next(event for event in found.told if event.kind == "registered")
+        evidence = Evidence(text=f"event `registered`: {said.detail}")
+        observed = f"reported by the endpoint, {since}"
+    if found.disagreement:
+        observed += f" ({found.disagreement})"
+    known, end = troubles(case), watched(case)[1]
+    allowed, noticed = allowed_s(case, endpoint), float(endpoint.registration.lost_s)
+    bad = [gap for gap in found.gaps if explained(gap, known, allowed, noticed, end) is None]
+    words = "; ".join(_in_words(gap, end) for gap in bad or found.gaps)
+    if bad:
+        evidence = Evidence(evidence.tap, evidence.packets, words)
+        return claim.failed(f"{observed}; {words}", evidence, _who_lost_it(case, endpoint, bad, registered))
+    if found.gaps:
+        observed += f"; {words}: within {allowed:g} s of what was broken on purpose"
+    return claim.passed(observed, evidence)
+
+
+def clock(at: float) -> str:
+    """A time of day (UTC) for people."""
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-5]
+
+
+def _in_words(gap: Gap, end: float) -> str:
+    if gap.end is not None:
+        back = f"back after {gap.end - gap.begin:.1f} s"
+    else:
+        back = "never back" + (f", for the last {end - gap.begin:.1f} s" if end < float("inf") else "")
+    return f"lost at {clock(gap.begin)} ({gap.why}), {back}"
+
+
+def _who_lost_it(
+    case: Case, endpoint: Endpoint, gaps: Sequence[Gap], registered: Mapping[str, Presence]
+) -> str | None:
+    """The endpoint, where others at its site kept theirs meanwhile; else this alone names nobody."""
+    sites = case.network.ways.site_of
+    others = [
+        registered[other.name]
+        for other in case.network.site_endpoints
+        if other.name in registered
+        and other.name != endpoint.name
+        and sites.get(other.node) == sites.get(endpoint.node)
+    ]
+    end = watched(case)[1]
+
+    def kept(other: Presence) -> bool:
+        mine = [(gap.begin, gap.lasts_until(end)) for gap in gaps]
+        theirs = [(gap.begin, gap.lasts_until(end)) for gap in other.gaps]
+        return other.first is not None and not any(a < d and c < b for a, b in mine for c, d in theirs)
+
+    return endpoint.name if any(map(kept, others)) else None
+
+
+def _never_registered(case: Case, endpoint: Endpoint, claim: Claim) -> Finding:
+    events = [event for event in case.run.events if event.source == endpoint.name]
     refusals = [event for event in events if event.kind in ("registration-failed", "tls-refused")]
     observed = f"{refusals[-1].kind}: {refusals[-1].detail}" if refusals else "no registration was seen"
     servers_fault = any(event.kind == "tls-refused" for event in refusals) or _foreign(case, endpoint)

@@ -4,12 +4,13 @@ the report lies."""
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from uclab.api import RunResult
-from uclab.judge.types import Finding, JudgedCall, Judgement, Walk, worst
+from uclab.judge.types import Finding, JudgedCall, Judgement, Margin, Walk, worst
 from uclab.judge.walks import marking_columns
 from uclab.report.incidents import Spread, incident_rows
 from uclab.report.results import both
@@ -30,9 +31,11 @@ def print_summary(result: RunResult) -> None:
     console.print()
     console.print(
         f"[bold {COLOURS[judgement.verdict]}]{MARKS[judgement.verdict]} {judgement.verdict.upper()}[/]"
-        f"  {held} of {len(judgement.findings)} findings held, "
+        f"  {held} of {len(judgement.applicable)} findings held, "
         f"{established(judgement)} of {len(judgement.calls)} calls established"
     )
+    if judgement.margins:
+        console.print("nearest to the limits: " + margin_words(judgement.margins), markup=False)
     console.print()
     console.print(incident_table(judgement) if judgement.incidents else call_table(judgement.calls))
     console.print()
@@ -51,6 +54,11 @@ def print_summary(result: RunResult) -> None:
     console.print(f"report: {result.run_dir / 'report.html'}", markup=False)
 
 
+def margin_words(margins: Sequence[Margin]) -> str:
+    """How near the worst call came to each limit."""
+    return "; ".join(f"{one.words}, {one.subject}" for one in margins)
+
+
 def established(judgement: Judgement) -> int:
     """How many calls came to be."""
     return sum(call.established for call in judgement.calls)
@@ -61,7 +69,7 @@ def call_table(calls: tuple[JudgedCall, ...]) -> Table:
     table = Table(title="calls (there / back)", title_justify="left", box=None, pad_edge=False)
     for column in ("call", "kind"):
         table.add_column(column)
-    for column in ("setup ms", "MOS", "loss %", "jitter ms", "delay ms"):
+    for column in ("setup ms", "MOS", "loss %", "worst 5 s jitter ms", "delay ms"):
         table.add_column(column, justify="right")
     for call in calls:
         if not call.established:
@@ -75,7 +83,7 @@ def call_table(calls: tuple[JudgedCall, ...]) -> Table:
             f"{call.setup_ms:.0f}" if call.setup_ms is not None else "-",
             both(call, "mos", 2),
             both(call, "loss_pct", 2),
-            both(call, "jitter_ms", 1),
+            both(call, "judged_jitter_ms", 2),
             both(call, "delay_ms", 1),
         )
     return table
@@ -129,11 +137,12 @@ def finding_table(findings: tuple[Finding, ...]) -> Table:
     for (requirement, name), group in sorted(grouped.items()):
         verdict = worst(f.verdict for f in group)
         held = sum(f.verdict == "pass" for f in group)
+        applicable = sum(f.verdict != "not-applicable" for f in group)
         table.add_row(
             f"[{COLOURS[verdict]}]{MARKS[verdict]}[/]",
             requirement,
             name,
-            f"{held}/{len(group)}",
+            f"{held}/{applicable}" if applicable else "-",
             group[0].expected,
         )
     return table

@@ -29,6 +29,7 @@ from uclab.judge.load import check_load
 from uclab.judge.load_sample import Sample, take_sample
 from uclab.judge.load_series import load_series
 from uclab.judge.load_srtp import check_load_srtp
+from uclab.judge.margins import margins
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
@@ -38,7 +39,7 @@ from uclab.judge.plan_shape import plan_trouble
 from uclab.judge.planned import check_planned_way
 from uclab.judge.plots import ladders, media_series, rate_series
 from uclab.judge.privacy import check_privacy
-from uclab.judge.quality import check_quality, judged_calls
+from uclab.judge.quality import INTERRUPTED, check_quality, judged_calls
 from uclab.judge.run import Run, RunError, load_run
 from uclab.judge.scenario import check_scenario
 from uclab.judge.scratch import scratch_folder
@@ -92,14 +93,16 @@ def _judge(run: Run, progress: Progress | None) -> Judgement:
     if progress:
         progress("findings", len(findings))
     series = (*media_series(case), *rate_series(case), *load_series(case))
+    calls = judged_calls(case)
     return Judgement(
         tuple(findings),
-        judged_calls(case),
+        calls,
         walks,
         series,
         tuple(ladders(case)),
         incidents,
         measured_ways(case),
+        margins(case.network.policy, calls, INTERRUPTED) if run.checks == "reference" else (),
     )
 
 

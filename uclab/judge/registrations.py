@@ -49,6 +49,12 @@ class Presence:
     """What the endpoint said."""
     disagreement: str = ""
 
+    def there_at(self, at: float) -> bool:
+        """Whether it was registered then; who registers only later was not."""
+        if self.first is None or any(gap.begin <= at < gap.lasts_until(float("inf")) for gap in self.gaps):
+            return False
+        return self.first <= at + AGREE_S
+
 
 @dataclass(frozen=True)
 class Trouble:

@@ -348,7 +348,9 @@ def test_what_was_not_captured_is_not_shown(
     change(world.write())
     judgement = judge_run(world.folder)
     assert failed(judgement) == {}
-    assert not_shown(judgement) == {*ids, "qos.trust"}  # no PC sent anything either
+    assert not_shown(judgement) == {*ids}
+    # and what nobody asked for, traffic of PCs, is not among it
+    assert [f.verdict for f in judgement.findings if f.id == "qos.trust"] == ["not-applicable"]
     assert judgement.verdict == "not-shown"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from uclab.judge.incidents import JudgedIncident
+from uclab.judge.interference import Interference
 
 Verdict = Literal["pass", "fail", "not-shown", "not-applicable"]
 """What was not observed never passes: it is `not-shown`. What nobody asked for in this run is
@@ -225,6 +226,8 @@ class Series:
     """Seconds since the epoch of the first value."""
     step_s: float
     values: tuple[float | None, ...]
+    direction: Literal["out", "in", ""] = ""
+    """For `kbps`: what leaves the tap's device there, or what comes to it."""
 
 
 @dataclass(frozen=True)
@@ -258,13 +261,10 @@ class Judgement:
     incidents: tuple[JudgedIncident, ...] = ()
     measured: tuple[MeasuredWay, ...] = ()
     """Where the calls that a line carries were counted."""
+    interferences: tuple[Interference, ...] = ()
+    """What somebody changed on purpose in the lab."""
     margins: tuple[Margin, ...] = ()
     """How near the worst call came to each limit of the policy, where calls are held against them."""
-
-    @property
-    def applicable(self) -> tuple[Finding, ...]:
-        """The findings that say something about this run."""
-        return tuple(finding for finding in self.findings if finding.verdict != "not-applicable")
 
     @property
     def verdict(self) -> RunVerdict:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,15 +27,19 @@ from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
 from uclab.lab.order_log import OrderLog, write_lab_end
 from uclab.lab.refused import Refused, RefusedCircuit
+from uclab.lab.registrations import Registrations
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.record_files import write_record
-from uclab.plan.records import CallRecord
+from uclab.plan.records import BY_HAND, FAULT, CallRecord
 from uclab.plan.runtime import NotReady
 from uclab.plan.scenario_record import ORDERS
 from uclab.plan.types import Plan
 
 __all__ = ["BringUpFailed", "Lab", "Refused"]
+
+SHOWN = 200
+"""Characters of a command that a run remembers."""
 
 Phase = Literal["starting", "up", "failed", "going-down", "down"]
 
@@ -61,13 +67,16 @@ class Lab:
         self._parts = BroughtUp(outside)
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
-        self._failures = Failures(plan, self.events)
+        self._registrations = Registrations(plan, self._parts.phones)
+        self._failures = Failures(plan, self.events, self._registrations.path_changed)
         self._lines: LineControl | None = None
 
     async def up(self) -> None:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
         began = time.monotonic()
         write_record(self.run_dir / "calls.json", ())
+        for fault in self.plan.faults:
+            self.events.add(fault, FAULT)
         try:
             await bring_up(
                 self.plan, self.run_dir, self._parts, self.events, self._watch, capture=self._capture
@@ -118,15 +127,7 @@ class Lab:
             "faults": list(self.plan.faults),
             "variants": self._parts.variants,
             "timings": self._timings,
-            "endpoints": [
-                {
-                    "name": e.name,
-                    "kind": e.kind,
-                    "number": e.account.user,
-                    "registered": e.name in self._parts.registered,
-                }
-                for e in self.plan.endpoints
-            ],
+            "endpoints": self._registrations.states(),
             "dead": list(self._watch.dead),
             "failed": sorted(self._failures.names),
             "calls": len(self._records),
@@ -143,7 +144,13 @@ class Lab:
         parties = calls.Parties(caller, self._callee(order.callee), self._dialled(caller, order.callee))
         if parties.callee is caller:
             raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
-        records = await calls.place(order, parties, phones, self.run_dir / "endpoints")
+        began = time.time()
+        missing = await self._registrations.wait((parties.caller, parties.callee))
+        records = (
+            [calls.not_placed(order, began, missing)]
+            if missing is not None
+            else await calls.place(order, parties, phones, self.run_dir / "endpoints")
+        )
         self._records += records
         write_record(self.run_dir / "calls.json", self._records)
         return records[0]
@@ -205,8 +212,10 @@ class Lab:
 
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
-        namespaces."""
-        return ["nsenter", f"--net={self.namespace_of(node)}", "--", *command]
+        namespaces. The run remembers that somebody had a hand in it."""
+        argv = ["nsenter", f"--net={self.namespace_of(node)}", "--", *command]
+        self.events.add(node, BY_HAND, textwrap.shorten(shlex.join(command), SHOWN))
+        return argv
 
     def namespace_of(self, node: str) -> str:
         """The path of a node's or switch engine's network namespace in the lab's mount namespace."""

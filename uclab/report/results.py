@@ -26,6 +26,7 @@ def results(
         "incidents": incidents_data(judgement),
         "margins": [to_data(one) for one in judgement.margins],
         "measured": [to_data(one) for one in judgement.measured],
+        "interferences": [to_data(one) for one in judgement.interferences],
     }
 
 

@@ -258,6 +258,8 @@ class DrillResult:
     caught: bool
     explanation: str
     run_dir: str
+    shown: bool = True
+    """All that had to fail was shown to fail, or not to."""
 
 
 def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watcher) -> Iterator[DrillResult]:
@@ -289,4 +291,6 @@ def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watch
             words.append(f"missed {', '.join(missed)}")
         if surplus:
             words.append(f"also failed {', '.join(surplus)}")
-        yield DrillResult(fault, broken.is_caught_by(failed), "; ".join(words), str(result.run_dir))
+        unseen = {finding.id for finding in result.judgement.findings if finding.verdict == "not-shown"}
+        shown = bool(surplus) or not set(missed) or not set(missed) <= unseen
+        yield DrillResult(fault, broken.is_caught_by(failed), "; ".join(words), str(result.run_dir), shown)

@@ -10,6 +10,7 @@ import pytest
 
 from uclab import api
 from uclab.cli import main
+from uclab.cli.judging import verdict_on
 
 MESSAGE = "list index out of range"
 
@@ -67,3 +68,12 @@ def test_a_file_that_cannot_be_written_is_no_bug(
 ) -> None:
     assert end_of(monkeypatch, OSError(errno.ENOSPC, "no", "runs/x/report.html")) == 2
     assert capsys.readouterr().err == "runs/x/report.html: no space left on device\n"
+
+
+@pytest.mark.req("D4")
+@pytest.mark.parametrize(
+    ("caught", "shown", "verdict"),
+    [(True, True, "pass"), (False, True, "fail"), (False, False, "not-shown")],
+)
+def test_a_drill_that_could_show_nothing_has_not_failed(caught: bool, shown: bool, verdict: str) -> None:
+    assert verdict_on(api.DrillResult("mark-bleached", caught, "", "runs/x", shown)) == verdict

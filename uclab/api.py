@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uclab.access.private_files import write_private
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
@@ -123,7 +124,7 @@ def bring_up(
     watcher: Watcher | None = None,
 ) -> LaunchedLab:
     """Bring a lab up; see `uclab.lab.launch.launch` for its errors."""
-    order = StartOrder(name or f"{plan.topology}-{os.getpid()}", plan, faulted, run_dir.resolve())
+    order = StartOrder(name or f"{plan.topology}-{os.getpid()}", plan, faulted, run_dir.absolute())
     return launch(order, leased=leased, on_event=(watcher or Watcher()).on_event)
 
 
@@ -154,7 +155,7 @@ def run(
     plan = plan_of(topology)
     faulted = applied(plan, faults)
     refuse_unknown(plan, scenario, options)
-    run_dir = (out or default_run_dir(plan.topology)).resolve()
+    run_dir = (out or default_run_dir(plan.topology)).absolute()
     for words in capacity_of(topology).shortage:
         watcher.on_stage(f"warning: {words}")
     clock = Clock()
@@ -187,7 +188,7 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
 
 def record_scenario(run_dir: Path, record: ScenarioRecord) -> None:
     """`scenario.json`: what the run is to be judged as."""
-    (run_dir / "scenario.json").write_text(json.dumps(to_data(record)) + "\n")
+    write_private(run_dir, "scenario.json", json.dumps(to_data(record)) + "\n")
 
 
 def judge_again(run_dir: Path) -> RunResult:

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from uclab.access.private_files import write_private
 from uclab.campaign.elsewhere import AUTHORITY, LOCUSTFILE, POOL, SEAT
 from uclab.campaign.orders import CAMPAIGNS, worker_at
 from uclab.campaign.programs import Program, Programs, follow
@@ -185,7 +186,7 @@ def _resolving(seat: Seat, folder: Path) -> list[str]:
     if not Path("/etc/resolv.conf").exists():
         return []
     own = folder / "resolv.conf"
-    own.write_text("".join(f"nameserver {server}\n" for server in seat.nameservers))
+    write_private(folder, own.name, "".join(f"nameserver {server}\n" for server in seat.nameservers))
     return ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", OWN_RESOLVER, str(own)]
 
 

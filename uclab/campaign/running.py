@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uclab import api
+from uclab.access.private_files import write_private
 from uclab.api import Clock, RunResult, UnknownName, Watcher
 from uclab.campaign import elsewhere
-from uclab.campaign.files import write_campaign, write_judged, write_private
+from uclab.campaign.files import write_campaign, write_judged
 from uclab.campaign.orders import (
     LEADER_PORT,
     LINE_FAILS,
@@ -104,9 +105,8 @@ def run_campaign(
     elsewhere.check(order)
     if order.web and shutil.which("socat") is None:
         raise LabFailed("socat is not installed: it brings locust's page to this machine; run `make setup`")
-    run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).resolve()
+    run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).absolute()
     folder = run_dir / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
     clock = Clock()
     watcher.on_stage(
         f"bringing up {plan.topology} with {order.users} users on {order.workers} load generators"
@@ -114,7 +114,7 @@ def run_campaign(
     with api.leased_lab(crowd.plan, faulted, run_dir, watcher) as launched:
         clock.lap("up")
         launched.follow(watcher.on_event)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700)
         write_pools(crowd, run_dir, folder, but=order.elsewhere)
         elsewhere.write_folders(crowd, gone, order, run_dir / "pki" / "ca.pem", folder)
         status = _drive(launched, crowd, order, folder, watcher, gone)
@@ -135,7 +135,7 @@ def write_pools(
     outside = outside_pool(crowd, str(folder), str(pki))
     for pool in (*pools(crowd, str(folder), str(pki / "ca.pem"), codec), *((outside,) if outside else ())):
         if pool.generator not in but:
-            write_private(folder / f"{pool.generator}.json", json.dumps(to_data(pool)) + "\n")
+            write_private(folder, f"{pool.generator}.json", json.dumps(to_data(pool)) + "\n")
 
 
 def _drive(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import httpx
 
 from endpoints_emu.phone import Phone
+from uclab.access.private_files import write_private
 from uclab.emulation.line_control import LineControl
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
@@ -58,13 +59,15 @@ class Lab:
         self._parts = BroughtUp(outside)
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
+        self._ids: set[str] = set()
+        """Of calls that were placed: recordings are called so."""
         self._failures = Failures(plan, self.events)
         self._lines: LineControl | None = None
 
     async def up(self) -> None:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
         began = time.monotonic()
-        (self.run_dir / "calls.json").write_text("[]\n")
+        write_private(self.run_dir, "calls.json", "[]\n")
         try:
             await bring_up(
                 self.plan, self.run_dir, self._parts, self.events, self._watch, capture=self._capture
@@ -131,6 +134,8 @@ class Lab:
         """Place a call and wait for its end; its record is in `calls.json` then. Raises `Refused` for parties
         there are not."""
         self._require_up()
+        if order.id in self._ids:
+            raise Refused(f"a call `{order.id}` has been placed already; each has an id of its own")
         phones = self._parts.phones
         caller = self._phone(order.caller, "FROM")
         if order.transfer_to is not None:
@@ -138,11 +143,11 @@ class Lab:
         parties = calls.Parties(caller, self._callee(order.callee), self._dialled(caller, order.callee))
         if parties.callee is caller:
             raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
+        self._ids.add(order.id)
         records = await calls.place(order, parties, phones, self.run_dir / "endpoints")
         self._records += records
-        (self.run_dir / "calls.json").write_text(
-            json.dumps([to_data(record) for record in self._records], indent=1) + "\n"
-        )
+        text = json.dumps([to_data(record) for record in self._records], indent=1) + "\n"
+        write_private(self.run_dir, "calls.json", text)
         return records[0]
 
     async def set_bulk(self, action: str) -> None:
@@ -199,11 +204,6 @@ class Lab:
         with refusals():
             await self._exchanges.remove(name)
         return self._changed(name, "removed", began)
-
-    def command_in(self, node: str, command: Sequence[str]) -> list[str]:
-        """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
-        namespaces."""
-        return ["nsenter", f"--net={self.namespace_of(node)}", "--", *command]
 
     def namespace_of(self, node: str) -> str:
         """The path of a node's or switch engine's network namespace in the lab's mount namespace."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uclab.access.names import as_name
 from uclab.access.private_files import write_private
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
@@ -260,7 +261,7 @@ def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watch
         result = run(
             topology,
             scenario=broken.scenario,
-            out=folder / fault.replace(":", "-"),
+            out=folder / as_name(fault),
             faults=[fault],
             watcher=watcher,
             options=Options(broken.incidents),

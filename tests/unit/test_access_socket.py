@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from uclab.access.local_socket import bound_private, peer
+from uclab.access.local_socket import listening_private, peer
 
 STRANGER = 4711
 
 
-def test_the_socket_is_private_before_it_listens(tmp_path: Path) -> None:
-    # given any umask
+def test_the_socket_is_private_when_it_is_there(tmp_path: Path) -> None:
+    # given an umask that takes nothing away
     before = os.umask(0)
     try:
-        with bound_private(tmp_path / "api.sock"):
+        with listening_private(tmp_path / "api.sock"):
             assert stat.S_IMODE((tmp_path / "api.sock").stat().st_mode) == 0o600
     finally:
         os.umask(before)
@@ -28,8 +28,7 @@ def test_the_socket_is_private_before_it_listens(tmp_path: Path) -> None:
 def test_a_strangers_connection_is_closed_unread(tmp_path: Path) -> None:
     # given a socket whose file a stranger can reach all the same
     tmp_path.chmod(0o755)
-    with bound_private(tmp_path / "api.sock") as server:
-        server.listen()
+    with listening_private(tmp_path / "api.sock") as server:
         server.setblocking(False)
         os.chmod(tmp_path / "api.sock", 0o666)
         with socket.socket(socket.AF_UNIX) as stranger:

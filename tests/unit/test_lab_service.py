@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import httpx
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from schemathesis.checks import not_a_server_error
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.unit.api_asked import ask_everything
 from uclab.access.bounded import MAX_BODY
-from uclab.access.names import WrongName
+from uclab.access.names import LAB, WrongName, as_name
 from uclab.api import plan_of
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import CallOrder, LabClient
@@ -207,23 +207,8 @@ def test_no_input_makes_the_service_fail(tmp_path: Path, up: bool) -> None:
     plan = plan_of("small-office")
     lab = cast("Lab", Recorder(tmp_path)) if up else Lab("a", plan, tmp_path)
     service = make_service(lab, lambda: None)
-    description = schemathesis.openapi.from_asgi("/openapi.json", service)
-
-    # when it is asked whatever fits, and does not fit, its description
-    @seed(10)
-    @settings(
-        max_examples=60,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=description.as_strategy())
-    def ask(case: Any) -> None:
-        # then no answer is an error of its own
-        case.call_and_validate(checks=[not_a_server_error])
-
-    ask()
+    # when it is asked whatever fits, and does not fit, its description, then no answer is an error of its own
+    ask_everything(service, examples=60)
 
 
 @pytest.fixture
@@ -256,3 +241,14 @@ async def test_calls_have_ids_of_their_own(tmp_path: Path) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://lab") as client:
         answer = await client.post("/calls", json=CALL)
     assert (answer.status_code, "placed already" in answer.json()["error"]) == (409, True)
+
+
+@given(st.text())
+def test_what_is_named_after_something_has_a_name(text: str) -> None:
+    assert LAB.fits(as_name(text))
+    assert LAB.fits(f"uclab-{as_name(text)}-abc_12")
+
+
+def test_names_stay_readable() -> None:
+    assert as_name("port-wrongly-trusted:desk1") == "port-wrongly-trusted-desk1"
+    assert as_name("x:../../etc") == "x-..-..-etc"

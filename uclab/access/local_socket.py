@@ -13,6 +13,12 @@ CREDENTIALS = struct.Struct("3i")
 """Process, user and group."""
 
 
+UNFINISHED = ".new"
+"""Behind the name of a socket that does not listen yet."""
+BACKLOG = 256
+"""Connections that may be waiting to be accepted."""
+
+
 class OwnersSocket(socket.socket):
     """Accepts connections of root and of this process's user; those of others are closed unread."""
 
@@ -32,15 +38,18 @@ def peer(connection: socket.socket) -> tuple[int, int]:
     return process, user
 
 
-def bound_private(path: Path) -> OwnersSocket:
-    """A socket at `path`, mode 0600, bound but not listening: nobody can connect before it is private. What
-    is there already is replaced."""
-    path.unlink(missing_ok=True)
+def listening_private(path: Path) -> OwnersSocket:
+    """A socket that listens at `path`, mode 0600. It is there only when it is private and listens: who sees
+    it may connect. What was there is replaced."""
+    unfinished = path.with_name(f"{path.name}{UNFINISHED}")
+    unfinished.unlink(missing_ok=True)
     sock = OwnersSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # the file that bind(2) makes has the mode of the socket, less the umask
         os.fchmod(sock.fileno(), 0o600)
-        sock.bind(str(path))
+        sock.bind(str(unfinished))
+        sock.listen(BACKLOG)
+        unfinished.rename(path)
     except BaseException:
         sock.close()
         raise

@@ -64,6 +64,17 @@ PORT = Form(
 """Where a private circuit ends."""
 
 
+ADDRESS = Form(
+    "[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?", "an address such as `192.168.56.10`, or a host's name"
+)
+"""Another machine."""
+
+
+def as_name(text: str) -> str:
+    """A text with hyphens for all that no name has, for what is named after something (pure)."""
+    return re.sub("[^A-Za-z0-9._-]", "-", text)[:60].lstrip(".-_") or "unnamed"
+
+
 def quoted(name: str) -> str:
     """A name as a message shows it: short, and harmless to a terminal."""
     text = name[:60].encode("unicode_escape").decode() if not name.isprintable() else name[:60]

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from uclab.access.names import ADDRESS
 from uclab.access.private_files import write_private
 from uclab.campaign.elsewhere import AUTHORITY, LOCUSTFILE, POOL, SEAT
 from uclab.campaign.orders import CAMPAIGNS, worker_at
@@ -63,6 +64,7 @@ def run_generator(folder: Path, interface: str, leader: str, on_stage: Callable[
     """Play the users of `folder` until the campaign ends; the worker's exit status, None where it had to be
     ended. Raises `OrderRefused` before and `GeneratorFailed` after anything was changed; then, too, all is as
     before."""
+    ADDRESS.checked("--leader", leader)
     folder = folder.resolve()
     seat = read_seat(folder)
     _check(interface)

@@ -15,6 +15,7 @@ from uclab.api import Clock, RunResult, UnknownName, Watcher
 from uclab.campaign import elsewhere
 from uclab.campaign.files import write_campaign, write_judged
 from uclab.campaign.orders import (
+    CAMPAIGNS,
     LEADER_PORT,
     LINE_FAILS,
     PATHS,
@@ -30,6 +31,7 @@ from uclab.campaign.orders import (
     worker_command,
 )
 from uclab.campaign.outage import Outage, first_lines
+from uclab.campaign.own_page import command_line
 from uclab.campaign.programs import END_S, Program, Programs, finish, follow
 from uclab.campaign.queue_log import QueueLog
 from uclab.campaign.relay import relay, towards
@@ -167,11 +169,13 @@ def _drive(
             if one.node not in order.elsewhere
         ]
         if gone:
-            programs.start("relay", _relay(launched, crowd.leader, order.listen, LEADER_PORT), {})
+            to_leader = client.command_at(crowd.leader, towards("127.0.0.1", LEADER_PORT))
+            programs.start("relay", relay(order.listen or "127.0.0.1", LEADER_PORT, to_leader), {})
         for one in gone:
             watcher.on_notice(elsewhere.invitation(one, folder / one.name, order))
         if order.web:
-            programs.start("web", _relay(launched, crowd.leader, "127.0.0.1", WEB_PORT), {})
+            way = client.command_at(crowd.leader, towards("127.0.0.1", WEB_PORT))
+            programs.start("web", command_line(WEB_PORT, way), {"PYTHONPATH": str(CAMPAIGNS.parent)})
             watcher.on_stage(f"locust's page: http://127.0.0.1:{WEB_PORT}")
         supervisor = client.supervisor_pid()
         functions = {
@@ -201,12 +205,6 @@ def _drive(
         if not in_time:
             watcher.on_stage(f"locust did not end in {order.longest_s:.0f} s; what it had done is kept")
     return status
-
-
-def _relay(launched: LaunchedLab, leader: str, address: str | None, port: int) -> list[str]:
-    """Brings the leader's page to this machine's loopback, or workers of other machines to the leader: all
-    that ever listens on this machine for a campaign."""
-    return relay(address or "127.0.0.1", port, launched.client.command_at(leader, towards("127.0.0.1", port)))
 
 
 def _record(folder: Path, order: CampaignOrder, crowd: Crowd, workers: Sequence[Program]) -> None:

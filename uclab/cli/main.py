@@ -13,7 +13,18 @@ from uclab.access.names import WrongName
 from uclab.access.private_files import FolderRefused
 from uclab.api import RunUnreadable, UnknownName
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
-from uclab.cli import campaign, capacity, circuit, generator, judging, labs, running, sdwan, topologies
+from uclab.cli import (
+    campaign,
+    capacity,
+    circuit,
+    generator,
+    judging,
+    labs,
+    running,
+    sdwan,
+    sharing,
+    topologies,
+)
 from uclab.cli.console import say
 from uclab.cli.status import HELD, INTERRUPTED, NOT_UP, VERDICT_FAILED, WRONG_INPUT
 from uclab.lab.client import LabError, LabGone, WrongRequest
@@ -37,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (topologies, capacity, labs, circuit, sdwan, running, campaign, generator, judging):
+for group in (topologies, capacity, labs, circuit, sdwan, running, campaign, generator, judging, sharing):
     group.add_to(app)
 
 

@@ -14,6 +14,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from uclab.access.local_socket import UNFINISHED
 from uclab.access.marked_folder import is_marked, make_marked, remove_marked
 from uclab.access.names import LAB
 from uclab.access.private_files import write_private
@@ -22,8 +23,8 @@ LABS_VARIABLE = "UCLAB_LABS"
 """Environment variable that moves the state folder, e.g. for tests."""
 
 
-SOCKET_PATH_LIMIT = 108
-"""Bytes of a UNIX socket's path with its final NUL (unix(7))."""
+SOCKET_PATH_LIMIT = 108 - len(UNFINISHED)
+"""Bytes of a UNIX socket's path with its final NUL (unix(7)), which also its first name must keep."""
 SHORT_SOCKETS = Path("/run/uclab")
 """Where sockets are whose lab's folder is too deep for one; only root can make anything here."""
 

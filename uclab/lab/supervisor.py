@@ -20,7 +20,7 @@ from pathlib import Path
 
 import uvicorn
 
-from uclab.access.local_socket import bound_private
+from uclab.access.local_socket import listening_private
 from uclab.access.private_files import PRIVATE_UMASK
 from uclab.lab.directory import LabDirectory
 from uclab.lab.lab import BringUpFailed, Lab
@@ -85,7 +85,7 @@ async def supervise(name: str) -> int:
             lifespan="off",
         )
     )
-    serving = asyncio.create_task(server.serve([bound_private(directory.socket)]))
+    serving = asyncio.create_task(server.serve([listening_private(directory.socket)]))
     bringing_up = asyncio.create_task(lab.up())
     stopping = asyncio.create_task(stop.wait())
     status = 0

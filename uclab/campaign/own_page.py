@@ -50,7 +50,7 @@ def serve(listener: socket.socket, command: Sequence[str]) -> None:
         connection, _ = listener.accept()
         with connection:
             if user_behind(connection) in allowed:
-                subprocess.Popen(list(command), stdin=connection, stdout=connection)
+                subprocess.Popen(list(command), stdin=connection.fileno(), stdout=connection.fileno())
 
 
 def main() -> None:

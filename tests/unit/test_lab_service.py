@@ -70,6 +70,10 @@ class Recorder:
     def namespace_of(self, node: str) -> str:
         return f"/run/netns/{node}"
 
+    def hand_in(self, node: str, command: str) -> str:
+        self.done.append((node, command))
+        return self.namespace_of(node)
+
     async def overlays(self) -> dict[str, Any]:
         raise Refused("no SD-WAN")
 

@@ -4,6 +4,7 @@ use."""
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import subprocess
 import time
@@ -29,6 +30,10 @@ NO_TIMEOUT = httpx.Timeout(None)
 WRONG_REQUEST, WRONG_ORDER = 400, 422
 """Status of the answer to what is no order, and to an order that cannot be (RFC 9110 sections 15.5.1 and
 15.5.21)."""
+
+
+LONGEST_WORDS = 1000
+"""Characters that a lab is told of a command."""
 
 
 class LabError(Exception):
@@ -159,8 +164,11 @@ class LabClient:
         return dict(self._ask("DELETE", f"/circuits/{named(name)}"))
 
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
-        """The command line that runs `command` in a node, for a process of the host (`uclab exec`)."""
-        inside = ["nsenter", f"--net={self.namespace_of(node)}", "--", *command]
+        """The command line that runs `command` in a node, for a process of the host (`uclab exec`); the run
+        remembers it."""
+        told = {"command": shlex.join(command)[:LONGEST_WORDS]}
+        path = self._ask("POST", f"/nodes/{named(node)}/hand", json=told)["path"]
+        inside = ["nsenter", f"--net={path}", "--", *command]
         return ["nsenter", f"--target={self.supervisor_pid()}", "--mount", "--pid", "--", *inside]
 
     def command_at(self, node: str, command: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from uclab.access.names import DEVICE
-from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody
+from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody, HandBody
 
 ANSWERS = {
     "400": "not an order",
@@ -22,7 +22,7 @@ SUBJECT = {**NAME, "name": "subject", "in": "query", "required": False}
 def openapi() -> dict[str, Any]:
     """All paths but `/events`, whose answer has no end."""
     schemas: dict[str, Any] = {}
-    for model in (CallBody, FailBody, CircuitBody):
+    for model in (CallBody, FailBody, CircuitBody, HandBody):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema
@@ -54,6 +54,14 @@ def openapi() -> dict[str, Any]:
             },
             "/nodes/{name}/namespace": {
                 "get": _operation("a node's network namespace", "400", "404", "409", of=[NAME])
+            },
+            "/nodes/{name}/hand": {
+                "post": _operation(
+                    "note a command by hand; answered with the node's network namespace",
+                    *("400", "404", "409", "413"),
+                    of=[NAME],
+                    body=HandBody,
+                )
             },
             "/overlays": {"get": _operation("the SD-WAN", "409")},
             "/down": {"post": _operation("take the lab down", "400", "413")},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import textwrap
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,11 +29,14 @@ from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.codec import to_data
-from uclab.plan.records import CallRecord
+from uclab.plan.records import BY_HAND, FAULT, CallRecord
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import Plan
 
 __all__ = ["BringUpFailed", "Lab", "Refused"]
+
+SHOWN = 200
+"""Characters of a command that a run remembers."""
 
 Phase = Literal["starting", "up", "failed", "going-down", "down"]
 
@@ -68,6 +72,8 @@ class Lab:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
         began = time.monotonic()
         write_private(self.run_dir, "calls.json", "[]\n")
+        for fault in self.plan.faults:
+            self.events.add(fault, FAULT)
         try:
             await bring_up(
                 self.plan, self.run_dir, self._parts, self.events, self._watch, capture=self._capture
@@ -204,6 +210,13 @@ class Lab:
         with refusals():
             await self._exchanges.remove(name)
         return self._changed(name, "removed", began)
+
+    def hand_in(self, node: str, command: str) -> str:
+        """The path of the namespace in which somebody is about to run a command; the run remembers that he had
+        a hand in it."""
+        path = self.namespace_of(node)
+        self.events.add(node, BY_HAND, textwrap.shorten(command, SHOWN))
+        return path
 
     def namespace_of(self, node: str) -> str:
         """The path of a node's or switch engine's network namespace in the lab's mount namespace."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from uclab.access.names import CALL, DEVICE, PARTY, PORT
 from uclab.lab.circuits import CircuitOrder
-from uclab.lab.client import CallOrder
+from uclab.lab.client import LONGEST_WORDS, CallOrder
 
 LONGEST_CALL_S = 86_400.0
 HIGHEST_RATE_KBPS = 100_000_000
@@ -90,6 +90,12 @@ class CircuitBody(Body):
             None if self.allowed_dscp is None else tuple(self.allowed_dscp),
             tuple(self.keep),
         )
+
+
+class HandBody(Body):
+    """What somebody is about to run in a node, in words for the record."""
+
+    command: str = Field(max_length=LONGEST_WORDS)
 
 
 class Nothing(Body):

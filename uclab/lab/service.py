@@ -22,7 +22,7 @@ from uclab.access.names import DEVICE, WrongName
 from uclab.lab.client import WRONG_ORDER, WRONG_REQUEST
 from uclab.lab.description import openapi
 from uclab.lab.lab import Lab
-from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody, Nothing
+from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody, HandBody, Nothing
 from uclab.lab.refused import Refused, RefusedCircuit
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -90,6 +90,10 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
     async def namespace(request: Request) -> Response:
         return JSONResponse({"path": lab.namespace_of(name_of(request))})
 
+    async def hand(request: Request) -> Response:
+        told = await body_of(request, HandBody)
+        return JSONResponse({"path": lab.hand_in(name_of(request), told.command)})
+
     async def down(request: Request) -> Response:
         async def answered() -> None:
             stop()
@@ -111,6 +115,7 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
             Route("/circuits/{name}", put_circuit, methods=["POST", "PATCH"]),
             Route("/circuits/{name}", remove_circuit, methods=["DELETE"]),
             Route("/nodes/{name}/namespace", namespace),
+            Route("/nodes/{name}/hand", hand, methods=["POST"]),
             Route("/overlays", overlays),
             Route("/down", down, methods=["POST"]),
         ],

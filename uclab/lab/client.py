@@ -21,6 +21,7 @@ from uclab.access.local_socket import peer
 from uclab.access.names import DEVICE
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.directory import LabDirectory
+from uclab.model.visible import visible
 from uclab.plan.codec import from_data, to_data
 from uclab.plan.readiness import patient
 from uclab.plan.records import CallRecord, Event
@@ -166,7 +167,7 @@ class LabClient:
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node, for a process of the host (`uclab exec`); the run
         remembers it."""
-        told = {"command": shlex.join(command)[:LONGEST_WORDS]}
+        told = {"command": visible(shlex.join(command))[:LONGEST_WORDS]}
         path = self._ask("POST", f"/nodes/{named(node)}/hand", json=told)["path"]
         inside = ["nsenter", f"--net={path}", "--", *command]
         return ["nsenter", f"--target={self.supervisor_pid()}", "--mount", "--pid", "--", *inside]

@@ -212,8 +212,7 @@ class Lab:
         return self._changed(name, "removed", began)
 
     def hand_in(self, node: str, command: str) -> str:
-        """The path of the namespace in which somebody is about to run a command; the run remembers that he had
-        a hand in it."""
+        """The path of the namespace in which somebody is about to run a command; the run remembers it."""
         path = self.namespace_of(node)
         self.events.add(node, BY_HAND, textwrap.shorten(command, SHOWN))
         return path

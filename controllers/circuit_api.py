@@ -9,13 +9,14 @@ from typing import Annotated, Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from controllers.circuits import Circuit, CircuitRefused, End
-from uclab.access.bounded import BoundedBodies, problems
+from uclab.access.bounded import BoundedBodies, problems, unknown
 from uclab.access.names import DEVICE, WrongName
 from uclab.plan.trees import PortRef
 
@@ -122,6 +123,7 @@ def make_api(circuits: Circuits) -> Starlette:
         ],
         middleware=[Middleware(BoundedBodies)],
         exception_handlers={
+            HTTPException: unknown,
             ValidationError: _error(400, problems),
             WrongName: _error(400, str),
             KeyError: _error(404, lambda e: f"there is no circuit `{e.args[0]}`"),

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,7 +16,7 @@ from starlette.routing import Route
 
 from controllers.path_figures import Figures
 from controllers.sdwan_state import SdWanState
-from uclab.access.bounded import BoundedBodies, problems
+from uclab.access.bounded import BoundedBodies, problems, unknown
 from uclab.access.names import DEVICE, WrongName
 
 LONGEST_MS = 3_600_000
@@ -73,7 +74,7 @@ def make_api(state: SdWanState) -> Starlette:
         words = problems(error) if isinstance(error, ValidationError) else str(error)
         return JSONResponse({"error": words}, status_code=400)
 
-    async def unknown(_: Request, error: Exception) -> Response:
+    async def no_site(_: Request, error: Exception) -> Response:
         return JSONResponse({"error": f"there is no site `{error.args[0]}`"}, status_code=404)
 
     return Starlette(
@@ -83,7 +84,12 @@ def make_api(state: SdWanState) -> Starlette:
             Route("/overlays/{site}/reports", report, methods=["POST"]),
         ],
         middleware=[Middleware(BoundedBodies)],
-        exception_handlers={ValidationError: invalid, WrongName: invalid, KeyError: unknown},
+        exception_handlers={
+            HTTPException: unknown,
+            ValidationError: invalid,
+            WrongName: invalid,
+            KeyError: no_site,
+        },
     )
 
 

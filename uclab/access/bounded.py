@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from uclab.access.names import quoted
 
@@ -66,6 +69,13 @@ async def _refuse(send: Send, most: int) -> None:
     headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": TOO_LARGE, "headers": headers})
     await send({"type": "http.response.body", "body": content})
+
+
+def unknown(request: Request, error: Exception) -> Response:
+    """The answer where there is no such path, or it does not take that method."""
+    assert isinstance(error, HTTPException)
+    words = f"{request.method} {request.url.path[:100]}: {error.detail.lower()}; see /openapi.json"
+    return JSONResponse({"error": words}, status_code=error.status_code, headers=error.headers)
 
 
 def problems(error: ValidationError) -> str:

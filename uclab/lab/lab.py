@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import httpx
 
-from endpoints_emu.phone import Phone
 from uclab.access.private_files import write_private
 from uclab.emulation.line_control import LineControl
 from uclab.emulation.network import LabNet
@@ -25,6 +24,7 @@ from uclab.lab.client import CallOrder
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
+from uclab.lab.parties import parties_of
 from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
@@ -143,12 +143,7 @@ class Lab:
         if order.id in self._ids:
             raise Refused(f"a call `{order.id}` has been placed already; each has an id of its own")
         phones = self._parts.phones
-        caller = self._phone(order.caller, "FROM")
-        if order.transfer_to is not None:
-            self._phone(order.transfer_to, "the transfer's target")
-        parties = calls.Parties(caller, self._callee(order.callee), self._dialled(caller, order.callee))
-        if parties.callee is caller:
-            raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
+        parties = parties_of(order, self.plan, phones)
         self._ids.add(order.id)
         records = await calls.place(order, parties, phones, self.run_dir / "endpoints")
         self._records += records
@@ -289,23 +284,3 @@ class Lab:
     def _require_up(self) -> None:
         if self.phase != "up":
             raise Refused(f"lab `{self.name}` is {self.phase}, not up")
-
-    def _phone(self, name: str, role: str) -> Phone:
-        if name not in self._parts.phones:
-            raise Refused(f"{role}: no endpoint `{name}`; there are: {', '.join(sorted(self._parts.phones))}")
-        return self._parts.phones[name]
-
-    def _callee(self, callee: str) -> Phone:
-        for peer in self.plan.pstn_peers:
-            if callee in peer.numbers:
-                return self._parts.phones[peer.endpoint.name]
-        return self._phone(callee, "TO")
-
-    def _dialled(self, caller: Phone, callee: str) -> str:
-        """The extension, or the telephone number where the call comes from or goes to the telephone
-        network."""
-        if callee.startswith("+"):
-            return callee
-        account = self._phone(callee, "TO").endpoint.account
-        from_outside = caller.endpoint.kind == "pstn-phone"
-        return account.e164 if from_outside and account.e164 else account.user

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from uclab.access.bounded import BoundedBodies, problems
+from uclab.access.bounded import BoundedBodies, problems, unknown
 from uclab.access.names import DEVICE, WrongName
 from uclab.lab.client import WRONG_ORDER, WRONG_REQUEST
 from uclab.lab.description import openapi
@@ -121,7 +121,7 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
         ],
         middleware=[Middleware(BoundedBodies)],
         exception_handlers={
-            HTTPException: _unknown,
+            HTTPException: unknown,
             ValidationError: _answer(WRONG_REQUEST, problems),
             WrongName: _answer(WRONG_REQUEST, str),
             RefusedCircuit: _answer(WRONG_ORDER, str),
@@ -143,9 +143,3 @@ def name_of(request: Request, what: str = "name") -> str:
 def _answer(status: int, text: Callable[..., str]) -> Callable[[Request, Exception], Response]:
     """A refusal in the form that the client prints."""
     return lambda _, error: JSONResponse({"error": text(error)}, status_code=status)
-
-
-def _unknown(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    words = f"{request.method} {request.url.path[:100]}: {error.detail.lower()}; see /openapi.json"
-    return JSONResponse({"error": words}, status_code=error.status_code, headers=error.headers)

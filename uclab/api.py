@@ -17,6 +17,7 @@ from uclab.access.private_files import write_private
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
+from uclab.plan.breakable import NotBreakable
 from uclab.plan.capacity import Capacity, capacity
 from uclab.plan.codec import plan_from_json, to_data
 from uclab.plan.fault import Fault
@@ -88,6 +89,14 @@ def capacity_of(topology: str) -> Capacity:
     return capacity(loaded, make_plan(loaded))
 
 
+def warnings_of(topology: str) -> tuple[str, ...]:
+    """What is allowed in a topology and its policy, but will not do what is hoped of it: contradictions that
+    can be built, and lines that are too small. Raises `TopologyError`."""
+    loaded = load(topology)
+    shortage = capacity(loaded, make_plan(loaded)).shortage
+    return (*(str(warning) for warning in loaded.warnings), *shortage)
+
+
 def applied(plan: Plan, faults: Sequence[str], further: Mapping[str, Fault] | None = None) -> Plan:
     """The plan with deliberate faults in it, each `NAME` or `NAME:TARGET`, of the usual ones and `further`
     ones. Raises `UnknownName`."""
@@ -157,7 +166,7 @@ def run(
     faulted = applied(plan, faults)
     refuse_unknown(plan, scenario, options)
     run_dir = (out or default_run_dir(plan.topology)).absolute()
-    for words in capacity_of(topology).shortage:
+    for words in warnings_of(topology):
         watcher.on_stage(f"warning: {words}")
     clock = Clock()
     watcher.on_stage(f"bringing up {plan.topology}")
@@ -181,10 +190,14 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
     if (options.incidents or options.repeat > 1) and not SCENARIOS[scenario].breaks:
         able = ", ".join(name for name, known in SCENARIOS.items() if known.breaks)
         raise UnknownName(f"scenario `{scenario}` breaks nothing; incidents belong to: {able}")
+    if not SCENARIOS[scenario].breaks:
+        return
     try:
         chosen_incidents(plan, options.incidents)
     except NoSuchIncident as error:
         raise UnknownName.among("incident", *error.args) from None
+    except NotBreakable as error:
+        raise UnknownName(f"scenario `{scenario}`: {error}") from None
 
 
 def record_scenario(run_dir: Path, record: ScenarioRecord) -> None:

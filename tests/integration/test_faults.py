@@ -36,6 +36,7 @@ CULPRITS = {
     "overlay-unmarked": "edge",
     "steering-stuck": "sdwan-controller",
     "dscp-cleared-by-isp": "isp1",
+    "rtcp-unmarked": "fra1-sbc",
     "sip-alg": "edge",
     "backup-preferred": "edge",
     "wan-balanced-per-packet": "edge",
@@ -63,7 +64,7 @@ TOPOLOGIES = {
 }
 """Where `small-office` has nothing that the fault fits."""
 SHARED = (
-    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted"),
+    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted", "rtcp-unmarked"),
     ("queues-removed", "phone-in-data-vlan"),
     ("media-rule-missing", "foreign-mac"),
 )

@@ -95,6 +95,7 @@ CHANGED = {
     "circuit-too-narrow": {"nodes"},
     "circuit-opened": {"nodes", "circuit_exchanges"},
     "dscp-cleared-by-isp": {"nodes"},
+    "rtcp-unmarked": {"nodes"},
     "sip-alg": {"nodes"},
     "backup-preferred": {"nodes"},
     "wan-balanced-per-packet": {"nodes"},

@@ -21,7 +21,7 @@ from uclab.judge.audio import check_calls
 from uclab.judge.carriers import check_apart
 from uclab.judge.case import Case
 from uclab.judge.circuits import check_circuits
-from uclab.judge.containment import check_alive, check_captures, check_isolation
+from uclab.judge.containment import check_alive, check_captures, check_isolation, check_understood
 from uclab.judge.encryption import check_media_encryption
 from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
@@ -32,6 +32,7 @@ from uclab.judge.load_sample import Sample, take_sample
 from uclab.judge.load_series import load_series
 from uclab.judge.load_srtp import check_load_srtp
 from uclab.judge.marking import check_marking, check_trust
+from uclab.judge.needs import as_shown
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
 from uclab.judge.overlay import check_overlays
@@ -73,6 +74,7 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
         *CHECKS[run.checks](case, walks),
         *(check_failover(case.network.policy, incidents) if run.checks == "failover" else ()),
     ]
+    findings = [as_shown(case, finding) for finding in findings]
     if progress:
         progress("findings", len(findings))
     series = (*media_series(case), *rate_series(case), *load_series(case))
@@ -117,7 +119,7 @@ def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
             extract = Path(folder) / "signalling.pcapng"
             try:
                 numbers = extract_signalling(path, extract, ports)
-                found = dissect(extract, ports, run.keylog, numbers)
+                found = dissect(extract, run.keylog, numbers)
             except (DissectionError, MalformedCapture) as error:
                 gap = str(error)
                 continue
@@ -148,6 +150,7 @@ def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)
+    yield from check_understood(case)
 
 
 def _reference(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
@@ -169,6 +172,7 @@ def _load(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)
+    yield from check_understood(case)
 
 
 def _capacity(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
@@ -177,6 +181,7 @@ def _capacity(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)
+    yield from check_understood(case)
 
 
 CHECKS: dict[Checks, Callable[[Case, tuple[Walk, ...]], Iterator[Finding]]] = {

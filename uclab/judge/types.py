@@ -198,6 +198,8 @@ class Series:
     """Seconds since the epoch of the first value."""
     step_s: float
     values: tuple[float | None, ...]
+    direction: Literal["out", "in", ""] = ""
+    """For `kbps`: what leaves the tap's device there, or what comes to it."""
 
 
 @dataclass(frozen=True)

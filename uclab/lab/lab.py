@@ -26,6 +26,7 @@ from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
 from uclab.lab.parties import parties_of
 from uclab.lab.refused import Refused, RefusedCircuit
+from uclab.lab.registrations import Registrations
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.codec import to_data
@@ -65,7 +66,8 @@ class Lab:
         self._records: list[CallRecord] = []
         self._ids: set[str] = set()
         """Of calls that were placed: recordings are called so."""
-        self._failures = Failures(plan, self.events)
+        self._registrations = Registrations(plan, self._parts.phones)
+        self._failures = Failures(plan, self.events, self._registrations.path_changed)
         self._lines: LineControl | None = None
 
     async def up(self) -> None:
@@ -122,15 +124,7 @@ class Lab:
             "faults": list(self.plan.faults),
             "variants": self._parts.variants,
             "timings": self._timings,
-            "endpoints": [
-                {
-                    "name": e.name,
-                    "kind": e.kind,
-                    "number": e.account.user,
-                    "registered": e.name in self._parts.registered,
-                }
-                for e in self.plan.endpoints
-            ],
+            "endpoints": self._registrations.states(),
             "dead": list(self._watch.dead),
             "failed": sorted(self._failures.names),
             "calls": len(self._records),
@@ -145,7 +139,13 @@ class Lab:
         phones = self._parts.phones
         parties = parties_of(order, self.plan, phones)
         self._ids.add(order.id)
-        records = await calls.place(order, parties, phones, self.run_dir / "endpoints")
+        began = time.time()
+        missing = await self._registrations.wait((parties.caller, parties.callee))
+        records = (
+            [calls.not_placed(order, began, missing)]
+            if missing is not None
+            else await calls.place(order, parties, phones, self.run_dir / "endpoints")
+        )
         self._records += records
         text = json.dumps([to_data(record) for record in self._records], indent=1) + "\n"
         write_private(self.run_dir, "calls.json", text)

@@ -220,6 +220,7 @@ def _session_controller(
         registration=registration_timing(context.profile),
         peers=peers,
         min_tls_version=context.policy.min_tls_version,
+        region=next(r.name for r in context.topology.cloud.regions if dc in r.datacentres),
     )
 
 

@@ -172,6 +172,10 @@ class Policy:
     untrusted_classes: tuple[str, ...] = ()
     """Classes that an untrusted port may be re-marked to by port match; empty: all rules apply."""
     failover: FailoverLimits | None = None
+    title: str = ""
+    """What verdicts are measured by, for people..."""
+    source: str = ""
+    """...and where its numbers come from."""
 
     def pcp(self, dscp: int) -> int:
         """802.1p priority for a DSCP (Q1)."""

@@ -150,6 +150,8 @@ class SessionController:
     """False only in a drill: media then flows directly between neighbours (must fail C7)."""
     registers_per_s: int | None = None
     """REGISTER requests that it takes a second; it refuses what is more. None: no limit."""
+    region: str = ""
+    """The cloud's region that its data centre belongs to."""
 
 
 @dataclass(frozen=True)

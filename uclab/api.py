@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uclab.doctor import busyness
-from uclab.doctor.preflight import refuse_unfit
+from uclab.doctor.preflight import refuse_unable_to_judge, refuse_unfit
 from uclab.lab.client import LabGone
 from uclab.lab.last_words import killed_for_memory, last_words
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
@@ -218,7 +218,8 @@ def record_scenario(run_dir: Path, record: ScenarioRecord) -> None:
 
 def judge_again(run_dir: Path) -> RunResult:
     """Judge the kept captures of a run again and write its reports anew. Raises `UnknownName` where that is
-    no run directory, `RunUnreadable`."""
+    no run directory, `RunUnreadable`, `HostUnfit` without tshark."""
+    refuse_unable_to_judge()
     if not (run_dir / "plan.json").is_file():
         raise UnknownName(
             f"`{run_dir}` is no run directory: it has no plan.json; give the --out of an earlier `uclab run`"

@@ -40,6 +40,11 @@ def behind(socket: Path) -> App:
     """The API behind a UNIX socket, as an application of this process."""
 
     async def forward(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            for step in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{step}.complete"})
+            return
         body, more = b"", True
         while more:
             message = await receive()

@@ -27,6 +27,7 @@ from uclab.cli import (
 )
 from uclab.cli.console import say
 from uclab.cli.status import HELD, INTERRUPTED, NOT_UP, VERDICT_FAILED, WRONG_INPUT
+from uclab.doctor.preflight import HostUnfit
 from uclab.lab.client import LabError, LabGone, WrongRequest
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
@@ -35,7 +36,7 @@ from uclab.plan.errors import PlanError
 
 WRONG = (
     *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongRequest),
-    *(OrderRefused, WrongName, FolderRefused),
+    *(OrderRefused, WrongName, FolderRefused, HostUnfit),
 )
 """What is the user's to put right."""
 
@@ -78,7 +79,9 @@ def main() -> None:
         fail(f"the lab could not be brought up: {error}", NOT_UP)
     except GeneratorFailed as error:
         fail(f"the load generator could not be set up: {error}", NOT_UP)
-    except (LabError, LabGone) as error:
+    except LabGone as error:
+        fail(str(error), NOT_UP)
+    except LabError as error:
         fail(str(error), VERDICT_FAILED)
     except KeyboardInterrupt:
         fail("interrupted; everything that was up has been taken down", INTERRUPTED)

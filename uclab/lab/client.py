@@ -37,6 +37,10 @@ LONGEST_WORDS = 1000
 """Characters that a lab is told of a command."""
 
 
+NO_ROOM = 507
+"""Insufficient Storage (RFC 4918 section 11.5), and whatever else the machine refuses the lab."""
+
+
 class LabError(Exception):
     """The supervisor refused: the message says what was wrong and what is allowed."""
 
@@ -50,7 +54,7 @@ class WrongCircuit(WrongRequest):
 
 
 class LabGone(Exception):
-    """The supervisor ended or cannot be reached."""
+    """The supervisor ended, cannot be reached, or cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,8 @@ class LabClient:
             raise WrongCircuit(answer["error"])
         if response.status_code == WRONG_REQUEST:
             raise WrongRequest(answer["error"])
+        if response.status_code == NO_ROOM:
+            raise LabGone(f"lab `{self.lab.name}`: {answer['error']}")
         if response.status_code >= 400:
             raise LabError(answer["error"])
         return answer

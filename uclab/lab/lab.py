@@ -12,15 +12,16 @@ from typing import Any, Literal
 
 import httpx
 
-from uclab.access.private_files import write_private
 from uclab.emulation.line_control import LineControl
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
 from uclab.lab.bringup import BringUpFailed, bring_up
 from uclab.lab.brought_up import BroughtUp
+from uclab.lab.call_records import write_records
 from uclab.lab.circuit_exchanges import Exchanges, refusals
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import CallOrder
+from uclab.lab.disk_watch import watch_disks
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
@@ -29,7 +30,6 @@ from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.lab.registrations import Registrations
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
-from uclab.plan.codec import to_data
 from uclab.plan.records import BY_HAND, FAULT, CallRecord
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import Plan
@@ -73,7 +73,9 @@ class Lab:
     async def up(self) -> None:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
         began = time.monotonic()
-        write_private(self.run_dir, "calls.json", "[]\n")
+        write_records(self.run_dir / "calls.json", [])
+        watching = watch_disks(self.run_dir, self.events)
+        self._parts.tasks.append(asyncio.create_task(watching))
         for fault in self.plan.faults:
             self.events.add(fault, FAULT)
         try:
@@ -147,8 +149,7 @@ class Lab:
             else await calls.place(order, parties, phones, self.run_dir / "endpoints")
         )
         self._records += records
-        text = json.dumps([to_data(record) for record in self._records], indent=1) + "\n"
-        write_private(self.run_dir, "calls.json", text)
+        write_records(self.run_dir / "calls.json", self._records)
         return records[0]
 
     async def set_bulk(self, action: str) -> None:

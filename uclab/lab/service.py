@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from uclab.access.bounded import BoundedBodies, problems, unknown
 from uclab.access.names import DEVICE, WrongName
-from uclab.lab.client import WRONG_ORDER, WRONG_REQUEST
+from uclab.lab.client import NO_ROOM, WRONG_ORDER, WRONG_REQUEST
 from uclab.lab.description import openapi
 from uclab.lab.lab import Lab
 from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody, HandBody, Nothing
@@ -126,6 +126,9 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
             WrongName: _answer(WRONG_REQUEST, str),
             RefusedCircuit: _answer(WRONG_ORDER, str),
             Refused: _answer(REFUSED, str),
+            OSError: _answer(
+                NO_ROOM, lambda error: f"the lab cannot go on: {error}"
+            ),  # most of all a full disk
         },
     )
 

@@ -27,6 +27,7 @@ from uclab.model.checks import (
     sdwan_mistakes,
     topology_advice,
     topology_mistakes,
+    trust_mistakes,
 )
 from uclab.model.form import form
 from uclab.model.mistake import Mistake, TopologyError, closest, in_order, listed, shown
@@ -97,6 +98,7 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
     mistakes += policies.fetch(main.top["policy"])
     for policy in policies.values.values():
         mistakes += extension_mistakes(main.top, policy)
+        mistakes += trust_mistakes(main.top, policy)
         mistakes += power_mistakes(main.top, policy)
         mistakes += peering_mistakes(main.top, policy)
         mistakes += sdwan_mistakes(main.top, policy)

@@ -386,7 +386,7 @@ class World:
         """Everything as `uclab.plan.records` says."""
         (self.folder / "plan.json").write_text(plan_to_json(self.plan))
         (self.folder / "calls.json").write_text(json.dumps([to_data(call) for call in self.calls]))
-        events = [Event(0.0, "lab", "up"), *self.events]
+        events = [Event(0.0, "lab", "up"), *self.events, Event(self.now / 1e9, "lab", "down")]
         lines = [json.dumps(to_data(event)) for event in events]
         (self.folder / "events.jsonl").write_text("\n".join(lines) + "\n")
         for namespace in {tap.namespace for tap in self.plan.taps}:

@@ -11,6 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uclab.access.names import as_name
+from uclab.doctor import busyness
+from uclab.doctor.preflight import refuse_unable_to_judge, refuse_unfit
+from uclab.lab.client import LabGone
+from uclab.lab.last_words import killed_for_memory, last_words
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
@@ -131,8 +136,13 @@ def bring_up(
     leased: bool,
     watcher: Watcher | None = None,
 ) -> LaunchedLab:
-    """Bring a lab up; see `uclab.lab.launch.launch` for its errors."""
-    order = StartOrder(name or f"{plan.topology}-{os.getpid()}", plan, faulted, run_dir.resolve())
+    """Bring a lab up; see `uclab.lab.launch.launch` for its errors. Raises `HostUnfit` before that where this
+    machine lacks something that can be known."""
+    if (words := busyness().warning()) is not None:
+        (watcher or Watcher()).on_stage(f"warning: {words}")
+    if os.geteuid() == 0:
+        refuse_unfit(faulted, run_dir)
+    order = StartOrder(name or f"{plan.topology}-{os.getpid()}", plan, faulted, run_dir.absolute())
     return launch(order, leased=leased, on_event=(watcher or Watcher()).on_event)
 
 
@@ -142,8 +152,12 @@ def leased_lab(
 ) -> Iterator[LaunchedLab]:
     """A lab for as long as the block runs; taken down in order at its end, also on Ctrl-C."""
     launched = bring_up(plan, faulted, run_dir, name=name, leased=True, watcher=watcher)
+    killed_before = killed_for_memory()
     try:
         yield launched
+    except LabGone as error:
+        launched.release()
+        raise LabGone(last_words(error, launched, run_dir, killed_before)) from error
     finally:
         launched.release()
 
@@ -163,7 +177,7 @@ def run(
     plan = plan_of(topology)
     faulted = applied(plan, faults)
     refuse_unknown(plan, scenario, options)
-    run_dir = (out or default_run_dir(plan.topology)).resolve()
+    run_dir = (out or default_run_dir(plan.topology)).absolute()
     for words in warnings_of(topology):
         watcher.on_stage(f"warning: {words}")
     clock = Clock()
@@ -202,9 +216,10 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
 
 def judge_again(run_dir: Path) -> RunResult:
     """Judge the kept captures of a run again and write its reports anew. Raises `UnknownName` where that is
-    no run directory, `RunUnreadable`."""
+    no run directory, `RunUnreadable`, `HostUnfit` without tshark."""
     from uclab.judge.run_files import RunError, RunFiles
 
+    refuse_unable_to_judge()
     if not os.path.lexists(run_dir / "plan.json"):
         raise UnknownName(
             f"`{run_dir}` is no run directory: it has no plan.json; give the --out of an earlier `uclab run`"
@@ -274,7 +289,7 @@ def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watch
         result = run(
             topology,
             scenario=broken.scenario,
-            out=folder / fault.replace(":", "-"),
+            out=folder / as_name(fault),
             faults=[fault],
             watcher=watcher,
             options=Options(broken.incidents),

@@ -43,6 +43,7 @@ CULPRITS = {
     "asymmetric-routing": None,
     "exchange-clears-dscp": "ix1",
     "failback-flaps": "edge",
+    "media-injected": "web",
 }
 """Fault, and the device, hop or port that the findings must blame; None where captures cannot tell."""
 TOPOLOGIES = {
@@ -82,6 +83,7 @@ ON_REQUEST = {
     "asymmetric-routing",
     "exchange-clears-dscp",
     "failback-flaps",
+    "media-injected",
 }
 """Tried by `make drills`, for the time they take: others of their kind are tried every time."""
 EVERY = bool(os.environ.get("UCLAB_ALL_FAULTS"))

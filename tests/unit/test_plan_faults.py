@@ -26,6 +26,7 @@ FINDINGS = {
     "media.keys",
     "privacy.readable",
     "hub.media",
+    "media.injected",
     "hub.signalling",
     "qos.dscp",
     "qos.pcp",
@@ -102,6 +103,7 @@ CHANGED = {
     "asymmetric-routing": {"nodes"},
     "exchange-clears-dscp": {"switches"},
     "failback-flaps": {"line_watches"},
+    "media-injected": {"session_controllers", "injections"},
 }
 """Parts of the plan that each fault touches, besides `faults`."""
 

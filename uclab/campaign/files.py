@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from uclab.access.private_files import write_private
+from uclab.access.record_files import write_record
 from uclab.plan.codec import plan_to_json
 from uclab.plan.load_record import CampaignRecord
-from uclab.plan.record_files import write_record
 from uclab.plan.types import Plan
-
-
-def write_private(path: Path, text: str) -> None:
-    """A file with passwords in it: for root alone from its first byte on."""
-    path.touch(mode=0o600)
-    path.write_text(text)
 
 
 def write_campaign(folder: Path, record: CampaignRecord) -> None:
@@ -24,4 +19,4 @@ def write_campaign(folder: Path, record: CampaignRecord) -> None:
 def write_judged(run_dir: Path, plan: Plan) -> None:
     """The plan that the captures are held against: before anything happens, so that a campaign that was
     killed is judged by it, too."""
-    (run_dir / "plan.json").write_text(plan_to_json(plan))
+    write_private(run_dir, "plan.json", plan_to_json(plan))

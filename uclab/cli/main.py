@@ -12,19 +12,34 @@ from typing import Annotated, NoReturn
 import typer
 
 from uclab import __version__
+from uclab.access.names import WrongName
+from uclab.access.private_files import FolderRefused
 from uclab.api import RunUnreadable, UnknownName
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
-from uclab.cli import campaign, capacity, circuit, generator, judging, labs, running, sdwan, topologies
+from uclab.cli import (
+    campaign,
+    capacity,
+    circuit,
+    generator,
+    judging,
+    labs,
+    running,
+    sdwan,
+    sharing,
+    topologies,
+)
+from uclab.cli.console import say
 from uclab.cli.status import CRASHED, HELD, INTERRUPTED, NOT_UP, VERDICT_FAILED, WRONG_INPUT
-from uclab.lab.client import LabError, LabGone, WrongCircuit
+from uclab.doctor.preflight import HostUnfit
+from uclab.lab.client import LabError, LabGone, WrongRequest
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
 from uclab.model.mistake import TopologyError
 from uclab.plan.errors import PlanError
 
 WRONG = (
-    *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongCircuit),
-    OrderRefused,
+    *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongRequest),
+    *(OrderRefused, WrongName, FolderRefused, HostUnfit),
 )
 """What is the user's to put right."""
 DEBUG = "UCLAB_DEBUG"
@@ -41,14 +56,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (topologies, capacity, labs, circuit, sdwan, running, campaign, generator, judging):
+for group in (topologies, capacity, labs, circuit, sdwan, running, campaign, generator, judging, sharing):
     group.add_to(app)
 
 
 def show_version(wanted: bool) -> None:
     """Print the version and end."""
     if wanted:
-        typer.echo(f"uclab {__version__}")
+        say(f"uclab {__version__}")
         raise typer.Exit
 
 
@@ -71,7 +86,9 @@ def main() -> None:
         fail(f"the lab could not be brought up: {error}", NOT_UP)
     except GeneratorFailed as error:
         fail(f"the load generator could not be set up: {error}", NOT_UP)
-    except (LabError, LabGone) as error:
+    except LabGone as error:
+        fail(str(error), NOT_UP)
+    except LabError as error:
         fail(str(error), VERDICT_FAILED)
     except KeyboardInterrupt:
         fail("interrupted; everything that was up has been taken down", INTERRUPTED)
@@ -111,5 +128,5 @@ def _kept(error: Exception) -> str:
 
 def fail(message: str, status: int) -> NoReturn:
     """One message on stderr, then the exit status."""
-    typer.echo(message, err=True)
+    say(message, err=True)
     sys.exit(status)

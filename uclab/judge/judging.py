@@ -24,7 +24,9 @@ from uclab.judge.containment import check_alive, check_captures, check_isolation
 from uclab.judge.encryption import check_media_encryption
 from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
+from uclab.judge.host_reasons import by_host
 from uclab.judge.hub import check_hub
+from uclab.judge.injection import check_injected
 from uclab.judge.interference import interferences
 from uclab.judge.load import check_load
 from uclab.judge.load_sample import Sample, take_sample
@@ -51,6 +53,7 @@ from uclab.judge.signalling import check_signalling
 from uclab.judge.srtp import key_ring
 from uclab.judge.streams import call_windows
 from uclab.judge.tampering import check_untouched
+from uclab.judge.tap_needs import limited
 from uclab.judge.types import Finding, Judgement, Walk
 from uclab.judge.walks import media_walk
 from uclab.plan.records import Checks
@@ -87,18 +90,19 @@ def _judge(run: Run, progress: Progress | None) -> Judgement:
         if (stream := case.stream(call, direction)) is not None
     )
     incidents = judged_incidents(case)
-    findings = [
+    found = [
         *check_scenario(case),
         *CHECKS[run.checks](case, walks),
         *(check_failover(case.network.policy, incidents) if run.checks == "failover" else ()),
     ]
-    findings = [as_shown(case, finding) for finding in findings]
+    shown = (as_shown(case, finding) for finding in found)
+    explained = by_host(case, incidents, limited(case, incidents, shown))
     if progress:
-        progress("findings", len(findings))
+        progress("findings", len(explained.findings))
     series = (*media_series(case), *rate_series(case), *load_series(case))
     calls = judged_calls(case)
     return Judgement(
-        tuple(findings),
+        explained.findings,
         calls,
         walks,
         series,
@@ -106,6 +110,7 @@ def _judge(run: Run, progress: Progress | None) -> Judgement:
         incidents,
         measured_ways(case),
         tuple(interferences(run.events, run.incidents)),
+        explained.sentence,
         margins(case.network.policy, calls, INTERRUPTED) if run.checks == "reference" else (),
     )
 
@@ -160,6 +165,7 @@ def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from check_privacy(case)
     yield from check_untouched(case)
     yield from check_hub(case)
+    yield from check_injected(case)
     yield from check_marking(case, walks)
     yield from check_trust(case)
     yield from check_overlays(case)
@@ -186,6 +192,7 @@ def _reference(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
 def _load(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     """What holds under load too, and what the users met."""
     yield from check_load(case)
+    yield from check_injected(case)
     if case.run.load.legs or case.run.load.calls_expected:
         yield from check_load_srtp(case)
         yield from check_privacy(case)  # without media there is none that could be readable
@@ -198,6 +205,7 @@ def _load(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
 def _capacity(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     """How many calls a line carried."""
     yield from check_admission(case)
+    yield from check_injected(case)
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)

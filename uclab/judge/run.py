@@ -6,8 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from uclab.judge.life import still_runs
 from uclab.judge.load_files import Load, load_load
 from uclab.judge.run_files import RunError, RunFiles, shortened
+from uclab.plan.capture_record import FILE as TIMES_FILE
+from uclab.plan.capture_record import CaptureTime
+from uclab.plan.host_pressure_record import FILE as PRESSURE_FILE
+from uclab.plan.host_pressure_record import LINES, HostSample, LateLine
 from uclab.plan.overlay_record import FILE as PATHS_FILE
 from uclab.plan.overlay_record import PathRecord
 from uclab.plan.records import CallRecord, Checks, Event, Incident
@@ -58,6 +63,14 @@ class Run:
     incidents: tuple[Incident, ...] = ()
     load: Load = field(default_factory=Load)
     """What a campaign's load generators told."""
+    late_lines: tuple[LateLine, ...] = ()
+    """When the emulated lines were late, by their own accounts."""
+    capture_times: tuple[CaptureTime, ...] = ()
+    """When each capture was running, by the lab's own record."""
+    pressure: tuple[HostSample, ...] = ()
+    """How the machine served the lab's programs."""
+    alive: bool = False
+    """The lab still runs, and writes on."""
 
     def label(self, namespace: str, interface: str) -> str:
         """The tap label of an interface of a capture file; by default the name that the capture gives."""
@@ -108,10 +121,14 @@ def load_run(folder: Path) -> Run:
         end=files.record(SCENARIO_END, ScenarioEnd),
         orders=tuple(files.lines(ORDERS, OrderRecord)),
         lab_end=lab_end,
-        cut=files.cut,
-        shorter=_shorter(files, lab_end),
         incidents=files.records("incidents.json", Incident) or (),
         load=load_load(files),
+        late_lines=_late_lines(files),
+        pressure=tuple(files.lines(PRESSURE_FILE, HostSample)),
+        capture_times=tuple(files.lines(TIMES_FILE, CaptureTime)),
+        alive=still_runs(folder / "events.jsonl"),
+        cut=files.cut,
+        shorter=_shorter(files, lab_end),
     )
 
 
@@ -124,6 +141,21 @@ def _interfaces(files: RunFiles) -> dict[str, dict[str, str]]:
     if not isinstance(data, dict) or not all(isinstance(its, dict) for its in data.values()):
         files.refuse(name, f"expected interfaces and their taps by namespace, found {shortened(data)}")
     return {space: {name: str(tap) for name, tap in its.items()} for space, its in data.items()}
+
+
+def _late_lines(files: RunFiles) -> tuple[LateLine, ...]:
+    """From each delay line's own account."""
+    found: list[LateLine] = []
+    for path in files.named(LINES, ".json"):
+        name = f"{LINES}/{path.name}"
+        data = files.data(name)
+        try:
+            for line in (data or {})["lines"].values():
+                late = line.get("late_ms", {}).items()
+                found += [LateLine(path.stem, int(second), float(ms)) for second, ms in late]
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+            files.refuse(name, f"not the account of a delay line: {shortened(data)}")
+    return tuple(found)
 
 
 def _shorter(files: RunFiles, end: LabEnd | None) -> dict[str, int | None]:

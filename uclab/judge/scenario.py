@@ -68,7 +68,9 @@ def _ended(run: Run) -> Finding:
         if end.how != "whole":
             return claim.not_shown(f"scenario `{record.name}` {_in_words(end.how)}: {end.why}")
     if run.lab_end is None or run.lab_end.at < record.began_at:
-        return claim.not_shown("the lab never said that it ended: it was killed, or it still runs")
+        if run.alive:
+            return claim.not_shown("the lab still runs: not all has happened yet")
+        return claim.not_shown("the lab never said that it ended: it was killed")
     undone = _undone(run)
     if undone:
         return claim.not_shown(f"asked for, and never done: {_some(undone)}")

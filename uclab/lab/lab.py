@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shlex
 import textwrap
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import httpx
 
-from endpoints_emu.phone import Phone
 from uclab.emulation.line_control import LineControl
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
 from uclab.lab.bringup import BringUpFailed, bring_up
 from uclab.lab.brought_up import BroughtUp
+from uclab.lab.call_records import write_records
 from uclab.lab.circuit_exchanges import Exchanges, refusals
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import CallOrder
+from uclab.lab.disk_watch import watch_disks
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
 from uclab.lab.order_log import OrderLog, write_lab_end
+from uclab.lab.parties import parties_of
 from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.lab.registrations import Registrations
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
-from uclab.plan.record_files import write_record
 from uclab.plan.records import BY_HAND, FAULT, CallRecord
 from uclab.plan.runtime import NotReady
 from uclab.plan.scenario_record import ORDERS
@@ -67,6 +67,8 @@ class Lab:
         self._parts = BroughtUp(outside)
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
+        self._ids: set[str] = set()
+        """Of calls that were placed: recordings are called so."""
         self._registrations = Registrations(plan, self._parts.phones)
         self._failures = Failures(plan, self.events, self._registrations.path_changed)
         self._lines: LineControl | None = None
@@ -74,7 +76,9 @@ class Lab:
     async def up(self) -> None:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
         began = time.monotonic()
-        write_record(self.run_dir / "calls.json", ())
+        write_records(self.run_dir / "calls.json", [])
+        watching = watch_disks(self.run_dir, self.events)
+        self._parts.tasks.append(asyncio.create_task(watching))
         for fault in self.plan.faults:
             self.events.add(fault, FAULT)
         try:
@@ -137,13 +141,11 @@ class Lab:
         """Place a call and wait for its end; its record is in `calls.json` then. Raises `Refused` for parties
         there are not."""
         self._require_up()
+        if order.id in self._ids:
+            raise Refused(f"a call `{order.id}` has been placed already; each has an id of its own")
         phones = self._parts.phones
-        caller = self._phone(order.caller, "FROM")
-        if order.transfer_to is not None:
-            self._phone(order.transfer_to, "the transfer's target")
-        parties = calls.Parties(caller, self._callee(order.callee), self._dialled(caller, order.callee))
-        if parties.callee is caller:
-            raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
+        parties = parties_of(order, self.plan, phones)
+        self._ids.add(order.id)
         began = time.time()
         missing = await self._registrations.wait((parties.caller, parties.callee))
         records = (
@@ -152,7 +154,7 @@ class Lab:
             else await calls.place(order, parties, phones, self.run_dir / "endpoints")
         )
         self._records += records
-        write_record(self.run_dir / "calls.json", self._records)
+        write_records(self.run_dir / "calls.json", self._records)
         return records[0]
 
     async def set_bulk(self, action: str) -> None:
@@ -210,12 +212,11 @@ class Lab:
             await self._exchanges.remove(name)
         return self._changed(name, "removed", began)
 
-    def command_in(self, node: str, command: Sequence[str]) -> list[str]:
-        """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
-        namespaces. The run remembers that somebody had a hand in it."""
-        argv = ["nsenter", f"--net={self.namespace_of(node)}", "--", *command]
-        self.events.add(node, BY_HAND, textwrap.shorten(shlex.join(command), SHOWN))
-        return argv
+    def hand_in(self, node: str, command: str) -> str:
+        """The path of the namespace in which somebody is about to run a command; the run remembers it."""
+        path = self.namespace_of(node)
+        self.events.add(node, BY_HAND, textwrap.shorten(command, SHOWN))
+        return path
 
     def namespace_of(self, node: str) -> str:
         """The path of a node's or switch engine's network namespace in the lab's mount namespace."""
@@ -289,23 +290,3 @@ class Lab:
     def _require_up(self) -> None:
         if self.phase != "up":
             raise Refused(f"lab `{self.name}` is {self.phase}, not up")
-
-    def _phone(self, name: str, role: str) -> Phone:
-        if name not in self._parts.phones:
-            raise Refused(f"{role}: no endpoint `{name}`; there are: {', '.join(sorted(self._parts.phones))}")
-        return self._parts.phones[name]
-
-    def _callee(self, callee: str) -> Phone:
-        for peer in self.plan.pstn_peers:
-            if callee in peer.numbers:
-                return self._parts.phones[peer.endpoint.name]
-        return self._phone(callee, "TO")
-
-    def _dialled(self, caller: Phone, callee: str) -> str:
-        """The extension, or the telephone number where the call comes from or goes to the telephone
-        network."""
-        if callee.startswith("+"):
-            return callee
-        account = self._phone(callee, "TO").endpoint.account
-        from_outside = caller.endpoint.kind == "pstn-phone"
-        return account.e164 if from_outside and account.e164 else account.user

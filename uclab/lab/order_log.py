@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from uclab.access.record_files import write_record
 from uclab.lab.client import CallOrder
 from uclab.lab.refused import Refused
 from uclab.plan.codec import to_data
-from uclab.plan.record_files import write_record
 from uclab.plan.scenario_record import LAB_END, RECORD_FILES, AskedCall, FileLength, LabEnd, OrderRecord
 
 What = Literal["call", "bulk", "fail", "heal"]

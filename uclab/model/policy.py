@@ -93,6 +93,10 @@ class Media(Part):
     udp_ports: PortRange
     srtp_required: Literal[True] = True
     """Media is encrypted: always (C9)."""
+    strict_source: Literal["never", "one-line"] = "never"
+    """Whose media the relays take from nowhere but where it first came from. `never`: media may go on from
+    another address at any time, which a call needs when a line fails, and which forged packets abuse.
+    `one-line`: of sites with one line, whose address stays; those with several are followed all the same."""
 
 
 class Nat(Part):

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from uclab.access.record_files import write_record
 from uclab.lab.client import CallOrder, LabClient, LabGone
 from uclab.plan.incidents import HELD_CALL, WANTED_CALLS, PlannedIncident, chosen_incidents, failover_calls
-from uclab.plan.record_files import write_record
 from uclab.plan.records import CallRecord, Event, Incident
 from uclab.plan.scenario_record import Asked, AskedIncident
 from uclab.plan.types import Call, Plan
@@ -46,6 +46,8 @@ class Pace:
     """After the mending phones find that their connections are gone: until the next incident's calls..."""
     registered_s: float = 15.0
     """...and at most so much longer until all are registered again."""
+    look_s: float = 0.25
+    """Between two looks at who is."""
 
     def flapping_s(self, incident: PlannedIncident) -> float:
         """How long it comes and goes."""
@@ -210,6 +212,9 @@ class Stage:
     def settle(self, incident: Incident) -> None:
         """Let phones register anew where the way back made it necessary; who cannot has no next call."""
         self._events.pause_until(incident.ended_at - self._pace.healed_s + self._pace.settle_s)
+        deadline = time.time() + self._pace.registered_s
+        while time.time() < deadline and any(one.get("doubt") for one in self._lab.state()["endpoints"]):
+            self._events.pause_until(time.time() + self._pace.look_s)
 
         def all_registered(events: Sequence[Event]) -> bool:
             last = {

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from uclab.plan.record_files import write_record
+from uclab.access.record_files import write_record
 from uclab.plan.scenario_record import SCENARIO, SCENARIO_END, Ending, ScenarioEnd, ScenarioRecord
 
 

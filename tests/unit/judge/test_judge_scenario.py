@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.judge.world import reference_plan
+from uclab.access.record_files import write_record
 from uclab.judge.case import Case
 from uclab.judge.judging import build_case
 from uclab.judge.run import load_run
@@ -18,7 +19,6 @@ from uclab.judge.scenario import check_scenario
 from uclab.judge.types import Finding
 from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.load_record import CampaignRecord, GeneratorRecord, Usage
-from uclab.plan.record_files import write_record
 from uclab.plan.records import CallRecord, Event, Incident
 from uclab.plan.scenario_record import (
     BY_HAND,

@@ -20,12 +20,12 @@ from pylibsrtp import Policy, Session
 
 from tests.unit.judge.frames import TCP, UDP, Packet, rtcp, rtp
 from tests.unit.judge.tls import Issued, TlsPipe, issue, pem
+from uclab.access.record_files import write_record
 from uclab.capture.writer import PcapngWriter
 from uclab.lab.order_log import write_lab_end
 from uclab.model.load import load_topology
 from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.planner import make_plan
-from uclab.plan.record_files import write_record
 from uclab.plan.records import CallRecord, Checks, Event, HeardAudio
 from uclab.plan.scenario_record import (
     SCENARIO,
@@ -397,7 +397,7 @@ class World:
         """Everything as `uclab.plan.records` says."""
         (self.folder / "plan.json").write_text(plan_to_json(self.plan))
         (self.folder / "calls.json").write_text(json.dumps([to_data(call) for call in self.calls]))
-        events = [Event(0.0, "lab", "up"), *self.events]
+        events = [Event(0.0, "lab", "up"), *self.events, Event(self.now / 1e9, "lab", "down")]
         lines = [json.dumps(to_data(event)) for event in events]
         (self.folder / "events.jsonl").write_text("\n".join(lines) + "\n")
         if not (self.folder / SCENARIO).exists():

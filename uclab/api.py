@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uclab.access.names import as_name
+from uclab.access.private_files import write_private
 from uclab.doctor import busyness
 from uclab.doctor.preflight import refuse_unable_to_judge, refuse_unfit
 from uclab.lab.client import LabGone
@@ -141,7 +143,7 @@ def bring_up(
         (watcher or Watcher()).on_stage(f"warning: {words}")
     if os.geteuid() == 0:
         refuse_unfit(faulted, run_dir)
-    order = StartOrder(name or f"{plan.topology}-{os.getpid()}", plan, faulted, run_dir.resolve())
+    order = StartOrder(name or f"{plan.topology}-{os.getpid()}", plan, faulted, run_dir.absolute())
     return launch(order, leased=leased, on_event=(watcher or Watcher()).on_event)
 
 
@@ -176,7 +178,7 @@ def run(
     plan = plan_of(topology)
     faulted = applied(plan, faults)
     refuse_unknown(plan, scenario, options)
-    run_dir = (out or default_run_dir(plan.topology)).resolve()
+    run_dir = (out or default_run_dir(plan.topology)).absolute()
     for words in warnings_of(topology):
         watcher.on_stage(f"warning: {words}")
     clock = Clock()
@@ -213,7 +215,7 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
 
 def record_scenario(run_dir: Path, record: ScenarioRecord) -> None:
     """`scenario.json`: what the run is to be judged as."""
-    (run_dir / "scenario.json").write_text(json.dumps(to_data(record)) + "\n")
+    write_private(run_dir, "scenario.json", json.dumps(to_data(record)) + "\n")
 
 
 def judge_again(run_dir: Path) -> RunResult:
@@ -286,7 +288,7 @@ def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watch
         result = run(
             topology,
             scenario=broken.scenario,
-            out=folder / fault.replace(":", "-"),
+            out=folder / as_name(fault),
             faults=[fault],
             watcher=watcher,
             options=Options(broken.incidents),

@@ -133,9 +133,8 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
             WrongName: _answer(WRONG_REQUEST, str),
             RefusedCircuit: _answer(WRONG_ORDER, str),
             Refused: _answer(REFUSED, str),
-            OSError: _answer(
-                NO_ROOM, lambda error: f"the lab cannot go on: {error}"
-            ),  # most of all a full disk
+            # most of all a full disk
+            OSError: _answer(NO_ROOM, lambda error: f"the lab cannot go on: {error}"),
         },
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from cloud_core.containers import SERVICE_ID
 from tests.integration.labs import UclabCommand
 from uclab.plan.capture_record import FILE as TIMES_FILE
 from uclab.plan.capture_record import CaptureTime
@@ -68,6 +70,14 @@ def nodes_of(run_dir: Path) -> set[str]:
     """All namespaces of the run's plan."""
     plan = plan_from_json((run_dir / "plan.json").read_text())
     return {node.name for node in plan.nodes} | {switch.engine for switch in plan.switches}
+
+
+def test_nobody_else_can_read_the_run(run_dir: Path) -> None:
+    # passwords, keys and recordings are in it; the containers' group has no members
+    for path in (run_dir, *run_dir.rglob("*")):
+        seen = path.lstat()
+        assert not seen.st_mode & stat.S_IRWXO, path
+        assert not seen.st_mode & stat.S_IRWXG or seen.st_gid == SERVICE_ID, path
 
 
 def test_every_family_of_findings_is_there(results: dict[str, Any]) -> None:

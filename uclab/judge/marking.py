@@ -21,6 +21,7 @@ from uclab.judge.hops import Seen, walk_finding
 from uclab.judge.network import Leg, Network, dscp_name, mac_text, text
 from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding, Walk
+from uclab.judge.wanted import NO_BULK, asked_for
 from uclab.judge.wireless import check_air, follows_dscp
 from uclab.plan.types import Endpoint, NodeKind, PortMode
 
@@ -208,7 +209,12 @@ def check_trust(case: Case) -> Iterator[Finding]:
         yield _trust_claim(port).failed(observed, Evidence(key.tap, tuple(flows[0].samples)), port)
     if not wrong:
         claim = _trust_claim("untrusted ports")
-        yield claim.passed(f"{checked} packets of PCs") if checked else claim.not_shown("no PC sent anything")
+        if checked:
+            yield claim.passed(f"{checked} packets of PCs")
+        elif asked_for(case.run).bulk:
+            yield claim.not_shown("no PC sent anything")
+        else:
+            yield claim.not_applicable(NO_BULK)
 
 
 def _trust_claim(subject: str) -> Claim:
@@ -224,7 +230,7 @@ def remarked(network: Network, dst: int, proto: int, dport: int) -> int:
         ipaddress.IPv4Address(dst) in ipaddress.IPv4Network(prefix) for prefix in policy.cloud_prefixes
     )
     for rule in policy.rules:
-        if policy.untrusted_classes and rule.traffic_class not in policy.untrusted_classes:
+        if not policy.open_to_untrusted(rule.traffic_class):
             continue
         ranges = rule.udp_ports if proto == UDP else rule.tcp_ports if proto == TCP else ()
         if (cloud or rule.any_destination) and any(low <= dport <= high for low, high in ranges):

@@ -104,6 +104,34 @@ class MediaQuality:
     before_open: int = 0
     """Packets sent in the first second, before the way was open (NAT, call set-up); not counted as lost."""
 
+    @property
+    def judged_jitter_ms(self) -> float | None:
+        """What is held against the policy's limit; None where nothing arrived."""
+        return None if self.jitter_ms is None else self.worst_jitter_ms
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How near the worst direction of a run came to a limit of the policy."""
+
+    figure: str
+    """What is limited: `worst 5 s jitter`, `loss`, `mean delay`, `MOS`."""
+    subject: str
+    """`<call>:<direction>` of the worst."""
+    worst: float
+    allowed: float
+    unit: str
+    digits: int
+    """Places after the point that are worth showing."""
+    margin_pct: float
+    """What is left to the limit, per cent of it; negative where it is broken."""
+
+    @property
+    def words(self) -> str:
+        """`worst 5 s jitter 29.56 of 30 ms (1.5 % margin)`."""
+        allowed = f"{self.allowed:g} {self.unit}".rstrip()
+        return f"{self.figure} {self.worst:.{self.digits}f} of {allowed} ({self.margin_pct:.1f} % margin)"
+
 
 @dataclass(frozen=True)
 class JudgedCall:
@@ -238,6 +266,8 @@ class Judgement:
     too_busy: str = ""
     """One sentence where findings are not shown because the machine did not serve the lab's programs in
     time."""
+    margins: tuple[Margin, ...] = ()
+    """How near the worst call came to each limit of the policy, where calls are held against them."""
 
     @property
     def verdict(self) -> RunVerdict:

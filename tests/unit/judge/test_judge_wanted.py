@@ -1,0 +1,115 @@
+"""A check of what nobody asked for is not applicable; a verdict says how near it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.unit.judge.world import reference_plan
+from uclab.judge.judging import judge
+from uclab.judge.margins import margins
+from uclab.judge.run import Run
+from uclab.judge.types import JudgedCall, Judgement, MediaQuality
+from uclab.judge.wanted import asked_for
+from uclab.plan.records import Event
+from uclab.plan.scenario_record import BY_HAND, Asked, AskedCall, OrderRecord, ScenarioRecord
+from uclab.plan.types import Plan
+
+CALL = AskedCall("c1", "desk1", "desk2", "call", 5.0)
+HAND = ScenarioRecord(BY_HAND, "reference", 1.0)
+
+
+@cache
+def plan() -> Plan:
+    return reference_plan("desk1", "desk2")
+
+
+def run(scenario: ScenarioRecord | None, *orders: OrderRecord, events: tuple[Event, ...] = ()) -> Run:
+    return Run(plan(), Path(), scenario=scenario, orders=orders, events=events)
+
+
+def order(what: str, subject: str, call: AskedCall | None = None, stage: str = "asked") -> OrderRecord:
+    return OrderRecord(1, 2.0, stage, what, subject, call)  # type: ignore[arg-type]
+
+
+@pytest.mark.req("D3")
+def test_by_hand_just_what_was_ordered_was_asked_for() -> None:
+    nothing = asked_for(run(HAND))
+    assert (nothing.calls, nothing.bulk) == (False, False)
+    one = asked_for(run(HAND, order("call", "c1", CALL)))
+    assert (one.calls, one.bulk) == (True, False)
+    bulk = asked_for(run(HAND, order("bulk", "start", stage="done")))
+    assert (bulk.calls, bulk.bulk) == (False, True)
+
+
+@pytest.mark.req("D3")
+def test_a_refused_call_was_not_to_be() -> None:
+    refused = order("call", "c1", stage="refused")
+    assert not asked_for(run(HAND, order("call", "c1", CALL), refused)).calls
+
+
+@pytest.mark.req("D3")
+def test_overload_asks_for_traffic_of_pcs() -> None:
+    overload = replace(CALL, kind="overload")
+    assert asked_for(run(ScenarioRecord("reference", "reference", 1.0, Asked((overload,))))).bulk
+
+
+@pytest.mark.req("D3")
+def test_where_nothing_says_what_was_asked_all_was() -> None:
+    everything = asked_for(run(None))
+    assert (everything.calls, everything.bulk) == (True, True)
+
+
+def verdicts(judgement: Judgement) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for finding in judgement.findings:
+        found.setdefault(finding.id, set()).add(finding.verdict)
+    return found
+
+
+@pytest.mark.req("D3", "C8")
+def test_an_idle_lab_by_hand_is_held_to_nothing_that_nobody_asked_for() -> None:
+    found = verdicts(judge(run(HAND)))
+    for name in ("call.established", "qos.trust", "qos.dissector"):
+        assert found[name] == {"not-applicable"}, name
+    asked = verdicts(
+        judge(run(ScenarioRecord("reference", "reference", 1.0, Asked((replace(CALL, kind="overload"),)))))
+    )
+    for name in ("call.established", "qos.trust", "qos.dissector"):
+        assert asked[name] == {"not-shown"}, name
+
+
+GOOD = MediaQuality(250, 0, 0.0, 5.0, 32.0, 40.0, 93.0, 4.38, worst_jitter_ms=12.0)
+
+
+def call(name: str, forward: MediaQuality, kind: str = "call") -> JudgedCall:
+    return JudgedCall(name, "desk1", "desk2", kind, True, 80.0, 5.0, forward, GOOD)
+
+
+@pytest.mark.req("C8")
+def test_the_worst_direction_of_each_limit_is_named_with_what_was_judged() -> None:
+    # given a call that held by a hair, and one that is not judged by its jitter
+    near = replace(GOOD, jitter_ms=12.4, worst_jitter_ms=29.56)
+    calls = [
+        call("c1", GOOD),
+        call("c2", near),
+        call("c3", replace(GOOD, worst_jitter_ms=99.0), "hold-transfer"),
+    ]
+    found = {one.figure: one for one in margins(plan().policy, calls, ("hold-transfer",))}
+    # then the figure that was judged is said, not the mean
+    assert found["worst 5 s jitter"].words == "worst 5 s jitter 29.56 of 30 ms (1.5 % margin)"
+    assert found["worst 5 s jitter"].subject == "c2:forward"
+    assert found["loss"].words == "loss 0.00 of 1 % (100.0 % margin)"
+    assert found["MOS"].margin_pct > 0
+
+
+def test_a_broken_limit_has_a_negative_margin() -> None:
+    (loss,) = (
+        one
+        for one in margins(plan().policy, [call("c1", replace(GOOD, loss_pct=1.5))], ())
+        if one.figure == "loss"
+    )
+    assert loss.margin_pct == -50.0

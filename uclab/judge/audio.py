@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
+from uclab.judge.figures import MEDIA_SHARE, media_seconds
 from uclab.judge.network import Network
-from uclab.judge.quality import MEDIA_SHARE, media_seconds
 from uclab.judge.signalling import check_registered
 from uclab.judge.types import Evidence, Finding, HopRecord, Walk
 from uclab.plan.records import CallRecord, Direction, HeardAudio

@@ -25,6 +25,7 @@ from uclab.judge.containment import check_alive, check_captures, check_isolation
 from uclab.judge.encryption import check_media_encryption
 from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
+from uclab.judge.figures import judged_calls
 from uclab.judge.hub import check_hub
 from uclab.judge.load import check_load
 from uclab.judge.load_sample import Sample, take_sample
@@ -38,7 +39,7 @@ from uclab.judge.peering import check_peering
 from uclab.judge.planned import check_planned_way
 from uclab.judge.plots import ladders, media_series, rate_series
 from uclab.judge.privacy import check_privacy
-from uclab.judge.quality import check_quality, judged_calls
+from uclab.judge.quality import check_quality
 from uclab.judge.run import Run, load_run
 from uclab.judge.second_opinion import check_dissector
 from uclab.judge.segregation import check_port_control, check_voice_vlan

@@ -1,6 +1,7 @@
 """The provider's policy profile: all that a verdict or a queue is measured by, as typed YAML (C8, C9, Q1).
 
-A provider's numbers live in `topologies/policies/*.yaml`; code reads them from here and has none of its own.
+A provider's numbers live in `topologies/policies/*.yaml`; code reads them from here and has none of its
+own.
 """
 
 from __future__ import annotations
@@ -69,6 +70,29 @@ class Limits(Part):
     """Mean opinion score by ITU-T G.107 and its annex B."""
 
 
+class Confidence(Part):
+    """With what confidence a limit counts as kept or missed, and how much media may be placed for that
+    (C8).
+
+    A line is judged by all calls that crossed it. It keeps its loss where the whole interval lies below the
+    limit, misses it where the whole interval lies above, and else nothing is shown.
+    """
+
+    verdict_pct: float = Field(default=95, gt=50, lt=100)
+    """Confidence of a verdict on a line: a wrong one comes in at most 100 less this of 100 runs."""
+    accused_pct: float = Field(default=1, gt=0, le=50)
+    """Chance that a run accuses a single call wrongly, of all its calls and figures together."""
+    right_pct: float = Field(default=98, gt=50, lt=100)
+    """The reference scenario makes its calls so long that a line with its profile's loss gets the right
+    verdict in so many of 100 runs."""
+    assumed_design_effect: float = Field(default=2, ge=1, le=100)
+    """Where too little was lost to see in what bursts: by how much more than at random the loss is taken to
+    scatter (Kish's design effect; 1: at random)."""
+    longest_call_s: float = Field(default=900, ge=5, le=86_400)
+    """Calls are not made longer than this; where more would be needed the calls stay short and the verdict
+    says so."""
+
+
 class SipsPorts(Part):
     """Ports of SIP over TLS, by who connects."""
 
@@ -107,10 +131,10 @@ class Nat(Part):
 class Registration(Part):
     """How phones keep their registration alive, and get it back when the way to the cloud changes (V2).
 
-    The RFC's own values (RFC 5626 section 4.4.1: a keep-alive every 95 to 120 s; section 4.5: 30 s until the
-    first retry) leave a phone unreachable for minutes. With those below, a connection whose source address
-    has changed is noticed after `keepalive_s` at most, and one that has fallen silent after `lost_s`; a phone
-    is registered again within 10 s in both cases.
+    The RFC's own values (RFC 5626 section 4.4.1: a keep-alive every 95 to 120 s; section 4.5: 30 s until
+    the first retry) leave a phone unreachable for minutes. With those below, a connection whose source
+    address has changed is noticed after `keepalive_s` at most, and one that has fallen silent after
+    `lost_s`; a phone is registered again within 10 s in both cases.
     """
 
     keepalive_s: int = Field(default=4, ge=1, le=120)
@@ -208,6 +232,8 @@ class PolicyProfile(Part):
     """What everything else is marked with."""
     markings: tuple[Marking, ...] = Field(min_length=1)
     limits: Limits
+    confidence: Confidence = Confidence()
+    """How sure a verdict by these limits must be; may be left out."""
     signalling: Signalling
     media: Media
     nat: Nat
@@ -232,8 +258,8 @@ class PolicyProfile(Part):
     def registration_spread_s(self) -> int:
         """Seconds over which all endpoints of a site register anew after the line was down.
 
-        Behind another address each phone notices at a moment of its own within `keepalive_s`; where the line
-        was down for long, each tries at a moment of its own within `retry_max_s`. The shorter counts.
+        Behind another address each phone notices at a moment of its own within `keepalive_s`; where the
+        line was down for long, each tries at a moment of its own within `retry_max_s`. The shorter counts.
         """
         said = self.traffic.registration_spread_s
         return said or min(self.registration.keepalive_s, self.registration.retry_max_s)

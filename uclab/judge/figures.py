@@ -1,0 +1,108 @@
+"""Figures of a direction of a call from its packets: delay, loss, jitter, MOS. They are shown as they are;
+what they prove of line and call is `uclab.judge.quality`'s to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from uclab.judge import emodel
+from uclab.judge.case import Case
+from uclab.judge.clusters import Clusters
+from uclab.judge.streams import Stream
+from uclab.judge.types import JudgedCall, MediaQuality
+from uclab.plan.records import CallRecord
+from uclab.plan.types import Policy
+
+BySecond = Literal["lost", "delay_sum_ms", "jitter_sum_ms"]
+MEDIA_SHARE = 0.5
+"""Share of a call's time for which media must have been sent for its quality to be a statement about the
+call."""
+
+
+def media_quality(stream: Stream | None) -> MediaQuality | None:
+    """Figures of a stream at its receiver; None when nothing was sent."""
+    if stream is None or not stream.counted:
+        return None
+    loss_pct = 100.0 * stream.lost / stream.counted
+    delay_ms = stream.delay_sum_ms / stream.received if stream.received else 0.0
+    r = rating(stream, loss_pct, delay_ms, stream.jitter.mean_ms) if stream.received else 0.0
+    return MediaQuality(
+        packets=stream.received,
+        lost=stream.lost,
+        loss_pct=round(loss_pct, 3),
+        jitter_ms=round(stream.jitter.mean_ms, 3) if stream.received else None,
+        delay_ms=round(delay_ms, 3) if stream.received else None,
+        max_gap_ms=round(stream.gap_max_ms, 1),
+        r_factor=round(r, 1),
+        mos=round(emodel.mos(r), 2),
+        max_jitter_ms=round(stream.jitter.max_ms, 3),
+        worst_jitter_ms=round(stream.worst_jitter_ms, 3),
+        max_delay_ms=round(stream.delay_max_ms, 3),
+        before_open=stream.early,
+    )
+
+
+def rating(stream: Stream, loss_pct: float, delay_ms: float, jitter_ms: float) -> float:
+    """R of a stream's codec by these figures. Mouth to ear also takes the time to fill a packet, and a
+    receive buffer of twice the mean jitter."""
+    codec = emodel.BY_PAYLOAD_TYPE.get(stream.payload_type, emodel.G711)
+    return emodel.r_factor(delay_ms + codec.packet_ms + 2 * jitter_ms, loss_pct, codec)
+
+
+def beyond(policy: Policy, loss_pct: float, delay_ms: float, jitter_ms: float, mos: float) -> bool:
+    """Whether any of these figures is beyond the policy's limits."""
+    return (
+        delay_ms >= policy.max_one_way_delay_ms
+        or loss_pct >= policy.max_loss_pct
+        or jitter_ms >= policy.max_jitter_ms
+        or mos < policy.min_mos
+    )
+
+
+def media_seconds(stream: Stream) -> float:
+    """For how long a stream was sent while it counted, by its packets."""
+    codec = emodel.BY_PAYLOAD_TYPE.get(stream.payload_type, emodel.G711)
+    return stream.sent * codec.packet_ms / 1000.0
+
+
+def judged_calls(case: Case) -> tuple[JudgedCall, ...]:
+    """All calls with what the captures say of them."""
+    return tuple(
+        JudgedCall(
+            id=call.id,
+            caller=call.caller,
+            callee=call.callee,
+            kind=call.kind,
+            established=call.established,
+            setup_ms=call.setup_ms,
+            seconds=call_seconds(call),
+            forward=media_quality(case.stream(call, "forward")),
+            backward=media_quality(case.stream(call, "backward")),
+        )
+        for call in case.run.calls
+    )
+
+
+def call_seconds(call: CallRecord) -> float:
+    """From its answer to its end; 0 where it had none."""
+    if call.answered_at is None or call.ended_at is None:
+        return 0.0
+    return round(call.ended_at - call.answered_at, 3)
+
+
+def by_second(streams: Iterable[Stream], figure: BySecond) -> Clusters:
+    """A figure of several streams by the second in which their packets were sent, but for the second in
+    which the way was still closed."""
+    return Clusters.of(
+        {
+            second: (
+                (float(max(its.sent - its.received, 0)), float(its.sent))
+                if figure == "lost"
+                else (float(getattr(its, figure)), float(its.received))
+            )
+            for second, its in stream.seconds.items()
+            if not stream.early or second > stream.opened_s
+        }
+        for stream in streams
+    )

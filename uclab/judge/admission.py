@@ -1,5 +1,5 @@
-"""How many calls a line carried: calls were placed one after another, and voice was watched from call to
-call until it missed the policy (`capacity.*`; C8, Q2)."""
+"""How many calls a line carried: calls were placed one after another, and voice was watched from call to call
+until it missed the policy (`capacity.*`; C8, Q2)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ ELSEWHERE = 2
 ONE = 1
 """Packets that one call may lose without a word on its loss: of 60 ms there are 33 between two calls."""
 IN_A_ROW = 3
-"""Voice is missed where it is missed with that many calls in a row, or to the end: a machine may
-stumble."""
+"""Voice is missed where it is missed with that many calls in a row, or to the end: a machine may stumble."""
 
 
 @dataclass(frozen=True)

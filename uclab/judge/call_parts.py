@@ -3,6 +3,7 @@ cloud, and the path down to its receiver's; each with the packets lost by second
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -70,18 +71,25 @@ def _parts(
     came, went = _anchored(case, number, "up"), _anchored(case, number, "down")
     if came is None or went is None:
         return (), "media was not seen at a session controller"
-    sent = {second: its.sent for second, its in stream.seconds.items() if _counts(stream, second)}
+    sent = {second: its.sent for second, its in stream.seconds.items()}
     arrived = {second: its.received for second, its in stream.seconds.items()}
     up, down = _place(case, number, sender, "up"), _place(case, number, receiver, "down")
-    lost: dict[str, dict[int, tuple[float, float]]] = {}
-    steps = ((up, sent, came), (CLOUD, came, went), (down, went, arrived))
-    for place, before, after in steps:
-        seconds = lost.setdefault(place, {})
-        for second in sent:
+    lost: dict[str, dict[int, tuple[float, float]]] = {up: {}, CLOUD: {}, down: {}}
+    early = stream.early
+    for second in sorted(sent):
+        here, counts = Counter[str](), Counter[str]()
+        counts[CLOUD] = sent[second]
+        for place, before, after in ((up, sent, came), (CLOUD, came, went), (down, went, arrived)):
             left = before.get(second, 0)
-            gone = max(left - after.get(second, 0), 0)
-            known = seconds.get(second, (0.0, float(sent[second] if place == CLOUD else left)))
-            seconds[second] = (min(known[0] + gone, known[1]), known[1])
+            here[place] += max(left - after.get(second, 0), 0)
+            counts[place] = max(counts[place], left)
+        for place in (CLOUD, down, up) if second <= stream.opened_s else ():
+            before_open = min(early, here[place])  # the way was not open yet: no loss of anybody
+            early -= before_open
+            here[place] -= before_open
+            counts[place] -= before_open
+        for place, seconds in lost.items():
+            seconds[second] = (float(min(here[place], counts[place])), float(counts[place]))
     legs: dict[str, Leg] = {up: "up", down: "down"}
     effects = {
         up: expected_loss(case.network.plan, sender.name, "up").design_effect,
@@ -99,11 +107,6 @@ def _parts(
         )
         for place, seconds in lost.items()
     ), None
-
-
-def _counts(stream: Stream, second: int) -> bool:
-    """Not the second in which the way was still closed."""
-    return not stream.early or second > stream.opened_s
 
 
 def _anchored(case: Case, number: int, leg: Leg) -> dict[int, int] | None:

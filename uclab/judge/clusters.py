@@ -105,6 +105,8 @@ def loss_with(
     """The share lost with its interval, and the design effect that it counts with: as measured on `bursts`
     (or the same packets), at least what the line's profile says, and what the policy assumes where too
     little was lost."""
+    if not clusters.count:
+        return Interval(0.0, 0.0, 1.0), 1.0
     source = bursts if bursts is not None and bursts.count else clusters
     measured = source.design_effect
     effect = max(measured, planned_effect)

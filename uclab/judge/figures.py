@@ -92,17 +92,24 @@ def call_seconds(call: CallRecord) -> float:
 
 
 def by_second(streams: Iterable[Stream], figure: BySecond) -> Clusters:
-    """A figure of several streams by the second in which their packets were sent, but for the second in
-    which the way was still closed."""
+    """A figure of several streams by the second in which their packets were sent. What was lost before the way was
+    open does not count."""
     return Clusters.of(
-        {
-            second: (
-                (float(max(its.sent - its.received, 0)), float(its.sent))
-                if figure == "lost"
-                else (float(getattr(its, figure)), float(its.received))
-            )
+        _lost(stream)
+        if figure == "lost"
+        else {
+            second: (float(getattr(its, figure)), float(its.received))
             for second, its in stream.seconds.items()
-            if not stream.early or second > stream.opened_s
         }
         for stream in streams
     )
+
+
+def _lost(stream: Stream) -> dict[int, tuple[float, float]]:
+    early, found = stream.early, {}
+    for second, its in sorted(stream.seconds.items()):
+        lost = max(its.sent - its.received, 0)
+        before_open = min(early, lost) if second <= stream.opened_s else 0
+        early -= before_open
+        found[second] = (float(lost - before_open), float(its.sent - before_open))
+    return found

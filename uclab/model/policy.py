@@ -1,7 +1,6 @@
 """The provider's policy profile: all that a verdict or a queue is measured by, as typed YAML (C8, C9, Q1).
 
-A provider's numbers live in `topologies/policies/*.yaml`; code reads them from here and has none of its
-own.
+A provider's numbers live in `topologies/policies/*.yaml`; code reads them from here and has none of its own.
 """
 
 from __future__ import annotations
@@ -131,10 +130,10 @@ class Nat(Part):
 class Registration(Part):
     """How phones keep their registration alive, and get it back when the way to the cloud changes (V2).
 
-    The RFC's own values (RFC 5626 section 4.4.1: a keep-alive every 95 to 120 s; section 4.5: 30 s until
-    the first retry) leave a phone unreachable for minutes. With those below, a connection whose source
-    address has changed is noticed after `keepalive_s` at most, and one that has fallen silent after
-    `lost_s`; a phone is registered again within 10 s in both cases.
+    The RFC's own values (RFC 5626 section 4.4.1: a keep-alive every 95 to 120 s; section 4.5: 30 s until the
+    first retry) leave a phone unreachable for minutes. With those below, a connection whose source address
+    has changed is noticed after `keepalive_s` at most, and one that has fallen silent after `lost_s`; a phone
+    is registered again within 10 s in both cases.
     """
 
     keepalive_s: int = Field(default=4, ge=1, le=120)
@@ -258,8 +257,8 @@ class PolicyProfile(Part):
     def registration_spread_s(self) -> int:
         """Seconds over which all endpoints of a site register anew after the line was down.
 
-        Behind another address each phone notices at a moment of its own within `keepalive_s`; where the
-        line was down for long, each tries at a moment of its own within `retry_max_s`. The shorter counts.
+        Behind another address each phone notices at a moment of its own within `keepalive_s`; where the line
+        was down for long, each tries at a moment of its own within `retry_max_s`. The shorter counts.
         """
         said = self.traffic.registration_spread_s
         return said or min(self.registration.keepalive_s, self.registration.retry_max_s)

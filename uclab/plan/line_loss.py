@@ -22,8 +22,8 @@ WAYS: tuple[Way, ...] = ("up", "down")
 """Towards the cloud and from it."""
 PACKETS_A_SECOND = 50
 """Of one direction of a call: the lab's phones send a packet every 20 ms."""
-UNCOUNTED_S = 1.5
-"""Of each call: its opening second, where the way opens only then, and what is on its way when it ends."""
+UNCOUNTED_S = 0.5
+"""Of each call: until both sides send, and what is on its way when it ends."""
 INTERRUPTED = ("hold-transfer",)
 """Kinds of call whose media stops and moves on purpose: their loss is no measure of the network."""
 

@@ -1,7 +1,7 @@
 """A run that never was: the reference plan, calls and signalling computed tap by tap, written as captures.
 
-Every packet is sent along the plan's paths as a right network would carry it, through `World.alter`, where
-a test breaks something: it gets each packet at each tap and returns it, changed, or None when it never gets
+Every packet is sent along the plan's paths as a right network would carry it, through `World.alter`, where a
+test breaks something: it gets each packet at each tap and returns it, changed, or None when it never gets
 there.
 """
 
@@ -25,7 +25,7 @@ from uclab.model.load import load_topology
 from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.planner import make_plan
 from uclab.plan.records import CallRecord, Event, HeardAudio
-from uclab.plan.types import Confidence, Endpoint, PathHop, Plan, PortMode
+from uclab.plan.types import Endpoint, PathHop, Plan, PortMode
 
 START_NS = 1_800_000_000_000_000_000
 NAT = "203.0.113.2"
@@ -40,17 +40,16 @@ Alter = Callable[[Packet, str, Leg], Packet | None]
 
 
 def reference_plan(*names: str) -> Plan:
-    """`enterprise-hq` with only these endpoints, and its upward bulk traffic.
-
-    Calls here have some 30 packets each way, too few for the shipped policy: the limit of loss is wide
-    enough that they show it.
-    """
+    """`enterprise-hq` with only these endpoints, and its upward bulk traffic."""
     plan = make_plan(load_topology("enterprise-hq"))
-    policy = replace(
-        plan.policy, max_loss_pct=6.0, min_mos=3.0, confidence=Confidence(assumed_design_effect=1.0)
-    )
     endpoints = tuple(e for e in plan.endpoints if e.name in names)
-    return replace(plan, endpoints=endpoints, bulk=plan.bulk[:1], policy=policy)
+    return for_short_calls(replace(plan, endpoints=endpoints, bulk=plan.bulk[:1]))
+
+
+def for_short_calls(plan: Plan) -> Plan:
+    """A plan whose limits calls of 30 packets can show to be kept; those of the shipped policy they cannot."""
+    sure = replace(plan.policy.confidence, assumed_design_effect=1.0)
+    return replace(plan, policy=replace(plan.policy, max_loss_pct=6.0, min_mos=3.0, confidence=sure))
 
 
 @dataclass
@@ -326,8 +325,7 @@ class World:
         return after[-1][0] if len(after) > before else None
 
     def bulk(self, packets: int = 100, lost: float = 0.3) -> None:
-        """Bulk traffic from its source towards the public server, of which the site router drops a
-        share."""
+        """Bulk traffic from its source towards the public server, of which the site router drops a share."""
         bulk = self.plan.bulk[0]
         pc = self.plan.node(bulk.source_node)
         phone = bulk.source_node.replace("pc", "desk")

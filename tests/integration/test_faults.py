@@ -36,6 +36,7 @@ CULPRITS = {
     "overlay-unmarked": "edge",
     "steering-stuck": "sdwan-controller",
     "dscp-cleared-by-isp": "isp1",
+    "rtcp-unmarked": "fra1-sbc",
     "sip-alg": "edge",
     "backup-preferred": "edge",
     "wan-balanced-per-packet": "edge",
@@ -71,6 +72,7 @@ SHARED = (
 ON_REQUEST = {
     "foreign-certificate",
     "dscp-cleared-by-isp",
+    "rtcp-unmarked",
     "media-direct",
     "wifi-station-unmarked",
     "mpls-map-shifted",

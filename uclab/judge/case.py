@@ -40,6 +40,11 @@ def marking_of(flow: Flow) -> Marking:
     return Marking(key.dscp, key.pcp, key.vlan, key.service_vlan, key.service_pcp, key.label, key.tc)
 
 
+def controller_port(leg: Leg, flow: Flow) -> int:
+    """The session controller's port of what goes to or from it."""
+    return flow.key.sport if leg == "down" else flow.key.dport
+
+
 @dataclass(frozen=True)
 class Case:
     """The case file of a run."""
@@ -80,6 +85,25 @@ class Case:
         for flow in self.flows:
             if flow.key.ssrc >= 0:
                 found.setdefault(flow.key.ssrc, []).append(flow)
+        return found
+
+    @cached_property
+    def _control_flows(self) -> list[tuple[Leg, Flow]]:
+        """All RTCP to and from session controllers."""
+        return [(self.leg(flow), flow) for flow in self.flows if flow.key.control >= 0]
+
+    def control_of(self, stream: Stream) -> list[tuple[Leg, Flow]]:
+        """RTCP that goes the way of a stream's media: its sender's, told by SSRC, and whatever else passes
+        the session controller's ports of that media meanwhile (a relay may report on its own)."""
+        media = [(self.leg(flow), flow) for flow in self.media_flows.get(stream.ssrc, [])]
+        ports = {(leg, controller_port(leg, flow)) for leg, flow in media}
+        begin, end = stream.first_ns, max((flow.last_ns for _, flow in media), default=0)
+        found = []
+        for leg, flow in self._control_flows:
+            port = controller_port(leg, flow)
+            beside = {(leg, port), (leg, port - 1)} & ports and begin <= flow.first_ns <= end
+            if flow.key.control == stream.ssrc or beside:
+                found.append((leg, flow))
         return found
 
     @cached_property

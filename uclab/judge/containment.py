@@ -1,5 +1,6 @@
 """The lab itself: nothing in it but its own addresses (`lab.isolation`), every process alive to the end
-(`lab.alive`), and captures that saw everything (`capture.complete`)."""
+(`lab.alive`), captures that saw everything (`capture.complete`), and nothing in them that is not understood
+(`capture.understood`)."""
 
 from __future__ import annotations
 
@@ -9,9 +10,12 @@ from collections.abc import Iterator
 from uclab.capture.headers import IPV4
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
+from uclab.judge.frame_coverage import PARTS
 from uclab.judge.network import Network, text
 from uclab.judge.types import Evidence, Finding
 
+NAMED = 5
+"""Taps that an observation lists at most."""
 HARMLESS = ("0.0.0.0/32", "255.255.255.255/32", "224.0.0.0/4", "169.254.0.0/16")
 """Unspecified, broadcast, multicast and link-local addresses (RFC 6890): never routed."""
 
@@ -80,10 +84,38 @@ def check_captures(case: Case) -> Iterator[Finding]:
     if uncounted:
         observed = f"no drop counter for {len(uncounted)} taps: {', '.join(uncounted[:5])}"
         yield _capture_claim("drop counters").not_shown(observed)
-    if taps and not (missing or case.seen.damaged or dropping or uncounted):
+    cut = list(dict.fromkeys(tap for tap, _ in case.seen.frames.cut))
+    if cut:
+        words = [case.seen.frames.short(tap, PARTS) for tap in cut[:NAMED]]
+        more = f"; and at {len(cut) - NAMED} more taps" if len(cut) > NAMED else ""
+        observed = "; ".join(filter(None, words)) + more
+        yield _capture_claim("packets").not_shown(observed, Evidence(cut[0]))
+    if taps and not (missing or case.seen.damaged or dropping or uncounted or cut):
         observed = f"{len(taps)} taps, {case.seen.packets} packets, none dropped"
         yield _capture_claim("taps").passed(observed)
 
 
 def _capture_claim(subject: str) -> Claim:
-    return Claim("capture.complete", ("D5",), subject, "every tap captured, no packet dropped")
+    return Claim("capture.complete", ("D5",), subject, "every tap captured, no packet dropped or cut")
+
+
+def check_understood(case: Case) -> Iterator[Finding]:
+    """Every frame is of a kind that is read, or holds nothing that a check could look for; one finding for
+    each kind that is not."""
+    expected = "every frame is of a kind that is read here"
+    frames = case.seen.frames
+    kinds = {kind for its in frames.unread.values() for kind in its}
+    for kind in sorted(kinds):
+        taps = sorted(
+            (tap for tap, its in frames.unread.items() if kind in its),
+            key=lambda tap: frames.unread[tap][kind].first_ns,
+        )
+        where = ", ".join(f"{frames.unread[tap][kind].packets} at {tap}" for tap in taps[:NAMED])
+        more = f" and {len(taps) - NAMED} more taps" if len(taps) > NAMED else ""
+        evidence = Evidence(taps[0], tuple(frames.unread[taps[0]][kind].samples))
+        claim = Claim("capture.understood", ("D5",), kind, expected)
+        yield claim.not_shown(f"frames {where}{more}: what they carry was searched, but not read", evidence)
+    if not kinds:
+        claim = Claim("capture.understood", ("D5",), "frames", expected)
+        count = sum(frames.packets.values())
+        yield claim.passed(f"{count} frames") if count else claim.not_shown("no frame was seen")

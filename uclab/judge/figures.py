@@ -92,17 +92,13 @@ def call_seconds(call: CallRecord) -> float:
 
 
 def by_second(streams: Iterable[Stream], figure: BySecond) -> Clusters:
-    """A figure of several streams by the second in which their packets were sent. What was lost before the way was
-    open does not count."""
-    return Clusters.of(
-        _lost(stream)
-        if figure == "lost"
-        else {
-            second: (float(getattr(its, figure)), float(its.received))
-            for second, its in stream.seconds.items()
-        }
-        for stream in streams
-    )
+    """A figure of several streams by the second in which their packets were sent. What was lost before the
+    way was open does not count."""
+    return Clusters.of(_lost(stream) if figure == "lost" else _sums(stream, figure) for stream in streams)
+
+
+def _sums(stream: Stream, figure: BySecond) -> dict[int, tuple[float, float]]:
+    return {second: (getattr(its, figure), float(its.received)) for second, its in stream.seconds.items()}
 
 
 def _lost(stream: Stream) -> dict[int, tuple[float, float]]:

@@ -21,17 +21,19 @@ from uclab.judge.audio import check_calls
 from uclab.judge.carriers import check_apart
 from uclab.judge.case import Case
 from uclab.judge.circuits import check_circuits
-from uclab.judge.containment import check_alive, check_captures, check_isolation
+from uclab.judge.containment import check_alive, check_captures, check_isolation, check_understood
 from uclab.judge.encryption import check_media_encryption
 from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
 from uclab.judge.figures import judged_calls
 from uclab.judge.hub import check_hub
+from uclab.judge.interference import interferences
 from uclab.judge.load import check_load
 from uclab.judge.load_sample import Sample, take_sample
 from uclab.judge.load_series import load_series
 from uclab.judge.load_srtp import check_load_srtp
 from uclab.judge.marking import check_marking, check_trust
+from uclab.judge.needs import as_shown
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
 from uclab.judge.overlay import check_overlays
@@ -73,6 +75,7 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
         *CHECKS[run.checks](case, walks),
         *(check_failover(case.network.policy, incidents) if run.checks == "failover" else ()),
     ]
+    findings = [as_shown(case, finding) for finding in findings]
     if progress:
         progress("findings", len(findings))
     series = (*media_series(case), *rate_series(case), *load_series(case))
@@ -84,6 +87,7 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
         tuple(ladders(case)),
         incidents,
         measured_ways(case),
+        tuple(interferences(run.events, run.incidents)),
     )
 
 
@@ -116,7 +120,7 @@ def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
             extract = Path(folder) / "signalling.pcapng"
             try:
                 numbers = extract_signalling(path, extract, ports)
-                found = dissect(extract, ports, run.keylog, numbers)
+                found = dissect(extract, run.keylog, numbers)
             except (DissectionError, MalformedCapture) as error:
                 gap = str(error)
                 continue
@@ -147,6 +151,7 @@ def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)
+    yield from check_understood(case)
 
 
 def _reference(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
@@ -168,6 +173,7 @@ def _load(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)
+    yield from check_understood(case)
 
 
 def _capacity(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
@@ -176,6 +182,7 @@ def _capacity(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)
+    yield from check_understood(case)
 
 
 CHECKS: dict[Checks, Callable[[Case, tuple[Walk, ...]], Iterator[Finding]]] = {

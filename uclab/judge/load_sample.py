@@ -99,4 +99,4 @@ def _signalling(
     with tempfile.TemporaryDirectory(prefix="uclab-judge-") as folder:
         extract = Path(folder) / "signalling.pcapng"
         numbers = extract_signalling(path, extract, ports, only, hosts=until)
-        return dissect(extract, ports, keylog, numbers)
+        return dissect(extract, keylog, numbers)

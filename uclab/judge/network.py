@@ -129,6 +129,11 @@ class Network:
         return frozenset(number(c.address) for c in self.plan.session_controllers)
 
     @cached_property
+    def tunnel_ports(self) -> frozenset[int]:
+        """UDP ports of the plan's own tunnels."""
+        return frozenset(tunnel.port for one in self.plan.overlays for tunnel in one.tunnels)
+
+    @cached_property
     def site_prefixes(self) -> tuple[tuple[int, int], ...]:
         """(network, mask) of the sites' voice, data and room VLANs."""
         nets = [ipaddress.IPv4Network(vlan.subnet) for vlan in self.plan.vlans]

@@ -16,12 +16,15 @@ import numpy as np
 
 from uclab.capture.headers import Headers, Mask, decode
 from uclab.capture.pcapng import MalformedCapture, Packets, PcapngReader
+from uclab.judge.directions import Directions
 from uclab.judge.flows import FlowTable, media_rows
+from uclab.judge.frame_coverage import FrameCoverage
 from uclab.judge.media import MediaFollower, MediaRows
 from uclab.judge.network import Network
 from uclab.judge.readable import ReadableSearch
 from uclab.judge.run import Run
 from uclab.judge.segments import SegmentBytes
+from uclab.judge.srtcp import ControlSecrecy
 from uclab.judge.srtp import KeyRing, MediaSecrecy
 from uclab.judge.streams import CallWindow
 
@@ -55,6 +58,8 @@ class Observations:
     secrecy: MediaSecrecy
     readable: ReadableSearch
     segments: SegmentBytes
+    control: ControlSecrecy = field(default_factory=lambda: ControlSecrecy(KeyRing(), frozenset()))
+    frames: FrameCoverage = field(default_factory=FrameCoverage)
     taps: dict[str, TapState] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     """Capture file -> what is wrong with it."""
@@ -97,13 +102,15 @@ class Observer:
         accounts = [(e.account.user, e.account.password) for e in self._endpoints]
         proof = frozenset(network.first_tap.values()) | frozenset(network.controller_taps)
         self._seen = Observations(
-            FlowTable(),
+            FlowTable(leaves=Directions(run.plan).leaves),
             MediaFollower(
                 self._labels, first, windows, watched=self._line_taps(), anchors=self._anchor_taps()
             ),
             MediaSecrecy(ring, proof, sampled=run.checks == "load"),
             ReadableSearch.for_accounts(accounts),
             SegmentBytes(network.policy.sips_ports),
+            ControlSecrecy(ring, proof, sampled=run.checks == "load"),
+            FrameCoverage(network.policy.sips_ports, network.tunnel_ports),
         )
         self._waiting: list[MediaRows] = []
 
@@ -149,11 +156,13 @@ class Observer:
                 self._tap_index[label] = len(self._labels)
                 self._labels.append(label)
         columns = decode(packets)
-        media, leg = media_rows(columns, self._network.media_addresses, self._network.site_prefixes)
-        self._seen.flows.add(packets, columns, labels, media)
+        media, control, leg = media_rows(columns, self._network.media_addresses, self._network.site_prefixes)
+        self._seen.flows.add(packets, columns, labels, media, control)
         self._seen.segments.add(packets, columns, labels)
-        self._seen.readable.add(packets, columns, labels, media)
+        self._seen.readable.add(packets, columns, labels)
         self._seen.secrecy.add(packets, columns, labels, media, leg)
+        self._seen.control.add(packets, columns, labels, control, leg)
+        self._seen.frames.add(packets, columns, labels, media, control)
         self._waiting.append(self._rows(packets, columns, labels, media, leg))
         source.reached_ns = max(source.reached_ns, int(packets.time_ns.max()))
         for index, count in zip(*np.unique(packets.interface, return_counts=True), strict=True):
@@ -200,6 +209,7 @@ class Observer:
             label = self._run.label(source.path.stem, interface.name)
             state = self._seen.taps.setdefault(label, TapState(None, None))
             state.dropped, state.received = interface.dropped, interface.received
+            self._seen.frames.snap_lengths[label] = interface.snap_len
         if source.reader.truncated and source.path.name not in self._seen.damaged:
             self._seen.damaged[source.path.name] = "the last block is cut off: the capture was not closed"
 

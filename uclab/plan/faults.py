@@ -19,6 +19,7 @@ from uclab.plan import (
     line_watches,
     overlay_faults,
     queues,
+    relay_faults,
     way_faults,
     wireless_faults,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "fitting",
     "line_watches",
     "overlay_faults",
+    "relay_faults",
     "way_faults",
     "wireless_faults",
 ]

@@ -77,7 +77,9 @@ def test_sampled_calls_authenticate_with_the_keys_of_their_own_signalling(world:
     for name in USERS:
         finding = media_of(findings, name)
         assert finding.verdict == "pass", finding.observed
-        assert finding.observed.startswith(f"2 sampled calls (desk): 160 packets at {name}:eth0")
+        assert finding.observed.startswith(
+            f"2 sampled calls (desk): 160 packets and 4 of SRTCP at {name}:eth0"
+        )
         assert "payload of all 2 streams that are long enough to tell" in finding.observed
     assert findings["privacy.readable", "all taps"].verdict == "pass"
 

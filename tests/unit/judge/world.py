@@ -18,7 +18,7 @@ from typing import Literal
 
 from pylibsrtp import Policy, Session
 
-from tests.unit.judge.frames import TCP, UDP, Packet, rtp
+from tests.unit.judge.frames import TCP, UDP, Packet, rtcp, rtp
 from tests.unit.judge.tls import Issued, TlsPipe, issue, pem
 from uclab.capture.writer import PcapngWriter
 from uclab.model.load import load_topology
@@ -47,7 +47,7 @@ def reference_plan(*names: str) -> Plan:
 
 
 def for_short_calls(plan: Plan) -> Plan:
-    """A plan whose limits calls of 30 packets can show to be kept; those of the shipped policy they cannot."""
+    """A plan whose limits calls of 30 packets can show to be kept; those of the shipped one they cannot."""
     sure = replace(plan.policy.confidence, assumed_design_effect=1.0)
     return replace(plan, policy=replace(plan.policy, max_loss_pct=6.0, min_mos=3.0, confidence=sure))
 
@@ -314,6 +314,30 @@ class World:
                 wire,
                 self.plan.policy.voice_dscp,
             )
+            self.carry(packet, down, "down", arrives + 100_000)
+
+        self._report(speaker, listener, legs, ssrc, (protect_up, protect_down), at_ns + count * 10_000_000)
+
+    def _report(
+        self,
+        speaker: str,
+        listener: str,
+        legs: dict[str, tuple[bytes, bytes, int]],
+        ssrc: int,
+        sessions: tuple[Session, Session],
+        at_ns: int,
+    ) -> None:
+        """A sender's report in the middle of the media, on the ports beside it."""
+        up, down, voice = self.talker(speaker), self.talker(listener), self.plan.policy.voice_dscp
+        wires = [
+            rtcp(ssrc) if name in self.plain else session.protect_rtcp(rtcp(ssrc))
+            for name, session in zip((speaker, listener), sessions, strict=True)
+        ]
+        hub, ports = self.controller.media_address, [legs[name][2] + 1 for name in (speaker, listener)]
+        packet = Packet("", "", up.address, hub, 16385, ports[0], wires[0], voice)
+        arrives = self._arrival(packet, up, at_ns)
+        if arrives is not None:
+            packet = Packet("", "", hub, down.address, ports[1], 16385, wires[1], voice)
             self.carry(packet, down, "down", arrives + 100_000)
 
     def _arrival(self, packet: Packet, talker: Talker, at_ns: int) -> int | None:

@@ -108,11 +108,15 @@ def long_enough(plan: Plan, groups: Groups, verdicts: int = 1) -> tuple[tuple[Ca
             for group in longer
             for call in group
         )
-        wanted = max(_media_s(plan, expected_loss(plan, endpoint, way), sum(legs), power) for way in WAYS)
-        more = (wanted - there) / legs[most]
         longest = max(call.seconds for call in longer[most])
-        if more > 0 and longest + more <= plan.policy.confidence.longest_call_s:
-            longer[most] = tuple(_longer(call, math.ceil(more)) for call in longer[most])
+        missing = [
+            math.ceil((wanted - there) / legs[most])
+            for way in WAYS
+            if (wanted := _media_s(plan, expected_loss(plan, endpoint, way), sum(legs), power)) < math.inf
+        ]
+        within_reason = [more for more in missing if longest + more <= plan.policy.confidence.longest_call_s]
+        if more_s := max([0, *within_reason]):
+            longer[most] = tuple(_longer(call, more_s) for call in longer[most])
     return tuple(longer)
 
 

@@ -49,7 +49,7 @@ def test_a_path_loses_what_its_lines_lose_one_after_another() -> None:
     hub = plan("hub-and-spoke")
     branch = next(endpoint for endpoint in hub.endpoints if endpoint.node.startswith("b1"))
     for way in ("up", "down"):
-        found = expected_loss(hub, branch.name, way)  # type: ignore[arg-type]
+        found = expected_loss(hub, branch.name, way)
         assert found.share == pytest.approx(0.00005)
         assert found.design_effect == 1.0
         assert found.delay_ms == pytest.approx(14.0)

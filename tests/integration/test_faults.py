@@ -43,6 +43,7 @@ CULPRITS = {
     "asymmetric-routing": None,
     "exchange-clears-dscp": "ix1",
     "failback-flaps": "edge",
+    "media-injected": "web",
 }
 """Fault, and the device, hop or port that the findings must blame; None where captures cannot tell."""
 TOPOLOGIES = {
@@ -64,7 +65,7 @@ TOPOLOGIES = {
 }
 """Where `small-office` has nothing that the fault fits."""
 SHARED = (
-    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted"),
+    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted", "rtcp-unmarked"),
     ("queues-removed", "phone-in-data-vlan"),
     ("media-rule-missing", "foreign-mac"),
 )
@@ -72,7 +73,6 @@ SHARED = (
 ON_REQUEST = {
     "foreign-certificate",
     "dscp-cleared-by-isp",
-    "rtcp-unmarked",
     "media-direct",
     "wifi-station-unmarked",
     "mpls-map-shifted",
@@ -83,6 +83,7 @@ ON_REQUEST = {
     "asymmetric-routing",
     "exchange-clears-dscp",
     "failback-flaps",
+    "media-injected",
 }
 """Tried by `make drills`, for the time they take: others of their kind are tried every time."""
 EVERY = bool(os.environ.get("UCLAB_ALL_FAULTS"))

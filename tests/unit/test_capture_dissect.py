@@ -10,8 +10,9 @@ import pytest
 from cryptography import x509
 
 from tests.unit.judge.frames import Packet, rtp
-from uclab.capture.dissect import Signalling, dissect, dissect_tags, extract_signalling
+from uclab.capture.dissect import Signalling, dissect, extract_signalling
 from uclab.capture.pcapng import PcapngReader
+from uclab.capture.tags import dissect_tags
 from uclab.capture.tshark import DissectionError
 from uclab.capture.writer import PcapngWriter
 

@@ -26,6 +26,7 @@ FINDINGS = {
     "media.keys",
     "privacy.readable",
     "hub.media",
+    "media.injected",
     "hub.signalling",
     "qos.dscp",
     "qos.pcp",
@@ -95,12 +96,14 @@ CHANGED = {
     "circuit-too-narrow": {"nodes"},
     "circuit-opened": {"nodes", "circuit_exchanges"},
     "dscp-cleared-by-isp": {"nodes"},
+    "rtcp-unmarked": {"nodes"},
     "sip-alg": {"nodes"},
     "backup-preferred": {"nodes"},
     "wan-balanced-per-packet": {"nodes"},
     "asymmetric-routing": {"nodes"},
     "exchange-clears-dscp": {"switches"},
     "failback-flaps": {"line_watches"},
+    "media-injected": {"session_controllers", "injections"},
 }
 """Parts of the plan that each fault touches, besides `faults`."""
 

@@ -18,7 +18,6 @@ import numpy as np
 from uclab.capture.headers import SYN, Headers, Mask, decode
 from uclab.capture.pcapng import I64, MalformedCapture, PcapngReader
 from uclab.capture.tshark import (
-    WITHOUT_PORTS,
     DissectionError,
     all_as,
     all_values,
@@ -180,49 +179,6 @@ def dissect(extract: Path, keylog: Path | None, numbers: Sequence[int] = ()) -> 
     finally:
         close(capture)
     return Signalling(_joined(handshakes), tuple(messages))
-
-
-@dataclass(frozen=True)
-class Tags:
-    """Priority, VLAN and label of a packet as tshark reads them; None: no such field."""
-
-    dscp: int | None
-    pcp: int | None
-    vlan: int | None
-    service_pcp: int | None = None
-    service_vlan: int | None = None
-    label: int | None = None
-    tc: int | None = None
-
-
-def dissect_tags(extract: Path) -> list[Tags]:
-    """DSCP, 802.1p priority and VLAN of each packet of a small file."""
-    tags_of_old = ("-d", "ethertype==0x9100,ieee8021ad", "-d", "ethertype==0x9200,ieee8021ad")
-    capture = open_capture(extract, custom_parameters=[*WITHOUT_PORTS, *tags_of_old])
-    tags = []
-    try:
-        for packet in capture:
-            layers = {layer.layer_name: layer for layer in reversed(packet.layers)}
-            tags.append(
-                Tags(
-                    _number(layers.get("ip"), "dsfield_dscp"),
-                    _number(layers.get("vlan"), "priority"),
-                    _number(layers.get("vlan"), "id"),
-                    _number(layers.get("ieee8021ad"), "priority"),
-                    _number(layers.get("ieee8021ad"), "id"),
-                    _number(layers.get("mpls"), "label"),
-                    _number(layers.get("mpls"), "exp"),
-                )
-            )
-    except Exception as error:  # pyshark raises its own, asyncio's and OSError's kinds
-        raise DissectionError(f"tshark on {extract}: {error}") from error
-    finally:
-        close(capture)
-    return tags
-
-
-def _number(layer: Any, field: str) -> int | None:
-    return int(first_value(layer, field), 0) if layer is not None and first_value(layer, field) else None
 
 
 def _flow(packet: Any, numbers: Sequence[int]) -> Flow:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from uclab.doctor import room
 from uclab.plan.readiness import patient
 
 STATE_DIR = Path(os.environ.get("UCLAB_STATE", "/var/lib/uclab"))
@@ -73,6 +74,8 @@ class Observed:
     device_image: str
     """Empty where a program starts in the device image, else the complaint."""
     container_images: tuple[str, ...]
+    room: tuple[str, ...] = ()
+    """What is wrong with room for temporary files and with limits, in words."""
 
 
 def run(argv: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
@@ -103,6 +106,7 @@ def observe(run: Runner = run) -> Observed:
         runtimes=tuple(name for name in ("crun", "runc") if shutil.which(name)),
         device_image=device.result(),
         container_images=tuple(sorted(line for line in images.result().stdout.split() if "/uclab/" in line)),
+        room=room.complaints(),
     )
 
 

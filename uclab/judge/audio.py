@@ -91,6 +91,9 @@ def _describe(call: CallRecord, direction: Direction, heard: HeardAudio | None) 
 def _end(case: Case, call: CallRecord, direction: Direction, walks: Sequence[Walk]) -> tuple[str | None, str]:
     """Where the media of a direction ended: (device to blame, words)."""
     walk = next((w for w in walks if w.call == call.id and w.direction == direction), None)
+    taken = case.taken(call, direction)
+    if taken is not None and taken.diverted:
+        return taken.intruder.blame, f"went astray in the relay: {taken.words}"
     if walk is None or not walk.hops:
         speaker = call.caller if direction == "forward" else call.callee
         return case.network.endpoint_called(speaker), "was never sent"

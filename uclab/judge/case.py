@@ -10,6 +10,7 @@ from functools import cached_property
 from uclab.capture.dissect import Signalling, SipMessage
 from uclab.capture.headers import TCP
 from uclab.judge.flows import Flow
+from uclab.judge.intruders import Intruders, Taken, find_intruders, relay_ports
 from uclab.judge.load_sample import Sample
 from uclab.judge.network import Leg, Network, number
 from uclab.judge.observe import Observations
@@ -69,11 +70,16 @@ class Case:
         return "up" if flow.key.dst in known else "down" if flow.key.src in known else "direct"
 
     @cached_property
+    def intruders(self) -> Intruders:
+        """Who sends to relays, or in their name, and is in no call."""
+        return find_intruders(self.network, self.flows, self.seen.taps)
+
+    @cached_property
     def media_markings(self) -> dict[tuple[int, str, Leg], Counter[Marking]]:
         """(SSRC, tap, leg) -> packets by marking."""
         found: dict[tuple[int, str, Leg], Counter[Marking]] = {}
         for flow in self.flows:
-            if flow.key.ssrc >= 0:
+            if flow.key.ssrc >= 0 and id(flow) not in self.intruders.flows:
                 seen = found.setdefault((flow.key.ssrc, flow.key.tap, self.leg(flow)), Counter())
                 seen[marking_of(flow)] += flow.packets
         return found
@@ -83,7 +89,7 @@ class Case:
         """Flows by SSRC."""
         found: dict[int, list[Flow]] = {}
         for flow in self.flows:
-            if flow.key.ssrc >= 0:
+            if flow.key.ssrc >= 0 and id(flow) not in self.intruders.flows:
                 found.setdefault(flow.key.ssrc, []).append(flow)
         return found
 
@@ -102,7 +108,7 @@ class Case:
         for leg, flow in self._control_flows:
             port = controller_port(leg, flow)
             beside = {(leg, port), (leg, port - 1)} & ports and begin <= flow.first_ns <= end
-            if flow.key.control == stream.ssrc or beside:
+            if (flow.key.control == stream.ssrc or beside) and id(flow) not in self.intruders.flows:
                 found.append((leg, flow))
         return found
 
@@ -162,6 +168,17 @@ class Case:
         one that did not."""
         streams = self.streams.get((call.id, direction), [])
         return max(streams, key=lambda s: (s.received, s.sent), default=None)
+
+    def taken(self, call: CallRecord, direction: Direction) -> Taken | None:
+        """What an intruder did to one direction of a call; None where nobody did anything."""
+        stream = self.stream(call, direction)
+        if stream is None or not self.intruders.found:
+            return None
+        other: Direction = "backward" if direction == "forward" else "forward"
+        ports = relay_ports(self.network, self.media_flows, stream, self.stream(call, other))
+        ended = call.ended_at if call.ended_at is not None else float("inf")
+        end_ns = int(min(ended, 1 << 33) * 1e9)
+        return self.intruders.against(ports, int(call.started_at * 1e9), end_ns)
 
     @cached_property
     def streams(self) -> dict[tuple[str, str], list[Stream]]:

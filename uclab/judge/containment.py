@@ -11,6 +11,7 @@ from uclab.capture.headers import IPV4
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.frame_coverage import PARTS
+from uclab.judge.life import clock, was_taken_down
 from uclab.judge.network import Network, text
 from uclab.judge.types import Evidence, Finding
 
@@ -56,14 +57,27 @@ def check_alive(case: Case) -> Iterator[Finding]:
     network."""
     claim = Claim("lab.alive", ("D3", "D4"), "processes", "every program of the lab runs to its end")
     died = [event for event in case.run.events if event.kind == "process-died"]
+    ended = was_taken_down(case.run.events)
     for event in died:
         observed = event.detail.splitlines()[0] if event.detail else "ended unasked"
         one = Claim(claim.id, claim.requirement, event.source, claim.expected)
         yield one.failed(observed, Evidence(text=event.detail[-600:]), event.source)
     if not any(event.source == "lab" and event.kind == "up" for event in case.run.events):
         yield claim.not_shown("the lab never said that it was up")
+    elif not ended:
+        yield _without_end(case, claim)
     elif not died:
         yield claim.passed("none ended unasked")
+
+
+def _without_end(case: Case, claim: Claim) -> Finding:
+    """A lab that never said that it ends was killed as a whole, its supervisor with it, unless it still
+    runs."""
+    seen = [state.last_ns / 1e9 for state in case.seen.taps.values()]
+    last = clock(max([*seen, *(event.time for event in case.run.events)]))
+    if case.run.alive:
+        return claim.not_shown(f"the lab still runs; judged is what there was until {last}")
+    return claim.failed(f"the lab was killed at {last}: nobody took it down", blame="lab")
 
 
 def check_captures(case: Case) -> Iterator[Finding]:
@@ -78,7 +92,9 @@ def check_captures(case: Case) -> Iterator[Finding]:
         observed = f"{len(missing)} of {total} taps are missing: {', '.join(missing[:5])}"
         yield _capture_claim("taps").not_shown(observed)
     for name, reason in sorted(case.seen.damaged.items()):
-        yield _capture_claim(name).not_shown(reason)
+        cause = _cause(case, name)
+        evidence = Evidence(text=cause)
+        yield _capture_claim(name).not_shown(f"{reason}; {cause}" if cause else reason, evidence)
     for label, dropped in dropping:
         yield _capture_claim(label).not_shown(f"{dropped} packets dropped by the capture", Evidence(label))
     if uncounted:
@@ -93,6 +109,21 @@ def check_captures(case: Case) -> Iterator[Finding]:
     if taps and not (missing or case.seen.damaged or dropping or uncounted or cut):
         observed = f"{len(taps)} taps, {case.seen.packets} packets, none dropped"
         yield _capture_claim("taps").passed(observed)
+
+
+def _cause(case: Case, file: str) -> str:
+    """Why a capture ended before its time, as the lab noted it: a full disk, dumpcap's own last words, or
+    the end of the lab; empty where it noted nothing."""
+    program = f"taps-{file.removesuffix('.pcapng')}"
+    for event in case.run.events:
+        if event.kind == "disk-full":
+            return f"{clock(event.time)}: {event.detail}"
+        if event.kind == "process-died" and event.source == program:
+            first, *last = event.detail.splitlines() or [""]
+            words = [line for line in last if not line.startswith("Packets ")]  # its counters
+            return f"{clock(event.time)}: {' '.join(words) or first}"
+    killed = not was_taken_down(case.run.events) and not case.run.alive
+    return "the lab was killed" if killed else ""
 
 
 def _capture_claim(subject: str) -> Claim:

@@ -106,7 +106,11 @@ def _authenticated(
         if a.authenticated < a.tried:
             kind = "SRTCP packets" if a.control else "packets"
             observed = f"{a.tried - a.authenticated} of {a.tried} {kind} at {a.tap} do not authenticate"
-            return claim.failed(observed, Evidence(a.tap, tuple(a.failed_sample)), party[a.leg])
+            forger = case.intruders.sender_of(a.ssrc, a.port)
+            if forger is not None:
+                observed += f"; {forger.name} sends with the same SSRC"
+            blame = party[a.leg] if forger is None else forger.blame
+            return claim.failed(observed, Evidence(a.tap, tuple(a.failed_sample)), blame)
     missing = {"up", "down"} - {a.leg for a in found}
     if missing:
         return claim.not_shown(f"no media was seen on the {min(missing)} leg")

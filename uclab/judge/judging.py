@@ -27,6 +27,7 @@ from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
 from uclab.judge.figures import judged_calls
 from uclab.judge.hub import check_hub
+from uclab.judge.injection import check_injected
 from uclab.judge.interference import interferences
 from uclab.judge.load import check_load
 from uclab.judge.load_sample import Sample, take_sample
@@ -141,6 +142,7 @@ def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from check_privacy(case)
     yield from check_untouched(case)
     yield from check_hub(case)
+    yield from check_injected(case)
     yield from check_marking(case, walks)
     yield from check_trust(case)
     yield from check_overlays(case)
@@ -167,6 +169,7 @@ def _reference(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
 def _load(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     """What holds under load too, and what the users met."""
     yield from check_load(case)
+    yield from check_injected(case)
     if case.run.load.legs or case.run.load.calls_expected:
         yield from check_load_srtp(case)
         yield from check_privacy(case)  # without media there is none that could be readable
@@ -179,6 +182,7 @@ def _load(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
 def _capacity(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     """How many calls a line carried."""
     yield from check_admission(case)
+    yield from check_injected(case)
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)

@@ -159,8 +159,12 @@ class Network:
     @cached_property
     def controller_taps(self) -> tuple[str, ...]:
         """Taps at the session controllers' own interfaces: all media must pass them."""
-        nodes = {controller.node for controller in self.plan.session_controllers}
-        return tuple(tap.label for tap in self.plan.taps if tap.namespace in nodes)
+        return tuple(tap.label for tap in self.plan.taps if tap.namespace in self.controller_nodes)
+
+    @cached_property
+    def controller_nodes(self) -> frozenset[str]:
+        """The session controllers' hosts."""
+        return frozenset(controller.node for controller in self.plan.session_controllers)
 
     @cached_property
     def ports(self) -> dict[str, tuple[Switch, SwitchPort]]:

@@ -16,8 +16,9 @@ import numpy as np
 
 from uclab.capture.headers import Headers, Mask, decode
 from uclab.capture.pcapng import MalformedCapture, Packets, PcapngReader
+from uclab.judge.callers import Callers
 from uclab.judge.directions import Directions
-from uclab.judge.flows import FlowTable, media_rows
+from uclab.judge.flows import Flow, FlowTable, media_rows
 from uclab.judge.frame_coverage import FrameCoverage
 from uclab.judge.media import MediaFollower, MediaRows
 from uclab.judge.network import Network
@@ -47,6 +48,12 @@ class TapState:
     dropped: int | None
     received: int | None
     packets: int = 0
+    first_ns: int = 1 << 62
+    last_ns: int = 0
+
+    def covers(self, flow: Flow) -> bool:
+        """Whether packets were seen here before and after all of the flow's, wherever those were."""
+        return self.first_ns <= flow.first_ns and flow.last_ns <= self.last_ns
 
 
 @dataclass
@@ -91,6 +98,7 @@ class Observer:
         self._run, self._network, self._progress = run, network, progress
         self._labels: list[str] = [tap.label for tap in run.plan.taps]
         self._tap_index = {label: index for index, label in enumerate(self._labels)}
+        self._callers = Callers(network.plan)
         self._endpoints = network.endpoints
         first = {
             self._tap_index[label]: index
@@ -157,6 +165,9 @@ class Observer:
                 self._labels.append(label)
         columns = decode(packets)
         media, control, leg = media_rows(columns, self._network.media_addresses, self._network.site_prefixes)
+        # What strangers send and get is no call's: `uclab.judge.intruders` looks at that.
+        strange = self._callers.strange(columns, media | control, leg)
+        media, control = media & ~strange, control & ~strange
         self._seen.flows.add(packets, columns, labels, media, control)
         self._seen.segments.add(packets, columns, labels)
         self._seen.readable.add(packets, columns, labels)
@@ -168,6 +179,9 @@ class Observer:
         for index, count in zip(*np.unique(packets.interface, return_counts=True), strict=True):
             state = self._seen.taps.setdefault(labels[int(index)], TapState(None, None))
             state.packets += int(count)
+            times = packets.time_ns[packets.interface == index]
+            state.first_ns = min(state.first_ns, int(times.min()))
+            state.last_ns = max(state.last_ns, int(times.max()))
         self._seen.packets += len(packets)
         if self._progress:
             self._progress("packets", self._seen.packets)

@@ -22,8 +22,10 @@ def check_privacy(case: Case) -> Iterator[Finding]:
     for what, its in leaks.items():
         yield _readable_text(case, what, its)
     voices: dict[int, list[Spread]] = {}
+    own = {stream.ssrc for stream in case.seen.media.streams}
     for spread in case.seen.secrecy.spreads.values():
-        if spread.readable:
+        # What an intruder makes up is nobody's voice.
+        if spread.readable and (spread.ssrc in own or spread.ssrc not in case.intruders.ssrcs):
             voices.setdefault(spread.ssrc, []).append(spread)
     for ssrc, spreads in voices.items():
         yield _readable_voice(case, ssrc, spreads)

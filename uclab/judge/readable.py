@@ -119,6 +119,8 @@ class ReadableSearch:
         after = self._beginnings.pop(behind, None)
         if after is not None:
             yield last + after, len(last)
+            if length == few:
+                self._beginnings[here] = (first + after)[: self._longest]
         self._ends[behind] = last
         for waiting in (self._ends, self._beginnings):
             if len(waiting) > OPEN_ENDS:

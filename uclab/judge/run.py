@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from uclab.judge.json_lines import json_lines
+from uclab.judge.life import still_runs
 from uclab.judge.load_files import Load, load_load
 from uclab.plan.codec import from_data, plan_from_json
 from uclab.plan.load_record import FOLDER
@@ -46,6 +47,8 @@ class Run:
     incidents: tuple[Incident, ...] = ()
     load: Load = field(default_factory=Load)
     """What a campaign's load generators told."""
+    alive: bool = False
+    """The lab still runs, and writes on."""
 
     def label(self, namespace: str, interface: str) -> str:
         """The tap label of an interface of a capture file; by default the name that the capture gives."""
@@ -96,6 +99,7 @@ def load_run(folder: Path) -> Run:
         checks=_checks(folder / "scenario.json"),
         incidents=_records(folder / "incidents.json", Incident),
         load=_load(folder / FOLDER),
+        alive=still_runs(folder / "events.jsonl"),
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from uclab.capture.dissect import Tags, dissect_tags
+from uclab.capture.tags import Tags, dissect_tags
 from uclab.capture.tshark import DissectionError
 from uclab.capture.writer import PcapngWriter
 from uclab.judge.case import Case

@@ -25,6 +25,7 @@ from uclab.lab.chatter import start_chatter
 from uclab.lab.circuit_exchanges import Exchanges
 from uclab.lab.events import EventLog
 from uclab.lab.host_record import write_host_record
+from uclab.lab.injections import start_injections
 from uclab.lab.router_programs import EventsOf, RouterPrograms
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.logs import last_lines
@@ -93,6 +94,7 @@ class _BringUp:
             first.create_task(self._timed("network", self._build_network(listening)))
         if capture:
             await self._timed("captures", self._start_taps())
+        self._start_intruders()
         certificates = await certifying
         async with asyncio.TaskGroup() as second:
             second.create_task(self._timed("routing", self._start_routing()))
@@ -167,6 +169,13 @@ class _BringUp:
         for daemon in self._parts.taps.daemons:
             self._watch.watch(daemon.name, daemon, daemon.log)
         self._events.add("lab", "captures-running", f"{len(self._plan.taps)} taps")
+
+    def _start_intruders(self) -> None:
+        """Those of the plan, if any, once captures show whatever they do."""
+        assert self._parts.network is not None
+        spaces = self._parts.network.namespaces
+        for daemon in start_injections(self._plan.injections, spaces, self._run_dir):
+            self._watch.watch(daemon.name, daemon, daemon.log)
 
     async def _start_routing(self) -> None:
         """Every router's programs, until each has learned the routes that it should have."""
@@ -248,8 +257,6 @@ class _BringUp:
         """A phone's events are the lab's; a phone that died is reported as every dead process is."""
         async for event in phone.events.follow():
             record = event.record()
-            known = self._parts.registered
-            (known.add if phone.registered_at else known.discard)(phone.name)
             if event.kind is not PhoneEventKind.DIED:
                 self._events.add(record.source, record.kind, record.detail, record.time)
                 continue

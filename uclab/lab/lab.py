@@ -19,16 +19,18 @@ from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
 from uclab.lab.bringup import BringUpFailed, bring_up
 from uclab.lab.brought_up import BroughtUp
+from uclab.lab.call_records import write_records
 from uclab.lab.circuit_exchanges import Exchanges, refusals
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import CallOrder
+from uclab.lab.disk_watch import watch_disks
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
 from uclab.lab.refused import Refused, RefusedCircuit
+from uclab.lab.registrations import Registrations
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
-from uclab.plan.codec import to_data
 from uclab.plan.records import BY_HAND, FAULT, CallRecord
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import Plan
@@ -63,13 +65,16 @@ class Lab:
         self._parts = BroughtUp(outside)
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
-        self._failures = Failures(plan, self.events)
+        self._registrations = Registrations(plan, self._parts.phones)
+        self._failures = Failures(plan, self.events, self._registrations.path_changed)
         self._lines: LineControl | None = None
 
     async def up(self) -> None:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
         began = time.monotonic()
-        (self.run_dir / "calls.json").write_text("[]\n")
+        write_records(self.run_dir / "calls.json", [])
+        watching = watch_disks(self.run_dir, self.events)
+        self._parts.tasks.append(asyncio.create_task(watching))
         for fault in self.plan.faults:
             self.events.add(fault, FAULT)
         try:
@@ -120,15 +125,7 @@ class Lab:
             "faults": list(self.plan.faults),
             "variants": self._parts.variants,
             "timings": self._timings,
-            "endpoints": [
-                {
-                    "name": e.name,
-                    "kind": e.kind,
-                    "number": e.account.user,
-                    "registered": e.name in self._parts.registered,
-                }
-                for e in self.plan.endpoints
-            ],
+            "endpoints": self._registrations.states(),
             "dead": list(self._watch.dead),
             "failed": sorted(self._failures.names),
             "calls": len(self._records),
@@ -145,11 +142,15 @@ class Lab:
         parties = calls.Parties(caller, self._callee(order.callee), self._dialled(caller, order.callee))
         if parties.callee is caller:
             raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
-        records = await calls.place(order, parties, phones, self.run_dir / "endpoints")
-        self._records += records
-        (self.run_dir / "calls.json").write_text(
-            json.dumps([to_data(record) for record in self._records], indent=1) + "\n"
+        began = time.time()
+        missing = await self._registrations.wait((parties.caller, parties.callee))
+        records = (
+            [calls.not_placed(order, began, missing)]
+            if missing is not None
+            else await calls.place(order, parties, phones, self.run_dir / "endpoints")
         )
+        self._records += records
+        write_records(self.run_dir / "calls.json", self._records)
         return records[0]
 
     async def set_bulk(self, action: str) -> None:

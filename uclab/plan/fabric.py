@@ -189,6 +189,10 @@ class Policy:
     """Classes that an untrusted port may be re-marked to by port match; empty: all rules apply."""
     failover: FailoverLimits | None = None
     confidence: Confidence = Confidence()
+    title: str = ""
+    """What verdicts are measured by, for people..."""
+    source: str = ""
+    """...and where its numbers come from."""
 
     def pcp(self, dscp: int) -> int:
         """802.1p priority for a DSCP (Q1)."""

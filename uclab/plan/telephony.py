@@ -150,6 +150,13 @@ class SessionController:
     """False only in a drill: media then flows directly between neighbours (must fail C7)."""
     registers_per_s: int | None = None
     """REGISTER requests that it takes a second; it refuses what is more. None: no limit."""
+    region: str = ""
+    """The cloud's region that its data centre belongs to."""
+    strict_sites: tuple[str, ...] = ()
+    """Prefixes whose media comes from where their signalling comes from, and from nowhere else..."""
+    strict_servers: tuple[str, ...] = ()
+    """...and of servers whose media comes from where their SDP says. All others' media may move at any
+    time."""
 
 
 @dataclass(frozen=True)

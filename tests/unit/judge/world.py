@@ -79,6 +79,8 @@ class World:
     foreign_server: bool = False
     tls_version: str = "1.3"
     drops: dict[str, int] = field(default_factory=dict)
+    cut: dict[str, int] = field(default_factory=dict)
+    """Tap -> bytes that its capture keeps of each packet."""
     calls: list[CallRecord] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     frames: dict[str, list[tuple[int, str, bytes]]] = field(default_factory=dict)
@@ -391,14 +393,14 @@ class World:
         """Everything as `uclab.plan.records` says."""
         (self.folder / "plan.json").write_text(plan_to_json(self.plan))
         (self.folder / "calls.json").write_text(json.dumps([to_data(call) for call in self.calls]))
-        events = [Event(0.0, "lab", "up"), *self.events]
+        events = [Event(0.0, "lab", "up"), *self.events, Event(self.now / 1e9, "lab", "down")]
         lines = [json.dumps(to_data(event)) for event in events]
         (self.folder / "events.jsonl").write_text("\n".join(lines) + "\n")
         for namespace in {tap.namespace for tap in self.plan.taps}:
             taps = [tap.label for tap in self.plan.taps if tap.namespace == namespace]
             with PcapngWriter(self.folder / "captures" / f"{namespace}.pcapng", taps) as writer:
                 for at_ns, tap, frame in sorted(self.frames.get(namespace, []), key=lambda item: item[0]):
-                    writer.write(taps.index(tap), at_ns, frame)
+                    writer.write(taps.index(tap), at_ns, frame[: self.cut.get(tap)], len(frame))
                 writer.statistics([self.drops.get(tap, 0) for tap in taps])
         return self.folder
 

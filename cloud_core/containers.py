@@ -170,6 +170,7 @@ class Podman:
             "--cap-drop=all",
             *[f"--cap-add={capability}" for capability in spec.capabilities],
             "--security-opt=no-new-privileges",
+            "--umask=0077",
             "--read-only",  # podman puts a tmpfs on /tmp, /run and /var/tmp
             "--cgroups=disabled",
             *limits(),
@@ -188,7 +189,7 @@ class Podman:
         self._settings.write_text(LOCKS)
         pid_file = self._state / f"{spec.name}.pid"
         pid_file.unlink(missing_ok=True)
-        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             process = await self._runner(self.run_command(spec, pid_file), log)
         finally:

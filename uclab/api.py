@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uclab.doctor.preflight import refuse_unfit
+from uclab.access.names import as_name
+from uclab.access.private_files import write_private
+from uclab.doctor import busyness
+from uclab.doctor.preflight import refuse_unable_to_judge, refuse_unfit
 from uclab.lab.client import LabGone
 from uclab.lab.last_words import killed_for_memory, last_words
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
@@ -136,9 +139,11 @@ def bring_up(
 ) -> LaunchedLab:
     """Bring a lab up; see `uclab.lab.launch.launch` for its errors. Raises `HostUnfit` before that where this
     machine lacks something that can be known."""
+    if (words := busyness().warning()) is not None:
+        (watcher or Watcher()).on_stage(f"warning: {words}")
     if os.geteuid() == 0:
         refuse_unfit(faulted, run_dir)
-    order = StartOrder(name or f"{plan.topology}-{os.getpid()}", plan, faulted, run_dir.resolve())
+    order = StartOrder(name or f"{plan.topology}-{os.getpid()}", plan, faulted, run_dir.absolute())
     return launch(order, leased=leased, on_event=(watcher or Watcher()).on_event)
 
 
@@ -173,7 +178,7 @@ def run(
     plan = plan_of(topology)
     faulted = applied(plan, faults)
     refuse_unknown(plan, scenario, options)
-    run_dir = (out or default_run_dir(plan.topology)).resolve()
+    run_dir = (out or default_run_dir(plan.topology)).absolute()
     for words in warnings_of(topology):
         watcher.on_stage(f"warning: {words}")
     clock = Clock()
@@ -210,12 +215,13 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
 
 def record_scenario(run_dir: Path, record: ScenarioRecord) -> None:
     """`scenario.json`: what the run is to be judged as."""
-    (run_dir / "scenario.json").write_text(json.dumps(to_data(record)) + "\n")
+    write_private(run_dir, "scenario.json", json.dumps(to_data(record)) + "\n")
 
 
 def judge_again(run_dir: Path) -> RunResult:
     """Judge the kept captures of a run again and write its reports anew. Raises `UnknownName` where that is
-    no run directory, `RunUnreadable`."""
+    no run directory, `RunUnreadable`, `HostUnfit` without tshark."""
+    refuse_unable_to_judge()
     if not (run_dir / "plan.json").is_file():
         raise UnknownName(
             f"`{run_dir}` is no run directory: it has no plan.json; give the --out of an earlier `uclab run`"
@@ -282,7 +288,7 @@ def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watch
         result = run(
             topology,
             scenario=broken.scenario,
-            out=folder / fault.replace(":", "-"),
+            out=folder / as_name(fault),
             faults=[fault],
             watcher=watcher,
             options=Options(broken.incidents),

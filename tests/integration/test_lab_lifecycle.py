@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +15,25 @@ import pytest
 
 from tests.integration.labs import UclabCommand, kill
 from tests.integration.process_tree import descendants, left_after, namespaces
+from tests.unit.api_asked import ask_everything, behind
 
 TOPOLOGY = "small-office"
 CLEAN_DEADLINE_S = 2.0
+AS_STRANGER = """
+import os, socket, sys
+os.chdir(sys.argv[1])
+os.chmod('.', 0o711)
+os.chmod('api.sock', 0o666)
+os.setuid(65534)
+with socket.socket(socket.AF_UNIX) as sock:
+    sock.connect('api.sock')
+    try:
+        sock.sendall(b'POST /down HTTP/1.1\\r\\nHost: lab\\r\\nContent-Length: 0\\r\\n\\r\\n')
+        print(sock.recv(100).decode(), end='')
+    except ConnectionError:
+        pass
+"""
+"""Somebody else who has got to the socket all the same, and asks for the lab's end."""
 
 pytestmark = pytest.mark.root
 
@@ -46,6 +65,18 @@ def supervisor_root(supervisor: int) -> int:
     """The `unshare` process at the root of the lab: parent of init, which is the supervisor's parent."""
     parent = int(Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[1])
     return int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def assert_closed_to_others(lab: Path) -> None:
+    """Nobody else can enter the lab's folder or use its socket, nor is served where he gets hold of it."""
+    assert stat.S_IMODE(lab.stat().st_mode) == 0o700
+    assert all(not path.lstat().st_mode & 0o077 for path in lab.rglob("*"))
+    with subprocess.Popen(
+        [sys.executable, "-c", AS_STRANGER, str(lab)], stdout=subprocess.PIPE, text=True
+    ) as stranger:
+        answered = stranger.communicate(timeout=30)[0]
+    lab.chmod(0o700)
+    assert answered == ""
 
 
 @pytest.mark.parametrize(
@@ -95,6 +126,9 @@ def test_down_ends_the_lab_and_keeps_its_captures(uclab: UclabCommand) -> None:
     root = supervisor_root(uclab.supervisor_of("d"))
     tree = descendants(root)
     spaces = namespaces(process.pid for process in tree if process.pid != root)
+    # which root alone commands, and no input makes fail
+    assert_closed_to_others(uclab.folder / "labs" / "d")
+    ask_everything(behind(uclab.folder / "labs" / "d" / "api.sock"), examples=40, but="/down")
     # when it is taken down
     uclab("down")
     # then nothing of it runs and its evidence is there

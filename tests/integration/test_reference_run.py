@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from cloud_core.containers import SERVICE_ID
 from tests.integration.labs import UclabCommand
 
 pytestmark = [
@@ -40,6 +42,14 @@ def test_every_finding_holds(results: dict[str, Any]) -> None:
     broken = [finding for finding in results["findings"] if finding["verdict"] != "pass"]
     assert not [finding for finding in broken if finding["subject"] not in slow]
     assert all(finding["verdict"] == "not-shown" for finding in broken)
+
+
+def test_nobody_else_can_read_the_run(run_dir: Path) -> None:
+    # passwords, keys and recordings are in it; the containers' group has no members
+    for path in (run_dir, *run_dir.rglob("*")):
+        seen = path.lstat()
+        assert not seen.st_mode & stat.S_IRWXO, path
+        assert not seen.st_mode & stat.S_IRWXG or seen.st_gid == SERVICE_ID, path
 
 
 def test_every_family_of_findings_is_there(results: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from uclab.api import judge_again
 from uclab.doctor.preflight import HostUnfit, Seen, complaints, expected_mb, refuse_unfit
 from uclab.doctor.room import SERVICES, Folder, folder
 from uclab.model.load import load_topology
@@ -94,3 +95,10 @@ def test_a_program_that_is_not_in_path_stops_a_lab_before_its_start(
     with pytest.raises(HostUnfit, match=r"not installed, or not in PATH: .*dumpcap"):
         refuse_unfit(plan(), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.req("D3")
+def test_a_run_is_not_judged_without_the_dissector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostUnfit, match="tshark is not installed"):
+        judge_again(tmp_path)

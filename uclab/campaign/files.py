@@ -6,24 +6,19 @@ import json
 from pathlib import Path
 
 from uclab import api
+from uclab.access.private_files import write_private
 from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.load_record import CampaignRecord
 from uclab.plan.records import ScenarioRecord
 from uclab.plan.types import Plan
 
 
-def write_private(path: Path, text: str) -> None:
-    """A file with passwords in it: for root alone from its first byte on."""
-    path.touch(mode=0o600)
-    path.write_text(text)
-
-
 def write_campaign(folder: Path, record: CampaignRecord) -> None:
     """What was wanted, and how it ended."""
-    (folder / "campaign.json").write_text(json.dumps(to_data(record), indent=1) + "\n")
+    write_private(folder, "campaign.json", json.dumps(to_data(record), indent=1) + "\n")
 
 
 def write_judged(run_dir: Path, plan: Plan, scenario: ScenarioRecord) -> None:
     """The plan that the captures are held against, and the checks that they are judged by."""
-    (run_dir / "plan.json").write_text(plan_to_json(plan))
+    write_private(run_dir, "plan.json", plan_to_json(plan))
     api.record_scenario(run_dir, scenario)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uclab import api
+from uclab.access.private_files import write_private
 from uclab.api import Clock, RunResult, UnknownName, Watcher
 from uclab.campaign.files import write_campaign, write_judged
 from uclab.campaign.orders import generator_environment
@@ -64,17 +64,16 @@ def measure(
     crowd, record = order.crowd, order.record
     plan = crowd.plan
     faulted = api.applied(plan, faults, LOAD_FAULTS)
-    run_dir = (out or api.default_run_dir(f"{plan.topology}-capacity")).resolve()
+    run_dir = (out or api.default_run_dir(f"{plan.topology}-capacity")).absolute()
     folder = run_dir / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
     clock = Clock()
     watcher.on_stage(f"bringing up {plan.topology} to measure line {record.line} of {record.site}")
     with api.leased_lab(plan, faulted, run_dir, watcher) as launched:
         clock.lap("up")
         launched.follow(watcher.on_event)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700)
         write_pools(crowd, run_dir, folder, codec=record.codec)
-        (folder / MEASURING).write_text(json.dumps(to_data(record), indent=1) + "\n")
+        write_private(folder, MEASURING, json.dumps(to_data(record), indent=1) + "\n")
         _Experiment(launched, order, folder, watcher).run()
         clock.lap("calls")
         watcher.on_stage("taking down")

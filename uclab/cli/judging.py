@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from uclab import api
+from uclab.cli.console import Console, say
 from uclab.cli.progress import progress
 from uclab.cli.status import STATUS
 from uclab.cli.summary import print_summary
@@ -61,9 +61,7 @@ def drill(
         for result in api.drill(topology, fault or api.faults_of(topology), out, watcher):
             results.append(result)
             if not as_json:
-                typer.echo(
-                    f"{'caught' if result.caught else 'MISSED':7} {result.fault}: {result.explanation}"
-                )
+                say(f"{'caught' if result.caught else 'MISSED':7} {result.fault}: {result.explanation}")
     if as_json:
         typer.echo(json.dumps(to_data(tuple(results)), indent=2))
     raise typer.Exit(0 if all(result.caught for result in results) else 1)

@@ -9,21 +9,34 @@ from typing import Annotated
 import typer
 
 from uclab import __version__
+from uclab.access.names import WrongName
+from uclab.access.private_files import FolderRefused
 from uclab.api import RunUnreadable, UnknownName
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
-from uclab.cli import campaign, capacity, circuit, generator, judging, labs, running, sdwan, topologies
+from uclab.cli import (
+    campaign,
+    capacity,
+    circuit,
+    generator,
+    judging,
+    labs,
+    running,
+    sdwan,
+    sharing,
+    topologies,
+)
+from uclab.cli.console import say
 from uclab.cli.status import HELD, INTERRUPTED, NOT_UP, VERDICT_FAILED, WRONG_INPUT
 from uclab.doctor.preflight import HostUnfit
-from uclab.lab.client import LabError, LabGone, WrongCircuit
+from uclab.lab.client import LabError, LabGone, WrongRequest
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
 from uclab.model.mistake import TopologyError
 from uclab.plan.errors import PlanError
 
 WRONG = (
-    *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongCircuit),
-    OrderRefused,
-    HostUnfit,
+    *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongRequest),
+    *(OrderRefused, WrongName, FolderRefused, HostUnfit),
 )
 """What is the user's to put right."""
 
@@ -36,14 +49,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (topologies, capacity, labs, circuit, sdwan, running, campaign, generator, judging):
+for group in (topologies, capacity, labs, circuit, sdwan, running, campaign, generator, judging, sharing):
     group.add_to(app)
 
 
 def show_version(wanted: bool) -> None:
     """Print the version and end."""
     if wanted:
-        typer.echo(f"uclab {__version__}")
+        say(f"uclab {__version__}")
         raise typer.Exit
 
 
@@ -78,5 +91,5 @@ def main() -> None:
 
 def fail(message: str, status: int) -> None:
     """One message on stderr, then the exit status."""
-    typer.echo(message, err=True)
+    say(message, err=True)
     sys.exit(status)

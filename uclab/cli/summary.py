@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from uclab.api import RunResult
+from uclab.cli.console import Console, plain
 from uclab.judge.types import Finding, JudgedCall, Judgement, Walk
 from uclab.judge.walks import marking_columns
 from uclab.report.grouping import Group, grouped
@@ -39,6 +39,8 @@ def print_summary(result: RunResult) -> None:
         console.print("[yellow]! this lab was changed on purpose:[/]")
         for one in judgement.interferences:
             console.print(f"    {one.text}", markup=False)
+    if judgement.too_busy:
+        console.print(judgement.too_busy, markup=False)
     console.print()
     console.print(incident_table(judgement) if judgement.incidents else call_table(judgement.calls))
     console.print()
@@ -72,11 +74,11 @@ def call_table(calls: tuple[JudgedCall, ...]) -> Table:
     for call in calls:
         if not call.established:
             table.add_row(
-                f"{call.caller} → {call.callee}", call.kind, "[red]not established[/]", "", "", "", ""
+                plain(f"{call.caller} → {call.callee}"), call.kind, "[red]not established[/]", "", "", "", ""
             )
             continue
         table.add_row(
-            f"{call.caller} → {call.callee}",
+            plain(f"{call.caller} → {call.callee}"),
             call.kind,
             f"{call.setup_ms:.0f}" if call.setup_ms is not None else "-",
             both(call, "mos", 2),
@@ -100,7 +102,7 @@ def incident_table(judgement: Judgement) -> Table:
         fates = ", ".join(f"{count} {fate}" for fate, count in row.fates.items())
         table.add_row(
             f"[{COLOURS[row.verdict]}]{MARKS[row.verdict]}[/]",
-            row.title if row.survivable else f"{row.title} (no other way)",
+            plain(row.title if row.survivable else f"{row.title} (no other way)"),
             fates or "-",
             words(row.detection_ms),
             words(row.gaps.get("out", row.gaps.get("within"))),
@@ -144,8 +146,8 @@ def print_finding(console: Console, finding: Finding) -> None:
     """One finding that did not hold, with its evidence."""
     colour = COLOURS[finding.verdict]
     console.print(
-        f"\n[{colour}]{MARKS[finding.verdict]} {finding.id}[/] {finding.subject}"
-        + (f"  [bold]→ {finding.blame}[/]" if finding.blame else "")
+        f"\n[{colour}]{MARKS[finding.verdict]} {finding.id}[/] {plain(finding.subject)}"
+        + (f"  [bold]→ {plain(finding.blame)}[/]" if finding.blame else "")
     )
     console.print(f"    expected: {finding.expected}", markup=False)
     console.print(f"    observed: {finding.observed}", markup=False)

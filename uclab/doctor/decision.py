@@ -45,6 +45,8 @@ def machine_needs(seen: Observed) -> list[Need]:
     """Rights and size."""
     size = f"{seen.cores} cores, {seen.memory_mb} MB"
     enough = seen.memory_mb >= LEAST_MEMORY_MB
+    busy = seen.busyness.warning() if seen.busyness is not None else None
+    load = f"load {seen.busyness.load:.1f} on {seen.cores} cores" if seen.busyness is not None else "not seen"
     return [
         Need("rights", "root", "native" if seen.root else "missing", "" if seen.root else "run it with sudo"),
         Need(
@@ -59,6 +61,7 @@ def machine_needs(seen: Observed) -> list[Need]:
             "native" if enough else "missing",
             "" if enough else f"{LEAST_MEMORY_MB} MB are needed",
         ),
+        Need("processor", load, "native", f"warning: {busy}" if busy else ""),
     ]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uclab.doctor import room
+from uclab.doctor.busy import Busyness, busyness
 from uclab.plan.readiness import patient
 
 STATE_DIR = Path(os.environ.get("UCLAB_STATE", "/var/lib/uclab"))
@@ -76,6 +77,7 @@ class Observed:
     container_images: tuple[str, ...]
     room: tuple[str, ...] = ()
     """What is wrong with room for temporary files and with limits, in words."""
+    busyness: Busyness | None = None
 
 
 def run(argv: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
@@ -90,6 +92,7 @@ def run(argv: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
 
 def observe(run: Runner = run) -> Observed:
     """Look at the machine and try what cannot be seen."""
+    busy = busyness()  # before the trials make it so
     with ThreadPoolExecutor() as pool:
         trials = pool.submit(try_kernel, run)
         device = pool.submit(try_device_image, run)
@@ -107,6 +110,7 @@ def observe(run: Runner = run) -> Observed:
         device_image=device.result(),
         container_images=tuple(sorted(line for line in images.result().stdout.split() if "/uclab/" in line)),
         room=room.complaints(),
+        busyness=busy,
     )
 
 

@@ -63,6 +63,14 @@ def refuse_unfit(plan: Plan, out: Path, *, capture: bool = True) -> None:
         )
 
 
+def refuse_unable_to_judge() -> None:
+    """Raises `HostUnfit` where the dissector is missing: nothing of signalling could be shown."""
+    if shutil.which("tshark") is None:
+        raise HostUnfit(
+            "this machine cannot judge a run: tshark is not installed, or not in PATH; run `make setup`"
+        )
+
+
 def look(plan: Plan, out: Path) -> Seen:
     """What there is. Leaves nothing behind."""
     return Seen(

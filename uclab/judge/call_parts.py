@@ -4,13 +4,15 @@ cloud, and the path down to its receiver's; each with the packets lost by second
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from uclab.judge.case import Case
+from uclab.judge.claim import OF_CALLS
 from uclab.judge.clusters import Clusters
 from uclab.judge.network import LEGS, Leg
-from uclab.judge.streams import Stream
+from uclab.judge.streams import Stream, media_time
+from uclab.judge.types import Evidence
 from uclab.plan.line_loss import INTERRUPTED, expected_loss
 from uclab.plan.records import CallRecord, Direction
 from uclab.plan.types import Endpoint
@@ -60,8 +62,25 @@ def directions_seen(case: Case) -> Iterator[DirectionSeen]:
     for call, direction, sender, receiver in case.call_directions():
         stream = case.stream(call, direction)
         if call.established and call.kind not in INTERRUPTED and stream is not None and stream.received:
-            parts, unseen = _parts(case, call, direction, stream, sender, receiver)
+            taps = [tap for one in (sender, receiver) if (tap := case.network.first_tap.get(one.name))]
+            gap = case.windows.first_gap((*taps, *case.network.controller_taps), *media_time(stream))
+            parts, unseen = ((), gap) if gap else _parts(case, call, direction, stream, sender, receiver)
             yield DirectionSeen(call, direction, stream, sender, receiver, parts, unseen)
+
+
+def in_evidence(seen: Iterable[DirectionSeen | Part], tap: str | None = None) -> Evidence:
+    """That a finding counts these directions of calls."""
+    return Evidence(tap, text=OF_CALLS + ", ".join(f"{one.call.id}:{one.direction}" for one in seen))
+
+
+def blamed(
+    case: Case, seen: Iterable[DirectionSeen | Part], blame: str | None, where: str
+) -> tuple[str | None, str]:
+    """Who is to blame for what these directions lost: where a relay was led astray, who did that."""
+    for one in seen if blame in case.network.controller_nodes else ():
+        if (taken := case.taken(one.call, one.direction)) is not None:
+            return taken.intruder.blame, f"{where}; {taken.words}"
+    return blame, where
 
 
 def _parts(

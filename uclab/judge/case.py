@@ -10,12 +10,15 @@ from functools import cached_property
 from uclab.capture.dissect import Signalling, SipMessage
 from uclab.capture.headers import TCP
 from uclab.judge.flows import Flow
+from uclab.judge.host_pressure import HostPressure
 from uclab.judge.intruders import Intruders, Taken, find_intruders, relay_ports
 from uclab.judge.load_sample import Sample
 from uclab.judge.network import Leg, Network, number
 from uclab.judge.observe import Observations
 from uclab.judge.run import Run
 from uclab.judge.streams import Stream
+from uclab.judge.tap_evidence import Captured, tap_windows
+from uclab.judge.tap_windows import TapWindows
 from uclab.plan.records import CallRecord, Direction
 from uclab.plan.types import Endpoint
 
@@ -63,6 +66,19 @@ class Case:
     @cached_property
     def flows(self) -> list[Flow]:
         return self.seen.flows.all()
+
+    @cached_property
+    def windows(self) -> TapWindows:
+        """From when to when each tap saw."""
+        seen, run = self.seen, self.run
+        return tap_windows(
+            Captured(run.plan, seen.counts, seen.taps, run.capture_times, run.events, run.calls, run.alive)
+        )
+
+    @cached_property
+    def host(self) -> HostPressure:
+        """How long the lab's own programs had to wait for a processor."""
+        return HostPressure(self.run.pressure, self.run.late_lines)
 
     def leg(self, flow: Flow) -> Leg:
         """Which way a flow goes."""

@@ -100,13 +100,16 @@ def check_captures(case: Case) -> Iterator[Finding]:
     if uncounted:
         observed = f"no drop counter for {len(uncounted)} taps: {', '.join(uncounted[:5])}"
         yield _capture_claim("drop counters").not_shown(observed)
+    holes = case.windows.incomplete()
+    for subject, words in holes:
+        yield _capture_claim(subject).not_shown(words)
     cut = list(dict.fromkeys(tap for tap, _ in case.seen.frames.cut))
     if cut:
-        words = [case.seen.frames.short(tap, PARTS) for tap in cut[:NAMED]]
+        short = [case.seen.frames.short(tap, PARTS) for tap in cut[:NAMED]]
         more = f"; and at {len(cut) - NAMED} more taps" if len(cut) > NAMED else ""
-        observed = "; ".join(filter(None, words)) + more
+        observed = "; ".join(filter(None, short)) + more
         yield _capture_claim("packets").not_shown(observed, Evidence(cut[0]))
-    if taps and not (missing or case.seen.damaged or dropping or uncounted or cut):
+    if taps and not (missing or case.seen.damaged or dropping or uncounted or holes or cut):
         observed = f"{len(taps)} taps, {case.seen.packets} packets, none dropped"
         yield _capture_claim("taps").passed(observed)
 

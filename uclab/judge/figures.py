@@ -9,9 +9,9 @@ from typing import Literal
 from uclab.judge import emodel
 from uclab.judge.case import Case
 from uclab.judge.clusters import Clusters
-from uclab.judge.streams import Stream
+from uclab.judge.streams import Stream, media_time
 from uclab.judge.types import JudgedCall, MediaQuality
-from uclab.plan.records import CallRecord
+from uclab.plan.records import CallRecord, Direction
 from uclab.plan.types import Policy
 
 BySecond = Literal["lost", "delay_sum_ms", "jitter_sum_ms"]
@@ -50,6 +50,14 @@ def rating(stream: Stream, loss_pct: float, delay_ms: float, jitter_ms: float) -
     return emodel.r_factor(delay_ms + codec.packet_ms + 2 * jitter_ms, loss_pct, codec)
 
 
+def misses(quality: MediaQuality, policy: Policy) -> bool:
+    """Whether a direction's plain figures miss the policy in delay, loss, jitter or MOS; one that never
+    arrived does. By chance a short call may."""
+    return quality.delay_ms is None or beyond(
+        policy, quality.loss_pct, quality.delay_ms, quality.worst_jitter_ms, quality.mos
+    )
+
+
 def beyond(policy: Policy, loss_pct: float, delay_ms: float, jitter_ms: float, mos: float) -> bool:
     """Whether any of these figures is beyond the policy's limits."""
     return (
@@ -66,8 +74,19 @@ def media_seconds(stream: Stream) -> float:
     return stream.sent * codec.packet_ms / 1000.0
 
 
-def judged_calls(case: Case) -> tuple[JudgedCall, ...]:
-    """All calls with what the captures say of them."""
+def judged_calls(case: Case, *, running: bool = False) -> tuple[JudgedCall, ...]:
+    """All calls with what the captures say of them: no figures of a direction at whose ends a tap saw only
+    part. `running`: captures still run, so that none of them is closed."""
+
+    def figures(call: CallRecord, direction: Direction) -> MediaQuality | None:
+        stream = case.stream(call, direction)
+        if stream is None or running:
+            return media_quality(stream)
+        names = [case.endpoint_name(end) for end in (stream.sender, stream.receiver) if end >= 0]
+        names += [case.network.endpoint_called(name) for name in (call.caller, call.callee)]
+        taps = [tap for name in names if (tap := case.network.first_tap.get(name)) is not None]
+        return media_quality(stream) if case.windows.first_gap(taps, *media_time(stream)) is None else None
+
     return tuple(
         JudgedCall(
             id=call.id,
@@ -77,8 +96,8 @@ def judged_calls(case: Case) -> tuple[JudgedCall, ...]:
             established=call.established,
             setup_ms=call.setup_ms,
             seconds=call_seconds(call),
-            forward=media_quality(case.stream(call, "forward")),
-            backward=media_quality(case.stream(call, "backward")),
+            forward=figures(call, "forward"),
+            backward=figures(call, "backward"),
         )
         for call in case.run.calls
     )

@@ -26,6 +26,7 @@ from uclab.judge.encryption import check_media_encryption
 from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
 from uclab.judge.figures import judged_calls
+from uclab.judge.host_reasons import by_host
 from uclab.judge.hub import check_hub
 from uclab.judge.injection import check_injected
 from uclab.judge.interference import interferences
@@ -50,6 +51,7 @@ from uclab.judge.signalling import check_signalling
 from uclab.judge.srtp import key_ring
 from uclab.judge.streams import call_windows
 from uclab.judge.tampering import check_untouched
+from uclab.judge.tap_needs import limited
 from uclab.judge.types import Finding, Judgement, Walk
 from uclab.judge.walks import media_walk
 from uclab.plan.records import Checks
@@ -72,16 +74,17 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
         if (stream := case.stream(call, direction)) is not None
     )
     incidents = judged_incidents(case)
-    findings = [
+    found = [
         *CHECKS[run.checks](case, walks),
         *(check_failover(case.network.policy, incidents) if run.checks == "failover" else ()),
     ]
-    findings = [as_shown(case, finding) for finding in findings]
+    shown = (as_shown(case, finding) for finding in found)
+    explained = by_host(case, incidents, limited(case, incidents, shown))
     if progress:
-        progress("findings", len(findings))
+        progress("findings", len(explained.findings))
     series = (*media_series(case), *rate_series(case), *load_series(case))
     return Judgement(
-        tuple(findings),
+        explained.findings,
         judged_calls(case),
         walks,
         series,
@@ -89,6 +92,7 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
         incidents,
         measured_ways(case),
         tuple(interferences(run.events, run.incidents)),
+        explained.sentence,
     )
 
 

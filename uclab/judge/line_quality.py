@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from uclab.judge.accused import Accused
-from uclab.judge.call_parts import Part
+from uclab.judge.call_parts import Part, blamed, in_evidence
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.clusters import Clusters, loss_with
-from uclab.judge.types import Evidence, Finding, Walk
-from uclab.judge.walks import blame_between
+from uclab.judge.culprit import culprit
+from uclab.judge.streams import media_time
+from uclab.judge.types import Finding, Walk
 from uclab.plan.line_loss import PACKETS_A_SECOND
 from uclab.plan.loss_interval import Interval, packets_needed
 from uclab.plan.records import Direction
@@ -49,9 +50,9 @@ def check_lines(case: Case, accused: Accused, walks: Sequence[Walk]) -> Iterator
             observed += f"; {len(parts) - len(kept)} calls that fail by themselves are not counted"
         if interval.beyond(policy.max_loss_pct / 100):
             blame, where, tap = _most_lost(case, kept, by_direction)
-            yield claim.failed(f"{observed}; {where}" if where else observed, Evidence(tap), blame)
+            yield claim.failed(f"{observed}; {where}" if where else observed, in_evidence(kept, tap), blame)
         elif interval.below(policy.max_loss_pct / 100):
-            yield claim.passed(observed)
+            yield claim.passed(observed, in_evidence(kept))
         else:
             yield claim.not_shown(
                 f"{observed}; {more_needed(policy, interval.value, clusters.count, effect)}"
@@ -90,16 +91,27 @@ def _most_lost(
     case: Case, parts: Sequence[Part], walks: Mapping[tuple[str, Direction], Walk]
 ) -> tuple[str | None, str, str | None]:
     """The device between whose taps all these calls together lost most; that step in words, and its second
-    tap."""
+    tap. Taps that saw only part are passed over."""
     lost: Counter[tuple[str, str]] = Counter()
+    most: dict[tuple[str, str], tuple[int, Part, Walk]] = {}
     for part in parts:
-        walk = walks.get((part.call.id, part.direction))
-        for before, at in pairwise(walk.hops if walk else ()):
-            if part.leg is None or before.leg == at.leg == part.leg:
-                turning = before.leg != at.leg
-                lost[before.tap, at.tap] += at.lost - (part.stream.early if turning else 0)
+        walk, blind = (
+            walks.get((part.call.id, part.direction)),
+            case.windows.blind(*media_time(part.stream)),
+        )
+        for before, at in pairwise(hop for hop in (walk.hops if walk else ()) if hop.tap not in blind):
+            if part.leg is not None and not before.leg == at.leg == part.leg:
+                continue
+            early = part.stream.early if before.leg != at.leg else 0
+            count = max(before.packets - at.packets, 0) - early
+            step = (before.tap, at.tap)
+            lost[step] += count
+            if step not in most or count > most[step][0]:
+                most[step] = (count, part, Walk(part.call.id, part.direction, (before, at)))
     if not lost:
         return None, "", None
-    (before_tap, at_tap), count = lost.most_common(1)[0]
-    blame = blame_between(case.network, before_tap, at_tap)
-    return blame, f"{count} packets lost between {before_tap} and {at_tap}", at_tap
+    (step, total) = lost.most_common(1)[0]
+    _, part, walk = most[step]
+    blind = case.windows.blind(*media_time(part.stream))
+    blame, _ = culprit(case.network, walk, part.stream, by_loss=True, blind=blind)
+    return *blamed(case, parts, blame, f"{total} packets lost between {step[0]} and {step[1]}"), step[1]

@@ -15,7 +15,7 @@ from uclab.judge.culprit import culprit
 from uclab.judge.line_quality import loss_in_words, more_needed
 from uclab.judge.load_files import Leg
 from uclab.judge.route_quality import figures_in_words, limits_in_words, missed, not_kept, route_figures
-from uclab.judge.streams import Stream
+from uclab.judge.streams import Stream, media_time
 from uclab.judge.types import Evidence, Finding
 from uclab.judge.walks import media_walk
 from uclab.plan.load_record import EFFECTIVE, LegRecord, RegistrationRecord, over_trunk
@@ -210,7 +210,8 @@ def _culprit(case: Case, broken: Sequence[Stream], lossy: bool) -> tuple[str | N
     stream = max(broken, key=lambda one: one.lost if lossy else one.delay_sum_ms / max(one.received, 1))
     receiver = case.network.endpoints[stream.receiver if stream.receiver >= 0 else stream.sender]
     walk = media_walk(case, stream.window.call if stream.window else "", "forward", stream, receiver)
-    blame, where = culprit(case.network, walk, stream, by_loss=lossy)
+    blind = case.windows.blind(*media_time(stream))
+    blame, where = culprit(case.network, walk, stream, by_loss=lossy, blind=blind)
     return blame, f"; worst direction: {where}" if where else ""
 
 

@@ -224,7 +224,7 @@ def remarked(network: Network, dst: int, proto: int, dport: int) -> int:
         ipaddress.IPv4Address(dst) in ipaddress.IPv4Network(prefix) for prefix in policy.cloud_prefixes
     )
     for rule in policy.rules:
-        if policy.untrusted_classes and rule.traffic_class not in policy.untrusted_classes:
+        if not policy.open_to_untrusted(rule.traffic_class):
             continue
         ranges = rule.udp_ports if proto == UDP else rule.tcp_ports if proto == TCP else ()
         if (cloud or rule.any_destination) and any(low <= dport <= high for low, high in ranges):

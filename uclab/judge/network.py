@@ -92,6 +92,20 @@ class Network:
         return -1
 
     @cached_property
+    def cable_macs(self) -> dict[str, tuple[int, int]]:
+        """Tap -> MAC address of the node at its own end of the cable, and at the other end; -1 at a
+        switch."""
+        taps = {(tap.device, tap.interface): tap for tap in self.plan.taps}
+        macs: dict[str, tuple[int, int]] = {}
+        for link in self.plan.links:
+            ends = [taps.get((end.device, end.interface)) for end in (link.a, link.b)]
+            own = [self.mac_at(tap) if tap is not None else -1 for tap in ends]
+            for tap, pair in zip(ends, (own, own[::-1]), strict=True):
+                if tap is not None:
+                    macs[tap.label] = (pair[0], pair[1])
+        return macs
+
+    @cached_property
     def node_of_address(self) -> dict[int, str]:
         return {
             number(a): node.name

@@ -28,6 +28,7 @@ from uclab.judge.segments import SegmentBytes
 from uclab.judge.srtcp import ControlSecrecy
 from uclab.judge.srtp import KeyRing, MediaSecrecy
 from uclab.judge.streams import CallWindow
+from uclab.judge.tap_counts import TapCounts
 
 SLACK_NS = 1_500_000_000
 ROUND = 150_000
@@ -71,6 +72,7 @@ class Observations:
     damaged: dict[str, str] = field(default_factory=dict)
     """Capture file -> what is wrong with it."""
     packets: int = 0
+    counts: TapCounts = field(default_factory=TapCounts)
 
 
 def observe(
@@ -119,6 +121,7 @@ class Observer:
             SegmentBytes(network.policy.sips_ports),
             ControlSecrecy(ring, proof, sampled=run.checks == "load"),
             FrameCoverage(network.policy.sips_ports, network.tunnel_ports),
+            counts=TapCounts(network.cable_macs),
         )
         self._waiting: list[MediaRows] = []
 
@@ -168,6 +171,7 @@ class Observer:
         # What strangers send and get is no call's: `uclab.judge.intruders` looks at that.
         strange = self._callers.strange(columns, media | control, leg)
         media, control = media & ~strange, control & ~strange
+        self._seen.counts.add(packets, labels, columns.src_mac)
         self._seen.flows.add(packets, columns, labels, media, control)
         self._seen.segments.add(packets, columns, labels)
         self._seen.readable.add(packets, columns, labels)

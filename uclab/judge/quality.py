@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from uclab.capture.headers import UDP
 from uclab.judge.accused import Accusation, Accused
-from uclab.judge.call_parts import DirectionSeen, directions_seen
+from uclab.judge.call_parts import DirectionSeen, blamed, directions_seen
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.culprit import culprit
@@ -20,6 +20,7 @@ from uclab.judge.figures import MEDIA_SHARE, call_seconds, media_quality, media_
 from uclab.judge.line_quality import check_lines
 from uclab.judge.network import number
 from uclab.judge.route_quality import check_routes
+from uclab.judge.streams import media_time
 from uclab.judge.types import Evidence, Finding, MediaQuality, Walk
 from uclab.plan.line_loss import INTERRUPTED
 from uclab.plan.records import CallRecord, Direction
@@ -85,7 +86,9 @@ def _direction(
     accusation = accused.of(seen)
     if accusation is None:
         return claim.passed(observed, evidence)
-    blame, where = culprit(case.network, walk, stream, by_loss=accusation.by_loss)
+    blind = case.windows.blind(*media_time(stream))
+    found = culprit(case.network, walk, stream, by_loss=accusation.by_loss, blind=blind)
+    blame, where = blamed(case, [seen], *found)
     return claim.failed(_all_of(observed, accusation, where), evidence, blame)
 
 

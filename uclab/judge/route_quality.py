@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from uclab.judge import emodel
 from uclab.judge.accused import Accused
-from uclab.judge.call_parts import DirectionSeen
+from uclab.judge.call_parts import DirectionSeen, blamed, in_evidence
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.clusters import Clusters, loss_with
 from uclab.judge.culprit import culprit
 from uclab.judge.figures import by_second, rating
-from uclab.judge.streams import Stream
-from uclab.judge.types import Evidence, Finding, Walk
+from uclab.judge.streams import Stream, media_time
+from uclab.judge.types import Finding, Walk
 from uclab.plan.loss_interval import Interval
 from uclab.plan.types import Endpoint, Policy
 
@@ -139,7 +139,7 @@ def check_routes(case: Case, accused: Accused, walks: Sequence[Walk]) -> Iterato
     policy = case.network.policy
     by_direction = {(walk.call, walk.direction): walk for walk in walks}
     routes: dict[tuple[bool, str, str], list[DirectionSeen]] = {}
-    for one in accused.seen:
+    for one in (one for one in accused.seen if one.parts):
         ends = _place(case, one.sender), _place(case, one.receiver)
         routes.setdefault((one.call.kind == "overload", *ends), []).append(one)
     for (overloaded, source, target), all_of_them in sorted(routes.items(), key=lambda item: item[0]):
@@ -159,13 +159,14 @@ def check_routes(case: Case, accused: Accused, walks: Sequence[Walk]) -> Iterato
             by_loss = names == ["MOS"] and _is_lossy(policy, figures)
             worst = max(its, key=lambda one: _suffered(one.stream, by_loss))
             walk = by_direction.get((worst.call.id, worst.direction))
-            blame, where = culprit(case.network, walk, worst.stream, by_loss)
+            blind = case.windows.blind(*media_time(worst.stream))
+            blame, where = blamed(case, its, *culprit(case.network, walk, worst.stream, by_loss, blind))
             text = f"{observed}; beyond: {', '.join(names)}" + (f"; {where}" if where else "")
-            yield claim.failed(text, Evidence(case.network.first_tap.get(worst.receiver.name)), blame)
+            yield claim.failed(text, in_evidence(its, case.network.first_tap.get(worst.receiver.name)), blame)
         elif doubts := not_kept(policy, figures):
             yield claim.not_shown("; ".join([observed, *doubts]))
         else:
-            yield claim.passed(observed)
+            yield claim.passed(observed, in_evidence(its))
 
 
 def _suffered(stream: Stream, by_loss: bool) -> float:

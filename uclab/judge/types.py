@@ -235,6 +235,9 @@ class Judgement:
     """Where the calls that a line carries were counted."""
     interferences: tuple[Interference, ...] = ()
     """What somebody changed on purpose in the lab."""
+    too_busy: str = ""
+    """One sentence where findings are not shown because the machine did not serve the lab's programs in
+    time."""
 
     @property
     def verdict(self) -> RunVerdict:

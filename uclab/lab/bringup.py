@@ -25,6 +25,7 @@ from uclab.lab.chatter import start_chatter
 from uclab.lab.circuit_exchanges import Exchanges
 from uclab.lab.events import EventLog
 from uclab.lab.host_record import write_host_record
+from uclab.lab.host_watch import HostWatch
 from uclab.lab.injections import start_injections
 from uclab.lab.router_programs import EventsOf, RouterPrograms
 from uclab.lab.watch import ProcessWatch
@@ -84,6 +85,8 @@ class _BringUp:
     async def run(self, *, capture: bool) -> None:
         """Network and controllers first, then captures, then cloud and fabric side by side, then the
         phones."""
+        self._parts.host = HostWatch(self._run_dir, self._parts.spaces)
+        self._parts.host.start()
         netns.prepare_directory(PRIVATE)
         netns.prepare_directory(ovs.RUN_DIR)
         certifying = asyncio.create_task(
@@ -168,6 +171,7 @@ class _BringUp:
         self._parts.taps = await start_taps(self._plan.taps, self._parts.network.namespaces, self._run_dir)
         for daemon in self._parts.taps.daemons:
             self._watch.watch(daemon.name, daemon, daemon.log)
+        self._keep(self._parts.taps.note_deaths())
         self._events.add("lab", "captures-running", f"{len(self._plan.taps)} taps")
 
     def _start_intruders(self) -> None:

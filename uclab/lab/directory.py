@@ -2,7 +2,7 @@
 evidence.
 
 A lab is alive exactly while its supervisor holds the lock; a killed supervisor lets go of it by the kernel's
-hand.
+hand. The folder is root's alone and carries uclab's mark: what has no mark is neither a lab nor ever removed.
 """
 
 from __future__ import annotations
@@ -11,17 +11,22 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from uclab.access.local_socket import UNFINISHED
+from uclab.access.marked_folder import is_marked, make_marked, remove_marked
+from uclab.access.names import LAB
+from uclab.access.private_files import write_private
 
 LABS_VARIABLE = "UCLAB_LABS"
 """Environment variable that moves the state folder, e.g. for tests."""
 
 
-SOCKET_PATH_LIMIT = 108
-"""Bytes of a UNIX socket's path with its final NUL (unix(7))."""
+SOCKET_PATH_LIMIT = 108 - len(UNFINISHED)
+"""Bytes of a UNIX socket's path with its final NUL (unix(7)), which also its first name must keep."""
+SHORT_SOCKETS = Path("/run/uclab")
+"""Where sockets are whose lab's folder is too deep for one; only root can make anything here."""
 
 
 def state_folder() -> Path:
@@ -39,9 +44,12 @@ class NoSuchLab(Exception):
 
 @dataclass(frozen=True)
 class LabDirectory:
-    """The folder of one lab."""
+    """The folder of one lab. Raises `WrongName` for a name that could lead elsewhere."""
 
     name: str
+
+    def __post_init__(self) -> None:
+        LAB.checked("lab", self.name)
 
     @property
     def path(self) -> Path:
@@ -49,13 +57,13 @@ class LabDirectory:
 
     @property
     def socket(self) -> Path:
-        """The supervisor's API: a UNIX socket, in the temporary folder where the lab's own is too deep for
+        """The supervisor's API: a UNIX socket, in a folder of root's where the lab's own is too deep for
         one."""
         plain = self.path / "api.sock"
         if len(os.fsencode(plain)) < SOCKET_PATH_LIMIT:
             return plain
         digest = hashlib.sha256(os.fsencode(plain)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"uclab-{digest}.sock"
+        return SHORT_SOCKETS / f"{digest}.sock"
 
     @property
     def lock(self) -> Path:
@@ -74,7 +82,7 @@ class LabDirectory:
     def is_alive(self) -> bool:
         """True while a supervisor holds the lock."""
         try:
-            handle = os.open(self.lock, os.O_RDWR)
+            handle = os.open(self.lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
         try:
@@ -89,10 +97,10 @@ class LabDirectory:
         """Make the folder, take the lock, write the start file. Returns the locked file descriptor to hand to
         the supervisor.
 
-        Raises `LabExists` where a lab of this name runs. What a dead one left is removed.
+        Raises `LabExists` where a lab of this name runs, `FolderRefused` where something else has the folder.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        make_marked(self.path)
+        handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -102,13 +110,15 @@ class LabDirectory:
                 f"take it down with `uclab down --name {self.name}` or choose another --name"
             ) from None
         self.socket.unlink(missing_ok=True)
-        self.start_file.write_text(json.dumps(start))
+        self.socket.parent.mkdir(mode=0o700, exist_ok=True)
+        write_private(self.path, self.start_file.name, json.dumps(start))
         return handle
 
     def remove(self) -> None:
-        """Forget a lab that is no longer alive."""
-        self.socket.unlink(missing_ok=True)
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Forget a lab that is no longer alive; a folder without uclab's mark stays."""
+        if is_marked(self.path):
+            self.socket.unlink(missing_ok=True)
+            remove_marked(self.path)
 
 
 def running_labs() -> tuple[LabDirectory, ...]:
@@ -118,6 +128,8 @@ def running_labs() -> tuple[LabDirectory, ...]:
         return ()
     alive = []
     for child in sorted(folder.iterdir()):
+        if not LAB.fits(child.name) or not is_marked(child):
+            continue
         lab = LabDirectory(child.name)
         if lab.is_alive():
             alive.append(lab)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shlex
 import textwrap
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import httpx
 
-from endpoints_emu.phone import Phone
 from uclab.emulation.line_control import LineControl
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
@@ -27,6 +25,7 @@ from uclab.lab.disk_watch import watch_disks
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
+from uclab.lab.parties import parties_of
 from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.lab.registrations import Registrations
 from uclab.lab.router_programs import RouterPrograms
@@ -65,6 +64,8 @@ class Lab:
         self._parts = BroughtUp(outside)
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
+        self._ids: set[str] = set()
+        """Of calls that were placed: recordings are called so."""
         self._registrations = Registrations(plan, self._parts.phones)
         self._failures = Failures(plan, self.events, self._registrations.path_changed)
         self._lines: LineControl | None = None
@@ -135,13 +136,11 @@ class Lab:
         """Place a call and wait for its end; its record is in `calls.json` then. Raises `Refused` for parties
         there are not."""
         self._require_up()
+        if order.id in self._ids:
+            raise Refused(f"a call `{order.id}` has been placed already; each has an id of its own")
         phones = self._parts.phones
-        caller = self._phone(order.caller, "FROM")
-        if order.transfer_to is not None:
-            self._phone(order.transfer_to, "the transfer's target")
-        parties = calls.Parties(caller, self._callee(order.callee), self._dialled(caller, order.callee))
-        if parties.callee is caller:
-            raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
+        parties = parties_of(order, self.plan, phones)
+        self._ids.add(order.id)
         began = time.time()
         missing = await self._registrations.wait((parties.caller, parties.callee))
         records = (
@@ -208,12 +207,11 @@ class Lab:
             await self._exchanges.remove(name)
         return self._changed(name, "removed", began)
 
-    def command_in(self, node: str, command: Sequence[str]) -> list[str]:
-        """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
-        namespaces. The run remembers that somebody had a hand in it."""
-        argv = ["nsenter", f"--net={self.namespace_of(node)}", "--", *command]
-        self.events.add(node, BY_HAND, textwrap.shorten(shlex.join(command), SHOWN))
-        return argv
+    def hand_in(self, node: str, command: str) -> str:
+        """The path of the namespace in which somebody is about to run a command; the run remembers it."""
+        path = self.namespace_of(node)
+        self.events.add(node, BY_HAND, textwrap.shorten(command, SHOWN))
+        return path
 
     def namespace_of(self, node: str) -> str:
         """The path of a node's or switch engine's network namespace in the lab's mount namespace."""
@@ -287,23 +285,3 @@ class Lab:
     def _require_up(self) -> None:
         if self.phase != "up":
             raise Refused(f"lab `{self.name}` is {self.phase}, not up")
-
-    def _phone(self, name: str, role: str) -> Phone:
-        if name not in self._parts.phones:
-            raise Refused(f"{role}: no endpoint `{name}`; there are: {', '.join(sorted(self._parts.phones))}")
-        return self._parts.phones[name]
-
-    def _callee(self, callee: str) -> Phone:
-        for peer in self.plan.pstn_peers:
-            if callee in peer.numbers:
-                return self._parts.phones[peer.endpoint.name]
-        return self._phone(callee, "TO")
-
-    def _dialled(self, caller: Phone, callee: str) -> str:
-        """The extension, or the telephone number where the call comes from or goes to the telephone
-        network."""
-        if callee.startswith("+"):
-            return callee
-        account = self._phone(callee, "TO").endpoint.account
-        from_outside = caller.endpoint.kind == "pstn-phone"
-        return account.e164 if from_outside and account.e164 else account.user

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from uclab.access.private_files import write_private
 from uclab.lab.client import CallOrder, LabClient, LabGone
 from uclab.plan.codec import to_data
 from uclab.plan.incidents import HELD_CALL, WANTED_CALLS, PlannedIncident, chosen_incidents, failover_calls
@@ -67,14 +68,15 @@ def failover(
     """Every incident of `options` (or all of the plan) `options.repeat` times; records go to
     `incidents.json`."""
     incidents = chosen_incidents(plan, options.incidents)
-    file = Path(lab.state()["run_dir"]) / "incidents.json"
+    run_dir = Path(lab.state()["run_dir"])
     records: list[Incident] = []
     total = len(incidents) * options.repeat
     stage = Stage(lab, plan, EventWatch(lab), notify, total, pace)
     for turn in range(1, options.repeat + 1):
         for incident in incidents:
             records.append(stage.play(incident, turn, len(records)))
-            file.write_text(json.dumps([to_data(record) for record in records], indent=1) + "\n")
+            text = json.dumps([to_data(record) for record in records], indent=1) + "\n"
+            write_private(run_dir, "incidents.json", text)
             if len(records) < total:
                 stage.settle(records[-1])
 

@@ -78,8 +78,8 @@ def direction(
 def walk_of(one: DirectionSeen) -> Walk:
     """It lost at the router's queue what it lost."""
     lost = one.stream.sent - one.stream.received
-    hops = (("edge:lan", 0), ("edge:wan1", lost), ("isp1:edge", 0))
-    records = [HopRecord(tap, 46, None, None, 0.0, one.stream.sent, n) for tap, n in hops]
+    hops = (("edge:lan", one.stream.sent, 0), ("edge:wan1", one.stream.received, lost))
+    records = [HopRecord(tap, 46, None, None, 0.0, packets, n) for tap, packets, n in hops]
     return Walk(one.call.id, "forward", tuple(records))
 
 

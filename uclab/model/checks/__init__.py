@@ -23,6 +23,7 @@ from uclab.model.checks import (
     sdn_carriers,
     sdwan,
     switching,
+    untrusted,
     wireless,
 )
 from uclab.model.checks.advice import policy_advice, topology_advice
@@ -61,6 +62,8 @@ def policy_mistakes(top: Place) -> Iterator[Mistake]:
 
 extension_mistakes = names.check_extensions
 """Cross checks of a topology's extensions against its policy's emergency numbers."""
+trust_mistakes = untrusted.check
+"""Cross checks of a topology's endpoints at untrusted ports against its policy's classes."""
 power_mistakes = power.check
 """Cross checks of a topology against its policy's power classes."""
 peering_mistakes = peering.check
@@ -88,4 +91,5 @@ __all__ = [
     "sdwan_mistakes",
     "topology_advice",
     "topology_mistakes",
+    "trust_mistakes",
 ]

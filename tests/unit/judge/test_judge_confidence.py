@@ -24,6 +24,7 @@ from uclab.judge.run import Run
 from uclab.judge.segments import SegmentBytes
 from uclab.judge.srtp import KeyRing, MediaSecrecy
 from uclab.judge.streams import Second, Stream
+from uclab.judge.tap_windows import TapWindows
 from uclab.judge.types import Finding, HopRecord, Walk
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
@@ -40,7 +41,7 @@ def plan() -> Plan:
 
 
 def case() -> Case:
-    """A case without captures."""
+    """A case without captures, of which nothing is missing."""
     network = Network(plan())
     seen = Observations(
         FlowTable(),
@@ -49,7 +50,9 @@ def case() -> Case:
         ReadableSearch.for_accounts([]),
         SegmentBytes(()),
     )
-    return Case(Run(plan()), network, seen, Signalling((), ()))
+    made = Case(Run(plan()), network, seen, Signalling((), ()))
+    made.__dict__["windows"] = TapWindows()
+    return made
 
 
 def direction(

@@ -15,7 +15,6 @@ import pytest
 import typer.main
 
 from uclab.cli.main import app, main
-from uclab.lab import launch
 from uclab.lab.client import LabClient
 from uclab.lab.directory import LABS_VARIABLE, LabDirectory
 
@@ -119,7 +118,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return real(argv, *rest, **more)
 
     real = subprocess.Popen
-    monkeypatch.setattr(launch.subprocess, "Popen", popen)
+    monkeypatch.setattr(subprocess, "Popen", popen)
     (tmp_path / "labs").mkdir()
     monkeypatch.setenv(LABS_VARIABLE, str(tmp_path / "labs"))
     monkeypatch.chdir(tmp_path)

@@ -33,7 +33,7 @@ from uclab.judge.load import check_load
 from uclab.judge.load_sample import Sample, take_sample
 from uclab.judge.load_series import load_series
 from uclab.judge.load_srtp import check_load_srtp
-from uclab.judge.margins import margins
+from uclab.judge.margins import nearest
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.needs import as_shown
 from uclab.judge.network import Network
@@ -113,7 +113,9 @@ def _judge(run: Run, progress: Progress | None) -> Judgement:
         measured_ways(case),
         tuple(interferences(run.events, run.incidents)),
         explained.sentence,
-        margins(case.network.policy, calls, INTERRUPTED) if run.checks == "reference" else (),
+        nearest(explained.findings, calls, case.network.policy, INTERRUPTED)
+        if run.checks == "reference"
+        else (),
     )
 
 

@@ -29,7 +29,7 @@ from uclab.cli import (
     topologies,
 )
 from uclab.cli.console import say
-from uclab.cli.status import CRASHED, HELD, INTERRUPTED, NOT_UP, VERDICT_FAILED, WRONG_INPUT
+from uclab.cli.status import CRASHED, HELD, INTERRUPTED, NOT_UP, WRONG_INPUT
 from uclab.doctor.preflight import HostUnfit
 from uclab.lab.client import LabError, LabGone, WrongRequest
 from uclab.lab.directory import LabExists, NoSuchLab
@@ -89,7 +89,7 @@ def main() -> None:
     except LabGone as error:
         fail(str(error), NOT_UP)
     except LabError as error:
-        fail(str(error), VERDICT_FAILED)
+        fail(str(error), CRASHED)
     except KeyboardInterrupt:
         fail("interrupted; everything that was up has been taken down", INTERRUPTED)
     except BrokenPipeError:

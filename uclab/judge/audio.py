@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
+from uclab.judge.figures import MEDIA_SHARE, media_seconds
 from uclab.judge.network import Network
-from uclab.judge.quality import MEDIA_SHARE, media_seconds
 from uclab.judge.registrations import Presence, presences
 from uclab.judge.tap_windows import call_time
 from uclab.judge.types import Evidence, Finding, HopRecord, Walk

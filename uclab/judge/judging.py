@@ -24,6 +24,7 @@ from uclab.judge.containment import check_alive, check_captures, check_isolation
 from uclab.judge.encryption import check_media_encryption
 from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
+from uclab.judge.figures import judged_calls
 from uclab.judge.host_reasons import by_host
 from uclab.judge.hub import check_hub
 from uclab.judge.injection import check_injected
@@ -32,7 +33,7 @@ from uclab.judge.load import check_load
 from uclab.judge.load_sample import Sample, take_sample
 from uclab.judge.load_series import load_series
 from uclab.judge.load_srtp import check_load_srtp
-from uclab.judge.margins import margins
+from uclab.judge.margins import nearest
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.needs import as_shown
 from uclab.judge.network import Network
@@ -43,7 +44,7 @@ from uclab.judge.plan_shape import plan_trouble
 from uclab.judge.planned import check_planned_way
 from uclab.judge.plots import ladders, media_series, rate_series
 from uclab.judge.privacy import check_privacy
-from uclab.judge.quality import INTERRUPTED, check_quality, judged_calls
+from uclab.judge.quality import check_quality
 from uclab.judge.run import Run, RunError, load_run
 from uclab.judge.scenario import check_scenario
 from uclab.judge.scratch import scratch_folder
@@ -56,6 +57,7 @@ from uclab.judge.tampering import check_untouched
 from uclab.judge.tap_needs import limited
 from uclab.judge.types import Finding, Judgement, Walk
 from uclab.judge.walks import media_walk
+from uclab.plan.line_loss import INTERRUPTED
 from uclab.plan.records import Checks
 
 
@@ -111,7 +113,9 @@ def _judge(run: Run, progress: Progress | None) -> Judgement:
         measured_ways(case),
         tuple(interferences(run.events, run.incidents)),
         explained.sentence,
-        margins(case.network.policy, calls, INTERRUPTED) if run.checks == "reference" else (),
+        nearest(explained.findings, calls, case.network.policy, INTERRUPTED)
+        if run.checks == "reference"
+        else (),
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from uclab.judge.case import DIRECTIONS, Case
+from uclab.judge.claim import each_call
 from uclab.judge.frame_coverage import PARTS, Part
 from uclab.judge.network import LEGS, Leg
 from uclab.judge.types import Finding
@@ -156,7 +157,8 @@ def as_shown(case: Case, finding: Finding) -> Finding:
     needs = NEEDS.get(finding.id, NEEDS_OF_FAMILY.get(finding.id.partition(".")[0]))
     if needs is None or finding.verdict == "not-applicable":
         return finding
-    missing = list(_missing(case, finding, needs))
+    each = each_call(finding)
+    missing = list(dict.fromkeys(why for one in each for why in _missing(case, one, needs)))
     if finding.verdict == "fail" and not needs.by_absence:
         return _without_guess(case, finding)
     if not missing:

@@ -39,7 +39,7 @@ class LabExists(Exception):
 
 
 class NoSuchLab(Exception):
-    """No lab of that name is running."""
+    """No lab of that name is running, or none that this user may see."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,15 @@ class LabDirectory:
 
 
 def running_labs() -> tuple[LabDirectory, ...]:
-    """All labs that are alive, by name; what dead ones left is removed."""
+    """All labs that are alive, by name; what dead ones left is removed. Raises `NoSuchLab` for a user who may
+    not see them."""
     folder = state_folder()
-    if not folder.is_dir():
-        return ()
+    try:
+        children = sorted(folder.iterdir()) if folder.is_dir() else []
+    except PermissionError:
+        raise NoSuchLab(f"the labs of this machine ({folder}) are root's: use sudo") from None
     alive = []
-    for child in sorted(folder.iterdir()):
+    for child in children:
         if not LAB.fits(child.name) or not is_marked(child):
             continue
         lab = LabDirectory(child.name)

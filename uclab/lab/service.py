@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from uclab.access.bounded import BoundedBodies, problems, unknown
 from uclab.access.names import DEVICE, WrongName
-from uclab.lab.client import NO_ROOM, WRONG_ORDER, WRONG_REQUEST
+from uclab.lab.client import NO_ROOM, REFUSED, WRONG_ORDER, WRONG_REQUEST
 from uclab.lab.description import openapi
 from uclab.lab.lab import Lab
 from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody, HandBody, Nothing
@@ -27,7 +27,6 @@ from uclab.lab.refused import Refused, RefusedCircuit
 
 Handler = Callable[[Request], Awaitable[Response]]
 B = TypeVar("B", bound=Body)
-REFUSED = 409
 LAST_EVENT = 10**9
 
 

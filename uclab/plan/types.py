@@ -30,6 +30,7 @@ from uclab.plan.devices import (
     Routing,
 )
 from uclab.plan.fabric import (
+    Confidence,
     Engine,
     FailoverLimits,
     MarkingRule,
@@ -68,6 +69,7 @@ __all__ = [
     "Certificate",
     "Chatter",
     "CircuitExchange",
+    "Confidence",
     "ControllerPeer",
     "DnsRecord",
     "EgressQueue",

@@ -2,7 +2,9 @@
 
 A container is the child process of whoever starts it (`podman run`, attached), so its end is noticed at once.
 Everything that podman starts for it stays in the lab's PID namespace and dies with that. podman's own state
-is the lab's; images come read-only from the machine's store. Seen with podman 4.3, crun 1.8 (Debian 12).
+is the lab's, and so is crun's, whose own place (/run/crun) is the machine's memory and never tidied up after a
+lab that was killed; images come read-only from the machine's store. Seen with podman 4.3, crun 1.8 (Debian
+12).
 """
 
 from __future__ import annotations
@@ -146,7 +148,8 @@ class Podman:
             *("--tmpdir", str(self._state / "tmp")),
             *("--network-config-dir", str(self._state / "networks")),
             *("--storage-driver", "overlay", "--storage-opt", f"additionalimagestore={self._store}"),
-            *("--runtime", "crun", "--cgroup-manager", "cgroupfs", "--events-backend", "none"),
+            *("--runtime", "crun", "--runtime-flag", f"root={self._state / 'crun'}"),
+            *("--cgroup-manager", "cgroupfs", "--events-backend", "none"),
             *arguments,
         ]
         return [*HIDE_CGROUPS, *podman] if self._hides_cgroups else podman

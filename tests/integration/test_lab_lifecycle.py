@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import pytest
 
 from tests.integration.labs import UclabCommand, kill
 from tests.integration.process_tree import descendants, left_after, namespaces
+from tests.integration.remains import Machine, locks_of, look_at_shared, machine_of_its_own, new_since
 
 TOPOLOGY = "small-office"
 CLEAN_DEADLINE_S = 2.0
+KEEPER_S = 10.0
+"""Until a dead lab's folder is gone: a program of its own has to see it, on a busy machine."""
 
 pytestmark = pytest.mark.root
 
@@ -26,6 +30,27 @@ def uclab(tmp_path: Path) -> Iterator[UclabCommand]:
     yield command
     for lab in command.json("ls"):
         command("down", "--name", lab["name"], status=None)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A machine on which nobody else leaves anything; at the end nothing may be there."""
+    with machine_of_its_own(tmp_path) as view:
+        before = look_at_shared()
+        yield view
+        assert list((tmp_path / "labs").iterdir()) == []
+        assert view.files() == []
+        assert new_since(before) == []
+
+
+@pytest.fixture
+def alone(machine: Machine) -> Iterator[UclabCommand]:
+    """The command, on a machine of its own. Whoever is told by nobody (no `ls`) tidies up all the same."""
+    command = UclabCommand(machine.keep, machine.enter)
+    yield command
+    deadline = time.monotonic() + KEEPER_S
+    while any((machine.keep / "labs").iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def assert_nothing_left_after_kill(supervisor: int) -> None:
@@ -40,6 +65,7 @@ def assert_nothing_left_after_kill(supervisor: int) -> None:
     assert not alive, f"still running: {alive}"
     assert not occupied, f"still there: {occupied}"
     assert Path("/proc/self/mounts").read_text() == mounts_before
+    assert locks_of(frozenset(process.pid for process in tree)) == []
 
 
 def supervisor_root(supervisor: int) -> int:
@@ -51,26 +77,25 @@ def supervisor_root(supervisor: int) -> int:
 @pytest.mark.parametrize(
     "moment", ["network-up", "captures-running", "fabric-ready", "cloud-ready", "registered", "up"]
 )
-def test_killed_while_coming_up_leaves_nothing(uclab: UclabCommand, moment: str) -> None:
+def test_killed_while_coming_up_leaves_nothing(alone: UclabCommand, moment: str) -> None:
     # given a lab that comes up
-    process = uclab.start("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k"))
-    supervisor = uclab.supervisor_of("k")
-    uclab.wait_for_event("k", moment)
+    process = alone.start("up", TOPOLOGY, "--name", "k", "--out", str(alone.folder / "k"))
+    supervisor = alone.supervisor_of("k")
+    alone.wait_for_event("k", moment)
     # when its supervisor is killed at that moment, then nothing is left
     assert_nothing_left_after_kill(supervisor)
     # and the command that started it says so, unless it had already ended well
-    assert process.wait(timeout=10) == (0 if moment == "up" else 3)
-    assert uclab.json("ls") == []
+    assert process.wait(timeout=20) == (0 if moment == "up" else 3)
 
 
-def test_killed_during_a_call_leaves_nothing(uclab: UclabCommand) -> None:
+def test_killed_during_a_call_leaves_nothing(alone: UclabCommand) -> None:
     # given a lab with a call in progress
-    uclab("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k"))
-    caller, callee = (endpoint["name"] for endpoint in uclab.json("ls")[0]["endpoints"][:2])
-    call = uclab.start("call", caller, callee, "--seconds", "60")
-    uclab.wait_for_event("k", "call-established")
+    alone("up", TOPOLOGY, "--name", "k", "--out", str(alone.folder / "k"))
+    caller, callee = (endpoint["name"] for endpoint in alone.json("ls")[0]["endpoints"][:2])
+    call = alone.start("call", caller, callee, "--seconds", "60")
+    alone.wait_for_event("k", "call-established")
     # when the supervisor is killed, then nothing is left
-    assert_nothing_left_after_kill(uclab.supervisor_of("k"))
+    assert_nothing_left_after_kill(alone.supervisor_of("k"))
     # and the call ends with a message, without a traceback
     _, said = call.communicate(timeout=10)
     assert call.returncode == 1
@@ -78,30 +103,30 @@ def test_killed_during_a_call_leaves_nothing(uclab: UclabCommand) -> None:
     assert "lab `k`" in said
 
 
-def test_killed_while_going_down_leaves_nothing(uclab: UclabCommand) -> None:
+def test_killed_while_going_down_leaves_nothing(alone: UclabCommand) -> None:
     # given a lab that goes down
-    uclab("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k"))
-    supervisor = uclab.supervisor_of("k")
-    going_down = uclab.start("down")
-    uclab.wait_for_event("k", "going-down")
+    alone("up", TOPOLOGY, "--name", "k", "--out", str(alone.folder / "k"))
+    supervisor = alone.supervisor_of("k")
+    going_down = alone.start("down")
+    alone.wait_for_event("k", "going-down")
     # when it is killed, then nothing is left
     assert_nothing_left_after_kill(supervisor)
     going_down.communicate(timeout=10)
 
 
-def test_down_ends_the_lab_and_keeps_its_captures(uclab: UclabCommand) -> None:
+def test_down_ends_the_lab_and_keeps_its_captures(alone: UclabCommand) -> None:
     # given a lab
-    uclab("up", TOPOLOGY, "--name", "d", "--out", str(uclab.folder / "d"))
-    root = supervisor_root(uclab.supervisor_of("d"))
+    alone("up", TOPOLOGY, "--name", "d", "--out", str(alone.folder / "d"))
+    root = supervisor_root(alone.supervisor_of("d"))
     tree = descendants(root)
     spaces = namespaces(process.pid for process in tree if process.pid != root)
     # when it is taken down
-    uclab("down")
+    alone("down")
     # then nothing of it runs and its evidence is there
     alive, occupied = left_after(tree, spaces, CLEAN_DEADLINE_S)
     assert not alive
     assert not occupied
-    assert list((uclab.folder / "d" / "captures").glob("*.pcapng"))
+    assert list((alone.folder / "d" / "captures").glob("*.pcapng"))
 
 
 def test_interrupted_run_takes_everything_down(uclab: UclabCommand) -> None:

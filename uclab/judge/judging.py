@@ -3,7 +3,6 @@ again."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from uclab.capture.dissect import (
     extract_signalling,
 )
 from uclab.capture.pcapng import MalformedCapture
+from uclab.capture.scratch import unnamed_file
 from uclab.capture.tshark import DissectionError
 from uclab.judge.admission import check_admission, measured_ways
 from uclab.judge.audio import check_calls
@@ -111,8 +111,7 @@ def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
     files = {path for tap in network.controller_taps if (path := run.file_of(tap)) is not None}
     ports = run.plan.policy.sips_ports
     for path in sorted(files):
-        with tempfile.TemporaryDirectory(prefix="uclab-judge-") as folder:
-            extract = Path(folder) / "signalling.pcapng"
+        with unnamed_file() as extract:
             try:
                 numbers = extract_signalling(path, extract, ports)
                 found = dissect(extract, ports, run.keylog, numbers)

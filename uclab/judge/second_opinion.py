@@ -3,10 +3,8 @@ said of them."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from uclab.capture.dissect import Tags, dissect_tags
+from uclab.capture.scratch import unnamed_file
 from uclab.capture.tshark import DissectionError
 from uclab.capture.writer import PcapngWriter
 from uclab.judge.case import Case
@@ -48,8 +46,7 @@ def check_dissector(case: Case) -> Finding:
 
 
 def _dissected(flows: list[Flow]) -> list[Tags]:
-    with tempfile.TemporaryDirectory(prefix="uclab-judge-") as folder:
-        extract = Path(folder) / "media.pcapng"
+    with unnamed_file() as extract:
         with PcapngWriter(extract, ["media"]) as writer:
             for flow in flows:
                 writer.write(0, flow.first_ns, flow.frame)

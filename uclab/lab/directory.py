@@ -1,8 +1,10 @@
 """Where labs live on disk: one folder a running lab with its API socket, and its run directory with all
 evidence.
 
-A lab is alive exactly while its supervisor holds the lock; a killed supervisor lets go of it by the kernel's
-hand.
+A lab is alive exactly while somebody holds the lock of its folder: whoever starts it, then its supervisor; a
+killed supervisor lets go of it by the kernel's hand. Nothing else says whether it is alive or dead. Whoever
+makes, looks at or removes a folder holds the lock of the folder of all labs meanwhile, so that none is seen
+half made, and none is removed that has just been made anew under the name of a dead one.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,17 +77,8 @@ class LabDirectory:
 
     def is_alive(self) -> bool:
         """True while a supervisor holds the lock."""
-        try:
-            handle = os.open(self.lock, os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(handle)
-        return False
+        with _among_all_labs() as exists:
+            return exists and self._is_held()
 
     def prepare(self, start: dict[str, object]) -> int:
         """Make the folder, take the lock, write the start file. Returns the locked file descriptor to hand to
@@ -91,24 +86,77 @@ class LabDirectory:
 
         Raises `LabExists` where a lab of this name runs. What a dead one left is removed.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise LabExists(
-                f"a lab named `{self.name}` is already running; "
-                f"take it down with `uclab down --name {self.name}` or choose another --name"
-            ) from None
-        self.socket.unlink(missing_ok=True)
-        self.start_file.write_text(json.dumps(start))
+        state_folder().mkdir(parents=True, exist_ok=True)
+        with _among_all_labs():
+            if self._is_held():
+                raise LabExists(
+                    f"a lab named `{self.name}` is already running; "
+                    f"take it down with `uclab down --name {self.name}` or choose another --name"
+                )
+            if self.lock.exists():
+                self._remove()
+            self.path.mkdir(exist_ok=True)
+            # a new file: whoever still waits for the lock of the old one has nothing to do with it
+            handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            self.start_file.write_text(json.dumps(start))
         return handle
 
     def remove(self) -> None:
-        """Forget a lab that is no longer alive."""
+        """Forget this lab; for the one who holds its lock."""
+        with _among_all_labs() as exists:
+            if exists:
+                self._remove()
+
+    def remove_if_dead(self) -> bool:
+        """Remove what a dead lab of this name left; whether it did. Without a lock a folder is no lab's."""
+        with _among_all_labs() as exists:
+            dead = exists and self.lock.exists() and not self._is_held()
+            if dead:
+                self._remove()
+            return dead
+
+    def wait_for_end(self) -> None:
+        """Return when whoever holds the lock now has let go of it; at once where nobody does."""
+        with suppress(FileNotFoundError):
+            handle = os.open(self.lock, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH)
+            finally:
+                os.close(handle)
+
+    def _is_held(self) -> bool:
+        """Whether somebody holds the lock: owners hold it alone, whoever asks shares it for a moment."""
+        try:
+            handle = os.open(self.lock, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def _remove(self) -> None:
         self.socket.unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+@contextmanager
+def _among_all_labs() -> Iterator[bool]:
+    """Nobody else makes or removes a lab's folder inside the block; whether there are any labs."""
+    try:
+        handle = os.open(state_folder(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield True
+    finally:
+        os.close(handle)
 
 
 def running_labs() -> tuple[LabDirectory, ...]:
@@ -116,14 +164,8 @@ def running_labs() -> tuple[LabDirectory, ...]:
     folder = state_folder()
     if not folder.is_dir():
         return ()
-    alive = []
-    for child in sorted(folder.iterdir()):
-        lab = LabDirectory(child.name)
-        if lab.is_alive():
-            alive.append(lab)
-        elif lab.lock.exists():
-            lab.remove()
-    return tuple(alive)
+    labs = [LabDirectory(child.name) for child in sorted(folder.iterdir())]
+    return tuple(lab for lab in labs if not lab.remove_if_dead() and lab.is_alive())
 
 
 def find_lab(name: str | None) -> LabDirectory:

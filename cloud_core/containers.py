@@ -2,8 +2,8 @@
 
 A container is the child process of whoever starts it (`podman run`, attached), so its end is noticed at once.
 Everything that podman starts for it stays in the lab's PID namespace and dies with that. podman's own state
-is the lab's, and so is crun's, whose own place (/run/crun) is the machine's memory and never tidied up after a
-lab that was killed; images come read-only from the machine's store. Seen with podman 4.3, crun 1.8 (Debian
+is the lab's, and so is crun's, whose own place (/run/crun) is the machine's memory and never tidied up after
+a lab that was killed; images come read-only from the machine's store. Seen with podman 4.3, crun 1.8 (Debian
 12).
 """
 
@@ -18,9 +18,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from uclab.plan.readiness import patient
+
 SERVICE_ID = 10000
 """User and group of every service in its container, and so on the host too, where it is nobody's."""
 
+CONMON_GRACE_S = 2.0
+"""How long podman may take to end when conmon has: it tidies up meanwhile."""
+CONMON_LOOK_S = 0.1
+"""How often to look whether conmon has begun."""
 IMAGE_STORE = Path("/var/lib/containers/storage")
 """Where the machine's images are; only read."""
 
@@ -64,6 +70,56 @@ class ContainerProcess(asyncio.subprocess.Process):
 
     pid_file: Path | None = None
     """Where podman writes the process id of the container's first process."""
+    conmon_file: Path | None = None
+    """Where podman writes that of conmon, which watches the container for it."""
+    end_reason: str | None = None
+    """Why it ended, where the exit status does not say so."""
+    _keeping: asyncio.Task[None] | None = None
+
+    def keep_watch(self) -> None:
+        """See to it that the container ends with its conmon (`end_with_conmon`)."""
+        self._keeping = asyncio.get_running_loop().create_task(self.end_with_conmon())
+
+    async def end_with_conmon(self) -> None:
+        """Wait for the end of podman or of conmon. Without conmon nobody notices the program's end any more,
+        podman's attached process waits for ever (4.3), and the program runs on unwatched: both are ended
+        then, so that the container's end is seen, and seen at once."""
+        podman = asyncio.ensure_future(super().wait())
+        conmon = asyncio.ensure_future(self._conmon_ended())
+        try:
+            await asyncio.wait({podman, conmon}, return_when=asyncio.FIRST_COMPLETED)
+            if not podman.done():
+                # of a container that ends by itself, conmon ends a moment before podman
+                await asyncio.wait({podman}, timeout=patient(CONMON_GRACE_S))
+            if not podman.done() and conmon.done():
+                self.end_reason = "its conmon was killed, and the program ended with it"
+                self.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    super().kill()
+        finally:
+            podman.cancel()
+            conmon.cancel()
+            await asyncio.gather(podman, conmon, return_exceptions=True)
+
+    async def _conmon_ended(self) -> None:
+        """Return when conmon has been there and is no more."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        descriptor = None
+        while descriptor is None:
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                pid = int(self.conmon_file.read_text() if self.conmon_file else "")
+                try:
+                    descriptor = os.pidfd_open(pid)
+                except ProcessLookupError:
+                    return
+            await asyncio.sleep(CONMON_LOOK_S)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(descriptor, _set, ended)
+        try:
+            await ended
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
 
     def prefer(self) -> None:
         """Let the program, with all the threads that it has by now, run before ordinary ones, where the
@@ -81,6 +137,11 @@ class ContainerProcess(asyncio.subprocess.Process):
             os.kill(int(self.pid_file.read_text() if self.pid_file else ""), signal.SIGKILL)
         except (FileNotFoundError, ValueError, ProcessLookupError):
             super().kill()  # nothing runs in it yet, or any more
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 @dataclass
@@ -158,12 +219,12 @@ class Podman:
     def _settings(self) -> Path:
         return self._state / "containers.conf"
 
-    def run_command(self, spec: ContainerSpec, pid_file: Path) -> list[str]:
-        """The whole command line that starts `spec`."""
+    def run_command(self, spec: ContainerSpec, pid_file: Path, conmon_file: Path) -> list[str]:
+        """The whole command line that starts `spec`, in place of one of its name that has died."""
         options = [
-            "run",
-            "--rm",
-            *("--name", spec.name, "--hostname", spec.name, "--pidfile", str(pid_file)),
+            *("run", "--rm", "--replace"),
+            *("--name", spec.name, "--hostname", spec.name),
+            *("--pidfile", str(pid_file), "--conmon-pidfile", str(conmon_file)),
             "--pull=never",
             f"--network=ns:{spec.namespace}",
             *([f"--add-host={name}:{address}" for name, address in spec.hosts] or ["--no-hosts"]),
@@ -189,15 +250,18 @@ class Podman:
         spec.log.parent.mkdir(parents=True, exist_ok=True)
         self._state.mkdir(parents=True, exist_ok=True)
         self._settings.write_text(LOCKS)
-        pid_file = self._state / f"{spec.name}.pid"
+        pid_file, conmon_file = (self._state / f"{spec.name}.{kind}" for kind in ("pid", "conmon"))
         pid_file.unlink(missing_ok=True)
-        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        conmon_file.unlink(missing_ok=True)
+        # What one said that was there before it (and has died) stays.
+        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
-            process = await self._runner(self.run_command(spec, pid_file), log)
+            process = await self._runner(self.run_command(spec, pid_file, conmon_file), log)
         finally:
             os.close(log)
         if isinstance(process, ContainerProcess):
-            process.pid_file = pid_file
+            process.pid_file, process.conmon_file = pid_file, conmon_file
+            process.keep_watch()
         return Container(spec.name, spec.log, process)
 
 

@@ -19,6 +19,10 @@ REGISTRATION_S = 300
 """Longest registration: phones refresh every 4 to 5 minutes (provider policy, NAT)."""
 LEAST_CONNECTIONS = 2048
 """Connections that a session controller takes, however few its accounts."""
+BUSY_ADDRESSES = 4
+"""So many addresses may open all that one may, without a phone's losing its place."""
+CONNECTION_KIB = 128
+"""Shared memory of an idle TLS connection (OpenSSL 3, Kamailio 6.0) and of what it has to say."""
 
 
 def make_session_controller(
@@ -52,7 +56,8 @@ def make_session_controller(
         partners=[one["host_name"] for one in (trunk,) if one] + [one.host_name for one in controller.peers],
         ng_port=NG_PORT,
         registration_s=REGISTRATION_S,
-        connections=max(LEAST_CONNECTIONS, 2 * len(controller.accounts)),
+        connections=most_connections(controller),
+        limits=controller.protection,
     )
     tls = render("kamailio/tls.cfg.j2", controller=controller, paths=paths)
     issued = certificates.issued[controller.certificate]
@@ -103,9 +108,16 @@ def make_session_controller(
     )
 
 
+def most_connections(controller: SessionController) -> int:
+    """Connections that there is room for: all accounts', and some addresses' that open all they may."""
+    limits = controller.protection
+    each, busy = (limits.connections_per_account, limits.connections) if limits is not None else (2, 0)
+    return max(LEAST_CONNECTIONS, each * len(controller.accounts) + BUSY_ADDRESSES * busy)
+
+
 def memory_mib(controller: SessionController) -> int:
-    """Kamailio's shared memory: every phone's TLS connection has its buffers there."""
-    return 64 + len(controller.accounts) // 4
+    """Kamailio's shared memory: every TLS connection has its buffers there. Only what is used is taken."""
+    return 64 + most_connections(controller) * CONNECTION_KIB // 1024
 
 
 def own_memory_mib(controller: SessionController) -> int:

@@ -1,7 +1,7 @@
 """What a lab may leave on a machine, wherever it may: looked at before and after.
 
-Commands under test run in a mount namespace of their own in which the folders that programs leave things in are
-empty: whatever is there afterwards is theirs, whoever else works on the machine. What cannot be had empty
+Commands under test run in a mount namespace of their own in which the folders that programs leave things in
+are empty: whatever is there afterwards is theirs, whoever else works on the machine. What cannot be had empty
 (cgroups, the machine's mounts, locks, images) is compared, and told apart from others' by who uses it.
 """
 
@@ -50,7 +50,7 @@ class Machine:
 
 @contextmanager
 def machine_of_its_own(keep: Path) -> Iterator[Machine]:
-    """The view, for as long as the block lasts. `keep` is a folder that commands in it share with the test."""
+    """The view, for as long as the block lasts. `keep`: a folder that commands in it share with the test."""
     script = [f"mkdir -p {folder}; mount -t tmpfs none {folder}" for folder in EMPTY]
     # a descriptor opened first: the path below /tmp leads nowhere once that is empty
     bind = f"mkdir -p {keep}; mount --bind /proc/self/fd/9 {keep}; exec 9<&-; echo ready; exec cat"
@@ -91,8 +91,8 @@ def look_at_shared() -> Shared:
 
 
 def new_since(before: Shared) -> list[str]:
-    """What is there now and was not before, and that no living process uses: of others' labs, which come and go
-    meanwhile, processes live."""
+    """What is there now and was not before, and that no living process uses: of others' labs, which come and
+    go meanwhile, processes live."""
     now = look_at_shared()
     cgroups = [path for path in now.cgroups - before.cgroups if not _in_use(Path(path))]
     return sorted(

@@ -42,6 +42,9 @@ CULPRITS = {
     "asymmetric-routing": None,
     "exchange-clears-dscp": "ix1",
     "failback-flaps": "edge",
+    "connection-flood": "web",
+    "half-open-flood": "web",
+    "password-guessing": "web",
 }
 """Fault, and the device, hop or port that the findings must blame; None where captures cannot tell."""
 TOPOLOGIES = {

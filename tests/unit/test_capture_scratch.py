@@ -23,7 +23,8 @@ def test_judge_that_is_killed_leaves_nothing_in_the_folder_of_temporary_files(tm
     # given a program that has written an extract
     program = (
         "import time\nfrom uclab.capture.scratch import unnamed_file\n"
-        "with unnamed_file() as path:\n path.write_bytes(bytes(1000))\n print(path, flush=True)\n time.sleep(60)\n"
+        "with unnamed_file() as path:\n path.write_bytes(bytes(1000))\n print(path, flush=True)\n"
+        " time.sleep(60)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, env={"TMPDIR": str(tmp_path)}, text=True

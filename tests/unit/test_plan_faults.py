@@ -51,6 +51,9 @@ FINDINGS = {
     "peering.accepted",
     "peering.session",
     "circuit.policy",
+    "abuse.connections",
+    "abuse.half-open",
+    "abuse.passwords",
 }
 TOPOLOGIES = {
     "prefix-leaked": "cloudconnect-simplex-ott",
@@ -101,6 +104,9 @@ CHANGED = {
     "asymmetric-routing": {"nodes"},
     "exchange-clears-dscp": {"switches"},
     "failback-flaps": {"line_watches"},
+    "connection-flood": {"attacks"},
+    "half-open-flood": {"attacks"},
+    "password-guessing": {"attacks"},
 }
 """Parts of the plan that each fault touches, besides `faults`."""
 

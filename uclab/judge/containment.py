@@ -11,6 +11,7 @@ from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.network import Network, text
 from uclab.judge.types import Evidence, Finding
+from uclab.plan.records import Event
 
 HARMLESS = ("0.0.0.0/32", "255.255.255.255/32", "224.0.0.0/4", "169.254.0.0/16")
 """Unspecified, broadcast, multicast and link-local addresses (RFC 6890): never routed."""
@@ -53,13 +54,39 @@ def check_alive(case: Case) -> Iterator[Finding]:
     claim = Claim("lab.alive", ("D3", "D4"), "processes", "every program of the lab runs to its end")
     died = [event for event in case.run.events if event.kind == "process-died"]
     for event in died:
-        observed = event.detail.splitlines()[0] if event.detail else "ended unasked"
+        words = event.detail.splitlines()[0] if event.detail else "ended unasked"
+        observed = f"{words}; {_when(case, event)}, {_back(case, event)}"
         one = Claim(claim.id, claim.requirement, event.source, claim.expected)
         yield one.failed(observed, Evidence(text=event.detail[-600:]), event.source)
     if not any(event.source == "lab" and event.kind == "up" for event in case.run.events):
         yield claim.not_shown("the lab never said that it was up")
     elif not died:
         yield claim.passed("none ended unasked")
+
+
+BACK = ("restarted", "given-up")
+
+
+def _when(case: Case, death: Event) -> str:
+    """When it died, as people look for it: since the lab was up."""
+    up = next((e.time for e in case.run.events if e.source == "lab" and e.kind == "up"), None)
+    return "while the lab came up" if up is None or death.time < up else f"{death.time - up:.1f} s after `up`"
+
+
+def _back(case: Case, death: Event) -> str:
+    """How long until it ran again. A router's programs come back together, under the router's name."""
+    later = [
+        event
+        for event in case.run.events
+        if event.kind in BACK
+        and event.time >= death.time
+        and (event.source == death.source or death.source.startswith(f"{event.source}-"))
+    ]
+    if not later:
+        return "not back until the end"
+    if later[0].kind == "given-up":
+        return f"not back: {later[0].detail}"
+    return f"back {later[0].time - death.time:.1f} s later ({later[0].detail.partition(', ')[2]})"
 
 
 def check_captures(case: Case) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from uclab.capture.dissect import (
 from uclab.capture.pcapng import MalformedCapture
 from uclab.capture.scratch import unnamed_file
 from uclab.capture.tshark import DissectionError
+from uclab.judge.abuse import check_abuse
 from uclab.judge.admission import check_admission, measured_ways
 from uclab.judge.audio import check_calls
 from uclab.judge.carriers import check_apart
@@ -135,6 +136,7 @@ def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from check_privacy(case)
     yield from check_untouched(case)
     yield from check_hub(case)
+    yield from check_abuse(case)
     yield from check_marking(case, walks)
     yield from check_trust(case)
     yield from check_overlays(case)

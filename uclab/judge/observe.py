@@ -16,6 +16,7 @@ import numpy as np
 
 from uclab.capture.headers import Headers, Mask, decode
 from uclab.capture.pcapng import MalformedCapture, Packets, PcapngReader
+from uclab.judge.connections import ConnectionTable
 from uclab.judge.flows import FlowTable, media_rows
 from uclab.judge.media import MediaFollower, MediaRows
 from uclab.judge.network import Network
@@ -55,6 +56,7 @@ class Observations:
     secrecy: MediaSecrecy
     readable: ReadableSearch
     segments: SegmentBytes
+    connections: ConnectionTable
     taps: dict[str, TapState] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     """Capture file -> what is wrong with it."""
@@ -102,6 +104,7 @@ class Observer:
             MediaSecrecy(ring, proof, sampled=run.checks == "load"),
             ReadableSearch.for_accounts(accounts),
             SegmentBytes(network.policy.sips_ports),
+            _connection_table(run, network),
         )
         self._waiting: list[MediaRows] = []
 
@@ -146,6 +149,7 @@ class Observer:
         media, leg = media_rows(columns, self._network.media_addresses, self._network.site_prefixes)
         self._seen.flows.add(packets, columns, labels, media)
         self._seen.segments.add(packets, columns, labels)
+        self._seen.connections.add(packets, columns, labels)
         self._seen.readable.add(packets, columns, labels, media)
         self._seen.secrecy.add(packets, columns, labels, media, leg)
         self._waiting.append(self._rows(packets, columns, labels, media, leg))
@@ -196,6 +200,13 @@ class Observer:
             state.dropped, state.received = interface.dropped, interface.received
         if source.reader.truncated and source.path.name not in self._seen.damaged:
             self._seen.damaged[source.path.name] = "the last block is cut off: the capture was not closed"
+
+
+def _connection_table(run: Run, network: Network) -> ConnectionTable:
+    """For the ports of phones; of a campaign nothing, whose users are those of few addresses."""
+    controllers = network.plan.session_controllers if run.checks != "load" else ()
+    ports = {port for controller in controllers for port in controller.tls_ports}
+    return ConnectionTable(frozenset(network.controller_taps), network.signalling_addresses, ports)
 
 
 @dataclass

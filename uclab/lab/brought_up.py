@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cloud_core.services import RunningCloud
@@ -14,6 +15,7 @@ from uclab.lab.circuit_exchanges import Exchanges
 from uclab.lab.controllers import RunningController
 from uclab.lab.overlay import RunningOverlays
 from uclab.lab.router_programs import RouterPrograms
+from uclab.plan.runtime import NodeRuntime
 
 
 @dataclass
@@ -40,6 +42,12 @@ class BroughtUp:
     routers: RouterPrograms | None = None
     timings: dict[str, float] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def runtimes(self) -> Mapping[str, NodeRuntime]:
+        """The devices by name, once there is a network."""
+        assert self.network is not None
+        return {host.name: host for host in self.network.hosts}
 
     async def stop(self) -> None:
         """Flush the captures and stop what listens; processes and namespaces go with the lab's process

@@ -11,11 +11,10 @@ from typing import Any, Literal
 
 import httpx
 
-from endpoints_emu.phone import Phone
 from uclab.emulation.line_control import LineControl
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
-from uclab.lab.bringup import BringUpFailed, bring_up
+from uclab.lab.bringup import FORESEEN, BringUpFailed, bring_up
 from uclab.lab.brought_up import BroughtUp
 from uclab.lab.circuit_exchanges import Exchanges, refusals
 from uclab.lab.circuits import CircuitOrder
@@ -23,7 +22,9 @@ from uclab.lab.client import CallOrder
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
+from uclab.lab.parties import parties_of
 from uclab.lab.refused import Refused, RefusedCircuit
+from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.codec import to_data
@@ -54,7 +55,8 @@ class Lab:
         self.events = EventLog(run_dir / "events.jsonl")
         self.phase: Phase = "starting"
         self._capture = capture
-        self._watch = ProcessWatch(lambda source, detail: self.events.add(source, "process-died", detail))
+        self._watch = ProcessWatch(self._on_death)
+        self._restarts = Restarts(plan.policy.restarts, self.events, self._watch, FORESEEN)
         self._parts = BroughtUp(outside)
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
@@ -67,7 +69,13 @@ class Lab:
         (self.run_dir / "calls.json").write_text("[]\n")
         try:
             await bring_up(
-                self.plan, self.run_dir, self._parts, self.events, self._watch, capture=self._capture
+                self.plan,
+                self.run_dir,
+                self._parts,
+                self.events,
+                self._watch,
+                self._restarts,
+                capture=self._capture,
             )
         except BringUpFailed as failure:
             self.phase = "failed"
@@ -89,6 +97,7 @@ class Lab:
         self.phase = "going-down"
         self.events.add("lab", "going-down")
         self._watch.expect_end()
+        await self._restarts.close()
         await self._parts.stop()
         dropped = [f"{count.label} {count.dropped}" for count in self._parts.captured if count.dropped]
         packets = sum(count.captured for count in self._parts.captured)
@@ -108,7 +117,7 @@ class Lab:
         return {
             "name": self.name,
             "topology": self.plan.topology,
-            "phase": self.phase,
+            "phase": self._shown_phase,
             "run_dir": str(self.run_dir),
             "faults": list(self.plan.faults),
             "variants": self._parts.variants,
@@ -132,12 +141,7 @@ class Lab:
         there are not."""
         self._require_up()
         phones = self._parts.phones
-        caller = self._phone(order.caller, "FROM")
-        if order.transfer_to is not None:
-            self._phone(order.transfer_to, "the transfer's target")
-        parties = calls.Parties(caller, self._callee(order.callee), self._dialled(caller, order.callee))
-        if parties.callee is caller:
-            raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
+        parties = parties_of(order, self.plan, phones)
         records = await calls.place(order, parties, phones, self.run_dir / "endpoints")
         self._records += records
         (self.run_dir / "calls.json").write_text(
@@ -219,11 +223,14 @@ class Lab:
         if subject is None:
             return self.state()
         self._require_up()
+        dead = inspection.parts_of(subject, self._watch.dead, self.plan)
         try:
             seen = await inspection.inspect(subject, self.plan, self._network)
         except KeyError as error:
             raise Refused(str(error.args[0])) from None
         lines = [state.as_record() for state in self._control.states(subject)]
+        if dead:
+            seen = {"phase": "degraded", "dead": list(dead), **seen}
         return {**seen, "lines": lines} if lines else seen
 
     async def overlays(self) -> dict[str, Any]:
@@ -271,29 +278,19 @@ class Lab:
             raise Refused(f"lab `{self.name}` has no routers: it is {self.phase}")
         return self._parts.routers
 
+    @property
+    def _shown_phase(self) -> str:
+        """The phase, or `degraded` while it is up and something of it is dead."""
+        return "degraded" if self.phase == "up" and self._watch.dead else self.phase
+
+    def _on_death(self, name: str, detail: str) -> None:
+        self.events.add(name, "process-died", detail)
+        if self.phase in ("starting", "up"):
+            self._restarts.on_death(name)
+
     def _answer(self) -> dict[str, Any]:
         return {**self._timings, "run_dir": str(self.run_dir)}
 
     def _require_up(self) -> None:
         if self.phase != "up":
             raise Refused(f"lab `{self.name}` is {self.phase}, not up")
-
-    def _phone(self, name: str, role: str) -> Phone:
-        if name not in self._parts.phones:
-            raise Refused(f"{role}: no endpoint `{name}`; there are: {', '.join(sorted(self._parts.phones))}")
-        return self._parts.phones[name]
-
-    def _callee(self, callee: str) -> Phone:
-        for peer in self.plan.pstn_peers:
-            if callee in peer.numbers:
-                return self._parts.phones[peer.endpoint.name]
-        return self._phone(callee, "TO")
-
-    def _dialled(self, caller: Phone, callee: str) -> str:
-        """The extension, or the telephone number where the call comes from or goes to the telephone
-        network."""
-        if callee.startswith("+"):
-            return callee
-        account = self._phone(callee, "TO").endpoint.account
-        from_outside = caller.endpoint.kind == "pstn-phone"
-        return account.e164 if from_outside and account.e164 else account.user

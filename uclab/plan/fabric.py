@@ -142,6 +142,25 @@ class FailoverLimits:
     brown_out_delay_ms: float
 
 
+RestartedPart = Literal["service", "controller", "router", "phone"]
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """What comes back by itself when it has died (D3); the policy file's section `restarts`."""
+
+    parts: tuple[RestartedPart, ...] = ()
+    attempts: int = 1
+    """How often one part is started again."""
+    wait_s: float = 1.0
+    """From the end to the first new start; doubled with each further one."""
+    wait_max_s: float = 30.0
+
+    def wait_before(self, started: int) -> float:
+        """Seconds to wait when it has been started again so often."""
+        return float(min(self.wait_s * 2**started, self.wait_max_s))
+
+
 @dataclass(frozen=True)
 class Policy:
     """The provider's policy profile, resolved (facts: provider policy). Judging reads its limits from here,
@@ -172,6 +191,7 @@ class Policy:
     untrusted_classes: tuple[str, ...] = ()
     """Classes that an untrusted port may be re-marked to by port match; empty: all rules apply."""
     failover: FailoverLimits | None = None
+    restarts: RestartPolicy = RestartPolicy()
 
     def pcp(self, dscp: int) -> int:
         """802.1p priority for a DSCP (Q1)."""

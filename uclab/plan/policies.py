@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from uclab.model import topology as model
 from uclab.model.policy import PolicyProfile
+from uclab.plan.fabric import RestartedPart, RestartPolicy
 from uclab.plan.types import FailoverLimits, MarkingRule, Policy, RegistrationTiming
+
+__all__ = ["RestartPolicy", "RestartedPart", "names_dscp", "registration_timing", "resolve"]
 
 DNS_PORT = 53
 
@@ -57,5 +60,6 @@ def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:
         signalling_dscp=profile.signalling.dscp,
         sips_ports=tuple(sorted({ports.desk_phone, ports.softclient, ports.trunk})),
         untrusted_classes=tuple(rule.name for rule in profile.classes if rule.port_match_untrusted),
+        restarts=RestartPolicy(**profile.restarts.model_dump()),
         failover=None if profile.failover is None else FailoverLimits(**profile.failover.model_dump()),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from uclab.plan.air import Air, Station
+from uclab.plan.attacks import Attack
 from uclab.plan.circuit_exchange import CircuitExchange
 from uclab.plan.devices import (
     Bursts,
@@ -234,6 +235,8 @@ class Plan:
     """Of routers that ask by each of their lines whether it leads anywhere."""
     cards: tuple[NetworkCard, ...] = ()
     """Ports where something outside the lab is plugged in; no reference topology has one."""
+    attacks: tuple[Attack, ...] = ()
+    """Of drills alone."""
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

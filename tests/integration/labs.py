@@ -82,15 +82,16 @@ class UclabCommand:
             time.sleep(0.01)
         raise AssertionError(f"no supervisor of {name}")
 
-    def wait_for_event(self, name: str, *kinds: str) -> dict[str, Any]:
-        """The first event of one of these kinds in a lab's run directory (`<folder>/<name>`)."""
+    def wait_for_event(self, name: str, *kinds: str, source: str | None = None) -> dict[str, Any]:
+        """The first event of one of these kinds (and from that source) in a lab's run directory
+        (`<folder>/<name>`)."""
         file = self.folder / name / "events.jsonl"
         deadline = time.monotonic() + UP_DEADLINE_S
         while time.monotonic() < deadline:
             if file.exists():
                 for line in file.read_text().splitlines():
                     event = json.loads(line)
-                    if event["kind"] in kinds:
+                    if event["kind"] in kinds and source in (None, event["source"]):
                         return dict(event)
             time.sleep(0.01)
         raise AssertionError(f"{name}: none of {kinds} within {UP_DEADLINE_S:g} s")

@@ -16,8 +16,9 @@ from pathlib import Path
 
 EMPTY = ("/run", "/tmp", "/var/tmp", "/dev/shm", "/var/lib/uclab/labs")
 """Folders that begin empty. /var/run is /run."""
-MOUNT_POINTS = frozenset({"/run/uclab-lab", "/run/netns", "/run/openvswitch"})
-"""Empty folders over which every lab mounts its own: they stay, and there are never more."""
+MOUNT_POINTS = frozenset({"/run/uclab-lab", "/run/netns", "/run/openvswitch", "/run/mount"})
+"""Empty folders over which every lab mounts its own: they stay, and there are never more; and the one that
+mount(8) itself makes."""
 CGROUPS = Path("/sys/fs/cgroup")
 IMAGES = Path("/var/lib/containers")
 

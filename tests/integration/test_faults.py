@@ -77,6 +77,8 @@ ON_REQUEST = {
     "asymmetric-routing",
     "exchange-clears-dscp",
     "failback-flaps",
+    "half-open-flood",
+    "password-guessing",
 }
 """Tried by `make drills`, for the time they take: others of their kind are tried every time."""
 TRIED = set(CULPRITS) - (set() if os.environ.get("UCLAB_ALL_FAULTS") else ON_REQUEST)

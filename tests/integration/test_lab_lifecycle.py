@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -193,7 +194,7 @@ def test_two_labs_work_side_by_side(uclab: UclabCommand) -> None:
         assert call.returncode == 0, said + error
 
 
-def test_dead_process_is_reported_by_name_with_its_last_words(uclab: UclabCommand) -> None:
+def test_dead_process_is_reported_by_name_with_its_last_words_and_comes_back(uclab: UclabCommand) -> None:
     # given a lab
     uclab("up", TOPOLOGY, "--name", "k", "--out", str(uclab.folder / "k"))
     phone = uclab.json("ls")[0]["endpoints"][0]["name"]
@@ -207,7 +208,32 @@ def test_dead_process_is_reported_by_name_with_its_last_words(uclab: UclabComman
     assert event["source"] == phone
     assert "exit status -9" in event["detail"]
     assert "last lines of baresip.log" in event["detail"]
-    assert uclab.json("ls")[0]["dead"] == [phone]
+    # and when a service's conmon is killed, which leaves podman waiting and the service alone, and the
+    # site's controller with it,
+    (conmon,) = [p for p in tree if p.command.startswith("/usr/bin/conmon") and " -n dns " in p.command]
+    (controller,) = [p for p in tree if "controllers.voice_fabric" in p.command]
+    kill(conmon.pid)
+    kill(controller.pid)
+    assert "its conmon was killed" in uclab.wait_for_event("k", "process-died", source="dns")["detail"]
+    # then each comes back as the policy says, and how long it took is told
+    for name in (phone, "dns", "controller-office"):
+        back = uclab.wait_for_event("k", "restarted", source=name)["detail"]
+        assert re.fullmatch(r"\d+\.\d\d s after its end, start \d of 3", back)
+    (state,) = uclab.json("ls")
+    assert (state["phase"], state["dead"]) == ("up", [])
+    assert all(endpoint["registered"] for endpoint in state["endpoints"] if endpoint["kind"] != "pstn-phone")
+    # and works: the phone calls, by a name that is asked for anew
+    other = state["endpoints"][1]["name"]
+    uclab("call", phone, other, "--seconds", "1")
+    # and it is no clean run: each end is a failure that says what died, when, and until when
+    uclab("down")
+    uclab("judge", str(uclab.folder / "k"), status=None)
+    findings = json.loads((uclab.folder / "k" / "results.json").read_text())["findings"]
+    failed = {
+        f["blame"]: f["observed"] for f in findings if f["id"] == "lab.alive" and f["verdict"] == "fail"
+    }
+    assert set(failed) == {phone, "dns", "controller-office"}
+    assert all(re.search(r"; \d+\.\d s after `up`, back \d+\.\d s later", one) for one in failed.values())
 
 
 def test_capture_that_died_is_named_and_does_not_keep_the_lab_from_going_down(uclab: UclabCommand) -> None:
@@ -217,6 +243,12 @@ def test_capture_that_died_is_named_and_does_not_keep_the_lab_from_going_down(uc
     victim = next(process for process in tree if "/captures/desk1.pcapng" in process.command)
     kill(victim.pid)
     uclab.wait_for_event("c", "process-died")
+    # then the lab says that it is not whole any more, and what of it, also at the device: captures stay dead
+    (state,) = uclab.json("ls")
+    assert (state["phase"], state["dead"]) == ("degraded", ["taps-desk1"])
+    assert uclab.json("inspect")["phase"] == "degraded"
+    assert uclab.json("inspect", "desk1")["dead"] == ["taps-desk1"]
+    assert "dead" not in uclab.json("inspect", "desk2")
     # when the lab is taken down, then it goes, and says which capture was cut off
     uclab("down")
     assert uclab.json("ls") == []

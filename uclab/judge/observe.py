@@ -56,7 +56,7 @@ class Observations:
     secrecy: MediaSecrecy
     readable: ReadableSearch
     segments: SegmentBytes
-    connections: ConnectionTable
+    connections: ConnectionTable = field(default_factory=lambda: ConnectionTable((), (), ()))
     taps: dict[str, TapState] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     """Capture file -> what is wrong with it."""

@@ -10,7 +10,7 @@ from uclab.plan.fault import pick, registered
 from uclab.plan.internet import WEB
 from uclab.plan.types import Plan
 
-CONNECTIONS, HALF_OPEN, GUESSES = 600, 500, 1000
+CONNECTIONS, HALF_OPEN, GUESSES = 600, 500, 300
 
 
 @registered(

@@ -15,7 +15,7 @@ ALONE := $(addprefix tests/integration/test_,reference_run.py impaired_lines.py 
     failover_scenario.py two_data_centres.py capacity_measured.py)
 RUN := .venv/bin
 
-.PHONY: help setup demo test check-code lint fmt unit integration drills bench vagrant-check clean clean-images
+.PHONY: help setup demo browser test check-code lint fmt unit integration drills bench vagrant-check clean clean-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -26,7 +26,10 @@ setup: ## host packages, Python environment, device and container images
 demo: setup ## the reference topology: up, calls, verdict, report, down
 	$(RUN)/uclab run $(TOPOLOGY) --out $(OUT)
 
-test: setup ## lint, types, import directions, then every test
+browser: ## the browser of the tests of reports
+	@ci/packages.sh ci/packages/tests.txt || echo "no browser on this machine: the tests of pictures will be skipped" >&2
+
+test: setup browser ## lint, types, import directions, then every test
 	@$(MAKE) lint unit integration
 
 lint: ## ruff, mypy, import directions

@@ -63,7 +63,8 @@ def test_all_records_of_a_worker_elsewhere_come_or_are_missed(
 ) -> None:
     # given a leader, a worker here and one elsewhere
     (tmp_path / "teller.py").write_text(LOCUSTFILE)
-    order = CampaignOrder("teller", tmp_path / "teller.py", 4, 10.0, 5, 2, False)
+    seconds = 5 if number is None else 60  # who leaves has to leave before the end, on a busy machine too
+    order = CampaignOrder("teller", tmp_path / "teller.py", 4, 10.0, seconds, 2, False)
     awaited = {GENERATORS_VARIABLE: "load2 load3", RECORDS_VARIABLE: str(tmp_path)}
     leader = _start(machine, leader_command(order, tmp_path), **awaited)
     here = _start(machine, worker_at(order.locustfile, "127.0.0.1", LEADER_PORT))
@@ -76,6 +77,8 @@ def test_all_records_of_a_worker_elsewhere_come_or_are_missed(
     block_until(lambda: notes.exists() or None, what="records", deadline_s=30, every_s=0.05)
     if number is not None:
         there.send_signal(number)
+        there.wait(timeout=60)
+        leader.send_signal(signal.SIGTERM)
     for program in (leader, here, there):
         program.wait(timeout=60)
     way.terminate()

@@ -9,61 +9,32 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.unit.report_judgements import BROKEN, REPORT_PLAN, report_judgement
 from uclab.judge.types import (
-    Evidence,
-    Finding,
-    HopRecord,
-    JudgedCall,
     Judgement,
-    Ladder,
-    LadderMessage,
     MeasuredWay,
-    MediaQuality,
     Series,
     SeriesKind,
-    Walk,
 )
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.types import Plan
+from uclab.report.grouping import ELSE, common_text, grouped
 from uclab.report.junit import junit
 from uclab.report.ladder import draw, lane_order
 from uclab.report.plots import plots
 from uclab.report.write import write_reports
 
-QUALITY = MediaQuality(
-    packets=250, lost=1, loss_pct=0.4, jitter_ms=0.9, delay_ms=21.5, max_gap_ms=40.0, r_factor=92.0, mos=4.38
-)
-HELD = Finding("media.srtp", ("C9",), "desk1 → desk2", "SRTP", "SRTP, 250 packets authenticated", "pass")
-BROKEN = Finding(
-    "qos.dscp", ("C8", "Q1"), "call desk-desk forward", "EF <everywhere>", "DSCP 0 after edge", "fail",
-    Evidence("edge:wan1", (17, 18), "46 before"), blame="edge",
-)  # fmt: skip
-UNSEEN = replace(HELD, subject="soft1 → pstn", observed="no media seen", verdict="not-shown")
-
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return make_plan(load_topology("small-office"))
+    return REPORT_PLAN
 
 
 @pytest.fixture
 def judgement() -> Judgement:
-    call = JudgedCall("c1", "desk1", "desk2", "desk-desk", True, 212.0, 5.0, QUALITY, None)
-    hops = (HopRecord("desk1:eth0", 46, None, None, 0.0, 250, 0), HopRecord("sw1:1", 46, 5, 10, 80.0, 250, 0))
-    messages = (
-        LadderMessage(1.0, "desk1", "fra1-sbc", "INVITE sip:102@ucaas.test"),
-        LadderMessage(1.1, "fra1-sbc", "desk2", "INVITE sip:102@ucaas.test"),
-        LadderMessage(1.2, "desk2", "fra1-sbc", "200 OK (INVITE)"),
-    )
-    series = (
-        Series("delay_ms", "c1:forward", "", 1.0, 1.0, (21.0, None, 22.0)),
-        Series("kbps", "edge:wan1", "EF", 1.0, 1.0, (80.0, 91.0)),
-    )
-    return Judgement(
-        (HELD, BROKEN, UNSEEN), (call,), (Walk("c1", "forward", hops),), series, (Ladder("c1", messages),)
-    )
+    return report_judgement()
 
 
 def test_results_have_the_documented_shape(plan: Plan, judgement: Judgement, tmp_path: Path) -> None:
@@ -95,7 +66,7 @@ def test_page_is_self_contained_and_shows_what_broke(
 
 def test_junit_counts_failures_and_what_was_not_shown(plan: Plan, judgement: Judgement) -> None:
     suite = ElementTree.fromstring(junit(plan, judgement, {"up": 2.0}))
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("6", "1", "1")
     failure = suite.find("testcase/failure")
     assert failure is not None
     assert "blame: edge" in (failure.text or "")
@@ -104,6 +75,33 @@ def test_junit_counts_failures_and_what_was_not_shown(plan: Plan, judgement: Jud
 def test_junit_survives_control_characters(plan: Plan) -> None:
     odd = replace(BROKEN, observed="\x00\x1bINVITE")
     assert ElementTree.fromstring(junit(plan, Judgement((odd,), (), ()), {})).get("failures") == "1"
+
+
+def test_a_lab_that_was_changed_says_so_before_anything_else(
+    plan: Plan, judgement: Judgement, tmp_path: Path
+) -> None:
+    write_reports(tmp_path, plan, judgement, {})
+    head = (tmp_path / "report.html").read_text().partition("<nav>")[0]
+    assert "fault dscp-cleared" in head
+    assert "command in fw: nft flush ruleset" in head
+    told = json.loads((tmp_path / "results.json").read_text())["interferences"]
+    assert [one["kind"] for one in told] == ["fault", "command"]
+
+
+def test_a_group_says_only_what_is_expected_of_all_its_members(judgement: Judgement) -> None:
+    groups = {group.id: group for group in grouped(judgement.findings)}
+    assert groups["audio.heard"].expected == "… calls … both are heard"
+    assert groups["audio.heard"].differ
+    assert groups["media.srtp"].expected == "SRTP"
+    assert (groups["qos.trust"].held, groups["qos.trust"].asked) == (0, 0)
+
+
+@given(st.lists(st.lists(st.sampled_from("abcd"), max_size=6), min_size=1, max_size=4))
+def test_common_text_holds_no_word_that_a_member_lacks(texts: list[list[str]]) -> None:
+    common = common_text(" ".join(words) for words in texts).split()
+    for words in texts:
+        left = iter(words)
+        assert all(word in left for word in common if word != ELSE)
 
 
 def test_ladder_puts_the_session_controller_in_the_middle(judgement: Judgement) -> None:

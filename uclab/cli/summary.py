@@ -3,14 +3,16 @@ the report lies."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from uclab.api import RunResult
-from uclab.judge.types import Finding, JudgedCall, Judgement, Walk, worst
+from uclab.judge.types import Finding, JudgedCall, Judgement, Walk
 from uclab.judge.walks import marking_columns
+from uclab.report.grouping import Group, grouped
 from uclab.report.incidents import Spread, incident_rows
 from uclab.report.results import both
 
@@ -26,17 +28,21 @@ def print_summary(result: RunResult) -> None:
     if not console.is_terminal:
         console.width = WIDTH_IN_FILES
     judgement = result.judgement
-    held = sum(finding.verdict == "pass" for finding in judgement.findings)
+    groups = grouped(judgement.findings)
     console.print()
     console.print(
         f"[bold {COLOURS[judgement.verdict]}]{MARKS[judgement.verdict]} {judgement.verdict.upper()}[/]"
-        f"  {held} of {len(judgement.findings)} findings held, "
+        f"  {sum(group.held for group in groups)} of {sum(group.asked for group in groups)} findings held, "
         f"{established(judgement)} of {len(judgement.calls)} calls established"
     )
+    if judgement.interferences:
+        console.print("[yellow]! this lab was changed on purpose:[/]")
+        for one in judgement.interferences:
+            console.print(f"    {one.text}", markup=False)
     console.print()
     console.print(incident_table(judgement) if judgement.incidents else call_table(judgement.calls))
     console.print()
-    console.print(finding_table(judgement.findings))
+    console.print(finding_table(groups))
     for finding in judgement.findings:
         if finding.verdict in ("fail", "not-shown"):
             print_finding(console, finding)
@@ -115,26 +121,21 @@ def words(spread: Spread | None, digits: int = 0) -> str:
     return f"{spread.median:.{digits}f}{highest}"
 
 
-def finding_table(findings: tuple[Finding, ...]) -> Table:
-    """Findings by requirement and id, with counts."""
-    grouped: dict[tuple[str, str], list[Finding]] = defaultdict(list)
-    for finding in findings:
-        grouped[", ".join(finding.requirement), finding.id].append(finding)
+def finding_table(groups: Sequence[Group]) -> Table:
+    """What held, by requirement and finding."""
     table = Table(title="findings", title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     table.add_column("requirement")
     table.add_column("finding")
     table.add_column("held", justify="right")
     table.add_column("expected")
-    for (requirement, name), group in sorted(grouped.items()):
-        verdict = worst(f.verdict for f in group)
-        held = sum(f.verdict == "pass" for f in group)
+    for group in groups:
         table.add_row(
-            f"[{COLOURS[verdict]}]{MARKS[verdict]}[/]",
-            requirement,
-            name,
-            f"{held}/{len(group)}",
-            group[0].expected,
+            f"[{COLOURS[group.verdict]}]{MARKS[group.verdict]}[/]",
+            group.requirement,
+            group.id,
+            f"{group.held}/{group.asked}" if group.asked else "not asked for",
+            Text(group.expected),
         )
     return table
 

@@ -27,6 +27,7 @@ from uclab.judge.encryption import check_media_encryption
 from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
 from uclab.judge.hub import check_hub
+from uclab.judge.interference import interferences
 from uclab.judge.load import check_load
 from uclab.judge.load_sample import Sample, take_sample
 from uclab.judge.load_series import load_series
@@ -84,6 +85,7 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
         tuple(ladders(case)),
         incidents,
         measured_ways(case),
+        tuple(interferences(run.events, run.incidents)),
     )
 
 

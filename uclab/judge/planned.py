@@ -15,7 +15,7 @@ from uclab.judge.network import Leg, Network
 from uclab.judge.streams import Hop, Stream
 from uclab.judge.types import Evidence, Finding
 from uclab.judge.walks import blame_between, order_hops
-from uclab.plan.records import CallRecord
+from uclab.plan.records import FAILED, CallRecord
 from uclab.plan.types import Endpoint
 
 ASTRAY_PCT = 1.0
@@ -53,7 +53,7 @@ def broken_times(case: Case) -> list[tuple[float, float]]:
     times: list[tuple[float, float]] = []
     for event in case.run.events:
         links = event.detail.rpartition(": ")[2].split(", ")  # what was done to them stands before
-        if event.kind == "failed-on-purpose":
+        if event.kind == FAILED:
             for link in links:
                 since.setdefault(link, event.time)
         elif event.kind == "healed":

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from uclab.judge.incidents import JudgedIncident
+from uclab.judge.interference import Interference
 
 Verdict = Literal["pass", "fail", "not-shown", "not-applicable"]
 """What was not observed never passes: it is `not-shown`. What nobody asked for in this run is
@@ -230,6 +231,8 @@ class Judgement:
     incidents: tuple[JudgedIncident, ...] = ()
     measured: tuple[MeasuredWay, ...] = ()
     """Where the calls that a line carries were counted."""
+    interferences: tuple[Interference, ...] = ()
+    """What somebody changed on purpose in the lab."""
 
     @property
     def verdict(self) -> RunVerdict:

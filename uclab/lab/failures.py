@@ -19,6 +19,7 @@ from uclab.lab.line_changes import tell
 from uclab.lab.refused import Refused
 from uclab.lab.router_programs import RouterPrograms
 from uclab.plan.brown_out import BadFigures, from_figures
+from uclab.plan.records import FAILED
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import NodeKind, Plan
 
@@ -97,13 +98,13 @@ class Failures:
             self._dead.add(name)
             ended = await routers.kill(name)
             detail = f"killed: {', '.join(ended) or 'no programs'}; dark: {', '.join(links)}"
-            self._events.add(name, "failed-on-purpose", detail)
+            self._events.add(name, FAILED, detail)
             self.names.add(name)
             return f"{name}: killed ({len(ended)} programs ended; {_counted(links)} {_WORDS[how]})"
         self.names.add(name)
         told = ",".join(f"{key}={value}" for key, value in figures.items())
         detail = ", ".join(links) if how == "cut" else f"{how} {told}".strip() + f": {', '.join(links)}"
-        self._events.add(name, "failed-on-purpose", detail)
+        self._events.add(name, FAILED, detail)
         return f"{name}: {_counted(links)} {_WORDS[how]} ({', '.join(links)})"
 
     async def heal(self, network: LabNet, control: LineControl, routers: RouterPrograms, name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,11 +30,14 @@ from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.codec import to_data
-from uclab.plan.records import CallRecord
+from uclab.plan.records import BY_HAND, FAULT, CallRecord
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import Plan
 
 __all__ = ["BringUpFailed", "Lab", "Refused"]
+
+SHOWN = 200
+"""Characters of a command that a run remembers."""
 
 Phase = Literal["starting", "up", "failed", "going-down", "down"]
 
@@ -67,6 +72,8 @@ class Lab:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
         began = time.monotonic()
         (self.run_dir / "calls.json").write_text("[]\n")
+        for fault in self.plan.faults:
+            self.events.add(fault, FAULT)
         try:
             await bring_up(
                 self.plan,
@@ -206,8 +213,10 @@ class Lab:
 
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
-        namespaces."""
-        return ["nsenter", f"--net={self.namespace_of(node)}", "--", *command]
+        namespaces. The run remembers that somebody had a hand in it."""
+        argv = ["nsenter", f"--net={self.namespace_of(node)}", "--", *command]
+        self.events.add(node, BY_HAND, textwrap.shorten(shlex.join(command), SHOWN))
+        return argv
 
     def namespace_of(self, node: str) -> str:
         """The path of a node's or switch engine's network namespace in the lab's mount namespace."""

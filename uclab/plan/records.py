@@ -35,6 +35,11 @@ How = Literal["cut", "black-hole", "brown-out", "kill"]
 programs ended, nothing passes it, its links up."""
 
 
+FAULT, FAILED, BY_HAND = "fault", "failed-on-purpose", "command-by-hand"
+"""Kinds of events: the lab came up with this fault; somebody failed a link or device; somebody ran a command
+in a device."""
+
+
 @dataclass(frozen=True)
 class Event:
     """Something that happened: a registration, a refusal, a link down, a device that died."""

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from uclab.judge.incidents import FLOW_WORDS
-from uclab.judge.types import Finding, HopRecord, Judgement, Verdict, Walk, worst
+from uclab.judge.types import Finding, HopRecord, Judgement, Walk
 from uclab.judge.walks import marking_columns
 from uclab.plan.graph import draw
 from uclab.plan.types import Plan
 from uclab.plan.ways import Ways
 from uclab.report.failover_timeline import draw_timeline
+from uclab.report.grouping import grouped
 from uclab.report.incidents import IncidentRow, incident_rows
 from uclab.report.ladder import draw_ladder
 from uclab.report.links import link_loads
@@ -43,14 +43,16 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
     """The whole page; nothing in it is loaded from elsewhere."""
     walk = max(judgement.walks, key=lambda one: len(one.hops), default=None)
     qualities = [quality for call in judgement.calls for quality in (call.forward, call.backward) if quality]
+    groups = grouped(judgement.findings)
     values: dict[str, Any] = {
         "plan": plan,
         "judgement": judgement,
         "measured": judgement.measured,
         "calls": judgement.calls,
         "timings": timings,
-        "css": (TEMPLATES / "report.css").read_text(),
-        "held": sum(finding.verdict == "pass" for finding in judgement.findings),
+        "css": Markup((TEMPLATES / "report.css").read_text()),  # ours: the autoescape would break its quotes
+        "held": sum(group.held for group in groups),
+        "asked": sum(group.asked for group in groups),
         "established": sum(call.established for call in judgement.calls),
         "worst_mos": min((quality.mos for quality in qualities), default=None),
         "worst_delay": max((q.delay_ms for q in qualities if q.delay_ms is not None), default=None),
@@ -63,12 +65,11 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
         "columns": marking_columns(walk) if walk else {},
         "ladder": draw_ladder(judgement),
         "plots": plots(plan, judgement),
-        "grouped": grouped(judgement.findings),
+        "grouped": groups,
         "host_rows": host_rows(host),
         "marks": MARKS,
         "both": partial(both, missing="–"),
         "dash": dash,
-        "verdict_of": verdict_of,
         "evidence": evidence_text,
         "bar": lambda hop: bar(walk, hop) if walk else (0.0, 0.0),
     }
@@ -86,19 +87,6 @@ def failover_rows(plan: Plan, judgement: Judgement) -> list[tuple[IncidentRow, s
     order = [line.name for lines in Ways(plan).lines.values() for line in lines]
     lines = tuple(dict.fromkeys(order))
     return [(row, draw_timeline(row.worst, lines, plan.policy.min_mos)) for row in incident_rows(judgement)]
-
-
-def grouped(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
-    """Findings by requirement and id."""
-    groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
-    for finding in findings:
-        groups[", ".join(finding.requirement), finding.id].append(finding)
-    return [(requirement, group) for (requirement, _), group in sorted(groups.items())]
-
-
-def verdict_of(group: Sequence[Finding]) -> Verdict:
-    """The verdict that stands for a group."""
-    return worst(finding.verdict for finding in group)
 
 
 def evidence_text(finding: Finding) -> str:

@@ -25,6 +25,7 @@ def results(
         "walks": [walk_data(walk) for walk in judgement.walks],
         "incidents": incidents_data(judgement),
         "measured": [to_data(one) for one in judgement.measured],
+        "interferences": [to_data(one) for one in judgement.interferences],
     }
 
 

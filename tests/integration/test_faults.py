@@ -66,9 +66,9 @@ TOPOLOGIES = {
 }
 """Where `small-office` has nothing that the fault fits."""
 SHARED = (
-    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted"),
+    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted", "password-guessing"),
     ("queues-removed", "phone-in-data-vlan"),
-    ("media-rule-missing", "foreign-mac"),
+    ("media-rule-missing", "foreign-mac", "connection-flood"),
 )
 """Faults of one site that share a lab: what each breaks is told apart. `make drills` tries each alone."""
 ON_REQUEST = {
@@ -85,7 +85,6 @@ ON_REQUEST = {
     "exchange-clears-dscp",
     "failback-flaps",
     "half-open-flood",
-    "password-guessing",
 }
 """Tried by `make drills`, for the time they take: others of their kind are tried every time."""
 EVERY = bool(os.environ.get("UCLAB_ALL_FAULTS"))

@@ -53,9 +53,9 @@ class Machine:
 def machine_of_its_own(keep: Path) -> Iterator[Machine]:
     """The view, for as long as the block lasts. `keep`: a folder that commands in it share with the test."""
     script = [f"mkdir -p {folder}; mount -t tmpfs none {folder}" for folder in EMPTY]
-    # a descriptor opened first: the path below /tmp leads nowhere once that is empty
-    bind = f"mkdir -p {keep}; mount --bind /proc/self/fd/9 {keep}; exec 9<&-; echo ready; exec cat"
-    steps = "; ".join([f"exec 9<{keep}", *script, bind])
+    # a descriptor opened first, and taken as it is: the path leads to another folder once /tmp is empty
+    bind = f"mkdir -p {keep}; mount --no-canonicalize --bind /proc/self/fd/9 {keep}"
+    steps = "; ".join([f"exec 9<{keep}", *script, bind, "exec 9<&-", "echo ready", "exec cat"])
     holder = subprocess.Popen(
         ["unshare", "--mount", "--propagation", "private", "sh", "-ec", steps],
         stdin=subprocess.PIPE,

@@ -129,15 +129,7 @@ class Lab:
             "faults": list(self.plan.faults),
             "variants": self._parts.variants,
             "timings": self._timings,
-            "endpoints": [
-                {
-                    "name": e.name,
-                    "kind": e.kind,
-                    "number": e.account.user,
-                    "registered": e.name in self._parts.registered,
-                }
-                for e in self.plan.endpoints
-            ],
+            "endpoints": inspection.endpoints(self.plan, self._parts.registered),
             "dead": list(self._watch.dead),
             "failed": sorted(self._failures.names),
             "calls": len(self._records),

@@ -177,8 +177,12 @@ async def test_container_ends_with_its_conmon(tmp_path: Path) -> None:
     )
 
     assert program is not None
-    look = stat_fields(program)
-    assert look is None or look[0] == "Z"
+
+    async def gone() -> bool | None:
+        fields = stat_fields(program)
+        return fields is None or fields[0] == "Z" or None
+
+    await wait_until(gone, what="the program's end", deadline_s=5)
 
 
 class Node:

@@ -27,7 +27,7 @@ def check_abuse(case: Case) -> Iterator[Finding]:
             by_address = case.seen.connections.by_client(number(controller.address))
             yield _connections(case, controller, by_address)
             yield _silent(case, controller, by_address)
-            yield _passwords(case, controller)
+            yield _passwords(case, controller, by_address)
 
 
 def _connections(
@@ -41,7 +41,7 @@ def _connections(
         address: most_at_once((one.first_ns, one.last_ns) for one in its)
         for address, its in by_address.items()
     }
-    return _judged(case, claim, by_address, most, allowed, "asked for at once")
+    return _judged(case, controller, claim, by_address, most, allowed, "asked for at once")
 
 
 def _silent(case: Case, controller: SessionController, by_address: dict[int, list[Connection]]) -> Finding:
@@ -53,11 +53,12 @@ def _silent(case: Case, controller: SessionController, by_address: dict[int, lis
         address: most_at_once(silence for one in its if (silence := one.silence) is not None)
         for address, its in by_address.items()
     }
-    return _judged(case, claim, by_address, most, allowed, "silent at once")
+    return _judged(case, controller, claim, by_address, most, allowed, "silent at once")
 
 
 def _judged(
     case: Case,
+    controller: SessionController,
     claim: Claim,
     by_address: dict[int, list[Connection]],
     most: dict[int, int],
@@ -69,33 +70,45 @@ def _judged(
     worst = max(most, key=lambda address: (most[address], -address))
     its = by_address[worst]
     observed = f"{most[worst]} {what} from {_who(case, worst)}, {len(its)} in all"
-    tap = next(iter(case.network.controller_taps))
-    evidence = Evidence(tap, tuple(sorted(one.packet for one in its)[:3]))
+    evidence = Evidence(_tap(case, controller), tuple(sorted(one.packet for one in its)[:3]))
     if most[worst] > allowed:
         return claim.failed(observed, evidence, _name(case, worst))
     return claim.passed(observed, evidence)
 
 
-def _passwords(case: Case, controller: SessionController) -> Finding:
-    assert controller.protection is not None
-    allowed = controller.protection.failed_guesses
-    expected = f"no address shows {allowed} wrong passwords for one account"
+def _passwords(case: Case, controller: SessionController, by_address: dict[int, list[Connection]]) -> Finding:
+    limits = controller.protection
+    assert limits is not None
+    expected = f"wrong passwords of an address: fewer than {limits.failed_guesses} for one account"
+    expected += f", than {limits.guesses} in all"
     claim = Claim("abuse.passwords", ("C1",), controller.name, expected)
     own = number(controller.address)
     answers = [m for m in case.signalling.messages if number(m.at.src) == own and m.method == "REGISTER"]
+    if not by_address:
+        return claim.not_applicable("nobody connected to it")
     if not answers:
         return claim.not_shown(case.signalling_gap or "no answer to a REGISTER was decrypted")
     refused = [m for m in answers if m.status == FORBIDDEN]
-    counted = Counter((m.at.dst, m.to_user) for m in refused)
-    if not counted:
+    if not refused:
         return claim.passed("none was wrong")
-    (address, user), most = max(counted.items(), key=lambda one: (one[1], one[0]))
+    of_account = Counter((m.at.dst, m.to_user) for m in refused)
+    of_address = Counter(m.at.dst for m in refused)
+    (address, user), most = max(of_account.items(), key=lambda one: (one[1], one[0]))
+    wrong = most >= limits.failed_guesses
+    if not wrong:
+        address, most = max(of_address.items(), key=lambda one: (one[1], one[0]))
+        wrong, user = most >= limits.guesses, "several accounts"
     observed = f"{most} for {user} from {_who(case, number(address))}"
-    packets = tuple(m.at.packet for m in refused if (m.at.dst, m.to_user) == (address, user))
-    evidence = Evidence(next(iter(case.network.controller_taps)), packets[:3])
-    if most >= allowed:
+    packets = tuple(m.at.packet for m in refused if m.at.dst == address)
+    evidence = Evidence(_tap(case, controller), packets[:3])
+    if wrong:
         return claim.failed(observed, evidence, _name(case, number(address)))
     return claim.passed(observed, evidence)
+
+
+def _tap(case: Case, controller: SessionController) -> str | None:
+    taps = (tap for tap in case.network.controller_taps if tap.startswith(f"{controller.node}:"))
+    return next(taps, None)
 
 
 def _who(case: Case, address: int) -> str:

@@ -135,6 +135,22 @@ def test_address_that_shows_too_many_wrong_passwords_is_named(world: World, less
     assert findings["abuse.passwords"].blame == ("edge" if verdict == "fail" else None)
 
 
+@pytest.mark.req("C1")
+def test_address_that_tries_one_password_for_many_accounts_is_named(world: World) -> None:
+    # given as many refusals as the address may have altogether, each for another account
+    limits = world.controller.protection
+    assert limits is not None
+    world.connect("desk1")
+    for number in range(100, 100 + limits.guesses):
+        ends = f"From: <sip:{number}@ucaas.test>;tag=1\r\nTo: <sip:{number}@ucaas.test>\r\n"
+        head = f"{ends}Call-ID: g-{number}\r\nCSeq: 2 REGISTER\r\nContent-Length: 0\r\n\r\n"
+        answer = f"SIP/2.0 403 Forbidden\r\n{head}"
+        world.sip("desk1", False, answer)
+    findings = {f.id: f for f in judge_run(world.write()).findings if f.id.startswith("abuse.")}
+    assert findings["abuse.passwords"].verdict == "fail"
+    assert f"{limits.guesses} for several accounts" in findings["abuse.passwords"].observed
+
+
 def test_stretches_of_time_that_touch_do_not_overlap() -> None:
     assert most_at_once([(0, 5), (5, 9), (3, 4)]) == 2
     assert most_at_once([]) == 0

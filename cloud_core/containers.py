@@ -23,8 +23,8 @@ from uclab.plan.readiness import patient
 SERVICE_ID = 10000
 """User and group of every service in its container, and so on the host too, where it is nobody's."""
 
-CONMON_GRACE_S = 2.0
-"""How long podman may take to end when conmon has: it tidies up meanwhile."""
+PODMAN_ENDS_S = 10.0
+"""How long podman may take to end when conmon and the program have: it tidies up meanwhile."""
 CONMON_LOOK_S = 0.1
 """How often to look whether conmon has begun."""
 IMAGE_STORE = Path("/var/lib/containers/storage")
@@ -88,10 +88,10 @@ class ContainerProcess(asyncio.subprocess.Process):
         conmon = asyncio.ensure_future(self._conmon_ended())
         try:
             await asyncio.wait({podman, conmon}, return_when=asyncio.FIRST_COMPLETED)
+            if not podman.done() and not self._program_lives():
+                # a container that has ended by itself: conmon ends a moment before podman
+                await asyncio.wait({podman}, timeout=patient(PODMAN_ENDS_S))
             if not podman.done():
-                # of a container that ends by itself, conmon ends a moment before podman
-                await asyncio.wait({podman}, timeout=patient(CONMON_GRACE_S))
-            if not podman.done() and conmon.done():
                 self.end_reason = "its conmon was killed, and the program ended with it"
                 self.kill()
                 with contextlib.suppress(ProcessLookupError):
@@ -100,6 +100,14 @@ class ContainerProcess(asyncio.subprocess.Process):
             podman.cancel()
             conmon.cancel()
             await asyncio.gather(podman, conmon, return_exceptions=True)
+
+    def _program_lives(self) -> bool:
+        """Whether the container's first process is there; while it is, conmon does not end by itself."""
+        try:
+            os.kill(int(self.pid_file.read_text() if self.pid_file else ""), 0)
+        except (FileNotFoundError, ValueError, ProcessLookupError):
+            return False
+        return True
 
     async def _conmon_ended(self) -> None:
         """Return when conmon has been there and is no more."""

@@ -32,6 +32,7 @@ class ProcessWatch:
     def watch(self, name: str, process: Ends, log: Path) -> None:
         """Report `name` when the process ends, unless `expect_end` is called before it does."""
         self._expected.discard(name)
+        self.revived((name,))
 
         async def wait() -> None:
             code = await process.wait()

@@ -6,6 +6,7 @@ TLS library in the lab: OpenSSL 1.0.2 (inside PJSIP's wheel) to 3.5, and linphon
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,9 @@ CLOCK_TOLERANCE = timedelta(days=1)
 LIFETIME = timedelta(days=30)
 """A lab lives for minutes; a kept run directory can be looked at for a month."""
 
+MAX_FILE_NAME = 255
+"""Bytes of a file's name (Linux, NAME_MAX)."""
+COMBINED = ".combined.pem"
 ISSUERS: Mapping[str, str] = {"lab": "uclab lab CA", "foreign": "Foreign CA that nobody trusts"}
 
 
@@ -68,7 +72,7 @@ def issue(certificates: Sequence[Certificate], folder: Path, *, group: int | Non
     foreign = _write(folder / "foreign-ca.pem", _pem(issuers["foreign"].certificate))
     issued = {}
     for wanted in certificates:
-        issuer = issuers[wanted.issuer]
+        issuer, stem = issuers[wanted.issuer], _stem(wanted.name)
         key = ec.generate_private_key(ec.SECP256R1())
         chain = _pem(_sign(wanted, key, issuer)) + _pem(issuer.certificate)
         secret = key.private_bytes(
@@ -76,11 +80,18 @@ def issue(certificates: Sequence[Certificate], folder: Path, *, group: int | Non
         )
         issued[wanted.name] = IssuedCertificate(
             name=wanted.name,
-            certificate=_write(folder / f"{wanted.name}.pem", chain),
-            key=_write_secret(folder / f"{wanted.name}.key", secret, group),
-            combined=_write_secret(folder / f"{wanted.name}.combined.pem", chain + secret, group),
+            certificate=_write(folder / f"{stem}.pem", chain),
+            key=_write_secret(folder / f"{stem}.key", secret, group),
+            combined=_write_secret(folder / f"{stem}{COMBINED}", chain + secret, group),
         )
     return Certificates(trusted, foreign, issued)
+
+
+def _stem(name: str) -> str:
+    """A certificate's name as that of its files, shortened where a file's name would be too long."""
+    if len(name) + len(COMBINED) <= MAX_FILE_NAME:
+        return name
+    return f"{name[:200]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _make_issuer(title: str) -> _Issuer:
@@ -98,9 +109,8 @@ def _sign(wanted: Certificate, key: ec.EllipticCurvePrivateKey, issuer: _Issuer)
     """A server certificate; also good as a client's, because trunks check both sides (RFC 5922)."""
     names = [x509.DNSName(name) for name in wanted.dns_names]
     addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in wanted.addresses]
-    subject = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, wanted.dns_names[0] if wanted.dns_names else wanted.name)]
-    )
+    # Names are in subjectAltName alone (RFC 6125 section 6.4.4): a common name ends at 64 characters.
+    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "uclab")])
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     builder = (
         _builder(subject, issuer.certificate.subject, key.public_key())

@@ -40,7 +40,7 @@ def _trust_boundary(policy: Policy) -> Iterator[FlowRule]:
             yield FlowRule(Table.TRUSTED, TOP_PRIORITY + 1, match, goto=Table.PRIORITY)
     for number, rule in enumerate(policy.rules):
         yield from _class_rules(Table.TRUSTED, TOP_PRIORITY - number, rule, policy, believe_dscp=True)
-        if not policy.untrusted_classes or rule.traffic_class in policy.untrusted_classes:
+        if policy.open_to_untrusted(rule.traffic_class):
             yield from _class_rules(Table.UNTRUSTED, TOP_PRIORITY - number, rule, policy, believe_dscp=False)
     for table in (Table.TRUSTED, Table.UNTRUSTED):
         for eth_type in (IPV4, IPV6):

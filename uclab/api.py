@@ -12,9 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uclab.doctor import busyness
+from uclab.doctor.preflight import refuse_unable_to_judge, refuse_unfit
+from uclab.lab.client import LabGone
+from uclab.lab.last_words import killed_for_memory, last_words
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
+from uclab.plan.breakable import NotBreakable
 from uclab.plan.capacity import Capacity, capacity
 from uclab.plan.codec import plan_from_json, to_data
 from uclab.plan.fault import Fault
@@ -86,6 +91,14 @@ def capacity_of(topology: str) -> Capacity:
     return capacity(loaded, make_plan(loaded))
 
 
+def warnings_of(topology: str) -> tuple[str, ...]:
+    """What is allowed in a topology and its policy, but will not do what is hoped of it: contradictions that
+    can be built, and lines that are too small. Raises `TopologyError`."""
+    loaded = load(topology)
+    shortage = capacity(loaded, make_plan(loaded)).shortage
+    return (*(str(warning) for warning in loaded.warnings), *shortage)
+
+
 def applied(plan: Plan, faults: Sequence[str], further: Mapping[str, Fault] | None = None) -> Plan:
     """The plan with deliberate faults in it, each `NAME` or `NAME:TARGET`, of the usual ones and `further`
     ones. Raises `UnknownName`."""
@@ -122,7 +135,12 @@ def bring_up(
     leased: bool,
     watcher: Watcher | None = None,
 ) -> LaunchedLab:
-    """Bring a lab up; see `uclab.lab.launch.launch` for its errors."""
+    """Bring a lab up; see `uclab.lab.launch.launch` for its errors. Raises `HostUnfit` before that where this
+    machine lacks something that can be known."""
+    if (words := busyness().warning()) is not None:
+        (watcher or Watcher()).on_stage(f"warning: {words}")
+    if os.geteuid() == 0:
+        refuse_unfit(faulted, run_dir)
     order = StartOrder(name or f"{plan.topology}-{os.getpid()}", plan, faulted, run_dir.resolve())
     return launch(order, leased=leased, on_event=(watcher or Watcher()).on_event)
 
@@ -133,8 +151,12 @@ def leased_lab(
 ) -> Iterator[LaunchedLab]:
     """A lab for as long as the block runs; taken down in order at its end, also on Ctrl-C."""
     launched = bring_up(plan, faulted, run_dir, name=name, leased=True, watcher=watcher)
+    killed_before = killed_for_memory()
     try:
         yield launched
+    except LabGone as error:
+        launched.release()
+        raise LabGone(last_words(error, launched, run_dir, killed_before)) from error
     finally:
         launched.release()
 
@@ -155,7 +177,7 @@ def run(
     faulted = applied(plan, faults)
     refuse_unknown(plan, scenario, options)
     run_dir = (out or default_run_dir(plan.topology)).resolve()
-    for words in capacity_of(topology).shortage:
+    for words in warnings_of(topology):
         watcher.on_stage(f"warning: {words}")
     clock = Clock()
     watcher.on_stage(f"bringing up {plan.topology}")
@@ -179,10 +201,14 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
     if (options.incidents or options.repeat > 1) and not SCENARIOS[scenario].breaks:
         able = ", ".join(name for name, known in SCENARIOS.items() if known.breaks)
         raise UnknownName(f"scenario `{scenario}` breaks nothing; incidents belong to: {able}")
+    if not SCENARIOS[scenario].breaks:
+        return
     try:
         chosen_incidents(plan, options.incidents)
     except NoSuchIncident as error:
         raise UnknownName.among("incident", *error.args) from None
+    except NotBreakable as error:
+        raise UnknownName(f"scenario `{scenario}`: {error}") from None
 
 
 def record_scenario(run_dir: Path, record: ScenarioRecord) -> None:
@@ -192,7 +218,8 @@ def record_scenario(run_dir: Path, record: ScenarioRecord) -> None:
 
 def judge_again(run_dir: Path) -> RunResult:
     """Judge the kept captures of a run again and write its reports anew. Raises `UnknownName` where that is
-    no run directory, `RunUnreadable`."""
+    no run directory, `RunUnreadable`, `HostUnfit` without tshark."""
+    refuse_unable_to_judge()
     if not (run_dir / "plan.json").is_file():
         raise UnknownName(
             f"`{run_dir}` is no run directory: it has no plan.json; give the --out of an earlier `uclab run`"

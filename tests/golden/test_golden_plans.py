@@ -23,7 +23,8 @@ WIDTH, SHOWN = 110, 80
 """Columns of a golden file; lines of a difference that a failure shows."""
 ONLY_WITH_CARRIERS = {
     "flows": [], "mtu": 1500, "codes": [], "sorts_by": "dscp", "service_vlan": None, "label": None,
-    "chatter": [], "carried": [], "airs": [], "cards": [],
+    "chatter": [], "carried": [], "airs": [], "cards": [], "injections": [],
+    "strict_sites": [], "strict_servers": [],
 }  # fmt: skip
 """What only carriers' networks and Wi-Fi have: not shown where it is as everywhere else."""
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -24,11 +26,16 @@ from uclab.plan.types import Node, Plan
 
 QUIET_S = 0.4
 """A packet that has not come after this time does not come: all is on one kernel, without delay."""
+PPPOE = 1492
+"""Bytes that a line with PPPoE carries (RFC 2516 section 7)."""
 UP_S = 10.0
 """By then the cables are up and neighbours are resolved."""
 CLOUD, WEB, RESOLVER = "198.18.10.12", "198.19.0.6", "198.19.0.2"
 PHONE, PC = "192.168.16.11", "192.168.17.11"
 EF, AF31 = 46, 26
+IP_MTU_DISCOVER, IP_RECVERR, IP_MTU, IP_PMTUDISC_DO = 10, 11, 14, 2
+"""Of <linux/in.h>; Python has no names for them."""
+DESTINATION_UNREACHABLE, TIME_EXCEEDED = 3, 11
 
 Answer = tuple[str, int] | None
 """Sender's address and DSCP of a packet as it arrived; None where it did not."""
@@ -162,6 +169,38 @@ class Wire:
             far.sendto(b"unasked", (PHONE, 40200))
             return _receive(near)[0] is not None
 
+    def hop(self, at: str, to: str, port: int, ttl: int) -> str | None:
+        """Who says that the time of a packet was up; None where nobody does."""
+        with self.bound(at, "", 0) as near:
+            near.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+            return _error(near, (to, port), b"hello", TIME_EXCEEDED)
+
+    def too_long(self, at: str, to: str, port: int, line_bytes: int) -> tuple[str | None, int]:
+        """Who says that a whole Ethernet packet does not fit the line, and the path MTU (RFC 1191) that the
+        sender has learnt then."""
+        self._in("edge", f"ip link set wan1 mtu {line_bytes}")
+        with self.bound(at, "", 0) as near:
+            near.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+            teller = _error(near, (to, port), bytes(1500 - 28), DESTINATION_UNREACHABLE)
+            near.connect((to, port))
+            return teller, near.getsockopt(socket.IPPROTO_IP, IP_MTU)
+
+    def false_errors(self) -> bool:
+        """Whether the router's word about a connection that there is not, or its own packets, get in."""
+        about_nothing = (
+            bytes([3, 1, 0, 0, 0, 0, 0, 0]) + _header(PHONE, CLOUD) + struct.pack("!4H", 1, 2, 8, 0)
+        )
+        with self.spaces["phone"].socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as near:
+            near.settimeout(QUIET_S)
+            with self.spaces["edge"].socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sender:
+                for message in (about_nothing, bytes([8, 0, 0, 0, 0, 1, 0, 1])):
+                    sender.sendto(_summed(message), (PHONE, 0))
+            try:
+                near.recv(100)
+            except TimeoutError:
+                return False
+            return True
+
     @contextmanager
     def bound(self, name: str, address: str, port: int) -> Iterator[socket.socket]:
         """A UDP socket that tells the DSCP of what it receives."""
@@ -181,6 +220,35 @@ def _receive(there: socket.socket) -> tuple[Answer, tuple[str, int] | None]:
         data[0] for level, kind, data in ancillary if (level, kind) == (socket.IPPROTO_IP, socket.IP_TOS)
     )
     return (sender[0], tos >> 2), sender
+
+
+def _error(near: socket.socket, to: tuple[str, int], payload: bytes, kind: int) -> str | None:
+    """Who answers a packet with an ICMP error of that kind; None where nobody does."""
+    near.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+    near.sendto(payload, to)
+    waiting = select.poll()
+    waiting.register(near, 0)  # errors are always told
+    if not waiting.poll(1000 * QUIET_S):
+        return None
+    _, ancillary, *_ = near.recvmsg(1, 512, socket.MSG_ERRQUEUE)
+    for level, name, data in ancillary:
+        if (level, name) == (socket.IPPROTO_IP, IP_RECVERR) and data[5] == kind:
+            return socket.inet_ntoa(data[20:24])  # struct sock_extended_err, then the teller's sockaddr_in
+    return None
+
+
+def _header(source: str, destination: str) -> bytes:
+    """An IPv4 header of a UDP packet, as an ICMP error quotes it."""
+    addresses = socket.inet_aton(source) + socket.inet_aton(destination)
+    return struct.pack("!BBHHHBBH", 0x45, 0, 28, 1, 0, 60, 17, 0) + addresses
+
+
+def _summed(message: bytes) -> bytes:
+    """An ICMP message with its checksum (RFC 1071)."""
+    total = sum(struct.unpack(f"!{len(message) // 2}H", message))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return message[:2] + struct.pack("!H", ~total & 0xFFFF) + message[4:]
 
 
 def _mark(sender: socket.socket, dscp: int) -> None:
@@ -210,6 +278,10 @@ def measure(fault: str | None) -> dict[str, object]:
         "phone to SIP over TLS": wire.connects("phone", CLOUD, 5096),
         "phone to plain SIP": wire.connects("phone", CLOUD, 5060),
         "pc to the web": wire.connects("pc", WEB, 80),
+        "hops of a PC": [wire.hop("pc", WEB, 33434 + ttl, ttl) for ttl in (1, 2)],
+        "hops of a phone": [wire.hop("phone", CLOUD, 30000, ttl) for ttl in (1, 2)],
+        "false errors": wire.false_errors(),
+        "too long for the line": wire.too_long("phone", CLOUD, 30000, PPPOE),
         "spoofed": wire.spoofed(),
         "unasked": wire.unasked(),
     }

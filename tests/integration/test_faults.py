@@ -36,6 +36,7 @@ CULPRITS = {
     "overlay-unmarked": "edge",
     "steering-stuck": "sdwan-controller",
     "dscp-cleared-by-isp": "isp1",
+    "rtcp-unmarked": "fra1-sbc",
     "sip-alg": "edge",
     "backup-preferred": "edge",
     "wan-balanced-per-packet": "edge",
@@ -45,6 +46,7 @@ CULPRITS = {
     "connection-flood": "web",
     "half-open-flood": "web",
     "password-guessing": "web",
+    "media-injected": "web",
 }
 """Fault, and the device, hop or port that the findings must blame; None where captures cannot tell."""
 TOPOLOGIES = {
@@ -66,7 +68,7 @@ TOPOLOGIES = {
 }
 """Where `small-office` has nothing that the fault fits."""
 SHARED = (
-    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted", "password-guessing"),
+    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted", "rtcp-unmarked", "password-guessing"),
     ("queues-removed", "phone-in-data-vlan"),
     ("media-rule-missing", "foreign-mac", "connection-flood"),
 )
@@ -85,6 +87,7 @@ ON_REQUEST = {
     "exchange-clears-dscp",
     "failback-flaps",
     "half-open-flood",
+    "media-injected",
 }
 """Tried by `make drills`, for the time they take: others of their kind are tried every time."""
 EVERY = bool(os.environ.get("UCLAB_ALL_FAULTS"))

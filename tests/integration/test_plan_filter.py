@@ -14,6 +14,8 @@ import pytest
 pytestmark = [pytest.mark.root, pytest.mark.timeout(60)]
 
 PROJECT = Path(__file__).resolve().parents[2]
+TRANSIT_ROUTER = "192.168.31.254"
+"""The router's address towards the firewall."""
 ROUTER = "203.0.113.2"
 """The site's public address: what the cloud sees of all its phones."""
 
@@ -79,6 +81,27 @@ def test_phone_reaches_what_it_needs_and_nothing_else() -> None:
 def test_wrong_sender_is_dropped_and_counted() -> None:
     assert seen()["spoofed"] is False
     assert seen()["counters"]["spoofed"] >= 1
+
+
+@pytest.mark.req("N1", "N2")
+def test_every_hop_of_the_way_answers() -> None:
+    # given firewall and router between a host and the outside, when packets' time is up on their way
+    # then each of the two says so, to PC and phone
+    assert seen()["hops of a PC"] == ["192.168.17.1", TRANSIT_ROUTER]
+    assert seen()["hops of a phone"] == ["192.168.16.1", TRANSIT_ROUTER]
+
+
+@pytest.mark.req("N1", "N2")
+def test_a_phone_learns_that_the_line_takes_shorter_packets() -> None:
+    # given a line of 1492 bytes, when a phone sends a whole Ethernet packet that may not be cut
+    teller, path_mtu = seen()["too long for the line"]
+    # then its router's "fragmentation needed" reaches it, so that the next one fits (RFC 1191)
+    assert (teller, path_mtu) == (TRANSIT_ROUTER, 1492)
+
+
+@pytest.mark.req("N1")
+def test_the_routers_address_opens_nothing_but_errors_about_known_connections() -> None:
+    assert seen()["false errors"] is False
 
 
 @pytest.mark.req("N1")

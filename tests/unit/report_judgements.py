@@ -43,7 +43,7 @@ def report_judgement() -> Judgement:
     )
     series = (
         Series("delay_ms", "c1:forward", "", 1.0, 1.0, (21.0, None, 22.0)),
-        Series("kbps", "edge:wan1", "EF", 1.0, 1.0, (80.0, 91.0)),
+        Series("kbps", "edge:wan1", "EF", 1.0, 1.0, (80.0, 91.0), "out"),
     )
     heard = Finding("audio.heard", ("D3",), "c1", "desk1 calls desk2: both are heard", "both", "pass")
     other = replace(heard, subject="c2", expected="desk2 calls soft1: both are heard")

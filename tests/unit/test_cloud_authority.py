@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from cloud_core.authority import Certificates, issue
 from uclab.plan.types import Certificate
@@ -49,6 +50,22 @@ def test_server_is_verified_by_each_of_its_names(
     certificates: Certificates, name: str, newest: ssl.TLSVersion
 ) -> None:
     assert handshake(certificates, "sbc", name, newest=newest) == newest.name.replace("_", ".")
+
+
+@pytest.mark.req("C9")
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_server_with_the_longest_name_of_dns_is_verified_by_it(
+    tmp_path: Path, newest: ssl.TLSVersion
+) -> None:
+    # given a name of 253 characters, more than a common name takes (X.520: 64), or a file's with an ending
+    name = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 56, "test"])
+    assert len(name) == 253
+    certificates = issue((Certificate(f"{name}.x", (name,), ("198.18.10.10",)),), tmp_path)
+    # when a client connects to it by that name, then it is taken for who it is
+    assert handshake(certificates, f"{name}.x", name, newest=newest) == newest.name.replace("_", ".")
+    # and its certificate says so nowhere else
+    issued = x509.load_pem_x509_certificate(certificates.issued[f"{name}.x"].certificate.read_bytes())
+    assert issued.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME) == []
 
 
 @pytest.mark.req("C9")

@@ -251,7 +251,8 @@ def test_connections_are_watched_as_the_policy_says(
     plan = replace(make_plan(), session_controllers=(replace(CONTROLLER, registration=timing),))
     text = configuration(plan, nodes, certificates, tmp_path)
     assert "\ntcp_keepidle=10\ntcp_keepintvl=10\ntcp_keepcnt=2\n" in text
-    assert text.count("media-handover ") == 3
+    assert '$var(source) = "media-handover";' in text
+    assert text.count("route(SOURCE);") == 2
 
 
 @pytest.mark.req("C1")

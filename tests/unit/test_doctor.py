@@ -31,6 +31,9 @@ FULL = Observed(
         "localhost/uclab/base:trixie",
         "localhost/uclab/dns:latest",
         "localhost/uclab/dns:0123",
+        "localhost/uclab/kamailio:latest",
+        "localhost/uclab/pstn:latest",
+        "localhost/uclab/rtpengine:latest",
     ),
 )
 """A machine that has everything."""

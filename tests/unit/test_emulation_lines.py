@@ -215,8 +215,10 @@ def test_lateness_is_told_by_percentile() -> None:
     line = Line(ORDER)
     for late_us in [5] * 98 + [200, 50_000]:
         line.release_ns(0)
-        line.released(late_us * 1000)
+        line.released(late_us * 1000, second=7)
     # then percentiles are the upper edges of 10 us steps, and what is beyond the scale counts as beyond
+    # and the second in which one was late by more than a packet's time is told
+    assert line.account.late_ms == {7: 50.0}
     assert line.account.lateness_percentile_us(50) == 10
     assert line.account.lateness_percentile_us(99) == 210
     assert line.account.lateness_percentile_us(100) == 10_010

@@ -39,9 +39,6 @@ class Recorder:
     def heal_link(self, link: str) -> None:
         self._ask("plug in", link)
 
-    def has_line(self, link: str) -> bool:
-        return True
-
     def brown_out(self, link: str, change: Any, leaving: str | None) -> list[LineState]:
         self._ask("brown-out", link, change.delay_ms.value, leaving)
         return [LineState(link, "left", "right", Impairment("eth0", 60.0), 1000)]

@@ -124,3 +124,52 @@ def test_installed_package_without_checkout_brings_its_own_references(
     # when, then
     assert reference_directory() == tmp_path / "uclab" / "topologies"
     assert load_topology("small-office").topology.topology == "small-office"
+
+
+def office_with(folder: Path, *changes: tuple[str, str], policy: tuple[str, str] | None = None) -> Path:
+    """The small office with other text in it, and in its policy."""
+    text = (reference_directory() / "small-office.yaml").read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    if policy is not None:
+        (folder / "policies").mkdir()
+        said = (reference_directory() / "policies" / "ucaas.yaml").read_text()
+        assert policy[0] in said
+        (folder / "policies" / "ucaas.yaml").write_text(said.replace(*policy))
+    (folder / "mine.yaml").write_text(text)
+    return folder / "mine.yaml"
+
+
+@pytest.mark.req("D7")
+def test_a_writers_own_keys_at_the_top_hold_anchors_and_mean_nothing(tmp_path: Path) -> None:
+    # given a file with a key of its writer's own, whose parts are used elsewhere
+    path = office_with(
+        tmp_path,
+        ("cloud:\n", "x-defaults: {ports: &eight 8, title: 1}\nx-note: by hand\ncloud:\n"),
+        ("ports: 8, poe_watts: 65", "ports: *eight, poe_watts: 65"),
+    )
+    # when it is loaded, then it is the same topology as without
+    assert load_topology(path).topology == load_topology("small-office").topology
+
+
+@pytest.mark.req("L1", "C8")
+def test_a_phone_among_pcs_is_allowed_and_warned_of(tmp_path: Path) -> None:
+    path = office_with(tmp_path, ("number: 201, pc: pc1", "number: 201, pc: pc1, vlan: data"))
+    (warning,) = load_topology(path).warnings
+    assert str(warning).startswith(f"{path}:32: sites[office].endpoints[desk1].vlan: phone `desk1` stands in")
+    assert "its marks are not trusted" in warning.found
+    assert load_topology("small-office").warnings == ()
+
+
+@pytest.mark.req("C8", "N2")
+def test_voice_without_a_queue_is_allowed_and_warned_of(tmp_path: Path) -> None:
+    path = office_with(tmp_path, policy=("name: voice, dscps: [EF]", "name: voice, dscps: [CS5]"))
+    (warning,) = load_topology(path).warnings
+    assert warning.path == "media.dscp"
+    assert "`EF` of voice is in no queue of its own, it shares queue `default` (line 85)" in warning.found
+
+
+@pytest.mark.parametrize("domain", [f"{'a' * 63}.test", "0-9.x.test", ".".join(["ab"] * 77 + ["test"])])
+def test_domains_up_to_the_limits_of_dns_are_right(tmp_path: Path, domain: str) -> None:
+    assert check(office_with(tmp_path, ("domain: ucaas.test", f"domain: {domain}"))) == ()

@@ -363,3 +363,38 @@ def test_the_hubs_lines_carry_the_calls_of_the_sites_behind_it() -> None:
     assert (lines["branch1", "mpls1"].endpoints, lines["branch2", "mpls2"].endpoints) == (2, 1)
     hub, branch = lines["hub", "cc1"].directions[0], lines["branch2", "mpls2"].directions[0]
     assert hub.need_kbps == pytest.approx(6 * branch.need_kbps, rel=0.01)
+
+
+def with_policy(loaded: LoadedTopology, **changes: Any) -> LoadedTopology:
+    """The topology with other parts of its policy."""
+    return replace(loaded, policy=loaded.policy.model_copy(update=changes))
+
+
+def test_voice_without_a_queue_of_its_own_has_room_for_no_call() -> None:
+    # given a policy whose voice queue takes another code point than voice's
+    voice, *others = OFFICE.policy.wan_queues
+    shared = with_policy(OFFICE, wan_queues=(voice.model_copy(update={"dscps": (40,)}), *others))
+    # when its capacity is computed, then bulk may take all that voice could have, however wide the line
+    for loaded in (shared, with_line(shared, 100_000)):
+        line = only_line(loaded)
+        assert {way.calls for way in line.directions} == {way.calls_alone for way in line.directions} == {0}
+        assert {way.full_first for way in line.directions} == {"default"}
+        assert [words for words in line.shortage if "voice shares queue `default` with all bulk" in words]
+        (default,) = [queue for queue in line.directions[0].queues if queue.name == "default"]
+        assert (default.calls, default.calls_borrowing) == (0, 0)
+    # and where the policy has a queue for it, calls fit
+    assert only_line(OFFICE).directions[0].calls > 0
+
+
+@pytest.mark.parametrize(("ports", "calls"), [((50000, 50019), 5), ((50001, 50020), 4), ((50000, 50003), 1)])
+def test_no_more_calls_fit_than_the_media_relay_has_ports_for(ports: tuple[int, int], calls: int) -> None:
+    # given a wide line, and few media ports: two pairs a call, each beginning with an even port
+    media = OFFICE.policy.media.model_copy(update={"udp_ports": ports})
+    line = only_line(with_policy(with_line(OFFICE, 100_000), media=media))
+    # then the ports are what is used up first
+    for way in line.directions:
+        assert (way.calls, way.full_first) == (calls, "media ports")
+        assert way.calls_alone <= calls
+    # and the site's three calls at once are too many for less than twelve
+    told = [words for words in line.shortage if "calls at once, 3 are placed" in words]
+    assert bool(told) == (calls < 3)

@@ -26,6 +26,7 @@ FINDINGS = {
     "media.keys",
     "privacy.readable",
     "hub.media",
+    "media.injected",
     "hub.signalling",
     "qos.dscp",
     "qos.pcp",
@@ -98,6 +99,7 @@ CHANGED = {
     "circuit-too-narrow": {"nodes"},
     "circuit-opened": {"nodes", "circuit_exchanges"},
     "dscp-cleared-by-isp": {"nodes"},
+    "rtcp-unmarked": {"nodes"},
     "sip-alg": {"nodes"},
     "backup-preferred": {"nodes"},
     "wan-balanced-per-packet": {"nodes"},
@@ -107,6 +109,7 @@ CHANGED = {
     "connection-flood": {"attacks"},
     "half-open-flood": {"attacks"},
     "password-guessing": {"attacks"},
+    "media-injected": {"session_controllers", "injections"},
 }
 """Parts of the plan that each fault touches, besides `faults`."""
 

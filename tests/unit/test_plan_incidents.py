@@ -7,6 +7,14 @@ from dataclasses import replace
 import pytest
 
 from uclab.model.load import load_topology, reference_topologies
+from uclab.plan.breakable import (
+    NotBreakable,
+    broken_links,
+    concerned_links,
+    controlled_ends,
+    links_of,
+    planned_line,
+)
 from uclab.plan.incidents import (
     INCIDENTS,
     WANTED_CALLS,
@@ -105,11 +113,65 @@ def test_circuits_of_one_public_prefix_share_an_address_the_internet_has_another
     assert lines[0].outside == lines[1].outside != lines[2].outside
 
 
-def test_a_circuit_is_cut_in_its_middle_and_worsened_at_its_ends() -> None:
+@pytest.mark.parametrize("topology", reference_topologies())
+def test_every_incident_of_every_topology_can_be_carried_out(topology: str) -> None:
+    # given a shipped topology, when its incidents are planned
+    plan = plan_of(topology)
+    incidents = planned_incidents(plan)
+    # then each names what the lab takes for `fail` in that way, and means all of it
+    assert incidents
+    for incident in incidents:
+        for part in incident.parts:
+            named = part in {link.name for link in plan.links}
+            links = broken_links(plan, part, incident.how)
+            assert links == ((part,) if named else links_of(plan, part)), (incident.name, part)
+            assert set(links) <= set(concerned_links(plan, part)), "what is broken can be mended"
+    # and the same line is meant, whatever happens to it
+    on_line = {i.subject for i in incidents if i.name in ("circuit-down", "circuit-black-holed", "brown-out")}
+    assert len(on_line) <= 1
+
+
+def test_what_the_lab_cannot_break_is_refused_before_it_starts(dual: Plan) -> None:
+    # given a preferred line without delay and loss of its own
+    def cable(plan: Plan) -> Plan:
+        return replace(plan, nodes=tuple(replace(node, impairments=()) for node in plan.nodes))
+
+    # when a cable is to brown out, then the refusal says what it can do, and what lines there are
+    with pytest.raises(NotBreakable, match=r"fw-edge.*has no delay.*: edge-isp1, edge-isp2"):
+        broken_links(dual, "fw-edge", "brown-out")
+    with pytest.raises(NotBreakable, match="lines that have: none"):
+        broken_links(cable(dual), "edge-isp1", "brown-out")
+    with pytest.raises(NotBreakable, match="no link or node `nothing`"):
+        broken_links(dual, "nothing", "cut")
+    with pytest.raises(NotBreakable, match="cannot be killed"):
+        broken_links(dual, "desk1", "kill")
+
+
+def test_a_brown_out_needs_a_policy_that_says_how_bad(dual: Plan) -> None:
+    silent = replace(dual, policy=replace(dual.policy, failover=None))
+    assert "brown-out" not in {incident.name for incident in planned_incidents(silent)}
+
+
+@pytest.mark.parametrize("name", ["edge-fra1", "edge-cc1-ntu", "fra1-cc-edge"])
+def test_a_circuit_is_one_line_by_whichever_of_its_cables_it_is_called(name: str) -> None:
+    plan = plan_of("cloudconnect-simplex-ott")
+    assert broken_links(plan, name, "brown-out") == ("edge-fra1",)
+    assert broken_links(plan, name, "cut") == (name,)
+
+
+def test_behind_a_modem_the_line_begins_at_the_router() -> None:
+    plan = plan_of("soho-bridge-modem")
+    near, far = controlled_ends(plan)["router-isp1"]
+    assert (near.device, far.device) == ("router", "isp1")
+    assert planned_line(plan, near, far) is not None
+    assert planned_line(plan, far, near) is not None
+
+
+def test_a_circuit_is_broken_as_a_whole_line() -> None:
     found = {i.name: i for i in planned_incidents(plan_of("cloudconnect-simplex-ott"))}
     assert found["circuit-down"].parts == ("edge-fra1",)
     assert found["circuit-black-holed"].parts == ("edge-fra1",)
-    assert found["brown-out"].parts == ("edge-cc1-ntu", "fra1-cc-edge")
+    assert found["brown-out"].parts == ("edge-fra1",)
     assert found["circuit-down"].survivable
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import cache
 from ipaddress import IPv4Interface, IPv4Network
 
 import pytest
 
+from controllers.admission import IPV4, UDP
+from controllers.fabric import compile_fabric
+from controllers.fake_fabric import FakeFabric, Frame
 from uclab.model.load import LoadedTopology, load_topology
+from uclab.plan.addresses import highest_free
 from uclab.plan.calls import missing_kinds, reference_calls, rounds
 from uclab.plan.changes import port_towards
 from uclab.plan.endpoints import direct_number, tones
 from uclab.plan.errors import PlanError
 from uclab.plan.names import port_interface
 from uclab.plan.planner import make_plan
+from uclab.plan.trees import PortRef
 from uclab.plan.types import NodeKind, Plan, PortMode, SwitchRole
 
 
@@ -34,6 +40,89 @@ def test_phone_port_carries_voice_tagged_and_the_pc_untagged() -> None:
     assert (port.mode, port.vlan, port.tagged, port.trust_dscp) == (PortMode.PHONE, 120, (110,), True)
     macs = [(110, plan().node("desk1").interfaces[0].mac), (120, plan().node("pc1").interfaces[0].mac)]
     assert list(port.allowed) == macs
+
+
+def in_the_data_vlan(phone: str) -> LoadedTopology:
+    """The small office with a phone that got no voice VLAN."""
+    office = loaded("small-office")
+    (site,) = office.topology.sites
+    endpoints = tuple(e.model_copy(update={"vlan": "data"}) if e.name == phone else e for e in site.endpoints)
+    sites = (site.model_copy(update={"endpoints": endpoints}),)
+    return replace(office, topology=office.topology.model_copy(update={"sites": sites}))
+
+
+@pytest.mark.req("L1", "C8", "N3")
+def test_a_phone_in_its_pcs_vlan_is_trusted_no_more_than_the_pc() -> None:
+    # given a phone that stands in the data VLAN with the PC behind it
+    shared = make_plan(in_the_data_vlan("desk1"))
+    # when the plan is made, then both send untagged through one access port that believes no mark
+    switch, port = port_towards(shared, "desk1")
+    assert (port.mode, port.tagged, port.trust_dscp) == (PortMode.ACCESS, (), False)
+    assert len(port.allowed) == 2
+    assert {vlan for vlan, _ in port.allowed} == {port.vlan}
+    # and what either sends is marked by its ports alone: bulk with EF is best effort, voice is EF
+    (fabric,) = shared.fabrics
+    fake = FakeFabric(fabric, compile_fabric(fabric).tables)
+    gateway = shared.node("fw").interface("data").mac
+    cloud = shared.session_controllers[0].media_address
+    for name, to, udp_port, before, after in (
+        ("pc1", "198.19.0.6", 5201, 46, 0),
+        ("pc1", cloud, 53_000, 0, 46),
+        ("desk1", cloud, 30_000, 46, 46),
+    ):
+        frame = Frame(
+            shared.node(name).interfaces[0].mac, gateway, eth_type=IPV4, ip_proto=UDP, udp_dst=udp_port,
+            dscp=before, ipv4_dst=to,
+        )  # fmt: skip
+        (delivery,) = fake.send(PortRef(switch.name, port.number), frame).deliveries
+        assert delivery.frame.dscp == after, (name, to)
+
+
+@pytest.mark.req("C9")
+def test_softclients_are_played_by_who_can_do_what_the_policy_asks() -> None:
+    def softclients(office: LoadedTopology) -> set[tuple[str, str | None]]:
+        made = make_plan(office)
+        soft = [e for e in made.endpoints if e.kind == "softclient"]
+        return {(e.driver, made.node(e.node).nftables) for e in soft}
+
+    # given what PJSIP can do, then it plays them, and marks by itself
+    office = loaded("small-office")
+    assert softclients(office) == {("pjsua2", None)}
+    # when the policy asks for TLS 1.3, or the cloud's host names are longer than PJSIP takes
+    strict = office.policy.signalling.model_copy(update={"min_tls_version": "1.3"})
+    cloud = office.topology.cloud
+    long_names = office.topology.model_copy(
+        update={"cloud": cloud.model_copy(update={"domain": f"{'a' * 60}.{'b' * 60}.test"})}
+    )
+    for harder in (
+        replace(office, policy=office.policy.model_copy(update={"signalling": strict})),
+        replace(office, topology=long_names),
+    ):
+        # then baresip plays them, and their device marks for it, by the port that softclients use
+        ((driver, rules),) = softclients(harder)
+        assert driver == "baresip"
+        assert rules is not None
+        assert "tcp dport 5097" in rules
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [(), ("10.128.0.0/9",), ("10.255.255.252/30", "10.128.0.0/9"), ("10.0.0.0/8",), ("10.255.255.253/32",)],
+)
+def test_room_for_the_transit_link_is_found_at_once_in_the_largest_prefix(taken: tuple[str, ...]) -> None:
+    # given the largest private prefix, half of it or all of it taken by VLANs
+    whole, networks = IPv4Network("10.0.0.0/8"), [IPv4Network(one) for one in taken]
+    # when the highest free /30 is looked for, then no search through four million is needed
+    began = time.process_time()
+    found = highest_free(whole, 30, networks)
+    assert time.process_time() - began < 0.1
+    # and it is right
+    if whole in networks:
+        assert found is None
+    else:
+        assert found is not None
+        assert not any(found.overlaps(network) for network in networks)
+        assert not taken or taken == ("10.255.255.253/32",) or found == IPv4Network("10.127.255.252/30")
 
 
 @pytest.mark.req("L2", "C8")

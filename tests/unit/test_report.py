@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 from xml.etree import ElementTree
 
 import pytest
@@ -23,6 +24,7 @@ from uclab.plan.types import Plan
 from uclab.report.grouping import ELSE, common_text, grouped
 from uclab.report.junit import junit
 from uclab.report.ladder import draw, lane_order
+from uclab.report.links import link_loads
 from uclab.report.plots import plots
 from uclab.report.write import write_reports
 
@@ -126,7 +128,7 @@ def test_queues_of_a_line_are_drawn_below_its_load(plan: Plan) -> None:
             of("queue_dropped", name, 0.0, dropped),
         )
 
-    load = Series("kbps", "edge:wan1", "EF", 1.0, 1.0, (80.0, 91.0))
+    load = Series("kbps", "edge:wan1", "EF", 1.0, 1.0, (80.0, 91.0), "out")
     series = (load, *queue("voice", 90.0, 7.0), *queue("video", 0.0, 0.0))
     drawn = plots(plan, Judgement((), (), (), series))
     # then the queue follows the load, with what was guaranteed, and without the class that had nothing to do
@@ -154,3 +156,22 @@ def test_calls_that_a_line_carries_stand_beside_those_computed(plan: Plan, tmp_p
     assert 'id="calls"' not in page
     (told,) = json.loads((tmp_path / "results.json").read_text())["measured"]
     assert (told["measured"], told["dropped"]["voice"]) == (14, 100)
+
+
+def test_a_link_shows_the_load_of_each_direction(plan: Plan, judgement: Judgement) -> None:
+    # given a line of 10 Mbit/s that is full both ways in the same second, in two classes that began apart
+    def load(tap: str, name: str, start: float, direction: Literal["out", "in"], *kbps: float) -> Series:
+        return Series("kbps", tap, name, start, 1.0, kbps, direction)
+
+    series = (
+        load("edge:wan1", "0", 1.0, "out", 9800.0, 9700.0),
+        load("edge:wan1", "EF", 2.0, "out", 200.0),
+        load("edge:wan1", "0", 1.0, "in", 9900.0),
+        load("isp1:edge", "0", 1.0, "out", 9950.0),
+    )
+    # when the links of the drawing are labelled
+    loads = link_loads(plan, replace(judgement, series=series))
+    # then neither direction is more than the line carries
+    line = next(link for link in plan.links if link.kind == "wan")
+    assert (line.a.device, line.b.device) == ("edge", "isp1")
+    assert (loads[line.name].a_to_b_kbps, loads[line.name].b_to_a_kbps) == (9900.0, 9950.0)

@@ -33,7 +33,7 @@ def plan() -> Plan:
 
 FAST = Pace(
     quiet_s=0.05, failed_s=0.2, healed_s=0.1, hold_after_s=0.1, setup_s=0.3, spare_s=0.1, settle_s=0.1,
-    registered_s=0.2, flap_up_s=0.1, flap_down_s=0.05,
+    registered_s=0.2, flap_up_s=0.1, flap_down_s=0.05, look_s=0.01,
 )  # fmt: skip
 
 
@@ -44,13 +44,16 @@ class NotedLab:
     run_dir: Path
     deaf: tuple[str, ...] = ()
     ends_when_broken: bool = False
+    doubts: list[str] = field(default_factory=list)
+    """What `state` says of a phone, the last first, until nothing is left."""
     asked: list[Any] = field(default_factory=list)
     orders: list[CallOrder] = field(default_factory=list)
     news: queue.Queue[Event | None] = field(default_factory=queue.Queue)
     lab: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(name="noted"))
 
     def state(self) -> dict[str, Any]:
-        return {"run_dir": str(self.run_dir)}
+        doubt = self.doubts.pop() if self.asked and self.doubts else None
+        return {"run_dir": str(self.run_dir), "endpoints": [{"doubt": doubt}]}
 
     def events(self, start: int = 0) -> Iterator[Event]:
         while (event := self.news.get()) is not None:
@@ -119,6 +122,16 @@ def test_a_brown_out_has_the_policys_figures(plan: Plan, tmp_path: Path) -> None
     lab = NotedLab(tmp_path)
     play(lab, plan, "brown-out")
     assert lab.asked[0] == ("fail", "edge-isp1", "brown-out", {"loss": "+10", "delay": "+150"})
+
+
+def test_the_next_calls_wait_until_it_is_certain_who_is_registered(plan: Plan, tmp_path: Path) -> None:
+    # given a lab that is not certain of registrations for a while after the mending
+    lab = NotedLab(tmp_path, doubts=["edge-isp1 is back"] * 3)
+    # when two incidents are played
+    play(lab, plan, "circuit-down", "dns-lost")
+    # then the second one's calls were placed when nothing was in doubt
+    assert lab.doubts == []
+    assert [name for verb, name, *_ in lab.asked if verb == "fail"] == ["edge-isp1", "dns"]
 
 
 def test_a_line_that_flaps_is_mended_several_times_and_watched_after_the_last(

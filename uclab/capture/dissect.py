@@ -3,7 +3,7 @@
 
 pyshark reads some 900 packets a second, so it is only given a small extract: the TCP connections of the SIP
 ports at one tap (`extract_signalling`), with a display filter. tshark 4.0 dissects SIP on other ports than
-5060/5061 only when told (`-d tls.port==5096,sip`), and shows SDES keys only in its XML, not in its JSON.
+5060/5061 only when told, and shows SDES keys only in its XML, not in its JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ import numpy as np
 
 from uclab.capture.headers import SYN, Headers, Mask, decode
 from uclab.capture.pcapng import I64, MalformedCapture, PcapngReader
-from uclab.capture.tshark import DissectionError, all_values, close, first_value, open_capture
+from uclab.capture.tshark import (
+    DissectionError,
+    all_as,
+    all_values,
+    close,
+    first_value,
+    open_capture,
+)
 from uclab.capture.writer import PcapngWriter
 
 TLS_VERSIONS = {0x0300: "SSL 3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3"}
@@ -143,21 +150,19 @@ def _of_hosts(time_ns: I64, columns: Headers, hosts: Mapping[int, int]) -> Mask:
     return found & worth
 
 
-def dissect(
-    extract: Path, ports: Sequence[int], keylog: Path | None, numbers: Sequence[int] = ()
-) -> Signalling:
-    """Handshakes and SIP messages of an extract; `numbers` maps its packets to the file from which they were
-    cut."""
+def dissect(extract: Path, keylog: Path | None, numbers: Sequence[int] = ()) -> Signalling:
+    """Handshakes and SIP messages of an extract, all of which is taken for TLS with SIP inside; `numbers`
+    maps its packets to the file from which they were cut."""
     try:
         count = sum(len(packets) for packets in PcapngReader(extract))
     except (OSError, MalformedCapture) as error:  # tshark's own exit status gets lost in pyshark
         raise DissectionError(f"tshark cannot read {error}") from error
     if not count:
         return Signalling((), ())
-    decode_as = [part for port in ports for part in ("-d", f"tls.port=={port},sip")]
     capture = open_capture(
         extract, display_filter="sip || tls.handshake.type == 2 || tls.handshake.type == 11",
-        override_prefs={"tls.keylog_file": str(keylog)} if keylog else {}, custom_parameters=decode_as,
+        override_prefs={"tls.keylog_file": str(keylog)} if keylog else {},
+        custom_parameters=[*all_as("tcp.port", "tls"), *all_as("tls.port", "sip")],
     )  # fmt: skip
     handshakes: list[Handshake] = []
     messages: list[SipMessage] = []
@@ -174,48 +179,6 @@ def dissect(
     finally:
         close(capture)
     return Signalling(_joined(handshakes), tuple(messages))
-
-
-@dataclass(frozen=True)
-class Tags:
-    """Priority, VLAN and label of a packet as tshark reads them; None: no such field."""
-
-    dscp: int | None
-    pcp: int | None
-    vlan: int | None
-    service_pcp: int | None = None
-    service_vlan: int | None = None
-    label: int | None = None
-    tc: int | None = None
-
-
-def dissect_tags(extract: Path) -> list[Tags]:
-    """DSCP, 802.1p priority and VLAN of each packet of a small file."""
-    capture = open_capture(extract)
-    tags = []
-    try:
-        for packet in capture:
-            layers = {layer.layer_name: layer for layer in reversed(packet.layers)}
-            tags.append(
-                Tags(
-                    _number(layers.get("ip"), "dsfield_dscp"),
-                    _number(layers.get("vlan"), "priority"),
-                    _number(layers.get("vlan"), "id"),
-                    _number(layers.get("ieee8021ad"), "priority"),
-                    _number(layers.get("ieee8021ad"), "id"),
-                    _number(layers.get("mpls"), "label"),
-                    _number(layers.get("mpls"), "exp"),
-                )
-            )
-    except Exception as error:  # pyshark raises its own, asyncio's and OSError's kinds
-        raise DissectionError(f"tshark on {extract}: {error}") from error
-    finally:
-        close(capture)
-    return tags
-
-
-def _number(layer: Any, field: str) -> int | None:
-    return int(first_value(layer, field), 0) if layer is not None and first_value(layer, field) else None
 
 
 def _flow(packet: Any, numbers: Sequence[int]) -> Flow:

@@ -13,7 +13,14 @@ import numpy as np
 from uclab.capture.headers import TCP, UDP, decode
 from uclab.capture.pcapng import MalformedCapture, PcapngReader
 from uclab.capture.scratch import unnamed_file
-from uclab.capture.tshark import DissectionError, all_values, close, first_value, open_capture
+from uclab.capture.tshark import (
+    DissectionError,
+    all_as,
+    all_values,
+    close,
+    first_value,
+    open_capture,
+)
 from uclab.capture.writer import PcapngWriter
 
 BGP, BFD = 179, 3784
@@ -99,7 +106,10 @@ def _extract(source: Path, target: Path, is_tap: Callable[[str], bool]) -> list[
 
 
 def _dissect(extract: Path, numbers: Sequence[int]) -> Iterator[Message]:
-    capture = open_capture(extract, display_filter=f"bgp.type == {OPEN} || bgp.type == {UPDATE} || bfd")
+    capture = open_capture(
+        extract, display_filter=f"bgp.type == {OPEN} || bgp.type == {UPDATE} || bfd",
+        custom_parameters=[*all_as("tcp.port", "bgp"), *all_as("udp.port", "bfd")],
+    )  # fmt: skip
     try:
         for packet in capture:
             at = _speech(packet, numbers)

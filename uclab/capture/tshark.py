@@ -1,4 +1,10 @@
-"""tshark, by pyshark: a capture file's packets as dissected layers, and the fields of these."""
+"""tshark, by pyshark: a capture file's packets as dissected layers, and the fields of these.
+
+tshark takes a packet for what the lower of its two port numbers is registered for, and a client's ephemeral
+port may be one of those (34980 is EtherCAT's). So each extract holds one kind of traffic, chosen by the
+lab's own ports, and tshark is told what that is, whatever the ports (`all_as`), or reads no ports at all
+(`WITHOUT_PORTS`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pyshark
+
+ANY_PORT = "1-65535"
+WITHOUT_PORTS = tuple(part for name in ("tcp", "udp") for part in ("--disable-protocol", name))
+"""Options of tshark for those who want nothing above IP: no port decides what a packet is taken for."""
+
+
+def all_as(table: str, protocol: str) -> tuple[str, str]:
+    """Options of tshark that take everything of a table (`tcp.port`, `udp.port`, `tls.port`) for one
+    protocol."""
+    return "-d", f"{table}=={ANY_PORT},{protocol}"
 
 
 class DissectionError(RuntimeError):

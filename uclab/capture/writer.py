@@ -26,9 +26,11 @@ class PcapngWriter:
             options = _option(2, name.encode()) + _option(9, b"\x09") + _option(0, b"")
             self._stream.write(_block(IDB, struct.pack("<HHI", link_type, 0, 0) + options))
 
-    def write(self, interface: int, time_ns: int, frame: bytes) -> None:
-        """Adds one packet seen at the interface of that index."""
-        head = struct.pack("<IIIII", interface, time_ns >> 32, time_ns & 0xFFFFFFFF, len(frame), len(frame))
+    def write(self, interface: int, time_ns: int, frame: bytes, wire_bytes: int | None = None) -> None:
+        """Adds one packet seen at the interface of that index; `wire_bytes`: what it had, where that is more
+        than there is of it."""
+        wire = len(frame) if wire_bytes is None else wire_bytes
+        head = struct.pack("<IIIII", interface, time_ns >> 32, time_ns & 0xFFFFFFFF, len(frame), wire)
         self._stream.write(_block(EPB, head + frame + bytes(-len(frame) % 4)))
         self._packets[interface] += 1
 

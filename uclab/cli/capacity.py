@@ -161,7 +161,8 @@ def in_words(direction: DirectionCapacity) -> str:
     if not direction.kept_apart:
         return f"room for {direction.calls} calls if nothing else is sent: one queue takes everything"
     after = f", then {direction.full_next}" if direction.full_next else ""
-    return f"room for {direction.calls} calls, then {direction.full_first} is full{after}"
+    are = "are" if direction.full_first.endswith("s") else "is"
+    return f"room for {direction.calls} calls, then {direction.full_first} {are} full{after}"
 
 
 def write_drawing(topology: str, answer: Capacity, path: Path) -> None:

@@ -54,7 +54,7 @@ def up(
     faulted = api.applied(plan, fault or [])
     run_dir = out or api.default_run_dir(plan.topology)
     with progress(quiet=as_json) as watcher:
-        for words in api.capacity_of(topology).shortage:
+        for words in api.warnings_of(topology):
             watcher.on_stage(f"warning: {words}")
         launched = api.bring_up(
             plan, faulted, run_dir, name=name or plan.topology, leased=False, watcher=watcher
@@ -81,6 +81,8 @@ def list_labs(as_json: Json = False) -> None:
     table = Table("lab", "topology", "phase", "registered", "dead", box=None, pad_edge=False)
     for state in states:
         registered = f"{sum(e['registered'] for e in state['endpoints'])}/{len(state['endpoints'])}"
+        if doubts := sorted({e["doubt"] for e in state["endpoints"] if e.get("doubt")}):
+            registered += f" (others not certain: {', '.join(doubts)})"
         table.add_row(
             state["name"], state["topology"], state["phase"], registered, ", ".join(state["dead"]) or "-"
         )

@@ -13,6 +13,7 @@ from uclab.api import RunUnreadable, UnknownName
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
 from uclab.cli import campaign, capacity, circuit, generator, judging, labs, running, sdwan, topologies
 from uclab.cli.status import HELD, INTERRUPTED, NOT_UP, VERDICT_FAILED, WRONG_INPUT
+from uclab.doctor.preflight import HostUnfit
 from uclab.lab.client import LabError, LabGone, WrongCircuit
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
@@ -22,6 +23,7 @@ from uclab.plan.errors import PlanError
 WRONG = (
     *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongCircuit),
     OrderRefused,
+    HostUnfit,
 )
 """What is the user's to put right."""
 
@@ -64,7 +66,9 @@ def main() -> None:
         fail(f"the lab could not be brought up: {error}", NOT_UP)
     except GeneratorFailed as error:
         fail(f"the load generator could not be set up: {error}", NOT_UP)
-    except (LabError, LabGone) as error:
+    except LabGone as error:
+        fail(str(error), NOT_UP)
+    except LabError as error:
         fail(str(error), VERDICT_FAILED)
     except KeyboardInterrupt:
         fail("interrupted; everything that was up has been taken down", INTERRUPTED)

@@ -39,6 +39,8 @@ def print_summary(result: RunResult) -> None:
         console.print("[yellow]! this lab was changed on purpose:[/]")
         for one in judgement.interferences:
             console.print(f"    {one.text}", markup=False)
+    if judgement.too_busy:
+        console.print(judgement.too_busy, markup=False)
     console.print()
     console.print(incident_table(judgement) if judgement.incidents else call_table(judgement.calls))
     console.print()

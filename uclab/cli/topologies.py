@@ -59,9 +59,9 @@ def list_topologies(as_json: Json = False) -> None:
 def check(topology: Topology, as_json: Json = False) -> None:
     """Check a topology file: all its mistakes at once, each with file, line and what is allowed."""
     mistakes = api.mistakes_in(topology)
-    shortage = () if mistakes else api.capacity_of(topology).shortage
+    warnings = () if mistakes else api.warnings_of(topology)
     if as_json:
-        found = {"topology": topology, "mistakes": to_data(mistakes), "warnings": shortage}
+        found = {"topology": topology, "mistakes": to_data(mistakes), "warnings": warnings}
         typer.echo(json.dumps(found, indent=2))
     elif mistakes:
         for mistake in mistakes:
@@ -71,7 +71,7 @@ def check(topology: Topology, as_json: Json = False) -> None:
     else:
         plan = api.plan_of(topology)
         typer.echo(f"{plan.topology}: right ({counts(plan)})")
-        for words in shortage:
+        for words in warnings:
             typer.echo(f"warning: {words}", err=True)
     raise typer.Exit(2 if mistakes else 0)
 

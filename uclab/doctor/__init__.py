@@ -5,11 +5,23 @@ tried; the trying happens in a throw-away set of namespaces, and the host's own 
 Deciding (`decision`) is apart from trying (`observation`), so that tests can pose as any kind of machine.
 """
 
+from uclab.doctor.busy import busyness
 from uclab.doctor.decision import decide
 from uclab.doctor.observation import DEVICE_ROOT, Runner, observe
 from uclab.doctor.report import HostReport, Need, State, as_table
 
-__all__ = ["DEVICE_ROOT", "HostReport", "Need", "Runner", "State", "as_table", "decide", "observe", "probe"]
+__all__ = [
+    "DEVICE_ROOT",
+    "HostReport",
+    "Need",
+    "Runner",
+    "State",
+    "as_table",
+    "busyness",
+    "decide",
+    "observe",
+    "probe",
+]
 
 
 def probe() -> HostReport:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from uclab.doctor.observation import DEVICE_ROOT, Observed
 from uclab.doctor.report import HostReport, Need, State
+from uclab.doctor.room import SERVICES
 
 LEAST_MEMORY_MB = 2000
 """Below this the reference topology does not fit: 12 phones at 30 MB, 7 containers, a pyshark."""
@@ -44,14 +45,23 @@ def machine_needs(seen: Observed) -> list[Need]:
     """Rights and size."""
     size = f"{seen.cores} cores, {seen.memory_mb} MB"
     enough = seen.memory_mb >= LEAST_MEMORY_MB
+    busy = seen.busyness.warning() if seen.busyness is not None else None
+    load = f"load {seen.busyness.load:.1f} on {seen.cores} cores" if seen.busyness is not None else "not seen"
     return [
         Need("rights", "root", "native" if seen.root else "missing", "" if seen.root else "run it with sudo"),
+        Need(
+            "room, limits",
+            "temporary files, inotify",
+            "missing" if seen.room else "native",
+            "; ".join(seen.room),
+        ),
         Need(
             "memory",
             size,
             "native" if enough else "missing",
             "" if enough else f"{LEAST_MEMORY_MB} MB are needed",
         ),
+        Need("processor", load, "native", f"warning: {busy}" if busy else ""),
     ]
 
 
@@ -96,6 +106,7 @@ def program_needs(seen: Observed, container_runtime: str) -> list[Need]:
     """Programs and images that `make setup` brings."""
     absent = ", ".join(program for program, there in seen.programs.items() if not there)
     services = sorted({name.split("/")[-1].split(":")[0] for name in seen.container_images} - {"base"})
+    lacking = ", ".join(name for name in SERVICES if name not in services)
     no_podman = container_runtime == "none" or not seen.programs["podman"]
     cgroups = f"{'unified' if seen.unified_cgroups else 'hybrid or version 1'} cgroups"
     not_built = "none is built; run `make setup`"
@@ -105,7 +116,12 @@ def program_needs(seen: Observed, container_runtime: str) -> list[Need]:
         Need(
             "device image", str(DEVICE_ROOT), "missing" if seen.device_image else "native", seen.device_image
         ),
-        Need("container images", ", ".join(services), "native", "")
+        Need(
+            "container images",
+            ", ".join(services),
+            "missing" if lacking else "native",
+            lacking and f"not built: {lacking}; run `make setup`",
+        )
         if services
         else Need("container images", "localhost/uclab/*", "missing", not_built),
     ]

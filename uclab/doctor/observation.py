@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from uclab.doctor import room
+from uclab.doctor.busy import Busyness, busyness
 from uclab.plan.readiness import patient
 
 STATE_DIR = Path(os.environ.get("UCLAB_STATE", "/var/lib/uclab"))
@@ -73,6 +75,9 @@ class Observed:
     device_image: str
     """Empty where a program starts in the device image, else the complaint."""
     container_images: tuple[str, ...]
+    room: tuple[str, ...] = ()
+    """What is wrong with room for temporary files and with limits, in words."""
+    busyness: Busyness | None = None
 
 
 def run(argv: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
@@ -87,6 +92,7 @@ def run(argv: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
 
 def observe(run: Runner = run) -> Observed:
     """Look at the machine and try what cannot be seen."""
+    busy = busyness()  # before the trials make it so
     with ThreadPoolExecutor() as pool:
         trials = pool.submit(try_kernel, run)
         device = pool.submit(try_device_image, run)
@@ -103,6 +109,8 @@ def observe(run: Runner = run) -> Observed:
         runtimes=tuple(name for name in ("crun", "runc") if shutil.which(name)),
         device_image=device.result(),
         container_images=tuple(sorted(line for line in images.result().stdout.split() if "/uclab/" in line)),
+        room=room.complaints(),
+        busyness=busy,
     )
 
 

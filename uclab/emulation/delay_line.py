@@ -30,6 +30,8 @@ from uclab.plan.types import Bursts, JitterDistribution
 _PR_SET_TIMERSLACK = 29
 LATENESS_STEP_US = 10
 LATENESS_STEPS = 1000
+LATE_NS = 20_000_000
+"""Later by the time of a packet of voice."""
 ROOM = 20
 """How many times a line's own limit the kernel's queue is, so that the line's limit decides and is accounted
 for, also when a longer delay has raised it."""
@@ -68,6 +70,10 @@ class LineAccount:
     lateness_us: list[int] = field(default_factory=lambda: [0] * (LATENESS_STEPS + 1))
     """Histogram: how much later than decided packets were released, in steps of 10 us; the last step holds
     the rest."""
+
+    late_ms: dict[int, float] = field(default_factory=dict)
+    """Second since the epoch -> how late the latest packet of it was released, where that is no trifle: this
+    process was not given the processor, so it is the machine's doing."""
 
     def lateness_percentile_us(self, percent: float) -> int:
         """Upper edge of the step in which the percentile falls."""
@@ -133,9 +139,11 @@ class Line:
         account.delay_sum_ms += (release - arrived_ns) / 1e6
         return release
 
-    def released(self, late_ns: int) -> None:
-        """The packet went on, this much after its time."""
+    def released(self, late_ns: int, second: int = 0) -> None:
+        """The packet went on, this much after its time; `second` since the epoch."""
         self.held -= 1
+        if late_ns >= LATE_NS:
+            self.account.late_ms[second] = max(self.account.late_ms.get(second, 0.0), late_ns / 1e6)
         self.account.delivered += 1
         self.account.lateness_us[min(max(late_ns, 0) // (LATENESS_STEP_US * 1000), LATENESS_STEPS)] += 1
 
@@ -181,7 +189,7 @@ class DelayLines:
                 return (waiting[0][0] - now) / 1e9
             release, _, queue, packet = heapq.heappop(waiting)
             self._queues.decide(queue, packet, Verdict.ACCEPT)
-            self._lines[queue].released(now - release)
+            self._lines[queue].released(now - release, time.time_ns() // 1_000_000_000)
         return None
 
 

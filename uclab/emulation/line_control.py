@@ -13,8 +13,8 @@ from uclab.emulation import black_hole, queues
 from uclab.emulation.cabling import LabIntf
 from uclab.emulation.impairment import ImpairedDevice
 from uclab.emulation.network import LabNet
+from uclab.plan.breakable import controlled_ends, planned_line
 from uclab.plan.brown_out import BrownOut
-from uclab.plan.lines import wan_lines
 from uclab.plan.queues import at_rate
 from uclab.plan.schedules import stepped
 from uclab.plan.types import EgressQueue, Impairment, LineStep, LinkEnd, Plan
@@ -49,7 +49,7 @@ class LineState:
 
 
 class Direction:
-    """One direction of a cable; of a private circuit, from router to router."""
+    """One direction of a cable; of a WAN line, from router to router."""
 
     def __init__(self, plan: Plan, net: LabNet, link: str, sender: LinkEnd, receiver: LinkEnd) -> None:
         self.link = link
@@ -63,19 +63,12 @@ class Direction:
         self._receiver_interface = receiver.interface
         self._from: LabIntf = net[sender.device].nameToIntf[sender.interface]
         self._to: LabIntf = net[receiver.device].nameToIntf[receiver.interface]
+        self.planned: Impairment | None = planned_line(plan, sender, receiver)
         node = next((node for node in plan.nodes if node.name == sender.device), None)
-        self.planned: Impairment | None = None
-        self._queue: EgressQueue | None = None
-        if node is not None:
-            self.planned = next(
-                (
-                    line
-                    for line in node.impairments
-                    if line.interface == sender.interface and line.arrives_at in (None, receiver)
-                ),
-                None,
-            )
-            self._queue = next((q for q in node.queues if q.interface == sender.interface), None)
+        queues_there = node.queues if node is not None else ()
+        self._queue: EgressQueue | None = next(
+            (q for q in queues_there if q.interface == sender.interface), None
+        )
         self._device: ImpairedDevice | None = next(
             (device for device in net.lines if device.node == receiver.device), None
         )
@@ -125,19 +118,12 @@ class LineControl:
 
     def __init__(self, plan: Plan, net: LabNet) -> None:
         self._lock = threading.Lock()
-        ends = {link.name: (link.a, link.b) for link in plan.links}
-        # A circuit's cable between its termination units stands for the way from router to router.
-        ends |= {line.link: (line.near, line.far) for line in wan_lines(plan) if line.private}
         self._of = {
             link: (Direction(plan, net, link, a, b), Direction(plan, net, link, b, a))
-            for link, (a, b) in ends.items()
+            for link, (a, b) in controlled_ends(plan).items()
         }
         every = [way for ways in self._of.values() for way in ways]
         self._leaving = {(way.sender, way.interface): way for way in every if way.planned is not None}
-
-    def has_line(self, link: str) -> bool:
-        """Whether a cable is more than a cable in at least one direction."""
-        return any(way.planned is not None for way in self._of[link])
 
     def states(self, link: str) -> list[LineState]:
         """What the directions of a cable do now; none for one that is a cable and nothing else."""
@@ -147,7 +133,7 @@ class LineControl:
         """Change both directions of a line, or what leaves one device by it. Raises `NotPossible`."""
         lines = [direction for direction in self._directions(link, leaving) if direction.planned is not None]
         if not lines:
-            impaired = filter(self.has_line, self._of)
+            impaired = (name for name, ways in self._of.items() if any(way.planned for way in ways))
             raise NotPossible(
                 f"{link}: a cable has no delay and no loss to change (it can be cut or be a black hole); "
                 f"lines that have: {', '.join(sorted(impaired)) or 'none'}"

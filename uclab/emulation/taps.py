@@ -8,15 +8,20 @@ kernel's, in nanoseconds, on the machine's one clock.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from uclab.emulation import processes
 from uclab.emulation.netns import Namespace
 from uclab.emulation.processes import Daemon
+from uclab.plan.capture_record import FILE, CaptureTime, What
+from uclab.plan.codec import to_data
 from uclab.plan.readiness import wait_until
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import Tap
@@ -57,8 +62,11 @@ class _Capture:
 class Taps:
     """All captures of a lab."""
 
-    def __init__(self, captures: Sequence[_Capture]) -> None:
+    def __init__(self, captures: Sequence[_Capture], record: Path) -> None:
+        """`record`: the file that tells when each capture was running (`uclab.plan.capture_record`)."""
         self._captures = list(captures)
+        self._record = record
+        self._dead: set[str] = set()
         self.cut_off: list[str] = []
         """Captures that did not end in order, with dumpcap's words; known after `stop`. Their files tell it,
         too: they have no counters."""
@@ -72,28 +80,48 @@ class Taps:
         """Return when every tap captures; raises `NotReady` with dumpcap's words otherwise."""
         await asyncio.gather(*(self._wait_ready(capture) for capture in self._captures))
 
+    async def note_deaths(self) -> None:
+        """Note each capture that ends before it is told to; until cancelled."""
+
+        async def watch(capture: _Capture) -> None:
+            await capture.daemon.wait()
+            self._dead.add(capture.namespace)
+            self._note(capture, "died")
+
+        await asyncio.gather(*(watch(capture) for capture in self._captures))
+
+    def _note(self, capture: _Capture, what: What) -> None:
+        # captures that end well are worth more than a record that the disk has no room for
+        with suppress(OSError), self._record.open("a") as file:
+            file.write(json.dumps(to_data(CaptureTime(time.time(), capture.namespace, what))) + "\n")
+
     async def stop(self) -> list[TapCount]:
         """End all captures so that the files hold everything; what each tap saw and dropped, but for those
         `cut_off`."""
         await asyncio.sleep(RING_S)
+        for capture in self._captures:
+            if capture.namespace not in self._dead:
+                self._note(capture, "stopping")
         for capture in self._captures:
             # its threads sleep for up to 250 ms before they see that they are to end
             capture.daemon.terminate_threads()
         ends = await asyncio.gather(
             *(self._wait_end(capture) for capture in self._captures), return_exceptions=True
         )
+        captures = list(self._captures)
         # all is on disk: spare the closing of packet sockets one after the other
         daemons = [capture.daemon for capture in self._captures]
         await asyncio.to_thread(processes.end_at_once, daemons, STOP_DEADLINE_S)
         self._captures.clear()
         counts: list[TapCount] = []
-        for end in ends:
+        for capture, end in zip(captures, ends, strict=True):
             if isinstance(end, NotReady):
                 self.cut_off.append(str(end))
             elif isinstance(end, BaseException):
                 raise end
             else:
                 counts += end
+                self._note(capture, "ended")
         return counts
 
     async def _wait_ready(self, capture: _Capture) -> None:
@@ -106,6 +134,7 @@ class Taps:
             return True if "File: " in capture.said() else None
 
         await wait_until(look, what=f"captures in {capture.namespace}", deadline_s=START_DEADLINE_S)
+        self._note(capture, "ready")
 
     async def _wait_end(self, capture: _Capture) -> list[TapCount]:
         """Wait for dumpcap's account, which comes after the file is closed and before the slow closing of its
@@ -140,7 +169,7 @@ async def start_taps(taps: Sequence[Tap], namespaces: Mapping[str, Namespace], r
     def start() -> list[_Capture]:
         return [_start(name, there, namespaces[name], folder) for name, there in by_namespace.items()]
 
-    running = Taps(await asyncio.to_thread(start))
+    running = Taps(await asyncio.to_thread(start), run_dir / FILE)
     await running.wait_ready()
     return running
 

@@ -10,6 +10,7 @@ from uclab.judge.claim import Claim
 from uclab.judge.network import Network
 from uclab.judge.quality import MEDIA_SHARE, media_seconds
 from uclab.judge.signalling import check_registered
+from uclab.judge.tap_windows import call_time
 from uclab.judge.types import Evidence, Finding, HopRecord, Walk
 from uclab.plan.records import CallRecord, Direction, HeardAudio
 
@@ -63,7 +64,7 @@ def _heard(case: Case, call: CallRecord, walks: Sequence[Walk]) -> Finding:
     deaf: list[Direction] = [d for d, heard in parts.items() if heard is not None and not heard.heard]
     text = "; ".join(_describe(call, direction, heard) for direction, heard in parts.items())
     if deaf:
-        ends = [(d, *_end(case, call, d, walks)) for d in deaf]
+        ends = [(d, *_end_shown(case, call, d, walks)) for d in deaf]
         where = "".join(f"; {d} media {text_}" for d, _, text_ in ends if text_)
         kind = f"one-way: {_one_way(call, deaf[0])}" if len(deaf) == 1 else "no audio either way"
         blame = next((blame for _, blame, _ in ends if blame), None)
@@ -88,9 +89,23 @@ def _describe(call: CallRecord, direction: Direction, heard: HeardAudio | None) 
     return f"{listener} {'hears' if heard.heard else 'does not hear'} {heard.expected_hz} Hz{level}{share}"
 
 
+def _end_shown(
+    case: Case, call: CallRecord, direction: Direction, walks: Sequence[Walk]
+) -> tuple[str | None, str]:
+    """Where the media of a direction ended, as far as the taps on its way saw the call."""
+    blame, words = _end(case, call, direction, walks)
+    parties = [case.network.endpoint_called(name) for name in (call.caller, call.callee)]
+    paths = [case.network.path_of[name] for name in parties if name in case.network.path_of]
+    gap = case.windows.first_gap((hop.tap for path in paths for hop in path.hops), *call_time(call))
+    return (None, f"{words}; but {gap}") if gap else (blame, words)
+
+
 def _end(case: Case, call: CallRecord, direction: Direction, walks: Sequence[Walk]) -> tuple[str | None, str]:
     """Where the media of a direction ended: (device to blame, words)."""
     walk = next((w for w in walks if w.call == call.id and w.direction == direction), None)
+    taken = case.taken(call, direction)
+    if taken is not None and taken.diverted:
+        return taken.intruder.blame, f"went astray in the relay: {taken.words}"
     if walk is None or not walk.hops:
         speaker = call.caller if direction == "forward" else call.callee
         return case.network.endpoint_called(speaker), "was never sent"

@@ -10,11 +10,15 @@ from functools import cached_property
 from uclab.capture.dissect import Signalling, SipMessage
 from uclab.capture.headers import TCP
 from uclab.judge.flows import Flow
+from uclab.judge.host_pressure import HostPressure
+from uclab.judge.intruders import Intruders, Taken, find_intruders, relay_ports
 from uclab.judge.load_sample import Sample
 from uclab.judge.network import Leg, Network, number
 from uclab.judge.observe import Observations
 from uclab.judge.run import Run
 from uclab.judge.streams import Stream
+from uclab.judge.tap_evidence import Captured, tap_windows
+from uclab.judge.tap_windows import TapWindows
 from uclab.plan.records import CallRecord, Direction
 from uclab.plan.types import Endpoint
 
@@ -40,6 +44,11 @@ def marking_of(flow: Flow) -> Marking:
     return Marking(key.dscp, key.pcp, key.vlan, key.service_vlan, key.service_pcp, key.label, key.tc)
 
 
+def controller_port(leg: Leg, flow: Flow) -> int:
+    """The session controller's port of what goes to or from it."""
+    return flow.key.sport if leg == "down" else flow.key.dport
+
+
 @dataclass(frozen=True)
 class Case:
     """The case file of a run."""
@@ -58,17 +67,35 @@ class Case:
     def flows(self) -> list[Flow]:
         return self.seen.flows.all()
 
+    @cached_property
+    def windows(self) -> TapWindows:
+        """From when to when each tap saw."""
+        seen, run = self.seen, self.run
+        return tap_windows(
+            Captured(run.plan, seen.counts, seen.taps, run.capture_times, run.events, run.calls, run.alive)
+        )
+
+    @cached_property
+    def host(self) -> HostPressure:
+        """How long the lab's own programs had to wait for a processor."""
+        return HostPressure(self.run.pressure, self.run.late_lines)
+
     def leg(self, flow: Flow) -> Leg:
         """Which way a flow goes."""
         known = self.network.media_addresses
         return "up" if flow.key.dst in known else "down" if flow.key.src in known else "direct"
 
     @cached_property
+    def intruders(self) -> Intruders:
+        """Who sends to relays, or in their name, and is in no call."""
+        return find_intruders(self.network, self.flows, self.seen.taps)
+
+    @cached_property
     def media_markings(self) -> dict[tuple[int, str, Leg], Counter[Marking]]:
         """(SSRC, tap, leg) -> packets by marking."""
         found: dict[tuple[int, str, Leg], Counter[Marking]] = {}
         for flow in self.flows:
-            if flow.key.ssrc >= 0:
+            if flow.key.ssrc >= 0 and id(flow) not in self.intruders.flows:
                 seen = found.setdefault((flow.key.ssrc, flow.key.tap, self.leg(flow)), Counter())
                 seen[marking_of(flow)] += flow.packets
         return found
@@ -78,8 +105,27 @@ class Case:
         """Flows by SSRC."""
         found: dict[int, list[Flow]] = {}
         for flow in self.flows:
-            if flow.key.ssrc >= 0:
+            if flow.key.ssrc >= 0 and id(flow) not in self.intruders.flows:
                 found.setdefault(flow.key.ssrc, []).append(flow)
+        return found
+
+    @cached_property
+    def _control_flows(self) -> list[tuple[Leg, Flow]]:
+        """All RTCP to and from session controllers."""
+        return [(self.leg(flow), flow) for flow in self.flows if flow.key.control >= 0]
+
+    def control_of(self, stream: Stream) -> list[tuple[Leg, Flow]]:
+        """RTCP that goes the way of a stream's media: its sender's, told by SSRC, and whatever else passes
+        the session controller's ports of that media meanwhile (a relay may report on its own)."""
+        media = [(self.leg(flow), flow) for flow in self.media_flows.get(stream.ssrc, [])]
+        ports = {(leg, controller_port(leg, flow)) for leg, flow in media}
+        begin, end = stream.first_ns, max((flow.last_ns for _, flow in media), default=0)
+        found = []
+        for leg, flow in self._control_flows:
+            port = controller_port(leg, flow)
+            beside = {(leg, port), (leg, port - 1)} & ports and begin <= flow.first_ns <= end
+            if (flow.key.control == stream.ssrc or beside) and id(flow) not in self.intruders.flows:
+                found.append((leg, flow))
         return found
 
     @cached_property
@@ -138,6 +184,17 @@ class Case:
         one that did not."""
         streams = self.streams.get((call.id, direction), [])
         return max(streams, key=lambda s: (s.received, s.sent), default=None)
+
+    def taken(self, call: CallRecord, direction: Direction) -> Taken | None:
+        """What an intruder did to one direction of a call; None where nobody did anything."""
+        stream = self.stream(call, direction)
+        if stream is None or not self.intruders.found:
+            return None
+        other: Direction = "backward" if direction == "forward" else "forward"
+        ports = relay_ports(self.network, self.media_flows, stream, self.stream(call, other))
+        ended = call.ended_at if call.ended_at is not None else float("inf")
+        end_ns = int(min(ended, 1 << 33) * 1e9)
+        return self.intruders.against(ports, int(call.started_at * 1e9), end_ns)
 
     @cached_property
     def streams(self) -> dict[tuple[str, str], list[Stream]]:

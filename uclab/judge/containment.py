@@ -1,5 +1,6 @@
 """The lab itself: nothing in it but its own addresses (`lab.isolation`), every process alive to the end
-(`lab.alive`), and captures that saw everything (`capture.complete`)."""
+(`lab.alive`), captures that saw everything (`capture.complete`), and nothing in them that is not understood
+(`capture.understood`)."""
 
 from __future__ import annotations
 
@@ -9,10 +10,14 @@ from collections.abc import Iterator
 from uclab.capture.headers import IPV4
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
+from uclab.judge.frame_coverage import PARTS
+from uclab.judge.life import clock, was_taken_down
 from uclab.judge.network import Network, text
 from uclab.judge.types import Evidence, Finding
 from uclab.plan.records import Event
 
+NAMED = 5
+"""Taps that an observation lists at most."""
 HARMLESS = ("0.0.0.0/32", "255.255.255.255/32", "224.0.0.0/4", "169.254.0.0/16")
 """Unspecified, broadcast, multicast and link-local addresses (RFC 6890): never routed."""
 
@@ -53,6 +58,7 @@ def check_alive(case: Case) -> Iterator[Finding]:
     network."""
     claim = Claim("lab.alive", ("D3", "D4"), "processes", "every program of the lab runs to its end")
     died = [event for event in case.run.events if event.kind == "process-died"]
+    ended = was_taken_down(case.run.events)
     for event in died:
         words = event.detail.splitlines()[0] if event.detail else "ended unasked"
         observed = f"{words}; {_when(case, event)}, {_back(case, event)}"
@@ -60,6 +66,8 @@ def check_alive(case: Case) -> Iterator[Finding]:
         yield one.failed(observed, Evidence(text=event.detail[-600:]), event.source)
     if not any(event.source == "lab" and event.kind == "up" for event in case.run.events):
         yield claim.not_shown("the lab never said that it was up")
+    elif not ended:
+        yield _without_end(case, claim)
     elif not died:
         yield claim.passed("none ended unasked")
 
@@ -89,6 +97,16 @@ def _back(case: Case, death: Event) -> str:
     return f"back {later[0].time - death.time:.1f} s later ({later[0].detail.partition(', ')[2]})"
 
 
+def _without_end(case: Case, claim: Claim) -> Finding:
+    """A lab that never said that it ends was killed as a whole, its supervisor with it, unless it still
+    runs."""
+    seen = [state.last_ns / 1e9 for state in case.seen.taps.values()]
+    last = clock(max([*seen, *(event.time for event in case.run.events)]))
+    if case.run.alive:
+        return claim.not_shown(f"the lab still runs; judged is what there was until {last}")
+    return claim.failed(f"the lab was killed at {last}: nobody took it down", blame="lab")
+
+
 def check_captures(case: Case) -> Iterator[Finding]:
     """All taps of the plan were there, no packet was dropped by a capture, every file could be read to its
     end."""
@@ -101,16 +119,64 @@ def check_captures(case: Case) -> Iterator[Finding]:
         observed = f"{len(missing)} of {total} taps are missing: {', '.join(missing[:5])}"
         yield _capture_claim("taps").not_shown(observed)
     for name, reason in sorted(case.seen.damaged.items()):
-        yield _capture_claim(name).not_shown(reason)
+        cause = _cause(case, name)
+        evidence = Evidence(text=cause)
+        yield _capture_claim(name).not_shown(f"{reason}; {cause}" if cause else reason, evidence)
     for label, dropped in dropping:
         yield _capture_claim(label).not_shown(f"{dropped} packets dropped by the capture", Evidence(label))
     if uncounted:
         observed = f"no drop counter for {len(uncounted)} taps: {', '.join(uncounted[:5])}"
         yield _capture_claim("drop counters").not_shown(observed)
-    if taps and not (missing or case.seen.damaged or dropping or uncounted):
+    holes = case.windows.incomplete()
+    for subject, words in holes:
+        yield _capture_claim(subject).not_shown(words)
+    cut = list(dict.fromkeys(tap for tap, _ in case.seen.frames.cut))
+    if cut:
+        short = [case.seen.frames.short(tap, PARTS) for tap in cut[:NAMED]]
+        more = f"; and at {len(cut) - NAMED} more taps" if len(cut) > NAMED else ""
+        observed = "; ".join(filter(None, short)) + more
+        yield _capture_claim("packets").not_shown(observed, Evidence(cut[0]))
+    if taps and not (missing or case.seen.damaged or dropping or uncounted or holes or cut):
         observed = f"{len(taps)} taps, {case.seen.packets} packets, none dropped"
         yield _capture_claim("taps").passed(observed)
 
 
+def _cause(case: Case, file: str) -> str:
+    """Why a capture ended before its time, as the lab noted it: a full disk, dumpcap's own last words, or
+    the end of the lab; empty where it noted nothing."""
+    program = f"taps-{file.removesuffix('.pcapng')}"
+    for event in case.run.events:
+        if event.kind == "disk-full":
+            return f"{clock(event.time)}: {event.detail}"
+        if event.kind == "process-died" and event.source == program:
+            first, *last = event.detail.splitlines() or [""]
+            words = [line for line in last if not line.startswith("Packets ")]  # its counters
+            return f"{clock(event.time)}: {' '.join(words) or first}"
+    killed = not was_taken_down(case.run.events) and not case.run.alive
+    return "the lab was killed" if killed else ""
+
+
 def _capture_claim(subject: str) -> Claim:
-    return Claim("capture.complete", ("D5",), subject, "every tap captured, no packet dropped")
+    return Claim("capture.complete", ("D5",), subject, "every tap captured, no packet dropped or cut")
+
+
+def check_understood(case: Case) -> Iterator[Finding]:
+    """Every frame is of a kind that is read, or holds nothing that a check could look for; one finding for
+    each kind that is not."""
+    expected = "every frame is of a kind that is read here"
+    frames = case.seen.frames
+    kinds = {kind for its in frames.unread.values() for kind in its}
+    for kind in sorted(kinds):
+        taps = sorted(
+            (tap for tap, its in frames.unread.items() if kind in its),
+            key=lambda tap: frames.unread[tap][kind].first_ns,
+        )
+        where = ", ".join(f"{frames.unread[tap][kind].packets} at {tap}" for tap in taps[:NAMED])
+        more = f" and {len(taps) - NAMED} more taps" if len(taps) > NAMED else ""
+        evidence = Evidence(taps[0], tuple(frames.unread[taps[0]][kind].samples))
+        claim = Claim("capture.understood", ("D5",), kind, expected)
+        yield claim.not_shown(f"frames {where}{more}: what they carry was searched, but not read", evidence)
+    if not kinds:
+        claim = Claim("capture.understood", ("D5",), "frames", expected)
+        count = sum(frames.packets.values())
+        yield claim.passed(f"{count} frames") if count else claim.not_shown("no frame was seen")

@@ -1,4 +1,5 @@
-"""Media encryption (C9): the negotiated keys authenticate the packets (`media.srtp`, `media.keys`)."""
+"""Media encryption (C9): the negotiated keys authenticate the packets, RTCP's too (`media.srtp`,
+`media.keys`)."""
 
 from __future__ import annotations
 
@@ -12,6 +13,9 @@ from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding
 from uclab.plan.records import CallRecord, Direction
 from uclab.plan.types import Endpoint
+
+LATE_NS = 1_000_000_000
+"""SRTCP may come that long after a call's media: each side takes its leave by a last report (BYE)."""
 
 
 def check_media_encryption(case: Case) -> Iterator[Finding]:
@@ -27,12 +31,25 @@ def _authentications(case: Case, stream: Stream) -> list[Authentication]:
     return [a for a in found if a.ssrc == stream.ssrc and a.packets]
 
 
+def _of_control(case: Case, stream: Stream, media: list[Authentication]) -> list[Authentication]:
+    """SRTCP on the way of a stream's media: on the same legs and ports, while it lasted."""
+    window = stream.window
+    if window is None:
+        return []
+    ways = {(a.leg, a.port) for a in media}
+    return [
+        a
+        for a in case.seen.control.authentications.values()
+        if (a.leg, a.port) in ways and window.begin_ns <= a.first_ns <= window.end_ns + LATE_NS
+    ]
+
+
 def check_srtp(
     case: Case, call: CallRecord, direction: Direction, sender: Endpoint, receiver: Endpoint
 ) -> Finding:
     """No packet of the direction is plain RTP, by negotiation and by its bytes, and all packets
     authenticate."""
-    expected = "SRTP on every leg: each packet authenticates with the negotiated key"
+    expected = "SRTP on every leg: each packet and each RTCP report authenticates with the negotiated key"
     claim = Claim("media.srtp", ("C9",), f"{call.id}:{direction}", expected)
     stream = case.stream(call, direction)
     if stream is None:
@@ -57,7 +74,7 @@ def check_srtp(
             return claim.failed(
                 observed, Evidence(a.tap, (), f"m=audio {a.port} {unencrypted[0]}"), party[a.leg]
             )
-    return _authenticated(case, claim, found, party)
+    return _authenticated(case, claim, found, _of_control(case, stream, found), party)
 
 
 def _unencrypted_end(case: Case, found: list[Authentication], receiver: Endpoint) -> str:
@@ -69,7 +86,13 @@ def _unencrypted_end(case: Case, found: list[Authentication], receiver: Endpoint
     return case.network.plan.session_controllers[0].name
 
 
-def _authenticated(case: Case, claim: Claim, found: list[Authentication], party: dict[Leg, str]) -> Finding:
+def _authenticated(
+    case: Case,
+    claim: Claim,
+    found: list[Authentication],
+    control: list[Authentication],
+    party: dict[Leg, str],
+) -> Finding:
     ring = case.seen.secrecy.ring
     if not found:
         return claim.not_shown("no media at the endpoints' or the session controller's taps")
@@ -79,16 +102,26 @@ def _authenticated(case: Case, claim: Claim, found: list[Authentication], party:
     unsupported = [a.unsupported for a in found if a.unsupported]
     if unsupported:
         return claim.not_shown(f"suite {unsupported[0]} cannot be checked by libsrtp's Python binding")
-    for a in found:
+    for a in (*found, *control):
         if a.authenticated < a.tried:
-            observed = f"{a.tried - a.authenticated} of {a.tried} packets at {a.tap} do not authenticate"
-            return claim.failed(observed, Evidence(a.tap, tuple(a.failed_sample)), party[a.leg])
+            kind = "SRTCP packets" if a.control else "packets"
+            observed = f"{a.tried - a.authenticated} of {a.tried} {kind} at {a.tap} do not authenticate"
+            forger = case.intruders.sender_of(a.ssrc, a.port)
+            if forger is not None:
+                observed += f"; {forger.name} sends with the same SSRC"
+            blame = party[a.leg] if forger is None else forger.blame
+            return claim.failed(observed, Evidence(a.tap, tuple(a.failed_sample)), blame)
     missing = {"up", "down"} - {a.leg for a in found}
     if missing:
         return claim.not_shown(f"no media was seen on the {min(missing)} leg")
     total, tried = sum(a.authenticated for a in found), sum(a.packets for a in found)
     share = "" if total == tried else f" (of {tried}, every sixteenth of long streams)"
-    observed = f"{total} packets{share} authenticate at {', '.join(sorted({a.tap for a in found}))}"
+    reports = sum(a.authenticated for a in control)
+    more = f" and {reports} of SRTCP" if reports else ""
+    clear = case.seen.control.in_clear(control)
+    apart = f"; without a report and in clear: {clear} of RTCP" if clear else ""
+    taps = ", ".join(sorted({a.tap for a in found}))
+    observed = f"{total} packets{share}{more} authenticate at {taps}{apart}"
     return claim.passed(observed, Evidence(found[0].tap, tuple(found[0].sample)))
 
 

@@ -143,7 +143,7 @@ def marked(case: Case, lines: Sequence[Line]) -> dict[str, list[Span]]:
     hides
     the media, its outer header carries the class (W6)."""
     seconds: dict[str, list[Span]] = {}
-    for tap, second, dscp in case.seen.flows.octets_per_second:
+    for tap, second, dscp, _ in case.seen.flows.octets_per_second:
         if dscp == case.network.policy.voice_dscp and tap in {line.tap for line in lines}:
             seconds.setdefault(tap, []).append((second * 1_000_000_000, (second + 1) * 1_000_000_000))
     return {tap: joined(spans, STEADY_NS) for tap, spans in seconds.items()}

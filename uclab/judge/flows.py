@@ -8,13 +8,14 @@ packets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from uclab.capture.headers import ACK, SYN, TCP, Headers, Mask
-from uclab.capture.pcapng import Packets
+from uclab.capture.headers import ACK, IPV4, SYN, TCP, Headers, Mask
+from uclab.capture.pcapng import I64, Packets
 
 SAMPLES = 3
 """Packet numbers kept of each flow as evidence."""
@@ -48,6 +49,8 @@ class FlowKey:
     label: int = -1
     tc: int = -1
     """MPLS label and its traffic class."""
+    control: int = -1
+    """SSRC of who sends RTCP to or from the session controller; else -1."""
 
 
 @dataclass
@@ -73,14 +76,16 @@ class FlowTable:
     opened: list[tuple[str, int, int, int, int, int]] = field(default_factory=list)
     """TCP connection requests: (tap, src, sport, dst, dport, initial sequence number). The last survives
     NAT."""
-    octets_per_second: dict[tuple[str, int, int], int] = field(default_factory=dict)
-    """(tap, second, DSCP or -1) -> bytes on the wire, without preamble and FCS."""
+    octets_per_second: dict[tuple[str, int, int, bool], int] = field(default_factory=dict)
+    """(tap, second, DSCP or -1, leaves the tap's device) -> bytes on the wire, without preamble and FCS."""
+    leaves: Callable[[str, int], bool] = lambda tap, sender: False
+    """Whether a frame of this sender's MAC address leaves the tap's device there (`judge.directions`)."""
 
-    def add(self, packets: Packets, columns: Headers, labels: list[str], media: Mask) -> None:
+    def add(self, packets: Packets, columns: Headers, labels: list[str], media: Mask, control: Mask) -> None:
         """Takes a batch; `labels` names the taps of its interface indices, `media` says which rows are
-        media."""
+        media, `control` which are RTCP. What has no IP header that could be read is in no flow."""
         ssrc = np.where(media, columns.ssrc.astype(np.int64), -1)
-        loaded = (columns.payload_len > 0).astype(np.int64)
+        loaded = (columns.payload_wire > 0).astype(np.int64)
         multicast = (columns.dst_mac >> np.uint64(40)) & np.uint64(1)
         parts = (
             packets.interface,
@@ -102,6 +107,7 @@ class FlowTable:
             columns.service_pcp,
             columns.label,
             columns.tc,
+            np.where(control, columns.control_ssrc.astype(np.int64), -1),
         )
         tap_salt = np.array([hash_text(label) for label in labels], np.uint64)[packets.interface]
         keys = _hash((tap_salt, *parts[1:]))
@@ -118,6 +124,8 @@ class FlowTable:
             row = int(first[index])
             if flow is None:
                 values = [int(part[row]) for part in parts]
+                if values[6] < 0 or (values[6] == IPV4 and values[7] < 0):
+                    continue  # without a header that could be read it is nobody's
                 flow = Flow(_key(labels[values[0]], values))
                 self.flows[key] = flow
                 if values[13] >= 0:
@@ -129,7 +137,9 @@ class FlowTable:
             if len(flow.samples) < SAMPLES:
                 flow.samples.append(int(packets.number[row]))
         self._requests(columns, packets, labels)
-        self._rates(columns, packets, labels)
+        senders = zip(packets.interface[first].tolist(), columns.src_mac[first].tolist(), strict=True)
+        leaving = np.array([self.leaves(labels[tap], mac) for tap, mac in senders], np.int64)
+        self._rates(columns, packets, labels, leaving[inverse])
 
     def _requests(self, columns: Headers, packets: Packets, labels: list[str]) -> None:
         requests = (columns.proto == TCP) & ((columns.tcp_flags & (SYN | ACK)) == SYN)
@@ -145,16 +155,17 @@ class FlowTable:
                 )
             )
 
-    def _rates(self, columns: Headers, packets: Packets, labels: list[str]) -> None:
+    def _rates(self, columns: Headers, packets: Packets, labels: list[str], leaving: I64) -> None:
         second = packets.time_ns // 1_000_000_000
         start = int(second.min())
-        code = ((second - start) * 65 + columns.dscp + 1) * len(labels) + packets.interface
+        code = (((second - start) * 65 + columns.dscp + 1) * len(labels) + packets.interface) * 2 + leaving
         unique, inverse = np.unique(code, return_inverse=True)
         octets = np.bincount(inverse, packets.wirelen, len(unique))
         for value, size in zip(unique.tolist(), octets.tolist(), strict=True):
-            rest, tap = divmod(value, len(labels))
+            rest, out = divmod(value, 2)
+            rest, tap = divmod(rest, len(labels))
             offset, dscp = divmod(rest, 65)
-            key = (labels[tap], start + offset, dscp - 1)
+            key = (labels[tap], start + offset, dscp - 1, bool(out))
             self.octets_per_second[key] = self.octets_per_second.get(key, 0) + int(size)
 
     def all(self) -> list[Flow]:
@@ -207,8 +218,8 @@ def _hash(parts: tuple[npt.NDArray[np.generic], ...]) -> npt.NDArray[np.uint64]:
 
 def media_rows(
     columns: Headers, media_addresses: frozenset[int], site_prefixes: tuple[tuple[int, int], ...]
-) -> tuple[Mask, npt.NDArray[np.int8]]:
-    """Which rows are media, and on which leg (index into `network.LEGS`).
+) -> tuple[Mask, Mask, npt.NDArray[np.int8]]:
+    """Which rows are media, which are its RTCP, and on which leg (index into `network.LEGS`).
 
     Media goes to (`up`) or from (`down`) a session controller; RTP between two hosts of the sites is
     `direct`.
@@ -224,4 +235,4 @@ def media_rows(
             both[1] |= (columns.dst & np.uint32(mask)) == net
         direct = candidates & both[0] & both[1]
     leg = np.where(up, 0, np.where(down, 1, 2)).astype(np.int8)
-    return columns.rtp & (up | down | direct), leg
+    return columns.rtp & (up | down | direct), columns.rtcp & (up | down), leg

@@ -9,6 +9,7 @@ from uclab.capture.headers import TCP, UDP
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
+from uclab.judge.intruders import Taken
 from uclab.judge.network import Network, number, text
 from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding
@@ -83,7 +84,18 @@ def _media(case: Case, paired: set[frozenset[int]]) -> Iterator[Finding]:
         ends = frozenset((addresses.get(sender.node, -1), addresses.get(receiver.node, -2)))
         if call.established and ends not in paired:  # else it was said already, by pair
             claim = Claim("hub.media", ("C7",), f"{call.id}:{direction}", expected)
+            taken = case.taken(call, direction)
+            if taken is not None and taken.diverted:
+                yield _astray(case, claim, taken)
+                continue
             yield _media_finding(case, claim, case.stream(call, direction), sender)
+
+
+def _astray(case: Case, claim: Claim, taken: Taken) -> Finding:
+    """The relay sent media to somebody who is in no call."""
+    ends = case.network.controller_taps
+    flow = next(flow for flow in taken.intruder.returned if flow.key.tap in ends)
+    return claim.failed(taken.words, Evidence(flow.key.tap, tuple(flow.samples)), taken.intruder.blame)
 
 
 def _media_finding(case: Case, claim: Claim, stream: Stream | None, sender: Endpoint) -> Finding:

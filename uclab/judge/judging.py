@@ -22,17 +22,20 @@ from uclab.judge.audio import check_calls
 from uclab.judge.carriers import check_apart
 from uclab.judge.case import Case
 from uclab.judge.circuits import check_circuits
-from uclab.judge.containment import check_alive, check_captures, check_isolation
+from uclab.judge.containment import check_alive, check_captures, check_isolation, check_understood
 from uclab.judge.encryption import check_media_encryption
 from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
+from uclab.judge.host_reasons import by_host
 from uclab.judge.hub import check_hub
+from uclab.judge.injection import check_injected
 from uclab.judge.interference import interferences
 from uclab.judge.load import check_load
 from uclab.judge.load_sample import Sample, take_sample
 from uclab.judge.load_series import load_series
 from uclab.judge.load_srtp import check_load_srtp
 from uclab.judge.marking import check_marking, check_trust
+from uclab.judge.needs import as_shown
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
 from uclab.judge.overlay import check_overlays
@@ -48,6 +51,7 @@ from uclab.judge.signalling import check_signalling
 from uclab.judge.srtp import key_ring
 from uclab.judge.streams import call_windows
 from uclab.judge.tampering import check_untouched
+from uclab.judge.tap_needs import limited
 from uclab.judge.types import Finding, Judgement, Walk
 from uclab.judge.walks import media_walk
 from uclab.plan.records import Checks
@@ -70,15 +74,17 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
         if (stream := case.stream(call, direction)) is not None
     )
     incidents = judged_incidents(case)
-    findings = [
+    found = [
         *CHECKS[run.checks](case, walks),
         *(check_failover(case.network.policy, incidents) if run.checks == "failover" else ()),
     ]
+    shown = (as_shown(case, finding) for finding in found)
+    explained = by_host(case, incidents, limited(case, incidents, shown))
     if progress:
-        progress("findings", len(findings))
+        progress("findings", len(explained.findings))
     series = (*media_series(case), *rate_series(case), *load_series(case))
     return Judgement(
-        tuple(findings),
+        explained.findings,
         judged_calls(case),
         walks,
         series,
@@ -86,6 +92,7 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
         incidents,
         measured_ways(case),
         tuple(interferences(run.events, run.incidents)),
+        explained.sentence,
     )
 
 
@@ -117,7 +124,7 @@ def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
         with unnamed_file() as extract:
             try:
                 numbers = extract_signalling(path, extract, ports)
-                found = dissect(extract, ports, run.keylog, numbers)
+                found = dissect(extract, run.keylog, numbers)
             except (DissectionError, MalformedCapture) as error:
                 gap = str(error)
                 continue
@@ -139,6 +146,7 @@ def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from check_untouched(case)
     yield from check_hub(case)
     yield from check_abuse(case)
+    yield from check_injected(case)
     yield from check_marking(case, walks)
     yield from check_trust(case)
     yield from check_overlays(case)
@@ -149,6 +157,7 @@ def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)
+    yield from check_understood(case)
 
 
 def _reference(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
@@ -164,20 +173,24 @@ def _reference(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
 def _load(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     """What holds under load too, and what the users met."""
     yield from check_load(case)
+    yield from check_injected(case)
     if case.run.load.legs or case.run.load.calls_expected:
         yield from check_load_srtp(case)
         yield from check_privacy(case)  # without media there is none that could be readable
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)
+    yield from check_understood(case)
 
 
 def _capacity(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     """How many calls a line carried."""
     yield from check_admission(case)
+    yield from check_injected(case)
     yield check_isolation(case)
     yield from check_alive(case)
     yield from check_captures(case)
+    yield from check_understood(case)
 
 
 CHECKS: dict[Checks, Callable[[Case, tuple[Walk, ...]], Iterator[Finding]]] = {

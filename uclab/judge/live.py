@@ -15,5 +15,5 @@ from uclab.plan.records import CallRecord
 def judge_call(run_dir: Path, record: CallRecord) -> JudgedCall:
     """The quality of one call. Only this call is looked for; the captures may still grow."""
     run = replace(load_run(run_dir), calls=(record,))
-    (judged,) = judged_calls(build_case(run))
+    (judged,) = judged_calls(build_case(run), running=True)
     return judged

@@ -13,7 +13,7 @@ from uclab.judge.claim import Claim
 from uclab.judge.culprit import culprit
 from uclab.judge.load_files import Leg
 from uclab.judge.quality import media_quality, misses
-from uclab.judge.streams import Stream
+from uclab.judge.streams import Stream, media_time
 from uclab.judge.types import Evidence, Finding, MediaQuality
 from uclab.judge.walks import media_walk
 from uclab.plan.load_record import EFFECTIVE, LegRecord, RegistrationRecord, over_trunk
@@ -194,7 +194,8 @@ def _culprit(case: Case, broken: Sequence[tuple[Stream, MediaQuality]]) -> tuple
     stream, _ = max(lossy or broken, key=lambda one: one[0].lost if lossy else one[1].delay_ms or 0.0)
     receiver = case.network.endpoints[stream.receiver if stream.receiver >= 0 else stream.sender]
     walk = media_walk(case, stream.window.call if stream.window else "", "forward", stream, receiver)
-    blame, where = culprit(case.network, walk, stream, by_loss=bool(lossy))
+    blind = case.windows.blind(*media_time(stream))
+    blame, where = culprit(case.network, walk, stream, by_loss=bool(lossy), blind=blind)
     return blame, f"; worst direction: {where}" if where else ""
 
 

@@ -98,4 +98,4 @@ def _signalling(
         until[host] = max(end_ns, until.get(host, 0))
     with unnamed_file() as extract:
         numbers = extract_signalling(path, extract, ports, only, hosts=until)
-        return dissect(extract, ports, keylog, numbers)
+        return dissect(extract, keylog, numbers)

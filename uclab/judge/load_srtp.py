@@ -31,6 +31,14 @@ class Sampled:
     leg: Leg
     way: Way
     tried: tuple[Authentication, ...]
+    control: tuple[Authentication, ...]
+    """Its RTCP."""
+
+    @property
+    def wrong(self) -> dict[str, Authentication]:
+        """Tap -> what does not authenticate there; media before RTCP."""
+        broken = [a for a in (*self.control, *self.tried) if a.authenticated < a.tried]
+        return {a.tap: a for a in broken}
 
 
 def check_load_srtp(case: Case) -> Iterator[Finding]:
@@ -65,7 +73,7 @@ def _generator(case: Case, claim: Claim, generator: str) -> Finding:
     unsupported = next((a.unsupported for a in opened if a.unsupported), None)
     if unsupported is not None:
         return claim.not_shown(f"suite {unsupported} cannot be checked by libsrtp's Python binding")
-    broken = [one for one in directions if any(a.authenticated < a.tried for a in one.tried)]
+    broken = [one for one in directions if one.wrong]
     if broken:
         return _unauthentic(case, claim, broken[0], len(broken), len(directions))
     calls = sum(len(its) == len(WAYS) for its in by_leg)
@@ -81,8 +89,10 @@ def _generator(case: Case, claim: Claim, generator: str) -> Finding:
     kinds = ", ".join(sorted({direction.leg.record.kind for direction in directions}))
     packets = sum(a.authenticated for a in opened if a.tap == tap)
     refused = sum(a.wrong_key_refused for a in opened)
+    reports = sum(a.authenticated for one in directions for a in one.control if a.tap == tap)
+    more = f" and {reports} of SRTCP" if reports else ""
     observed = (
-        f"{calls} sampled calls ({kinds}): {packets} packets at {tap} and the same at all"
+        f"{calls} sampled calls ({kinds}): {packets} packets{more} at {tap} and the same at all"
         f" {len({a.tap for a in opened})} taps of their way authenticate; a changed key was refused {refused}"
         f" of {refused} times; payload of all {tested} streams that are long enough"
         f" to tell is evenly distributed"
@@ -125,13 +135,18 @@ def _directions(case: Case, leg: Leg, tap: str) -> Iterator[Sampled]:
         tried = tuple(
             a for a in known if a.ssrc in ssrcs and (a.leg, a.port) == (way, record.media_port) and a.tried
         )
+        control = tuple(
+            a
+            for a in case.seen.control.authentications.values()
+            if (a.leg, a.port) == (way, record.media_port) and began <= a.first_ns / 1e9 <= ended and a.tried
+        )
         if tried:
-            yield Sampled(leg, way, tried)
+            yield Sampled(leg, way, tried, control)
 
 
 def _unauthentic(case: Case, claim: Claim, first: Sampled, broken: int, directions: int) -> Finding:
     """The device behind which the first packet does not authenticate any more."""
-    wrong = {a.tap: a for a in first.tried if a.authenticated < a.tried}
+    wrong = first.wrong
     before: HopRecord | None = None
     at: Authentication | None = None
     for hop in _hops(case, next(iter(wrong.values()))):
@@ -142,7 +157,8 @@ def _unauthentic(case: Case, claim: Claim, first: Sampled, broken: int, directio
     at = at or next(iter(wrong.values()))
     right = f"right until {before.tap}, " if before is not None else ""
     observed = (
-        f"packets in {broken} of {directions} directions of sampled calls do not authenticate: {right}"
+        f"{'SRTCP ' if at.control else ''}packets in {broken} of {directions} directions of sampled calls"
+        f" do not authenticate: {right}"
         f"{at.tried - at.authenticated} of {at.tried} wrong at {at.tap}"
     )
     blame = blame_between(case.network, before.tap if before else None, at.tap)

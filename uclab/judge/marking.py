@@ -1,5 +1,9 @@
 """Priority at every hop: DSCP (`qos.dscp`), 802.1p (`qos.pcp`), and the trust boundary (`qos.trust`); C8,
-Q1."""
+Q1.
+
+RTCP belongs to the class of its media: the policy's rules go by port, and RTCP's is next to RTP's. A report
+that comes late or not at all spoils jitter buffers and rate control.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
 from uclab.judge.hops import Seen, walk_finding
 from uclab.judge.network import Leg, Network, dscp_name, mac_text, text
+from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding, Walk
 from uclab.judge.wireless import check_air, follows_dscp
 from uclab.plan.types import Endpoint, NodeKind, PortMode
@@ -42,8 +47,28 @@ def check_marking(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
             continue
         gap = None if stream.received else f"it was last seen at {walk.hops[-1].tap}"
         yield from _judge(case.network, subject, seen, sender, sender.dscp_media, voice, gap, receiver)
+        yield from _check_control(case, subject, stream, walk, sender, receiver)
     for endpoint in case.network.site_endpoints:
         yield from _check_signalling(case, endpoint)
+
+
+def _check_control(
+    case: Case, subject: str, stream: Stream, walk: Walk, sender: Endpoint, receiver: Endpoint
+) -> Iterator[Finding]:
+    """RTCP on the way of a call's direction, where there was any: reports are seconds apart, and one that a
+    short call never sent, or that met a closed port, proves nothing either way."""
+    flows = case.control_of(stream)
+    seen = [
+        at
+        for hop in walk.hops
+        if (at := _seen(hop.tap, hop.leg, [f for leg, f in flows if leg == hop.leg])).flows
+    ]
+    if seen:
+        voice = case.network.policy.voice_dscp
+        findings = _judge(
+            case.network, f"{subject}:rtcp", seen, sender, sender.dscp_media, voice, None, receiver
+        )
+        yield from (finding for finding in findings if finding.verdict != "not-shown")
 
 
 def _seen(tap: str, leg: Leg, flows: Sequence[Flow]) -> Seen:
@@ -165,8 +190,8 @@ def check_trust(case: Case) -> Iterator[Finding]:
     for flow in case.flows:
         key = flow.key
         node = network.node_of_mac.get(key.src_mac)
-        if key.ethertype != IPV4 or node not in pcs or key.tap in routed:
-            continue
+        if key.ethertype != IPV4 or key.proto < 0 or node not in pcs or key.tap in routed:
+            continue  # (a part of a packet has no ports)
         port = network.access_port_of.get(key.src_mac)
         if port is None or key.tap == port:
             continue
@@ -199,7 +224,7 @@ def remarked(network: Network, dst: int, proto: int, dport: int) -> int:
         ipaddress.IPv4Address(dst) in ipaddress.IPv4Network(prefix) for prefix in policy.cloud_prefixes
     )
     for rule in policy.rules:
-        if policy.untrusted_classes and rule.traffic_class not in policy.untrusted_classes:
+        if not policy.open_to_untrusted(rule.traffic_class):
             continue
         ranges = rule.udp_ports if proto == UDP else rule.tcp_ports if proto == TCP else ()
         if (cloud or rule.any_destination) and any(low <= dport <= high for low, high in ranges):

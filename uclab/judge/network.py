@@ -92,6 +92,20 @@ class Network:
         return -1
 
     @cached_property
+    def cable_macs(self) -> dict[str, tuple[int, int]]:
+        """Tap -> MAC address of the node at its own end of the cable, and at the other end; -1 at a
+        switch."""
+        taps = {(tap.device, tap.interface): tap for tap in self.plan.taps}
+        macs: dict[str, tuple[int, int]] = {}
+        for link in self.plan.links:
+            ends = [taps.get((end.device, end.interface)) for end in (link.a, link.b)]
+            own = [self.mac_at(tap) if tap is not None else -1 for tap in ends]
+            for tap, pair in zip(ends, (own, own[::-1]), strict=True):
+                if tap is not None:
+                    macs[tap.label] = (pair[0], pair[1])
+        return macs
+
+    @cached_property
     def node_of_address(self) -> dict[int, str]:
         return {
             number(a): node.name
@@ -129,6 +143,11 @@ class Network:
         return frozenset(number(c.address) for c in self.plan.session_controllers)
 
     @cached_property
+    def tunnel_ports(self) -> frozenset[int]:
+        """UDP ports of the plan's own tunnels."""
+        return frozenset(tunnel.port for one in self.plan.overlays for tunnel in one.tunnels)
+
+    @cached_property
     def site_prefixes(self) -> tuple[tuple[int, int], ...]:
         """(network, mask) of the sites' voice, data and room VLANs."""
         nets = [ipaddress.IPv4Network(vlan.subnet) for vlan in self.plan.vlans]
@@ -154,8 +173,12 @@ class Network:
     @cached_property
     def controller_taps(self) -> tuple[str, ...]:
         """Taps at the session controllers' own interfaces: all media must pass them."""
-        nodes = {controller.node for controller in self.plan.session_controllers}
-        return tuple(tap.label for tap in self.plan.taps if tap.namespace in nodes)
+        return tuple(tap.label for tap in self.plan.taps if tap.namespace in self.controller_nodes)
+
+    @cached_property
+    def controller_nodes(self) -> frozenset[str]:
+        """The session controllers' hosts."""
+        return frozenset(controller.node for controller in self.plan.session_controllers)
 
     @cached_property
     def ports(self) -> dict[str, tuple[Switch, SwitchPort]]:

@@ -16,15 +16,20 @@ import numpy as np
 
 from uclab.capture.headers import Headers, Mask, decode
 from uclab.capture.pcapng import MalformedCapture, Packets, PcapngReader
+from uclab.judge.callers import Callers
 from uclab.judge.connections import ConnectionTable
-from uclab.judge.flows import FlowTable, media_rows
+from uclab.judge.directions import Directions
+from uclab.judge.flows import Flow, FlowTable, media_rows
+from uclab.judge.frame_coverage import FrameCoverage
 from uclab.judge.media import MediaFollower, MediaRows
 from uclab.judge.network import Network
 from uclab.judge.readable import ReadableSearch
 from uclab.judge.run import Run
 from uclab.judge.segments import SegmentBytes
+from uclab.judge.srtcp import ControlSecrecy
 from uclab.judge.srtp import KeyRing, MediaSecrecy
 from uclab.judge.streams import CallWindow
+from uclab.judge.tap_counts import TapCounts
 
 SLACK_NS = 1_500_000_000
 ROUND = 150_000
@@ -45,6 +50,12 @@ class TapState:
     dropped: int | None
     received: int | None
     packets: int = 0
+    first_ns: int = 1 << 62
+    last_ns: int = 0
+
+    def covers(self, flow: Flow) -> bool:
+        """Whether packets were seen here before and after all of the flow's, wherever those were."""
+        return self.first_ns <= flow.first_ns and flow.last_ns <= self.last_ns
 
 
 @dataclass
@@ -57,10 +68,13 @@ class Observations:
     readable: ReadableSearch
     segments: SegmentBytes
     connections: ConnectionTable = field(default_factory=lambda: ConnectionTable((), (), ()))
+    control: ControlSecrecy = field(default_factory=lambda: ControlSecrecy(KeyRing(), frozenset()))
+    frames: FrameCoverage = field(default_factory=FrameCoverage)
     taps: dict[str, TapState] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     """Capture file -> what is wrong with it."""
     packets: int = 0
+    counts: TapCounts = field(default_factory=TapCounts)
 
 
 def observe(
@@ -88,6 +102,7 @@ class Observer:
         self._run, self._network, self._progress = run, network, progress
         self._labels: list[str] = [tap.label for tap in run.plan.taps]
         self._tap_index = {label: index for index, label in enumerate(self._labels)}
+        self._callers = Callers(network.plan)
         self._endpoints = network.endpoints
         first = {
             self._tap_index[label]: index
@@ -99,12 +114,15 @@ class Observer:
         accounts = [(e.account.user, e.account.password) for e in self._endpoints]
         proof = frozenset(network.first_tap.values()) | frozenset(network.controller_taps)
         self._seen = Observations(
-            FlowTable(),
+            FlowTable(leaves=Directions(run.plan).leaves),
             MediaFollower(self._labels, first, windows, watched=self._line_taps()),
             MediaSecrecy(ring, proof, sampled=run.checks == "load"),
             ReadableSearch.for_accounts(accounts),
             SegmentBytes(network.policy.sips_ports),
             _connection_table(run, network),
+            ControlSecrecy(ring, proof, sampled=run.checks == "load"),
+            FrameCoverage(network.policy.sips_ports, network.tunnel_ports),
+            counts=TapCounts(network.cable_macs),
         )
         self._waiting: list[MediaRows] = []
 
@@ -146,17 +164,26 @@ class Observer:
                 self._tap_index[label] = len(self._labels)
                 self._labels.append(label)
         columns = decode(packets)
-        media, leg = media_rows(columns, self._network.media_addresses, self._network.site_prefixes)
-        self._seen.flows.add(packets, columns, labels, media)
+        media, control, leg = media_rows(columns, self._network.media_addresses, self._network.site_prefixes)
+        # What strangers send and get is no call's: `uclab.judge.intruders` looks at that.
+        strange = self._callers.strange(columns, media | control, leg)
+        media, control = media & ~strange, control & ~strange
+        self._seen.counts.add(packets, labels, columns.src_mac)
+        self._seen.flows.add(packets, columns, labels, media, control)
         self._seen.segments.add(packets, columns, labels)
         self._seen.connections.add(packets, columns, labels)
-        self._seen.readable.add(packets, columns, labels, media)
+        self._seen.readable.add(packets, columns, labels)
         self._seen.secrecy.add(packets, columns, labels, media, leg)
+        self._seen.control.add(packets, columns, labels, control, leg)
+        self._seen.frames.add(packets, columns, labels, media, control)
         self._waiting.append(self._rows(packets, columns, labels, media, leg))
         source.reached_ns = max(source.reached_ns, int(packets.time_ns.max()))
         for index, count in zip(*np.unique(packets.interface, return_counts=True), strict=True):
             state = self._seen.taps.setdefault(labels[int(index)], TapState(None, None))
             state.packets += int(count)
+            times = packets.time_ns[packets.interface == index]
+            state.first_ns = min(state.first_ns, int(times.min()))
+            state.last_ns = max(state.last_ns, int(times.max()))
         self._seen.packets += len(packets)
         if self._progress:
             self._progress("packets", self._seen.packets)
@@ -198,6 +225,7 @@ class Observer:
             label = self._run.label(source.path.stem, interface.name)
             state = self._seen.taps.setdefault(label, TapState(None, None))
             state.dropped, state.received = interface.dropped, interface.received
+            self._seen.frames.snap_lengths[label] = interface.snap_len
         if source.reader.truncated and source.path.name not in self._seen.damaged:
             self._seen.damaged[source.path.name] = "the last block is cut off: the capture was not closed"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.network import Leg, Network
-from uclab.judge.streams import Hop, Stream
+from uclab.judge.streams import Hop, Stream, media_time
 from uclab.judge.types import Evidence, Finding
 from uclab.judge.walks import blame_between, order_hops
 from uclab.plan.records import FAILED, CallRecord
@@ -85,7 +85,7 @@ def _finding(case: Case, claim: Claim, stream: Stream, sender: Endpoint, receive
             end = "the session controller" if leg == "up" else receiver.name
             return claim.not_shown(f"no media was seen to arrive at {end}")
         planned = [hop.tap for hop in path.hops][:: 1 if leg == "up" else -1]
-        wrong = _first_missed(case, claim, planned, its, arrived)
+        wrong = _first_missed(case, claim, planned, its, arrived, media_time(stream))
         if wrong is not None:
             return wrong
         checked += len(planned)
@@ -98,7 +98,12 @@ def _ends(network: Network, leg: Leg, endpoint: Endpoint) -> tuple[str, ...]:
 
 
 def _first_missed(
-    case: Case, claim: Claim, planned: Sequence[str], its: dict[str, Hop], arrived: int
+    case: Case,
+    claim: Claim,
+    planned: Sequence[str],
+    its: dict[str, Hop],
+    arrived: int,
+    when: tuple[int, int],
 ) -> Finding | None:
     """The first planned tap that packets did not pass which arrived nevertheless."""
     before = None
@@ -112,6 +117,8 @@ def _first_missed(
             continue
         if state.dropped:
             return claim.not_shown(f"the capture at {tap} dropped packets", Evidence(tap))
+        if (gap := case.windows.gap(tap, *when)) is not None:
+            return claim.not_shown(gap, Evidence(tap))
         others = [hop for name, hop in its.items() if name not in planned]
         by = f" but {', '.join(hop.tap for hop in others[:NAMED])}" if others else ""
         observed = f"{missed} of {arrived} packets did not pass {tap}{by}"

@@ -32,14 +32,16 @@ def media_series(case: Case) -> Iterator[Series]:
 
 
 def rate_series(case: Case) -> Iterator[Series]:
-    """kbit/s of every tap and traffic class (by DSCP; `other` is what is not IPv4), a value a second."""
-    grouped: dict[tuple[str, int], dict[int, int]] = {}
-    for (tap, second, dscp), octets in case.seen.flows.octets_per_second.items():
-        grouped.setdefault((tap, dscp), {})[second] = octets
-    for (tap, dscp), seconds in sorted(grouped.items()):
+    """kbit/s of every tap, direction and traffic class (by DSCP; `other` is what is not IPv4), a value a
+    second."""
+    grouped: dict[tuple[str, bool, int], dict[int, int]] = {}
+    for (tap, second, dscp, leaving), octets in case.seen.flows.octets_per_second.items():
+        grouped.setdefault((tap, leaving, dscp), {})[second] = octets
+    for (tap, leaving, dscp), seconds in sorted(grouped.items()):
         first, last = min(seconds), max(seconds)
         values = tuple(round(seconds.get(s, 0) * 8 / 1000, 1) for s in range(first, last + 1))
-        yield Series("kbps", tap, dscp_name(dscp) if dscp >= 0 else "other", float(first), 1.0, values)
+        name = dscp_name(dscp) if dscp >= 0 else "other"
+        yield Series("kbps", tap, name, float(first), 1.0, values, "out" if leaving else "in")
 
 
 def ladders(case: Case) -> Iterator[Ladder]:

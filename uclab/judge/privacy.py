@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
-from uclab.judge.network import text
+from uclab.judge.network import Network, mac_text, text
 from uclab.judge.readable import Leak
 from uclab.judge.spread import Spread
 from uclab.judge.types import Evidence, Finding
@@ -22,8 +22,10 @@ def check_privacy(case: Case) -> Iterator[Finding]:
     for what, its in leaks.items():
         yield _readable_text(case, what, its)
     voices: dict[int, list[Spread]] = {}
+    own = {stream.ssrc for stream in case.seen.media.streams}
     for spread in case.seen.secrecy.spreads.values():
-        if spread.readable:
+        # What an intruder makes up is nobody's voice.
+        if spread.readable and (spread.ssrc in own or spread.ssrc not in case.intruders.ssrcs):
             voices.setdefault(spread.ssrc, []).append(spread)
     for ssrc, spreads in voices.items():
         yield _readable_voice(case, ssrc, spreads)
@@ -35,13 +37,21 @@ def _readable_text(case: Case, what: str, leaks: list[Leak]) -> Finding:
     """Blames the host inside a site that sent it: behind address translation it is the router's address."""
     taps = list(dict.fromkeys(leak.tap for leak in leaks))
     hosts = {endpoint.node for endpoint in case.network.endpoints}
-    sources = {case.network.node_of_address.get(leak.src, text(leak.src)): leak for leak in leaks}
+    sources = {_sender(case.network, leak): leak for leak in leaks}
     inside = {name: leak for name, leak in sources.items() if name in hosts} or sources
     blame, first = next(iter(inside.items()))
     more = f" and {len(taps) - 4} more taps" if len(taps) > 4 else ""
     observed = f"{what} readable from {', '.join(inside)} at {', '.join(taps[:4])}{more}"
     evidence = Evidence(first.tap, tuple(first.samples), first.text)
     return Claim("privacy.readable", ("C9",), what, EXPECTED).failed(observed, evidence, blame)
+
+
+def _sender(network: Network, leak: Leak) -> str:
+    """By address; where it stood in no IPv4 packet that was read, by the MAC address of who sent the
+    frame."""
+    if leak.src:
+        return network.node_of_address.get(leak.src, text(leak.src))
+    return network.node_of_mac.get(leak.src_mac, mac_text(leak.src_mac))
 
 
 def _readable_voice(case: Case, ssrc: int, spreads: list[Spread]) -> Finding:
@@ -66,5 +76,5 @@ def _nothing_readable(case: Case) -> Finding:
     taps = set(case.seen.readable.searched) | {s.tap for s in tested}
     texts = sum(case.seen.readable.searched.values())
     streams = len({s.ssrc for s in tested})
-    observed = f"{texts} packets searched and {streams} media streams tested at {len(taps)} taps"
+    observed = f"{texts} frames searched and {streams} media streams tested at {len(taps)} taps"
     return claim.passed(observed) if texts and tested else claim.not_shown(observed)

@@ -12,7 +12,7 @@ from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.culprit import culprit
 from uclab.judge.network import number
-from uclab.judge.streams import Stream
+from uclab.judge.streams import Stream, media_time
 from uclab.judge.types import Evidence, Finding, JudgedCall, MediaQuality, Walk
 from uclab.plan.records import CallRecord, Direction
 from uclab.plan.types import BulkTraffic, Endpoint, Policy
@@ -79,8 +79,19 @@ def media_seconds(stream: Stream) -> float:
     return stream.sent * codec.packet_ms / 1000.0
 
 
-def judged_calls(case: Case) -> tuple[JudgedCall, ...]:
-    """All calls with what the captures say of them."""
+def judged_calls(case: Case, *, running: bool = False) -> tuple[JudgedCall, ...]:
+    """All calls with what the captures say of them: no figures of a direction at whose ends a tap saw only
+    part. `running`: captures still run, so that none of them is closed."""
+
+    def figures(call: CallRecord, direction: Direction) -> MediaQuality | None:
+        stream = case.stream(call, direction)
+        if stream is None or running:
+            return media_quality(stream)
+        names = [case.endpoint_name(end) for end in (stream.sender, stream.receiver) if end >= 0]
+        names += [case.network.endpoint_called(name) for name in (call.caller, call.callee)]
+        taps = [tap for name in names if (tap := case.network.first_tap.get(name)) is not None]
+        return media_quality(stream) if case.windows.first_gap(taps, *media_time(stream)) is None else None
+
     return tuple(
         JudgedCall(
             id=call.id,
@@ -90,8 +101,8 @@ def judged_calls(case: Case) -> tuple[JudgedCall, ...]:
             established=call.established,
             setup_ms=call.setup_ms,
             seconds=_seconds(call),
-            forward=media_quality(case.stream(call, "forward")),
-            backward=media_quality(case.stream(call, "backward")),
+            forward=figures(call, "forward"),
+            backward=figures(call, "backward"),
         )
         for call in case.run.calls
     )
@@ -147,7 +158,12 @@ def _direction(
     evidence = Evidence(case.network.first_tap.get(receiver.name))
     if over:
         lossy = quality.loss_pct >= policy.max_loss_pct
-        blame, where = culprit(case.network, walk, stream, by_loss=lossy)
+        blind = case.windows.blind(*media_time(stream))
+        blame, where = culprit(case.network, walk, stream, by_loss=lossy, blind=blind)
+        taken = case.taken(call, direction)
+        if taken is not None and blame in case.network.controller_nodes:
+            # The relay lost them because it was led astray.
+            blame, where = taken.intruder.blame, f"{where}; {taken.words}"
         return claim.failed(f"{observed}; {where}" if where else observed, evidence, blame)
     if not overload:
         return claim.passed(observed, evidence)

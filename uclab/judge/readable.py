@@ -1,16 +1,16 @@
-"""Search for what must never be readable on the way: SIP text, SDES keys, credentials, in all TCP and UDP
-payloads that are not RTP."""
+"""Search for what must never be readable on the way: SIP text, SDES keys, credentials, in every byte of
+every frame, whatever carries it, and where TCP splits it between two segments."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from uclab.capture.headers import Headers, Mask
+from uclab.capture.headers import TCP, Headers
 from uclab.capture.pcapng import Packets
+from uclab.judge.needle import WORD, Needles
 
 SIP_TEXT = {
     b"SIP/2.0": "SIP",
@@ -18,6 +18,12 @@ SIP_TEXT = {
     b"m=audio ": "SDP",
     b"Digest username=": "a digest response",
 }
+LINE, BEFORE = 60, 40
+"""Characters of a line that are kept as evidence, and bytes in front of what was found that may be its."""
+OPEN_ENDS = 1 << 14
+"""Ends of TCP segments that wait for what follows them, and beginnings for what was before, at most."""
+Seam = tuple[str, int, int, int, int, int]
+"""Tap, both ends of a direction of a TCP connection, and a sequence number in it."""
 
 
 @dataclass
@@ -27,7 +33,9 @@ class Leak:
     tap: str
     what: str
     src: int
+    """0 where it stood in no IPv4 packet that was read."""
     dst: int
+    src_mac: int = 0
     packets: int = 0
     samples: list[int] = field(default_factory=list)
     text: str = ""
@@ -40,9 +48,18 @@ class ReadableSearch:
 
     secrets: dict[bytes, str]
     """Secret -> whose it is."""
-    leaks: dict[tuple[str, str, int, int], Leak] = field(default_factory=dict)
+    leaks: dict[tuple[str, str, int, int, int], Leak] = field(default_factory=dict)
     searched: dict[str, int] = field(default_factory=dict)
-    """Tap -> packets with payload that were searched."""
+    """Tap -> frames that were searched."""
+    _ends: dict[Seam, bytes] = field(default_factory=dict)
+    """The last bytes in front of a place in a TCP connection."""
+    _beginnings: dict[Seam, bytes] = field(default_factory=dict)
+    """The first bytes from there on: a segment may come before the one in front of it."""
+
+    def __post_init__(self) -> None:
+        self._what = {**SIP_TEXT, **self.secrets}
+        self._needles = Needles(self._what)
+        self._longest = max(map(len, self._needles.texts)) - 1
 
     @staticmethod
     def for_accounts(accounts: Iterable[tuple[str, str]]) -> ReadableSearch:
@@ -51,25 +68,63 @@ class ReadableSearch:
             {password.encode(): f"the password of {user}" for user, password in accounts if password}
         )
 
-    def add(self, packets: Packets, columns: Headers, labels: list[str], media: Mask) -> None:
+    def add(self, packets: Packets, columns: Headers, labels: list[str]) -> None:
         """Takes a batch."""
-        rows = np.flatnonzero((columns.payload_len > 0) & ~media)
-        if not len(rows):
+        counts = np.bincount(packets.interface, minlength=len(labels))
+        for label, count in zip(labels, counts.tolist(), strict=False):
+            if count:
+                self.searched[label] = self.searched.get(label, 0) + count
+        begin = int(packets.offset[0]) // WORD * WORD
+        end = int(packets.offset[-1] + packets.caplen[-1])
+        noted: set[tuple[int, bytes]] = set()
+        for at, needle in sorted(self._needles.find(packets.data[begin:end])):
+            row = int(np.searchsorted(packets.offset, begin + at, "right")) - 1
+            if row < 0 or (row, needle) in noted:
+                continue
+            where = begin + at - int(packets.offset[row])
+            if where + len(needle) <= int(packets.caplen[row]):
+                noted.add((row, needle))
+                self._note(packets, columns, labels, row, needle, packets.packet(row), where)
+        for row in np.flatnonzero((columns.proto == TCP) & (columns.payload_len > 0)).tolist():
+            for joined, seam in self._seams(packets, columns, labels, row):
+                for needle in self._needles.texts:
+                    where = joined.find(needle)
+                    if 0 <= where < seam < where + len(needle):
+                        self._note(packets, columns, labels, row, needle, joined, where)
+
+    def _seams(
+        self, packets: Packets, columns: Headers, labels: list[str], row: int
+    ) -> Iterator[tuple[bytes, int]]:
+        """The bytes around the places where a segment meets its neighbours, and where in them that is."""
+        direction = (
+            labels[packets.interface[row]],
+            int(columns.src[row]),
+            int(columns.dst[row]),
+            int(columns.sport[row]),
+            int(columns.dport[row]),
+        )
+        begin, length = int(columns.payload[row]), int(columns.payload_len[row])
+        wire, few = int(columns.payload_wire[row]), min(length, self._longest)
+        here = (*direction, int(columns.tcp_seq[row]))
+        behind = (*direction, (here[-1] + wire) & 0xFFFFFFFF)
+        first = packets.data[begin : begin + few].tobytes()
+        last = packets.data[begin + length - few : begin + length].tobytes()
+        before = self._ends.pop(here, None)
+        if before is not None:
+            yield before + first, len(before)
+            last = last if length > few else (before + last)[-self._longest :]
+        self._beginnings[here] = first
+        if length < wire:
             return
-        taps, counts = np.unique(packets.interface[rows], return_counts=True)
-        for tap, count in zip(taps.tolist(), counts.tolist(), strict=True):
-            self.searched[labels[tap]] = self.searched.get(labels[tap], 0) + count
-        starts = columns.payload[rows].tolist()
-        ends = (columns.payload[rows] + columns.payload_len[rows]).tolist()
-        view = packets.data.data
-        text = b"\n".join([view[a:b] for a, b in zip(starts, ends, strict=True)])
-        first = np.concatenate(([0], np.cumsum(columns.payload_len[rows] + 1)))[:-1].tolist()
-        for needle, what in (*SIP_TEXT.items(), *self.secrets.items()):
-            at = text.find(needle)
-            while at >= 0:
-                index = bisect_right(first, at) - 1
-                self._note(packets, columns, labels, int(rows[index]), what, text, at, needle in self.secrets)
-                at = text.find(needle, first[index] + ends[index] - starts[index])
+        after = self._beginnings.pop(behind, None)
+        if after is not None:
+            yield last + after, len(last)
+            if length == few:
+                self._beginnings[here] = (first + after)[: self._longest]
+        self._ends[behind] = last
+        for waiting in (self._ends, self._beginnings):
+            if len(waiting) > OPEN_ENDS:
+                del waiting[next(iter(waiting))]
 
     def _note(
         self,
@@ -77,17 +132,18 @@ class ReadableSearch:
         columns: Headers,
         labels: list[str],
         row: int,
-        what: str,
+        needle: bytes,
         text: bytes,
         at: int,
-        secret: bool,
     ) -> None:
-        tap, src, dst = labels[packets.interface[row]], int(columns.src[row]), int(columns.dst[row])
-        leak = self.leaks.setdefault((tap, what, src, dst), Leak(tap, what, src, dst))
+        tap, what = labels[packets.interface[row]], self._what[needle]
+        ends = int(columns.src[row]), int(columns.dst[row]), int(columns.src_mac[row])
+        leak = self.leaks.setdefault((tap, what, *ends), Leak(tap, what, *ends))
         leak.packets += 1
         if len(leak.samples) < 3:
             leak.samples.append(int(packets.number[row]))
-        if not leak.text and not secret:
-            begin = text.rfind(b"\n", 0, at) + 1
+        if not leak.text and needle not in self.secrets:
+            begin = max(text.rfind(b"\n", 0, at) + 1, at - BEFORE)
             end = text.find(b"\n", at)
-            leak.text = text[begin : end if end >= 0 else None][:60].decode("latin-1").strip()
+            line = text[begin : end if end >= 0 else None].decode("latin-1")
+            leak.text = "".join(filter(str.isprintable, line)).strip()[:LINE]

@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from uclab.judge.json_lines import json_lines
+from uclab.judge.life import still_runs
 from uclab.judge.load_files import Load, load_load
+from uclab.plan.capture_record import FILE as TIMES_FILE
+from uclab.plan.capture_record import CaptureTime
 from uclab.plan.codec import from_data, plan_from_json
+from uclab.plan.host_pressure_record import FILE as PRESSURE_FILE
+from uclab.plan.host_pressure_record import LINES, HostSample, LateLine
 from uclab.plan.load_record import FOLDER
 from uclab.plan.overlay_record import FILE as PATHS_FILE
 from uclab.plan.overlay_record import PathRecord
@@ -46,6 +51,14 @@ class Run:
     incidents: tuple[Incident, ...] = ()
     load: Load = field(default_factory=Load)
     """What a campaign's load generators told."""
+    late_lines: tuple[LateLine, ...] = ()
+    """When the emulated lines were late, by their own accounts."""
+    capture_times: tuple[CaptureTime, ...] = ()
+    """When each capture was running, by the lab's own record."""
+    pressure: tuple[HostSample, ...] = ()
+    """How the machine served the lab's programs."""
+    alive: bool = False
+    """The lab still runs, and writes on."""
 
     def label(self, namespace: str, interface: str) -> str:
         """The tap label of an interface of a capture file; by default the name that the capture gives."""
@@ -87,7 +100,7 @@ def load_run(folder: Path) -> Run:
         calls=_records(folder / "calls.json", CallRecord),
         events=_events(folder / "events.jsonl"),
         captures=tuple(sorted(captures.glob("*.pcapng"))),
-        paths=_paths(folder / PATHS_FILE),
+        paths=_lines(folder / PATHS_FILE, PathRecord),
         keylog=keylog if keylog.exists() and keylog.stat().st_size else None,
         authority=next(
             (p for p in (folder / "ca.pem", *sorted(folder.glob("*/ca.pem"))) if p.exists()), None
@@ -96,6 +109,10 @@ def load_run(folder: Path) -> Run:
         checks=_checks(folder / "scenario.json"),
         incidents=_records(folder / "incidents.json", Incident),
         load=_load(folder / FOLDER),
+        late_lines=_late_lines(folder / LINES),
+        pressure=_lines(folder / PRESSURE_FILE, HostSample),
+        capture_times=_lines(folder / TIMES_FILE, CaptureTime),
+        alive=still_runs(folder / "events.jsonl"),
     )
 
 
@@ -124,9 +141,21 @@ def _records(path: Path, kind: type[Record]) -> tuple[Record, ...]:
         raise RunError(f"{path}: {error}") from error
 
 
-def _paths(path: Path) -> tuple[PathRecord, ...]:
+def _late_lines(folder: Path) -> tuple[LateLine, ...]:
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            for line in json.loads(path.read_text())["lines"].values():
+                late = line.get("late_ms", {}).items()
+                found += [LateLine(path.stem, int(second), float(ms)) for second, ms in late]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RunError(f"{path}: not the account of a delay line: {error!r}") from error
+    return tuple(found)
+
+
+def _lines(path: Path, kind: type[Record]) -> tuple[Record, ...]:
     try:
-        return tuple(json_lines(path, PathRecord))
+        return tuple(json_lines(path, kind))
     except ValueError as error:
         raise RunError(str(error)) from error
 

@@ -3,8 +3,8 @@ said of them."""
 
 from __future__ import annotations
 
-from uclab.capture.dissect import Tags, dissect_tags
 from uclab.capture.scratch import unnamed_file
+from uclab.capture.tags import Tags, dissect_tags
 from uclab.capture.tshark import DissectionError
 from uclab.capture.writer import PcapngWriter
 from uclab.judge.case import Case

@@ -28,6 +28,8 @@ ALL_UP_TO = 2000
 """Packets of a stream at a tap that are all authenticated; of those after them, every sixteenth."""
 EVERY = 16
 WRONG_KEY_TRIES = 8
+SRTCP_END = 14
+"""Bytes of index and authentication tag at the end of an SRTCP packet (RFC 3711 section 3.4)."""
 
 PROFILES = {
     "AES_CM_128_HMAC_SHA1_80": Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -133,6 +135,10 @@ class Authentication:
     """A suite that cannot be checked here."""
     first_ns: int = 0
     """When the first packet passed."""
+    control: bool = False
+    """SRTCP, not SRTP."""
+    cut: int = 0
+    """Packets that the capture does not hold wholly: nothing can be said of them."""
     sample: list[int] = field(default_factory=list)
     failed_sample: list[int] = field(default_factory=list)
     _sessions: list[tuple[SdesKey, Session, Session]] | None = None
@@ -140,18 +146,18 @@ class Authentication:
 
     def check(self, packet: bytes, number: int, ring: KeyRing) -> None:
         """Tries one packet; not again where it passes a second time (libsrtp would take it for a replay)."""
-        if packet[2:8] in self._seen:  # sequence number and time stamp
+        # sequence number and time stamp; of SRTCP its own index and authentication tag, at the end
+        identity = packet[-SRTCP_END:] if self.control else packet[2:8]
+        if identity in self._seen:
             return
-        self._seen.add(packet[2:8])
+        self._seen.add(identity)
         if self._sessions is None:
             self._sessions = [s for key in ring.of(self.leg, self.port) if (s := _sessions(key)) is not None]
             suites = [key.suite for key in ring.of(self.leg, self.port) if key.suite not in PROFILES]
             self.unsupported = suites[0] if suites and not self._sessions else None
         self.tried += 1
         for index, (key, right, wrong) in enumerate(self._sessions):
-            try:
-                right.unprotect(packet)
-            except Error:
+            if not self._opens(right, packet):
                 continue
             self.authenticated += 1
             self.key = key
@@ -161,13 +167,17 @@ class Authentication:
                 self.sample.append(number)
             if self.wrong_key_tried < WRONG_KEY_TRIES:
                 self.wrong_key_tried += 1
-                try:
-                    wrong.unprotect(packet)
-                except Error:
-                    self.wrong_key_refused += 1
+                self.wrong_key_refused += not self._opens(wrong, packet)
             return
         if len(self.failed_sample) < 3:
             self.failed_sample.append(number)
+
+    def _opens(self, session: Session, packet: bytes) -> bool:
+        try:
+            session.unprotect_rtcp(packet) if self.control else session.unprotect(packet)
+        except Error:
+            return False
+        return True
 
 
 def _sessions(key: SdesKey) -> tuple[SdesKey, Session, Session] | None:
@@ -256,7 +266,10 @@ class MediaSecrecy:
         index = np.arange(found.packets, found.packets + len(rows))
         found.packets += len(rows)
         for row in rows[(index < ALL_UP_TO) | (index % EVERY == 0)].tolist():
-            start = int(columns.payload[row])
-            packet = packets.data[start : start + int(columns.payload_len[row])].tobytes()
+            start, length = int(columns.payload[row]), int(columns.payload_len[row])
+            if length < columns.payload_wire[row]:
+                found.cut += 1
+                continue
+            packet = packets.data[start : start + length].tobytes()
             found.check(packet, int(packets.number[row]), self.ring)
         return False

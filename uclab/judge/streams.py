@@ -114,6 +114,12 @@ class Stream:
         return "forward" if self.sender == self.window.caller else "backward"
 
 
+def media_time(stream: Stream) -> tuple[int, int]:
+    """From when to when a stream's packets count, in nanoseconds since the epoch."""
+    window = stream.window
+    return (window.answered_ns, window.end_ns) if window is not None else (stream.first_ns, 1 << 62)
+
+
 @dataclass
 class Hop:
     """One stream at one tap, on one leg."""

@@ -198,6 +198,8 @@ class Series:
     """Seconds since the epoch of the first value."""
     step_s: float
     values: tuple[float | None, ...]
+    direction: Literal["out", "in", ""] = ""
+    """For `kbps`: what leaves the tap's device there, or what comes to it."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,9 @@ class Judgement:
     """Where the calls that a line carries were counted."""
     interferences: tuple[Interference, ...] = ()
     """What somebody changed on purpose in the lab."""
+    too_busy: str = ""
+    """One sentence where findings are not shown because the machine did not serve the lab's programs in
+    time."""
 
     @property
     def verdict(self) -> RunVerdict:

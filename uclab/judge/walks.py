@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from uclab.judge.case import Case, Marking
 from uclab.judge.network import Leg, Network
@@ -94,6 +95,14 @@ def marking_columns(walk: Walk) -> dict[str, str]:
 
 def _or_none(value: int) -> int | None:
     return value if value >= 0 else None
+
+
+def passed_through(network: Network, taps: Sequence[str]) -> str | None:
+    """The one device that lies between the first and the last of taps that follow each other on a way; None
+    where there are several. (What two taps of two devices have between them is a cable.)"""
+    owners = [network.owner(network.device(tap)) for tap in taps]
+    inside = {one for one, following in pairwise(owners) if one == following}
+    return inside.pop() if len(inside) == 1 else None
 
 
 def blame_between(network: Network, last_right: str | None, first_wrong: str) -> str:

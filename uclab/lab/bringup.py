@@ -25,6 +25,8 @@ from uclab.lab.chatter import start_chatter
 from uclab.lab.circuit_exchanges import Exchanges
 from uclab.lab.events import EventLog
 from uclab.lab.host_record import write_host_record
+from uclab.lab.host_watch import HostWatch
+from uclab.lab.injections import start_injections
 from uclab.lab.phones import Phones
 from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import EventsOf, RouterPrograms
@@ -98,6 +100,8 @@ class _BringUp:
     async def run(self, *, capture: bool) -> None:
         """Network and controllers first, then captures, then cloud and fabric side by side, then the
         phones."""
+        self._parts.host = HostWatch(self._run_dir, self._parts.spaces)
+        self._parts.host.start()
         netns.prepare_directory(PRIVATE)
         netns.prepare_directory(ovs.RUN_DIR)
         certifying = asyncio.create_task(
@@ -108,6 +112,7 @@ class _BringUp:
             first.create_task(self._timed("network", self._build_network(listening)))
         if capture:
             await self._timed("captures", self._start_taps())
+        self._start_intruders()
         certificates = await certifying
         async with asyncio.TaskGroup() as second:
             second.create_task(self._timed("routing", self._start_routing()))
@@ -192,7 +197,15 @@ class _BringUp:
         self._parts.taps = await start_taps(self._plan.taps, self._parts.network.namespaces, self._run_dir)
         for daemon in self._parts.taps.daemons:
             self._watch.watch(daemon.name, daemon, daemon.log)
+        self._keep(self._parts.taps.note_deaths())
         self._events.add("lab", "captures-running", f"{len(self._plan.taps)} taps")
+
+    def _start_intruders(self) -> None:
+        """Those of the plan, if any, once captures show whatever they do."""
+        assert self._parts.network is not None
+        spaces = self._parts.network.namespaces
+        for daemon in start_injections(self._plan.injections, spaces, self._run_dir):
+            self._watch.watch(daemon.name, daemon, daemon.log)
 
     async def _start_routing(self) -> None:
         """Every router's programs, until each has learned the routes that it should have."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from uclab.emulation.taps import TapCount, Taps
 from uclab.lab.bulk import BulkSource
 from uclab.lab.circuit_exchanges import Exchanges
 from uclab.lab.controllers import RunningController
+from uclab.lab.host_watch import HostWatch
 from uclab.lab.overlay import RunningOverlays
 from uclab.lab.router_programs import RouterPrograms
 from uclab.plan.runtime import NodeRuntime
@@ -40,6 +42,7 @@ class BroughtUp:
     bulk: BulkSource | None = None
     exchanges: Exchanges | None = None
     routers: RouterPrograms | None = None
+    host: HostWatch | None = None
     timings: dict[str, float] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -49,12 +52,19 @@ class BroughtUp:
         assert self.network is not None
         return {host.name: host for host in self.network.hosts}
 
+    def spaces(self) -> dict[int, str]:
+        """The lab's network namespaces by inode, as far as they are there."""
+        spaces = dict(self.network.namespaces) if self.network is not None else {}
+        return {os.fstat(space.fd).st_ino: name for name, space in spaces.items()}
+
     async def stop(self) -> None:
         """Flush the captures and stop what listens; processes and namespaces go with the lab's process
         tree."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        if self.host is not None:
+            await asyncio.to_thread(self.host.stop)
         await self._stop_taps()
         # Afterwards: a line that ends takes BFD with it, and captures must not show that.
         await self._stop_lines()

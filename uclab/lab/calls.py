@@ -29,6 +29,20 @@ class Parties:
     dialled: str
 
 
+def not_placed(order: CallOrder, began: float, why: str) -> CallRecord:
+    """The record of a call that was ordered, but not placed."""
+    return CallRecord(
+        order.id,
+        order.caller,
+        order.callee,
+        order.kind,
+        established=False,
+        started_at=began,
+        ended_at=time.time(),
+        error=f"not placed: {why}",
+    )
+
+
 @dataclass(frozen=True)
 class Legs:
     """Both sides of an established call."""

@@ -28,6 +28,10 @@ WRONG_ORDER = 422
 """Status of the answer to an order that cannot be (RFC 9110 section 15.5.21)."""
 
 
+NO_ROOM = 507
+"""Insufficient Storage (RFC 4918 section 11.5), and whatever else the machine refuses the lab."""
+
+
 class LabError(Exception):
     """The supervisor refused: the message says what was wrong and what is allowed."""
 
@@ -37,7 +41,7 @@ class WrongCircuit(LabError):
 
 
 class LabGone(Exception):
-    """The supervisor ended or cannot be reached."""
+    """The supervisor ended, cannot be reached, or cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,8 @@ class LabClient:
             ) from None
         if response.status_code == WRONG_ORDER:
             raise WrongCircuit(answer["error"])
+        if response.status_code == NO_ROOM:
+            raise LabGone(f"lab `{self.lab.name}`: {answer['error']}")
         if response.status_code >= 400:
             raise LabError(answer["error"])
         return answer

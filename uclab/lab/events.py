@@ -4,23 +4,38 @@ listens."""
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import fcntl
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from uclab.plan.records import Event
 
+RESERVED = 1 << 20
+"""Bytes of the file that are set aside at the start, so that a full disk can still be told of; without a word
+where the file system cannot (fallocate(2))."""
+_KEEP_SIZE = 1
+_libc, _long = ctypes.CDLL(None, use_errno=True), ctypes.c_long
 PROGRESS = "progress"
 """Kind of events that only tell how far a step is; streamed, not kept on disk."""
 
 
 class EventLog:
-    """Append-only; readers see everything from the start and then what comes."""
+    """Append-only; readers see everything from the start and then what comes.
+
+    While it is open its file is locked: so whoever finds a run without an end can tell a lab that still runs
+    from one that was killed (`uclab.judge.life`). What a full disk does not take is kept until it does.
+    """
 
     def __init__(self, file: Path) -> None:
-        self._file = file.open("a", encoding="utf-8", buffering=1)
+        self._file = file.open("ab", buffering=0)
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _libc.fallocate(self._file.fileno(), _KEEP_SIZE, _long(0), _long(RESERVED))
+        self._unwritten = b""
         self._events: list[Event] = []
         self._news = asyncio.Condition()
         self._closed = False
@@ -31,8 +46,15 @@ class EventLog:
         event = Event(time.time() if at is None else at, source, kind, detail)
         self._events.append(event)
         if kind != PROGRESS and not self._file.closed:
-            self._file.write(json.dumps(asdict(event)) + "\n")
+            self._unwritten += json.dumps(asdict(event)).encode() + b"\n"
+            self._write()
         self._wake()
+
+    def _write(self) -> None:
+        """As much as there is room for."""
+        with suppress(OSError):  # no room: `uclab.lab.disk_watch` says so
+            while self._unwritten:
+                self._unwritten = self._unwritten[self._file.write(self._unwritten) or 0 :]
 
     def progress(self, step: str, done: int, total: int) -> None:
         """Tell how far a step is, in counts."""
@@ -41,6 +63,9 @@ class EventLog:
     def close(self) -> None:
         """No more events; readers end after the last one."""
         self._closed = True
+        self._write()
+        with suppress(OSError):
+            self._file.truncate(self._file.tell())  # what was reserved and not needed
         self._file.close()
         self._wake()
 

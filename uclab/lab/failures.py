@@ -4,8 +4,7 @@ W6)."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
 
 from uclab.emulation.black_hole import BlackHoleError
 from uclab.emulation.conntrack import forget_connections
@@ -18,13 +17,12 @@ from uclab.lab.events import EventLog
 from uclab.lab.line_changes import tell
 from uclab.lab.refused import Refused
 from uclab.lab.router_programs import RouterPrograms
+from uclab.plan.breakable import NotBreakable, broken_links, concerned_links
 from uclab.plan.brown_out import BadFigures, from_figures
 from uclab.plan.records import FAILED
 from uclab.plan.runtime import NotReady
-from uclab.plan.types import NodeKind, Plan
+from uclab.plan.types import Plan
 
-How = Literal["cut", "black-hole", "brown-out", "kill"]
-WAYS: tuple[How, ...] = ("cut", "black-hole", "brown-out", "kill")
 LEAVING = "leaving"
 """The figure that names the one device whose packets are concerned."""
 _WORDS = {
@@ -33,16 +31,21 @@ _WORDS = {
     "brown-out": "in a brown-out",
     "kill": "up, with nobody behind",
 }
-MORTAL = (NodeKind.ROUTER, NodeKind.CLOUD_ROUTER, NodeKind.ISP, NodeKind.FIREWALL)
-"""Devices that can be killed: those that forward, and are themselves again within seconds."""
 
 
 class Failures:
     """Breaks links and mends them."""
 
-    def __init__(self, plan: Plan, events: EventLog) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        events: EventLog,
+        path_changed: Callable[[Sequence[str], str, bool], None] = lambda links, words, mended: None,
+    ) -> None:
+        """`path_changed` is told of links that carry nothing from now on, or do so again (True), and why."""
         self._plan = plan
         self._events = events
+        self._path_changed = path_changed
         self._broken: dict[str, set[str]] = {}
         """How each link is broken."""
         self._dead: set[str] = set()
@@ -60,11 +63,12 @@ class Failures:
         figures: Mapping[str, object],
     ) -> str:
         """Break a link, or all links of a device; says in words what was done. Raises `Refused`."""
-        links = self._links_of(name)
-        if how not in WAYS:
-            raise Refused(f"a link fails by {', '.join(f'`{way}`' for way in WAYS)}, not by `{how}`")
-        if how == "kill":
-            self._refuse_immortal(name, figures)
+        try:
+            links = broken_links(self._plan, name, how)
+        except NotBreakable as error:
+            raise Refused(str(error)) from error
+        if how == "kill" and figures:
+            raise Refused("who is killed is killed as a whole: neither figures nor `leaving` belong to it")
         leaving = str(figures[LEAVING]) if figures.get(LEAVING) else None
         rest = {key: value for key, value in figures.items() if key != LEAVING}
         if rest and how != "brown-out":
@@ -74,8 +78,6 @@ class Failures:
         try:
             if how == "brown-out":
                 brown_out = from_figures(rest)
-                # of a device's cables those that are lines; where none is, the refusal says so
-                links = [link for link in links if control.has_line(link)] or links[:1]
                 for link in links:
                     self._note(link, how)
                     tell(
@@ -93,6 +95,8 @@ class Failures:
                     await asyncio.to_thread(network.fail_link, link)
         except (BadFigures, NotPossible, BlackHoleError, ImpairmentError, QueueError) as error:
             raise Refused(str(error)) from error
+        if how != "brown-out":  # connections outlive that
+            self._path_changed(links, f"{name} has failed", False)
         if how == "kill":
             # only now: a program that is ended says good-bye to its neighbours, and a dead router does not
             self._dead.add(name)
@@ -109,11 +113,12 @@ class Failures:
 
     async def heal(self, network: LabNet, control: LineControl, routers: RouterPrograms, name: str) -> str:
         """Undo all that `fail` did to a link, or to the links of a device."""
-        links = self._links_of(name)
+        links = self._concerned(name)
         if name in self._dead:
             await self._revive(network, routers, name)
         try:
             broken = [link for link in links if link in self._broken]
+            dark = [link for link in broken if self._broken[link] - {"brown-out"}]
             for link in broken:
                 ways = self._broken.pop(link)
                 if "brown-out" in ways:
@@ -124,21 +129,13 @@ class Failures:
                     await asyncio.to_thread(network.heal_link, link)
         except (BlackHoleError, ImpairmentError, QueueError) as error:
             raise Refused(str(error)) from error
-        self.names = {one for one in self.names if any(link in self._broken for link in self._links_of(one))}
+        self.names = {one for one in self.names if any(link in self._broken for link in self._concerned(one))}
+        if dark:
+            self._path_changed(dark, f"{name} is back", True)
         if not broken:
             return f"{name}: nothing was broken ({', '.join(links)})"
         self._events.add(name, "healed", ", ".join(broken))
         return f"{name}: {_counted(broken)} up again ({', '.join(broken)})"
-
-    def _refuse_immortal(self, name: str, figures: Mapping[str, object]) -> None:
-        mortal = [node.name for node in self._plan.nodes if node.kind in MORTAL]
-        if name not in mortal:
-            raise Refused(
-                f"`{name}` cannot be killed, as what runs there would not be itself again within seconds; "
-                f"it can be cut off. To be killed: {', '.join(mortal)}"
-            )
-        if figures:
-            raise Refused("who is killed is killed as a whole: neither figures nor `leaving` belong to it")
 
     async def _revive(self, network: LabNet, routers: RouterPrograms, name: str) -> None:
         """A router as after a restart: no connections, no learned routes, programs that begin anew; still in
@@ -156,15 +153,11 @@ class Failures:
         """Before it is done: what an error leaves half done is undone by `heal`, too."""
         self._broken.setdefault(link, set()).add(how)
 
-    def _links_of(self, name: str) -> list[str]:
-        links = self._plan.links
-        by_name = [link.name for link in links if link.name == name]
-        of_device = [link.name for link in links if name in (link.a.device, link.b.device)]
-        if not by_name and not of_device:
-            devices = sorted({end.device for link in links for end in (link.a, link.b)})
-            names = ", ".join([*sorted(link.name for link in links), *devices])
-            raise Refused(f"no link or node `{name}`; there are: {names}")
-        return by_name or of_device
+    def _concerned(self, name: str) -> tuple[str, ...]:
+        try:
+            return concerned_links(self._plan, name)
+        except NotBreakable as error:
+            raise Refused(str(error)) from error
 
 
 def _counted(links: Sequence[str]) -> str:

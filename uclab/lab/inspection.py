@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from uclab.emulation import netns
@@ -36,14 +36,6 @@ async def inspect(subject: str, plan: Plan, network: LabNet) -> dict[str, Any]:
         [*(n.name for n in plan.nodes), *(s.name for s in plan.switches), *(link.name for link in plan.links)]
     )
     raise KeyError(f"nothing named `{subject}`; there are: {', '.join(names)}")
-
-
-def endpoints(plan: Plan, registered: Collection[str]) -> list[dict[str, Any]]:
-    """The plan's endpoints, and whether each is registered now (pure)."""
-    return [
-        {"name": e.name, "kind": e.kind, "number": e.account.user, "registered": e.name in registered}
-        for e in plan.endpoints
-    ]
 
 
 def parts_of(subject: str, programs: Iterable[str], plan: Plan) -> tuple[str, ...]:

@@ -18,18 +18,20 @@ from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
 from uclab.lab.bringup import FORESEEN, BringUpFailed, bring_up
 from uclab.lab.brought_up import BroughtUp
+from uclab.lab.call_records import write_records
 from uclab.lab.circuit_exchanges import Exchanges, refusals
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import CallOrder
+from uclab.lab.disk_watch import watch_disks
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
 from uclab.lab.parties import parties_of
 from uclab.lab.refused import Refused, RefusedCircuit
+from uclab.lab.registrations import Registrations
 from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import RouterPrograms
 from uclab.lab.watch import ProcessWatch
-from uclab.plan.codec import to_data
 from uclab.plan.records import BY_HAND, FAULT, CallRecord
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import Plan
@@ -65,13 +67,16 @@ class Lab:
         self._parts = BroughtUp(outside)
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
-        self._failures = Failures(plan, self.events)
+        self._registrations = Registrations(plan, self._parts.phones)
+        self._failures = Failures(plan, self.events, self._registrations.path_changed)
         self._lines: LineControl | None = None
 
     async def up(self) -> None:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
         began = time.monotonic()
-        (self.run_dir / "calls.json").write_text("[]\n")
+        write_records(self.run_dir / "calls.json", [])
+        watching = watch_disks(self.run_dir, self.events)
+        self._parts.tasks.append(asyncio.create_task(watching))
         for fault in self.plan.faults:
             self.events.add(fault, FAULT)
         try:
@@ -129,7 +134,7 @@ class Lab:
             "faults": list(self.plan.faults),
             "variants": self._parts.variants,
             "timings": self._timings,
-            "endpoints": inspection.endpoints(self.plan, self._parts.registered),
+            "endpoints": self._registrations.states(),
             "dead": list(self._watch.dead),
             "failed": sorted(self._failures.names),
             "calls": len(self._records),
@@ -141,11 +146,15 @@ class Lab:
         self._require_up()
         phones = self._parts.phones
         parties = parties_of(order, self.plan, phones)
-        records = await calls.place(order, parties, phones, self.run_dir / "endpoints")
-        self._records += records
-        (self.run_dir / "calls.json").write_text(
-            json.dumps([to_data(record) for record in self._records], indent=1) + "\n"
+        began = time.time()
+        missing = await self._registrations.wait((parties.caller, parties.callee))
+        records = (
+            [calls.not_placed(order, began, missing)]
+            if missing is not None
+            else await calls.place(order, parties, phones, self.run_dir / "endpoints")
         )
+        self._records += records
+        write_records(self.run_dir / "calls.json", self._records)
         return records[0]
 
     async def set_bulk(self, action: str) -> None:

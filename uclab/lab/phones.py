@@ -106,8 +106,6 @@ class Phones:
         """A phone's events are the lab's; a phone that died is reported as every dead process is."""
         async for event in phone.events.follow():
             record = event.record()
-            known = self._parts.registered
-            (known.add if phone.registered_at else known.discard)(phone.name)
             if event.kind is not PhoneEventKind.DIED:
                 self._events.add(record.source, record.kind, record.detail, record.time)
                 continue

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from uclab.lab.circuits import CircuitOrder
-from uclab.lab.client import WRONG_ORDER, CallOrder
+from uclab.lab.client import NO_ROOM, WRONG_ORDER, CallOrder
 from uclab.lab.lab import Lab
 from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.plan.codec import from_data
@@ -114,6 +114,8 @@ def refusals(handler: Handler) -> Handler:
         except Refused as refused:
             status = WRONG_ORDER if isinstance(refused, RefusedCircuit) else 409
             return JSONResponse({"error": str(refused)}, status_code=status)
+        except OSError as error:  # a full disk, most of all
+            return JSONResponse({"error": f"the lab cannot go on: {error}"}, status_code=NO_ROOM)
 
     return guarded
 

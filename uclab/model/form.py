@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,15 +15,22 @@ from pydantic_core import ErrorDetails
 from uclab.model.mistake import Mistake, closest, listed, shown
 from uclab.model.place import Document, Path, Place
 from uclab.model.source import plain
+from uclab.model.written import network_meant, number_meant
 
 M = TypeVar("M", bound=BaseModel)
 Schema = dict[str, Any]
 
-_OWN_WORDS = frozenset({"dscp", "port_range", "network", "address"})
+_OWN_WORDS = frozenset({"dscp", "port_range", "network", "address", "domain"})
 """Error types of `uclab.model.part`, whose message says already what is allowed."""
 
 MERGE = "<<"
 """YAML 1.1's merge key, which no later version has."""
+
+
+FREE = "x-"
+"""How keys begin that a file's writer may add at its top, for anchors and notes: nothing reads them."""
+GONE = {"provider_prefixes": "nothing ever read it; leave it out, or call it `x-provider-prefixes`"}
+"""Keys of earlier versions, and what became of them."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ def form(
     """Hold a document against a model, after `furnished` has filled in what other keys stand for. JSON is the
     way in: there strict models still take lists and text."""
     try:
-        text = json.dumps(furnished(plain(document.root)))
+        text = json.dumps(furnished(without_free(plain(document.root))))
         return Formed(document, model.model_validate_json(text), ())
     except ValidationError as error:
         details = error.errors(include_url=False)
@@ -48,6 +56,11 @@ def form(
     top = Place.top(judged)
     mistakes = tuple(_in_words(d, top, model) for d in _without_followers(details, top))
     return Formed(judged, None, mistakes)
+
+
+def without_free(data: Any) -> Any:
+    """The document without what its writer added for themselves."""
+    return {k: v for k, v in data.items() if not k.startswith(FREE)} if isinstance(data, dict) else data
 
 
 def _without_followers(details: list[ErrorDetails], top: Place) -> Iterator[ErrorDetails]:
@@ -59,6 +72,8 @@ def _without_followers(details: list[ErrorDetails], top: Place) -> Iterator[Erro
     for detail in details:
         path: Path = tuple(detail["loc"])
         node = top.at(path).node
+        if detail["type"] != "extra_forbidden" and path and _is_cut(top.at(path), top.at(path[:-1])):
+            continue  # the comma is told
         if detail["type"] == "too_short" and node and node.value:
             continue  # pydantic does not count entries that are wrong
         if detail["type"] == "missing":
@@ -80,7 +95,10 @@ def _in_words(detail: ErrorDetails, top: Place, model: type[BaseModel]) -> Mista
         return top.at(path[:-1]).mistake(f"key `{path[-1]}` is missing", f"give {describe(schema)}")
     found = _found(place.value, schema)
     if detail["type"] in _OWN_WORDS:
-        return place.mistake(found, detail["msg"])
+        return place.mistake(found, detail["msg"], network_meant(place.value))
+    meant = number_meant(place.value, path[-1]) if schema.get("type") in ("integer", "number") else None
+    if meant is not None and meant != place.value:
+        return place.mistake(found, f"allowed: {describe(schema)}", meant)
     if schema.get("type") == "array" and isinstance(place.value, str):
         return place.mistake(found, f"allowed: a list, such as {shown(f'[{place.value}]')}")
     return place.mistake(found, f"allowed: {describe(schema)}", closest(place.value, _choices(schema)))
@@ -90,10 +108,41 @@ def _unknown_key(top: Place, path: Path, schema: Schema) -> Mistake:
     parent, key = top.at(path[:-1]), str(path[-1])
     known = schema.get("properties", {})
     found, allowed = f"unknown key {shown(key)}", f"known here: {listed(known, 20)}"
+    hint = closest(key, known)
     if key == MERGE:
-        found, allowed = "a merge key", "write the keys out"
+        found, allowed, hint = "a merge key", "write the keys out", None
+    elif key in GONE:
+        allowed, hint = GONE[key], None
+    elif key.startswith(FREE):
+        allowed, hint = f"keys of your own, `{FREE}...`, stand at the top of the file", None
+    elif thousands := _cut_number(parent, key):
+        allowed, hint = "a comma ends the value in front of it; numbers have none", thousands
     line, column = parent.node.keys.get(key, (parent.line, parent.column)) if parent.node else (0, 0)
-    return replace(parent.mistake(found, allowed, closest(key, known)), line=line, column=column)
+    return replace(parent.mistake(found, allowed, hint), line=line, column=column)
+
+
+def _cut_number(parent: Place, key: str) -> str | None:
+    """`{rate_kbps: 10,000}` is a rate of 10, and a key `000`: what was meant. With less than three digits it
+    was a decimal comma."""
+    inside = parent.node.value if parent.node is not None else None
+    if not isinstance(inside, dict) or not re.fullmatch("[0-9]{1,3}", key) or inside[key].value is not None:
+        return None
+    keys = list(inside)
+    before = keys[keys.index(key) - 1] if keys.index(key) else ""
+    number = inside[before].value if before else None
+    if not isinstance(number, int) or isinstance(number, bool):
+        return None
+    return f"{before}: {number}{'' if len(key) == 3 else '.'}{key}"
+
+
+def _is_cut(place: Place, parent: Place) -> bool:
+    """Whether a value is what a comma left of a number."""
+    inside = parent.node.value if parent.node is not None else None
+    if not isinstance(inside, dict) or not place.path:
+        return False
+    keys = list(inside)
+    after = keys[keys.index(str(place.path[-1])) + 1 :] if place.path[-1] in inside else []
+    return bool(after) and _cut_number(parent, after[0]) is not None
 
 
 def _found(value: Any, schema: Schema) -> str:

@@ -18,15 +18,19 @@ from uclab.model.checks import (
     air_mistakes,
     call_mistakes,
     condition_mistakes,
+    extension_mistakes,
     peering_mistakes,
+    policy_advice,
     policy_mistakes,
     power_mistakes,
     profile_mistakes,
     sdwan_mistakes,
+    topology_advice,
     topology_mistakes,
+    trust_mistakes,
 )
 from uclab.model.form import form
-from uclab.model.mistake import Mistake, TopologyError, closest, listed, shown
+from uclab.model.mistake import Mistake, TopologyError, closest, in_order, listed, shown
 from uclab.model.place import Document, Place
 from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
@@ -51,6 +55,8 @@ class LoadedTopology:
     """The file it was read from."""
     traces: Mapping[str, Trace] = field(default_factory=dict)
     """Recordings by what `Connection.profile` says, for profiles that have one."""
+    warnings: tuple[Mistake, ...] = ()
+    """What is allowed, but will not do what its writer hopes."""
 
 
 def reference_directory() -> Path:
@@ -91,6 +97,8 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
     mistakes += air_mistakes(main.top, profiles.values)
     mistakes += policies.fetch(main.top["policy"])
     for policy in policies.values.values():
+        mistakes += extension_mistakes(main.top, policy)
+        mistakes += trust_mistakes(main.top, policy)
         mistakes += power_mistakes(main.top, policy)
         mistakes += peering_mistakes(main.top, policy)
         mistakes += sdwan_mistakes(main.top, policy)
@@ -98,7 +106,9 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
 
     if mistakes or main.value is None:
         raise TopologyError(mistakes)
-    return LoadedTopology(main.value, profiles.values, policies.values[main.value.policy], path, traces)
+    said = main.value.policy
+    warnings = in_order([*topology_advice(main.top), *policy_advice(policies.files[said][1])])
+    return LoadedTopology(main.value, profiles.values, policies.values[said], path, traces, warnings)
 
 
 def check(path_or_name: str | Path) -> tuple[Mistake, ...]:

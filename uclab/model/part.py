@@ -103,6 +103,14 @@ def _port_range(value: object) -> tuple[int, int]:
     return _range(value, 1, 65535, _PORTS)
 
 
+def port_range(value: object) -> tuple[int, int] | None:
+    """Ports as a file writes them, both ends inclusive; None where that is no range of ports."""
+    try:
+        return _port_range(value)
+    except PydanticCustomError:
+        return None
+
+
 def _vlan_range(value: object) -> tuple[int, int]:
     return _range(value, 1, 4094, _VLANS)
 

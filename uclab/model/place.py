@@ -12,6 +12,7 @@ from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
 from uclab.model.mistake import Mistake
+from uclab.model.part import DSCP_NAMES
 from uclab.model.source import Node, plain
 
 Key = str | int
@@ -106,6 +107,12 @@ class Place:
     def number_or(self, default: int) -> int | None:
         """A whole number, the default where none is given, None where it is wrong."""
         return self.number if self.given else default
+
+    @property
+    def code_point(self) -> int | None:
+        """A DSCP by name or number."""
+        named = DSCP_NAMES.get(self.text.upper()) if self.text is not None else self.number
+        return named if named is not None and 0 <= named <= 63 else None
 
     @property
     def amount(self) -> float | None:

@@ -5,7 +5,7 @@ A provider's numbers live in `topologies/policies/*.yaml`; code reads them from 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,7 +14,6 @@ from uclab.model.part import (
     Dscp,
     LongName,
     Name,
-    Network,
     Part,
     PortRange,
     PrefixLengths,
@@ -93,7 +92,12 @@ class Media(Part):
 
     dscp: Dscp
     udp_ports: PortRange
-    srtp_required: bool = True
+    srtp_required: Literal[True] = True
+    """Media is encrypted: always (C9)."""
+    strict_source: Literal["never", "one-line"] = "never"
+    """Whose media the relays take from nowhere but where it first came from. `never`: media may go on from
+    another address at any time, which a call needs when a line fails, and which forged packets abuse.
+    `one-line`: of sites with one line, whose address stays; those with several are followed all the same."""
 
 
 class Nat(Part):
@@ -230,8 +234,8 @@ class PolicyProfile(Part):
     """How much is called, and with which codec; for the capacity of WAN lines."""
     failover: FailoverLimits | None = None
     """What a failure may do to calls; without it the failover scenario measures but judges nothing."""
-    provider_prefixes: tuple[Network, ...] = ()
-    """The provider's real prefixes, for documentation; the lab itself never uses them."""
+    emergency_numbers: tuple[Annotated[int, Field(ge=100, le=99999)], ...] = (112, 911)
+    """Numbers that reach emergency services, and so are nobody's extension (ITU-T E.161.1: 112 and 911)."""
 
     @property
     def registration_spread_s(self) -> int:

@@ -10,6 +10,7 @@ import sys
 
 from pydantic import BaseModel
 
+from uclab.model.form import FREE
 from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
 from uclab.model.topology import Topology
@@ -20,6 +21,7 @@ MODELS: dict[str, type[BaseModel]] = {"topology": Topology, "profile": LinkProfi
 def schema_text(kind: str) -> str:
     """The schema of a kind of file, as JSON; KeyError if there is no such kind."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | MODELS[kind].model_json_schema()
+    schema["patternProperties"] = {f"^{FREE}": {}}  # the writer's own, at the top alone
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

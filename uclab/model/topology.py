@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from uclab.model.conditions import Conditions
+from uclab.model.domain import Domain
 from uclab.model.home import FURNISHED
 from uclab.model.line_watch import LineWatch
 from uclab.model.part import Address, Dscp, LongName, Name, Network, Part, Reference, Title, says
@@ -232,11 +233,7 @@ class Pstn(Part):
 class Cloud(Part):
     """The telephony cloud that answers the calls (C1 to C10)."""
 
-    domain: Annotated[
-        str,
-        StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*\.test$"),
-        says("a domain under `.test`, such as `ucaas.test`"),
-    ]
+    domain: Domain
     """Domain of all accounts and servers."""
     regions: tuple[Region, ...] = Field(min_length=1)
     pstn: Pstn

@@ -125,11 +125,8 @@ def _free_hosts(subnet: IPv4Network, taken: set[IPv4Address], count: int, owner:
 
 def _transit(site: model.Site, number: int) -> Pair:
     """The link between firewall and router: the highest /30 of the site's prefix that no VLAN covers."""
-    taken = [vlan.subnet for vlan in site.vlans]
-    for net in _blocks_from_top(site.prefix, 30):
-        if not any(net.overlaps(other) for other in taken):
-            return _ends(net)
-    return _ends(IPv4Network((int(SHARED.network_address) + 4 * number, 30)))
+    free = highest_free(site.prefix, 30, [vlan.subnet for vlan in site.vlans])
+    return _ends(free or IPv4Network((int(SHARED.network_address) + 4 * number, 30)))
 
 
 def _wan(topology: model.Topology) -> dict[tuple[str, str], Pair]:
@@ -227,10 +224,17 @@ def _blocks(net: IPv4Network, length: int, count: int) -> Iterator[IPv4Network]:
         yield IPv4Network((start + number * size, length))
 
 
-def _blocks_from_top(net: IPv4Network, length: int) -> Iterator[IPv4Network]:
+def highest_free(net: IPv4Network, length: int, taken: Iterable[IPv4Network]) -> IPv4Network | None:
+    """The highest subnet of that prefix length that nothing covers, found by stepping over what is taken;
+    None where all is."""
     size = 1 << (32 - length)
-    for start in range(int(net.broadcast_address) + 1 - size, int(net.network_address) - 1, -size):
-        yield IPv4Network((start, length))
+    start = int(net.broadcast_address) + 1 - size
+    for other in sorted(taken, key=lambda one: int(one.broadcast_address), reverse=True):
+        if start > int(other.broadcast_address):
+            break
+        # The last block that ends below what is taken.
+        start = min(start, int(other.network_address) // size * size - size)
+    return IPv4Network((start, length)) if start >= int(net.network_address) else None
 
 
 def _ends(net: IPv4Network) -> Pair:

@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from uclab.model import topology as model
-from uclab.model.bandwidth import TUNNEL_BYTES, MediaStream, media_stream
+from uclab.model.bandwidth import PORTS_A_CALL, TUNNEL_BYTES, MediaStream, media_stream
 from uclab.model.load import LoadedTopology
 from uclab.model.suffering import under
 from uclab.plan.air_capacity import AirCapacity, air_capacities
 from uclab.plan.circuits import line_interfaces
-from uclab.plan.demand import Demand, class_of, demand_of
+from uclab.plan.demand import Demand, class_of, demand_of, voice_shares
 from uclab.plan.lines import wan_lines
 from uclab.plan.types import EgressQueue, LinkEnd, Plan, QueueClass
 
 Way = Literal["up", "down"]
+MEDIA_PORTS = "media ports"
 ROUNDING_KBPS = 2
 """The planner cuts rates of lines and classes down to whole kbit/s: a line that is enough has that more."""
 
@@ -65,7 +66,8 @@ class DirectionCapacity:
     calls: int
     """Calls that fit: until the first queue, or the line, is full."""
     full_first: str
-    """The queue that is full first when calls are added; `line` where it is all of it."""
+    """The queue that is full first when calls are added; `line` where it is all of it, `media ports` where
+    the session controller has no more."""
     full_next: str | None
     """What gives way after it, had the first more room."""
     calls_alone: int
@@ -99,6 +101,10 @@ class LineCapacity:
     directions: tuple[DirectionCapacity, ...]
     shortage: tuple[str, ...]
     """What does not fit, a sentence for each direction; empty where all does."""
+    title: str = ""
+    """What the line is, as its profile says for people..."""
+    source: str = ""
+    """...and where its numbers come from."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ class Capacity:
     @property
     def shortage(self) -> tuple[str, ...]:
         """Everything that does not fit."""
-        lines = tuple(words for line in self.lines for words in line.shortage)
+        lines = dict.fromkeys(words for line in self.lines for words in line.shortage)
         return (*lines, *(words for air in self.airs for words in air.shortage))
 
 
@@ -135,6 +141,24 @@ def _narrow_circuit(plan: Plan, name: str, directions: Sequence[DirectionCapacit
     return f"circuit `{name}` has a rate of {circuit.rate_kbps} kbit/s; its calls need {need:.0f} kbit/s"
 
 
+def _shared(queue: EgressQueue, demand: Demand) -> str | None:
+    """Voice among bulk has nothing of its own, however wide the line."""
+    if not demand.calls or not voice_shares(queue, demand.voice_dscp):
+        return None
+    return f"voice shares queue `{class_of(queue, demand.voice_dscp).name}` with all bulk: room for 0"
+
+
+def _few_ports(plan: Plan, demand: Demand) -> str | None:
+    """All calls pass a media relay, which needs ports for each (C7)."""
+    if demand.calls <= demand.relayed_calls:
+        return None
+    low, high = plan.policy.media_ports
+    return (
+        f"`media.udp_ports` {low}-{high} of policy `{plan.policy.name}` are enough for "
+        f"{demand.relayed_calls} calls at once, {demand.calls} are placed; a call takes {PORTS_A_CALL} ports"
+    )
+
+
 def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCapacity]:
     lines = []
     for number, connection in enumerate(site.connections):
@@ -151,8 +175,10 @@ def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCap
         for way, end, line_kbps in ways:
             queue = next(q for q in plan.node(end.device).queues if q.interface == end.interface)
             directions.append(direction_capacity(way, end.device, queue, demand))
-            if words := _shortage(directions[-1], demand.calls, line_kbps):
+            if words := _shared(queue, demand) or _shortage(directions[-1], demand.calls, line_kbps):
                 shortage.append(f"site `{site.name}`, line `{connection.name}` {way}: {words}")
+        if words := _few_ports(plan, demand):
+            shortage.append(words)
         if words := _narrow_circuit(plan, f"{site.name}-{connection.name}", directions):
             shortage.append(words)
         lines.append(
@@ -167,6 +193,8 @@ def _lines(loaded: LoadedTopology, plan: Plan, site: model.Site) -> list[LineCap
                 per_call_kbps=demand.media_kbps,
                 directions=tuple(directions),
                 shortage=tuple(shortage),
+                title=profile.title,
+                source=profile.source,
             )
         )
     return lines
@@ -185,6 +213,7 @@ def direction_capacity(way: Way, device: str, queue: EgressQueue, demand: Demand
     per_call = sum(one.per_call_kbps for one in queues)
     limits = [(one.calls, one.name) for one in queues if one.calls is not None]
     limits.append((_whole(queue.rate_kbps, per_call), "line"))
+    limits.append((demand.relayed_calls, MEDIA_PORTS))
     limits.sort(key=lambda limit: limit[0])
     return DirectionCapacity(
         way=way,
@@ -208,14 +237,18 @@ def _alone(queue: EgressQueue, demand: Demand) -> int:
     """Calls without any signalling, in the class of voice."""
     one, per_call = class_of(queue, demand.voice_dscp), demand.media_kbps
     if len(queue.classes) == 1:
-        return _whole(queue.rate_kbps, per_call)
+        return min(_whole(queue.rate_kbps, per_call), demand.relayed_calls)
+    if voice_shares(queue, demand.voice_dscp):
+        return 0
     media_alone = replace(demand, signalling_kbps=0.0, signalling_per_call_kbps=0.0)
-    return _borrowing(queue, one, per_call, media_alone)
+    return min(_borrowing(queue, one, per_call, media_alone), demand.relayed_calls)
 
 
 def _queue(queue: EgressQueue, one: QueueClass, demand: Demand) -> QueueCapacity:
     per_call = demand.per_call_kbps(queue, one)
     need = demand.kbps(queue, one)
+    # Bulk takes whatever a queue has that it shares with voice.
+    lost = voice_shares(queue, demand.voice_dscp) and one is class_of(queue, demand.voice_dscp)
     return QueueCapacity(
         name=one.name,
         dscps=one.dscps,
@@ -225,8 +258,8 @@ def _queue(queue: EgressQueue, one: QueueClass, demand: Demand) -> QueueCapacity
         room_kbps=max(0.0, one.rate_kbps - need),
         lacking_kbps=max(0.0, need - one.rate_kbps),
         per_call_kbps=per_call,
-        calls=_whole(one.rate_kbps, per_call) if per_call else None,
-        calls_borrowing=_borrowing(queue, one, per_call, demand) if per_call else None,
+        calls=(0 if lost else _whole(one.rate_kbps, per_call)) if per_call else None,
+        calls_borrowing=(0 if lost else _borrowing(queue, one, per_call, demand)) if per_call else None,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 
 from uclab.model import topology as model
-from uclab.plan import edge, exchanges
+from uclab.plan import edge, exchanges, strict_sources
 from uclab.plan.circuits import BORDER, border_router, peering_router
 from uclab.plan.datacentre_peering import build_peering
 from uclab.plan.internet import CORE, NAME_SERVER, WEB, core_interface, core_link
@@ -223,6 +223,9 @@ def _session_controller(
         peers=peers,
         min_tls_version=context.policy.min_tls_version,
         protection=protection(context.profile.protection, context.topology),
+        region=next(r.name for r in context.topology.cloud.regions if dc in r.datacentres),
+        strict_sites=strict_sources.fixed_sites(context),
+        strict_servers=strict_sources.fixed_servers(context),
     )
 
 

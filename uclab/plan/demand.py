@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from uclab.model import topology as model
-from uclab.model.bandwidth import media_stream, signalling_kbps
+from uclab.model.bandwidth import PORTS_A_CALL, media_stream, signalling_kbps
 from uclab.model.load import LoadedTopology
 from uclab.model.traffic import CallTraffic
 from uclab.plan.circuits import sites_behind
@@ -30,6 +30,8 @@ class Demand:
     signalling_dscp: int
     max_loss_pct: float
     """What the policy allows, per cent."""
+    relayed_calls: int
+    """Calls that the media ports of a session controller are enough for."""
 
     def with_loss(self) -> Demand:
         """What has to arrive of it, where the policy's loss is borne."""
@@ -56,6 +58,18 @@ def class_of(queue: EgressQueue, dscp: int) -> QueueClass:
         if dscp in one.dscps:
             return one
     return next((one for one in reversed(queue.classes) if not one.dscps), queue.classes[-1])
+
+
+def voice_shares(queue: EgressQueue, voice_dscp: int) -> bool:
+    """Whether classes are kept apart, but voice has none of its own: it is among all the bulk."""
+    return len(queue.classes) > 1 and not class_of(queue, voice_dscp).dscps
+
+
+def relayed_calls(media_ports: tuple[int, int]) -> int:
+    """Calls for which a media relay has ports, in pairs that begin with an even one."""
+    low, high = media_ports
+    pairs = (high + 1) // 2 - (low + 1) // 2
+    return 2 * pairs // PORTS_A_CALL
 
 
 def demand_of(
@@ -86,5 +100,6 @@ def demand_of(
         voice_dscp=plan.policy.voice_dscp,
         signalling_dscp=plan.policy.signalling_dscp,
         max_loss_pct=plan.policy.max_loss_pct,
+        relayed_calls=relayed_calls(plan.policy.media_ports),
     )
     return demand, sum(len(one.endpoints) for one in there)

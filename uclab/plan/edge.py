@@ -99,7 +99,7 @@ def _classification(policy: Policy) -> list[str]:
     cloud = f"ip daddr {{ {', '.join(policy.cloud_prefixes)} }} "
     lines = ["    chain classify {"]
     for rule in policy.rules:
-        if policy.untrusted_classes and rule.traffic_class not in policy.untrusted_classes:
+        if not policy.open_to_untrusted(rule.traffic_class):
             continue
         where = "" if rule.any_destination else cloud
         for protocol, ranges in (("udp", rule.udp_ports), ("tcp", rule.tcp_ports)):

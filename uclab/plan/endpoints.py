@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from uclab.model import topology as model
 from uclab.plan.names import password
-from uclab.plan.policies import registration_timing
+from uclab.plan.policies import driver_of, registration_timing
 from uclab.plan.sites import Context
 from uclab.plan.types import Account, Endpoint
 
@@ -16,8 +15,6 @@ LOWEST_TONE_HZ, HIGHEST_TONE_HZ = 1510, 3010
 3400 Hz)."""
 TONE_STEPS_HZ = (100, 50, 25, 10, 5)
 """Tones lie as far apart as their number allows; 100 ms windows tell 10 Hz apart."""
-
-DRIVERS: dict[str, Literal["baresip", "pjsua2"]] = {"desk-phone": "baresip", "softclient": "pjsua2"}
 
 
 def tones(count: int) -> tuple[int, ...]:
@@ -45,7 +42,7 @@ def build_endpoints(
         Endpoint(
             name=endpoint.name,
             kind=endpoint.kind,
-            driver=DRIVERS[endpoint.kind],
+            driver=driver_of(endpoint, context.profile, topology.cloud),
             node=endpoint.name,
             account=Account(
                 user=str(endpoint.number),

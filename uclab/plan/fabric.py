@@ -188,10 +188,18 @@ class Policy:
     """(DSCP, Wi-Fi user priority); others 0."""
     sips_ports: tuple[int, ...] = (5096,)
     """TLS ports that carry SIP (facts: provider policy)."""
-    untrusted_classes: tuple[str, ...] = ()
-    """Classes that an untrusted port may be re-marked to by port match; empty: all rules apply."""
+    untrusted_classes: tuple[str, ...] | None = None
+    """Classes that an untrusted port may be re-marked to by port match; None: all."""
     failover: FailoverLimits | None = None
     restarts: RestartPolicy = RestartPolicy()
+    title: str = ""
+    """What verdicts are measured by, for people..."""
+    source: str = ""
+    """...and where its numbers come from."""
+
+    def open_to_untrusted(self, traffic_class: str) -> bool:
+        """Whether an untrusted port's packets may come into that class by their port numbers."""
+        return self.untrusted_classes is None or traffic_class in self.untrusted_classes
 
     def pcp(self, dscp: int) -> int:
         """802.1p priority for a DSCP (Q1)."""

@@ -18,8 +18,10 @@ from uclab.plan import (
     circuit_faults,
     edge,
     line_watches,
+    outside_faults,
     overlay_faults,
     queues,
+    relay_faults,
     way_faults,
     wireless_faults,
 )
@@ -36,7 +38,9 @@ __all__ = [
     "circuit_faults",
     "fitting",
     "line_watches",
+    "outside_faults",
     "overlay_faults",
+    "relay_faults",
     "way_faults",
     "wireless_faults",
 ]

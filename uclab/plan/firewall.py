@@ -19,6 +19,9 @@ DNS, NTP, HTTPS, LDAPS = 53, 123, 443, 636
 ROOM_SIP, ROOM_MEDIA = (8085, 8090), (10001, 10010)
 """Video rooms (provider policy)."""
 
+ERRORS = "icmp type { destination-unreachable, time-exceeded, parameter-problem } ct state related"
+"""ICMP errors (RFC 792) about a connection that is known; "fragmentation needed" is one of the first type."""
+
 PortRange = tuple[int, int]
 
 
@@ -79,10 +82,12 @@ def firewall_rules(
     policy: Policy,
     resolvers: Iterable[str],
     transit: str,
-    router: str | None = None,
+    router: str,
+    *,
+    ospf: bool = False,
 ) -> str:
     """The whole ruleset; `outside` is the interface towards the router, `transit` that link's subnet,
-    `router` the router's address where it speaks OSPF with the firewall."""
+    `router` the router's address there; with `ospf` the two speak OSPF."""
     allowed = {zone.interface: services(zone.role, policy) for zone in zones}
     lines = [
         "# Site firewall: stateful, zones by interface, default drop (N1).",
@@ -97,7 +102,8 @@ def firewall_rules(
     refused = ["spoofed", "invalid", "between_zones", "refused_in", "refused_self"]
     refused += [f"{_word(zone.interface)}_refused" for zone in zones]
     lines += [f"    counter {name} {{ }}" for name in (*names, *refused)]
-    lines += ["", *_input(outside, router), "", *_forward(zones, outside, transit)]
+    lines += ["", *_input(outside, router if ospf else None)]
+    lines += ["", *_forward(zones, outside, transit, router)]
     for zone in zones:
         lines += ["", *_outward(zone, allowed[zone.interface])]
     for zone in zones:
@@ -140,7 +146,7 @@ def _input(outside: str, router: str | None) -> list[str]:
     ]
 
 
-def _forward(zones: Sequence[Zone], outside: str, transit: str) -> list[str]:
+def _forward(zones: Sequence[Zone], outside: str, transit: str, router: str) -> list[str]:
     outward = ", ".join(f'"{zone.interface}" : jump from_{_word(zone.interface)}' for zone in zones)
     inward = ", ".join(f'"{zone.interface}" : jump to_{_word(zone.interface)}' for zone in zones)
     inside = ", ".join(zone.subnet for zone in zones)
@@ -153,9 +159,12 @@ def _forward(zones: Sequence[Zone], outside: str, transit: str) -> list[str]:
         "        type filter hook forward priority filter; policy drop;",
         "        # Anti-spoofing: senders are in their interface's own subnet; none of ours is outside.",
         *own,
+        "        # The router in front is ours, and outside: what it says of our connections is for us",
+        "        # (a packet does not fit a line, RFC 1191; its time is up, there is no way).",
+        f'        iifname "{outside}" ip saddr {router} {ERRORS} accept',
         f'        iifname "{outside}" ip saddr {{ {inside}, {transit} }} counter name spoofed drop',
         "        ct state invalid counter name invalid drop",
-        "        icmp type { destination-unreachable, time-exceeded } ct state related accept",
+        f"        {ERRORS} accept",
         "        # From each zone to the outside, and answers from the outside to each zone.",
         f'        oifname "{outside}" iifname vmap {{ {outward} }}',
         f'        iifname "{outside}" oifname vmap {{ {inward} }}',

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from uclab.plan.breakable import broken_links
 from uclab.plan.line_watches import watched
 from uclab.plan.lines import wan_lines
 from uclab.plan.records import How
@@ -62,7 +63,7 @@ def planned_incidents(plan: Plan) -> tuple[PlannedIncident, ...]:
     makers: Sequence[Callable[[Ways], PlannedIncident | None]] = (
         lambda ways: _circuit(ways, "circuit-down", "cut"),
         lambda ways: _circuit(ways, "circuit-black-holed", "black-hole"),
-        lambda ways: _circuit(ways, "brown-out", "brown-out"),
+        _brown_out,
         _flapping,
         _circuits,
         _router,
@@ -74,13 +75,21 @@ def planned_incidents(plan: Plan) -> tuple[PlannedIncident, ...]:
 
 
 def chosen_incidents(plan: Plan, wanted: Iterable[str]) -> tuple[PlannedIncident, ...]:
-    """The incidents of these names, or all; raises `NoSuchIncident` for one that this network cannot have."""
+    """The incidents of these names, or all, each of which the lab can carry out.
+
+    Raises `NoSuchIncident` for one that this network cannot have, `NotBreakable` for one whose parts cannot
+    be broken so: before anything is started.
+    """
     there = {incident.name: incident for incident in planned_incidents(plan)}
     names = list(dict.fromkeys(wanted))
     for name in names:
         if name not in there:
             raise NoSuchIncident(name, tuple(there))
-    return tuple(there[name] for name in names) if names else tuple(there.values())
+    chosen = tuple(there[name] for name in names) if names else tuple(there.values())
+    for incident in chosen:
+        for part in incident.parts:
+            broken_links(plan, part, incident.how)
+    return chosen
 
 
 def failover_calls(plan: Plan, incident: str, seconds: float) -> tuple[Call, ...]:
@@ -113,16 +122,19 @@ def failover_calls(plan: Plan, incident: str, seconds: float) -> tuple[Call, ...
 
 def _circuit(ways: Ways, name: str, how: How) -> PlannedIncident | None:
     """A line on an endpoint's way out of its site: one with another beside it before one without."""
-    lines = {line.link: line for lines in ways.lines.values() for line in lines}
+    lines = {line.link for lines in ways.lines.values() for line in lines}
     found = []
     for endpoint in ways.plan.endpoints:
         for link in ways.crossed.get(endpoint.name, ()):
             if link.name in lines:
                 survived = ways.keeps_calls(endpoint, links=(link.name,))
-                # a circuit's loss and delay are those of the cables at its ends
-                parts = lines[link.name].ends if how == "brown-out" else (link.name,)
-                found.append(PlannedIncident(name, link.name, parts, how, survived))
+                found.append(PlannedIncident(name, link.name, (link.name,), how, survived))
     return _best(found)
+
+
+def _brown_out(ways: Ways) -> PlannedIncident | None:
+    """The preferred line made worse, where the policy says by how much."""
+    return _circuit(ways, "brown-out", "brown-out") if ways.plan.policy.failover is not None else None
 
 
 def _flapping(ways: Ways) -> PlannedIncident | None:

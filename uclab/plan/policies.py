@@ -3,7 +3,10 @@ against."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from uclab.model import topology as model
+from uclab.model.domain import LONGEST_HOST
 from uclab.model.policy import PolicyProfile
 from uclab.plan.fabric import RestartedPart, RestartPolicy
 from uclab.plan.types import FailoverLimits, MarkingRule, Policy, RegistrationTiming
@@ -11,6 +14,8 @@ from uclab.plan.types import FailoverLimits, MarkingRule, Policy, RegistrationTi
 __all__ = ["RestartPolicy", "RestartedPart", "names_dscp", "registration_timing", "resolve"]
 
 DNS_PORT = 53
+PJSIP_HOST_CHARACTERS = 127
+"""`PJ_MAX_HOSTNAME` less its end (PJSIP's pj/config.h)."""
 
 
 def names_dscp(policy: Policy) -> int:
@@ -26,11 +31,26 @@ def registration_timing(profile: PolicyProfile) -> RegistrationTiming:
     return RegistrationTiming(**profile.registration.model_dump())
 
 
+def driver_of(
+    endpoint: model.Endpoint, profile: PolicyProfile, cloud: model.Cloud
+) -> Literal["baresip", "pjsua2"]:
+    """The user agent that plays an endpoint: PJSIP a softclient, as far as it can, baresip all others.
+
+    The wheel with PJSIP 2.15 has OpenSSL 1.0.2, which ends at TLS 1.2, and knows no host names of more than
+    `PJSIP_HOST_CHARACTERS`.
+    """
+    able = profile.signalling.min_tls_version == "1.2"
+    able = able and len(cloud.domain) + LONGEST_HOST <= PJSIP_HOST_CHARACTERS
+    return "pjsua2" if endpoint.kind == "softclient" and able else "baresip"
+
+
 def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:
     """The policy with the prefixes of this topology's cloud."""
     ports = profile.signalling.sips_ports
     return Policy(
         name=profile.policy,
+        title=profile.title,
+        source=profile.source,
         rules=tuple(
             MarkingRule(
                 traffic_class=rule.name,

@@ -5,7 +5,9 @@ Layout of a run directory:
 plan.json             the clean plan (what should be)
 plan.applied.json     the plan as brought up (differs only in a drill)
 host.json             the machine and the variants that the lab ran on
+pressure.jsonl        how the machine served the lab's programs (`uclab.plan.host_pressure_record`)
 captures/<namespace>.pcapng   one a namespace, interfaces named `device:port` (tap labels)
+captures/times.jsonl  when each capture was running (`uclab.plan.capture_record`)
 keys/tls.keylog       NSS key log of the lab's own TLS sessions
 endpoints/<name>/     logs and received audio (`<call id>.wav`)
 services/<name>/      logs of the cloud's containers

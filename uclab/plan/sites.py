@@ -16,7 +16,7 @@ from uclab.plan.circuits import INSIDE, Circuit
 from uclab.plan.home_lan import build_home_lan
 from uclab.plan.hosts import Host
 from uclab.plan.names import free_name, mac_address
-from uclab.plan.policies import names_dscp
+from uclab.plan.policies import driver_of, names_dscp
 from uclab.plan.routing import Ospf
 from uclab.plan.switching import Lan, build_lan
 from uclab.plan.types import Interface, Link, LinkEnd, Node, NodeKind, Policy, Route, Vlan
@@ -109,9 +109,10 @@ def _host(context: Context, site: model.Site, host: Host) -> Node:
     address = context.addresses.hosts[host.name]
     gateway = context.addresses.gateways[site.name, host.vlan.name].ip
     rules = None
-    if host.kind is NodeKind.PHONE:
-        policy = context.policy
-        port = context.profile.signalling.sips_ports.desk_phone
+    cloud = context.topology.cloud
+    if host.endpoint is not None and driver_of(host.endpoint, context.profile, cloud) == "baresip":
+        policy, ports = context.policy, context.profile.signalling.sips_ports
+        port = ports.desk_phone if host.endpoint.kind == "desk-phone" else ports.softclient
         rules = edge.device_marking(
             port, policy.media_ports, policy.signalling_dscp, policy.voice_dscp, names_dscp(policy)
         )
@@ -145,7 +146,8 @@ def _firewall(context: Context, site: model.Site, zones: Mapping[str, str]) -> N
         context.policy,
         context.nameservers,
         str(near.network),
-        router=str(far.ip) if inner else None,
+        str(far.ip),
+        ospf=inner,
     )
     return Node(
         name=name,

@@ -181,9 +181,13 @@ def _plug_in_phone(
     bench: Bench, site: model.Site, phone: Host, pc: Host | None, macs: Mapping[tuple[str, str], str]
 ) -> None:
     """One access port carries the phone's frames tagged and the PC's untagged, through the phone's own
-    switch (L1, L2)."""
+    switch (L1, L2).
+
+    A phone in its PC's VLAN sends untagged as well: then nothing tells the two apart, and neither is trusted.
+    """
     mini, voice = phone_switch(phone.name), phone.vlan.id
     data = vlan_of(site, "data", f"the PC port of {phone.name}").id
+    shared = voice == data
     inner = bench.add_port(mini, PHONE_SELF, PortMode.ACCESS, vlan=voice, trust_dscp=True, peer=phone.name)
     bench.add_link(f"{phone.name}-{mini}", LinkEnd(phone.name, "eth0"), inner, "lan")
     allowed: tuple[tuple[int, str], ...] = ((voice, macs[phone.name, "eth0"]),)
@@ -191,12 +195,13 @@ def _plug_in_phone(
         allowed += ((data, macs[pc.name, "eth0"]),)
         inner_pc = bench.add_port(mini, PHONE_PC, PortMode.ACCESS, vlan=data, peer=pc.name)
         bench.add_link(f"{pc.name}-{mini}", LinkEnd(pc.name, "eth0"), inner_pc, "lan")
+    mode, tagged = (PortMode.ACCESS, ()) if shared else (PortMode.PHONE, (voice,))
     up = bench.add_port(
-        mini, PHONE_UPLINK, PortMode.PHONE, vlan=data, tagged=(voice,), trust_dscp=True,
+        mini, PHONE_UPLINK, mode, vlan=data, tagged=tagged, trust_dscp=True,
         peer=phone.switch, peer_port=phone.port,
     )  # fmt: skip
     down = bench.add_port(
-        phone.switch, phone.port, PortMode.PHONE, vlan=data, tagged=(voice,), trust_dscp=True,
+        phone.switch, phone.port, mode, vlan=data, tagged=tagged, trust_dscp=not shared,
         allowed=allowed, peer=mini, peer_port=PHONE_UPLINK,
     )  # fmt: skip
     bench.add_link(f"{phone.name}-{phone.switch}", up, down, "lan")

@@ -154,6 +154,13 @@ class SessionController:
     """What one address may do here. None: everything."""
     registers_per_s: int | None = None
     """REGISTER requests that it takes a second; it refuses what is more. None: no limit."""
+    region: str = ""
+    """The cloud's region that its data centre belongs to."""
+    strict_sites: tuple[str, ...] = ()
+    """Prefixes whose media comes from where their signalling comes from, and from nowhere else..."""
+    strict_servers: tuple[str, ...] = ()
+    """...and of servers whose media comes from where their SDP says. All others' media may move at any
+    time."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from uclab.plan.fabric import (
     Vlan,
 )
 from uclab.plan.flows import SwitchFlow
+from uclab.plan.injection import Injection
 from uclab.plan.line_watch import LineWatch, WatchedLine
 from uclab.plan.network_card import NetworkCard
 from uclab.plan.overlay import Overlay
@@ -75,6 +76,7 @@ __all__ = [
     "Engine",
     "FailoverLimits",
     "Impairment",
+    "Injection",
     "Interface",
     "JitterDistribution",
     "LineSchedule",
@@ -237,6 +239,8 @@ class Plan:
     """Ports where something outside the lab is plugged in; no reference topology has one."""
     attacks: tuple[Attack, ...] = ()
     """Of drills alone."""
+    injections: tuple[Injection, ...] = ()
+    """Who sends forged media to the cloud's relays; nobody in a clean plan."""
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

@@ -21,8 +21,6 @@ class Line:
     """Of the router's interface, e.g. `wan1`; with the router's name where the site has several routers."""
     link: str
     """Its cable, which is cut when it fails."""
-    ends: tuple[str, ...]
-    """The cables at its two ends; of a line that is one cable, that."""
     site: str
     near: str
     """The site's router."""
@@ -55,17 +53,14 @@ class Ways:
     def lines(self) -> dict[str, tuple[Line, ...]]:
         """Site -> its lines in the order of use: a router's lines are in the order of the site's
         connections."""
-        cable = {end: link.name for link in self.plan.links for end in (link.a, link.b)}
         taps = {LinkEnd(tap.device, tap.interface): tap.label for tap in self.plan.taps}
         found: dict[str, list[Line]] = {site: [] for site in self.sites}
         for line in wan_lines(self.plan):
             if line.site in found:
-                ends = tuple(dict.fromkeys(cable[end] for end in (line.near, line.far) if end in cable))
                 found[line.site].append(
                     Line(
                         name=line.near.interface,
                         link=line.link,
-                        ends=ends,
                         site=line.site,
                         near=line.near.device,
                         far=line.far.device,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from uclab.judge.types import Judgement
 from uclab.plan.graph import LinkLoad
@@ -10,21 +10,22 @@ from uclab.plan.types import LinkEnd, Plan
 
 
 def link_loads(plan: Plan, judgement: Judgement) -> dict[str, LinkLoad]:
-    """For each link that carried something: the highest load (kbit/s, both directions together) at one of its
-    taps, DSCP and PCP of voice there, and whether these were the policy's in all calls."""
+    """For each link that carried something: the highest load of each direction (kbit/s) at its taps, DSCP and
+    PCP of voice there, and whether these were the policy's in all calls."""
     labels = {(tap.device, tap.interface): tap.label for tap in plan.taps}
-    peaks = {tap: max(total) for tap, total in totals(judgement).items()}
+    peaks = peak_loads(judgement)
     voice, priority = plan.policy.voice_dscp, plan.policy.pcp(plan.policy.voice_dscp)
     loads = {}
     for link in plan.links:
-        taps = [label for label in (label_of(labels, end) for end in (link.a, link.b)) if label]
-        hops = [h for walk in judgement.walks for h in walk.hops if h.tap in taps and h.packets]
+        a, b = (label_of(labels, end) or "" for end in (link.a, link.b))
+        hops = [h for walk in judgement.walks for h in walk.hops if h.tap in (a, b) and h.packets]
         dscps = Counter(hop.dscp for hop in hops if hop.dscp is not None)
         pcps = Counter(hop.pcp for hop in hops if hop.pcp is not None)
-        peak = max((peaks[tap] for tap in taps if tap in peaks), default=0.0)
-        if peak or dscps:
+        there = max(peaks.get((a, "out"), 0.0), peaks.get((b, "in"), 0.0))
+        back = max(peaks.get((a, "in"), 0.0), peaks.get((b, "out"), 0.0))
+        if there or back or dscps:
             right = set(dscps) == {voice} and set(pcps) <= {priority} if dscps else None
-            loads[link.name] = LinkLoad(peak, None, _most(dscps), _most(pcps), right)
+            loads[link.name] = LinkLoad(there, back, _most(dscps), _most(pcps), right)
     return loads
 
 
@@ -38,15 +39,12 @@ def label_of(labels: dict[tuple[str, str], str], end: LinkEnd) -> str | None:
     return labels.get((end.device, end.interface))
 
 
-def totals(judgement: Judgement) -> dict[str, list[float]]:
-    """Load of each tap over time, all classes together (kbit/s)."""
-    sums: dict[str, list[float]] = {}
+def peak_loads(judgement: Judgement) -> dict[tuple[str, str], float]:
+    """(tap, direction) -> its highest load in one second, all classes together (kbit/s)."""
+    seconds: dict[tuple[str, str], dict[float, float]] = defaultdict(lambda: defaultdict(float))
     for series in judgement.series:
-        if series.kind != "kbps" or not series.values:
-            continue
-        values = [value or 0.0 for value in series.values]
-        before = sums.get(series.subject, [])
-        longer, shorter = (before, values) if len(before) >= len(values) else (values, before)
-        padded = [*shorter, *[0.0] * (len(longer) - len(shorter))]
-        sums[series.subject] = [a + b for a, b in zip(longer, padded, strict=True)]
-    return sums
+        if series.kind == "kbps":
+            for index, value in enumerate(series.values):
+                moment = series.start + index * series.step_s
+                seconds[series.subject, series.direction][moment] += value or 0.0
+    return {key: max(loads.values()) for key, loads in seconds.items() if loads}

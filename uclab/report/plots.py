@@ -40,6 +40,10 @@ STYLE: Any = {
 }
 
 
+WAYS = {"out": "towards the provider", "in": "towards the site"}
+"""Directions at a site's tap of its line."""
+
+
 def plots(plan: Plan, judgement: Judgement) -> list[str]:
     """SVG texts, none where the captures hold no series. The time axis is seconds from the first value of
     all."""
@@ -59,11 +63,14 @@ def plots(plan: Plan, judgement: Judgement) -> list[str]:
             if chosen:
                 drawn.append(draw_lines(chosen, title, zero, end))
         for tap, far in wan_taps(plan).items():
-            chosen = [
-                series for series in judgement.series if series.kind == "kbps" and series.subject == tap
-            ]
-            if chosen:
-                drawn.append(draw_load(chosen, f"load at {tap}, both directions together, kbit/s", zero, end))
+            for direction, words in WAYS.items():
+                chosen = [
+                    series
+                    for series in judgement.series
+                    if (series.kind, series.subject, series.direction) == ("kbps", tap, direction)
+                ]
+                if chosen:
+                    drawn.append(draw_load(chosen, f"load at {tap}, {words}, kbit/s", zero, end))
             for end_of_line in (tap, far):
                 queue = [one for one in judgement.series if one.subject == end_of_line]
                 if any(one.kind == "queue_kbps" for one in queue):

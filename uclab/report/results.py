@@ -18,6 +18,7 @@ def results(
     return {
         "topology": plan.topology,
         "verdict": judgement.verdict,
+        "too_busy": judgement.too_busy,
         "host": host,
         "timings": timings,
         "calls": [call_data(call) for call in judgement.calls],

@@ -46,6 +46,8 @@ class Pace:
     """After the mending phones find that their connections are gone: until the next incident's calls..."""
     registered_s: float = 15.0
     """...and at most so much longer until all are registered again."""
+    look_s: float = 0.25
+    """Between two looks at who is."""
 
     def flapping_s(self, incident: PlannedIncident) -> float:
         """How long it comes and goes."""
@@ -195,6 +197,9 @@ class Stage:
     def settle(self, incident: Incident) -> None:
         """Let phones register anew where the way back made it necessary; who cannot has no next call."""
         self._events.pause_until(incident.ended_at - self._pace.healed_s + self._pace.settle_s)
+        deadline = time.time() + self._pace.registered_s
+        while time.time() < deadline and any(one.get("doubt") for one in self._lab.state()["endpoints"]):
+            self._events.pause_until(time.time() + self._pace.look_s)
 
         def all_registered(events: Sequence[Event]) -> bool:
             last = {

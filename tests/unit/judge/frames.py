@@ -65,3 +65,8 @@ def mac(text: str) -> bytes:
 def rtp(ssrc: int, seq: int, stamp: int, payload: bytes, kind: int = 0) -> bytes:
     """An RTP packet (RFC 3550 section 5.1) without extensions."""
     return struct.pack(">BBHII", 0x80, kind, seq & 0xFFFF, stamp & 0xFFFFFFFF, ssrc) + payload
+
+
+def rtcp(ssrc: int, kind: int = 200, body: bytes = bytes(20)) -> bytes:
+    """An RTCP packet (RFC 3550 section 6): a sender's report without blocks, or of another type."""
+    return struct.pack(">BBHI", 0x80, kind, 1 + len(body) // 4, ssrc) + body

@@ -77,7 +77,9 @@ def test_sampled_calls_authenticate_with_the_keys_of_their_own_signalling(world:
     for name in USERS:
         finding = media_of(findings, name)
         assert finding.verdict == "pass", finding.observed
-        assert finding.observed.startswith(f"2 sampled calls (desk): 160 packets at {name}:eth0")
+        assert finding.observed.startswith(
+            f"2 sampled calls (desk): 160 packets and 4 of SRTCP at {name}:eth0"
+        )
         assert "payload of all 2 streams that are long enough to tell" in finding.observed
     assert findings["privacy.readable", "all taps"].verdict == "pass"
 
@@ -194,3 +196,20 @@ def test_what_a_busy_user_did_late_is_not_sampled() -> None:
     # its connection would have to be dissected from its beginning on
     legs = [leg(number, "contact-centre") for number in range(3 * FIRST_LEGS)]
     assert max(one.record.started_at for one in chosen(legs)) < 100 + FIRST_LEGS
+
+
+def test_rtcp_that_somebody_changed_on_the_way_is_named_in_a_campaign_too(world: World) -> None:
+    # given a device that writes into RTCP, and leaves media alone
+    world.alter = lambda packet, tap, leg: touched(packet) if tap == "edge:lan" and leg == "down" else packet
+    # when sampled calls are judged
+    finding = media_of(campaign(world), "desk1")
+    # then their reports do not authenticate behind it
+    assert (finding.verdict, finding.blame) == ("fail", "edge")
+    assert finding.observed.startswith("SRTCP packets in 1 of 2 directions of sampled calls")
+
+
+def touched(packet: Packet) -> Packet:
+    """RTCP with a byte changed; anything else as it is."""
+    if packet.proto != UDP or not 192 <= packet.payload[1] <= 223:
+        return packet
+    return replace(packet, payload=packet.payload[:-1] + bytes([packet.payload[-1] ^ 1]))

@@ -18,7 +18,7 @@ from typing import Literal
 
 from pylibsrtp import Policy, Session
 
-from tests.unit.judge.frames import TCP, UDP, Packet, rtp
+from tests.unit.judge.frames import TCP, UDP, Packet, rtcp, rtp
 from tests.unit.judge.tls import Issued, TlsPipe, issue, pem
 from uclab.capture.writer import PcapngWriter
 from uclab.model.load import load_topology
@@ -72,6 +72,8 @@ class World:
     foreign_server: bool = False
     tls_version: str = "1.3"
     drops: dict[str, int] = field(default_factory=dict)
+    cut: dict[str, int] = field(default_factory=dict)
+    """Tap -> bytes that its capture keeps of each packet."""
     calls: list[CallRecord] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     frames: dict[str, list[tuple[int, str, bytes]]] = field(default_factory=dict)
@@ -309,6 +311,30 @@ class World:
             )
             self.carry(packet, down, "down", arrives + 100_000)
 
+        self._report(speaker, listener, legs, ssrc, (protect_up, protect_down), at_ns + count * 10_000_000)
+
+    def _report(
+        self,
+        speaker: str,
+        listener: str,
+        legs: dict[str, tuple[bytes, bytes, int]],
+        ssrc: int,
+        sessions: tuple[Session, Session],
+        at_ns: int,
+    ) -> None:
+        """A sender's report in the middle of the media, on the ports beside it."""
+        up, down, voice = self.talker(speaker), self.talker(listener), self.plan.policy.voice_dscp
+        wires = [
+            rtcp(ssrc) if name in self.plain else session.protect_rtcp(rtcp(ssrc))
+            for name, session in zip((speaker, listener), sessions, strict=True)
+        ]
+        hub, ports = self.controller.media_address, [legs[name][2] + 1 for name in (speaker, listener)]
+        packet = Packet("", "", up.address, hub, 16385, ports[0], wires[0], voice)
+        arrives = self._arrival(packet, up, at_ns)
+        if arrives is not None:
+            packet = Packet("", "", hub, down.address, ports[1], 16385, wires[1], voice)
+            self.carry(packet, down, "down", arrives + 100_000)
+
     def _arrival(self, packet: Packet, talker: Talker, at_ns: int) -> int | None:
         """Sends upwards; when it is at the session controller, or None."""
         tap = self.plan.session_controllers[0].node + ":eth0"
@@ -360,14 +386,14 @@ class World:
         """Everything as `uclab.plan.records` says."""
         (self.folder / "plan.json").write_text(plan_to_json(self.plan))
         (self.folder / "calls.json").write_text(json.dumps([to_data(call) for call in self.calls]))
-        events = [Event(0.0, "lab", "up"), *self.events]
+        events = [Event(0.0, "lab", "up"), *self.events, Event(self.now / 1e9, "lab", "down")]
         lines = [json.dumps(to_data(event)) for event in events]
         (self.folder / "events.jsonl").write_text("\n".join(lines) + "\n")
         for namespace in {tap.namespace for tap in self.plan.taps}:
             taps = [tap.label for tap in self.plan.taps if tap.namespace == namespace]
             with PcapngWriter(self.folder / "captures" / f"{namespace}.pcapng", taps) as writer:
                 for at_ns, tap, frame in sorted(self.frames.get(namespace, []), key=lambda item: item[0]):
-                    writer.write(taps.index(tap), at_ns, frame)
+                    writer.write(taps.index(tap), at_ns, frame[: self.cut.get(tap)], len(frame))
                 writer.statistics([self.drops.get(tap, 0) for tap in taps])
         return self.folder
 

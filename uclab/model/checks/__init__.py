@@ -23,8 +23,10 @@ from uclab.model.checks import (
     sdn_carriers,
     sdwan,
     switching,
+    untrusted,
     wireless,
 )
+from uclab.model.checks.advice import policy_advice, topology_advice
 from uclab.model.mistake import Mistake
 from uclab.model.place import Place
 
@@ -58,6 +60,10 @@ def policy_mistakes(top: Place) -> Iterator[Mistake]:
     yield from sdwan.check_policy(top)
 
 
+extension_mistakes = names.check_extensions
+"""Cross checks of a topology's extensions against its policy's emergency numbers."""
+trust_mistakes = untrusted.check
+"""Cross checks of a topology's endpoints at untrusted ports against its policy's classes."""
 power_mistakes = power.check
 """Cross checks of a topology against its policy's power classes."""
 peering_mistakes = peering.check
@@ -76,10 +82,14 @@ __all__ = [
     "air_mistakes",
     "call_mistakes",
     "condition_mistakes",
+    "extension_mistakes",
     "peering_mistakes",
+    "policy_advice",
     "policy_mistakes",
     "power_mistakes",
     "profile_mistakes",
     "sdwan_mistakes",
+    "topology_advice",
     "topology_mistakes",
+    "trust_mistakes",
 ]

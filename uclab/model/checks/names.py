@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from uclab.model.checks.repeats import repeats
 from uclab.model.mistake import Mistake, listed, shown
 from uclab.model.place import Place
+from uclab.model.policy import PolicyProfile
 
 RESERVED = ("dns", "inet", "internet", "pstn", "web")
 """What the lab itself brings: public name server, core of the internet, telephone network, web server."""
@@ -37,6 +38,19 @@ def check(top: Place) -> Iterator[Mistake]:
     yield from repeats(extensions, "extension", "each endpoint of the company has its own")
     numbers = ((number.text, number) for number in top["cloud"]["pstn"]["numbers"])
     yield from repeats(numbers, "telephone number", "each is listed once")
+
+
+def check_extensions(top: Place, policy: PolicyProfile) -> Iterator[Mistake]:
+    """Who dials for help does not reach a colleague."""
+    for site in top["sites"]:
+        for endpoint in site["endpoints"]:
+            number = endpoint["number"]
+            if number.number in policy.emergency_numbers:
+                yield number.mistake(
+                    f"{shown(number.number)} is an emergency number",
+                    f"choose another extension; the policy's `emergency_numbers`: "
+                    f"{listed(map(str, policy.emergency_numbers))}",
+                )
 
 
 def _places(top: Place) -> Iterator[Place]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from uclab.model.checks.marking import check as check_marking
 from uclab.model.checks.repeats import repeats
 from uclab.model.mistake import Mistake, listed, shown
-from uclab.model.part import DSCP_NAMES
 from uclab.model.place import Place
 from uclab.model.policy import Registration
 from uclab.model.wmm import CATEGORIES, category
@@ -34,6 +34,7 @@ def check(top: Place) -> Iterator[Mistake]:
     yield from _times(top["nat"])
     yield from _gaps(top["failover"])
     yield from _silence(top["registration"])
+    yield from check_marking(top)
 
 
 def _categories(markings: list[Place]) -> Iterator[Mistake]:
@@ -49,7 +50,7 @@ def _categories(markings: list[Place]) -> Iterator[Mistake]:
 def _queues(top: Place, queues: list[Place]) -> Iterator[Mistake]:
     if not queues:
         return
-    points = [(_dscp(point), point) for queue in queues for point in queue["dscps"]]
+    points = [(point.code_point, point) for queue in queues for point in queue["dscps"]]
     yield from repeats(points, "DSCP", "a code point belongs to one queue")
     rest = [queue for queue in queues if not list(queue["dscps"])]
     if len(rest) != 1:
@@ -68,11 +69,6 @@ def _queues(top: Place, queues: list[Place]) -> Iterator[Mistake]:
             yield queue["ceiling_pct"].mistake(
                 f"ceiling {ceiling} % is below the guaranteed {floor} %", f"allowed: {floor} to 100"
             )
-
-
-def _dscp(place: Place) -> int | None:
-    """A code point by name or number."""
-    return DSCP_NAMES.get(place.text.upper()) if place.text is not None else place.number
 
 
 def _silence(registration: Place) -> Iterator[Mistake]:

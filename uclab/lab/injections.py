@@ -1,0 +1,30 @@
+"""Intruders of a plan: programs that send forged media to a relay for as long as the lab lives."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from uclab.emulation import processes
+from uclab.emulation.netns import Namespace
+from uclab.emulation.processes import Daemon
+from uclab.plan.codec import to_data
+from uclab.plan.injection import Injection
+
+
+def start_injections(
+    injections: Sequence[Injection], namespaces: Mapping[str, Namespace], run_dir: Path
+) -> list[Daemon]:
+    """Start all of them, each in its node's namespace."""
+    return [
+        processes.start(
+            f"injection-{number}-{one.source_node}",
+            [sys.executable, "-m", "uclab.emulation.forged_media"],
+            log=run_dir / "injections" / f"{number}-{one.source_node}.log",
+            namespace=namespaces[one.source_node],
+            stdin=json.dumps(to_data(one)).encode(),
+        )
+        for number, one in enumerate(injections, start=1)
+    ]

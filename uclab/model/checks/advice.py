@@ -1,0 +1,41 @@
+"""What can be built and run, but will not do what its writer hopes: warnings, each with what is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from uclab.model.checks.marking import unqueued_media
+from uclab.model.mistake import Mistake, shown
+from uclab.model.place import Place
+
+
+def topology_advice(top: Place) -> Iterator[Mistake]:
+    """Of a topology without mistakes."""
+    for site in top["sites"]:
+        if not site["home_router"].given:
+            yield from _phones_among_pcs(site)
+
+
+def policy_advice(top: Place) -> Iterator[Mistake]:
+    """Of a policy without mistakes."""
+    yield from unqueued_media(top)
+
+
+def _phones_among_pcs(site: Place) -> Iterator[Mistake]:
+    """A phone without voice VLAN, as when LLDP-MED gave it none: what it marks is worth what a PC marks."""
+    roles = {vlan["name"].text: vlan["role"].text for vlan in site["vlans"]}
+    voice = next((name for name, role in roles.items() if role == "voice"), None)
+    for endpoint in site["endpoints"]:
+        chosen = endpoint["vlan"]
+        if endpoint["kind"].text != "desk-phone" or roles.get(chosen.text) != "data":
+            continue
+        pc = endpoint["pc"].text
+        beside = f"its PC {shown(pc)} and all others" if pc else "all PCs"
+        yield chosen.mistake(
+            f"phone {shown(endpoint['name'].text)} stands in the data VLAN {shown(chosen.text)} "
+            f"with {beside}: its marks are not trusted (classes go by ports alone), "
+            "its frames carry no priority between phone and switch, and the PCs' broadcasts reach it",
+            f"leave `vlan` out, so that it is in {shown(voice)}"
+            if voice
+            else "add a VLAN with `role: voice`",
+        )

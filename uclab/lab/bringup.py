@@ -23,14 +23,12 @@ from uclab.lab.brought_up import BroughtUp
 from uclab.lab.bulk import BulkSource
 from uclab.lab.chatter import start_chatter
 from uclab.lab.circuit_exchanges import Exchanges
-from uclab.lab.events import EventLog
 from uclab.lab.host_record import write_host_record
 from uclab.lab.host_watch import HostWatch
 from uclab.lab.injections import start_injections
 from uclab.lab.phones import Phones
 from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import EventsOf, RouterPrograms
-from uclab.lab.watch import ProcessWatch
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import Plan
 
@@ -49,8 +47,6 @@ async def bring_up(
     plan: Plan,
     run_dir: Path,
     parts: BroughtUp,
-    events: EventLog,
-    watch: ProcessWatch,
     restarts: Restarts,
     *,
     capture: bool,
@@ -58,7 +54,7 @@ async def bring_up(
     """Bring everything of `plan` up; what has come up is in `parts`. Raises `BringUpFailed` that names what
     did not."""
     try:
-        await _BringUp(plan, run_dir, parts, events, watch, restarts).run(capture=capture)
+        await _BringUp(plan, run_dir, parts, restarts).run(capture=capture)
     except FORESEEN as failure:
         raise BringUpFailed(str(failure)) from failure
     except ExceptionGroup as group:
@@ -84,17 +80,15 @@ class _BringUp:
         plan: Plan,
         run_dir: Path,
         parts: BroughtUp,
-        events: EventLog,
-        watch: ProcessWatch,
         restarts: Restarts,
     ) -> None:
         self._plan = plan
         self._run_dir = run_dir
         self._parts = parts
-        self._events = events
-        self._watch = watch
+        self._events = restarts.events
+        self._watch = restarts.watch
         self._restarts = restarts
-        self._phones = Phones(plan, run_dir, parts, events, watch, restarts)
+        self._phones = Phones(plan, run_dir, parts, restarts)
         self._kinds: dict[str, set[str]] = {}
 
     async def run(self, *, capture: bool) -> None:

@@ -80,15 +80,7 @@ class Lab:
         for fault in self.plan.faults:
             self.events.add(fault, FAULT)
         try:
-            await bring_up(
-                self.plan,
-                self.run_dir,
-                self._parts,
-                self.events,
-                self._watch,
-                self._restarts,
-                capture=self._capture,
-            )
+            await bring_up(self.plan, self.run_dir, self._parts, self._restarts, capture=self._capture)
         except BringUpFailed as failure:
             self.phase = "failed"
             self.events.add("lab", "failed", str(failure))

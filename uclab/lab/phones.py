@@ -13,9 +13,7 @@ from cloud_core.services import RunningCloud
 from endpoints_emu.factory import make_phone, make_trunk_phone
 from endpoints_emu.phone import Phone, PhoneEventKind, RegistrationFailed
 from uclab.lab.brought_up import BroughtUp
-from uclab.lab.events import EventLog
 from uclab.lab.restarts import Restarts
-from uclab.lab.watch import ProcessWatch
 from uclab.plan.logs import last_lines
 from uclab.plan.runtime import NodeRuntime
 from uclab.plan.types import Plan
@@ -31,15 +29,13 @@ class Phones:
         plan: Plan,
         run_dir: Path,
         parts: BroughtUp,
-        events: EventLog,
-        watch: ProcessWatch,
         restarts: Restarts,
     ) -> None:
         self._plan = plan
         self._run_dir = run_dir
         self._parts = parts
-        self._events = events
-        self._watch = watch
+        self._events = restarts.events
+        self._watch = restarts.watch
         self._restarts = restarts
 
     async def start_all(self, cloud: RunningCloud, certificates: Certificates) -> None:

@@ -45,8 +45,10 @@ class Restarts:
     ) -> None:
         """`foreseen`: the errors by which a start may fail; anything else is a defect."""
         self._policy = policy
-        self._events = events
-        self._watch = watch
+        self.events = events
+        """The lab's log."""
+        self.watch = watch
+        """Over all of the lab's processes."""
         self._foreseen = foreseen
         self._parts: dict[str, _Part] = {}
         self._starts: dict[str, int] = {}
@@ -89,11 +91,11 @@ class Restarts:
             except NotAgain:
                 return
             except self._foreseen as error:
-                self._events.add(part.name, "restart-failed", f"{counted}: {error}")
+                self.events.add(part.name, "restart-failed", f"{counted}: {error}")
                 continue
-            self._watch.revived(part.programs)
-            self._events.add(
+            self.watch.revived(part.programs)
+            self.events.add(
                 part.name, "restarted", f"{time.monotonic() - died:.2f} s after its end, {counted}"
             )
             return
-        self._events.add(part.name, "given-up", f"ended again after {self._policy.attempts} new starts")
+        self.events.add(part.name, "given-up", f"ended again after {self._policy.attempts} new starts")

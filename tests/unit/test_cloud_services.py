@@ -260,12 +260,12 @@ def test_limits_of_an_address_are_the_plans(
     nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
 ) -> None:
     # given a session controller with 100 accounts behind one address
-    limits = Protection(100, 3, 16, 20, 0.5, 5, 10, 4, 60, 120)
+    limits = Protection(100, 3, 16, 20, 0.5, 5, 50, 10, 4, 60, 120)
     plan = with_controller(replace(CONTROLLER, protection=limits))
     text = configuration(plan, nodes, certificates, tmp_path)
     # then one address gets its connections, who says nothing is sent away, and who guesses is banned
     assert "\ntcp_accept_iplimit=316\n" in text
-    assert "\ntcp_msg_data_timeout=5\n" in text
+    assert "\ntcp_msg_data_timeout=7\n" in text
     assert "guesses=>size=10;autoexpire=60;" in text
     assert "banned=>size=10;autoexpire=120;" in text
     assert "$shtinc(guesses=>$si::$var(guessed)) >= 4" in text
@@ -275,7 +275,7 @@ def test_limits_of_an_address_are_the_plans(
 @pytest.mark.req("C1")
 def test_memory_is_enough_for_all_connections_that_are_promised() -> None:
     # given 2,000 accounts behind one address
-    limits = Protection(2000, 3, 16, 20, 0.5, 5, 10, 4, 60, 120)
+    limits = Protection(2000, 3, 16, 20, 0.5, 5, 50, 10, 4, 60, 120)
     accounts = tuple(replace(ACCOUNTS[0], user=str(number)) for number in range(2000))
     controller = replace(CONTROLLER, accounts=accounts, protection=limits)
     most = session_controller.most_connections(controller)

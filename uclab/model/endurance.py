@@ -29,6 +29,9 @@ class Protection(Part):
     silent_s: int = Field(default=5, ge=1, le=600)
     """How long a connection may stand without a request, seconds: TCP alone, a handshake that stops, TLS with
     nothing said. Whoever has said something may be silent as long as a registration lasts."""
+    handshakes_per_s: int = Field(default=200, ge=1, le=100_000)
+    """TLS handshakes and registrations a second that a session controller is counted on for: when all phones
+    of an address come at once, as after a failover, the last of them waits so much longer."""
     silent_connections: int = Field(default=10, ge=1, le=100_000)
     """Connections on which an address may have said nothing for a second, at once, before it is called an
     attack; and one more for each account behind it."""

@@ -21,6 +21,7 @@ class Protection:
     new_connections_per_s: int
     new_connections_per_account: float
     silent_s: int
+    handshakes_per_s: int
     silent_connections: int
     failed_guesses: int
     guesses_s: int
@@ -30,6 +31,12 @@ class Protection:
     def connections(self) -> int:
         """TLS connections that an address may have open."""
         return self.behind * self.connections_per_account + self.connections_spare
+
+    @property
+    def silent_for_s(self) -> int:
+        """How long a connection may stand without a request, also when all phones of the busiest address come
+        at once."""
+        return self.silent_s + self.behind // self.handshakes_per_s
 
     @property
     def silent(self) -> int:

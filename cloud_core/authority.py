@@ -63,13 +63,13 @@ class _Issuer:
 def issue(certificates: Sequence[Certificate], folder: Path, *, group: int | None = None) -> Certificates:
     """Make both authorities and sign `certificates`.
 
-    Private keys are readable by root and, if given, by `group` (a gid). The authorities'
+    All files are readable by root and, if given, by `group` (a gid). The authorities'
     own keys never touch the disk: nothing can be signed after this.
     """
     folder.mkdir(parents=True, exist_ok=True)
     issuers = {name: _make_issuer(title) for name, title in ISSUERS.items()}
-    trusted = _write(folder / "ca.pem", _pem(issuers["lab"].certificate))
-    foreign = _write(folder / "foreign-ca.pem", _pem(issuers["foreign"].certificate))
+    trusted = _write(folder / "ca.pem", _pem(issuers["lab"].certificate), group)
+    foreign = _write(folder / "foreign-ca.pem", _pem(issuers["foreign"].certificate), group)
     issued = {}
     for wanted in certificates:
         issuer, stem = issuers[wanted.issuer], _stem(wanted.name)
@@ -80,9 +80,9 @@ def issue(certificates: Sequence[Certificate], folder: Path, *, group: int | Non
         )
         issued[wanted.name] = IssuedCertificate(
             name=wanted.name,
-            certificate=_write(folder / f"{stem}.pem", chain),
-            key=_write_secret(folder / f"{stem}.key", secret, group),
-            combined=_write_secret(folder / f"{stem}{COMBINED}", chain + secret, group),
+            certificate=_write(folder / f"{stem}.pem", chain, group),
+            key=_write(folder / f"{stem}.key", secret, group),
+            combined=_write(folder / f"{stem}{COMBINED}", chain + secret, group),
         )
     return Certificates(trusted, foreign, issued)
 
@@ -159,13 +159,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _write(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    path.chmod(0o644)
-    return path
-
-
-def _write_secret(path: Path, content: bytes, group: int | None) -> Path:
+def _write(path: Path, content: bytes, group: int | None) -> Path:
     """Readable by its owner (and group) from the first byte on."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -10,7 +10,6 @@ a lab that was killed; images come read-only from the machine's store. Seen with
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import resource
 import signal
@@ -18,15 +17,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uclab.plan.readiness import patient
+from cloud_core.container_process import ContainerProcess, start_process
 
 SERVICE_ID = 10000
 """User and group of every service in its container, and so on the host too, where it is nobody's."""
 
-PODMAN_ENDS_S = 10.0
-"""How long podman may take to end when conmon and the program have: it tidies up meanwhile."""
-CONMON_LOOK_S = 0.1
-"""How often to look whether conmon has begun."""
 IMAGE_STORE = Path("/var/lib/containers/storage")
 """Where the machine's images are; only read."""
 
@@ -65,93 +60,6 @@ class ContainerSpec:
     """Name and address pairs known without DNS."""
 
 
-class ContainerProcess(asyncio.subprocess.Process):
-    """podman's attached process: passes signals on to the program, but for the one that cannot be caught."""
-
-    pid_file: Path | None = None
-    """Where podman writes the process id of the container's first process."""
-    conmon_file: Path | None = None
-    """Where podman writes that of conmon, which watches the container for it."""
-    end_reason: str | None = None
-    """Why it ended, where the exit status does not say so."""
-    _keeping: asyncio.Task[None] | None = None
-
-    def keep_watch(self) -> None:
-        """See to it that the container ends with its conmon (`end_with_conmon`)."""
-        self._keeping = asyncio.get_running_loop().create_task(self.end_with_conmon())
-
-    async def end_with_conmon(self) -> None:
-        """Wait for the end of podman or of conmon. Without conmon nobody notices the program's end any more,
-        podman's attached process waits for ever (4.3), and the program runs on unwatched: both are ended
-        then, so that the container's end is seen, and seen at once."""
-        podman = asyncio.ensure_future(super().wait())
-        conmon = asyncio.ensure_future(self._conmon_ended())
-        try:
-            await asyncio.wait({podman, conmon}, return_when=asyncio.FIRST_COMPLETED)
-            if not podman.done() and not self._program_lives():
-                # a container that has ended by itself: conmon ends a moment before podman
-                await asyncio.wait({podman}, timeout=patient(PODMAN_ENDS_S))
-            if not podman.done():
-                self.end_reason = "its conmon was killed, and the program ended with it"
-                self.kill()
-                with contextlib.suppress(ProcessLookupError):
-                    super().kill()
-        finally:
-            podman.cancel()
-            conmon.cancel()
-            await asyncio.gather(podman, conmon, return_exceptions=True)
-
-    def _program_lives(self) -> bool:
-        """Whether the container's first process is there; while it is, conmon does not end by itself."""
-        try:
-            os.kill(int(self.pid_file.read_text() if self.pid_file else ""), 0)
-        except (FileNotFoundError, ValueError, ProcessLookupError):
-            return False
-        return True
-
-    async def _conmon_ended(self) -> None:
-        """Return when conmon has been there and is no more."""
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        descriptor = None
-        while descriptor is None:
-            with contextlib.suppress(FileNotFoundError, ValueError):
-                pid = int(self.conmon_file.read_text() if self.conmon_file else "")
-                try:
-                    descriptor = os.pidfd_open(pid)
-                except ProcessLookupError:
-                    return
-            await asyncio.sleep(CONMON_LOOK_S)
-        loop = asyncio.get_running_loop()
-        loop.add_reader(descriptor, _set, ended)
-        try:
-            await ended
-        finally:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
-
-    def prefer(self) -> None:
-        """Let the program, with all the threads that it has by now, run before ordinary ones, where the
-        machine allows (sched(7), SCHED_RR)."""
-        with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
-            first = int(self.pid_file.read_text() if self.pid_file else "")
-            for thread in os.listdir(f"/proc/{first}/task"):
-                os.sched_setscheduler(int(thread), os.SCHED_RR, os.sched_param(1))
-
-    def kill(self) -> None:
-        """SIGKILL to the program itself; podman then ends with it."""
-        if self.returncode is not None:
-            return
-        try:
-            os.kill(int(self.pid_file.read_text() if self.pid_file else ""), signal.SIGKILL)
-        except (FileNotFoundError, ValueError, ProcessLookupError):
-            super().kill()  # nothing runs in it yet, or any more
-
-
-def _set(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
 @dataclass
 class Container:
     """A running container."""
@@ -176,19 +84,6 @@ class Container:
         except TimeoutError:
             self.process.kill()
             return await self.process.wait()
-
-
-async def start_process(argv: Sequence[str], log: int) -> asyncio.subprocess.Process:
-    """The runner that really starts something."""
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.subprocess_exec(
-        lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=1 << 16, loop=loop),
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-    )
-    return ContainerProcess(transport, protocol, loop)
 
 
 class Podman:
@@ -242,6 +137,7 @@ class Podman:
             "--cap-drop=all",
             *[f"--cap-add={capability}" for capability in spec.capabilities],
             "--security-opt=no-new-privileges",
+            "--umask=0077",
             "--read-only",  # podman puts a tmpfs on /tmp, /run and /var/tmp
             "--cgroups=disabled",
             *limits(),
@@ -262,7 +158,7 @@ class Podman:
         pid_file.unlink(missing_ok=True)
         conmon_file.unlink(missing_ok=True)
         # What one said that was there before it (and has died) stays.
-        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             process = await self._runner(self.run_command(spec, pid_file, conmon_file), log)
         finally:

@@ -9,11 +9,15 @@ from typing import Annotated, Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from controllers.circuits import Circuit, CircuitRefused, End
+from uclab.access.bounded import BoundedBodies, problems, unknown
+from uclab.access.names import DEVICE, WrongName
 from uclab.plan.trees import PortRef
 
 Dscp = Annotated[int, Field(ge=0, le=63)]
@@ -41,10 +45,12 @@ class EndBody(BaseModel):
     """Where a customer hands frames over."""
 
     model_config = ConfigDict(extra="forbid")
-    switch: str
-    port: int = Field(ge=1)
+    switch: Annotated[str, Field(pattern=DEVICE.whole)]
+    port: int = Field(ge=1, le=65535)
     vlan: int = Field(ge=1, le=4094)
-    prefixes: list[IPv4Network] = Field(min_length=1, description="networks that live behind this end")
+    prefixes: list[IPv4Network] = Field(
+        min_length=1, max_length=64, description="networks that live behind this end"
+    )
 
     def end(self) -> End:
         """As the controller has it."""
@@ -61,7 +67,7 @@ class CircuitBody(BaseModel):
     pcp: Pcp | None = Field(default=0, description="802.1p priority of all frames; null keeps the sender's")
     dscp: Dscp | None = Field(default=None, description="mark for all packets; null keeps the sender's")
     allowed_dscp: list[Dscp] | None = Field(
-        default=None, min_length=1, description="marks that may come in; null is any"
+        default=None, min_length=1, max_length=64, description="marks that may come in; null is any"
     )
 
     def circuit(self, name: str) -> Circuit:
@@ -95,7 +101,8 @@ def make_api(circuits: Circuits) -> Starlette:
         return JSONResponse(_json(circuits.read()[request.path_params["name"]]))
 
     async def put(request: Request) -> Response:
-        circuit = CircuitBody.model_validate_json(await request.body()).circuit(request.path_params["name"])
+        name = DEVICE.checked("circuit", request.path_params["name"])
+        circuit = CircuitBody.model_validate_json(await request.body()).circuit(name)
         created = await run_in_threadpool(circuits.put, circuit)
         return JSONResponse(_json(circuit), status_code=201 if created else 200)
 
@@ -114,8 +121,11 @@ def make_api(circuits: Circuits) -> Starlette:
             Route("/circuits/{name}", put, methods=["PUT"]),
             Route("/circuits/{name}", remove, methods=["DELETE"]),
         ],
+        middleware=[Middleware(BoundedBodies)],
         exception_handlers={
-            ValidationError: _error(400, lambda e: "; ".join(map(_problem, e.errors()))),
+            HTTPException: unknown,
+            ValidationError: _error(400, problems),
+            WrongName: _error(400, str),
             KeyError: _error(404, lambda e: f"there is no circuit `{e.args[0]}`"),
             CircuitRefused: _error(409, str),
             SwitchesSilent: _error(503, str),
@@ -129,7 +139,8 @@ def openapi() -> dict[str, Any]:
     parts = schema.pop("$defs")
     body = {"application/json": {"schema": {"$ref": "#/components/schemas/CircuitBody"}}}
     errors = {
-        "400": "not a circuit", "404": "no such circuit", "409": "in conflict with ports or other circuits",
+        "400": "not a circuit", "404": "no such circuit", "413": "the body is too long",
+        "409": "in conflict with ports or other circuits",
         "503": "a switch is away or refuses; nothing changed",
     }  # fmt: skip
 
@@ -138,7 +149,12 @@ def openapi() -> dict[str, Any]:
 
     found = {"description": "the circuit", "content": body}
     every = {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/CircuitBody"}}
-    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+    name = {
+        "name": "name",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "pattern": DEVICE.whole},
+    }
     listed = {"description": "by name", "content": {"application/json": {"schema": every}}}
     return {
         "openapi": "3.1.0",
@@ -151,7 +167,7 @@ def openapi() -> dict[str, Any]:
                 "put": {
                     "summary": "create or change; answered when every switch has done it",
                     "requestBody": {"required": True, "content": body},
-                    "responses": answers({"200": found, "201": found}, "400", "409", "503"),
+                    "responses": answers({"200": found, "201": found}, "400", "409", "413", "503"),
                 },
                 "delete": {
                     "summary": "remove",
@@ -169,7 +185,3 @@ def _json(circuit: Circuit) -> Any:
 
 def _error(status: int, text: Callable[[Any], str]) -> Callable[[Request, Exception], Response]:
     return lambda _, error: JSONResponse({"error": text(error)}, status_code=status)
-
-
-def _problem(error: Any) -> str:
-    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"

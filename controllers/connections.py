@@ -18,9 +18,9 @@ from os_ken.controller.controller import Datapath
 from os_ken.controller.ofp_handler import OFPHandler
 from os_ken.lib import hub
 
+from uclab.access.local_socket import BACKLOG, listening_private
+
 LOG = logging.getLogger(__name__)
-BACKLOG = 256
-"""Switches that may be waiting to be let in."""
 
 
 class UnixStream(socket.socket):
@@ -50,17 +50,6 @@ class Handshakes(OFPHandler):
         self.threads.append(hub.spawn(self._event_loop))
 
 
-def _listening_at(path: Path) -> socket.socket:
-    """A UNIX socket that is there only when it listens: whoever sees it may connect."""
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    unfinished = path.with_name(f"{path.name}.new")
-    unfinished.unlink(missing_ok=True)
-    server.bind(str(unfinished))
-    server.listen(BACKLOG)
-    unfinished.rename(path)
-    return server
-
-
 class Listener:
     """Accepts switches on `unix:PATH` or `tcp:ADDRESS:PORT` until closed."""
 
@@ -69,7 +58,7 @@ class Listener:
         self._path: Path | None = None
         if kind == "unix" and rest:
             self._path = Path(rest)
-            self._server = _listening_at(self._path)
+            self._server: socket.socket = listening_private(self._path)
         elif kind == "tcp" and rest.rpartition(":")[2].isdigit():
             host, _, port = rest.rpartition(":")
             self._server = socket.create_server((host, int(port)), backlog=BACKLOG)

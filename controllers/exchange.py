@@ -36,6 +36,7 @@ from controllers.circuits import Circuit, Exchange
 from controllers.connections import Handshakes, Listener
 from controllers.flows import difference
 from controllers.session import Session
+from uclab.access.local_socket import listening_private
 from uclab.plan.codec import from_data
 from uclab.plan.records import Event
 from uclab.plan.trees import FabricError
@@ -221,8 +222,8 @@ def run(fabric: SiteFabric, listen: str, api: Path, events: TextIO, until: Itera
     for app in (handshakes, application):
         app.start()
     listener = Listener(listen)
-    server = _Server(uvicorn.Config(make_api(application), uds=str(api), log_level="warning", lifespan="off"))
-    serving = threading.Thread(target=server.run, name="api")
+    server = _Server(uvicorn.Config(make_api(application), log_level="warning", lifespan="off"))
+    serving = threading.Thread(target=server.run, args=([listening_private(api)],), name="api")
     serving.start()
     try:
         signal.sigwait(until)

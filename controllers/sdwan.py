@@ -23,6 +23,7 @@ import uvicorn
 
 from controllers.sdwan_api import make_api
 from controllers.sdwan_state import SdWanState
+from uclab.access.local_socket import listening_private
 from uclab.plan.codec import from_data
 from uclab.plan.overlay import Overlay
 from uclab.plan.overlay_record import PathRecord
@@ -64,10 +65,10 @@ async def record(state: SdWanState, file: TextIO) -> None:
 async def serve(overlays: Sequence[Overlay], listen: Path, events: TextIO, paths: TextIO) -> None:
     """Everything, until the process is told to end."""
     state = SdWanState(overlays)
-    server = uvicorn.Server(uvicorn.Config(make_api(state), uds=str(listen), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(make_api(state), log_level="warning"))
     async with asyncio.TaskGroup() as group:
         working = [group.create_task(decide(state, events)), group.create_task(record(state, paths))]
-        await server.serve()
+        await server.serve([listening_private(listen)])
         for task in working:
             task.cancel()
 

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from controllers.path_figures import Figures
 from controllers.sdwan_state import SdWanState
+from uclab.access.bounded import BoundedBodies, problems, unknown
+from uclab.access.names import DEVICE, WrongName
+
+LONGEST_MS = 3_600_000
+"""No probe is waited for so long."""
+Path = Annotated[str, StringConstraints(pattern=DEVICE.whole)]
 
 
 class FiguresBody(BaseModel):
     """What a path does to probes, one way."""
 
     model_config = ConfigDict(extra="forbid")
-    delay_ms: float = Field(ge=0)
-    jitter_ms: float = Field(ge=0)
-    loss_pct: float = Field(ge=0, le=100)
+    delay_ms: float = Field(ge=0, le=LONGEST_MS, allow_inf_nan=False)
+    jitter_ms: float = Field(ge=0, le=LONGEST_MS, allow_inf_nan=False)
+    loss_pct: float = Field(ge=0, le=100, allow_inf_nan=False)
 
 
 class ReportBody(BaseModel):
@@ -30,7 +38,9 @@ class ReportBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     side: Literal["edge", "gateway"]
-    paths: dict[str, FiguresBody | None] = Field(description="by connection; null: no probe has arrived yet")
+    paths: dict[Path, FiguresBody | None] = Field(
+        max_length=64, description="by connection; null: no probe has arrived yet"
+    )
 
 
 class OverlayBody(BaseModel):
@@ -54,16 +64,17 @@ def make_api(state: SdWanState) -> Starlette:
             path: Figures(its.delay_ms, its.jitter_ms, its.loss_pct) if its is not None else None
             for path, its in body.paths.items()
         }
-        site = request.path_params["site"]
+        site = DEVICE.checked("site", request.path_params["site"])
         return JSONResponse(state.report(site, body.side, figures, time.monotonic()))
 
     async def description(_: Request) -> Response:
         return JSONResponse(openapi())
 
     async def invalid(_: Request, error: Exception) -> Response:
-        return JSONResponse({"error": str(error)}, status_code=400)
+        words = problems(error) if isinstance(error, ValidationError) else str(error)
+        return JSONResponse({"error": words}, status_code=400)
 
-    async def unknown(_: Request, error: Exception) -> Response:
+    async def no_site(_: Request, error: Exception) -> Response:
         return JSONResponse({"error": f"there is no site `{error.args[0]}`"}, status_code=404)
 
     return Starlette(
@@ -72,7 +83,13 @@ def make_api(state: SdWanState) -> Starlette:
             Route("/overlays", every),
             Route("/overlays/{site}/reports", report, methods=["POST"]),
         ],
-        exception_handlers={ValidationError: invalid, KeyError: unknown},
+        middleware=[Middleware(BoundedBodies)],
+        exception_handlers={
+            HTTPException: unknown,
+            ValidationError: invalid,
+            WrongName: invalid,
+            KeyError: no_site,
+        },
     )
 
 

@@ -71,6 +71,7 @@ def lab_pool(request: pytest.FixtureRequest) -> Iterator[dict[tuple[object, ...]
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, lab_pool: dict[tuple[object, ...], LabUnderTest]) -> LabUnderTest:
     """A running lab of the topology that the test's `lab` marker names."""
+    from uclab.access.names import as_name
     from uclab.testing import LabUnderTest
 
     marker = request.node.get_closest_marker("lab")
@@ -85,6 +86,6 @@ def lab(request: pytest.FixtureRequest, lab_pool: dict[tuple[object, ...], LabUn
         if parent:
             Path(parent).mkdir(parents=True, exist_ok=True)
         lab_pool[key] = LabUnderTest(
-            key[0], key[1], Path(tempfile.mkdtemp(prefix=f"uclab-{Path(key[0]).stem}-", dir=parent))
+            key[0], key[1], Path(tempfile.mkdtemp(prefix=f"uclab-{as_name(Path(key[0]).stem)}-", dir=parent))
         )
     return lab_pool[key]

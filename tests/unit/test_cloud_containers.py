@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_core.containers import ContainerSpec, Mount, Podman, has_hybrid_cgroups, start_process
+from cloud_core.container_process import start_process
+from cloud_core.containers import ContainerSpec, Mount, Podman, has_hybrid_cgroups
 from cloud_core.node import ContainerRuntime
 from tests.integration.process_tree import stat_fields
 from uclab.plan.readiness import wait_until

@@ -11,7 +11,6 @@ import pytest
 from uclab.lab.events import EventLog
 from uclab.lab.inspection import parts_of
 from uclab.lab.restarts import NotAgain, Restarts
-from uclab.lab.watch import ProcessWatch
 from uclab.model.load import load_topology
 from uclab.plan.fabric import RestartPolicy
 from uclab.plan.planner import make_plan
@@ -25,13 +24,9 @@ class Stage:
 
     def __init__(self, folder: Path, policy: RestartPolicy = POLICY) -> None:
         self.log = EventLog(folder / "events.jsonl")
-        self.watch = ProcessWatch(self._on_death)
-        self.restarts = Restarts(policy, self.log, self.watch, (NotReady,))
+        self.restarts = Restarts(policy, self.log, (NotReady,))
+        self.watch = self.restarts.watch
         self.started: list[str] = []
-
-    def _on_death(self, name: str, detail: str) -> None:
-        self.log.add(name, "process-died", detail)
-        self.restarts.on_death(name)
 
     async def again(self) -> None:
         self.started.append("once more")

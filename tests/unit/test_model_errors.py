@@ -119,6 +119,8 @@ def test_unreadable_file_is_said_to_lack_permission(tmp_path: Path, monkeypatch:
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", denied)  # root, as which the lab's tests run, may read everything
+    monkeypatch.setattr(
+        "uclab.model.source._at_once", denied
+    )  # root, as which the lab's tests run, may read everything
     (mistake,) = check(path)
     assert str(mistake) == f"{path}: may not be read by this user; give read permission"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from uclab.campaign.files import write_private
+from uclab.access.private_files import write_private
 from uclab.campaign.orders import LEADER_PORT, CampaignOrder
 from uclab.campaign.refused import OrderRefused
 from uclab.emulation import cards
@@ -89,7 +89,7 @@ def write_folders(
             AUTHORITY: authority.read_text(),
         }
         for name, text in texts.items():
-            write_private(own / name, text)
+            write_private(own, name, text)
 
 
 def begun(gone: Sequence[Elsewhere], folder: Path) -> bool:

@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from uclab.access.names import ADDRESS
+from uclab.access.private_files import write_private
 from uclab.campaign.elsewhere import AUTHORITY, LOCUSTFILE, POOL, SEAT
 from uclab.campaign.orders import CAMPAIGNS, worker_at
 from uclab.campaign.programs import Program, Programs, follow
@@ -62,6 +64,7 @@ def run_generator(folder: Path, interface: str, leader: str, on_stage: Callable[
     """Play the users of `folder` until the campaign ends; the worker's exit status, None where it had to be
     ended. Raises `OrderRefused` before and `GeneratorFailed` after anything was changed; then, too, all is as
     before."""
+    ADDRESS.checked("--leader", leader)
     folder = folder.resolve()
     seat = read_seat(folder)
     _check(interface)
@@ -185,7 +188,7 @@ def _resolving(seat: Seat, folder: Path) -> list[str]:
     if not Path("/etc/resolv.conf").exists():
         return []
     own = folder / "resolv.conf"
-    own.write_text("".join(f"nameserver {server}\n" for server in seat.nameservers))
+    write_private(folder, own.name, "".join(f"nameserver {server}\n" for server in seat.nameservers))
     return ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", OWN_RESOLVER, str(own)]
 
 

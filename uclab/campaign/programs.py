@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from uclab.access.private_files import PRIVATE_UMASK, owner_only
 from uclab.plan.load_record import GeneratorRecord
 from uclab.plan.logs import last_lines
 
@@ -63,13 +64,14 @@ class Programs:
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Program:
         """Start a program that ends with this process, whatever happens to it."""
         log = self.folder / f"{name}.log"
-        with log.open("wb") as output:
+        with open(log, "wb", opener=owner_only) as output:
             process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment},
+                umask=PRIVATE_UMASK,
                 start_new_session=True,  # Ctrl-C is passed on to the leader alone
             )
         program = Program(name, process, log)

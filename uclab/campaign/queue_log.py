@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
+from uclab.access.private_files import owner_only
 from uclab.emulation import netns
 from uclab.emulation.netns import Namespace
 from uclab.emulation.queues import ClassCounters, QueueError, counters
@@ -113,7 +114,7 @@ class QueueLog:
             if one.tap in self._before:
                 records.append(use(one, at, seconds, self._before[one.tap], told))
             self._before[one.tap] = told
-        with self._path.open("a") as log:
+        with open(self._path, "a", opener=owner_only) as log:
             log.writelines(json.dumps(to_data(record)) + "\n" for record in records)
 
     def close(self) -> None:

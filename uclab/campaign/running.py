@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uclab import api
+from uclab.access.private_files import write_private
 from uclab.api import Clock, RunResult, UnknownName, Watcher
 from uclab.campaign import elsewhere
-from uclab.campaign.files import write_campaign, write_judged, write_private
+from uclab.campaign.files import write_campaign, write_judged
 from uclab.campaign.orders import (
+    CAMPAIGNS,
     LEADER_PORT,
     LINE_FAILS,
     PATHS,
@@ -29,6 +32,7 @@ from uclab.campaign.orders import (
     worker_command,
 )
 from uclab.campaign.outage import Outage, first_lines
+from uclab.campaign.own_page import command_line
 from uclab.campaign.programs import END_S, Program, Programs, finish, follow
 from uclab.campaign.queue_log import QueueLog
 from uclab.campaign.relay import relay, towards
@@ -41,7 +45,8 @@ from uclab.plan.errors import PlanError
 from uclab.plan.load_faults import LOAD_FAULTS
 from uclab.plan.load_record import FOLDER, G711, CampaignRecord, PoolCodec
 from uclab.plan.outside import outside_pool, played, with_outside
-from uclab.plan.records import ScenarioRecord
+from uclab.plan.scenario_record import Asked, AskedLoad, ScenarioRecord
+from uclab.scenarios.recorded import recorded
 
 
 @dataclass(frozen=True)
@@ -104,9 +109,8 @@ def run_campaign(
     elsewhere.check(order)
     if order.web and shutil.which("socat") is None:
         raise LabFailed("socat is not installed: it brings locust's page to this machine; run `make setup`")
-    run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).resolve()
+    run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).absolute()
     folder = run_dir / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
     clock = Clock()
     watcher.on_stage(
         f"bringing up {plan.topology} with {order.users} users on {order.workers} load generators"
@@ -114,17 +118,31 @@ def run_campaign(
     with api.leased_lab(crowd.plan, faulted, run_dir, watcher) as launched:
         clock.lap("up")
         launched.follow(watcher.on_event)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700)
         write_pools(crowd, run_dir, folder, but=order.elsewhere)
         elsewhere.write_folders(crowd, gone, order, run_dir / "pki" / "ca.pem", folder)
-        status = _drive(launched, crowd, order, folder, watcher, gone)
+        judged = with_those_elsewhere(as_judged(crowd), gone)
+        write_judged(run_dir, judged)
+        with recorded(run_dir, _scenario(crowd, order)) as course:
+            began = time.monotonic()
+            status = _drive(launched, crowd, order, folder, watcher, gone)
+            lasted_s = time.monotonic() - began
+            if status is None:
+                course.interrupted(f"locust did not end in {order.longest_s:.0f} s")
+            elif lasted_s < order.duration_s:
+                course.interrupted(f"locust ended after {lasted_s:.0f} of {order.duration_s} s")
         clock.lap("campaign")
         watcher.on_stage("taking down")
         launched.client.down()
     clock.lap("down")
-    judged = with_those_elsewhere(as_judged(crowd), gone)
-    write_judged(run_dir, judged, ScenarioRecord("campaign", "load"))
     return CampaignResult(api.judge_and_report(run_dir, judged, clock, watcher), status)
+
+
+def _scenario(crowd: Crowd, order: CampaignOrder) -> ScenarioRecord:
+    """What a campaign is to be."""
+    names = tuple(one.node for one in crowd.all_generators)
+    asked = Asked(load=AskedLoad(order.users, names, float(order.duration_s)))
+    return ScenarioRecord("campaign", "load", time.time(), asked)
 
 
 def write_pools(
@@ -135,7 +153,7 @@ def write_pools(
     outside = outside_pool(crowd, str(folder), str(pki))
     for pool in (*pools(crowd, str(folder), str(pki / "ca.pem"), codec), *((outside,) if outside else ())):
         if pool.generator not in but:
-            write_private(folder / f"{pool.generator}.json", json.dumps(to_data(pool)) + "\n")
+            write_private(folder, f"{pool.generator}.json", json.dumps(to_data(pool)) + "\n")
 
 
 def _drive(
@@ -167,11 +185,13 @@ def _drive(
             if one.node not in order.elsewhere
         ]
         if gone:
-            programs.start("relay", _relay(launched, crowd.leader, order.listen, LEADER_PORT), {})
+            to_leader = client.command_at(crowd.leader, towards("127.0.0.1", LEADER_PORT))
+            programs.start("relay", relay(order.listen or "127.0.0.1", LEADER_PORT, to_leader), {})
         for one in gone:
             watcher.on_notice(elsewhere.invitation(one, folder / one.name, order))
         if order.web:
-            programs.start("web", _relay(launched, crowd.leader, "127.0.0.1", WEB_PORT), {})
+            way = client.command_at(crowd.leader, towards("127.0.0.1", WEB_PORT))
+            programs.start("web", command_line(WEB_PORT, way), {"PYTHONPATH": str(CAMPAIGNS.parent)})
             watcher.on_stage(f"locust's page: http://127.0.0.1:{WEB_PORT}")
         supervisor = client.supervisor_pid()
         functions = {
@@ -201,12 +221,6 @@ def _drive(
         if not in_time:
             watcher.on_stage(f"locust did not end in {order.longest_s:.0f} s; what it had done is kept")
     return status
-
-
-def _relay(launched: LaunchedLab, leader: str, address: str | None, port: int) -> list[str]:
-    """Brings the leader's page to this machine's loopback, or workers of other machines to the leader: all
-    that ever listens on this machine for a campaign."""
-    return relay(address or "127.0.0.1", port, launched.client.command_at(leader, towards("127.0.0.1", port)))
 
 
 def _record(folder: Path, order: CampaignOrder, crowd: Crowd, workers: Sequence[Program]) -> None:

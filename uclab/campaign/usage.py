@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from uclab.access.private_files import owner_only
 from uclab.campaign import processor
 from uclab.plan.codec import to_data
 from uclab.plan.load_record import Usage
@@ -45,7 +46,7 @@ class UsageLog:
         if not before:
             return
         at = round(time.time(), 3)
-        with self._path.open("a") as log:
+        with open(self._path, "a", opener=owner_only) as log:
             for group, percent in sorted(processor.by_group(before, self._used).items()):
                 log.write(json.dumps(to_data(Usage(at, group, round(percent, 1)))) + "\n")
 

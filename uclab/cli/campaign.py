@@ -10,6 +10,7 @@ import typer
 from uclab.campaign.elsewhere import WAIT_S
 from uclab.campaign.orders import PROFILES, STOP_S
 from uclab.campaign.running import CampaignResult, order_of, run_campaign
+from uclab.cli.console import say
 from uclab.cli.labs import FaultOption
 from uclab.cli.progress import progress
 from uclab.cli.status import status_of
@@ -80,7 +81,7 @@ def campaign(
         typer.echo((result.run.run_dir / "results.json").read_text(), nl=False)
     else:
         print_summary(result.run)
-        typer.echo(f"locust: {_ended(result)}; {result.run.run_dir / 'campaign' / 'locust.html'}")
+        say(f"locust: {_ended(result)}; {result.run.run_dir / 'campaign' / 'locust.html'}")
     ran: RunVerdict = "pass" if result.locust_status == 0 else "fail"
     raise typer.Exit(status_of((result.run.judgement.verdict, ran)))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from uclab import api
+from uclab.cli.console import Console, say
 from uclab.cli.labs import FaultOption
 from uclab.cli.measured import Wish, measure_all, measured_data, print_measured
 from uclab.cli.status import status_of
@@ -70,9 +70,9 @@ def show_capacity(
         for one in answer.lines:
             print_line(one)
         for air in answer.airs:
-            typer.echo(in_the_air(air))
+            say(in_the_air(air))
         for words in answer.shortage:
-            typer.echo(f"too small: {words}", err=True)
+            say(f"too small: {words}", err=True)
         if results:
             print_measured(results)
     raise typer.Exit(status_of((answer.verdict, *(one.judgement.verdict for one in results))))
@@ -92,11 +92,11 @@ def as_data(answer: Capacity) -> dict[str, object]:
 def print_line(line: LineCapacity) -> None:
     """One line: what a call takes, the table of queues, and what is full first."""
     standby = ", standby" if line.standby else ""
-    typer.echo(
+    say(
         f"site {line.site}, line {line.line} ({line.link}{standby}): "
         f"{line.endpoints} endpoints, {line.calls} calls at once"
     )
-    typer.echo(f"one call, each way: {one_call(line.stream)}")
+    say(f"one call, each way: {one_call(line.stream)}")
     table = Table("", "queue", box=None, pad_edge=False)
     for name in NUMBER:
         table.add_column(name, justify="right")
@@ -104,8 +104,8 @@ def print_line(line: LineCapacity) -> None:
         add_rows(table, direction, line.calls)
     Console(soft_wrap=True).print(table)
     for direction in line.directions:
-        typer.echo(f"{direction.way}: {in_words(direction)}")
-    typer.echo("")
+        say(f"{direction.way}: {in_words(direction)}")
+    say("")
 
 
 def in_the_air(air: AirCapacity) -> str:

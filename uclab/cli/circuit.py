@@ -9,9 +9,9 @@ from inspect import Signature, signature
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from uclab.cli.console import Console, say
 from uclab.cli.labs import LabName, client_of
 from uclab.cli.topologies import Json
 from uclab.lab.circuits import CircuitOrder
@@ -167,6 +167,4 @@ def _report(done: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(done, indent=2))
     else:
-        typer.echo(
-            f"circuit `{done['name']}` {done['done']}; every switch has it after {done['took_ms']:.0f} ms"
-        )
+        say(f"circuit `{done['name']}` {done['done']}; every switch has it after {done['took_ms']:.0f} ms")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from uclab.campaign.generator import run_generator
+from uclab.cli.console import say
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,5 +29,5 @@ def generator(
 ) -> None:
     """Play a load generator's users for a campaign on another machine, until it ends. Ctrl-C ends it early.
     The network card is given back."""
-    status = run_generator(folder, interface, leader, lambda words: typer.echo(words, err=True))
+    status = run_generator(folder, interface, leader, lambda words: say(words, err=True))
     raise typer.Exit(0 if status == 0 else 1)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from uclab import api
+from uclab.cli.console import Console, plain, say
 from uclab.cli.progress import progress
 from uclab.cli.topologies import Json, Topology
 from uclab.lab.client import CallOrder, LabClient
@@ -63,13 +63,11 @@ def up(
     if as_json:
         typer.echo(json.dumps(state, indent=2))
     else:
-        typer.echo(
+        say(
             f"lab `{state['name']}` is up in {state['timings']['up']:.1f} s; "
             f"evidence goes to {state['run_dir']}"
         )
-        typer.echo(
-            f"next: uclab call {' '.join(e.name for e in plan.endpoints[:2])} | uclab inspect | uclab down"
-        )
+        say(f"next: uclab call {' '.join(e.name for e in plan.endpoints[:2])} | uclab inspect | uclab down")
 
 
 def list_labs(as_json: Json = False) -> None:
@@ -84,7 +82,11 @@ def list_labs(as_json: Json = False) -> None:
         if doubts := sorted({e["doubt"] for e in state["endpoints"] if e.get("doubt")}):
             registered += f" (others not certain: {', '.join(doubts)})"
         table.add_row(
-            state["name"], state["topology"], state["phase"], registered, ", ".join(state["dead"]) or "-"
+            state["name"],
+            state["topology"],
+            state["phase"],
+            registered,
+            plain(", ".join(state["dead"]) or "-"),
         )
     Console().print(table if states else "no lab is running")
 
@@ -108,19 +110,19 @@ def show_tree(console: Console, data: dict[str, Any], indent: int = 0) -> None:
     """Nested data as indented lines."""
     for key, value in data.items():
         if isinstance(value, dict):
-            console.print(f"{' ' * indent}[bold]{key}[/]:")
+            console.print(f"{' ' * indent}[bold]{plain(key)}[/]:")
             show_tree(console, value, indent + 2)
         elif isinstance(value, list):
-            console.print(f"{' ' * indent}[bold]{key}[/]:")
+            console.print(f"{' ' * indent}[bold]{plain(key)}[/]:")
             for item in value:
                 text = "  ".join(f"{k}={v}" for k, v in item.items()) if isinstance(item, dict) else str(item)
                 console.print(f"{' ' * (indent + 2)}{text}", markup=False)
         else:
             lines = str(value).splitlines() or [""]
             console.print(
-                f"{' ' * indent}[bold]{key}[/]: {lines[0]}"
+                f"{' ' * indent}[bold]{plain(key)}[/]: {plain(lines[0])}"
                 if len(lines) == 1
-                else f"{' ' * indent}[bold]{key}[/]:"
+                else f"{' ' * indent}[bold]{plain(key)}[/]:"
             )
             for line in lines if len(lines) > 1 else []:
                 console.print(f"{' ' * (indent + 2)}{line}", markup=False)
@@ -160,9 +162,9 @@ def call(
                 (f"{callee} → {caller}", record.backward),
             )
         ]
-        typer.echo(f"established in {record.setup_ms or 0:.0f} ms; {'; '.join(heard)}")
+        say(f"established in {record.setup_ms or 0:.0f} ms; {'; '.join(heard)}")
     else:
-        typer.echo(f"not established: {record.error}", err=True)
+        say(f"not established: {record.error}", err=True)
     both = record.forward and record.backward and record.forward.heard and record.backward.heard
     raise typer.Exit(0 if record.established and both else 1)
 
@@ -228,7 +230,7 @@ def down(name: LabName = None, as_json: Json = False) -> None:
     """Take a lab down; captures are flushed first."""
     lab = find_lab(name)
     timings = LabClient(lab).down()
-    typer.echo(
+    say(
         json.dumps(timings, indent=2)
         if as_json
         else f"lab `{lab.name}` is down; captures in {timings['run_dir']}"
@@ -237,4 +239,4 @@ def down(name: LabName = None, as_json: Json = False) -> None:
 
 def report(done: str, as_json: bool) -> None:
     """Say what was done."""
-    typer.echo(json.dumps({"done": done}) if as_json else done)
+    say(json.dumps({"done": done}) if as_json else done)

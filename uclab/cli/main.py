@@ -3,29 +3,49 @@ brought up, 4 something was not shown, 70 uclab itself is at fault (`uclab.cli.s
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated
+import tempfile
+import traceback
+from typing import Annotated, NoReturn
 
 import typer
 
 from uclab import __version__
+from uclab.access.names import WrongName
+from uclab.access.private_files import FolderRefused
 from uclab.api import RunUnreadable, UnknownName
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
-from uclab.cli import campaign, capacity, circuit, generator, judging, labs, running, sdwan, topologies
-from uclab.cli.status import HELD, INTERRUPTED, NOT_UP, VERDICT_FAILED, WRONG_INPUT
+from uclab.cli import (
+    campaign,
+    capacity,
+    circuit,
+    generator,
+    judging,
+    labs,
+    running,
+    sdwan,
+    sharing,
+    topologies,
+)
+from uclab.cli.console import say
+from uclab.cli.status import CRASHED, HELD, INTERRUPTED, NOT_UP, WRONG_INPUT
 from uclab.doctor.preflight import HostUnfit
-from uclab.lab.client import LabError, LabGone, WrongCircuit
+from uclab.lab.client import LabError, LabGone, WrongRequest
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
 from uclab.model.mistake import TopologyError
 from uclab.plan.errors import PlanError
 
 WRONG = (
-    *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongCircuit),
-    OrderRefused,
-    HostUnfit,
+    *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongRequest),
+    *(OrderRefused, WrongName, FolderRefused, HostUnfit),
 )
 """What is the user's to put right."""
+DEBUG = "UCLAB_DEBUG"
+"""Environment variable with which a crash of uclab's own is shown with all its details."""
+WORDS = 200
+"""Characters of an error's own words in a message."""
 
 app = typer.Typer(
     name="uclab",
@@ -36,14 +56,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (topologies, capacity, labs, circuit, sdwan, running, campaign, generator, judging):
+for group in (topologies, capacity, labs, circuit, sdwan, running, campaign, generator, judging, sharing):
     group.add_to(app)
 
 
 def show_version(wanted: bool) -> None:
     """Print the version and end."""
     if wanted:
-        typer.echo(f"uclab {__version__}")
+        say(f"uclab {__version__}")
         raise typer.Exit
 
 
@@ -69,14 +89,44 @@ def main() -> None:
     except LabGone as error:
         fail(str(error), NOT_UP)
     except LabError as error:
-        fail(str(error), VERDICT_FAILED)
+        fail(str(error), CRASHED)
     except KeyboardInterrupt:
         fail("interrupted; everything that was up has been taken down", INTERRUPTED)
     except BrokenPipeError:
         sys.exit(HELD)
+    except OSError as error:
+        if error.filename is None or os.environ.get(DEBUG):
+            crashed(error)
+        fail(f"{os.fsdecode(error.filename)}: {os.strerror(error.errno or 0).lower()}", WRONG_INPUT)
+    except Exception as error:
+        crashed(error)
 
 
-def fail(message: str, status: int) -> None:
+def crashed(error: Exception) -> NoReturn:
+    """uclab itself is at fault: a short message, and where the details are (EX_SOFTWARE of sysexits.h)."""
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+        sys.exit(CRASHED)
+    words = " ".join(str(error).split())[:WORDS] or "no words"
+    found = f"{type(error).__name__}: {words}"
+    fail(f"this is a bug of uclab, not of your network: {found}; {_kept(error)}", CRASHED)
+
+
+def _kept(error: Exception) -> str:
+    """Keep the details, and say where they are."""
+    again = f"set {DEBUG}=1 to see the details"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="uclab-bug-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as details:
+            details.write(f"uclab {__version__}, {' '.join(sys.argv[1:])}\n")
+            traceback.print_exception(error, file=details)
+    except OSError:
+        return again
+    return f"the details are in {details.name} ({again})"
+
+
+def fail(message: str, status: int) -> NoReturn:
     """One message on stderr, then the exit status."""
-    typer.echo(message, err=True)
+    say(message, err=True)
     sys.exit(status)

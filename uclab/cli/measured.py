@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
-from rich.console import Console
 from rich.table import Table
 
 from uclab import api
 from uclab.api import RunResult
 from uclab.campaign.measuring import measure, orders_for
+from uclab.cli.console import Console, say
 from uclab.cli.progress import progress
 from uclab.cli.summary import WIDTH_IN_FILES
 from uclab.judge.types import MeasuredWay
@@ -62,8 +61,8 @@ def print_measured(results: list[RunResult]) -> None:
     for result in results:
         for finding in result.judgement.findings:
             if finding.verdict != "pass" or finding.id == "capacity.measured":
-                typer.echo(f"{finding.verdict}: {finding.id} {finding.subject}: {finding.observed}")
-        typer.echo(f"report: {result.run_dir / 'report.html'}")
+                say(f"{finding.verdict}: {finding.id} {finding.subject}: {finding.observed}")
+        say(f"report: {result.run_dir / 'report.html'}")
 
 
 def _row(one: MeasuredWay) -> tuple[str, ...]:

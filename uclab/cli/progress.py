@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.status import Status
 
 from uclab.api import Watcher
+from uclab.cli.console import Console, plain
 from uclab.lab.events import PROGRESS
 from uclab.plan.records import Event
 from uclab.scenarios import Step
@@ -61,7 +61,7 @@ class Teller:
     def _say(self, text: str) -> None:
         line = f"[{time.monotonic() - self._began:6.1f} s] {text}"
         if self._status is not None:
-            self._status.update(line)
+            self._status.update(plain(line))
         elif text != self._last_line:
             self._console.print(line, markup=False, highlight=False)
         self._last_line = text

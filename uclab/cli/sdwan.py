@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from uclab.cli.console import Console
 from uclab.cli.labs import LabName, client_of
 from uclab.cli.topologies import Json
 

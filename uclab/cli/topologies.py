@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from uclab import api, doctor
+from uclab.access.private_files import FolderRefused
+from uclab.access.private_files import words as words_of
+from uclab.cli.console import Console, plain, say
 from uclab.model.load import reference_topologies
 from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.flows import words
@@ -65,14 +67,14 @@ def check(topology: Topology, as_json: Json = False) -> None:
         typer.echo(json.dumps(found, indent=2))
     elif mistakes:
         for mistake in mistakes:
-            typer.echo(str(mistake), err=True)
+            say(str(mistake), err=True)
         count = len(mistakes)
-        typer.echo(f"{count} mistake{'s' if count > 1 else ''}; nothing was started", err=True)
+        say(f"{count} mistake{'s' if count > 1 else ''}; nothing was started", err=True)
     else:
         plan = api.plan_of(topology)
-        typer.echo(f"{plan.topology}: right ({counts(plan)})")
+        say(f"{plan.topology}: right ({counts(plan)})")
         for words in warnings:
-            typer.echo(f"warning: {words}", err=True)
+            say(f"warning: {words}", err=True)
     raise typer.Exit(2 if mistakes else 0)
 
 
@@ -107,7 +109,7 @@ def show_plan(
         typer.echo(json.dumps(to_data(devices[device]), indent=2))
         return
     console = Console(soft_wrap=True)
-    console.print(f"[bold]{plan.topology}[/]: {plan.title} ({counts(plan)})")
+    console.print(f"[bold]{plan.topology}[/]: {plain(plan.title)} ({counts(plan)})")
     if device is not None:
         console.print_json(json.dumps(to_data(devices[device])))
         return
@@ -171,7 +173,10 @@ def graph(
     """Draw the topology (SVG)."""
     picture = draw(api.plan_of(topology))
     if out is None:
-        typer.echo(picture)
+        say(picture)
     else:
-        out.write_text(picture)
-        typer.echo(f"drawn: {out}")
+        try:
+            out.write_text(picture)
+        except OSError as error:
+            raise FolderRefused(f"`{out}` cannot be written: {words_of(error)}; name a file") from None
+        say(f"drawn: {out}")

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from uclab.capture.dissect import Signalling, SipMessage, dissect, extract_signalling
 from uclab.capture.pcapng import MalformedCapture
-from uclab.capture.scratch import unnamed_file
 from uclab.capture.tshark import DissectionError
 from uclab.judge.load_files import Leg
 from uclab.judge.network import Network, number
 from uclab.judge.run import Run
+from uclab.judge.scratch import scratch_file
 
 SAMPLE = 5
 """Legs of each load generator."""
@@ -96,6 +96,6 @@ def _signalling(
     for leg in legs:
         host, end_ns = number(leg.record.address), int(((leg.record.ended_at or 0.0) + AFTER_S) * 1e9)
         until[host] = max(end_ns, until.get(host, 0))
-    with unnamed_file() as extract:
+    with scratch_file() as extract:
         numbers = extract_signalling(path, extract, ports, only, hosts=until)
         return dissect(extract, keylog, numbers)

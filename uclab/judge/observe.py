@@ -115,7 +115,9 @@ class Observer:
         proof = frozenset(network.first_tap.values()) | frozenset(network.controller_taps)
         self._seen = Observations(
             FlowTable(leaves=Directions(run.plan).leaves),
-            MediaFollower(self._labels, first, windows, watched=self._line_taps()),
+            MediaFollower(
+                self._labels, first, windows, watched=self._line_taps(), anchors=self._anchor_taps()
+            ),
             MediaSecrecy(ring, proof, sampled=run.checks == "load"),
             ReadableSearch.for_accounts(accounts),
             SegmentBytes(network.policy.sips_ports),
@@ -149,6 +151,10 @@ class Observer:
         """The sites' taps of their lines."""
         lines = [line for lines in self._network.ways.lines.values() for line in lines]
         return frozenset(self._tap_index[line.tap] for line in lines if line.tap in self._tap_index)
+
+    def _anchor_taps(self) -> frozenset[int]:
+        """The session controllers' taps."""
+        return frozenset(self._tap_index[tap] for tap in self._network.controller_taps)
 
     def _next(self, source: _Source) -> Packets | None:
         try:

@@ -19,7 +19,7 @@ from itertools import pairwise
 from uclab.judge.cable_ends import Stretch, is_cut, missed, stretches
 from uclab.judge.observe import TapState
 from uclab.judge.tap_counts import SECOND_NS, UNKNOWN, TapCounts
-from uclab.judge.tap_windows import EVER_NS, Hole, TapWindows, clock
+from uclab.judge.tap_windows import EVER_NS, Hole, TapWindows, time_of_day
 from uclab.plan.capture_record import CaptureTime
 from uclab.plan.records import CallRecord, Event
 from uclab.plan.types import Plan, Tap
@@ -122,17 +122,15 @@ def _all_silent(run: Captured) -> Iterator[Hole]:
     phones = {endpoint.name for endpoint in run.plan.endpoints}
     told = [event.time for event in run.events if event.source in phones and event.kind == "registered"]
     told += [call.started_at for call in run.calls]
-    early = min(told, default=0.0) * 1e9
-    if told and early < first - APART_S * SECOND_NS:
-        yield Hole(
-            0, first, f"no tap saw a frame until then, though phones told of some at {clock(int(early))}"
-        )
+    early_ns = int(min(told, default=0.0) * 1e9)
+    if told and early_ns < first - APART_S * SECOND_NS:
+        began = time_of_day(early_ns)
+        yield Hole(0, first, f"no tap saw a frame until then, though phones told of some at {began}")
     ends = [call.ended_at for call in run.calls if call.established and call.ended_at is not None]
-    late = max(ends, default=0.0) * 1e9
-    if late > last + APART_S * SECOND_NS:
-        yield Hole(
-            last, EVER_NS, f"no tap saw a frame from then on, though a call lasted until {clock(int(late))}"
-        )
+    late_ns = int(max(ends, default=0.0) * 1e9)
+    if late_ns > last + APART_S * SECOND_NS:
+        why = f"no tap saw a frame from then on, though a call lasted until {time_of_day(late_ns)}"
+        yield Hole(last, EVER_NS, why)
     talked = [(call.answered_at, call.ended_at) for call in run.calls if call.answered_at and call.ended_at]
     for before, after in pairwise(seconds):
         begin, end = (before + 1) * SECOND_NS, after * SECOND_NS

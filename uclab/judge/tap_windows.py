@@ -3,9 +3,9 @@ against nobody."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from uclab.plan.records import CallRecord
 from uclab.plan.types import Tap
@@ -32,8 +32,8 @@ class Hole:
         what = "saw only part" if self.part else "saw nothing"
         if self.begin_ns <= 0 and self.end_ns >= EVER_NS:
             return f"{what}: {self.why}"
-        since = f" from {clock(self.begin_ns)}" if self.begin_ns > 0 else ""
-        until = f" to {clock(self.end_ns)}" if self.end_ns < EVER_NS else " on" if since else ""
+        since = f" from {time_of_day(self.begin_ns)}" if self.begin_ns > 0 else ""
+        until = f" to {time_of_day(self.end_ns)}" if self.end_ns < EVER_NS else " on" if since else ""
         return f"{what}{since}{until}: {self.why}"
 
 
@@ -43,9 +43,9 @@ def call_time(call: CallRecord) -> tuple[int, int]:
     return int(begin * 1e9), int(call.ended_at * 1e9) if call.ended_at is not None else EVER_NS
 
 
-def clock(time_ns: int) -> str:
-    """Time of day (UTC), as Wireshark can show it."""
-    return f"{datetime.fromtimestamp(time_ns / 1e9, UTC):%H:%M:%S}"
+def time_of_day(time_ns: int) -> str:
+    """Time of day in the machine's own zone, as Wireshark shows it."""
+    return time.strftime("%H:%M:%S", time.localtime(time_ns / 1e9))
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class TapWindows:
         known = self.taps.get(tap)
         ran = self.running.get(known.namespace) if known else None
         if ran is not None and begin_ns > 0 and begin_ns < ran[0]:
-            return f"{tap} saw nothing before {clock(ran[0])}, when its capture was ready"
+            return f"{tap} saw nothing before {time_of_day(ran[0])}, when its capture was ready"
         if ran is not None and end_ns < EVER_NS and end_ns > ran[1]:
-            return f"{tap} saw nothing from {clock(ran[1])} on, when its capture was told to end"
+            return f"{tap} saw nothing from {time_of_day(ran[1])} on, when its capture was told to end"
         return None
 
     def first_gap(self, taps: Iterable[str], begin_ns: int = 0, end_ns: int = EVER_NS) -> str | None:

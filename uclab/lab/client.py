@@ -4,8 +4,8 @@ use."""
 from __future__ import annotations
 
 import json
+import shlex
 import socket
-import struct
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,31 +13,47 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
+from uclab.access.local_socket import peer
+from uclab.access.names import DEVICE
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.directory import LabDirectory
+from uclab.model.visible import visible
 from uclab.plan.codec import from_data, to_data
 from uclab.plan.readiness import patient
 from uclab.plan.records import CallRecord, Event
 
 SOCKET_DEADLINE_S = 20.0
 NO_TIMEOUT = httpx.Timeout(None)
-WRONG_ORDER = 422
-"""Status of the answer to an order that cannot be (RFC 9110 section 15.5.21)."""
+WRONG_REQUEST, WRONG_ORDER = 400, 422
+"""Status of the answer to what is no order, and to an order that cannot be (RFC 9110 sections 15.5.1 and
+15.5.21)."""
 
 
+LONGEST_WORDS = 1000
+"""Characters that a lab is told of a command."""
+
+
+REFUSED = 409
+"""The lab has nothing of that name, or cannot do that now (Conflict)."""
 NO_ROOM = 507
 """Insufficient Storage (RFC 4918 section 11.5), and whatever else the machine refuses the lab."""
 
 
 class LabError(Exception):
-    """The supervisor refused: the message says what was wrong and what is allowed."""
+    """The supervisor did not do what was asked. As such, not as one of those below: it failed at it, which is
+    a fault of uclab's own."""
 
 
-class WrongCircuit(LabError):
-    """An order for a private circuit that cannot be (exit status 2); nothing was changed."""
+class WrongRequest(LabError):
+    """What was asked is nothing that this lab can do (exit status 2); nothing was done."""
+
+
+class WrongCircuit(WrongRequest):
+    """An order for a private circuit that cannot be; nothing was changed."""
 
 
 class LabGone(Exception):
@@ -79,8 +95,14 @@ def wait_for_socket(path: Path, process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
+def named(name: str) -> str:
+    """A name as a part of a path. Raises `WrongName`."""
+    return quote(DEVICE.checked("name", name), safe="")
+
+
 class LabClient:
-    """One lab. Every method raises `LabError` on a refusal and `LabGone` where nobody answers."""
+    """One lab. Every method raises `LabError` on a refusal, `LabGone` where nobody answers, and those that
+    take a name `WrongName`."""
 
     def __init__(self, lab: LabDirectory) -> None:
         self.lab = lab
@@ -112,7 +134,7 @@ class LabClient:
 
     def bulk(self, action: str) -> None:
         """`start` or `stop` the plan's bulk traffic."""
-        self._ask("POST", f"/bulk/{action}")
+        self._ask("POST", f"/bulk/{named(action)}")
 
     def fail(self, name: str, how: str = "cut", **figures: float | str) -> str:
         """Break a link, or all links of a node; returns what was done in words.
@@ -123,11 +145,11 @@ class LabClient:
         `"+N"` on top of what the line has. `leaving` names the one device whose packets a black hole or
         brown-out concerns.
         """
-        return str(self._ask("POST", f"/fail/{name}", json={"how": how, "figures": figures})["done"])
+        return str(self._ask("POST", f"/fail/{named(name)}", json={"how": how, "figures": figures})["done"])
 
     def heal(self, name: str) -> str:
         """Undo all that `fail` did to a link, or to the links of a node."""
-        return str(self._ask("POST", f"/heal/{name}")["done"])
+        return str(self._ask("POST", f"/heal/{named(name)}")["done"])
 
     def overlays(self) -> dict[str, Any]:
         """The SD-WAN by site: `paths` with delay, jitter and loss, `choice` of each traffic class."""
@@ -139,19 +161,22 @@ class LabClient:
 
     def create_circuit(self, name: str, order: CircuitOrder) -> dict[str, Any]:
         """Make a private circuit: `name`, `done`, `took_ms`, `circuit`. Raises `WrongCircuit`."""
-        return dict(self._ask("POST", f"/circuits/{name}", json=to_data(order)))
+        return dict(self._ask("POST", f"/circuits/{named(name)}", json=to_data(order)))
 
     def change_circuit(self, name: str, order: CircuitOrder) -> dict[str, Any]:
         """Change a private circuit; what the order leaves out stays. Raises `WrongCircuit`."""
-        return dict(self._ask("PATCH", f"/circuits/{name}", json=to_data(order)))
+        return dict(self._ask("PATCH", f"/circuits/{named(name)}", json=to_data(order)))
 
     def remove_circuit(self, name: str) -> dict[str, Any]:
         """Take a private circuit away. Raises `WrongCircuit`."""
-        return dict(self._ask("DELETE", f"/circuits/{name}"))
+        return dict(self._ask("DELETE", f"/circuits/{named(name)}"))
 
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
-        """The command line that runs `command` in a node, for a process of the host (`uclab exec`)."""
-        inside = self._ask("POST", f"/nodes/{node}/command", json={"command": list(command)})["argv"]
+        """The command line that runs `command` in a node, for a process of the host (`uclab exec`); the run
+        remembers it."""
+        told = {"command": visible(shlex.join(command))[:LONGEST_WORDS]}
+        path = self._ask("POST", f"/nodes/{named(node)}/hand", json=told)["path"]
+        inside = ["nsenter", f"--net={path}", "--", *command]
         return ["nsenter", f"--target={self.supervisor_pid()}", "--mount", "--pid", "--", *inside]
 
     def command_at(self, node: str, command: Sequence[str]) -> list[str]:
@@ -163,7 +188,7 @@ class LabClient:
 
     def namespace_of(self, node: str) -> str:
         """The path of a node's network namespace among the lab's files."""
-        return str(self._ask("GET", f"/nodes/{node}/namespace")["path"])
+        return str(self._ask("GET", f"/nodes/{named(node)}/namespace")["path"])
 
     def down(self) -> dict[str, Any]:
         """Take the lab down in order: calls end, captures are flushed. Returns the timings."""
@@ -173,8 +198,7 @@ class LabClient:
         """The supervisor's process id as seen from here: who listens on its socket (SO_PEERCRED, unix(7))."""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(self.lab.socket))
-            credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        return int(struct.unpack("3i", credentials)[0])
+            return peer(sock)[0]
 
     def _ask(
         self, method: str, path: str, json: object | None = None, params: Mapping[str, str] | None = None
@@ -194,6 +218,8 @@ class LabClient:
             ) from None
         if response.status_code == WRONG_ORDER:
             raise WrongCircuit(answer["error"])
+        if 400 <= response.status_code < 500:
+            raise WrongRequest(answer["error"])
         if response.status_code == NO_ROOM:
             raise LabGone(f"lab `{self.lab.name}`: {answer['error']}")
         if response.status_code >= 400:

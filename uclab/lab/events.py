@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from uclab.model.visible import visible
 from uclab.plan.records import Event
 
 RESERVED = 1 << 20
@@ -42,8 +43,10 @@ class EventLog:
         self._wakes: set[asyncio.Task[None]] = set()
 
     def add(self, source: str, kind: str, detail: str = "", at: float | None = None) -> None:
-        """Record an event; `at` is seconds since the epoch, now where absent."""
-        event = Event(time.time() if at is None else at, source, kind, detail)
+        """Record an event; `at` is seconds since the epoch, now where absent. Words come from phones,
+        programs and what others send to them: control characters in them are escapes from here on."""
+        when = time.time() if at is None else at
+        event = Event(when, visible(source), visible(kind), visible(detail))
         self._events.append(event)
         if kind != PROGRESS and not self._file.closed:
             self._unwritten += json.dumps(asdict(event)).encode() + b"\n"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shlex
 import textwrap
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,14 +25,15 @@ from uclab.lab.disk_watch import watch_disks
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
+from uclab.lab.order_log import OrderLog, write_lab_end
 from uclab.lab.parties import parties_of
 from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.lab.registrations import Registrations
 from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import RouterPrograms
-from uclab.lab.watch import ProcessWatch
 from uclab.plan.records import BY_HAND, FAULT, CallRecord
 from uclab.plan.runtime import NotReady
+from uclab.plan.scenario_record import ORDERS
 from uclab.plan.types import Plan
 
 __all__ = ["BringUpFailed", "Lab", "Refused"]
@@ -60,13 +60,16 @@ class Lab:
         self.plan = plan
         self.run_dir = run_dir
         self.events = EventLog(run_dir / "events.jsonl")
+        self.orders = OrderLog(run_dir / ORDERS)
         self.phase: Phase = "starting"
         self._capture = capture
-        self._watch = ProcessWatch(self._on_death)
-        self._restarts = Restarts(plan.policy.restarts, self.events, self._watch, FORESEEN)
+        self._restarts = Restarts(plan.policy.restarts, self.events, FORESEEN)
+        self._watch = self._restarts.watch
         self._parts = BroughtUp(outside)
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
+        self._ids: set[str] = set()
+        """Of calls that were placed: recordings are called so."""
         self._registrations = Registrations(plan, self._parts.phones)
         self._failures = Failures(plan, self.events, self._registrations.path_changed)
         self._lines: LineControl | None = None
@@ -114,6 +117,8 @@ class Lab:
         self.phase = "down"
         self._timings["down"] = round(time.monotonic() - began, 3)
         self.events.add("lab", "down", json.dumps(self._timings))
+        self.orders.close()
+        await asyncio.to_thread(write_lab_end, self.run_dir)
         return self._answer()
 
     def state(self) -> dict[str, Any]:
@@ -121,7 +126,7 @@ class Lab:
         return {
             "name": self.name,
             "topology": self.plan.topology,
-            "phase": self._shown_phase,
+            "phase": "degraded" if self.phase == "up" and self._watch.dead else self.phase,
             "run_dir": str(self.run_dir),
             "faults": list(self.plan.faults),
             "variants": self._parts.variants,
@@ -136,8 +141,11 @@ class Lab:
         """Place a call and wait for its end; its record is in `calls.json` then. Raises `Refused` for parties
         there are not."""
         self._require_up()
+        if order.id in self._ids:
+            raise Refused(f"a call `{order.id}` has been placed already; each has an id of its own")
         phones = self._parts.phones
         parties = parties_of(order, self.plan, phones)
+        self._ids.add(order.id)
         began = time.time()
         missing = await self._registrations.wait((parties.caller, parties.callee))
         records = (
@@ -204,12 +212,11 @@ class Lab:
             await self._exchanges.remove(name)
         return self._changed(name, "removed", began)
 
-    def command_in(self, node: str, command: Sequence[str]) -> list[str]:
-        """The command line that runs `command` in a node or switch engine, inside the lab's mount and PID
-        namespaces. The run remembers that somebody had a hand in it."""
-        argv = ["nsenter", f"--net={self.namespace_of(node)}", "--", *command]
-        self.events.add(node, BY_HAND, textwrap.shorten(shlex.join(command), SHOWN))
-        return argv
+    def hand_in(self, node: str, command: str) -> str:
+        """The path of the namespace in which somebody is about to run a command; the run remembers it."""
+        path = self.namespace_of(node)
+        self.events.add(node, BY_HAND, textwrap.shorten(command, SHOWN))
+        return path
 
     def namespace_of(self, node: str) -> str:
         """The path of a node's or switch engine's network namespace in the lab's mount namespace."""
@@ -279,16 +286,6 @@ class Lab:
         if self._parts.routers is None:
             raise Refused(f"lab `{self.name}` has no routers: it is {self.phase}")
         return self._parts.routers
-
-    @property
-    def _shown_phase(self) -> str:
-        """The phase, or `degraded` while it is up and something of it is dead."""
-        return "degraded" if self.phase == "up" and self._watch.dead else self.phase
-
-    def _on_death(self, name: str, detail: str) -> None:
-        self.events.add(name, "process-died", detail)
-        if self.phase in ("starting", "up"):
-            self._restarts.on_death(name)
 
     def _answer(self) -> dict[str, Any]:
         return {**self._timings, "run_dir": str(self.run_dir)}

@@ -12,16 +12,20 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from uclab.access.private_files import PRIVATE_UMASK, claim_folder, owner_only, write_private
+from uclab.access.record_files import write_record
 from uclab.lab.client import LabClient, LabGone, wait_for_socket
 from uclab.lab.directory import LabDirectory
 from uclab.plan.codec import plan_to_json
 from uclab.plan.logs import last_lines
 from uclab.plan.records import Event
+from uclab.plan.scenario_record import BY_HAND, SCENARIO, ScenarioRecord
 from uclab.plan.types import Plan
 
 NAMESPACES = (
@@ -103,9 +107,9 @@ class LaunchedLab:
 def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]) -> LaunchedLab:
     """Start the supervisor and follow its events until the lab is up.
 
-    With `leased` the lab ends with this process. Raises `LabExists` where the name is taken and `LabFailed`
-    where it does not
-    come up: then nothing is left of it but its run directory.
+    With `leased` the lab ends with this process. Raises `WrongName`, `FolderRefused` where the run's folder
+    is used or another's, `LabExists` where the name is taken, and `LabFailed` where it does not come up: then
+    nothing is left of it but its run directory.
     """
     missing = [program for program in ("unshare", "catatonit") if shutil.which(program) is None]
     if missing:
@@ -115,16 +119,22 @@ def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]
         )
     if os.geteuid() != 0:
         raise LabFailed("a lab needs root for its namespaces; run it with sudo")
-    order.run_dir.mkdir(parents=True, exist_ok=True)
-    (order.run_dir / "plan.json").write_text(plan_to_json(order.plan))
-    (order.run_dir / "plan.applied.json").write_text(plan_to_json(order.applied))
     lab = LabDirectory(order.name)
     outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY) if order.applied.cards else None
     start = {"run_dir": str(order.run_dir), "leased": leased, "capture": order.capture, "outside": outside}
     lock = lab.prepare(start)
+    try:
+        claim_folder(order.run_dir)
+        write_private(order.run_dir, "plan.json", plan_to_json(order.plan))
+        write_private(order.run_dir, "plan.applied.json", plan_to_json(order.applied))
+        write_record(order.run_dir / SCENARIO, ScenarioRecord(BY_HAND, "reference", time.time()))
+    except BaseException:
+        lab.remove()  # before the lock is let go of: then the name is anybody's
+        os.close(lock)
+        raise
     reader, writer = os.pipe() if leased else (None, None)
     try:
-        with lab.log.open("wb") as log:
+        with open(lab.log, "wb", opener=owner_only) as log:
             process = subprocess.Popen(
                 [*NAMESPACES, *INIT, sys.executable, "-m", "uclab.lab.supervisor", order.name, str(lock)],
                 stdin=reader if reader is not None else subprocess.DEVNULL,
@@ -132,6 +142,7 @@ def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]
                 stderr=subprocess.STDOUT,
                 pass_fds=(lock,) if outside is None else (lock, outside),
                 start_new_session=True,
+                umask=PRIVATE_UMASK,
             )
     finally:
         os.close(lock)

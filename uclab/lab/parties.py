@@ -1,4 +1,4 @@
-"""Who a call is between: the phones of the names and numbers that were ordered."""
+"""Who takes part in a call that is ordered, and what the caller dials."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from uclab.plan.types import Plan
 
 
 def parties_of(order: CallOrder, plan: Plan, phones: Mapping[str, Phone]) -> Parties:
-    """The phones of an order and what is dialled. Raises `Refused` for parties there are not."""
+    """The two phones of a call. Raises `Refused` for parties there are not."""
     caller = _phone(phones, order.caller, "FROM")
     if order.transfer_to is not None:
         _phone(phones, order.transfer_to, "the transfer's target")
-    callee = _callee(plan, phones, order.callee)
-    dialled = _dialled(phones, caller, order.callee)
-    if callee is caller:
+    parties = Parties(caller, _callee(order, plan, phones), _dialled(caller, order, phones))
+    if parties.callee is caller:
         raise Refused(f"`{order.caller}` cannot call itself; there are: {', '.join(phones)}")
-    return Parties(caller, callee, dialled)
+    return parties
 
 
 def _phone(phones: Mapping[str, Phone], name: str, role: str) -> Phone:
@@ -29,17 +28,17 @@ def _phone(phones: Mapping[str, Phone], name: str, role: str) -> Phone:
     return phones[name]
 
 
-def _callee(plan: Plan, phones: Mapping[str, Phone], callee: str) -> Phone:
+def _callee(order: CallOrder, plan: Plan, phones: Mapping[str, Phone]) -> Phone:
     for peer in plan.pstn_peers:
-        if callee in peer.numbers:
+        if order.callee in peer.numbers:
             return phones[peer.endpoint.name]
-    return _phone(phones, callee, "TO")
+    return _phone(phones, order.callee, "TO")
 
 
-def _dialled(phones: Mapping[str, Phone], caller: Phone, callee: str) -> str:
+def _dialled(caller: Phone, order: CallOrder, phones: Mapping[str, Phone]) -> str:
     """The extension, or the telephone number where the call comes from or goes to the telephone network."""
-    if callee.startswith("+"):
-        return callee
-    account = _phone(phones, callee, "TO").endpoint.account
+    if order.callee.startswith("+"):
+        return order.callee
+    account = _phone(phones, order.callee, "TO").endpoint.account
     from_outside = caller.endpoint.kind == "pstn-phone"
     return account.e164 if from_outside and account.e164 else account.user

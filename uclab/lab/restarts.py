@@ -40,14 +40,13 @@ class Restarts:
         self,
         policy: RestartPolicy,
         events: EventLog,
-        watch: ProcessWatch,
         foreseen: tuple[type[Exception], ...],
     ) -> None:
         """`foreseen`: the errors by which a start may fail; anything else is a defect."""
         self._policy = policy
         self.events = events
         """The lab's log."""
-        self.watch = watch
+        self.watch = ProcessWatch(self._on_death)
         """Over all of the lab's processes."""
         self._foreseen = foreseen
         self._parts: dict[str, _Part] = {}
@@ -63,8 +62,9 @@ class Restarts:
         part = _Part(name, tuple(programs) or (name,), again)
         self._parts.update(dict.fromkeys(part.programs, part))
 
-    def on_death(self, program: str) -> None:
-        """To be told of every program that has ended unasked."""
+    def _on_death(self, program: str, detail: str) -> None:
+        """A program has ended unasked."""
+        self.events.add(program, "process-died", detail)
         part = self._parts.get(program)
         if part is None or part.name in self._under_way or self._closed:
             return

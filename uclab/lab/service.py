@@ -1,60 +1,83 @@
-"""The supervisor's HTTP API on its UNIX socket: thin routes over `Lab`."""
+"""The supervisor's HTTP API on its UNIX socket: thin routes over `Lab`. What comes in is looked at here, once
+(`uclab.lab.orders`); described at `/openapi.json`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
+from typing import TypeVar
 
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from uclab.lab.circuits import CircuitOrder
-from uclab.lab.client import NO_ROOM, WRONG_ORDER, CallOrder
+from uclab.access.bounded import BoundedBodies, problems, unknown
+from uclab.access.names import DEVICE, WrongName
+from uclab.lab.client import NO_ROOM, REFUSED, WRONG_ORDER, WRONG_REQUEST
+from uclab.lab.description import openapi
 from uclab.lab.lab import Lab
+from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody, HandBody, Nothing
 from uclab.lab.refused import Refused, RefusedCircuit
-from uclab.plan.codec import from_data
 
 Handler = Callable[[Request], Awaitable[Response]]
+B = TypeVar("B", bound=Body)
+LAST_EVENT = 10**9
 
 
 def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
     """The API of one lab; `stop` is called when `/down` has been answered."""
 
+    async def description(_: Request) -> Response:
+        return JSONResponse(openapi())
+
     async def state(_: Request) -> Response:
         return JSONResponse(lab.state())
 
     async def inspect(request: Request) -> Response:
-        return JSONResponse(await lab.inspect(request.query_params.get("subject")))
+        subject = request.query_params.get("subject")
+        return JSONResponse(
+            await lab.inspect(None if subject is None else DEVICE.checked("subject", subject))
+        )
 
     async def events(request: Request) -> Response:
-        start = int(request.query_params.get("start", "0"))
+        text = request.query_params.get("start", "0")
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= LAST_EVENT):
+            raise WrongName("`start` is the number of an event, 0 or more")
 
         async def lines() -> AsyncIterator[str]:
-            async for event in lab.events.read(start):
+            async for event in lab.events.read(int(text)):
                 yield json.dumps(asdict(event)) + "\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     async def call(request: Request) -> Response:
-        return JSONResponse(asdict(await lab.place(CallOrder(**await request.json()))))
+        order = (await body_of(request, CallBody)).order()
+        with lab.orders.noted("call", order.id, order):
+            return JSONResponse(asdict(await lab.place(order)))
 
     async def bulk(request: Request) -> Response:
-        await lab.set_bulk(request.path_params["action"])
-        return JSONResponse({"done": request.path_params["action"]})
+        await body_of(request, Nothing)
+        action = name_of(request, "action")
+        with lab.orders.noted("bulk", action):
+            await lab.set_bulk(action)
+        return JSONResponse({"done": action})
 
     async def fail(request: Request) -> Response:
-        wanted = json.loads(await request.body() or b"{}")
-        done = await lab.fail(
-            request.path_params["name"], wanted.get("how", "cut"), wanted.get("figures", {})
-        )
-        return JSONResponse({"done": done})
+        wanted, name = await body_of(request, FailBody), name_of(request)
+        with lab.orders.noted("fail", name):
+            return JSONResponse({"done": await lab.fail(name, wanted.how, wanted.figures)})
 
     async def heal(request: Request) -> Response:
-        return JSONResponse({"done": await lab.heal(request.path_params["name"])})
+        await body_of(request, Nothing)
+        name = name_of(request)
+        with lab.orders.noted("heal", name):
+            return JSONResponse({"done": await lab.heal(name)})
 
     async def overlays(_: Request) -> Response:
         return JSONResponse(await lab.overlays())
@@ -62,63 +85,69 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
     async def circuits(_: Request) -> Response:
         return JSONResponse(await lab.circuits())
 
-    async def create_circuit(request: Request) -> Response:
-        return JSONResponse(await lab.put_circuit(*await _order(request), create=True))
-
-    async def change_circuit(request: Request) -> Response:
-        return JSONResponse(await lab.put_circuit(*await _order(request), create=False))
+    async def put_circuit(request: Request) -> Response:
+        order = (await body_of(request, CircuitBody)).order()
+        return JSONResponse(await lab.put_circuit(name_of(request), order, create=request.method == "POST"))
 
     async def remove_circuit(request: Request) -> Response:
-        return JSONResponse(await lab.remove_circuit(request.path_params["name"]))
-
-    async def command(request: Request) -> Response:
-        body = await request.json()
-        return JSONResponse({"argv": lab.command_in(request.path_params["name"], body["command"])})
+        await body_of(request, Nothing)
+        return JSONResponse(await lab.remove_circuit(name_of(request)))
 
     async def namespace(request: Request) -> Response:
-        return JSONResponse({"path": lab.namespace_of(request.path_params["name"])})
+        return JSONResponse({"path": lab.namespace_of(name_of(request))})
 
-    async def down(_: Request) -> Response:
+    async def hand(request: Request) -> Response:
+        told = await body_of(request, HandBody)
+        return JSONResponse({"path": lab.hand_in(name_of(request), told.command)})
+
+    async def down(request: Request) -> Response:
         async def answered() -> None:
             stop()
 
+        await body_of(request, Nothing)
         return JSONResponse(await lab.down(), background=BackgroundTask(answered))
 
     return Starlette(
         routes=[
-            Route("/state", refusals(state)),
-            Route("/inspect", refusals(inspect)),
-            Route("/events", refusals(events)),
-            Route("/calls", refusals(call), methods=["POST"]),
-            Route("/bulk/{action}", refusals(bulk), methods=["POST"]),
-            Route("/fail/{name}", refusals(fail), methods=["POST"]),
-            Route("/heal/{name}", refusals(heal), methods=["POST"]),
-            Route("/circuits", refusals(circuits)),
-            Route("/circuits/{name}", refusals(create_circuit), methods=["POST"]),
-            Route("/circuits/{name}", refusals(change_circuit), methods=["PATCH"]),
-            Route("/circuits/{name}", refusals(remove_circuit), methods=["DELETE"]),
-            Route("/nodes/{name}/command", refusals(command), methods=["POST"]),
-            Route("/nodes/{name}/namespace", refusals(namespace)),
-            Route("/overlays", refusals(overlays)),
-            Route("/down", refusals(down), methods=["POST"]),
-        ]
+            Route("/openapi.json", description),
+            Route("/state", state),
+            Route("/inspect", inspect),
+            Route("/events", events),
+            Route("/calls", call, methods=["POST"]),
+            Route("/bulk/{action}", bulk, methods=["POST"]),
+            Route("/fail/{name}", fail, methods=["POST"]),
+            Route("/heal/{name}", heal, methods=["POST"]),
+            Route("/circuits", circuits),
+            Route("/circuits/{name}", put_circuit, methods=["POST", "PATCH"]),
+            Route("/circuits/{name}", remove_circuit, methods=["DELETE"]),
+            Route("/nodes/{name}/namespace", namespace),
+            Route("/nodes/{name}/hand", hand, methods=["POST"]),
+            Route("/overlays", overlays),
+            Route("/down", down, methods=["POST"]),
+        ],
+        middleware=[Middleware(BoundedBodies)],
+        exception_handlers={
+            HTTPException: unknown,
+            ValidationError: _answer(WRONG_REQUEST, problems),
+            WrongName: _answer(WRONG_REQUEST, str),
+            RefusedCircuit: _answer(WRONG_ORDER, str),
+            Refused: _answer(REFUSED, str),
+            # most of all a full disk
+            OSError: _answer(NO_ROOM, lambda error: f"the lab cannot go on: {error}"),
+        },
     )
 
 
-def refusals(handler: Handler) -> Handler:
-    """Turn a refusal into an answer that the client prints."""
-
-    async def guarded(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except Refused as refused:
-            status = WRONG_ORDER if isinstance(refused, RefusedCircuit) else 409
-            return JSONResponse({"error": str(refused)}, status_code=status)
-        except OSError as error:  # a full disk, most of all
-            return JSONResponse({"error": f"the lab cannot go on: {error}"}, status_code=NO_ROOM)
-
-    return guarded
+async def body_of(request: Request, kind: type[B]) -> B:
+    """The body as a model; without one, the model's defaults."""
+    return kind.model_validate_json(await request.body() or b"{}")
 
 
-async def _order(request: Request) -> tuple[str, CircuitOrder]:
-    return request.path_params["name"], from_data(CircuitOrder, await request.json())
+def name_of(request: Request, what: str = "name") -> str:
+    """A name in the path. Raises `WrongName`."""
+    return DEVICE.checked(what, request.path_params[what])
+
+
+def _answer(status: int, text: Callable[..., str]) -> Callable[[Request, Exception], Response]:
+    """A refusal in the form that the client prints."""
+    return lambda _, error: JSONResponse({"error": text(error)}, status_code=status)

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import uvicorn
 
+from uclab.access.local_socket import listening_private
+from uclab.access.private_files import PRIVATE_UMASK
 from uclab.lab.directory import LabDirectory
 from uclab.lab.lab import BringUpFailed, Lab
 from uclab.lab.service import make_service
@@ -79,12 +81,11 @@ async def supervise(name: str) -> int:
     server = QuietServer(
         uvicorn.Config(
             make_service(lab, stop.set),
-            uds=str(directory.socket),
             log_level="warning",
             lifespan="off",
         )
     )
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve([listening_private(directory.socket)]))
     bringing_up = asyncio.create_task(lab.up())
     stopping = asyncio.create_task(stop.wait())
     status = 0
@@ -113,6 +114,7 @@ async def supervise(name: str) -> int:
 def main() -> None:
     """Entry point; the lock's file descriptor is kept open until the end of the process."""
     name = sys.argv[1]
+    os.umask(PRIVATE_UMASK)  # what is written holds passwords, keys and recordings
     status = asyncio.run(supervise(name))
     sys.stdout.flush()
     sys.stderr.flush()

@@ -129,16 +129,40 @@ class _File(Generic[M]):
     mistakes: tuple[Mistake, ...]
 
 
-def _read(path: Path, shown_as: str, model: type[M], check_all: Check) -> _File[M]:
+def _read(
+    path: Path, shown_as: str, model: type[M], check_all: Check, named: _Named | None = None
+) -> _File[M]:
+    """A file with its mistakes. Of one that another file names, nothing is quoted unless it is of our
+    kind."""
+    text = ""
     try:
-        root, odd = parse(read_text(path, shown_as), shown_as)
+        text = read_text(path, shown_as, named.below if named else None)
+        root, odd = parse(text, shown_as)
     except TopologyError as error:
+        if named and text and not re.search(rf"^{named.key}:", text, re.MULTILINE):
+            return _File(None, None, (named.is_none(shown_as),))
         return _File(None, None, error.mistakes)
+    if named and not (isinstance(root.value, dict) and named.key in root.value):
+        return _File(None, None, (named.is_none(shown_as),))
     document = Document(shown_as, root)
     formed = form(document, model, home.furnished) if model is Topology else form(document, model)
     top = Place.top(formed.document)
     mistakes = (*odd, *formed.mistakes, *check_all(top))
     return _File(formed.value, top, mistakes)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A file that another file names: what it must be, and where."""
+
+    key: str
+    """Its first key: `profile` or `policy`."""
+    below: Path
+
+    def is_none(self, file: str) -> Mistake:
+        """The mistake that it is something else."""
+        what = "link profile" if self.key == "profile" else "policy"
+        return Mistake(file, 0, 0, "", f"is no {what}", f"a YAML mapping with `{self.key}: NAME`")
 
 
 class _Shelf(Generic[M]):
@@ -149,8 +173,8 @@ class _Shelf(Generic[M]):
         self.folders = list(dict.fromkeys((beside / folder, reference_directory() / folder)))
         self.model, self.check_all = model, check_all
         self.values: dict[str, M] = {}
-        self.files: dict[str, tuple[Path, Place]] = {}
-        """Where each value comes from."""
+        self.files: dict[str, tuple[Path, Place, Path]] = {}
+        """Where each value comes from, and the folder below which its own files are."""
         self._read: dict[str, tuple[Mistake, ...]] = {}
 
     def fetch(self, place: Place) -> tuple[Mistake, ...]:
@@ -160,6 +184,13 @@ class _Shelf(Generic[M]):
             return ()
         if name in self._read:
             return self._read[name]
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            return (
+                place.mistake(
+                    f"{shown(name)} leads out of this file's folder",
+                    "a name, or a path below this file's folder",
+                ),
+            )
         path = self._find(name)
         if path is None:
             if "/" in name:
@@ -173,11 +204,13 @@ class _Shelf(Generic[M]):
                     f"there is no {what} {shown(name)}", f"known: {listed(known, 20)}", closest(name, known)
                 ),
             )
-        file = _read(path, _display(path), self.model, self.check_all)
+        root = self.beside if path.is_relative_to(self.beside) else reference_directory()
+        key = "profile" if self.model is LinkProfile else "policy"
+        file = _read(path, _display(path), self.model, self.check_all, _Named(key, root))
         self._read[name] = (*file.mistakes, *self._misnamed(file.top, name))
         if file.value is not None and file.top is not None:
             self.values[name] = file.value
-            self.files[name] = (path, file.top)
+            self.files[name] = (path, file.top, root)
         return self._read[name]
 
     def _misnamed(self, top: Place | None, name: str) -> tuple[Mistake, ...]:
@@ -207,7 +240,7 @@ def _traces(profiles: _Shelf[LinkProfile]) -> tuple[dict[str, Trace], list[Mista
     for name, profile in profiles.values.items():
         if profile.trace is None:
             continue
-        path, top = profiles.files[name]
+        path, top, root = profiles.files[name]
         file = path.parent / profile.trace
         if not _exists(file):
             known = sorted(other.name for other in path.parent.glob("*.csv"))
@@ -216,7 +249,7 @@ def _traces(profiles: _Shelf[LinkProfile]) -> tuple[dict[str, Trace], list[Mista
             mistakes.append(top["trace"].mistake(found, "paths begin at this file's folder", hint))
             continue
         try:
-            text = read_text(file, _display(file))
+            text = read_text(file, _display(file), root)
         except TopologyError as error:
             mistakes += error.mistakes
             continue

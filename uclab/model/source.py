@@ -7,6 +7,7 @@ Scalars follow the core schema of YAML 1.2: `yes`, `010`, `12:30` are text, no t
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import yaml
 
 from uclab.model.mistake import Mistake, TopologyError, shown
 from uclab.model.syntax import syntax_mistake
+from uclab.model.visible import harmful_in, visible
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
@@ -59,8 +61,12 @@ def plain(node: Node) -> Plain:
     return node.value
 
 
-def read_text(path: Path, file: str) -> str:
-    """The text of a file; raises TopologyError with the one mistake that it cannot be had."""
+def read_text(path: Path, file: str, below: Path | None = None) -> str:
+    """The text of a file; raises TopologyError with the one mistake that it cannot be had.
+
+    A file that another file names is `below` a folder, whatever links are on the way: else who writes a
+    topology for root to check could have any file of the machine read to him.
+    """
 
     def refuse(found: str, allowed: str, line: int = 0) -> TopologyError:
         return TopologyError([Mistake(file, line, 1 if line else 0, "", found, allowed)])
@@ -71,7 +77,9 @@ def read_text(path: Path, file: str) -> str:
             raise refuse("is a directory", "name a YAML file in it")
         if not stat.S_ISREG(mode):
             raise refuse("is not a regular file", "name a YAML file")
-        with path.open("rb") as stream:
+        with open(path, "rb", opener=_at_once) as stream:
+            if not _is_below(stream.fileno(), below):
+                raise refuse("leads out of its folder by a link", "files below the topology's folder")
             raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise refuse("there is no such file", "name an existing YAML file") from None
@@ -96,6 +104,17 @@ def read_text(path: Path, file: str) -> str:
                 f"character U+{code:04X} is not printable", "YAML in UTF-8 without control characters", number
             )
     return text
+
+
+def _at_once(path: str, flags: int) -> int:
+    """An opener that does not wait for whoever writes a FIFO."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+
+
+def _is_below(descriptor: int, folder: Path | None) -> bool:
+    """Whether an open file is below a folder; asked of the file itself, which nobody can exchange any
+    more."""
+    return folder is None or Path(os.readlink(f"/proc/self/fd/{descriptor}")).is_relative_to(folder.resolve())
 
 
 def parse(text: str, file: str) -> tuple[Node, list[Mistake]]:
@@ -155,6 +174,13 @@ class _Composer:
         text: str = event.value
         if any("\ud800" <= c <= "\udfff" for c in text):
             raise self._stop(line, column, "half of a surrogate pair in an escape", "whole characters")
+        if harmful := harmful_in(text):
+            self.mistakes.append(
+                Mistake(
+                    self.file, line, column, "", f"{harmful} in {shown(text)}", "text without such characters"
+                )
+            )
+            text = visible(text)
         if not event.implicit[0]:
             return text
         if text in _WORDS:

@@ -57,6 +57,8 @@ def read(text: str, file: str, loop: bool) -> tuple[Trace | None, tuple[Mistake,
     if not lines or not any(lines[0]):
         return None, (Mistake(file, 0, 0, "", "is empty", f"columns: {listed(COLUMNS)}"),)
     header = [name.strip() for name in lines[0]]
+    if not set(header) & set(COLUMNS):  # whatever that is, it is nobody's to read out
+        return None, (Mistake(file, 1, 0, "", "is no recording", f"a first line with {listed(COLUMNS)}"),)
     mistakes = list(_header_mistakes(header, file))
     if mistakes:
         return None, tuple(mistakes)

@@ -10,6 +10,9 @@ from uclab.plan.types import Impairment
 
 FIGURES = {"loss": "per cent", "delay": "ms", "jitter": "ms", "rate": "kbit/s"}
 """What may be changed, and its unit."""
+MOST = {"loss": 100.0, "delay": 60_000.0, "jitter": 60_000.0, "rate": 100_000_000.0}
+"""How much of each there can be; more than any line has, and less than any clock or counter overflows
+with."""
 FORM = "a number, or `+N` on top of what the line has: `loss=8,delay=+120`"
 
 
@@ -81,10 +84,12 @@ def _change(name: str, value: object) -> Change:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise BadFigures(f"brown-out: `{name}={text}`: expected {FIGURES[name]} as {FORM}")
+        raise BadFigures(f"brown-out: `{name}={text[:40]}`: expected {FIGURES[name]} as {FORM}")
     added = text[:1] in "+-"
     if name == "loss" and number > 100:
         raise BadFigures(f"brown-out: `{name}={text}`: a line cannot lose more than 100 per cent")
+    if abs(number) > MOST[name]:
+        raise BadFigures(f"brown-out: `{name}={text}`: at most {MOST[name]:.0f} {FIGURES[name]}")
     if name == "rate" and number == 0:
         raise BadFigures(f"brown-out: `{name}={text}`: for a line that carries nothing use a black hole")
     return Change(number, added)

@@ -162,6 +162,22 @@ class RestartPolicy:
 
 
 @dataclass(frozen=True)
+class Confidence:
+    """How sure a verdict by the policy's limits must be (`uclab.model.policy.Confidence`)."""
+
+    verdict_pct: float = 95.0
+    accused_pct: float = 1.0
+    right_pct: float = 98.0
+    assumed_design_effect: float = 2.0
+    longest_call_s: float = 900.0
+
+    @property
+    def level(self) -> float:
+        """Of one end of an interval, 0..1."""
+        return self.verdict_pct / 100
+
+
+@dataclass(frozen=True)
 class Policy:
     """The provider's policy profile, resolved (facts: provider policy). Judging reads its limits from here,
     never from code."""
@@ -192,6 +208,7 @@ class Policy:
     """Classes that an untrusted port may be re-marked to by port match; None: all."""
     failover: FailoverLimits | None = None
     restarts: RestartPolicy = RestartPolicy()
+    confidence: Confidence = Confidence()
     title: str = ""
     """What verdicts are measured by, for people..."""
     source: str = ""

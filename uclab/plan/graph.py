@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
 
+from uclab.model.visible import as_markup
 from uclab.plan.graph_boxes import DEVICE_HEIGHT, DEVICE_WIDTH, MARGIN, Box, Layout
 from uclab.plan.graph_layout import arrange
 from uclab.plan.graph_svg import (
@@ -91,7 +91,7 @@ def draw(
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width:.0f} {height:.0f}"'
         f' width="{layout.width:.0f}" height="{height:.0f}" role="img" {FONT}>',
-        f"<title>{escape(plan.topology)}</title>",
+        f"<title>{as_markup(plan.topology)}</title>",
         rectangle(0.5, 0.5, layout.width - 1, height - 1, 14, PAPER, FAINT),
         text(MARGIN, 32, plan.topology, 19, INK, "start", 700),
         text(MARGIN, 50, plan.title, 12, SOFT, "start"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from xml.sax.saxutils import escape
 
+from uclab.model.visible import as_markup
 from uclab.plan.graph_boxes import Box, Frame, Icon
 from uclab.plan.graph_icons import ICONS
 from uclab.plan.types import Vlan
@@ -60,7 +60,7 @@ def text(
     """A line of text with its baseline at `y`."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" fill="{colour}" text-anchor="{anchor}"'
-        f' font-weight="{weight}">{escape(words)}</text>'
+        f' font-weight="{weight}">{as_markup(words)}</text>'
     )
 
 
@@ -98,7 +98,7 @@ def box(device: Box, accent: str) -> str:
     """A device."""
     left, top = device.x - device.width / 2, device.y - device.height / 2
     parts = [
-        f"<g><title>{escape(device.name)}: {escape(device.subtitle)}</title>",
+        f"<g><title>{as_markup(device.name)}: {as_markup(device.subtitle)}</title>",
         rectangle(left, top, device.width, device.height, 8, PAPER, accent),
     ]
     if device.is_leaf:

@@ -31,6 +31,7 @@ from uclab.plan.devices import (
     Routing,
 )
 from uclab.plan.fabric import (
+    Confidence,
     Engine,
     FailoverLimits,
     MarkingRule,
@@ -69,6 +70,7 @@ __all__ = [
     "Certificate",
     "Chatter",
     "CircuitExchange",
+    "Confidence",
     "ControllerPeer",
     "DnsRecord",
     "EgressQueue",

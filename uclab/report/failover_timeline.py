@@ -6,10 +6,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from uclab.judge.failover_media import SHOWN_BEFORE_S
 from uclab.judge.incidents import FLOW_WORDS, CallThrough, Flow, JudgedIncident, Way
+from uclab.model.visible import as_markup
 
 WIDTH, LEFT, RIGHT = 1160, 214, 150
 TOP, ROW, BAR = 66, 30, 10
@@ -59,7 +59,7 @@ def draw_timeline(judged: JudgedIncident, lines: Sequence[str], min_mos: float) 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         f'height="{height}" font-family="system-ui, sans-serif" font-size="12" role="img">',
-        f"<title>Calls during {escape(judged.title)}</title>",
+        f"<title>Calls during {as_markup(judged.title)}</title>",
         *_legend(colours),
         *_broken_time(judged, scale, mos_top + MOS_HEIGHT),
     ]
@@ -73,14 +73,14 @@ def draw_timeline(judged: JudgedIncident, lines: Sequence[str], min_mos: float) 
 
 def text(x: float, y: float, words: str, colour: str = INK, anchor: str = "start", extra: str = "") -> str:
     """A line of text."""
-    return f'<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}" {extra}>{escape(words)}</text>'
+    return f'<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}" {extra}>{as_markup(words)}</text>'
 
 
 def box(
     x: float, y: float, width: float, height: float, colour: str, title: str = "", radius: int = 2
 ) -> str:
     """A filled rectangle with a tooltip."""
-    tip = f"<title>{escape(title)}</title>" if title else ""
+    tip = f"<title>{as_markup(title)}</title>" if title else ""
     return (
         f'<rect x="{x}" y="{y}" width="{max(width, 1.5):.1f}" height="{height}" rx="{radius}" '
         f'fill="{colour}">{tip}</rect>'
@@ -114,7 +114,7 @@ def _call(
     words, colour = FATE_WORDS[call.fate]
     if call.fate == "silent" and not survivable:
         colour = EXPECTED
-    tip = f"<title>{escape(call.why)}</title>" if call.why else ""
+    tip = f"<title>{as_markup(call.why)}</title>" if call.why else ""
     yield (
         f'<text x="{WIDTH - RIGHT + 12}" y="{y + 17}" fill="{colour}" font-weight="600">{words}{tip}</text>'
     )
@@ -154,7 +154,7 @@ def _moments(judged: JudgedIncident, scale: Scale, y: float) -> Iterator[str]:
     for seconds, name, colour, tip in sorted(moments):
         x = scale.x(failed + seconds)
         yield (
-            f'<path d="M{x} {y + 5}l5 6l-5 6l-5 -6z" fill="{colour}"><title>{escape(tip)}: {seconds:.2f} s'
+            f'<path d="M{x} {y + 5}l5 6l-5 6l-5 -6z" fill="{colour}"><title>{as_markup(tip)}: {seconds:.2f} s'
             "</title></path>"
         )
         if name not in named:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from uclab.judge.incidents import FLOW_WORDS
 from uclab.judge.types import Finding, HopRecord, Judgement, Walk
 from uclab.judge.walks import marking_columns
+from uclab.model.visible import visible
 from uclab.plan.graph import draw
 from uclab.plan.types import Plan
 from uclab.plan.ways import Ways
@@ -78,8 +79,16 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(["j2"], default=True),
         undefined=StrictUndefined,
+        finalize=harmless,
     )
     return environment.get_template("report.html.j2").render(values)
+
+
+def harmless(value: object) -> object:
+    """A value as the page shows it; markup of our own stays markup."""
+    if isinstance(value, Markup):
+        return value
+    return visible(value) if isinstance(value, str) else value
 
 
 def failover_rows(plan: Plan, judgement: Judgement) -> list[tuple[IncidentRow, str]]:

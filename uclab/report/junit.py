@@ -6,6 +6,7 @@ import re
 from xml.etree import ElementTree
 
 from uclab.judge.types import Finding, Judgement
+from uclab.model.visible import visible
 from uclab.plan.types import Plan
 
 CONTROL_CHARACTERS = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd]")
@@ -54,5 +55,5 @@ def add_case(suite: ElementTree.Element, finding: Finding) -> None:
 
 
 def clean(text: str) -> str:
-    """Text without characters that XML forbids."""
-    return CONTROL_CHARACTERS.sub("?", text)
+    """Text without characters that XML forbids, or that would command who reads it in a terminal."""
+    return CONTROL_CHARACTERS.sub("?", visible(text))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from html import escape
 
 from uclab.judge.types import Judgement, Ladder, LadderMessage
+from uclab.model.visible import as_markup
 
 LANE_PX, ROW_PX, TOP_PX, MARGIN_PX = 300, 26, 56, 110
 MOST_MESSAGES = 60
@@ -36,14 +36,14 @@ def draw(ladder: Ladder) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" '
         'font-family="system-ui, sans-serif" font-size="12" role="img">',
-        f"<title>SIP messages of call {escape(ladder.call)}</title>",
+        f"<title>SIP messages of call {as_markup(ladder.call)}</title>",
         '<defs><marker id="tip" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#2255a4"/></marker></defs>',
     ]
     for name in lanes:
         parts.append(
             f'<text x="{x[name]}" y="22" text-anchor="middle" font-weight="600" fill="#1b2430">'
-            f"{escape(name)}</text>"
+            f"{as_markup(name)}</text>"
         )
         parts.append(
             f'<line x1="{x[name]}" y1="32" x2="{x[name]}" y2="{height - 8}" '
@@ -63,7 +63,7 @@ def arrow(message: LadderMessage, row: int, x: dict[str, int], zero: float) -> s
         f'<line x1="{start}" y1="{y}" x2="{end - tip}" y2="{y}" '
         'stroke="#2255a4" stroke-width="1.4" marker-end="url(#tip)"/>'
         f'<text x="{(start + end) / 2}" y="{y - 5}" text-anchor="middle" fill="#1b2430">'
-        f"{escape(shortened(message.text))}</text>"
+        f"{as_markup(shortened(message.text))}</text>"
     )
 
 

@@ -76,11 +76,13 @@ async def start_routing(
     sockets.mkdir(parents=True, exist_ok=True)
     for left_over in sockets.glob("*.vty"):  # of daemons that were killed: nobody serves them
         left_over.unlink()
-    os.chown(sockets, *_ids(USER))
+    user, group = _ids(USER)
+    os.chown(sockets, user, group)
     started: list[RoutingDaemon] = []
     for daemon, text in render(host.name, routing, ospf).items():
         configuration, log = folder / f"{daemon}.conf", folder / f"{daemon}.log"
         configuration.write_text(text)
+        os.chown(configuration, user, group)  # read when the daemon has become that user
         name = f"{host.name}-{daemon}"
         process = await host.spawn(
             [

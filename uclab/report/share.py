@@ -1,0 +1,153 @@
+"""A copy of a run for others: what its report needs, without passwords, keys, recordings and packets.
+
+What is not known to be harmless is left out, and what is copied is searched for secrets all the same: those
+of the plan by their values, others by their form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from uclab.access.private_files import (
+    FolderRefused,
+    claim_folder,
+    copy_below,
+    names_below,
+    read_below,
+    write_private,
+)
+
+PLANS = ("plan.json", "plan.applied.json")
+DOCUMENTS = (
+    *("host.json", "network.json", "scenario.json", "calls.json", "incidents.json", "events.jsonl"),
+    *("results.json", "junit.xml", "report.html"),
+)
+FURTHER = {
+    "lines": ("*.json",),
+    "sdwan": ("paths.jsonl", "events.jsonl"),
+    "controllers": ("*.events.jsonl",),
+    "campaign": ("campaign.json", "measuring.json", "*.jsonl"),
+}
+"""Folder to the files of it that hold records alone."""
+CAPTURES = {"captures": ("*.pcapng", "interfaces.json")}
+WITHHELD = "withheld"
+SECRET_FIELDS = frozenset({"password", "secret", "passphrase", "key"})
+SHORTEST = 8
+"""Characters of a secret that is looked for by its value; shorter ones are words."""
+FORMS = re.compile(
+    rb"(inline:)[A-Za-z0-9+/=]{30,}"
+    rb"|(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    rb"|\b((?:CLIENT_RANDOM|[A-Z_]+_TRAFFIC_SECRET_[0-9N]+|EXPORTER_SECRET) )[0-9A-Fa-f]{64} [0-9A-Fa-f]+",
+    re.DOTALL,
+)
+"""SDES keys (RFC 4568), private keys (RFC 7468), lines of a TLS key log."""
+MOST_BYTES = 256 << 20
+READABLE, ENTERABLE = 0o644, 0o755
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What a copy has, and what of the run it has not."""
+
+    files: tuple[str, ...]
+    left_out: tuple[str, ...]
+    """Files and folders right below the run's."""
+    withheld: int
+    """Secrets that were taken out of what was copied."""
+
+
+def share(run_dir: Path, out: Path, *, captures: bool = False) -> Shared:
+    """Copy a run without its secrets; with `captures` its packets too, whose media is readable where a drill
+    made it so. Raises `FolderRefused`."""
+    texts = {name: read_below(run_dir, name, MOST_BYTES) for name in PLANS}
+    if texts["plan.json"] is None:
+        raise FolderRefused(f"`{run_dir}` is no run directory: it has no plan.json")
+    plans = {name: _parsed(run_dir / name, text) for name, text in texts.items() if text is not None}
+    secrets = sorted({one for plan in plans.values() for one in secrets_of(plan)}, key=len, reverse=True)
+    claim_folder(out)
+    count = 0
+    for name, plan in plans.items():
+        count += len(list(secrets_of(plan, shortest=1)))
+        write_private(out, name, json.dumps(without_secrets(plan), indent=1) + "\n", mode=READABLE)
+    copied = list(plans)
+    for name in _wanted(run_dir, captures):
+        if name.endswith(".pcapng"):
+            copy_below(run_dir, name, out, mode=READABLE)
+        elif (content := read_below(run_dir, name, MOST_BYTES)) is not None:
+            content, found = cleaned(content, secrets)
+            count += found
+            write_private(out, name, content, mode=READABLE)
+        else:
+            continue
+        copied.append(name)
+    for folder in (out, *(path for path in out.iterdir() if path.is_dir())):
+        folder.chmod(ENTERABLE)
+    kept = {name.partition("/")[0] for name in copied}
+    return Shared(tuple(copied), tuple(n for n in names_below(run_dir, "") if n not in kept), count)
+
+
+def secrets_of(data: Any, *, shortest: int = SHORTEST) -> Iterator[str]:
+    """Every secret value of a plan, and what servers keep in the place of a password (RFC 7616 section 3.4.2;
+    pure)."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if key in SECRET_FIELDS and isinstance(value, str):
+                if len(value) >= shortest:
+                    yield value
+            else:
+                yield from secrets_of(value, shortest=shortest)
+        if {"user", "domain", "password"} <= set(data):
+            kept = f"{data['user']}:{data['domain']}:{data['password']}"
+            yield hashlib.md5(kept.encode(), usedforsecurity=False).hexdigest()
+    elif isinstance(data, list):
+        for item in data:
+            yield from secrets_of(item, shortest=shortest)
+
+
+def without_secrets(data: Any) -> Any:
+    """A plan with other words in the place of its secrets (pure)."""
+    if isinstance(data, dict):
+        return {
+            key: WITHHELD if key in SECRET_FIELDS and isinstance(value, str) else without_secrets(value)
+            for key, value in data.items()
+        }
+    return [without_secrets(item) for item in data] if isinstance(data, list) else data
+
+
+def cleaned(content: bytes, secrets: list[str]) -> tuple[bytes, int]:
+    """Content with other words in the place of secrets, and how many those were (pure)."""
+    count = 0
+    for secret in secrets:
+        found = content.count(secret.encode())
+        if found:
+            content = content.replace(secret.encode(), WITHHELD.encode())
+            count += found
+
+    def withheld(match: re.Match[bytes]) -> bytes:
+        return next(group for group in match.groups() if group is not None) + WITHHELD.encode()
+
+    content, found = FORMS.subn(withheld, content)
+    return content, count + found
+
+
+def _parsed(path: Path, text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise FolderRefused(f"`{path}` is no plan") from None
+
+
+def _wanted(run_dir: Path, captures: bool) -> Iterator[str]:
+    """Files to be copied, where they are there."""
+    yield from DOCUMENTS
+    for folder, patterns in {**FURTHER, **(CAPTURES if captures else {})}.items():
+        for name in names_below(run_dir, folder):
+            if any(fnmatchcase(name, pattern) for pattern in patterns):
+                yield f"{folder}/{name}"

@@ -21,6 +21,7 @@ from uclab.lab.client import CallOrder, LabClient
 from uclab.lab.directory import LABS_VARIABLE, LabDirectory
 from uclab.lab.events import EventLog
 from uclab.lab.lab import Lab
+from uclab.lab.order_log import OrderLog
 from uclab.lab.refused import Refused
 from uclab.lab.service import make_service
 from uclab.plan.records import CallRecord
@@ -33,6 +34,7 @@ class Recorder:
 
     def __init__(self, folder: Path) -> None:
         self.events = EventLog(folder / "events.jsonl")
+        self.orders = OrderLog(folder / "orders.jsonl")
         self.done: list[Any] = []
 
     def state(self) -> dict[str, Any]:

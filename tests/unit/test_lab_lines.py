@@ -125,7 +125,7 @@ async def test_a_dead_router_says_no_good_bye_and_begins_anew_in_the_dark(
     broken = Broken(tmp_path)
     left, right = plans.line(40).nodes
     router = replace(plans.line(40), nodes=(replace(left, kind=NodeKind.ROUTER), right))
-    broken.failures = Failures(router, EventLog(tmp_path / "events.jsonl"))
+    broken.failures = Failures(router, EventLog(tmp_path / "of-the-router.jsonl"))
     for name in ("forget_connections", "forget_learned"):
         monkeypatch.setattr(f"uclab.lab.failures.{name}", lambda where, name=name: broken.recorder._ask(name))
     said = await broken.fail("left", "kill")

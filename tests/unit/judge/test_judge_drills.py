@@ -304,6 +304,7 @@ def test_a_program_that_died_is_named(world: World) -> None:
     broken = failed(run(world))
     assert set(broken) == {"lab.alive"}
     assert broken["lab.alive"].blame == "fra1-sbc-kamailio"
+    assert "not back until the end" in broken["lab.alive"].observed
 
 
 @pytest.mark.req("D5")

@@ -109,6 +109,7 @@ NEEDS: dict[str, Needs] = {
     "signalling.untouched": Needs(on_the_way, _SIP),
     "media.srtp": Needs(at_the_ends, _SRTP),
     "media.keys": Needs(at_the_ends, _SRTP),
+    "media.injected": Needs(everywhere, by_absence=True),  # who stands behind NAT, other taps tell
     "privacy.readable": Needs(everywhere, PARTS),
     "hub.media": _FIGURES,
     "hub.signalling": Needs(at_the_ends),
@@ -137,8 +138,15 @@ NEEDS_OF_FAMILY: dict[str, Needs] = {
     family: Needs(everywhere, by_absence=True) for family in ("failover", "load", "capacity")
 }
 """Checks of which most count media or wait for it."""
-RECORDED = {"load.registered", "load.established", "load.heard", "load.throttled", "capacity.admitted"}
-"""Checks of those families that rest on what endpoints told."""
+RECORDED = {
+    "load.registered",
+    "load.established",
+    "load.heard",
+    "load.throttled",
+    "load.generators",
+    "capacity.admitted",
+}
+"""Checks of those families that rest on what endpoints told, or on the host's own figures."""
 
 
 def as_shown(case: Case, finding: Finding) -> Finding:

@@ -20,6 +20,7 @@ from uclab.judge.network import Network
 from uclab.judge.observe import Observations
 from uclab.judge.readable import ReadableSearch
 from uclab.judge.run import Run
+from uclab.judge.run_files import RunFiles
 from uclab.judge.segments import SegmentBytes
 from uclab.judge.srtp import KeyRing, MediaSecrecy
 from uclab.judge.streams import CallWindow, Hop, Second, Stream
@@ -234,13 +235,15 @@ def test_a_miss_counts_when_it_stays(missed: Sequence[bool], expected: int | Non
 
 def test_files_are_read(tmp_path: Path) -> None:
     record = order().record
-    (tmp_path / MEASURING).write_text(json.dumps(to_data(record)))
+    folder = tmp_path / "campaign"
+    folder.mkdir()
+    (folder / MEASURING).write_text(json.dumps(to_data(record)))
     campaign = CampaignRecord("capacity", 2, True, ())
-    (tmp_path / "campaign.json").write_text(json.dumps(to_data(campaign)))
-    (tmp_path / f"{record.near}.admissions.jsonl").write_text(
+    (folder / "campaign.json").write_text(json.dumps(to_data(campaign)))
+    (folder / f"{record.near}.admissions.jsonl").write_text(
         json.dumps(to_data(Admission(1, 2.0, 200))) + "\n"
     )
-    load = load_load(tmp_path)
+    load = load_load(RunFiles(tmp_path))
     assert (load.measuring, load.admissions) == (record, (Admission(1, 2.0, 200),))
 
 

@@ -21,6 +21,7 @@ from uclab.judge.network import Network
 from uclab.judge.observe import Observations
 from uclab.judge.readable import ReadableSearch
 from uclab.judge.run import Run
+from uclab.judge.run_files import RunFiles
 from uclab.judge.segments import SegmentBytes
 from uclab.judge.srtp import KeyRing, MediaSecrecy
 from uclab.judge.streams import Second, Stream, leg_windows, window_for
@@ -281,22 +282,24 @@ def test_where_all_calls_went_over_the_trunk_nothing_is_said_of_others() -> None
 
 def test_records_are_read_back_and_a_cut_off_last_line_is_no_evidence(tmp_path: Path) -> None:
     record = CampaignRecord("busy-hour", 4, True, GOOD.generators)
-    (tmp_path / "campaign.json").write_text(json.dumps(to_data(record)))
-    (tmp_path / "load1.legs.jsonl").write_text(json.dumps(to_data(CALLER)) + "\n" + '{"user": "70')
-    (tmp_path / "load2.legs.jsonl").write_text(json.dumps(to_data(CALLEE)) + "\n")
+    folder = tmp_path / "campaign"
+    folder.mkdir()
+    (folder / "campaign.json").write_text(json.dumps(to_data(record)))
+    (folder / "load1.legs.jsonl").write_text(json.dumps(to_data(CALLER)) + "\n" + '{"user": "70')
+    (folder / "load2.legs.jsonl").write_text(json.dumps(to_data(CALLEE)) + "\n")
     lines = [json.dumps(to_data(one)) + "\n" for one in REGISTERED]
-    (tmp_path / "load1.accounts.jsonl").write_text("".join(lines))
-    (tmp_path / "usage.jsonl").write_text("".join(json.dumps(to_data(one)) + "\n" for one in GOOD.usage))
+    (folder / "load1.accounts.jsonl").write_text("".join(lines))
+    (folder / "usage.jsonl").write_text("".join(json.dumps(to_data(one)) + "\n" for one in GOOD.usage))
     uses = "".join(json.dumps(to_data(one)) + "\n" for one in GOOD.queues)
-    (tmp_path / "queues.jsonl").write_text(uses)
-    assert load_load(tmp_path) == GOOD
+    (folder / "queues.jsonl").write_text(uses)
+    assert load_load(RunFiles(tmp_path)) == GOOD
     callers = [CallerRecord("+4930553801", 100.0, 1), CallerRecord("+4930553802", 100.5, 2)]
-    (tmp_path / "load2.callers.jsonl").write_text("".join(json.dumps(to_data(one)) + "\n" for one in callers))
-    assert load_load(tmp_path) == replace(GOOD, callers=2)
-    assert load_load(tmp_path / "nothing") == Load()
-    (tmp_path / "load1.legs.jsonl").write_text('{"nobody": 1}\n')
+    (folder / "load2.callers.jsonl").write_text("".join(json.dumps(to_data(one)) + "\n" for one in callers))
+    assert load_load(RunFiles(tmp_path)) == replace(GOOD, callers=2)
+    assert load_load(RunFiles(folder)) == Load()
+    (folder / "load1.legs.jsonl").write_text('{"nobody": 1}\n')
     with pytest.raises(ValueError, match=r"load1\.legs\.jsonl, line 1"):
-        load_load(tmp_path)
+        load_load(RunFiles(tmp_path))
 
 
 def test_a_campaign_is_drawn_on_one_time_line() -> None:

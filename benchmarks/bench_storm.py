@@ -21,7 +21,8 @@ import yaml
 
 from uclab.campaign.running import order_of, run_campaign
 from uclab.judge.load_files import load_load
-from uclab.plan.load_record import FOLDER, RegistrationRecord
+from uclab.judge.run_files import RunFiles
+from uclab.plan.load_record import RegistrationRecord
 
 USERS, DURATION_S, WORKERS = 2000, 180, 2
 SPAWN_RATE = 100.0
@@ -117,7 +118,7 @@ def measure(users: int, duration_s: int) -> tuple[Storm, Storm, Storm]:
             web=False,
         )
         run_campaign(str(folder / "storm.yaml"), order, out=folder / "out")
-        attempts = load_load(folder / "out" / FOLDER).registrations
+        attempts = load_load(RunFiles(folder / "out")).registrations
         events = [json.loads(line) for line in (folder / "out" / "events.jsonl").read_text().splitlines()]
     cut = next(event["time"] for event in events if event["kind"] == "failed-on-purpose")
     mended = next(event["time"] for event in events if event["kind"] == "healed")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks.processor import Usage
 from uclab.judge.case import Case
-from uclab.judge.quality import media_quality
+from uclab.judge.figures import media_quality
 from uclab.judge.types import HopRecord, MediaQuality
 from uclab.judge.walks import blame_between, media_walk
 from uclab.plan.records import CallRecord

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uclab.access.names import as_name
-from uclab.access.private_files import write_private
 from uclab.doctor import busyness
 from uclab.doctor.preflight import refuse_unable_to_judge, refuse_unfit
 from uclab.lab.client import LabGone
@@ -23,14 +21,15 @@ from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.mistake import Mistake
 from uclab.plan.breakable import NotBreakable
 from uclab.plan.capacity import Capacity, capacity
-from uclab.plan.codec import plan_from_json, to_data
 from uclab.plan.fault import Fault
 from uclab.plan.faults import FAULTS, fitting
 from uclab.plan.incidents import NoSuchIncident, chosen_incidents
 from uclab.plan.planner import make_plan
-from uclab.plan.records import Event, ScenarioRecord
+from uclab.plan.records import Event
+from uclab.plan.scenario_record import ScenarioRecord
 from uclab.plan.types import Plan
 from uclab.scenarios import SCENARIOS, Options, Step
+from uclab.scenarios.recorded import recorded
 
 if TYPE_CHECKING:
     from uclab.judge.types import Judgement
@@ -187,8 +186,10 @@ def run(
         clock.lap("up")
         launched.follow(watcher.on_event)
         watcher.on_stage("placing calls")
-        record_scenario(run_dir, ScenarioRecord(scenario, SCENARIOS[scenario].checks))
-        SCENARIOS[scenario].drive(launched.client, plan, watcher.on_step, options)
+        chosen = SCENARIOS[scenario]
+        record = ScenarioRecord(scenario, chosen.checks, time.time(), chosen.asked(plan, options))
+        with recorded(run_dir, record):
+            chosen.drive(launched.client, plan, watcher.on_step, options)
         clock.lap("scenario")
         watcher.on_stage("taking down")
         launched.client.down()
@@ -213,23 +214,21 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
         raise UnknownName(f"scenario `{scenario}`: {error}") from None
 
 
-def record_scenario(run_dir: Path, record: ScenarioRecord) -> None:
-    """`scenario.json`: what the run is to be judged as."""
-    write_private(run_dir, "scenario.json", json.dumps(to_data(record)) + "\n")
-
-
 def judge_again(run_dir: Path) -> RunResult:
     """Judge the kept captures of a run again and write its reports anew. Raises `UnknownName` where that is
     no run directory, `RunUnreadable`, `HostUnfit` without tshark."""
+    from uclab.judge.run_files import RunError, RunFiles
+
     refuse_unable_to_judge()
-    if not (run_dir / "plan.json").is_file():
+    if not os.path.lexists(run_dir / "plan.json"):
         raise UnknownName(
             f"`{run_dir}` is no run directory: it has no plan.json; give the --out of an earlier `uclab run`"
         )
     try:
-        plan = plan_from_json((run_dir / "plan.json").read_text())
-    except ValueError as error:
-        raise RunUnreadable(f"{run_dir / 'plan.json'}: {error}") from None
+        plan = RunFiles(run_dir).record("plan.json", Plan)
+    except RunError as error:
+        raise RunUnreadable(str(error)) from None
+    assert plan is not None
     return judge_and_report(run_dir, plan, Clock(), Watcher())
 
 
@@ -243,11 +242,11 @@ def judge_and_report(run_dir: Path, plan: Plan, clock: Clock, watcher: Watcher) 
     watcher.on_stage("judging the captures")
     try:
         judgement = judge_run(run_dir)
+        clock.lap("judge")
+        watcher.on_stage("writing the report")
+        write_reports(run_dir, plan, judgement, clock.laps)
     except RunError as error:
         raise RunUnreadable(str(error)) from None
-    clock.lap("judge")
-    watcher.on_stage("writing the report")
-    write_reports(run_dir, plan, judgement, clock.laps)
     clock.lap("report")
     return RunResult(judgement, run_dir, clock.laps)
 
@@ -274,6 +273,8 @@ class DrillResult:
     caught: bool
     explanation: str
     run_dir: str
+    shown: bool = True
+    """All that had to fail was shown to fail, or not to."""
 
 
 def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watcher) -> Iterator[DrillResult]:
@@ -305,4 +306,6 @@ def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watch
             words.append(f"missed {', '.join(missed)}")
         if surplus:
             words.append(f"also failed {', '.join(surplus)}")
-        yield DrillResult(fault, broken.is_caught_by(failed), "; ".join(words), str(result.run_dir))
+        unseen = {finding.id for finding in result.judgement.findings if finding.verdict == "not-shown"}
+        shown = bool(surplus) or not set(missed) or not set(missed) <= unseen
+        yield DrillResult(fault, broken.is_caught_by(failed), "; ".join(words), str(result.run_dir), shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,6 +13,11 @@ import pytest
 
 from cloud_core.containers import SERVICE_ID
 from tests.integration.labs import UclabCommand
+from uclab.plan.capture_record import FILE as TIMES_FILE
+from uclab.plan.capture_record import CaptureTime
+from uclab.plan.codec import from_data, plan_from_json
+from uclab.plan.host_pressure_record import FILE as PRESSURE_FILE
+from uclab.plan.host_pressure_record import HostSample
 
 pytestmark = [
     pytest.mark.root,
@@ -26,7 +32,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The evidence of one run of `enterprise-hq`."""
     folder = tmp_path_factory.mktemp("reference")
     done = UclabCommand(folder)("run", "enterprise-hq", "--out", str(folder / "out"), status=None)
-    assert done.returncode in (0, 1), done.stderr
+    assert done.returncode in (0, 1, 4), done.stderr
     return folder / "out"
 
 
@@ -37,11 +43,33 @@ def results(run_dir: Path) -> dict[str, Any]:
 
 
 def test_every_finding_holds(results: dict[str, Any]) -> None:
-    # a machine too slow to capture every packet leaves a tap not shown, which is no fault of the network
-    slow = {finding["subject"] for finding in results["findings"] if finding["id"] == "capture.complete"}
     broken = [finding for finding in results["findings"] if finding["verdict"] != "pass"]
-    assert not [finding for finding in broken if finding["subject"] not in slow]
+    # a machine too slow for it shows less, and says so; it never makes anything fail
     assert all(finding["verdict"] == "not-shown" for finding in broken)
+    dropped = any(finding["id"] == "capture.complete" for finding in broken)
+    assert not broken or dropped or results["too_busy"]
+
+
+def test_the_run_tells_when_each_capture_ran_and_how_the_machine_served_it(run_dir: Path) -> None:
+    times = [
+        from_data(CaptureTime, json.loads(line)) for line in (run_dir / TIMES_FILE).read_text().splitlines()
+    ]
+    captures = {path.stem for path in (run_dir / "captures").glob("*.pcapng")}
+    for what in ("ready", "stopping", "ended"):
+        assert {one.namespace for one in times if one.what == what} == captures
+    samples = [
+        from_data(HostSample, json.loads(line)) for line in (run_dir / PRESSURE_FILE).read_text().splitlines()
+    ]
+    # from before the first capture to the end, without a break
+    assert samples[0].begin < min(one.time for one in times)
+    assert all(abs(one.end - following.begin) < 0.01 for one, following in pairwise(samples))
+    assert {one.node for sample in samples for one in sample.waited} <= {"", *captures, *nodes_of(run_dir)}
+
+
+def nodes_of(run_dir: Path) -> set[str]:
+    """All namespaces of the run's plan."""
+    plan = plan_from_json((run_dir / "plan.json").read_text())
+    return {node.name for node in plan.nodes} | {switch.engine for switch in plan.switches}
 
 
 def test_nobody_else_can_read_the_run(run_dir: Path) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from uclab import api
 from uclab.access.private_files import write_private
-from uclab.plan.codec import plan_to_json, to_data
+from uclab.access.record_files import write_record
+from uclab.plan.codec import plan_to_json
 from uclab.plan.load_record import CampaignRecord
-from uclab.plan.records import ScenarioRecord
 from uclab.plan.types import Plan
 
 
 def write_campaign(folder: Path, record: CampaignRecord) -> None:
     """What was wanted, and how it ended."""
-    write_private(folder, "campaign.json", json.dumps(to_data(record), indent=1) + "\n")
+    write_record(folder / "campaign.json", record)
 
 
-def write_judged(run_dir: Path, plan: Plan, scenario: ScenarioRecord) -> None:
-    """The plan that the captures are held against, and the checks that they are judged by."""
+def write_judged(run_dir: Path, plan: Plan) -> None:
+    """The plan that the captures are held against: before anything happens, so that a campaign that was
+    killed is judged by it, too."""
     write_private(run_dir, "plan.json", plan_to_json(plan))
-    api.record_scenario(run_dir, scenario)

@@ -6,6 +6,7 @@ import itertools
 import json
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -31,8 +32,9 @@ from uclab.plan.load_record import FOLDER, CampaignRecord
 from uclab.plan.measuring import Measuring, measurable, measuring
 from uclab.plan.planner import make_plan
 from uclab.plan.readiness import block_until, patient
-from uclab.plan.records import ScenarioRecord
 from uclab.plan.runtime import NotReady
+from uclab.plan.scenario_record import Asked, AskedLoad, ScenarioRecord
+from uclab.scenarios.recorded import recorded
 
 LOOK_S = 0.25
 REGISTER_S = 60.0
@@ -74,13 +76,17 @@ def measure(
         folder.mkdir(mode=0o700)
         write_pools(crowd, run_dir, folder, codec=record.codec)
         write_private(folder, MEASURING, json.dumps(to_data(record), indent=1) + "\n")
-        _Experiment(launched, order, folder, watcher).run()
+        judged = as_judged(crowd)
+        write_judged(run_dir, judged)
+        asked = AskedLoad(2 * record.most, (record.near, record.far), record.step_s, record.most)
+        scenario = ScenarioRecord("capacity", "capacity", time.time(), Asked(load=asked))
+        with recorded(run_dir, scenario) as course:
+            if words := _Experiment(launched, order, folder, watcher).run():
+                course.interrupted(words)
         clock.lap("calls")
         watcher.on_stage("taking down")
         launched.client.down()
     clock.lap("down")
-    judged = as_judged(crowd)
-    write_judged(run_dir, judged, ScenarioRecord("capacity", "capacity"))
     return api.judge_and_report(run_dir, judged, clock, watcher)
 
 
@@ -95,8 +101,9 @@ class _Experiment:
     missed: bool = False
     """Voice has been missed for so long that no more calls are needed."""
 
-    def run(self) -> None:
-        """Both programs, one after the other; the first one ends the other."""
+    def run(self) -> str:
+        """Both programs, one after the other; the first one ends the other. Returns why that was too early;
+        empty where it was not."""
         record, client = self.order.record, self.launched.client
         longest_s = REGISTER_S + record.most * (record.step_s + 1)
         queues = QueueLog.of(client, self.order.crowd.plan, self.folder / "queues.jsonl", longest_s)
@@ -114,6 +121,9 @@ class _Experiment:
             programs.end()
             ended = (callers.record, answerers.record)
             write_campaign(self.folder, CampaignRecord("capacity", 2 * record.most, True, ended))
+        if self.missed or self.placed >= record.most:
+            return ""
+        return f"{self.placed} of {record.most} calls were placed, and voice had not been missed"
 
     def _start(self, programs: Programs, node: str, what: str) -> Program:
         command = [sys.executable, "-m", "campaigns.admission", what, str(self.folder / MEASURING)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -44,7 +45,8 @@ from uclab.plan.errors import PlanError
 from uclab.plan.load_faults import LOAD_FAULTS
 from uclab.plan.load_record import FOLDER, G711, CampaignRecord, PoolCodec
 from uclab.plan.outside import outside_pool, played, with_outside
-from uclab.plan.records import ScenarioRecord
+from uclab.plan.scenario_record import Asked, AskedLoad, ScenarioRecord
+from uclab.scenarios.recorded import recorded
 
 
 @dataclass(frozen=True)
@@ -119,14 +121,28 @@ def run_campaign(
         folder.mkdir(mode=0o700)
         write_pools(crowd, run_dir, folder, but=order.elsewhere)
         elsewhere.write_folders(crowd, gone, order, run_dir / "pki" / "ca.pem", folder)
-        status = _drive(launched, crowd, order, folder, watcher, gone)
+        judged = with_those_elsewhere(as_judged(crowd), gone)
+        write_judged(run_dir, judged)
+        with recorded(run_dir, _scenario(crowd, order)) as course:
+            began = time.monotonic()
+            status = _drive(launched, crowd, order, folder, watcher, gone)
+            lasted_s = time.monotonic() - began
+            if status is None:
+                course.interrupted(f"locust did not end in {order.longest_s:.0f} s")
+            elif lasted_s < order.duration_s:
+                course.interrupted(f"locust ended after {lasted_s:.0f} of {order.duration_s} s")
         clock.lap("campaign")
         watcher.on_stage("taking down")
         launched.client.down()
     clock.lap("down")
-    judged = with_those_elsewhere(as_judged(crowd), gone)
-    write_judged(run_dir, judged, ScenarioRecord("campaign", "load"))
     return CampaignResult(api.judge_and_report(run_dir, judged, clock, watcher), status)
+
+
+def _scenario(crowd: Crowd, order: CampaignOrder) -> ScenarioRecord:
+    """What a campaign is to be."""
+    names = tuple(one.node for one in crowd.all_generators)
+    asked = Asked(load=AskedLoad(order.users, names, float(order.duration_s)))
+    return ScenarioRecord("campaign", "load", time.time(), asked)
 
 
 def write_pools(

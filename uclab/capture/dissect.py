@@ -17,32 +17,23 @@ import numpy as np
 
 from uclab.capture.headers import SYN, Headers, Mask, decode
 from uclab.capture.pcapng import I64, MalformedCapture, PcapngReader
-from uclab.capture.tshark import (
-    DissectionError,
-    all_as,
-    all_values,
-    close,
-    first_value,
-    open_capture,
-)
+from uclab.capture.sip import FIELDS, Crypto, Flow, MediaDescription, SipMessage, sip_message
+from uclab.capture.tshark import DissectionError, all_as, all_values, close, first_value, open_capture
 from uclab.capture.writer import PcapngWriter
+
+__all__ = [
+    "Crypto",
+    "DissectionError",
+    "Flow",
+    "Handshake",
+    "MediaDescription",
+    "Signalling",
+    "SipMessage",
+    "dissect",
+]
 
 TLS_VERSIONS = {0x0300: "SSL 3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3"}
 CLIENT_HELLO, SERVER_HELLO = 1, 2
-
-
-@dataclass(frozen=True)
-class Flow:
-    """Where a message came from and went to, as seen at the tap."""
-
-    packet: int
-    """Number in the capture file from which the extract was cut."""
-    time: float
-    """Seconds since the epoch."""
-    src: str
-    sport: int
-    dst: str
-    dport: int
 
 
 @dataclass(frozen=True)
@@ -57,56 +48,14 @@ class Handshake:
 
 
 @dataclass(frozen=True)
-class Crypto:
-    """An `a=crypto` line (RFC 4568): the key protects what the line's sender sends."""
-
-    tag: int
-    suite: str
-    inline: str
-    """Base64 of master key and salt."""
-
-
-@dataclass(frozen=True)
-class MediaDescription:
-    """An `m=audio` line of an SDP body with its keys."""
-
-    address: str
-    port: int
-    profile: str
-    """E.g. `RTP/SAVP`; `RTP/AVP` is unencrypted."""
-    cryptos: tuple[Crypto, ...]
-
-
-@dataclass(frozen=True)
-class SipMessage:
-    """A SIP message, decrypted."""
-
-    at: Flow
-    start_line: str
-    call_id: str
-    cseq: str
-    """Number and method, `1 INVITE`."""
-    from_user: str
-    to_user: str
-    media: MediaDescription | None = None
-
-    @property
-    def method(self) -> str:
-        """Of the request, or of the request that is answered."""
-        return self.cseq.split()[-1] if self.cseq else self.start_line.split()[0]
-
-    @property
-    def status(self) -> int | None:
-        """Status code of a response; None for a request."""
-        return int(self.start_line.split()[1]) if self.start_line.startswith("SIP/2.0 ") else None
-
-
-@dataclass(frozen=True)
 class Signalling:
     """All that was dissected at one tap."""
 
     handshakes: tuple[Handshake, ...]
     messages: tuple[SipMessage, ...]
+    unread: int = 0
+    """Packets of these connections that are no TLS handshake and no SIP message, or none that makes sense:
+    anybody may send anything."""
 
 
 def extract_signalling(
@@ -166,19 +115,37 @@ def dissect(extract: Path, keylog: Path | None, numbers: Sequence[int] = ()) -> 
     )  # fmt: skip
     handshakes: list[Handshake] = []
     messages: list[SipMessage] = []
+    unread = 0
     try:
         for packet in capture:
-            at = _flow(packet, numbers)
-            for layer in packet.layers:
-                if layer.layer_name == "tls":
-                    handshakes.extend(_handshake(layer, at))
-                elif layer.layer_name == "sip":
-                    messages.append(_message(layer, at))
+            try:
+                its_handshakes, its_messages = _read(packet, numbers)
+            except (ValueError, AttributeError, LookupError, TypeError):
+                unread += 1  # one packet that says nonsense is no reason not to read the others
+                continue
+            handshakes += its_handshakes
+            messages += its_messages
+            unread += not (its_handshakes or its_messages)
     except Exception as error:  # pyshark raises its own, asyncio's and OSError's kinds
         raise DissectionError(f"tshark on {extract}: {error}") from error
     finally:
         close(capture)
-    return Signalling(_joined(handshakes), tuple(messages))
+    return Signalling(_joined(handshakes), tuple(messages), unread)
+
+
+def _read(packet: Any, numbers: Sequence[int]) -> tuple[list[Handshake], list[SipMessage]]:
+    """What one packet says. Raises `ValueError` and its like where it does not make sense."""
+    at = _flow(packet, numbers)
+    handshakes: list[Handshake] = []
+    messages: list[SipMessage] = []
+    for layer in packet.layers:
+        if layer.layer_name == "tls":
+            handshakes.extend(_handshake(layer, at))
+        elif layer.layer_name == "sip":
+            fields = {name: all_values(layer, name) for name in FIELDS}
+            if (message := sip_message(fields, at)) is not None:
+                messages.append(message)
+    return handshakes, messages
 
 
 def _flow(packet: Any, numbers: Sequence[int]) -> Flow:
@@ -231,30 +198,3 @@ def _joined(handshakes: Sequence[Handshake]) -> tuple[Handshake, ...]:
                 joined[index] = Handshake(hello.at, hello.version, hello.cipher, certificates)
                 break
     return tuple(joined)
-
-
-def _message(layer: Any, at: Flow) -> SipMessage:
-    cryptos = []
-    for line in all_values(layer, "sdp_media_attr"):
-        name, _, rest = line.partition(":")
-        parts = rest.split()
-        if name == "crypto" and len(parts) >= 3 and parts[0].isdigit() and parts[2].startswith("inline:"):
-            cryptos.append(Crypto(int(parts[0]), parts[1], parts[2][7:].split("|")[0]))
-    media = None
-    for line in all_values(layer, "sdp_media"):
-        parts = line.split()
-        if len(parts) >= 3 and parts[0] == "audio" and parts[1].isdigit():
-            media = MediaDescription(
-                first_value(layer, "sdp_connection_info_address"), int(parts[1]), parts[2], tuple(cryptos)
-            )
-            break
-    cseq = f"{first_value(layer, 'cseq_seq')} {first_value(layer, 'cseq_method')}"
-    return SipMessage(
-        at,
-        first_value(layer, "request_line") or first_value(layer, "status_line"),
-        first_value(layer, "call_id"),
-        cseq,
-        first_value(layer, "from_user"),
-        first_value(layer, "to_user"),
-        media,
-    )

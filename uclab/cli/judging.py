@@ -13,9 +13,10 @@ from rich.table import Table
 from uclab import api
 from uclab.cli.console import Console, say
 from uclab.cli.progress import progress
-from uclab.cli.status import STATUS
+from uclab.cli.status import STATUS, status_of
 from uclab.cli.summary import print_summary
 from uclab.cli.topologies import Json
+from uclab.judge.types import RunVerdict
 from uclab.plan.codec import to_data
 from uclab.plan.faults import FAULTS
 
@@ -64,7 +65,14 @@ def drill(
                 say(f"{'caught' if result.caught else 'MISSED':7} {result.fault}: {result.explanation}")
     if as_json:
         typer.echo(json.dumps(to_data(tuple(results)), indent=2))
-    raise typer.Exit(0 if all(result.caught for result in results) else 1)
+    raise typer.Exit(status_of(map(verdict_on, results)))
+
+
+def verdict_on(result: api.DrillResult) -> RunVerdict:
+    """Caught, missed, or nothing can be said: what had to fail was not shown."""
+    if result.caught:
+        return "pass"
+    return "fail" if result.shown else "not-shown"
 
 
 def list_faults(names: Sequence[str], as_json: bool) -> None:

@@ -3,8 +3,11 @@ brought up, 4 something was not shown, 70 uclab itself is at fault (`uclab.cli.s
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated
+import tempfile
+import traceback
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -26,7 +29,7 @@ from uclab.cli import (
     topologies,
 )
 from uclab.cli.console import say
-from uclab.cli.status import HELD, INTERRUPTED, NOT_UP, VERDICT_FAILED, WRONG_INPUT
+from uclab.cli.status import CRASHED, HELD, INTERRUPTED, NOT_UP, WRONG_INPUT
 from uclab.doctor.preflight import HostUnfit
 from uclab.lab.client import LabError, LabGone, WrongRequest
 from uclab.lab.directory import LabExists, NoSuchLab
@@ -39,6 +42,10 @@ WRONG = (
     *(OrderRefused, WrongName, FolderRefused, HostUnfit),
 )
 """What is the user's to put right."""
+DEBUG = "UCLAB_DEBUG"
+"""Environment variable with which a crash of uclab's own is shown with all its details."""
+WORDS = 200
+"""Characters of an error's own words in a message."""
 
 app = typer.Typer(
     name="uclab",
@@ -82,14 +89,44 @@ def main() -> None:
     except LabGone as error:
         fail(str(error), NOT_UP)
     except LabError as error:
-        fail(str(error), VERDICT_FAILED)
+        fail(str(error), CRASHED)
     except KeyboardInterrupt:
         fail("interrupted; everything that was up has been taken down", INTERRUPTED)
     except BrokenPipeError:
         sys.exit(HELD)
+    except OSError as error:
+        if error.filename is None or os.environ.get(DEBUG):
+            crashed(error)
+        fail(f"{os.fsdecode(error.filename)}: {os.strerror(error.errno or 0).lower()}", WRONG_INPUT)
+    except Exception as error:
+        crashed(error)
 
 
-def fail(message: str, status: int) -> None:
+def crashed(error: Exception) -> NoReturn:
+    """uclab itself is at fault: a short message, and where the details are (EX_SOFTWARE of sysexits.h)."""
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+        sys.exit(CRASHED)
+    words = " ".join(str(error).split())[:WORDS] or "no words"
+    found = f"{type(error).__name__}: {words}"
+    fail(f"this is a bug of uclab, not of your network: {found}; {_kept(error)}", CRASHED)
+
+
+def _kept(error: Exception) -> str:
+    """Keep the details, and say where they are."""
+    again = f"set {DEBUG}=1 to see the details"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="uclab-bug-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as details:
+            details.write(f"uclab {__version__}, {' '.join(sys.argv[1:])}\n")
+            traceback.print_exception(error, file=details)
+    except OSError:
+        return again
+    return f"the details are in {details.name} ({again})"
+
+
+def fail(message: str, status: int) -> NoReturn:
     """One message on stderr, then the exit status."""
     say(message, err=True)
     sys.exit(status)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from uclab.api import RunResult
 from uclab.cli.console import Console, plain
-from uclab.judge.types import Finding, JudgedCall, Judgement, Walk
+from uclab.judge.types import Finding, JudgedCall, Judgement, Margin, Walk
 from uclab.judge.walks import marking_columns
 from uclab.report.grouping import Group, grouped
 from uclab.report.incidents import Spread, incident_rows
@@ -35,6 +35,8 @@ def print_summary(result: RunResult) -> None:
         f"  {sum(group.held for group in groups)} of {sum(group.asked for group in groups)} findings held, "
         f"{established(judgement)} of {len(judgement.calls)} calls established"
     )
+    if judgement.margins:
+        console.print("nearest to the limits: " + margin_words(judgement.margins), markup=False)
     if judgement.interferences:
         console.print("[yellow]! this lab was changed on purpose:[/]")
         for one in judgement.interferences:
@@ -59,6 +61,11 @@ def print_summary(result: RunResult) -> None:
     console.print(f"report: {result.run_dir / 'report.html'}", markup=False)
 
 
+def margin_words(margins: Sequence[Margin]) -> str:
+    """How near the worst call came to each limit."""
+    return "; ".join(f"{one.words}, {one.subject}" for one in margins)
+
+
 def established(judgement: Judgement) -> int:
     """How many calls came to be."""
     return sum(call.established for call in judgement.calls)
@@ -69,7 +76,7 @@ def call_table(calls: tuple[JudgedCall, ...]) -> Table:
     table = Table(title="calls (there / back)", title_justify="left", box=None, pad_edge=False)
     for column in ("call", "kind"):
         table.add_column(column)
-    for column in ("setup ms", "MOS", "loss %", "jitter ms", "delay ms"):
+    for column in ("setup ms", "MOS", "loss %", "worst 5 s jitter ms", "delay ms"):
         table.add_column(column, justify="right")
     for call in calls:
         if not call.established:
@@ -83,7 +90,7 @@ def call_table(calls: tuple[JudgedCall, ...]) -> Table:
             f"{call.setup_ms:.0f}" if call.setup_ms is not None else "-",
             both(call, "mos", 2),
             both(call, "loss_pct", 2),
-            both(call, "jitter_ms", 1),
+            both(call, "judged_jitter_ms", 2),
             both(call, "delay_ms", 1),
         )
     return table

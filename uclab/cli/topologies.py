@@ -10,6 +10,8 @@ import typer
 from rich.table import Table
 
 from uclab import api, doctor
+from uclab.access.private_files import FolderRefused
+from uclab.access.private_files import words as words_of
 from uclab.cli.console import Console, plain, say
 from uclab.model.load import reference_topologies
 from uclab.plan.codec import plan_to_json, to_data
@@ -173,5 +175,8 @@ def graph(
     if out is None:
         say(picture)
     else:
-        out.write_text(picture)
+        try:
+            out.write_text(picture)
+        except OSError as error:
+            raise FolderRefused(f"`{out}` cannot be written: {words_of(error)}; name a file") from None
         say(f"drawn: {out}")

@@ -12,10 +12,11 @@ from typing import Literal
 from uclab.judge import emodel
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
-from uclab.judge.quality import beyond, rating
+from uclab.judge.figures import beyond, rating
 from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding, MeasuredWay
 from uclab.plan.admission_record import Admission, MeasuringRecord, WayRecord
+from uclab.plan.loss_interval import loss_interval
 from uclab.plan.types import Policy
 
 APART_PCT = 5.0
@@ -41,6 +42,14 @@ class Step:
     worst_loss_pct: float
     delay_ms: float
     """Mean of the call with the longest."""
+    lost: int = 0
+    sent: int = 0
+    """Packets of all calls together."""
+    worst_lost: int = 0
+    worst_sent: int = 0
+    """Of the call that lost most."""
+    otherwise: bool = True
+    """Missed by more than loss, which alone a few packets may be by chance."""
 
 
 def check_admission(case: Case) -> Iterator[Finding]:
@@ -106,23 +115,38 @@ def _whole_seconds(one: Admission, after: Admission | None, record: MeasuringRec
 
 
 def _step(calls: int, streams: Sequence[Stream], seconds: range, policy: Policy) -> Step:
-    missed, sent_all, received_all, worst, longest = False, 0, 0, 0.0, 0.0
+    missed, otherwise, sent_all, received_all, longest = False, False, 0, 0, 0.0
+    worst, worst_lost, worst_sent = 0.0, 0, 0
     for stream in streams:
         parts = [stream.seconds[second] for second in seconds if second in stream.seconds]
         sent, received = sum(part.sent for part in parts), sum(part.received for part in parts)
         if not sent:
-            missed = True  # a call that stands and of which nothing is sent is none
+            missed = otherwise = True  # a call that stands and of which nothing is sent is none
             continue
         lost = max(sent - received, 0)
         loss_pct = 100 * lost / sent if lost > ONE else 0.0
         delay_ms = sum(part.delay_sum_ms for part in parts) / received if received else math.inf
         jitter_ms = sum(part.jitter_sum_ms for part in parts) / received if received else math.inf
         missed |= _misses(loss_pct, delay_ms, jitter_ms, stream, policy)
+        otherwise |= _misses(0.0 if received else 100.0, delay_ms, jitter_ms, stream, policy)
         sent_all, received_all = sent_all + sent, received_all + min(received, sent)
-        worst, longest = max(worst, loss_pct), max(longest, delay_ms)
+        longest = max(longest, delay_ms)
+        if loss_pct > worst:
+            worst, worst_lost, worst_sent = loss_pct, lost, sent
     loss_pct = 100 * (sent_all - received_all) / sent_all if sent_all else 100.0
     missed |= loss_pct >= policy.max_loss_pct
-    return Step(calls, missed, round(loss_pct, 2), round(worst, 2), round(longest, 1))
+    return Step(
+        calls,
+        missed,
+        round(loss_pct, 2),
+        round(worst, 2),
+        round(longest, 1),
+        sent_all - received_all,
+        sent_all,
+        worst_lost,
+        worst_sent,
+        otherwise,
+    )
 
 
 def _misses(loss_pct: float, delay_ms: float, jitter_ms: float, stream: Stream, policy: Policy) -> bool:
@@ -132,16 +156,33 @@ def _misses(loss_pct: float, delay_ms: float, jitter_ms: float, stream: Stream, 
     return beyond(policy, loss_pct, delay_ms, jitter_ms, mos)
 
 
-def first_missed(steps: Sequence[Step]) -> Step | None:
-    """The first step from which on voice is missed `IN_A_ROW` times, or to the end."""
+def first_missed(steps: Sequence[Step], policy: Policy) -> Step | None:
+    """The first step from which on voice is missed `IN_A_ROW` times, or to the end; where by loss alone, by
+    more than chance explains: on a line that loses a little of everything there are such rows."""
     for at, step in enumerate(steps):
-        if all(one.missed for one in steps[at : at + IN_A_ROW]):
+        row = steps[at : at + IN_A_ROW]
+        if all(one.missed for one in row) and _beyond_chance(row, policy):
             return step
     return None
 
 
+def _beyond_chance(row: Sequence[Step], policy: Policy) -> bool:
+    """Whether these steps together, or the worst call of one of them, are shown to be beyond the limit."""
+    sure, limit = policy.confidence, policy.max_loss_pct / 100
+    if any(one.otherwise for one in row):
+        return True
+    lost, sent = sum(one.lost for one in row), sum(one.sent for one in row)
+    if sent and loss_interval(lost, sent, sure.level).beyond(limit):
+        return True
+    level = 1 - sure.accused_pct / 100 / max(2, sum(one.calls for one in row))
+    return any(
+        one.worst_sent > 0 and loss_interval(one.worst_lost, one.worst_sent, level).beyond(limit)
+        for one in row
+    )
+
+
 def _measured(case: Case, record: MeasuringRecord, way: WayRecord, steps: Sequence[Step]) -> MeasuredWay:
-    missed = first_missed(steps)
+    missed = first_missed(steps, case.network.policy)
     held = steps[-1].calls if missed is None else missed.calls - 1
     in_queue, elsewhere = _where_lost(case, record, way)
     dropped = _dropped(case, way)

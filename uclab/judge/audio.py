@@ -3,15 +3,16 @@ experienced it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
+from uclab.judge.figures import MEDIA_SHARE, media_seconds
 from uclab.judge.network import Network
-from uclab.judge.quality import MEDIA_SHARE, media_seconds
-from uclab.judge.signalling import check_registered
+from uclab.judge.registrations import Presence, presences
 from uclab.judge.tap_windows import call_time
 from uclab.judge.types import Evidence, Finding, HopRecord, Walk
+from uclab.judge.wanted import NO_CALL, asked_for
 from uclab.plan.records import CallRecord, Direction, HeardAudio
 
 REQUIREMENT = ("D3", "C2")
@@ -19,17 +20,18 @@ REQUIREMENT = ("D3", "C2")
 
 def check_calls(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
     """For every call: did it come about as expected, and did each side hear the other's known signal?"""
+    registered = presences(case)
     for call in case.run.calls:
-        yield _established(case, call)
+        yield _established(case, call, registered)
         if call.expected == "established":
             yield _heard(case, call, walks)
     if not case.run.calls:
-        yield Claim("call.established", REQUIREMENT, "calls", "calls are placed").not_shown(
-            "no call was recorded"
-        )
+        claim = Claim("call.established", REQUIREMENT, "calls", "calls are placed")
+        asked = asked_for(case.run).calls
+        yield claim.not_shown("no call was recorded") if asked else claim.not_applicable(NO_CALL)
 
 
-def _established(case: Case, call: CallRecord) -> Finding:
+def _established(case: Case, call: CallRecord, registered: Mapping[str, Presence]) -> Finding:
     wanted = call.expected == "established"
     expected = f"{call.caller} calls {call.callee}: {call.expected}"
     observed = "established" if call.established else f"not established: {call.error or 'no reason given'}"
@@ -37,16 +39,12 @@ def _established(case: Case, call: CallRecord) -> Finding:
         observed += f" after {call.setup_ms:.0f} ms"
     claim = Claim("call.established", ("C1", "D3"), call.id, expected)
     parties = (case.network.endpoint_called(name) for name in (call.caller, call.callee))
-    absent = [name for name in parties if name in unregistered(case)]
+    absent = [
+        name for name in parties if name in registered and not registered[name].there_at(call.started_at)
+    ]
     if wanted and not call.established and absent:
         return claim.not_shown(f"{observed}; {absent[0]} was not registered")
     return claim.passed(observed) if call.established == wanted else claim.failed(observed)
-
-
-def unregistered(case: Case) -> frozenset[str]:
-    """Endpoints of the sites that should have registered and did not: calls say nothing about them."""
-    endpoints = [e for e in case.network.site_endpoints if e.registers]
-    return frozenset(e.name for e in endpoints if check_registered(case, e).verdict != "pass")
 
 
 def _heard(case: Case, call: CallRecord, walks: Sequence[Walk]) -> Finding:

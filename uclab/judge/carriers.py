@@ -15,6 +15,7 @@ from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
 from uclab.judge.network import Network, mac_number
 from uclab.judge.types import Evidence, Finding
+from uclab.judge.wanted import NO_CALL, asked_for
 from uclab.plan.types import CarriedCircuit
 
 
@@ -55,6 +56,8 @@ def _finding(case: Case, circuit: CarriedCircuit, senders: dict[int, CarriedCirc
                 return _failed(case, claim, flow, f"under label {key.label}, which is not its own,")
         elif sender.customer != circuit.customer and key.tap in ports:
             return _failed(case, claim, flow, f"of the other customer ({sender.circuit})")
+    if not own and not asked_for(case.run).calls:
+        return claim.not_applicable(NO_CALL)
     if not own:
         return claim.not_shown("it sent nothing through the core")
     return claim.passed(f"{own} labelled frames of its own; none of others at {', '.join(sorted(ports))}")

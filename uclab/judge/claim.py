@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uclab.judge.types import Evidence, Finding, Verdict
 
@@ -46,3 +46,16 @@ class Claim:
             evidence or Evidence(),
             blame,
         )
+
+
+OF_CALLS = "of "
+"""So begins the evidence of a finding on a line or route, then the calls' directions that it counts."""
+
+
+def each_call(finding: Finding) -> list[Finding]:
+    """A finding on a line or route once for each direction of a call that it counts, as its subject; any
+    other as it is."""
+    if ":" in finding.subject or not finding.evidence.text.startswith(OF_CALLS):
+        return [finding]
+    named = finding.evidence.text.removeprefix(OF_CALLS).split(", ")
+    return [replace(finding, subject=name) for name in named]

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 from uclab.judge import emodel
 from uclab.judge.case import Case
+from uclab.judge.claim import each_call
+from uclab.judge.figures import beyond, media_quality, misses, rating
 from uclab.judge.host_pressure import HELP, STARVED, Starved
 from uclab.judge.incidents import JudgedIncident
 from uclab.judge.network import Network
-from uclab.judge.quality import beyond, media_quality, misses, rating
 from uclab.judge.streams import REPORT_S, Stream, media_time
 from uclab.judge.types import Finding
 from uclab.plan.records import CallRecord, Direction, HeardAudio
@@ -168,6 +169,21 @@ def _audio(case: Case, finding: Finding) -> Starved | None:
 
 
 def _quality(case: Case, finding: Finding) -> Starved | None:
+    """Of a line or route: all calls that miss the policy must be explained."""
+    each = each_call(finding)
+    if each == [finding]:
+        return _quality_of_call(case, finding)
+    reasons = []
+    for call, direction, _, _ in case.call_directions():
+        quality = media_quality(case.stream(call, direction))
+        named = [one for one in each if one.subject == f"{call.id}:{direction}"]
+        if named and quality is not None and misses(quality, case.network.policy):
+            reasons.append(_quality_of_call(case, named[0]))
+    known = [reason for reason in reasons if reason is not None]
+    return max(known, key=lambda one: one.share) if known and len(known) == len(reasons) else None
+
+
+def _quality_of_call(case: Case, finding: Finding) -> Starved | None:
     name, _, direction = finding.subject.partition(":")
     for call, its, sender, receiver in case.call_directions():
         stream = case.stream(call, its) if (call.id, its) == (name, direction) else None

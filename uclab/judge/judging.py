@@ -3,7 +3,6 @@ again."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from uclab.capture.dissect import (
 )
 from uclab.capture.pcapng import MalformedCapture
 from uclab.capture.tshark import DissectionError
+from uclab.judge.abuse import check_abuse
 from uclab.judge.admission import check_admission, measured_ways
 from uclab.judge.audio import check_calls
 from uclab.judge.carriers import check_apart
@@ -25,6 +25,7 @@ from uclab.judge.containment import check_alive, check_captures, check_isolation
 from uclab.judge.encryption import check_media_encryption
 from uclab.judge.failover import judged_incidents
 from uclab.judge.failover_findings import check_failover
+from uclab.judge.figures import judged_calls
 from uclab.judge.host_reasons import by_host
 from uclab.judge.hub import check_hub
 from uclab.judge.injection import check_injected
@@ -33,17 +34,21 @@ from uclab.judge.load import check_load
 from uclab.judge.load_sample import Sample, take_sample
 from uclab.judge.load_series import load_series
 from uclab.judge.load_srtp import check_load_srtp
+from uclab.judge.margins import nearest
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.needs import as_shown
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
 from uclab.judge.overlay import check_overlays
 from uclab.judge.peering import check_peering
+from uclab.judge.plan_shape import plan_trouble
 from uclab.judge.planned import check_planned_way
 from uclab.judge.plots import ladders, media_series, rate_series
 from uclab.judge.privacy import check_privacy
-from uclab.judge.quality import check_quality, judged_calls
-from uclab.judge.run import Run, load_run
+from uclab.judge.quality import check_quality
+from uclab.judge.run import Run, RunError, load_run
+from uclab.judge.scenario import check_scenario
+from uclab.judge.scratch import scratch_file
 from uclab.judge.second_opinion import check_dissector
 from uclab.judge.segregation import check_port_control, check_voice_vlan
 from uclab.judge.signalling import check_signalling
@@ -53,6 +58,7 @@ from uclab.judge.tampering import check_untouched
 from uclab.judge.tap_needs import limited
 from uclab.judge.types import Finding, Judgement, Walk
 from uclab.judge.walks import media_walk
+from uclab.plan.line_loss import INTERRUPTED
 from uclab.plan.records import Checks
 
 
@@ -65,7 +71,21 @@ def judge_run(run_dir: Path, progress: Progress | None = None) -> Judgement:
 
 
 def judge(run: Run, progress: Progress | None = None) -> Judgement:
-    """Judges what was loaded."""
+    """Judges what was loaded. `RunError` where its plan does not hold together."""
+    try:
+        return _judge(run, progress)
+    except RunError:
+        raise
+    except Exception as error:
+        # a plan that no planner made is wrong input, whatever it leads to; all else is our own fault
+        if (trouble := plan_trouble(run.plan)) is not None:
+            raise RunError(
+                f"{run.folder / 'plan.json'}: the plan does not hold together: {trouble}"
+            ) from error
+        raise
+
+
+def _judge(run: Run, progress: Progress | None) -> Judgement:
     case = build_case(run, progress)
     walks = tuple(
         media_walk(case, call.id, direction, stream, receiver)
@@ -74,6 +94,7 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
     )
     incidents = judged_incidents(case)
     found = [
+        *check_scenario(case),
         *CHECKS[run.checks](case, walks),
         *(check_failover(case.network.policy, incidents) if run.checks == "failover" else ()),
     ]
@@ -82,9 +103,10 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
     if progress:
         progress("findings", len(explained.findings))
     series = (*media_series(case), *rate_series(case), *load_series(case))
+    calls = judged_calls(case)
     return Judgement(
         explained.findings,
-        judged_calls(case),
+        calls,
         walks,
         series,
         tuple(ladders(case)),
@@ -92,6 +114,9 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
         measured_ways(case),
         tuple(interferences(run.events, run.incidents)),
         explained.sentence,
+        nearest(explained.findings, calls, case.network.policy, INTERRUPTED)
+        if run.checks == "reference"
+        else (),
     )
 
 
@@ -120,8 +145,7 @@ def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
     files = {path for tap in network.controller_taps if (path := run.file_of(tap)) is not None}
     ports = run.plan.policy.sips_ports
     for path in sorted(files):
-        with tempfile.TemporaryDirectory(prefix="uclab-judge-") as folder:
-            extract = Path(folder) / "signalling.pcapng"
+        with scratch_file() as extract:
             try:
                 numbers = extract_signalling(path, extract, ports)
                 found = dissect(extract, run.keylog, numbers)
@@ -145,6 +169,7 @@ def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from check_privacy(case)
     yield from check_untouched(case)
     yield from check_hub(case)
+    yield from check_abuse(case)
     yield from check_injected(case)
     yield from check_marking(case, walks)
     yield from check_trust(case)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from uclab.judge.figures import judged_calls
 from uclab.judge.judging import build_case
-from uclab.judge.quality import judged_calls
 from uclab.judge.run import load_run
 from uclab.judge.types import JudgedCall
 from uclab.plan.records import CallRecord

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from uclab.judge.accused import worse_than_chance
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.culprit import culprit
+from uclab.judge.line_quality import loss_in_words, more_needed
 from uclab.judge.load_files import Leg
-from uclab.judge.quality import media_quality, misses
+from uclab.judge.route_quality import figures_in_words, limits_in_words, missed, not_kept, route_figures
 from uclab.judge.streams import Stream, media_time
-from uclab.judge.types import Evidence, Finding, MediaQuality
+from uclab.judge.types import Evidence, Finding
 from uclab.judge.walks import media_walk
 from uclab.plan.load_record import EFFECTIVE, LegRecord, RegistrationRecord, over_trunk
 
@@ -152,8 +154,8 @@ def _quality(case: Case) -> Iterator[Finding]:
     media stops and moves on purpose."""
     policy = case.network.policy
     expected = (
-        f"delay < {policy.max_one_way_delay_ms:g} ms, loss < {policy.max_loss_pct:g} %,"
-        f" jitter < {policy.max_jitter_ms:g} ms, MOS >= {policy.min_mos:g} for every direction"
+        f"loss < {policy.max_loss_pct:g} %, {limits_in_words(policy)}, with"
+        f" {policy.confidence.verdict_pct:g} % confidence; no direction beyond them by more than chance"
     )
     generators = {one.node for one in case.run.load.generators}
     for generator in sorted(generators):
@@ -162,40 +164,54 @@ def _quality(case: Case) -> Iterator[Finding]:
 
 
 def _directions(case: Case, claim: Claim, generator: str) -> Finding:
+    policy = case.network.policy
     steady = {leg.id for leg in case.run.load.legs if not leg.record.offers}
     streams = [
         stream
         for (call, direction), its in case.streams.items()
         for stream in its
-        if direction == "forward" and call in steady and case.endpoint_name(stream.sender) == generator
+        if direction == "forward"
+        and call in steady
+        and case.endpoint_name(stream.sender) == generator
+        and stream.counted
     ]
-    figures = [(stream, quality) for stream in streams if (quality := media_quality(stream)) is not None]
-    if not figures:
+    if not streams:
         return claim.not_shown("no media was sent by a user in a call")
-    broken = [one for one in figures if misses(one[1], case.network.policy)]
-    losses = [quality.loss_pct for _, quality in figures]
-    delays = [quality.delay_ms for _, quality in figures if quality.delay_ms is not None]
-    observed = (
-        f"{len(figures) - len(broken)} of {len(figures)} directions hold; worst loss {max(losses):.2f} %,"
-        f" {_spread('delay', delays)}, lowest MOS {min(quality.mos for _, quality in figures):.2f}"
-    )
     evidence = Evidence(case.network.first_tap.get(generator))
-    if not broken:
-        return claim.passed(observed, evidence)
-    blame, where = _culprit(case, broken)
-    return claim.failed(observed + where, evidence, blame)
+    arrived = [stream for stream in streams if stream.received]
+    broken = worse_than_chance(policy, streams)
+    held = f"{len(streams) - len(broken)} of {len(streams)} directions hold"
+    if not arrived:
+        return claim.failed(f"{held}; nothing arrived", evidence, _culprit(case, streams, True)[0])
+    figures = route_figures(policy, arrived)
+    limit = policy.max_loss_pct / 100
+    loss = loss_in_words(figures.loss, figures.lost, figures.effect)
+    worst = max(100 * stream.lost / stream.counted for stream in streams)
+    observed = f"{held}; {loss}, worst direction {worst:.2f} %; {figures_in_words(figures)}"
+    beyond = [*(["loss"] if figures.loss.beyond(limit) else []), *missed(policy, figures)]
+    if broken or beyond:
+        lossy = any(stream.lost >= limit * stream.counted for stream in broken or streams)
+        blame, where = _culprit(case, broken or arrived, lossy)
+        words = f"; all together beyond: {', '.join(beyond)}" if beyond else ""
+        return claim.failed(observed + words + where, evidence, blame)
+    doubts = not_kept(policy, figures)
+    if not figures.loss.below(limit):
+        doubts.append(more_needed(policy, figures.loss.value, figures.lost.count, figures.effect))
+    return (
+        claim.not_shown("; ".join([observed, *doubts]), evidence)
+        if doubts
+        else claim.passed(observed, evidence)
+    )
 
 
-def _culprit(case: Case, broken: Sequence[tuple[Stream, MediaQuality]]) -> tuple[str | None, str]:
+def _culprit(case: Case, broken: Sequence[Stream], lossy: bool) -> tuple[str | None, str]:
     """Where the worst of these streams lost most; where none loses too much, where the slowest one took
     longest."""
-    limit = case.network.policy.max_loss_pct
-    lossy = [one for one in broken if one[1].loss_pct >= limit]
-    stream, _ = max(lossy or broken, key=lambda one: one[0].lost if lossy else one[1].delay_ms or 0.0)
+    stream = max(broken, key=lambda one: one.lost if lossy else one.delay_sum_ms / max(one.received, 1))
     receiver = case.network.endpoints[stream.receiver if stream.receiver >= 0 else stream.sender]
     walk = media_walk(case, stream.window.call if stream.window else "", "forward", stream, receiver)
     blind = case.windows.blind(*media_time(stream))
-    blame, where = culprit(case.network, walk, stream, by_loss=bool(lossy), blind=blind)
+    blame, where = culprit(case.network, walk, stream, by_loss=lossy, blind=blind)
     return blame, f"; worst direction: {where}" if where else ""
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
 
-from uclab.judge.json_lines import json_lines
+from uclab.judge.run_files import RunFiles, shortened
 from uclab.plan.admission_record import MEASURING, Admission, MeasuringRecord
-from uclab.plan.codec import from_data
 from uclab.plan.load_record import (
+    FOLDER,
     CallerRecord,
     CampaignRecord,
     GeneratorRecord,
@@ -19,8 +16,6 @@ from uclab.plan.load_record import (
     RegistrationRecord,
     Usage,
 )
-
-Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -51,30 +46,32 @@ class Load:
     admissions: tuple[Admission, ...] = ()
 
 
-def load_load(folder: Path) -> Load:
-    """Read a campaign's folder. Raises `ValueError` naming file and line."""
-    path = folder / "campaign.json"
-    if not path.exists():
+def load_load(files: RunFiles) -> Load:
+    """Read a campaign's folder. Raises `RunError` naming file and line."""
+    campaign = files.record(f"{FOLDER}/campaign.json", CampaignRecord)
+    if campaign is None:
         return Load()
-    campaign = _record(path, CampaignRecord)
+    for one in campaign.generators:
+        if "/" in one.node or one.node.startswith("."):
+            files.refuse(f"{FOLDER}/campaign.json", f"{shortened(one.node)} is no name of a generator")
     legs = [
         Leg(f"{one.node}-{number}", one.node, record)
         for one in campaign.generators
-        for number, record in enumerate(json_lines(folder / f"{one.node}.legs.jsonl", LegRecord), start=1)
+        for number, record in enumerate(files.lines(f"{FOLDER}/{one.node}.legs.jsonl", LegRecord), start=1)
     ]
     registrations = [
         record
         for one in campaign.generators
-        for record in json_lines(folder / f"{one.node}.accounts.jsonl", RegistrationRecord)
+        for record in files.lines(f"{FOLDER}/{one.node}.accounts.jsonl", RegistrationRecord)
     ]
-    usage = tuple(json_lines(folder / "usage.jsonl", Usage))
+    usage = tuple(files.lines(f"{FOLDER}/usage.jsonl", Usage))
     callers = [
         record.present
         for one in campaign.generators
-        for record in json_lines(folder / f"{one.node}.callers.jsonl", CallerRecord)
+        for record in files.lines(f"{FOLDER}/{one.node}.callers.jsonl", CallerRecord)
     ]
-    queues = tuple(json_lines(folder / "queues.jsonl", QueueUse))
-    measuring, admissions = _measuring(folder)
+    queues = tuple(files.lines(f"{FOLDER}/queues.jsonl", QueueUse))
+    measuring, admissions = _measuring(files)
     return Load(
         users=campaign.users,
         calls_expected=campaign.calls_expected,
@@ -89,18 +86,11 @@ def load_load(folder: Path) -> Load:
     )
 
 
-def _measuring(folder: Path) -> tuple[MeasuringRecord | None, tuple[Admission, ...]]:
+def _measuring(files: RunFiles) -> tuple[MeasuringRecord | None, tuple[Admission, ...]]:
     """What was measured, and the calls that were placed for it; None and nothing in a campaign."""
-    path = folder / MEASURING
-    if not path.exists():
+    record = files.record(f"{FOLDER}/{MEASURING}", MeasuringRecord)
+    if record is None:
         return None, ()
-    record = _record(path, MeasuringRecord)
-    return record, tuple(json_lines(folder / f"{record.near}.admissions.jsonl", Admission))
-
-
-def _record(path: Path, kind: type[Record]) -> Record:
-    """The one record of a file."""
-    try:
-        return from_data(kind, json.loads(path.read_text()))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    if "/" in record.near:
+        files.refuse(f"{FOLDER}/{MEASURING}", f"{shortened(record.near)} is no name of a generator")
+    return record, tuple(files.lines(f"{FOLDER}/{record.near}.admissions.jsonl", Admission))

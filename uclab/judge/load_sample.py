@@ -7,7 +7,6 @@ connection can only be decrypted from its beginning on: legs are chosen among th
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from uclab.capture.tshark import DissectionError
 from uclab.judge.load_files import Leg
 from uclab.judge.network import Network, number
 from uclab.judge.run import Run
+from uclab.judge.scratch import scratch_file
 
 SAMPLE = 5
 """Legs of each load generator."""
@@ -96,7 +96,6 @@ def _signalling(
     for leg in legs:
         host, end_ns = number(leg.record.address), int(((leg.record.ended_at or 0.0) + AFTER_S) * 1e9)
         until[host] = max(end_ns, until.get(host, 0))
-    with tempfile.TemporaryDirectory(prefix="uclab-judge-") as folder:
-        extract = Path(folder) / "signalling.pcapng"
+    with scratch_file() as extract:
         numbers = extract_signalling(path, extract, ports, only, hosts=until)
         return dissect(extract, keylog, numbers)

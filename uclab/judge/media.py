@@ -89,6 +89,10 @@ class MediaFollower:
     """Taps at which it is kept when packets passed: those of the sites' lines."""
     passed: dict[tuple[int, int, int], Timeline] = field(default_factory=dict)
     """(stream, watched tap, leg) -> when packets passed there."""
+    anchors: frozenset[int] = frozenset()
+    """The session controllers' taps, between the two paths of a call."""
+    anchored: dict[tuple[int, int, int], dict[int, int]] = field(default_factory=dict)
+    """(stream, anchor, leg) -> packets there by the second since the epoch in which they were sent."""
     unmatched: dict[int, int] = field(default_factory=dict)
     """Tap -> media packets that no endpoint was seen sending."""
     _index: dict[int, int] = field(default_factory=dict)
@@ -156,6 +160,12 @@ class MediaFollower:
             hop = self.hops.setdefault((number, tap, leg), Hop(self.labels[tap], LEGS[leg]))
             own = chosen[part]
             hop.add(rows.time_ns[own], rows.seq[own], delay_us[part])
+            if tap in self.anchors:
+                seconds = self.anchored.setdefault((number, tap, leg), {})
+                for second, count in zip(
+                    *np.unique(sent[own] // 1_000_000_000, return_counts=True), strict=True
+                ):
+                    seconds[int(second)] = seconds.get(int(second), 0) + int(count)
             if tap in self.watched:
                 self.passed.setdefault((number, tap, leg), Timeline()).add(rows.time_ns[own])
 
@@ -184,6 +194,7 @@ class MediaFollower:
         for number, part in _groups(stream, chosen[~again]):
             its = self.streams[number]
             if its.received == 0:
+                its.opened_s = int(sent[part[0]] // 1_000_000_000)
                 its.receiver = self.endpoint_of_first_tap[int(rows.tap[part[0]])]
                 if its.window:
                     left = self._sent_at[number]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from uclab.judge.case import DIRECTIONS, Case
+from uclab.judge.claim import each_call
 from uclab.judge.frame_coverage import PARTS, Part
 from uclab.judge.network import LEGS, Leg
 from uclab.judge.types import Finding
@@ -108,6 +109,7 @@ NEEDS: dict[str, Needs] = {
     "signalling.untouched": Needs(on_the_way, _SIP),
     "media.srtp": Needs(at_the_ends, _SRTP),
     "media.keys": Needs(at_the_ends, _SRTP),
+    "media.injected": Needs(everywhere, by_absence=True),  # who stands behind NAT, other taps tell
     "privacy.readable": Needs(everywhere, PARTS),
     "hub.media": _FIGURES,
     "hub.signalling": Needs(at_the_ends),
@@ -136,8 +138,15 @@ NEEDS_OF_FAMILY: dict[str, Needs] = {
     family: Needs(everywhere, by_absence=True) for family in ("failover", "load", "capacity")
 }
 """Checks of which most count media or wait for it."""
-RECORDED = {"load.registered", "load.established", "load.heard", "load.throttled", "capacity.admitted"}
-"""Checks of those families that rest on what endpoints told."""
+RECORDED = {
+    "load.registered",
+    "load.established",
+    "load.heard",
+    "load.throttled",
+    "load.generators",
+    "capacity.admitted",
+}
+"""Checks of those families that rest on what endpoints told, or on the host's own figures."""
 
 
 def as_shown(case: Case, finding: Finding) -> Finding:
@@ -148,7 +157,8 @@ def as_shown(case: Case, finding: Finding) -> Finding:
     needs = NEEDS.get(finding.id, NEEDS_OF_FAMILY.get(finding.id.partition(".")[0]))
     if needs is None or finding.verdict == "not-applicable":
         return finding
-    missing = list(_missing(case, finding, needs))
+    each = each_call(finding)
+    missing = list(dict.fromkeys(why for one in each for why in _missing(case, one, needs)))
     if finding.verdict == "fail" and not needs.by_absence:
         return _without_guess(case, finding)
     if not missing:

@@ -13,6 +13,7 @@ from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
 from uclab.judge.network import dscp_name, mac_number, number, text
 from uclab.judge.types import Evidence, Finding
+from uclab.judge.wanted import NO_CALL, asked_for
 from uclab.plan.overlay import Overlay, Tunnel, TunnelEnd
 from uclab.plan.overlay_record import PathRecord
 
@@ -65,6 +66,8 @@ def _marking(case: Case, tunnel: Tunnel, end: TunnelEnd, other: TunnelEnd) -> Fi
     inside, outside = _inside(case, end), _outside(case, tunnel, end, other)
     inner, outer = _by_dscp(inside), _by_dscp(outside)
     marked = sum(count for dscp, count in inner.items() if dscp > 0)
+    if not (marked and outer) and not asked_for(case.run).calls:
+        return claim.not_applicable(NO_CALL)
     if not marked or not outer:
         return claim.not_shown(f"{marked} marked packets inside, {outer.total()} packets outside")
     frames = sum(f.packets for f in inside if f.key.ethertype != IPV4)
@@ -149,6 +152,8 @@ def _steering(case: Case, overlay: Overlay) -> Finding:
     claim = Claim("sdwan.steering", ("W6", "V2"), overlay.site, expected)
     records = [r for r in case.run.paths if r.site == overlay.site]
     used = {t.path: _voice_seconds(case, t) for t in overlay.tunnels}
+    if not any(used.values()) and not asked_for(case.run).calls:
+        return claim.not_applicable(NO_CALL)
     if not records or not any(used.values()):
         return claim.not_shown(
             f"{len(records)} measurements, media in {sum(map(len, used.values()))} seconds"

@@ -10,6 +10,7 @@ from uclab.judge.network import Network, mac_text, text
 from uclab.judge.readable import Leak
 from uclab.judge.spread import Spread
 from uclab.judge.types import Evidence, Finding
+from uclab.judge.wanted import asked_for
 
 EXPECTED = "no readable SIP, SDP, key, credential or voice at any tap"
 
@@ -77,4 +78,5 @@ def _nothing_readable(case: Case) -> Finding:
     texts = sum(case.seen.readable.searched.values())
     streams = len({s.ssrc for s in tested})
     observed = f"{texts} frames searched and {streams} media streams tested at {len(taps)} taps"
-    return claim.passed(observed) if texts and tested else claim.not_shown(observed)
+    enough = texts and (tested or not asked_for(case.run).calls)
+    return claim.passed(observed) if enough else claim.not_shown(observed)

@@ -3,30 +3,32 @@ not errors."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
-from uclab.judge.json_lines import json_lines
 from uclab.judge.life import still_runs
 from uclab.judge.load_files import Load, load_load
+from uclab.judge.run_files import RunError, RunFiles, shortened
 from uclab.plan.capture_record import FILE as TIMES_FILE
 from uclab.plan.capture_record import CaptureTime
-from uclab.plan.codec import from_data, plan_from_json
 from uclab.plan.host_pressure_record import FILE as PRESSURE_FILE
 from uclab.plan.host_pressure_record import LINES, HostSample, LateLine
-from uclab.plan.load_record import FOLDER
 from uclab.plan.overlay_record import FILE as PATHS_FILE
 from uclab.plan.overlay_record import PathRecord
-from uclab.plan.records import CallRecord, Checks, Event, Incident, ScenarioRecord
+from uclab.plan.records import CallRecord, Checks, Event, Incident
+from uclab.plan.scenario_record import (
+    LAB_END,
+    ORDERS,
+    SCENARIO,
+    SCENARIO_END,
+    LabEnd,
+    OrderRecord,
+    ScenarioEnd,
+    ScenarioRecord,
+)
 from uclab.plan.types import Plan
 
-Record = TypeVar("Record")
-
-
-class RunError(ValueError):
-    """A run directory that cannot be judged; the message names the file and what is wrong with it."""
+__all__ = ["Run", "RunError", "load_run"]
 
 
 @dataclass(frozen=True)
@@ -35,19 +37,29 @@ class Run:
     are."""
 
     plan: Plan
+    folder: Path = Path()
     calls: tuple[CallRecord, ...] = ()
     events: tuple[Event, ...] = ()
     captures: tuple[Path, ...] = ()
     paths: tuple[PathRecord, ...] = ()
     """What the SD-WAN's controller measured."""
     keylog: Path | None = None
-    authority: Path | None = None
+    authority: bytes | None = None
     """The lab CA's certificate (PEM)."""
     tap_names: dict[str, dict[str, str]] = field(default_factory=dict)
     """Namespace -> kernel interface -> tap label, where the captures could not carry the labels
     themselves."""
     checks: Checks = "reference"
     """What it is to be judged by."""
+    scenario: ScenarioRecord | None = None
+    """What was to happen."""
+    end: ScenarioEnd | None = None
+    orders: tuple[OrderRecord, ...] = ()
+    lab_end: LabEnd | None = None
+    cut: dict[str, str] = field(default_factory=dict)
+    """File of records -> what shows that its end is missing."""
+    shorter: dict[str, int | None] = field(default_factory=dict)
+    """File of records that is shorter than the lab left it -> its bytes; None where it is missing."""
     incidents: tuple[Incident, ...] = ()
     load: Load = field(default_factory=Load)
     """What a campaign's load generators told."""
@@ -81,103 +93,72 @@ class Run:
 
 
 def load_run(folder: Path) -> Run:
-    """Reads a run directory; `RunError` where plan, calls or events cannot be read."""
-    try:
-        plan = plan_from_json((folder / "plan.json").read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"{folder / 'plan.json'}: {error}") from error
-    captures = folder / "captures"
+    """Reads a run directory; `RunError` where a file of it cannot be read."""
+    files = RunFiles(folder)
+    plan = files.record("plan.json", Plan)
+    if plan is None:
+        files.refuse("plan.json", "there is no such file")
     kernel_names: dict[str, dict[str, str]] = {}
     for tap in plan.taps:
         kernel_names.setdefault(tap.namespace, {})[tap.interface] = tap.label
-    names = captures / "interfaces.json"
-    if names.exists():
-        for namespace, its in _json(names).items():
-            kernel_names.setdefault(namespace, {}).update(its)
-    keylog = folder / "keys" / "tls.keylog"
+    for namespace, its in _interfaces(files).items():
+        kernel_names.setdefault(namespace, {}).update(its)
+    scenario = files.record(SCENARIO, ScenarioRecord)
+    lab_end = files.record(LAB_END, LabEnd)
+    authorities = (files.content(f"{place}ca.pem") for place in ("", *(f"{one}/" for one in files.folders())))
     return Run(
         plan=plan,
-        calls=_records(folder / "calls.json", CallRecord),
-        events=_events(folder / "events.jsonl"),
-        captures=tuple(sorted(captures.glob("*.pcapng"))),
-        paths=_lines(folder / PATHS_FILE, PathRecord),
-        keylog=keylog if keylog.exists() and keylog.stat().st_size else None,
-        authority=next(
-            (p for p in (folder / "ca.pem", *sorted(folder.glob("*/ca.pem"))) if p.exists()), None
-        ),
+        folder=folder,
+        calls=files.records("calls.json", CallRecord) or (),
+        events=tuple(files.lines("events.jsonl", Event)),
+        captures=files.named("captures", ".pcapng"),
+        paths=tuple(files.lines(PATHS_FILE, PathRecord)),
+        keylog=files.path("keys/tls.keylog"),
+        authority=next((pem for pem in authorities if pem), None),
         tap_names=kernel_names,
-        checks=_checks(folder / "scenario.json"),
-        incidents=_records(folder / "incidents.json", Incident),
-        load=_load(folder / FOLDER),
-        late_lines=_late_lines(folder / LINES),
-        pressure=_lines(folder / PRESSURE_FILE, HostSample),
-        capture_times=_lines(folder / TIMES_FILE, CaptureTime),
+        checks="reference" if scenario is None else scenario.checks,
+        scenario=scenario,
+        end=files.record(SCENARIO_END, ScenarioEnd),
+        orders=tuple(files.lines(ORDERS, OrderRecord)),
+        lab_end=lab_end,
+        incidents=files.records("incidents.json", Incident) or (),
+        load=load_load(files),
+        late_lines=_late_lines(files),
+        pressure=tuple(files.lines(PRESSURE_FILE, HostSample)),
+        capture_times=tuple(files.lines(TIMES_FILE, CaptureTime)),
         alive=still_runs(folder / "events.jsonl"),
+        cut=files.cut,
+        shorter=_shorter(files, lab_end),
     )
 
 
-def _load(folder: Path) -> Load:
-    try:
-        return load_load(folder)
-    except (OSError, ValueError) as error:
-        raise RunError(str(error)) from error
+def _interfaces(files: RunFiles) -> dict[str, dict[str, str]]:
+    """Namespace -> kernel interface -> tap label, where the lab left such a table."""
+    name = "captures/interfaces.json"
+    data = files.data(name)
+    if data is None:
+        return {}
+    if not isinstance(data, dict) or not all(isinstance(its, dict) for its in data.values()):
+        files.refuse(name, f"expected interfaces and their taps by namespace, found {shortened(data)}")
+    return {space: {name: str(tap) for name, tap in its.items()} for space, its in data.items()}
 
 
-def _json(path: Path) -> dict[str, dict[str, str]]:
-    try:
-        data = json.loads(path.read_text())
-    except ValueError as error:
-        raise RunError(f"{path}: {error}") from error
-    return {str(k): {str(a): str(b) for a, b in v.items()} for k, v in data.items()}
-
-
-def _records(path: Path, kind: type[Record]) -> tuple[Record, ...]:
-    """A list of records; none where there is no such file."""
-    if not path.exists():
-        return ()
-    try:
-        return tuple(from_data(kind, item) for item in json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{path}: {error}") from error
-
-
-def _late_lines(folder: Path) -> tuple[LateLine, ...]:
-    found = []
-    for path in sorted(folder.glob("*.json")):
+def _late_lines(files: RunFiles) -> tuple[LateLine, ...]:
+    """From each delay line's own account."""
+    found: list[LateLine] = []
+    for path in files.named(LINES, ".json"):
+        name = f"{LINES}/{path.name}"
+        data = files.data(name)
         try:
-            for line in json.loads(path.read_text())["lines"].values():
+            for line in (data or {})["lines"].values():
                 late = line.get("late_ms", {}).items()
                 found += [LateLine(path.stem, int(second), float(ms)) for second, ms in late]
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise RunError(f"{path}: not the account of a delay line: {error!r}") from error
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+            files.refuse(name, f"not the account of a delay line: {shortened(data)}")
     return tuple(found)
 
 
-def _lines(path: Path, kind: type[Record]) -> tuple[Record, ...]:
-    try:
-        return tuple(json_lines(path, kind))
-    except ValueError as error:
-        raise RunError(str(error)) from error
-
-
-def _checks(path: Path) -> Checks:
-    """What the scenario says that it is judged by; runs without a scenario of their own are judged wholly."""
-    if not path.exists():
-        return "reference"
-    try:
-        return from_data(ScenarioRecord, json.loads(path.read_text())).checks
-    except ValueError as error:
-        raise RunError(f"{path}: {error}") from error
-
-
-def _events(path: Path) -> tuple[Event, ...]:
-    if not path.exists():
-        return ()
-    events = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if line.strip():
-            try:
-                events.append(from_data(Event, json.loads(line)))
-            except (ValueError, TypeError) as error:
-                raise RunError(f"{path}, line {number}: {error}") from error
-    return tuple(events)
+def _shorter(files: RunFiles, end: LabEnd | None) -> dict[str, int | None]:
+    """Files that are not as long any more as they were in the end."""
+    sizes = {one.name: (one.bytes, files.size(one.name)) for one in (end.files if end else ())}
+    return {name: now for name, (then, now) in sizes.items() if now is None or now < then}

@@ -3,16 +3,15 @@ said of them."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from uclab.capture.tags import Tags, dissect_tags
 from uclab.capture.tshark import DissectionError
 from uclab.capture.writer import PcapngWriter
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
+from uclab.judge.scratch import scratch_file
 from uclab.judge.types import Evidence, Finding
+from uclab.judge.wanted import NO_CALL, asked_for
 
 SAMPLE = 150
 """Media flows of which one packet is dissected, spread over all of them (pyshark reads some 900 packets a
@@ -26,7 +25,8 @@ def check_dissector(case: Case) -> Finding:
     flows = [flow for flow in case.flows if flow.frame]
     chosen = flows[:: max(-(-len(flows) // SAMPLE), 1)]
     if not chosen:
-        return claim.not_shown("no media was seen")
+        asked = asked_for(case.run).calls
+        return claim.not_shown("no media was seen") if asked else claim.not_applicable(NO_CALL)
     try:
         tags = _dissected(chosen)
     except DissectionError as error:
@@ -48,8 +48,7 @@ def check_dissector(case: Case) -> Finding:
 
 
 def _dissected(flows: list[Flow]) -> list[Tags]:
-    with tempfile.TemporaryDirectory(prefix="uclab-judge-") as folder:
-        extract = Path(folder) / "media.pcapng"
+    with scratch_file() as extract:
         with PcapngWriter(extract, ["media"]) as writer:
             for flow in flows:
                 writer.write(0, flow.first_ns, flow.frame)

@@ -11,6 +11,7 @@ from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
 from uclab.judge.network import Network, mac_text
 from uclab.judge.types import Evidence, Finding
+from uclab.judge.wanted import NO_BULK, asked_for
 from uclab.plan.records import Event
 from uclab.plan.types import PortMode
 
@@ -56,6 +57,8 @@ def _vlan_finding(case: Case, node: str, right: int, seen: dict[int, list[Flow]]
     vlan = case.network.vlans[right]
     expected = f"frames of {node} only in VLAN {right} ({vlan.name})"
     claim = Claim("vlan.voice", ("L1",) if vlan.role == "voice" else ("L2",), node, expected)
+    if not seen and node in _pcs(case.network) and not asked_for(case.run).bulk:
+        return claim.not_applicable(NO_BULK)
     if not seen:
         return claim.not_shown("no frame of it was seen at a switch port")
     for number, flows in seen.items():

@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from uclab.capture.dissect import Handshake
 from uclab.capture.headers import TCP, UDP
 from uclab.judge.case import Case
+from uclab.judge.certificates import BadCertificate, Certificate, read_der, read_pem
 from uclab.judge.claim import Claim
 from uclab.judge.network import number, text
+from uclab.judge.registrations import (
+    Gap,
+    Presence,
+    allowed_s,
+    explained,
+    presences,
+    troubles,
+    watched,
+)
 from uclab.judge.types import Evidence, Finding
 from uclab.plan.types import Endpoint, SessionController
 
@@ -25,11 +32,12 @@ TLS_ORDER = ("SSL 3.0", "1.0", "1.1", "1.2", "1.3")
 def check_signalling(case: Case) -> Iterator[Finding]:
     """All findings of signalling, per site endpoint."""
     yield from check_plain_sip(case)
+    registered = presences(case)
     for endpoint in case.network.site_endpoints:
         if endpoint.registers:
             yield check_tls(case, endpoint)
             yield check_certificate(case, endpoint)
-            yield check_registered(case, endpoint)
+            yield check_registered(case, endpoint, registered)
     yield from check_server_certificates(case)
 
 
@@ -86,27 +94,73 @@ def _older(version: str, minimum: str) -> bool:
     return version not in TLS_ORDER or TLS_ORDER.index(version) < TLS_ORDER.index(minimum)
 
 
-def check_registered(case: Case, endpoint: Endpoint) -> Finding:
-    """The registrar accepted the endpoint: 200 OK to its REGISTER in decrypted signalling, or the endpoint's
-    own event."""
-    claim = Claim("signalling.registered", ("C1",), endpoint.name, f"registered at {endpoint.registrar}")
-    answers = [
-        m
-        for m in case.signalling.messages
-        if m.method == "REGISTER"
-        and m.status == 200
-        and case.endpoint_at_controller(m.at.dst, m.at.dport) == endpoint.name
-    ]
-    events = [event for event in case.run.events if event.source == endpoint.name]
-    done = [event for event in events if event.kind == "registered"]
-    if answers:
-        packets = tuple(m.at.packet for m in answers[:3])
+def check_registered(case: Case, endpoint: Endpoint, registered: Mapping[str, Presence]) -> Finding:
+    """Registered from the lab's `up` to its end, but for gaps that something broken on purpose explains."""
+    registrars = " or ".join(endpoint.registrars)
+    claim = Claim("signalling.registered", ("C1",), endpoint.name, f"registered at {registrars} all the time")
+    found = registered[endpoint.name]
+    if found.first is None:
+        return _never_registered(case, endpoint, claim)
+    since = f"since {clock(found.first)}"
+    if found.answers:
+        packets = tuple(m.at.packet for m in found.answers[:3])
         evidence = Evidence(case.network.controller_taps[0], packets, "200 OK (REGISTER), decrypted")
-        return claim.passed("200 OK to REGISTER", evidence)
-    if done:
-        return claim.passed(
-            "reported by the endpoint", Evidence(text=f"event `registered`: {done[0].detail}")
-        )
+        observed = f"200 OK to REGISTER, {since}"
+    else:
+        said = next(event for event in found.told if event.kind == "registered")
+        evidence = Evidence(text=f"event `registered`: {said.detail}")
+        observed = f"reported by the endpoint, {since}"
+    if found.disagreement:
+        observed += f" ({found.disagreement})"
+    known, end = troubles(case), watched(case)[1]
+    allowed, noticed = allowed_s(case, endpoint), float(endpoint.registration.lost_s)
+    bad = [gap for gap in found.gaps if explained(gap, known, allowed, noticed, end) is None]
+    words = "; ".join(_in_words(gap, end) for gap in bad or found.gaps)
+    if bad:
+        evidence = Evidence(evidence.tap, evidence.packets, words)
+        return claim.failed(f"{observed}; {words}", evidence, _who_lost_it(case, endpoint, bad, registered))
+    if found.gaps:
+        observed += f"; {words}: within {allowed:g} s of what was broken on purpose"
+    return claim.passed(observed, evidence)
+
+
+def clock(at: float) -> str:
+    """A time of day (UTC) for people."""
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-5]
+
+
+def _in_words(gap: Gap, end: float) -> str:
+    if gap.end is not None:
+        back = f"back after {gap.end - gap.begin:.1f} s"
+    else:
+        back = "never back" + (f", for the last {end - gap.begin:.1f} s" if end < float("inf") else "")
+    return f"lost at {clock(gap.begin)} ({gap.why}), {back}"
+
+
+def _who_lost_it(
+    case: Case, endpoint: Endpoint, gaps: Sequence[Gap], registered: Mapping[str, Presence]
+) -> str | None:
+    """The endpoint, where others at its site kept theirs meanwhile; else this alone names nobody."""
+    sites = case.network.ways.site_of
+    others = [
+        registered[other.name]
+        for other in case.network.site_endpoints
+        if other.name in registered
+        and other.name != endpoint.name
+        and sites.get(other.node) == sites.get(endpoint.node)
+    ]
+    end = watched(case)[1]
+
+    def kept(other: Presence) -> bool:
+        mine = [(gap.begin, gap.lasts_until(end)) for gap in gaps]
+        theirs = [(gap.begin, gap.lasts_until(end)) for gap in other.gaps]
+        return other.first is not None and not any(a < d and c < b for a, b in mine for c, d in theirs)
+
+    return endpoint.name if any(map(kept, others)) else None
+
+
+def _never_registered(case: Case, endpoint: Endpoint, claim: Claim) -> Finding:
+    events = [event for event in case.run.events if event.source == endpoint.name]
     refusals = [event for event in events if event.kind in ("registration-failed", "tls-refused")]
     observed = f"{refusals[-1].kind}: {refusals[-1].detail}" if refusals else "no registration was seen"
     servers_fault = any(event.kind == "tls-refused" for event in refusals) or _foreign(case, endpoint)
@@ -122,8 +176,9 @@ def check_server_certificates(case: Case) -> Iterator[Finding]:
         own = number(controller.address)
         shakes = [s for s in case.signalling.handshakes if number(s.at.src) == own and s.certificates]
         wrong = [(s, fault) for s in shakes if (fault := _wrong(case, s, controller.host_name))]
-        if case.run.authority is None:
-            yield claim.not_shown("the lab authority's certificate is not among the run's files")
+        authority = _authority(case)
+        if not isinstance(authority, Certificate):
+            yield claim.not_shown(authority)
         elif not shakes and not _called(case, controller):
             continue  # a second data centre's, which nobody needed
         elif not shakes:
@@ -160,8 +215,10 @@ def check_certificate(case: Case, endpoint: Endpoint) -> Finding:
     )
     claim = Claim("signalling.certificate", ("C9",), endpoint.name, expected)
     shakes = [s for s in handshakes_of(case, endpoint) if s.certificates]
-    if not shakes or case.run.authority is None:
+    if not shakes:
         return claim.not_shown(case.signalling_gap or "no certificate was seen in its handshakes")
+    if not isinstance(authority := _authority(case), Certificate):
+        return claim.not_shown(authority)
     tap = case.network.controller_taps[0]
     for shake in shakes:
         fault = _wrong(case, shake, _name_of(case, shake, endpoint))
@@ -186,44 +243,41 @@ def _foreign(case: Case, endpoint: Endpoint) -> str | None:
 
 def _wrong(case: Case, shake: Handshake, name: str) -> str | None:
     """What is wrong with the certificate of a handshake; None when chain, name and dates are right."""
-    if case.run.authority is None:
+    authority = _authority(case)
+    if not isinstance(authority, Certificate):
         return None
-    authority = x509.load_pem_x509_certificate(case.run.authority.read_bytes())
     try:
-        chain = [x509.load_der_x509_certificate(der) for der in shake.certificates]
-    except ValueError as error:
+        chain = [read_der(der) for der in shake.certificates]
+    except BadCertificate as error:
         return f"certificate cannot be read: {error}"
     server = chain[0]
-    if name not in _names(server):
-        shown = ", ".join(_names(server)) or server.subject.rfc4514_string()
+    if name not in server.names:
+        shown = ", ".join(server.names) or server.subject
         return f"certificate is for {shown}, not for {name}"
     now = datetime.fromtimestamp(shake.at.time, UTC)
-    if not server.not_valid_before_utc <= now <= server.not_valid_after_utc:
-        return f"certificate was valid until {server.not_valid_after_utc:%Y-%m-%d}"
+    if not server.begins <= now <= server.ends:
+        return f"certificate was valid until {server.ends:%Y-%m-%d}"
     for certificate, issuer in zip(chain, [*chain[1:], authority], strict=True):
-        if certificate == authority or _signed(certificate, authority):
+        if certificate.loaded == authority.loaded or certificate.signed_by(authority):
             return None
-        if not _signed(certificate, issuer):
+        if not certificate.signed_by(issuer):
             break
-    return f"issued by {chain[-1].issuer.rfc4514_string()}, not by the lab's authority"
+    return f"issued by {chain[-1].issuer}, not by the lab's authority"
 
 
-def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def _authority(case: Case) -> Certificate | str:
+    """The lab's own authority, or why there is none."""
+    if case.run.authority is None:
+        return "the lab authority's certificate is not among the run's files"
     try:
-        certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
-
-
-def _names(certificate: x509.Certificate) -> list[str]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    return extension.value.get_values_for_type(x509.DNSName)
+        return read_pem(case.run.authority)
+    except BadCertificate as error:
+        return f"the lab authority's certificate cannot be read: {error}"
 
 
 def _describe(shake: Handshake) -> str:
-    certificate = x509.load_der_x509_certificate(shake.certificates[0])
-    return f"{', '.join(_names(certificate))} by {certificate.issuer.rfc4514_string()}"
+    try:
+        certificate = read_der(shake.certificates[0])
+    except BadCertificate as error:
+        return f"a certificate that cannot be read ({error})"
+    return f"{', '.join(certificate.names)} by {certificate.issuer}"

@@ -74,6 +74,8 @@ class Stream:
     received: int = 0
     early: int = 0
     """Packets sent in the opening second before the first one that arrived."""
+    opened_s: int = -1
+    """The second since the epoch in which the first packet that arrived was sent."""
     delay_sum_ms: float = 0.0
     delay_max_ms: float = 0.0
     gap_max_ms: float = 0.0

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from uclab.judge.case import Case
+from uclab.judge.claim import each_call
 from uclab.judge.incidents import JudgedIncident
 from uclab.judge.tap_windows import EVER_NS, call_time
 from uclab.judge.types import Finding
@@ -43,7 +44,7 @@ def limited(
         if finding.verdict not in ("pass", "fail"):
             yield finding
             continue
-        needs = list(needs_of(case, incidents, finding))
+        needs = [need for one in each_call(finding) for need in needs_of(case, incidents, one)]
         gaps = [
             (need, gap)
             for need in needs
@@ -205,6 +206,7 @@ OF_RUN: dict[str, tuple[Taps, bool]] = {
     "signalling.registered": (_signalling, True),
     "signalling.untouched": (_way_of_subject, False),
     "hub.signalling": (_signalling, False),
+    "media.injected": (_ends, False),
     "privacy.readable": (_all, False),
     "lab.isolation": (_all, False),
     "vlan.voice": (_ports, False),

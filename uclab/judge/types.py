@@ -29,6 +29,29 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Margin:
+    """How near a figure came to a limit of the policy."""
+
+    figure: str
+    """What is limited, just as it is judged: `uclab.judge.margins` has the names."""
+    subject: str
+    """The line, the route, or `<call>:<direction>`."""
+    worst: float
+    allowed: float
+    unit: str
+    digits: int
+    """Places after the point that are worth showing."""
+    margin_pct: float
+    """What is left to the limit, per cent of it; negative where it is broken."""
+
+    @property
+    def words(self) -> str:
+        """`worst 5 s jitter 29.56 of 30 ms (1.5 % margin)`."""
+        allowed = f"{self.allowed:g} {self.unit}".rstrip()
+        return f"{self.figure} {self.worst:.{self.digits}f} of {allowed} ({self.margin_pct:.1f} % margin)"
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing proved or disproved. `subject` names the endpoint, call, hop or device; stable `id`, e.g.
     `media.srtp`."""
@@ -42,6 +65,8 @@ class Finding:
     evidence: Evidence = Evidence()
     blame: str | None = None
     """The device or hop named as the cause, where one can be named, e.g. `edge`."""
+    margins: tuple[Margin, ...] = ()
+    """How near it came to the limits that it is about."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +128,11 @@ class MediaQuality:
     max_delay_ms: float = 0.0
     before_open: int = 0
     """Packets sent in the first second, before the way was open (NAT, call set-up); not counted as lost."""
+
+    @property
+    def judged_jitter_ms(self) -> float | None:
+        """What is held against the policy's limit; None where nothing arrived."""
+        return None if self.jitter_ms is None else self.worst_jitter_ms
 
 
 @dataclass(frozen=True)
@@ -238,6 +268,8 @@ class Judgement:
     too_busy: str = ""
     """One sentence where findings are not shown because the machine did not serve the lab's programs in
     time."""
+    margins: tuple[Margin, ...] = ()
+    """How near the worst call came to each limit of the policy, where calls are held against them."""
 
     @property
     def verdict(self) -> RunVerdict:

@@ -37,16 +37,19 @@ LONGEST_WORDS = 1000
 """Characters that a lab is told of a command."""
 
 
+REFUSED = 409
+"""The lab has nothing of that name, or cannot do that now (Conflict)."""
 NO_ROOM = 507
 """Insufficient Storage (RFC 4918 section 11.5), and whatever else the machine refuses the lab."""
 
 
 class LabError(Exception):
-    """The supervisor refused: the message says what was wrong and what is allowed."""
+    """The supervisor did not do what was asked. As such, not as one of those below: it failed at it, which is
+    a fault of uclab's own."""
 
 
 class WrongRequest(LabError):
-    """What was asked has a form that it cannot have (exit status 2); nothing was done."""
+    """What was asked is nothing that this lab can do (exit status 2); nothing was done."""
 
 
 class WrongCircuit(WrongRequest):
@@ -215,7 +218,7 @@ class LabClient:
             ) from None
         if response.status_code == WRONG_ORDER:
             raise WrongCircuit(answer["error"])
-        if response.status_code == WRONG_REQUEST:
+        if 400 <= response.status_code < 500:
             raise WrongRequest(answer["error"])
         if response.status_code == NO_ROOM:
             raise LabGone(f"lab `{self.lab.name}`: {answer['error']}")

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from uclab.access.bounded import BoundedBodies, problems, unknown
 from uclab.access.names import DEVICE, WrongName
-from uclab.lab.client import NO_ROOM, WRONG_ORDER, WRONG_REQUEST
+from uclab.lab.client import NO_ROOM, REFUSED, WRONG_ORDER, WRONG_REQUEST
 from uclab.lab.description import openapi
 from uclab.lab.lab import Lab
 from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody, HandBody, Nothing
@@ -27,7 +27,6 @@ from uclab.lab.refused import Refused, RefusedCircuit
 
 Handler = Callable[[Request], Awaitable[Response]]
 B = TypeVar("B", bound=Body)
-REFUSED = 409
 LAST_EVENT = 10**9
 
 
@@ -58,20 +57,27 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     async def call(request: Request) -> Response:
-        return JSONResponse(asdict(await lab.place((await body_of(request, CallBody)).order())))
+        order = (await body_of(request, CallBody)).order()
+        with lab.orders.noted("call", order.id, order):
+            return JSONResponse(asdict(await lab.place(order)))
 
     async def bulk(request: Request) -> Response:
         await body_of(request, Nothing)
-        await lab.set_bulk(name_of(request, "action"))
-        return JSONResponse({"done": name_of(request, "action")})
+        action = name_of(request, "action")
+        with lab.orders.noted("bulk", action):
+            await lab.set_bulk(action)
+        return JSONResponse({"done": action})
 
     async def fail(request: Request) -> Response:
-        wanted = await body_of(request, FailBody)
-        return JSONResponse({"done": await lab.fail(name_of(request), wanted.how, wanted.figures)})
+        wanted, name = await body_of(request, FailBody), name_of(request)
+        with lab.orders.noted("fail", name):
+            return JSONResponse({"done": await lab.fail(name, wanted.how, wanted.figures)})
 
     async def heal(request: Request) -> Response:
         await body_of(request, Nothing)
-        return JSONResponse({"done": await lab.heal(name_of(request))})
+        name = name_of(request)
+        with lab.orders.noted("heal", name):
+            return JSONResponse({"done": await lab.heal(name)})
 
     async def overlays(_: Request) -> Response:
         return JSONResponse(await lab.overlays())
@@ -126,9 +132,8 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
             WrongName: _answer(WRONG_REQUEST, str),
             RefusedCircuit: _answer(WRONG_ORDER, str),
             Refused: _answer(REFUSED, str),
-            OSError: _answer(
-                NO_ROOM, lambda error: f"the lab cannot go on: {error}"
-            ),  # most of all a full disk
+            # most of all a full disk
+            OSError: _answer(NO_ROOM, lambda error: f"the lab cannot go on: {error}"),
         },
     )
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from uclab.model.endurance import Protection, Restarts
 from uclab.model.part import (
     Dscp,
     LongName,
@@ -66,6 +67,29 @@ class Limits(Part):
     """Interarrival jitter of RFC 3550 section 6.4.1."""
     min_mos: float = Field(ge=1, le=4.5)
     """Mean opinion score by ITU-T G.107 and its annex B."""
+
+
+class Confidence(Part):
+    """With what confidence a limit counts as kept or missed, and how much media may be placed for that
+    (C8).
+
+    A line is judged by all calls that crossed it. It keeps its loss where the whole interval lies below the
+    limit, misses it where the whole interval lies above, and else nothing is shown.
+    """
+
+    verdict_pct: float = Field(default=95, gt=50, lt=100)
+    """Confidence of a verdict on a line: a wrong one comes in at most 100 less this of 100 runs."""
+    accused_pct: float = Field(default=1, gt=0, le=50)
+    """Chance that a run accuses a single call wrongly, of all its calls and figures together."""
+    right_pct: float = Field(default=98, gt=50, lt=100)
+    """The reference scenario makes its calls so long that a line with its profile's loss gets the right
+    verdict in so many of 100 runs."""
+    assumed_design_effect: float = Field(default=2, ge=1, le=100)
+    """Where too little was lost to see in what bursts: by how much more than at random the loss is taken to
+    scatter (Kish's design effect; 1: at random)."""
+    longest_call_s: float = Field(default=900, ge=5, le=86_400)
+    """Calls are not made longer than this; where more would be needed the calls stay short and the verdict
+    says so."""
 
 
 class SipsPorts(Part):
@@ -212,11 +236,17 @@ class PolicyProfile(Part):
     """What everything else is marked with."""
     markings: tuple[Marking, ...] = Field(min_length=1)
     limits: Limits
+    confidence: Confidence = Confidence()
+    """How sure a verdict by these limits must be; may be left out."""
     signalling: Signalling
     media: Media
     nat: Nat
     registration: Registration = Registration()
     """How phones keep their registration; may be left out."""
+    protection: Protection = Protection()
+    """What one address may ask of a session controller; may be left out."""
+    restarts: Restarts = Restarts()
+    """What comes back when it has died; may be left out."""
     wan_queues: tuple[QueueShare, ...] = Field(min_length=2)
     """Queues of a WAN line; one takes what the others do not."""
     power: tuple[PowerClass, ...] = ()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from uclab.plan.changes import port_towards
+from uclab.plan.line_loss import long_enough, verdicts_on_loss
 from uclab.plan.types import Call, Endpoint, Plan
 
 Kind = Literal["desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "overload", "hold-transfer"]
@@ -57,12 +58,20 @@ def reference_calls(plan: Plan) -> tuple[Call, ...]:
     """One call of each kind that the topology allows, then four at once; the same ones for the same plan
     (C3, C4, C7).
 
-    Calls of one `rounds` share no endpoint, so they can be placed side by side.
+    Calls of one `rounds` share no endpoint, so they can be placed side by side. They last as long as a
+    verdict on the lines needs.
     """
     quiet = Picker(plan)
     makers = (_desk_desk, _desk_soft, _desk_pstn, _pstn_desk, _hold_transfer)
     calls = [call for maker in makers if (call := maker(plan, quiet)) is not None]
-    return (*calls, *_overload(plan, Picker(plan)))
+    conditions = (calls, _overload(plan, Picker(plan)))
+    verdicts = verdicts_on_loss(plan, sum(map(bool, conditions)))
+    return tuple(
+        call
+        for alike in conditions
+        for group in long_enough(plan, rounds(plan, alike), verdicts)
+        for call in group
+    )
 
 
 def missing_kinds(plan: Plan) -> tuple[str, ...]:

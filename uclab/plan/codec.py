@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 from collections.abc import Mapping
 from enum import Enum
@@ -64,12 +65,22 @@ def _read(kind: Any, data: Any, where: str) -> Any:
         return data
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(data)
-    if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
+    if kind is float and isinstance(data, int | float) and not isinstance(data, bool):
+        return _finite(data, where)
     wrong_bool = isinstance(data, bool) and kind is not bool
     if isinstance(kind, type) and (wrong_bool or not isinstance(data, kind)):
         raise ValueError(f"{where}: expected {kind.__name__}, found {data!r}")
     return data
+
+
+def _finite(data: float, where: str) -> float:
+    try:
+        value = float(data)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise ValueError(f"{where}: a number that is beyond any figure")
+    return value
 
 
 def _read_dataclass(kind: Any, data: Any, where: str) -> Any:

@@ -142,6 +142,41 @@ class FailoverLimits:
     brown_out_delay_ms: float
 
 
+RestartedPart = Literal["service", "controller", "router", "phone"]
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """What comes back by itself when it has died (D3); the policy file's section `restarts`."""
+
+    parts: tuple[RestartedPart, ...] = ()
+    attempts: int = 1
+    """How often one part is started again."""
+    wait_s: float = 1.0
+    """From the end to the first new start; doubled with each further one."""
+    wait_max_s: float = 30.0
+
+    def wait_before(self, started: int) -> float:
+        """Seconds to wait when it has been started again so often."""
+        return float(min(self.wait_s * 2**started, self.wait_max_s))
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How sure a verdict by the policy's limits must be (`uclab.model.policy.Confidence`)."""
+
+    verdict_pct: float = 95.0
+    accused_pct: float = 1.0
+    right_pct: float = 98.0
+    assumed_design_effect: float = 2.0
+    longest_call_s: float = 900.0
+
+    @property
+    def level(self) -> float:
+        """Of one end of an interval, 0..1."""
+        return self.verdict_pct / 100
+
+
 @dataclass(frozen=True)
 class Policy:
     """The provider's policy profile, resolved (facts: provider policy). Judging reads its limits from here,
@@ -172,6 +207,8 @@ class Policy:
     untrusted_classes: tuple[str, ...] | None = None
     """Classes that an untrusted port may be re-marked to by port match; None: all."""
     failover: FailoverLimits | None = None
+    restarts: RestartPolicy = RestartPolicy()
+    confidence: Confidence = Confidence()
     title: str = ""
     """What verdicts are measured by, for people..."""
     source: str = ""

@@ -15,7 +15,7 @@ events.jsonl          one `Event` a line
 sdwan/paths.jsonl     what an SD-WAN's paths were like (`uclab.plan.overlay_record`)
 calls.json            list of `CallRecord`
 campaign/             of a campaign (`uclab.plan.load_record`)
-scenario.json         the `ScenarioRecord`: what happened, and what it is judged as
+scenario.json         what is to happen, and what it is judged as; how it ended: `uclab.plan.scenario_record`
 incidents.json        list of `Incident`, where the scenario broke something
 results.json report.html junit.xml
 ```
@@ -53,14 +53,6 @@ class Event:
     """E.g. `registered`, `registration-failed`, `tls-refused`, `call-established`, `port-security-drop`,
     `process-died`."""
     detail: str = ""
-
-
-@dataclass(frozen=True)
-class ScenarioRecord:
-    """Which scenario ran, and the checks that it is to be judged by."""
-
-    name: str
-    checks: Checks
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ def results(
         "findings": [finding_data(finding) for finding in judgement.findings],
         "walks": [walk_data(walk) for walk in judgement.walks],
         "incidents": incidents_data(judgement),
+        "margins": [to_data(one) for one in judgement.margins],
         "measured": [to_data(one) for one in judgement.measured],
         "interferences": [to_data(one) for one in judgement.interferences],
     }
@@ -41,6 +42,7 @@ def call_data(call: JudgedCall) -> dict[str, Any]:
         "setup_ms": call.setup_ms,
         "seconds": call.seconds,
         **{name: both_directions(call, name) for name in ("mos", "loss_pct", "jitter_ms", "delay_ms")},
+        "worst_jitter_ms": both_directions(call, "judged_jitter_ms"),
     }
 
 

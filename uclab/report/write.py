@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from uclab.access.private_files import write_private
+from uclab.judge.run_files import RunFiles, shortened
 from uclab.judge.types import Judgement
 from uclab.plan.types import Plan
 from uclab.report.html import html
@@ -25,6 +26,10 @@ def write_reports(run_dir: Path, plan: Plan, judgement: Judgement, timings: dict
 
 
 def read_host(run_dir: Path) -> dict[str, Any]:
-    """The machine and the variants that the lab ran on; empty where the run recorded none."""
-    file = run_dir / "host.json"
-    return dict(json.loads(file.read_text())) if file.is_file() else {}
+    """The machine and the variants that the lab ran on; empty where the run recorded none. Raises
+    `RunError`."""
+    files = RunFiles(run_dir)
+    host = files.data("host.json")
+    if host is not None and not isinstance(host, dict):
+        files.refuse("host.json", f"expected an object, found {shortened(host)}")
+    return host or {}

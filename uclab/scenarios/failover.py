@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -11,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from uclab.access.private_files import write_private
+from uclab.access.record_files import write_record
 from uclab.lab.client import CallOrder, LabClient, LabGone
-from uclab.plan.codec import to_data
 from uclab.plan.incidents import HELD_CALL, WANTED_CALLS, PlannedIncident, chosen_incidents, failover_calls
 from uclab.plan.records import CallRecord, Event, Incident
+from uclab.plan.scenario_record import Asked, AskedCall, AskedIncident
 from uclab.plan.types import Call, Plan
 from uclab.scenarios.types import Options, Step
 
@@ -68,17 +67,35 @@ def failover(
     """Every incident of `options` (or all of the plan) `options.repeat` times; records go to
     `incidents.json`."""
     incidents = chosen_incidents(plan, options.incidents)
-    run_dir = Path(lab.state()["run_dir"])
+    file = Path(lab.state()["run_dir"]) / "incidents.json"
     records: list[Incident] = []
     total = len(incidents) * options.repeat
     stage = Stage(lab, plan, EventWatch(lab), notify, total, pace)
     for turn in range(1, options.repeat + 1):
         for incident in incidents:
             records.append(stage.play(incident, turn, len(records)))
-            text = json.dumps([to_data(record) for record in records], indent=1) + "\n"
-            write_private(run_dir, "incidents.json", text)
+            write_record(file, records)
             if len(records) < total:
                 stage.settle(records[-1])
+
+
+def asked_of_failover(plan: Plan, options: Options, pace: Pace = PACE) -> Asked:
+    """The incidents that `failover` plays, and the calls that it places meanwhile."""
+    incidents = chosen_incidents(plan, options.incidents)
+    played = [(turn, incident) for turn in range(1, options.repeat + 1) for incident in incidents]
+    own = {endpoint.name for endpoint in plan.endpoints}
+    orders = (
+        order for turn, one in played for order in _orders(calls_through(plan, one, turn, pace), own, pace)
+    )
+    return Asked(
+        tuple(AskedCall(o.id, o.caller, o.callee, o.kind, o.seconds, o.transfer_to) for o in orders),
+        tuple(AskedIncident(one.name, one.subject, turn) for turn, one in played),
+    )
+
+
+def calls_through(plan: Plan, incident: PlannedIncident, turn: int, pace: Pace) -> tuple[Call, ...]:
+    """The calls that are live while something is broken."""
+    return tuple(failover_calls(plan, f"{incident.name}-{turn}", pace.call_s(incident)))
 
 
 class EventWatch:
@@ -143,7 +160,7 @@ class Stage:
             named = f"{incident.name} {incident.subject}" + (f" (round {turn})" if turn > 1 else "")
             self._notify(Step(f"{named}: {words}", done, self._total, None, "incidents"))
 
-        calls = failover_calls(self._plan, f"{incident.name}-{turn}", self._pace.call_s(incident))
+        calls = calls_through(self._plan, incident, turn, self._pace)
         orders = _orders(calls, self._endpoints, self._pace)
         tell(f"placing {len(calls)} calls")
         callers = ThreadPoolExecutor(max_workers=max(len(calls), 1))

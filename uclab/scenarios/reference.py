@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from uclab.lab.client import CallOrder, LabClient
 from uclab.plan.calls import reference_calls, rounds
+from uclab.plan.scenario_record import Asked
 from uclab.plan.types import Call, Plan
-from uclab.scenarios.types import Options, Step
+from uclab.scenarios.types import Options, Step, asked_call
 
 
 def reference(lab: LabClient, plan: Plan, notify: Callable[[Step], None], options: Options) -> None:
@@ -25,6 +26,11 @@ def reference(lab: LabClient, plan: Plan, notify: Callable[[Step], None], option
         finally:
             if overloaded:
                 lab.bulk("stop")
+
+
+def asked_of_reference(plan: Plan, options: Options) -> Asked:
+    """The calls that `reference` places."""
+    return Asked(tuple(map(asked_call, reference_calls(plan))))
 
 
 def place_side_by_side(

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from uclab.lab.client import LabClient
 from uclab.plan.records import CallRecord, Checks
-from uclab.plan.types import Plan
+from uclab.plan.scenario_record import Asked, AskedCall
+from uclab.plan.types import Call, Plan
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ class Scenario:
     """What happens in a lab, and by which checks that is judged."""
 
     drive: Drive
+    asked: Callable[[Plan, Options], Asked]
+    """What is to happen: just this is driven, and recorded before."""
     checks: Checks = "reference"
     breaks: bool = False
     """It has incidents, which a user may choose."""
+
+
+def asked_call(call: Call) -> AskedCall:
+    """A planned call as it is written down before it is placed."""
+    return AskedCall(call.id, call.caller, call.callee, call.kind, call.seconds, call.transfer_to)

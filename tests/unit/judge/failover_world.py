@@ -16,7 +16,8 @@ from uclab.model.load import load_topology
 from uclab.plan.codec import to_data
 from uclab.plan.incidents import HELD_CALL
 from uclab.plan.planner import make_plan
-from uclab.plan.records import CallRecord, Event, Incident, ScenarioRecord
+from uclab.plan.records import CallRecord, Event, Incident
+from uclab.plan.scenario_record import AskedIncident
 from uclab.plan.types import PathHop, Plan
 
 FAILED_S, HEALED_S, ENDED_S, LASTS_S = 1.6, 5.2, 8.0, 8.6
@@ -117,8 +118,9 @@ class TwoLines(World):
 
     def write(self) -> Path:
         folder = super().write()
-        (folder / "scenario.json").write_text(json.dumps(to_data(ScenarioRecord("failover", "failover"))))
         (folder / "incidents.json").write_text(json.dumps([to_data(i) for i in self.incidents]))
+        played = tuple(AskedIncident(one.name, one.subject, one.round) for one in self.incidents)
+        self.write_scenario("failover", "failover", played)
         return folder
 
     def judged(self) -> Outcome:

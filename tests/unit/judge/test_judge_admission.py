@@ -20,6 +20,7 @@ from uclab.judge.network import Network
 from uclab.judge.observe import Observations
 from uclab.judge.readable import ReadableSearch
 from uclab.judge.run import Run
+from uclab.judge.run_files import RunFiles
 from uclab.judge.segments import SegmentBytes
 from uclab.judge.srtp import KeyRing, MediaSecrecy
 from uclab.judge.streams import CallWindow, Hop, Second, Stream
@@ -228,17 +229,33 @@ def test_without_calls_nothing_is_shown() -> None:
 )
 def test_a_miss_counts_when_it_stays(missed: Sequence[bool], expected: int | None) -> None:
     steps = [Step(n, one, 0.0, 0.0, 20.0) for n, one in enumerate(missed, start=1)]
-    found = first_missed(steps)
+    found = first_missed(steps, order().crowd.plan.policy)
     assert (found.calls if found else None) == expected
 
 
 def test_files_are_read(tmp_path: Path) -> None:
     record = order().record
-    (tmp_path / MEASURING).write_text(json.dumps(to_data(record)))
+    folder = tmp_path / "campaign"
+    folder.mkdir()
+    (folder / MEASURING).write_text(json.dumps(to_data(record)))
     campaign = CampaignRecord("capacity", 2, True, ())
-    (tmp_path / "campaign.json").write_text(json.dumps(to_data(campaign)))
-    (tmp_path / f"{record.near}.admissions.jsonl").write_text(
+    (folder / "campaign.json").write_text(json.dumps(to_data(campaign)))
+    (folder / f"{record.near}.admissions.jsonl").write_text(
         json.dumps(to_data(Admission(1, 2.0, 200))) + "\n"
     )
-    load = load_load(tmp_path)
+    load = load_load(RunFiles(tmp_path))
     assert (load.measuring, load.admissions) == (record, (Admission(1, 2.0, 200),))
+
+
+def test_a_row_of_unlucky_steps_on_a_line_within_the_policy_is_no_miss() -> None:
+    # given 15 calls of 33 packets between two others, on a line that loses 0.8 %: 4 are lost, sometimes 6
+    def step(calls: int, lost: int) -> Step:
+        share = 100 * lost / (33 * calls)
+        return Step(calls, share >= 1, share, 6.1, 20.0, lost, 33 * calls, 2, 33, otherwise=False)
+
+    policy = order().crowd.plan.policy
+    unlucky = [step(15, 4), step(15, 6), step(15, 5), step(16, 6), step(16, 4)]
+    assert [one.missed for one in unlucky] == [False, True, True, True, False]
+    # then they are no miss, and four times as much is one
+    assert first_missed(unlucky, policy) is None
+    assert first_missed([step(15, 4), *(step(15, 20) for _ in range(3))], policy) is not None

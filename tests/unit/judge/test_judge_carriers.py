@@ -12,7 +12,7 @@ import pytest
 from tests.unit.judge.frames import Packet
 from tests.unit.judge.routing_world import Tapped
 from tests.unit.judge.test_judge_drills import failed, run
-from tests.unit.judge.world import Leg, Talker, World
+from tests.unit.judge.world import Leg, Talker, World, for_short_calls
 from uclab.cli.summary import chosen_walk, walk_table
 from uclab.judge.carriers import check_apart
 from uclab.judge.judging import judge_run
@@ -58,7 +58,7 @@ class CarriedWorld(World):
 def world(folder: Path, topology: str) -> CarriedWorld:
     plan = make_plan(load_topology(topology))
     phones = tuple(e for e in plan.endpoints if e.kind == "desk-phone")
-    return CarriedWorld(folder, replace(plan, endpoints=phones, bulk=()))
+    return CarriedWorld(folder, for_short_calls(replace(plan, endpoints=phones, bulk=())))
 
 
 def other_customer(here: World, taps: dict[str, int | None]) -> None:

@@ -304,6 +304,7 @@ def test_a_program_that_died_is_named(world: World) -> None:
     broken = failed(run(world))
     assert set(broken) == {"lab.alive"}
     assert broken["lab.alive"].blame == "fra1-sbc-kamailio"
+    assert "not back until the end" in broken["lab.alive"].observed
 
 
 @pytest.mark.req("D5")
@@ -355,7 +356,9 @@ def test_what_was_not_captured_is_not_shown(
     change(world.write())
     judgement = judge_run(world.folder)
     assert failed(judgement) == {}
-    assert not_shown(judgement) == {*ids, "qos.trust"}  # no PC sent anything either
+    assert not_shown(judgement) == {*ids}
+    # and what nobody asked for, traffic of PCs, is not among it
+    assert [f.verdict for f in judgement.findings if f.id == "qos.trust"] == ["not-applicable"]
     assert judgement.verdict == "not-shown"
 
 
@@ -387,3 +390,16 @@ def test_a_call_that_should_have_come_about_fails(world: World) -> None:
     judgement = judge_run(world.write())
     assert set(failed(judgement)) == {"call.established"}
     assert "486 Busy Here" in failed(judgement)["call.established"].observed
+
+
+@pytest.mark.req("C9")
+def test_what_is_no_sip_does_not_keep_a_run_from_being_judged(world: World) -> None:
+    # given a host that says something else than SIP over TLS to the session controller
+    world.connect("desk1")
+    world.register("desk1")
+    for words in ("hello\r\n\r\n", "SIP/2.0 \r\n\r\n", "A sip: SIP/2.0\r\nCSeq: \x00\x1b<&\r\n\r\n"):
+        world.sip("desk1", True, words)
+    # when the run is judged
+    broken = failed(run(world))
+    # then nothing of it is held against the network
+    assert broken == {}

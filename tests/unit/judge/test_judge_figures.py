@@ -18,11 +18,11 @@ from uclab.capture.dissect import Crypto, Flow, MediaDescription, SipMessage
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import Packets
 from uclab.judge.emodel import G711, G711_PLAIN, Codec, mos, r_factor
+from uclab.judge.figures import media_quality
 from uclab.judge.jitter import Jitter
 from uclab.judge.marking import remarked
 from uclab.judge.media import MediaFollower, MediaRows
 from uclab.judge.network import Network, dscp_name, number
-from uclab.judge.quality import media_quality
 from uclab.judge.spread import Spread
 from uclab.judge.srtp import Authentication, KeyRing, MediaSecrecy, SdesKey, key_ring
 from uclab.judge.streams import CallWindow, Stream, window_for

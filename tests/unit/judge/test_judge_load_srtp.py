@@ -19,7 +19,8 @@ from uclab.judge.load_sample import FIRST_LEGS, chosen
 from uclab.judge.types import Finding
 from uclab.plan.codec import to_data
 from uclab.plan.load_record import CampaignRecord, GeneratorRecord, LegRecord
-from uclab.plan.records import CallRecord, ScenarioRecord
+from uclab.plan.records import CallRecord
+from uclab.plan.scenario_record import ScenarioRecord
 
 pytestmark = pytest.mark.req("C9", "D11")
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.judge.frames import Packet
 from tests.unit.judge.test_judge_drills import failed, not_shown
-from tests.unit.judge.world import Alter, Leg, Talker, World
+from tests.unit.judge.world import Alter, Leg, Talker, World, for_short_calls
 from uclab.cli.summary import chosen_walk, walk_table
 from uclab.judge.judging import judge_run
 from uclab.judge.types import Judgement
@@ -36,7 +36,7 @@ class WirelessWorld(World):
 def world(tmp_path: Path) -> WirelessWorld:
     plan = make_plan(load_topology("wifi-office"))
     kept = tuple(e for e in plan.endpoints if e.name != "soft2")
-    return WirelessWorld(tmp_path, replace(plan, endpoints=kept, bulk=()))
+    return WirelessWorld(tmp_path, for_short_calls(replace(plan, endpoints=kept, bulk=())))
 
 
 def run(here: World, *altered: Alter) -> Judgement:

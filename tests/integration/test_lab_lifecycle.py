@@ -282,7 +282,9 @@ def test_capture_that_died_is_named_and_does_not_keep_the_lab_from_going_down(uc
     uclab("judge", str(uclab.folder / "c"), status=1)
     findings = json.loads((uclab.folder / "c" / "results.json").read_text())["findings"]
     incomplete = [f["observed"] for f in findings if f["id"] == "capture.complete" and f["verdict"] != "pass"]
-    assert incomplete == ["no drop counter for 1 taps: desk1:eth0"]
+    assert "no drop counter for 1 taps: desk1:eth0" in incomplete
+    assert any(one.startswith("desk1:eth0 saw nothing from") for one in incomplete)
+    assert all("desk1" in one for one in incomplete)
     assert {f["blame"] for f in findings if f["id"] == "lab.alive"} == {"taps-desk1"}
 
 

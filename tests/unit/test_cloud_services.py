@@ -290,6 +290,22 @@ def test_memory_is_enough_for_all_connections_that_are_promised() -> None:
     assert session_controller.memory_mib(few) * 1024 >= 2048 * session_controller.CONNECTION_KIB
 
 
+@pytest.mark.req("C2", "C7")
+@pytest.mark.parametrize("strict", [False, True])
+def test_media_of_sites_with_one_line_comes_from_one_place_where_the_policy_says_so(
+    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path, *, strict: bool
+) -> None:
+    # given a site with one line, under either policy
+    held = replace(CONTROLLER, strict_sites=("203.0.113.2/32",), strict_servers=("198.18.10.13/32",))
+    plan = replace(make_plan(), session_controllers=(held if strict else CONTROLLER,))
+    # when its session controller is configured
+    text = configuration(plan, nodes, certificates, tmp_path)
+    # then media may move at any time, but for those who are held to one place
+    assert '$var(source) = "media-handover";' in text
+    asked = '"strict-source SIP-source-address endpoint-learning-off"'
+    assert (asked in text) == ('is_in_subnet("$si", "203.0.113.2/32")' in text) == strict
+
+
 @pytest.mark.req("C6")
 def test_only_session_controllers_of_the_cloud_are_passed_calls(
     nodes: dict[str, Node], certificates: Certificates, tmp_path: Path

@@ -343,7 +343,7 @@ def _without_keys(folder: Path) -> None:
     [
         (_without_capture, {"capture.complete", *AT_EVERY_TAP}),
         (_cut_off, {"capture.complete"}),
-        (_without_keys, {"media.srtp", "media.keys", "signalling.certificate"}),
+        (_without_keys, {"media.srtp", "media.keys", "signalling.certificate", "abuse.passwords"}),
     ],
 )
 def test_what_was_not_captured_is_not_shown(

@@ -167,7 +167,11 @@ def test_voice_without_a_queue_is_allowed_and_warned_of(tmp_path: Path) -> None:
     path = office_with(tmp_path, policy=("name: voice, dscps: [EF]", "name: voice, dscps: [CS5]"))
     (warning,) = load_topology(path).warnings
     assert warning.path == "media.dscp"
-    assert "`EF` of voice is in no queue of its own, it shares queue `default` (line 85)" in warning.found
+    lines = (tmp_path / "policies" / "ucaas.yaml").read_text().splitlines()
+    bulk = next(number for number, line in enumerate(lines, 1) if "name: default, guaranteed" in line)
+    assert (
+        f"`EF` of voice is in no queue of its own, it shares queue `default` (line {bulk})" in warning.found
+    )
 
 
 @pytest.mark.parametrize("domain", [f"{'a' * 63}.test", "0-9.x.test", ".".join(["ab"] * 68 + ["test"])])

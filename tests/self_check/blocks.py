@@ -111,8 +111,10 @@ class CaptureBlocks:
     def write(self, path: Path, clean: CaptureBlocks) -> None:
         """Writes the file; statistics count as many packets more or fewer than `clean` had as the interface has
         now: whoever did not capture a packet did not count it either."""
-        more = Counter(p.interface for p in self.packets)
-        more.subtract(Counter(p.interface for p in clean.packets))
+        names = self.names
+        count = Counter(names[p.interface] for p in self.packets)
+        count.subtract(Counter(clean.names[p.interface] for p in clean.packets))
+        more = Counter({index: count[name] for index, name in enumerate(names)})
         ticks = [
             10 ** (9 - dict(options(b[16:-4])).get(IF_RESOLUTION, b"\x06")[0]) for b in self._of(INTERFACE)
         ]

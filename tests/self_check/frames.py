@@ -76,7 +76,8 @@ def with_dscp(frame: bytes, dscp: int) -> bytes:
 def with_tag(frame: bytes, pcp: int | None = None, vlan: int | None = None) -> bytes:
     """The frame with another priority or VLAN in its tag."""
     found = parts(frame)
-    assert found is not None and found.tag is not None
+    assert found is not None
+    assert found.tag is not None
     old = int.from_bytes(frame[found.tag : found.tag + 2], "big")
     new = (old >> 13 if pcp is None else pcp) << 13 | (old & 0xFFF if vlan is None else vlan)
     return frame[: found.tag] + struct.pack(">H", new) + frame[found.tag + 2 :]
@@ -90,7 +91,8 @@ def with_byte(frame: bytes, at: int) -> bytes:
 def with_payload(frame: bytes, payload: bytes) -> bytes:
     """The frame with another UDP payload (without UDP checksum)."""
     found = parts(frame)
-    assert found is not None and found.proto == UDP
+    assert found is not None
+    assert found.proto == UDP
     header = bytearray(frame[: found.payload])
     struct.pack_into(">H", header, found.ip + 2, found.payload - found.ip + len(payload))
     header[found.ip + 10 : found.ip + 12] = b"\0\0"

@@ -28,7 +28,7 @@ class Change:
     culprits: frozenset[str] = frozenset()
     """One of these must be blamed, and nobody else; none: no device is to be blamed."""
     or_not_shown: bool = False
-    """Of a fault: enough if one of the findings is not shown."""
+    """Of a fault: enough if one of the findings is not shown. Of lost evidence: it may be that nothing tells."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ def outcome(change: Change, before: Judgement, after: Judgement) -> tuple[Outcom
     right = [f for f in unsure if f.id in change.findings]
     if right and after.verdict == "not-shown":
         return "found", _in_words(right[0])
+    if change.or_not_shown and not unsure:
+        return "found", "nothing"
     return "missed", _in_words(unsure[0]) if unsure else "nothing"
 
 

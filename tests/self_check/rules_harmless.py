@@ -141,18 +141,6 @@ def microseconds(clean: CleanRun) -> Iterator[Change]:
         yield Change("times in microseconds", "harmless", name, apply)
 
 
-@rule("a capture's clock wrong by 5 ms", "harmless")
-def clock_a_little_wrong(clean: CleanRun) -> Iterator[Change]:
-    """All times of one capture are 5 ms late: less than any limit, so nobody may be blamed for it."""
-    passed = {clean.namespace_of[hop.tap] for way in clean.ways for hop in way.hops}
-    for name in sorted(passed & clean.files.keys()):
-
-        def apply(copy: Copy, name: str = name) -> None:
-            copy.edit(name, lambda p: (p.moved(5 * MS),))
-
-        yield Change("a capture's clock wrong by 5 ms", "harmless", name, apply)
-
-
 @rule("the whole run an hour later", "harmless")
 def an_hour_later(clean: CleanRun) -> Iterator[Change]:
     """All captures and records tell times that are an hour later."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from tests.self_check.blocks import Captured
 from tests.self_check.evidence import CleanRun, Copy, Way, of_stream
@@ -57,7 +58,7 @@ def signalling_dscp(clean: CleanRun) -> Iterator[Change]:
         for leg in ("up", "down"):
             hops = clean.way_of(endpoint.name, leg)
             ports = _client_ports(clean, endpoint.name)
-            for first, (before, at) in enumerate(zip(hops, hops[1:], strict=False), start=1):
+            for first, (before, at) in enumerate(pairwise(hops), start=1):
                 if before.device != at.device or not ports:
                     continue
 
@@ -136,7 +137,8 @@ def _tagged(clean: CleanRun, way: Way, first: int) -> bool:
     for packet in clean.packets_at(hop.tap):
         if clean.leg_of(packet.frame) == hop.leg and chosen(packet):
             found = parts(packet.frame)
-            assert found is not None and found.tag is not None
+            assert found is not None
+            assert found.tag is not None
             own = hop.device in (way.sender, way.receiver)
             return not own and packet.frame[found.tag] >> 5 != 0
     return False

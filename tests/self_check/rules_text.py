@@ -16,6 +16,9 @@ TEXTS = {
     "SDP": b"v=0\r\nm=audio 20000 RTP/SAVP 0\r\nc=IN IP4 10.30.110.11\r\n",
     "a digest response": b'Authorization: Digest username="201", realm="ucaas.test"\r\n',
 }
+FOUND = frozenset({"privacy.readable"})
+SENDERS = frozenset({"198.18.10.20", "02:00:00:00:00:0a"})
+"""Whom the frames name as their sender, by IPv4 or MAC address."""
 NEAR, FAR = "198.18.10.20", "203.0.113.2"
 
 
@@ -91,5 +94,6 @@ def readable(clean: CleanRun) -> Iterator[Change]:
                 "fault",
                 f"{what} in {carrier} at {tap}",
                 apply,
-                frozenset({"privacy.readable"}),
+                FOUND,
+                SENDERS,
             )

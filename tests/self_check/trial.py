@@ -28,7 +28,7 @@ from tests.self_check import (
 )
 from tests.self_check.evidence import CleanRun, SignallingEdit
 from tests.self_check.rule import RULES, Change, Outcome, Result, outcome
-from tests.self_check.table import table
+from tests.self_check.table import table, write_table
 from uclab.capture.dissect import Signalling, dissect
 from uclab.capture.tags import Tags, dissect_tags
 from uclab.judge import judging, second_opinion
@@ -151,7 +151,12 @@ def _try_one(index: int) -> Result:
 
 
 def try_judge(
-    folders: Sequence[Path], scratch: Path, at_most: int, seed: int = 10, names: Sequence[str] = ()
+    folders: Sequence[Path],
+    scratch: Path,
+    at_most: int,
+    seed: int = 10,
+    names: Sequence[str] = (),
+    processes: int = PROCESSES,
 ) -> list[Result]:
     """Tries so many changes, divided between the runs."""
     TRIALS.clear()
@@ -160,7 +165,7 @@ def try_judge(
         trial = Trial.of(folder, scratch)
         chosen = sample(changes_of(trial.clean, names), share, seed + number)
         TRIALS.extend((trial, change) for change in chosen)
-    with multiprocessing.get_context("fork").Pool(PROCESSES) as pool:
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
         return list(pool.imap(_try_one, range(len(TRIALS))))
 
 
@@ -171,14 +176,20 @@ def main() -> None:
     parser.add_argument("--at-most", type=int, default=100000)
     parser.add_argument("--rule", action="append", default=[])
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--table", type=Path, help="a page with the table's two marks")
+    parser.add_argument("--processes", type=int, default=PROCESSES)
     parser.add_argument("--all", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.run[0].parent) as scratch:
-        results = try_judge(asked.run, Path(scratch), asked.at_most, names=asked.rule)
+        results = try_judge(
+            asked.run, Path(scratch), asked.at_most, names=asked.rule, processes=asked.processes
+        )
     for result in results:
         if asked.all or result.outcome != "found":
             print(f"{result.outcome}: {result.rule} [{result.topology}, {result.place}] {result.words}")
     print(table(results))
+    if asked.table:
+        write_table(asked.table, results)
     if asked.json:
         asked.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
     sys.exit(any(result.outcome != "found" for result in results))

@@ -77,6 +77,9 @@ def _without_end(case: Case, claim: Claim) -> Finding:
     last = clock(max([*seen, *(event.time for event in case.run.events)]))
     if case.run.alive:
         return claim.not_shown(f"the lab still runs; judged is what there was until {last}")
+    short = "events.jsonl" in case.run.cut or "events.jsonl" in case.run.shorter
+    if short and case.run.lab_end is not None:
+        return claim.not_shown("the lab ended in order, but events.jsonl does not hold all that it told")
     return claim.failed(f"the lab was killed at {last}: nobody took it down", blame="lab")
 
 

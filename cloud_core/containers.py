@@ -2,19 +2,22 @@
 
 A container is the child process of whoever starts it (`podman run`, attached), so its end is noticed at once.
 Everything that podman starts for it stays in the lab's PID namespace and dies with that. podman's own state
-is the lab's; images come read-only from the machine's store. Seen with podman 4.3, crun 1.8 (Debian 12).
+is the lab's, and so is crun's, whose own place (/run/crun) is the machine's memory and never tidied up after
+a lab that was killed; images come read-only from the machine's store. Seen with podman 4.3, crun 1.8 (Debian
+12).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import resource
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from cloud_core.container_process import ContainerProcess, start_process
 
 SERVICE_ID = 10000
 """User and group of every service in its container, and so on the host too, where it is nobody's."""
@@ -57,30 +60,6 @@ class ContainerSpec:
     """Name and address pairs known without DNS."""
 
 
-class ContainerProcess(asyncio.subprocess.Process):
-    """podman's attached process: passes signals on to the program, but for the one that cannot be caught."""
-
-    pid_file: Path | None = None
-    """Where podman writes the process id of the container's first process."""
-
-    def prefer(self) -> None:
-        """Let the program, with all the threads that it has by now, run before ordinary ones, where the
-        machine allows (sched(7), SCHED_RR)."""
-        with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
-            first = int(self.pid_file.read_text() if self.pid_file else "")
-            for thread in os.listdir(f"/proc/{first}/task"):
-                os.sched_setscheduler(int(thread), os.SCHED_RR, os.sched_param(1))
-
-    def kill(self) -> None:
-        """SIGKILL to the program itself; podman then ends with it."""
-        if self.returncode is not None:
-            return
-        try:
-            os.kill(int(self.pid_file.read_text() if self.pid_file else ""), signal.SIGKILL)
-        except (FileNotFoundError, ValueError, ProcessLookupError):
-            super().kill()  # nothing runs in it yet, or any more
-
-
 @dataclass
 class Container:
     """A running container."""
@@ -105,19 +84,6 @@ class Container:
         except TimeoutError:
             self.process.kill()
             return await self.process.wait()
-
-
-async def start_process(argv: Sequence[str], log: int) -> asyncio.subprocess.Process:
-    """The runner that really starts something."""
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.subprocess_exec(
-        lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=1 << 16, loop=loop),
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-    )
-    return ContainerProcess(transport, protocol, loop)
 
 
 class Podman:
@@ -146,7 +112,8 @@ class Podman:
             *("--tmpdir", str(self._state / "tmp")),
             *("--network-config-dir", str(self._state / "networks")),
             *("--storage-driver", "overlay", "--storage-opt", f"additionalimagestore={self._store}"),
-            *("--runtime", "crun", "--cgroup-manager", "cgroupfs", "--events-backend", "none"),
+            *("--runtime", "crun", "--runtime-flag", f"root={self._state / 'crun'}"),
+            *("--cgroup-manager", "cgroupfs", "--events-backend", "none"),
             *arguments,
         ]
         return [*HIDE_CGROUPS, *podman] if self._hides_cgroups else podman
@@ -155,12 +122,12 @@ class Podman:
     def _settings(self) -> Path:
         return self._state / "containers.conf"
 
-    def run_command(self, spec: ContainerSpec, pid_file: Path) -> list[str]:
-        """The whole command line that starts `spec`."""
+    def run_command(self, spec: ContainerSpec, pid_file: Path, conmon_file: Path) -> list[str]:
+        """The whole command line that starts `spec`, in place of one of its name that has died."""
         options = [
-            "run",
-            "--rm",
-            *("--name", spec.name, "--hostname", spec.name, "--pidfile", str(pid_file)),
+            *("run", "--rm", "--replace"),
+            *("--name", spec.name, "--hostname", spec.name),
+            *("--pidfile", str(pid_file), "--conmon-pidfile", str(conmon_file)),
             "--pull=never",
             f"--network=ns:{spec.namespace}",
             *([f"--add-host={name}:{address}" for name, address in spec.hosts] or ["--no-hosts"]),
@@ -187,15 +154,18 @@ class Podman:
         spec.log.parent.mkdir(parents=True, exist_ok=True)
         self._state.mkdir(parents=True, exist_ok=True)
         self._settings.write_text(LOCKS)
-        pid_file = self._state / f"{spec.name}.pid"
+        pid_file, conmon_file = (self._state / f"{spec.name}.{kind}" for kind in ("pid", "conmon"))
         pid_file.unlink(missing_ok=True)
-        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        conmon_file.unlink(missing_ok=True)
+        # What one said that was there before it (and has died) stays.
+        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            process = await self._runner(self.run_command(spec, pid_file), log)
+            process = await self._runner(self.run_command(spec, pid_file, conmon_file), log)
         finally:
             os.close(log)
         if isinstance(process, ContainerProcess):
-            process.pid_file = pid_file
+            process.pid_file, process.conmon_file = pid_file, conmon_file
+            process.keep_watch()
         return Container(spec.name, spec.log, process)
 
 

@@ -28,6 +28,9 @@ class RunningCloud:
     """The cloud while it runs."""
 
     services: tuple[RunningService, ...]
+    made: Mapping[str, Service]
+    """Service by name, as it was started and can be again."""
+    podman: Podman
     pstn: Mapping[str, NodeRuntime]
     """For each PSTN peer the device to start its endpoint on: programs spawned there run in a container."""
 
@@ -35,6 +38,10 @@ class RunningCloud:
     def processes(self) -> tuple[tuple[str, asyncio.subprocess.Process, Path], ...]:
         """Name, process and log of each service: what has to be watched."""
         return tuple((s.name, s.container.process, s.container.log) for s in self.services)
+
+    async def start_again(self, name: str) -> RunningService:
+        """Start a service again that has ended, and wait for its answer. Raises `NotReady`."""
+        return await start_service(self.made[name], self.podman, time.monotonic())
 
     async def stop(self) -> None:
         """End all services in order; only needed where the lab's namespaces go on living."""
@@ -76,7 +83,8 @@ async def start_cloud(
     pstn = {
         peer.name: ContainerRuntime(runtimes[peer.node], podman, image("pstn")) for peer in plan.pstn_peers
     }
-    return RunningCloud(tuple(running), pstn)
+    made = {service.spec.name: service for service in services}
+    return RunningCloud(tuple(running), made, podman, pstn)
 
 
 def make_services(

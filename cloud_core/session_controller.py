@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 from pathlib import Path
 
 from cloud_core.authority import Certificates
@@ -19,6 +20,12 @@ REGISTRATION_S = 300
 """Longest registration: phones refresh every 4 to 5 minutes (provider policy, NAT)."""
 LEAST_CONNECTIONS = 2048
 """Connections that a session controller takes, however few its accounts."""
+BUSY_ADDRESSES = 2
+"""So many addresses may open all that one may, without a phone's losing its place."""
+OTHER_DESCRIPTORS = 256
+"""Kamailio's own files and sockets, beside one descriptor for each connection."""
+CONNECTION_KIB = 128
+"""Shared memory of an idle TLS connection (OpenSSL 3, Kamailio 6.0) and of what it has to say."""
 
 
 def make_session_controller(
@@ -52,7 +59,9 @@ def make_session_controller(
         partners=[one["host_name"] for one in (trunk,) if one] + [one.host_name for one in controller.peers],
         ng_port=NG_PORT,
         registration_s=REGISTRATION_S,
-        connections=max(LEAST_CONNECTIONS, 2 * len(controller.accounts)),
+        connections=most_connections(controller, allowed_descriptors()),
+        other_descriptors=OTHER_DESCRIPTORS,
+        limits=controller.protection,
     )
     tls = render("kamailio/tls.cfg.j2", controller=controller, paths=paths)
     issued = certificates.issued[controller.certificate]
@@ -103,9 +112,24 @@ def make_session_controller(
     )
 
 
+def most_connections(controller: SessionController, descriptors: int | None = None) -> int:
+    """Connections that there is room for: all accounts', and some addresses' that open all they may; not more
+    than a process may have descriptors."""
+    limits = controller.protection
+    each, busy = (limits.connections_per_account, limits.connections) if limits is not None else (2, 0)
+    wanted = max(LEAST_CONNECTIONS, each * len(controller.accounts) + BUSY_ADDRESSES * busy)
+    return wanted if descriptors is None else min(wanted, descriptors - OTHER_DESCRIPTORS)
+
+
+def allowed_descriptors() -> int | None:
+    """How many a process of this machine may have open at most; None: as many as it likes."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if most == resource.RLIM_INFINITY else most
+
+
 def memory_mib(controller: SessionController) -> int:
-    """Kamailio's shared memory: every phone's TLS connection has its buffers there."""
-    return 64 + len(controller.accounts) // 4
+    """Kamailio's shared memory: every TLS connection has its buffers there. Only what is used is taken."""
+    return 64 + most_connections(controller) * CONNECTION_KIB // 1024
 
 
 def own_memory_mib(controller: SessionController) -> int:

@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from endpoints_emu import audio
 from endpoints_emu.errors import CallFailed, CommandRefused, PhoneDied, PhoneError, RegistrationFailed
@@ -93,6 +93,9 @@ def target_uri(endpoint: Endpoint, target: str) -> str:
 class Phone(ABC):
     """A phone or softclient. Not thread-safe: one event loop owns it."""
 
+    leftovers_s: ClassVar[float] = 0.0
+    """As of `RegistrationKeeper`."""
+
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.events = EventLog(endpoint.name)
@@ -108,6 +111,7 @@ class Phone(ABC):
             unregister=self._unregister_at,
             in_call=lambda: bool(self.legs()),
             refused=(PhoneError,),
+            leftovers_s=self.leftovers_s,
         )
 
     @property

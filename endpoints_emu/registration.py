@@ -71,9 +71,12 @@ class RegistrationKeeper:
         unregister: Callable[[int], Awaitable[None]],
         in_call: Callable[[], bool],
         refused: tuple[type[Exception], ...],
+        leftovers_s: float = 0.0,
     ) -> None:
         """`register` and `unregister` send a REGISTER to the registrar of that place; what they raise of
-        `refused` counts as a failed attempt. `in_call`: whether the phone has calls."""
+        `refused` counts as a failed attempt. `in_call`: whether the phone has calls. `leftovers_s`: for so
+        long after a registration the user agent may still say what it was to say in attempts that were given
+        up, and take the registration back with it; it is made once more then. 0: it never does."""
         self._registrars = registrars
         self._timing = timing
         self._events = events
@@ -82,6 +85,9 @@ class RegistrationKeeper:
         self._unregister = unregister
         self._in_call = in_call
         self._refused = refused
+        self._leftovers_s = leftovers_s
+        self._given_up: set[int] = set()
+        """Registrars from which an answer was no longer waited for, since the last registration there."""
         self._registered: set[int] = set()
         self._last = 0
         self._first = 0
@@ -92,8 +98,9 @@ class RegistrationKeeper:
 
     @property
     def registered_at(self) -> tuple[str, ...]:
-        """Host names of the registrars that the phone is registered at, the preferred one first."""
-        return tuple(self._registrars[number] for number in sorted(self._registered))
+        """Host names of the registrars that the phone is registered at for good, the preferred one first."""
+        lasting = self._registered - self._given_up if self._leftovers_s else self._registered
+        return tuple(self._registrars[number] for number in sorted(lasting))
 
     @property
     def current(self) -> int:
@@ -143,6 +150,8 @@ class RegistrationKeeper:
             if not self._registered:
                 await self._win_back(fresh=fresh)
                 fresh = False
+            elif self._leftovers_s and self.current in self._given_up:
+                await self._confirm(self.current)
             elif self.current > 0:
                 await self._wait_for_news(self._timing.failback_s)
                 await self._try_preferred()
@@ -150,6 +159,17 @@ class RegistrationKeeper:
                 await self._leave_others()
             else:
                 await self._wait_for_news(None)
+
+    async def _confirm(self, number: int) -> None:
+        """Register once more when all has been said that was left of earlier attempts."""
+        try:
+            async with asyncio.timeout(self._leftovers_s):
+                while number in self._registered:
+                    await self._wait_for_news(None)
+        except TimeoutError:
+            self._given_up.discard(number)
+            self._registered.discard(number)
+            await self._ask(number, TRANSACTION_S)
 
     async def _win_back(self, *, fresh: bool) -> None:
         """Ask one after the other until one accepts."""
@@ -206,6 +226,7 @@ class RegistrationKeeper:
                 while not self._registered - before and number not in self._failed:
                     await self._wait_for_news(None)
         except TimeoutError:
+            self._given_up.add(number)
             self.failed(
                 number, Refusal.TIMEOUT, f"no answer from {self._registrars[number]} in {deadline_s:g} s"
             )

@@ -9,8 +9,8 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Literal
 
-from endpoints_emu.baresip import messages
-from endpoints_emu.baresip.configuration import INSIDE, RECEIVED, Settings, account_line, write_configuration
+from endpoints_emu.baresip import configuration, messages
+from endpoints_emu.baresip.configuration import INSIDE, RECEIVED, Settings, account_line
 from endpoints_emu.baresip.control import Control, Message
 from endpoints_emu.baresip.log import NewWords
 from endpoints_emu.phone import (
@@ -36,6 +36,8 @@ _HELD_DIRECTIONS = ("recvonly", "inactive")
 class BaresipPhone(Phone):
     """A desk phone or a trunk peer."""
 
+    leftovers_s = configuration.LEFTOVERS_S
+
     def __init__(self, endpoint: Endpoint, runtime: NodeRuntime, folder: Path, settings: Settings) -> None:
         super().__init__(endpoint)
         self._runtime = runtime
@@ -51,7 +53,7 @@ class BaresipPhone(Phone):
         self._stopping = False
 
     async def start(self, deadline_s: float = 20.0) -> None:
-        argv = write_configuration(self.endpoint, self._folder, self._settings)
+        argv = configuration.write_configuration(self.endpoint, self._folder, self._settings)
         self._process = await self._runtime.spawn(
             argv, name=self.name, log=self._log, root="device", writable={INSIDE: self._folder}
         )
@@ -70,6 +72,8 @@ class BaresipPhone(Phone):
             connect, what=f"{self.name}: baresip's control port", deadline_s=deadline_s
         )
         self._control = Control(self.name, connection, self._on_event, self._on_end)
+        for number in configuration.standing_accounts(self.endpoint, self._settings):
+            await self._command("uanew", account_line(self.endpoint, number))
 
     async def stop(self) -> None:
         self._stopping = True

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,16 @@ on_request = pytest.mark.skipif(
 class UclabCommand:
     """The command with a state folder of its own, so that tests run side by side."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, enter: Sequence[str] = ()) -> None:
+        """`enter`: the beginning of a command line that runs the rest somewhere else (`remains.Machine`)."""
         self.folder = folder
+        self.enter = tuple(enter)
         self.environment = {**os.environ, "UCLAB_LABS": str(folder / "labs")}
 
     def __call__(self, *arguments: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end; with `status` it must end so."""
         done = subprocess.run(
-            [str(UCLAB), *arguments],
+            [*self.enter, str(UCLAB), *arguments],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -52,7 +54,7 @@ class UclabCommand:
         """Start a verb and return its process. It hears Ctrl-C even where the tests themselves run in the
         background: a shell without job control starts background commands with SIGINT ignored."""
         return subprocess.Popen(
-            [str(UCLAB), *arguments],
+            [*self.enter, str(UCLAB), *arguments],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -80,15 +82,16 @@ class UclabCommand:
             time.sleep(0.01)
         raise AssertionError(f"no supervisor of {name}")
 
-    def wait_for_event(self, name: str, *kinds: str) -> dict[str, Any]:
-        """The first event of one of these kinds in a lab's run directory (`<folder>/<name>`)."""
+    def wait_for_event(self, name: str, *kinds: str, source: str | None = None) -> dict[str, Any]:
+        """The first event of one of these kinds (and from that source) in a lab's run directory
+        (`<folder>/<name>`)."""
         file = self.folder / name / "events.jsonl"
         deadline = time.monotonic() + UP_DEADLINE_S
         while time.monotonic() < deadline:
             if file.exists():
                 for line in file.read_text().splitlines():
                     event = json.loads(line)
-                    if event["kind"] in kinds:
+                    if event["kind"] in kinds and source in (None, event["source"]):
                         return dict(event)
             time.sleep(0.01)
         raise AssertionError(f"{name}: none of {kinds} within {UP_DEADLINE_S:g} s")

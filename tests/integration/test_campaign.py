@@ -267,7 +267,10 @@ def test_ctrl_c_ends_a_campaign_early_and_keeps_what_there_is(tmp_path: Path) ->
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=200)
-    assert (tmp_path / "out" / "results.json").exists()
+    assert process.returncode != 0  # less than was asked for has no good end
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    incomplete = [one["observed"] for one in results["findings"] if one["id"] == "scenario.complete"]
+    assert any("interrupted" in words for words in incomplete)
     assert (tmp_path / "out" / "campaign" / "locust.html").exists()
 
 

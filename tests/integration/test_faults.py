@@ -43,6 +43,9 @@ CULPRITS = {
     "asymmetric-routing": None,
     "exchange-clears-dscp": "ix1",
     "failback-flaps": "edge",
+    "connection-flood": "web",
+    "half-open-flood": "web",
+    "password-guessing": "web",
     "media-injected": "web",
 }
 """Fault, and the device, hop or port that the findings must blame; None where captures cannot tell."""
@@ -65,9 +68,9 @@ TOPOLOGIES = {
 }
 """Where `small-office` has nothing that the fault fits."""
 SHARED = (
-    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted", "rtcp-unmarked"),
+    ("rtp-plain", "dscp-cleared", "port-wrongly-trusted", "rtcp-unmarked", "password-guessing"),
     ("queues-removed", "phone-in-data-vlan"),
-    ("media-rule-missing", "foreign-mac"),
+    ("media-rule-missing", "foreign-mac", "connection-flood"),
 )
 """Faults of one site that share a lab: what each breaks is told apart. `make drills` tries each alone."""
 ON_REQUEST = {
@@ -83,6 +86,7 @@ ON_REQUEST = {
     "asymmetric-routing",
     "exchange-clears-dscp",
     "failback-flaps",
+    "half-open-flood",
     "media-injected",
 }
 """Tried by `make drills`, for the time they take: others of their kind are tried every time."""

@@ -72,5 +72,6 @@ def test_a_lossy_line_gets_the_right_verdict(loss_pct: float, right: str, trial:
     voice = {its["subject"]: its["verdict"] for its in findings if its["id"] == "quality.voice"}
     lines = {subject: verdict for subject, verdict in voice.items() if subject.startswith("office/wan1")}
     assert lines == {"office/wan1 up": right, "office/wan1 down": right}
-    # and no single call is accused beside it
-    assert {verdict for subject, verdict in voice.items() if ":" in subject} == {"pass"}
+    # and where that is within the policy, no single call is accused
+    calls = {verdict for subject, verdict in voice.items() if ":" in subject}
+    assert calls == {"pass"} or right == "fail"

@@ -3,10 +3,13 @@ comes back (N2, V2)."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.integration.controller_switches import wait_for
-from tests.integration.labs import UclabCommand, lab_of_module
+from tests.integration.labs import UclabCommand, kill, lab_of_module
+from tests.integration.process_tree import every_process, look
 
 pytestmark = [pytest.mark.root, pytest.mark.req("N2", "V2")]
 
@@ -43,3 +46,31 @@ def test_routers_learn_from_each_other_and_again_after_a_cut(uclab: UclabCommand
     uclab("heal", "--name", "xc", "fw-edge")
     wait_for("the way out to be back", lambda: reached(uclab), BACK_S)
     assert learned(uclab, "edge") == {"10.40.10.0/24", "10.40.20.0/24"}
+
+
+@pytest.mark.req("D3")
+def test_routing_daemon_that_died_comes_back_with_all_that_its_router_had_learned(
+    uclab: UclabCommand,
+) -> None:
+    # given a lab that is up
+    assert learned(uclab, "fw") == {"default"}
+    own = f"{uclab.folder.parent.name}/{uclab.folder.name}/xc/routing/fw/run "
+    # when the firewall's OSPF daemon is killed under it
+    victims = [
+        process.pid
+        for pid, _ in every_process()
+        if (process := look(pid)) is not None
+        and process.command.startswith("/usr/lib/frr/ospfd ")
+        and own in Path(f"/proc/{pid}/mountinfo").read_text()
+    ]
+    (victim,) = victims
+    kill(victim)
+    # then that is told, and the router's daemons are started anew, as the policy says
+    died = uclab.wait_for_event("xc", "process-died", source="fw-ospfd")
+    back = uclab.wait_for_event("xc", "restarted", source="fw")
+    assert back["time"] > died["time"]
+    assert back["detail"].endswith("start 1 of 3")
+    # and it has the routes again, and nothing is dead
+    assert learned(uclab, "fw") == {"default"}
+    assert reached(uclab)
+    assert uclab.json("inspect", "--name", "xc")["phase"] == "up"

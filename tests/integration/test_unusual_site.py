@@ -17,6 +17,7 @@ from uclab.model.load import reference_directory
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 
 LAB = "unusual"
+NUMBER = "+493055501001"
 PPPOE = "1492"
 """Bytes that a line with PPPoE carries (RFC 2516 section 7)."""
 DOMAIN = ".".join(["a" * 60, "b" * 60, "c" * 60, "d" * (MAX_DOMAIN - 188), "test"])
@@ -65,8 +66,10 @@ def test_phones_of_both_kinds_register_with_tls_1_3_at_the_longest_name_and_call
     # given the lab, when it is up, then all are registered, and a desk phone and a softclient hear each other
     assert len(DOMAIN) == MAX_DOMAIN
     assert registered(uclab) == {"desk1", "desk2", "soft1"}
-    status, words = call(uclab, "desk1", "soft1")
-    assert (status, "NOT" in words) == (0, False), words
+    # and the telephone network is reached, whose addresses are the longest
+    for caller, callee in (("desk1", "soft1"), ("desk2", NUMBER), ("pstn", "desk1")):
+        status, words = call(uclab, caller, callee)
+        assert (status, "NOT" in words) == (0, False), words
 
 
 @pytest.mark.req("V2", "N1", "N2")

@@ -13,7 +13,7 @@ from tests.unit.test_cli import uclab
 from uclab.api import UnknownName, applied
 from uclab.campaign.orders import PROFILES, leader_command, locustfile, worker_command
 from uclab.campaign.outage import first_lines
-from uclab.campaign.programs import Programs, finish
+from uclab.campaign.programs import Programs, finish, follow
 from uclab.campaign.relay import relay, towards
 from uclab.campaign.running import order_of
 from uclab.model.load import load_topology
@@ -90,6 +90,20 @@ def test_a_program_that_is_about_to_end_is_left_to_it(tmp_path: Path) -> None:
         finish([endless], 0.3, lambda: None)
         assert endless.status is None
     assert endless.status == -signal.SIGTERM
+
+
+@pytest.mark.req("D11")
+def test_ctrl_c_ends_the_leader_and_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def look() -> None:
+        if not told:
+            raise KeyboardInterrupt
+
+    with Programs(tmp_path) as programs:
+        leader = programs.start("leader", ["sleep", "600"], {})
+        assert follow(leader, 60.0, look, lambda: told.append("interrupted"))
+    assert (told, leader.status) == (["interrupted"], -signal.SIGINT)
 
 
 def test_the_judge_follows_media_from_each_generator_on() -> None:

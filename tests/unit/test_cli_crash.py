@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import subprocess
 import sys
 from pathlib import Path
 
@@ -77,3 +78,24 @@ def test_a_file_that_cannot_be_written_is_no_bug(
 )
 def test_a_drill_that_could_show_nothing_has_not_failed(caught: bool, shown: bool, verdict: str) -> None:
     assert verdict_on(api.DrillResult("mark-bleached", caught, "", "runs/x", shown)) == verdict
+
+
+@pytest.mark.req("D3")
+def test_who_reads_only_the_beginning_does_not_change_the_exit_status() -> None:
+    # given output that goes to a program which has ended, as `| head` does
+    code = (
+        "import sys\n"
+        "from uclab.cli.console import Console, say\n"
+        "console = Console()\n"
+        "for _ in range(20000): console.print('x' * 70)\n"
+        "say('the end')\n"
+        "sys.exit(4)\n"
+    )
+    program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert program.stdout is not None
+    assert program.stderr is not None
+    program.stdout.readline()
+    program.stdout.close()
+    with program.stderr:
+        assert program.stderr.read() == b""
+    assert program.wait() == 4

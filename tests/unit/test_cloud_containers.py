@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from cloud_core.containers import ContainerSpec, Mount, Podman, has_hybrid_cgroups, start_process
+from cloud_core.container_process import start_process
+from cloud_core.containers import ContainerSpec, Mount, Podman, has_hybrid_cgroups
 from cloud_core.node import ContainerRuntime
+from tests.integration.process_tree import stat_fields
 from uclab.plan.readiness import wait_until
 from uclab.plan.runtime import NodeRuntime, ProgramRoot
 
@@ -42,7 +45,9 @@ class Recorder:
 
 
 def run_command(spec: ContainerSpec = SPEC, *, hybrid_cgroups: bool = False) -> list[str]:
-    return Podman(Path("/run/c"), hybrid_cgroups=hybrid_cgroups).run_command(spec, Path("/run/c/dns.pid"))
+    return Podman(Path("/run/c"), hybrid_cgroups=hybrid_cgroups).run_command(
+        spec, Path("/run/c/dns.pid"), Path("/run/c/dns.conmon")
+    )
 
 
 def test_container_gets_only_the_rights_that_it_was_given() -> None:
@@ -77,6 +82,13 @@ def test_podmans_state_is_the_labs_own_and_images_are_the_machines() -> None:
     assert command[command.index("--root") + 1] == "/run/c/storage"
     assert command[command.index("--runroot") + 1] == "/run/c/run"
     assert "additionalimagestore=/var/lib/containers/storage" in command
+
+
+@pytest.mark.req("D3")
+def test_state_of_the_runtime_is_the_labs_too() -> None:
+    # crun's own folder, /run/crun, would keep one for every container of a lab that was killed
+    command = run_command()
+    assert command[command.index("--runtime-flag") + 1] == "root=/run/c/crun"
 
 
 def test_podmans_locks_end_with_the_lab(tmp_path: Path) -> None:
@@ -133,6 +145,45 @@ async def test_container_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     await wait_until(begun, what="its process", deadline_s=5)
     # When it is stopped, then it ends all the same
     assert await container.stop(grace_s=0.1) == -9
+
+
+def number_in(file: Path) -> int | None:
+    """The process id that a file holds, once it does."""
+    return int(file.read_text() or 0) or None
+
+
+@pytest.mark.req("D3")
+async def test_container_ends_with_its_conmon(tmp_path: Path) -> None:
+    # given a container whose podman, conmon and program live, each known by its file
+    state = tmp_path / "state"
+    spec = ContainerSpec(name="x", image="i", arguments=(), namespace=Path("/n"), log=tmp_path / "x.log")
+    script = (
+        f"sleep 60 & echo $! > {state}/x.pid; sleep 60 & echo $! > {state}/x.conmon; "
+        "while :; do sleep 0.02; done"
+    )
+    container = await Podman(state, runner=Recorder(script)).run(spec)
+
+    async def begun() -> int | None:
+        return number_in(state / "x.conmon")
+
+    conmon = await wait_until(begun, what="its conmon", deadline_s=5)
+    program = number_in(state / "x.pid")
+    # when conmon is killed, and podman goes on waiting, as it does
+    os.kill(conmon, signal.SIGKILL)
+    # then the container ends all the same, says why, and its program with it
+    async with asyncio.timeout(20):
+        assert await container.process.wait() == -9
+    assert getattr(container.process, "end_reason", None) == (
+        "its conmon was killed, and the program ended with it"
+    )
+
+    assert program is not None
+
+    async def gone() -> bool | None:
+        fields = stat_fields(program)
+        return fields is None or fields[0] == "Z" or None
+
+    await wait_until(gone, what="the program's end", deadline_s=5)
 
 
 class Node:

@@ -19,6 +19,7 @@ from cloud_core.media_relay import NG_PORT
 from cloud_core.name_server import zone_records
 from cloud_core.services import make_services, start_cloud
 from tests.integration.cloud_plan import ACCOUNTS, CONTROLLER, DESK1, NAME_SERVER, make_plan
+from uclab.plan.protection import Protection
 from uclab.plan.runtime import NotReady
 from uclab.plan.types import ControllerPeer, Plan, SessionController
 
@@ -252,6 +253,57 @@ def test_connections_are_watched_as_the_policy_says(
     assert "\ntcp_keepidle=10\ntcp_keepintvl=10\ntcp_keepcnt=2\n" in text
     assert '$var(source) = "media-handover";' in text
     assert text.count("route(SOURCE);") == 2
+
+
+@pytest.mark.req("C1")
+def test_limits_of_an_address_are_the_plans(
+    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+) -> None:
+    # given a session controller with 100 accounts behind one address
+    limits = Protection(100, 3, 16, 20, 0.5, 5, 50, 10, 4, 60, 120)
+    plan = with_controller(replace(CONTROLLER, protection=limits))
+    text = configuration(plan, nodes, certificates, tmp_path)
+    # then one address gets its connections, who says nothing is sent away, and who guesses is banned
+    assert "\ntcp_accept_iplimit=316\n" in text
+    assert "\ntcp_msg_data_timeout=7\n" in text
+    assert "guesses=>size=10;autoexpire=60;" in text
+    assert "banned=>size=10;autoexpire=120;" in text
+    assert "$shtinc(guesses=>$si::$var(guessed)) >= 4" in text
+    assert "$shtinc(guesses=>$si) >= 104" in text
+
+
+@pytest.mark.req("C1")
+def test_memory_is_enough_for_all_connections_that_are_promised() -> None:
+    # given 2,000 accounts behind one address
+    limits = Protection(2000, 3, 16, 20, 0.5, 5, 50, 10, 4, 60, 120)
+    accounts = tuple(replace(ACCOUNTS[0], user=str(number)) for number in range(2000))
+    controller = replace(CONTROLLER, accounts=accounts, protection=limits)
+    most = session_controller.most_connections(controller)
+    # then there is room for their connections before and after a failover, and for two addresses that open
+    # all they may, as far as the machine has descriptors
+    assert most == 3 * 2000 + 2 * limits.connections
+    assert session_controller.most_connections(controller, 10_000) == 9_744
+    assert session_controller.memory_mib(controller) * 1024 >= most * session_controller.CONNECTION_KIB
+    # and without accounts for those that are promised to all
+    few = replace(CONTROLLER, protection=replace(limits, behind=2))
+    assert session_controller.most_connections(few) == session_controller.LEAST_CONNECTIONS
+    assert session_controller.memory_mib(few) * 1024 >= 2048 * session_controller.CONNECTION_KIB
+
+
+@pytest.mark.req("C2", "C7")
+@pytest.mark.parametrize("strict", [False, True])
+def test_media_of_sites_with_one_line_comes_from_one_place_where_the_policy_says_so(
+    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path, *, strict: bool
+) -> None:
+    # given a site with one line, under either policy
+    held = replace(CONTROLLER, strict_sites=("203.0.113.2/32",), strict_servers=("198.18.10.13/32",))
+    plan = replace(make_plan(), session_controllers=(held if strict else CONTROLLER,))
+    # when its session controller is configured
+    text = configuration(plan, nodes, certificates, tmp_path)
+    # then media may move at any time, but for those who are held to one place
+    assert '$var(source) = "media-handover";' in text
+    asked = '"strict-source SIP-source-address endpoint-learning-off"'
+    assert (asked in text) == ('is_in_subnet("$si", "203.0.113.2/32")' in text) == strict
 
 
 @pytest.mark.req("C6")

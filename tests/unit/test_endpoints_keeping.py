@@ -61,8 +61,9 @@ def test_new_registrations_come_within_ten_seconds_by_the_shipped_policy() -> No
 class Agent:
     """A user agent whose registrars answer as the test says."""
 
-    def __init__(self, *up: bool) -> None:
+    def __init__(self, *up: bool, leftovers_s: float = 0.0) -> None:
         self.up = list(up)
+        self.silent = False
         self.asked: list[str] = []
         self.calls = 0
         self.events = EventLog("desk1")
@@ -75,11 +76,14 @@ class Agent:
             unregister=self._unregister,
             in_call=lambda: self.calls > 0,
             refused=(PhoneError,),
+            leftovers_s=leftovers_s,
         )
 
     async def _register(self, number: int) -> None:
         self.asked.append(f"+{number}")
         await asyncio.sleep(0.001)
+        if self.silent:
+            return
         if self.up[number]:
             self.keeper.accepted(number, "200 OK")
         else:
@@ -102,6 +106,41 @@ async def test_a_lost_connection_is_told_and_won_back_at_the_same_registrar() ->
     agent.keeper.failed(0, Refusal.UNREACHABLE, "Connection reset by peer")
     assert await agent.told(PhoneEventKind.FLOW_FAILED) == f"{FIRST}: Connection reset by peer"
     assert await agent.told(PhoneEventKind.REGISTERED) == f"200 OK ({FIRST})"
+    agent.keeper.stop()
+
+
+async def test_a_registration_after_attempts_that_were_given_up_is_made_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given a phone whose user agent says later what it was to say in attempts that were given up
+    monkeypatch.setattr("endpoints_emu.registration.TRANSACTION_S", 0.05)
+    agent = Agent(True, leftovers_s=0.2)
+    agent.keeper.start()
+    await agent.told(PhoneEventKind.REGISTERED)
+    # when the registrar is silent for longer than an answer is waited for, and then answers again
+    agent.silent = True
+    agent.keeper.failed(0, Refusal.TIMEOUT, "Connection timed out")
+    await agent.told(PhoneEventKind.REGISTRATION_FAILED)
+    agent.silent = False
+    await agent.told(PhoneEventKind.REGISTERED)
+    # then it counts as registered only when all that was left has been said, and it has registered once more
+    assert not agent.keeper.registered_at
+    asked = len(agent.asked)
+    await agent.told(PhoneEventKind.REGISTERED)
+    assert agent.asked[asked:] == ["+0"]
+    assert agent.keeper.registered_at == (FIRST,)
+    agent.keeper.stop()
+
+
+async def test_who_leaves_nothing_behind_is_registered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints_emu.registration.TRANSACTION_S", 0.05)
+    agent = Agent(True)
+    agent.silent = True
+    agent.keeper.start()
+    await agent.told(PhoneEventKind.REGISTRATION_FAILED)
+    agent.silent = False
+    await agent.told(PhoneEventKind.REGISTERED)
+    assert agent.keeper.registered_at == (FIRST,)
     agent.keeper.stop()
 
 

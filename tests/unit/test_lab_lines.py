@@ -79,7 +79,8 @@ class Broken:
 
     def __init__(self, folder: Path, trouble: Exception | None = None) -> None:
         self.recorder: Any = Recorder(trouble)
-        self.failures = Failures(plans.line(40), EventLog(folder / "events.jsonl"))
+        self.log = EventLog(folder / "events.jsonl")
+        self.failures = Failures(plans.line(40), self.log)
 
     async def fail(self, name: str, how: str, **figures: object) -> str:
         return await self.failures.fail(self.recorder, self.recorder, self.recorder, name, how, figures)
@@ -125,7 +126,7 @@ async def test_a_dead_router_says_no_good_bye_and_begins_anew_in_the_dark(
     broken = Broken(tmp_path)
     left, right = plans.line(40).nodes
     router = replace(plans.line(40), nodes=(replace(left, kind=NodeKind.ROUTER), right))
-    broken.failures = Failures(router, EventLog(tmp_path / "events.jsonl"))
+    broken.failures = Failures(router, broken.log)
     for name in ("forget_connections", "forget_learned"):
         monkeypatch.setattr(f"uclab.lab.failures.{name}", lambda where, name=name: broken.recorder._ask(name))
     said = await broken.fail("left", "kill")

@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +22,7 @@ from uclab.lab.client import CallOrder, LabClient
 from uclab.lab.directory import LABS_VARIABLE, LabDirectory
 from uclab.lab.events import EventLog
 from uclab.lab.lab import Lab
+from uclab.lab.order_log import OrderLog
 from uclab.lab.refused import Refused
 from uclab.lab.service import make_service
 from uclab.plan.records import CallRecord
@@ -33,6 +35,7 @@ class Recorder:
 
     def __init__(self, folder: Path) -> None:
         self.events = EventLog(folder / "events.jsonl")
+        self.orders = OrderLog(folder / "orders.jsonl")
         self.done: list[Any] = []
 
     def state(self) -> dict[str, Any]:
@@ -256,3 +259,29 @@ def test_what_is_named_after_something_has_a_name(text: str) -> None:
 def test_names_stay_readable() -> None:
     assert as_name("port-wrongly-trusted:desk1") == "port-wrongly-trusted-desk1"
     assert as_name("x:../../etc") == "x-..-..-etc"
+
+
+@pytest.mark.req("D3")
+async def test_each_order_is_written_down_when_it_comes_and_when_it_is_done(
+    lab: Recorder, api: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    await api.post("/calls", json=CALL)
+    await api.post("/fail/edge-isp1", json={})
+    lines = [json.loads(line) for line in (tmp_path / "orders.jsonl").read_text().splitlines()]
+    assert [(one["number"], one["stage"], one["what"], one["subject"]) for one in lines] == [
+        (1, "asked", "call", "c1"),
+        (1, "done", "call", "c1"),
+        (2, "asked", "fail", "edge-isp1"),
+        (2, "done", "fail", "edge-isp1"),
+    ]
+    assert lines[0]["call"]["callee"] == "desk2"
+
+
+@pytest.mark.req("D3")
+async def test_an_order_that_is_refused_is_written_down_with_the_reason(tmp_path: Path) -> None:
+    lab = Lab("a", plan_of("small-office"), tmp_path)
+    transport = httpx.ASGITransport(make_service(lab, lambda: None))
+    async with httpx.AsyncClient(transport=transport, base_url="http://lab") as client:
+        await client.post("/calls", json=CALL)
+    _, refused = (json.loads(line) for line in (tmp_path / "orders.jsonl").read_text().splitlines())
+    assert (refused["stage"], refused["why"]) == ("refused", "lab `a` is starting, not up")

@@ -16,6 +16,7 @@ from uclab.lab import supervisor
 from uclab.lab.client import CallOrder
 from uclab.lab.events import EventLog
 from uclab.lab.lab import Lab
+from uclab.lab.order_log import OrderLog
 from uclab.lab.service import make_service
 from uclab.lab.supervisor import QuietServer
 from uclab.plan.readiness import wait_until
@@ -26,6 +27,7 @@ class QuickLab:
 
     def __init__(self, folder: Path) -> None:
         self.events = EventLog(folder / "events.jsonl")
+        self.orders = OrderLog(folder / "orders.jsonl")
         self.called = asyncio.Event()
 
     async def down(self) -> dict[str, Any]:

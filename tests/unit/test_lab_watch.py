@@ -37,3 +37,18 @@ async def test_who_is_killed_on_purpose_and_started_again_is_watched_again(tmp_p
     await asyncio.sleep(0)
     assert told == watch.dead == ["edge-bgpd"]
     await watch.close()
+
+
+async def test_who_runs_again_is_dead_no_more(tmp_path: Path) -> None:
+    # given a program that died
+    watch = ProcessWatch(lambda *_: None)
+    first = Ending()
+    watch.watch("edge-bgpd", first, tmp_path / "log")
+    first.ended.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert watch.dead == ["edge-bgpd"]
+    # when its router is mended, which starts it anew, then nothing is dead
+    watch.watch("edge-bgpd", Ending(), tmp_path / "log")
+    assert watch.dead == []
+    await watch.close()

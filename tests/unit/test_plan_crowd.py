@@ -70,9 +70,10 @@ def test_a_generator_is_plugged_in_like_a_phone_and_steered_apart() -> None:
         # and the management network leads nowhere else
         assert not crowd.plan.node(crowd.leader).forwarding
         assert all(route.via != generator.leader_address for route in node.routes)
-    # and what was there stays as it was, but that the gateway knows the users' MAC addresses
+    # and what was there stays as it was, but that the gateway knows the users' MAC addresses, and the session
+    # controller that more of them come from one address
     told = [node.name for node in plan.nodes if crowd.plan.node(node.name) != node]
-    assert told == ["fw"]
+    assert told == ["fw", "fra1-sbc"]
     users = {user.address for generator in crowd.generators for user in generator.users}
     assert {address for _, address, _ in crowd.plan.node("fw").neighbours} == users
 

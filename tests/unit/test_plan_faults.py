@@ -52,6 +52,9 @@ FINDINGS = {
     "peering.accepted",
     "peering.session",
     "circuit.policy",
+    "abuse.connections",
+    "abuse.half-open",
+    "abuse.passwords",
 }
 TOPOLOGIES = {
     "prefix-leaked": "cloudconnect-simplex-ott",
@@ -103,6 +106,9 @@ CHANGED = {
     "asymmetric-routing": {"nodes"},
     "exchange-clears-dscp": {"switches"},
     "failback-flaps": {"line_watches"},
+    "connection-flood": {"attacks"},
+    "half-open-flood": {"attacks"},
+    "password-guessing": {"attacks"},
     "media-injected": {"session_controllers", "injections"},
 }
 """Parts of the plan that each fault touches, besides `faults`."""

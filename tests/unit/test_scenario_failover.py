@@ -20,7 +20,7 @@ from uclab.plan.incidents import HELD_CALL
 from uclab.plan.planner import make_plan
 from uclab.plan.records import CallRecord, Event, Incident
 from uclab.plan.types import Plan
-from uclab.scenarios.failover import Pace, failover
+from uclab.scenarios.failover import Pace, asked_of_failover, failover
 from uclab.scenarios.types import Options, Step
 
 pytestmark = pytest.mark.req("V2")
@@ -172,3 +172,17 @@ def test_the_next_calls_wait_for_phones_that_lost_their_registration(plan: Plan,
 def test_the_end_of_the_lab_ends_the_scenario(plan: Plan, tmp_path: Path) -> None:
     with pytest.raises(LabGone, match="noted"):
         play(NotedLab(tmp_path, ends_when_broken=True), plan, "circuit-down")
+
+
+@pytest.mark.req("D3")
+def test_what_is_written_down_before_is_just_what_is_ordered(plan: Plan, tmp_path: Path) -> None:
+    lab, options = NotedLab(tmp_path), Options(("circuit-down",), repeat=2)
+    asked = asked_of_failover(plan, options, FAST)
+    failover(cast(LabClient, lab), plan, lambda step: None, options, FAST)
+    lab.news.put(None)
+    wanted = {(one.id, one.caller, one.callee, one.kind, one.seconds) for one in asked.calls}
+    assert wanted == {(one.id, one.caller, one.callee, one.kind, one.seconds) for one in lab.orders}
+    played = [from_data(Incident, one) for one in json.loads((tmp_path / "incidents.json").read_text())]
+    assert [(one.name, one.subject, one.round) for one in asked.incidents] == [
+        (one.name, one.subject, one.round) for one in played
+    ]

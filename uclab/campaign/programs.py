@@ -93,7 +93,12 @@ class Programs:
             program.process.wait()
 
 
-def follow(leader: Program, deadline_s: float, on_look: Callable[[], None]) -> bool:
+def follow(
+    leader: Program,
+    deadline_s: float,
+    on_look: Callable[[], None],
+    on_interrupt: Callable[[], None] = lambda: None,
+) -> bool:
     """Wait for the leader's end; looks on the way. False where it had to be told to end: it was too late.
 
     Ctrl-C becomes the leader's own: it ends the campaign early and writes its reports.
@@ -111,6 +116,7 @@ def follow(leader: Program, deadline_s: float, on_look: Callable[[], None]) -> b
             if interrupted:
                 raise
             interrupted = True
+            on_interrupt()
             leader.process.send_signal(signal.SIGINT)
             until = min(until, time.monotonic() + 4 * END_S)
     return True

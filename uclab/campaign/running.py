@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,7 +125,9 @@ def run_campaign(
         write_judged(run_dir, judged)
         with recorded(run_dir, _scenario(crowd, order)) as course:
             began = time.monotonic()
-            status = _drive(launched, crowd, order, folder, watcher, gone)
+            status = _drive(
+                launched, crowd, order, folder, watcher, gone, lambda: course.interrupted("by the user")
+            )
             lasted_s = time.monotonic() - began
             if status is None:
                 course.interrupted(f"locust did not end in {order.longest_s:.0f} s")
@@ -163,6 +165,7 @@ def _drive(
     folder: Path,
     watcher: Watcher,
     gone: Sequence[Elsewhere],
+    on_interrupt: Callable[[], None],
 ) -> int | None:
     client = launched.client
     watcher.on_stage(
@@ -212,7 +215,7 @@ def _drive(
             if outage is not None and (words := outage.look()):
                 watcher.on_stage(words)
 
-        in_time = follow(leader, order.longest_s, look)
+        in_time = follow(leader, order.longest_s, look, on_interrupt)
         if in_time:
             finish(workers, STOP_S + END_S, look)
         programs.end()

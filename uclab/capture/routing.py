@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from uclab.capture.headers import TCP, UDP, decode
 from uclab.capture.pcapng import MalformedCapture, PcapngReader
+from uclab.capture.scratch import unnamed_file
 from uclab.capture.tshark import (
     DissectionError,
     all_as,
@@ -73,8 +73,7 @@ Message = BgpOpen | BgpUpdate | BfdControl
 def routing_messages(source: Path, is_tap: Callable[[str], bool]) -> tuple[Message, ...]:
     """What was said at the interfaces of a capture file that `is_tap` picks by their names, in order. Raises
     `DissectionError`."""
-    with tempfile.TemporaryDirectory(prefix="uclab-routing-") as folder:
-        extract = Path(folder) / "routing.pcapng"
+    with unnamed_file() as extract:
         try:
             numbers = _extract(source, extract, is_tap)
         except (OSError, MalformedCapture) as error:

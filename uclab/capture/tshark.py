@@ -9,10 +9,12 @@ lab's own ports, and tshark is told what that is, whatever the ports (`all_as`),
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyshark
+from pyshark.tshark.tshark import get_tshark_version
 
 ANY_PORT = "1-65535"
 WITHOUT_PORTS = tuple(part for name in ("tcp", "udp") for part in ("--disable-protocol", name))
@@ -36,7 +38,20 @@ def open_capture(extract: Path, **options: Any) -> Any:
         asyncio.get_event_loop_policy().get_event_loop()
     except RuntimeError:
         asyncio.set_event_loop(asyncio.new_event_loop())
-    return pyshark.FileCapture(str(extract), keep_packets=False, **options)
+    return _FileCapture(str(extract), keep_packets=False, **options)
+
+
+class _FileCapture(pyshark.FileCapture):  # type: ignore[misc]  # untyped
+    """pyshark 0.6 starts tshark once more for each file only to ask for its version, which takes as long as a
+    small file."""
+
+    def _get_tshark_version(self) -> Any:
+        return _version(self.tshark_path)
+
+
+@cache
+def _version(path: str | None) -> Any:
+    return get_tshark_version(path)
 
 
 def close(capture: Any) -> None:

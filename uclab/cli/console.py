@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
 
 import rich.console
@@ -21,10 +23,26 @@ class Console(rich.console.Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
+    def on_broken_pipe(self) -> None:
+        """Who reads the output has seen enough: the rest is printed to nobody, and the exit status stays the
+        verdict's. (rich's own would be 1, as if a verdict had failed.)"""
+        self.quiet = True
+        print_to_nobody()
+
+
+def print_to_nobody() -> None:
+    """From now on standard output goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
 
 def say(words: str, *, err: bool = False) -> None:
-    """A line, on standard output or standard error."""
-    typer.echo(visible(words), err=err)
+    """A line, on standard output or standard error. Whether anybody reads it decides nothing."""
+    try:
+        typer.echo(visible(words), err=err)
+    except BrokenPipeError:
+        print_to_nobody()
 
 
 def plain(words: object) -> str:

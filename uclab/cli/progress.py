@@ -16,7 +16,10 @@ from uclab.lab.events import PROGRESS
 from uclab.plan.records import Event
 from uclab.scenarios import Step
 
-LOUD_EVENTS = {"process-died", "port-security-drop", "tls-refused", "registration-failed"}
+LOUD_EVENTS = {
+    *("process-died", "restarted", "restart-failed", "given-up"),
+    *("port-security-drop", "tls-refused", "registration-failed"),
+}
 
 
 class Teller:

@@ -106,7 +106,7 @@ class Case:
     @cached_property
     def intruders(self) -> Intruders:
         """Who sends to relays, or in their name, and is in no call."""
-        return find_intruders(self.network, self.flows, self.seen.taps)
+        return find_intruders(self.network, self.flows, self.seen.taps, self.windows)
 
     @cached_property
     def media_markings(self) -> dict[tuple[int, str, Leg], Counter[Marking]]:

@@ -14,6 +14,7 @@ from uclab.judge.frame_coverage import PARTS
 from uclab.judge.life import clock, was_taken_down
 from uclab.judge.network import Network, text
 from uclab.judge.types import Evidence, Finding
+from uclab.plan.records import Event
 
 NAMED = 5
 """Taps that an observation lists at most."""
@@ -59,7 +60,8 @@ def check_alive(case: Case) -> Iterator[Finding]:
     died = [event for event in case.run.events if event.kind == "process-died"]
     ended = was_taken_down(case.run.events)
     for event in died:
-        observed = event.detail.splitlines()[0] if event.detail else "ended unasked"
+        words = event.detail.splitlines()[0] if event.detail else "ended unasked"
+        observed = f"{words}; {_when(case, event)}, {_back(case, event)}"
         one = Claim(claim.id, claim.requirement, event.source, claim.expected)
         yield one.failed(observed, Evidence(text=event.detail[-600:]), event.source)
     if not any(event.source == "lab" and event.kind == "up" for event in case.run.events):
@@ -68,6 +70,31 @@ def check_alive(case: Case) -> Iterator[Finding]:
         yield _without_end(case, claim)
     elif not died:
         yield claim.passed("none ended unasked")
+
+
+BACK = ("restarted", "given-up")
+
+
+def _when(case: Case, death: Event) -> str:
+    """When it died, as people look for it: since the lab was up."""
+    up = next((e.time for e in case.run.events if e.source == "lab" and e.kind == "up"), None)
+    return "while the lab came up" if up is None or death.time < up else f"{death.time - up:.1f} s after `up`"
+
+
+def _back(case: Case, death: Event) -> str:
+    """How long until it ran again. A router's programs come back together, under the router's name."""
+    later = [
+        event
+        for event in case.run.events
+        if event.kind in BACK
+        and event.time >= death.time
+        and (event.source == death.source or death.source.startswith(f"{event.source}-"))
+    ]
+    if not later:
+        return "not back until the end"
+    if later[0].kind == "given-up":
+        return f"not back: {later[0].detail}"
+    return f"back {later[0].time - death.time:.1f} s later ({later[0].detail.partition(', ')[2]})"
 
 
 def _without_end(case: Case, claim: Claim) -> Finding:

@@ -13,6 +13,7 @@ from uclab.judge.flows import Flow
 from uclab.judge.network import Network, text
 from uclab.judge.observe import TapState
 from uclab.judge.streams import Stream
+from uclab.judge.tap_windows import TapWindows
 
 Way = tuple[int, int, int, int]
 """Source address and port, destination address and port."""
@@ -149,7 +150,9 @@ def relay_ports(
     )
 
 
-def find_intruders(network: Network, flows: Iterable[Flow], taps: Mapping[str, TapState]) -> Intruders:
+def find_intruders(
+    network: Network, flows: Iterable[Flow], taps: Mapping[str, TapState], windows: TapWindows
+) -> Intruders:
     """Looks at every UDP packet with payload to or from the relays' media ports."""
     callers = Callers(network.plan)
     relays, (low, high) = callers.relays, network.policy.media_ports
@@ -162,7 +165,7 @@ def find_intruders(network: Network, flows: Iterable[Flow], taps: Mapping[str, T
                 into.append(flow)
             elif key.src in relays and low <= key.sport <= high:
                 away.append(flow)
-    search = _Search(network, callers, into, away, taps)
+    search = _Search(network, callers, into, away, taps, windows)
     return Intruders(network, callers, search.run())
 
 
@@ -173,6 +176,7 @@ class _Search:
     into: list[Flow]
     away: list[Flow]
     taps: Mapping[str, TapState]
+    windows: TapWindows
     found: dict[tuple[int, str | None], Intruder] = field(default_factory=dict)
 
     def run(self) -> tuple[Intruder, ...]:
@@ -218,6 +222,8 @@ class _Search:
 
     def _saw_it_all(self, flow: Flow, taps: Collection[str]) -> bool:
         """Whether these taps saw what passed while the flow lasted: then it did not pass there."""
+        if self.windows.first_gap(taps, flow.first_ns, flow.last_ns) is not None:
+            return False
         states = [self.taps.get(tap) for tap in taps]
         return all(s is not None and not s.dropped for s in states) and any(
             s is not None and s.covers(flow) for s in states

@@ -15,6 +15,7 @@ from uclab.capture.dissect import (
 )
 from uclab.capture.pcapng import MalformedCapture
 from uclab.capture.tshark import DissectionError
+from uclab.judge.abuse import check_abuse
 from uclab.judge.admission import check_admission, measured_ways
 from uclab.judge.audio import check_calls
 from uclab.judge.carriers import check_apart
@@ -33,7 +34,7 @@ from uclab.judge.load import check_load
 from uclab.judge.load_sample import Sample, take_sample
 from uclab.judge.load_series import load_series
 from uclab.judge.load_srtp import check_load_srtp
-from uclab.judge.margins import margins
+from uclab.judge.margins import nearest
 from uclab.judge.marking import check_marking, check_trust
 from uclab.judge.needs import as_shown
 from uclab.judge.network import Network
@@ -47,7 +48,7 @@ from uclab.judge.privacy import check_privacy
 from uclab.judge.quality import check_quality
 from uclab.judge.run import Run, RunError, load_run
 from uclab.judge.scenario import check_scenario
-from uclab.judge.scratch import scratch_folder
+from uclab.judge.scratch import scratch_file
 from uclab.judge.second_opinion import check_dissector
 from uclab.judge.segregation import check_port_control, check_voice_vlan
 from uclab.judge.signalling import check_signalling
@@ -113,7 +114,9 @@ def _judge(run: Run, progress: Progress | None) -> Judgement:
         measured_ways(case),
         tuple(interferences(run.events, run.incidents)),
         explained.sentence,
-        margins(case.network.policy, calls, INTERRUPTED) if run.checks == "reference" else (),
+        nearest(explained.findings, calls, case.network.policy, INTERRUPTED)
+        if run.checks == "reference"
+        else (),
     )
 
 
@@ -142,8 +145,7 @@ def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
     files = {path for tap in network.controller_taps if (path := run.file_of(tap)) is not None}
     ports = run.plan.policy.sips_ports
     for path in sorted(files):
-        with scratch_folder() as folder:
-            extract = folder / "signalling.pcapng"
+        with scratch_file() as extract:
             try:
                 numbers = extract_signalling(path, extract, ports)
                 found = dissect(extract, run.keylog, numbers)
@@ -167,6 +169,7 @@ def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from check_privacy(case)
     yield from check_untouched(case)
     yield from check_hub(case)
+    yield from check_abuse(case)
     yield from check_injected(case)
     yield from check_marking(case, walks)
     yield from check_trust(case)

@@ -17,6 +17,7 @@ from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.clusters import Clusters, loss_with
 from uclab.judge.culprit import culprit
+from uclab.judge.margins import LOSS, highest, with_margins
 from uclab.judge.streams import media_time
 from uclab.judge.types import Finding, Walk
 from uclab.plan.line_loss import PACKETS_A_SECOND
@@ -50,13 +51,15 @@ def check_lines(case: Case, accused: Accused, walks: Sequence[Walk]) -> Iterator
             observed += f"; {len(parts) - len(kept)} calls that fail by themselves are not counted"
         if interval.beyond(policy.max_loss_pct / 100):
             blame, where, tap = _most_lost(case, kept, by_direction)
-            yield claim.failed(f"{observed}; {where}" if where else observed, in_evidence(kept, tap), blame)
+            words = f"{observed}; {where}" if where else observed
+            finding = claim.failed(words, in_evidence(kept, tap), blame)
         elif interval.below(policy.max_loss_pct / 100):
-            yield claim.passed(observed, in_evidence(kept))
+            finding = claim.passed(observed, in_evidence(kept))
         else:
-            yield claim.not_shown(
-                f"{observed}; {more_needed(policy, interval.value, clusters.count, effect)}"
-            )
+            more = more_needed(policy, interval.value, clusters.count, effect)
+            finding = claim.not_shown(f"{observed}; {more}")
+        in_pct = Interval(100 * interval.value, 100 * interval.low, 100 * interval.high)
+        yield with_margins(finding, [highest(LOSS, in_pct, policy.max_loss_pct, "%", 2)])
 
 
 def _without_accused(accused: Accused, parts: Sequence[Part]) -> Sequence[Part]:

@@ -18,7 +18,7 @@ from uclab.capture.tshark import DissectionError
 from uclab.judge.load_files import Leg
 from uclab.judge.network import Network, number
 from uclab.judge.run import Run
-from uclab.judge.scratch import scratch_folder
+from uclab.judge.scratch import scratch_file
 
 SAMPLE = 5
 """Legs of each load generator."""
@@ -96,7 +96,6 @@ def _signalling(
     for leg in legs:
         host, end_ns = number(leg.record.address), int(((leg.record.ended_at or 0.0) + AFTER_S) * 1e9)
         until[host] = max(end_ns, until.get(host, 0))
-    with scratch_folder() as folder:
-        extract = folder / "signalling.pcapng"
+    with scratch_file() as extract:
         numbers = extract_signalling(path, extract, ports, only, hosts=until)
         return dissect(extract, keylog, numbers)

@@ -1,65 +1,60 @@
-"""How near the worst of a run came to each limit of the policy: a verdict that held by a hair says so."""
+"""How near a run came to each limit of the policy: a verdict that held by a hair says so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from uclab.judge.types import JudgedCall, Margin, MediaQuality
+from uclab.judge.types import Finding, JudgedCall, Margin
+from uclab.plan.loss_interval import Interval
 from uclab.plan.types import Policy
 
-
-@dataclass(frozen=True)
-class Limit:
-    """A limit of the policy, and the figure that is held against it."""
-
-    figure: str
-    """In words: just what is judged."""
-    unit: str
-    digits: int
-    allowed: float
-    judged: Callable[[MediaQuality], float | None]
-    at_least: bool = False
-    """The figure must not be below; else it must not be above."""
+LOSS, DELAY, JITTER, MOS = "loss, at most", "delay, at most", "jitter, at most", "MOS, at least"
+"""Of all calls of a line or route: the end of the interval that must be within the limit."""
+WORST_JITTER = "worst 5 s jitter"
+"""Of a single call; a receiver's report."""
 
 
-def limits(policy: Policy) -> tuple[Limit, ...]:
-    """The limits of voice."""
-    return (
-        Limit("mean delay", "ms", 1, policy.max_one_way_delay_ms, lambda quality: quality.delay_ms),
-        Limit("loss", "%", 2, policy.max_loss_pct, lambda quality: quality.loss_pct),
-        Limit("worst 5 s jitter", "ms", 2, policy.max_jitter_ms, lambda quality: quality.judged_jitter_ms),
-        Limit("MOS", "", 2, policy.min_mos, lambda quality: quality.mos, at_least=True),
-    )
+def highest(figure: str, interval: Interval, limit: float, unit: str, digits: int) -> Margin | None:
+    """Of a figure that must stay below a limit."""
+    left = limit - interval.high
+    return _margin(figure, interval.high, limit, unit, digits, left)
 
 
-def margins(policy: Policy, calls: Sequence[JudgedCall], skipped: Sequence[str]) -> tuple[Margin, ...]:
-    """For each limit the direction of a call that came nearest to it, of all that are judged by it; kinds of
-    call that are `skipped` are not."""
-    directions = list(_directions(calls, skipped))
-    return tuple(margin for limit in limits(policy) if (margin := _nearest(limit, directions)) is not None)
+def lowest(figure: str, interval: Interval, limit: float, digits: int) -> Margin | None:
+    """Of a figure that must not fall below a limit."""
+    return _margin(figure, interval.low, limit, "", digits, interval.low - limit)
 
 
-def _directions(calls: Sequence[JudgedCall], skipped: Sequence[str]) -> Iterator[tuple[str, MediaQuality]]:
-    for call in calls:
-        if call.established and call.kind not in skipped:
-            for name, quality in (("forward", call.forward), ("backward", call.backward)):
-                if quality is not None and quality.delay_ms is not None:
-                    yield f"{call.id}:{name}", quality
+def with_margins(finding: Finding, found: Iterable[Margin | None]) -> Finding:
+    """The finding with the margins of what it judges."""
+    return replace(finding, margins=tuple(replace(one, subject=finding.subject) for one in found if one))
 
 
-def _nearest(limit: Limit, directions: Sequence[tuple[str, MediaQuality]]) -> Margin | None:
-    found = [(value, name) for name, one in directions if (value := limit.judged(one)) is not None]
-    if not found:
+def nearest(
+    findings: Sequence[Finding], calls: Sequence[JudgedCall], policy: Policy, skipped: Sequence[str]
+) -> tuple[Margin, ...]:
+    """For each limit the line, route or call that came nearest to it, of all that are judged by it; kinds of
+    call that are `skipped` are not judged."""
+    known = [margin for finding in findings for margin in finding.margins]
+    known += [one for call in calls if call.kind not in skipped for one in _of_call(call, policy)]
+    order = (LOSS, DELAY, JITTER, WORST_JITTER, MOS)
+    by_figure = {name: [one for one in known if one.figure == name] for name in order}
+    return tuple(min(its, key=lambda one: one.margin_pct) for its in by_figure.values() if its)
+
+
+def _of_call(call: JudgedCall, policy: Policy) -> Iterable[Margin]:
+    for name, quality in (("forward", call.forward), ("backward", call.backward)):
+        value = None if quality is None else quality.judged_jitter_ms
+        if value is not None:
+            left = policy.max_jitter_ms - value
+            margin = _margin(WORST_JITTER, value, policy.max_jitter_ms, "ms", 2, left)
+            if margin is not None:
+                yield replace(margin, subject=f"{call.id}:{name}")
+
+
+def _margin(figure: str, worst: float, allowed: float, unit: str, digits: int, left: float) -> Margin | None:
+    if not math.isfinite(worst):
         return None
-    value, name = min(found) if limit.at_least else max(found)
-    left = value - limit.allowed if limit.at_least else limit.allowed - value
-    return Margin(
-        limit.figure,
-        name,
-        round(value, 3),
-        limit.allowed,
-        limit.unit,
-        limit.digits,
-        round(100 * left / limit.allowed, 1),
-    )
+    return Margin(figure, "", round(worst, 3), allowed, unit, digits, round(100 * left / allowed, 1))

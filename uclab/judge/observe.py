@@ -17,6 +17,7 @@ import numpy as np
 from uclab.capture.headers import Headers, Mask, decode
 from uclab.capture.pcapng import MalformedCapture, Packets, PcapngReader
 from uclab.judge.callers import Callers
+from uclab.judge.connections import ConnectionTable
 from uclab.judge.directions import Directions
 from uclab.judge.flows import Flow, FlowTable, media_rows
 from uclab.judge.frame_coverage import FrameCoverage
@@ -66,6 +67,7 @@ class Observations:
     secrecy: MediaSecrecy
     readable: ReadableSearch
     segments: SegmentBytes
+    connections: ConnectionTable = field(default_factory=lambda: ConnectionTable((), (), ()))
     control: ControlSecrecy = field(default_factory=lambda: ControlSecrecy(KeyRing(), frozenset()))
     frames: FrameCoverage = field(default_factory=FrameCoverage)
     taps: dict[str, TapState] = field(default_factory=dict)
@@ -121,6 +123,7 @@ class Observer:
             MediaSecrecy(ring, proof, sampled=run.checks == "load"),
             ReadableSearch.for_accounts(accounts),
             SegmentBytes(network.policy.sips_ports),
+            _connection_table(run, network),
             ControlSecrecy(ring, proof, sampled=run.checks == "load"),
             FrameCoverage(network.policy.sips_ports, network.tunnel_ports),
             counts=TapCounts(network.cable_macs),
@@ -176,6 +179,7 @@ class Observer:
         self._seen.counts.add(packets, labels, columns.src_mac)
         self._seen.flows.add(packets, columns, labels, media, control)
         self._seen.segments.add(packets, columns, labels)
+        self._seen.connections.add(packets, columns, labels)
         self._seen.readable.add(packets, columns, labels)
         self._seen.secrecy.add(packets, columns, labels, media, leg)
         self._seen.control.add(packets, columns, labels, control, leg)
@@ -233,6 +237,13 @@ class Observer:
             self._seen.frames.snap_lengths[label] = interface.snap_len
         if source.reader.truncated and source.path.name not in self._seen.damaged:
             self._seen.damaged[source.path.name] = "the last block is cut off: the capture was not closed"
+
+
+def _connection_table(run: Run, network: Network) -> ConnectionTable:
+    """For the ports of phones; of a campaign nothing, whose users are those of few addresses."""
+    controllers = network.plan.session_controllers if run.checks != "load" else ()
+    ports = {port for controller in controllers for port in controller.tls_ports}
+    return ConnectionTable(frozenset(network.controller_taps), network.signalling_addresses, ports)
 
 
 @dataclass

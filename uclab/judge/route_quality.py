@@ -19,8 +19,9 @@ from uclab.judge.claim import Claim
 from uclab.judge.clusters import Clusters, loss_with
 from uclab.judge.culprit import culprit
 from uclab.judge.figures import by_second, rating
+from uclab.judge.margins import DELAY, JITTER, MOS, highest, lowest, with_margins
 from uclab.judge.streams import Stream, media_time
-from uclab.judge.types import Finding, Walk
+from uclab.judge.types import Finding, Margin, Walk
 from uclab.plan.loss_interval import Interval
 from uclab.plan.types import Endpoint, Policy
 
@@ -162,11 +163,22 @@ def check_routes(case: Case, accused: Accused, walks: Sequence[Walk]) -> Iterato
             blind = case.windows.blind(*media_time(worst.stream))
             blame, where = blamed(case, its, *culprit(case.network, walk, worst.stream, by_loss, blind))
             text = f"{observed}; beyond: {', '.join(names)}" + (f"; {where}" if where else "")
-            yield claim.failed(text, in_evidence(its, case.network.first_tap.get(worst.receiver.name)), blame)
+            tap = case.network.first_tap.get(worst.receiver.name)
+            finding = claim.failed(text, in_evidence(its, tap), blame)
         elif doubts := not_kept(policy, figures):
-            yield claim.not_shown("; ".join([observed, *doubts]))
+            finding = claim.not_shown("; ".join([observed, *doubts]))
         else:
-            yield claim.passed(observed, in_evidence(its))
+            finding = claim.passed(observed, in_evidence(its))
+        yield with_margins(finding, margins_of(policy, figures))
+
+
+def margins_of(policy: Policy, figures: RouteFigures) -> tuple[Margin | None, ...]:
+    """By the end of each interval that must be within the limit."""
+    return (
+        highest(DELAY, figures.delay_ms, policy.max_one_way_delay_ms, "ms", 1),
+        highest(JITTER, figures.jitter_ms, policy.max_jitter_ms, "ms", 2),
+        lowest(MOS, figures.mos, policy.min_mos, 2),
+    )
 
 
 def _suffered(stream: Stream, by_loss: bool) -> float:

@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from uclab.capture.scratch import unnamed_file
 from uclab.judge.run_files import RunError, reason
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
 
 
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder that is gone after the block. `RunError` where the machine has no room for it."""
+def scratch_file() -> Iterator[Path]:
+    """A file without a name (`unnamed_file`), gone after the block and with this process. `RunError` where
+    the machine has no room for it."""
     try:
-        with tempfile.TemporaryDirectory(prefix="uclab-judge-", ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
+        with unnamed_file() as file:
+            yield file
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise

@@ -9,7 +9,7 @@ from uclab.capture.writer import PcapngWriter
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
-from uclab.judge.scratch import scratch_folder
+from uclab.judge.scratch import scratch_file
 from uclab.judge.types import Evidence, Finding
 from uclab.judge.wanted import NO_CALL, asked_for
 
@@ -48,8 +48,7 @@ def check_dissector(case: Case) -> Finding:
 
 
 def _dissected(flows: list[Flow]) -> list[Tags]:
-    with scratch_folder() as folder:
-        extract = folder / "media.pcapng"
+    with scratch_file() as extract:
         with PcapngWriter(extract, ["media"]) as writer:
             for flow in flows:
                 writer.write(0, flow.first_ns, flow.frame)

@@ -206,6 +206,7 @@ OF_RUN: dict[str, tuple[Taps, bool]] = {
     "signalling.registered": (_signalling, True),
     "signalling.untouched": (_way_of_subject, False),
     "hub.signalling": (_signalling, False),
+    "media.injected": (_ends, False),
     "privacy.readable": (_all, False),
     "lab.isolation": (_all, False),
     "vlan.voice": (_ports, False),

@@ -29,6 +29,29 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Margin:
+    """How near a figure came to a limit of the policy."""
+
+    figure: str
+    """What is limited, just as it is judged: `uclab.judge.margins` has the names."""
+    subject: str
+    """The line, the route, or `<call>:<direction>`."""
+    worst: float
+    allowed: float
+    unit: str
+    digits: int
+    """Places after the point that are worth showing."""
+    margin_pct: float
+    """What is left to the limit, per cent of it; negative where it is broken."""
+
+    @property
+    def words(self) -> str:
+        """`worst 5 s jitter 29.56 of 30 ms (1.5 % margin)`."""
+        allowed = f"{self.allowed:g} {self.unit}".rstrip()
+        return f"{self.figure} {self.worst:.{self.digits}f} of {allowed} ({self.margin_pct:.1f} % margin)"
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing proved or disproved. `subject` names the endpoint, call, hop or device; stable `id`, e.g.
     `media.srtp`."""
@@ -42,6 +65,8 @@ class Finding:
     evidence: Evidence = Evidence()
     blame: str | None = None
     """The device or hop named as the cause, where one can be named, e.g. `edge`."""
+    margins: tuple[Margin, ...] = ()
+    """How near it came to the limits that it is about."""
 
 
 @dataclass(frozen=True)
@@ -108,29 +133,6 @@ class MediaQuality:
     def judged_jitter_ms(self) -> float | None:
         """What is held against the policy's limit; None where nothing arrived."""
         return None if self.jitter_ms is None else self.worst_jitter_ms
-
-
-@dataclass(frozen=True)
-class Margin:
-    """How near the worst direction of a run came to a limit of the policy."""
-
-    figure: str
-    """What is limited: `worst 5 s jitter`, `loss`, `mean delay`, `MOS`."""
-    subject: str
-    """`<call>:<direction>` of the worst."""
-    worst: float
-    allowed: float
-    unit: str
-    digits: int
-    """Places after the point that are worth showing."""
-    margin_pct: float
-    """What is left to the limit, per cent of it; negative where it is broken."""
-
-    @property
-    def words(self) -> str:
-        """`worst 5 s jitter 29.56 of 30 ms (1.5 % margin)`."""
-        allowed = f"{self.allowed:g} {self.unit}".rstrip()
-        return f"{self.figure} {self.worst:.{self.digits}f} of {allowed} ({self.margin_pct:.1f} % margin)"
 
 
 @dataclass(frozen=True)

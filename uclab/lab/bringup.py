@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Coroutine, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cloud_core.authority import Certificates, issue
 from cloud_core.containers import SERVICE_ID, Podman
 from cloud_core.services import RunningCloud, start_cloud
-from endpoints_emu.factory import make_phone, make_trunk_phone
-from endpoints_emu.phone import Phone, PhoneError, PhoneEventKind, RegistrationFailed
+from endpoints_emu.phone import PhoneError
 from uclab.emulation import netns, ovs
 from uclab.emulation.apply import BuildFailed, build
 from uclab.emulation.taps import start_taps
 from uclab.emulation.variants import detect
 from uclab.lab import controllers, overlay
+from uclab.lab.attacks import start_attacks
 from uclab.lab.brought_up import BroughtUp
 from uclab.lab.bulk import BulkSource
 from uclab.lab.chatter import start_chatter
 from uclab.lab.circuit_exchanges import Exchanges
-from uclab.lab.events import EventLog
 from uclab.lab.host_record import write_host_record
 from uclab.lab.host_watch import HostWatch
 from uclab.lab.injections import start_injections
+from uclab.lab.phones import Phones
+from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import EventsOf, RouterPrograms
-from uclab.lab.watch import ProcessWatch
-from uclab.plan.logs import last_lines
-from uclab.plan.runtime import NodeRuntime, NotReady
+from uclab.plan.runtime import NotReady
 from uclab.plan.types import Plan
 
-REGISTER_S = 20.0
 PRIVATE = Path("/run/uclab-lab")
 """A tmpfs of the lab's own mount namespace, for podman's state."""
 FORESEEN = (NotReady, BuildFailed, PhoneError, OSError)
@@ -46,12 +44,17 @@ class BringUpFailed(Exception):
 
 
 async def bring_up(
-    plan: Plan, run_dir: Path, parts: BroughtUp, events: EventLog, watch: ProcessWatch, *, capture: bool
+    plan: Plan,
+    run_dir: Path,
+    parts: BroughtUp,
+    restarts: Restarts,
+    *,
+    capture: bool,
 ) -> None:
     """Bring everything of `plan` up; what has come up is in `parts`. Raises `BringUpFailed` that names what
     did not."""
     try:
-        await _BringUp(plan, run_dir, parts, events, watch).run(capture=capture)
+        await _BringUp(plan, run_dir, parts, restarts).run(capture=capture)
     except FORESEEN as failure:
         raise BringUpFailed(str(failure)) from failure
     except ExceptionGroup as group:
@@ -73,13 +76,19 @@ class _BringUp:
     """The steps, in the order in which they lean on each other."""
 
     def __init__(
-        self, plan: Plan, run_dir: Path, parts: BroughtUp, events: EventLog, watch: ProcessWatch
+        self,
+        plan: Plan,
+        run_dir: Path,
+        parts: BroughtUp,
+        restarts: Restarts,
     ) -> None:
         self._plan = plan
         self._run_dir = run_dir
         self._parts = parts
-        self._events = events
-        self._watch = watch
+        self._events = restarts.events
+        self._watch = restarts.watch
+        self._restarts = restarts
+        self._phones = Phones(plan, run_dir, parts, restarts)
         self._kinds: dict[str, set[str]] = {}
 
     async def run(self, *, capture: bool) -> None:
@@ -105,19 +114,17 @@ class _BringUp:
                 second.create_task(self._timed("overlays", self._start_overlays(certificates)))
             second.create_task(self._timed("fabric", self._wait_for_fabric()))
             second.create_task(self._timed("cloud", self._start_cloud(certificates)))
-        await self._timed("phones", self._start_phones(certificates))
-        self._parts.bulk = BulkSource(self._plan.bulk, self._runtimes, self._run_dir / "bulk")
+        if self._plan.attacks:
+            await self._timed("attacks", self._start_attacks())
+        assert self._parts.cloud is not None
+        await self._timed("phones", self._phones.start_all(self._parts.cloud, certificates))
+        self._parts.bulk = BulkSource(self._plan.bulk, self._parts.runtimes, self._run_dir / "bulk")
 
     async def _timed(self, name: str, step: Awaitable[T]) -> T:
         began = time.monotonic()
         result = await step
         self._parts.timings[name] = round(time.monotonic() - began, 3)
         return result
-
-    @property
-    def _runtimes(self) -> Mapping[str, NodeRuntime]:
-        assert self._parts.network is not None
-        return {host.name: host for host in self._parts.network.hosts}
 
     async def _start_controllers(self) -> None:
         folder, fabrics = self._run_dir / "controllers", [e.fabric for e in self._plan.circuit_exchanges]
@@ -129,7 +136,20 @@ class _BringUp:
             self._watch.watch(controller.name, controller.process, controller.log)
             kinds = self._kinds[controller.name] = set()
             self._keep(controllers.follow(controller, self._sink(kinds)))
+            again = partial(self._start_controller_again, controller)
+            self._restarts.offer("controller", controller.name, again)
         await asyncio.gather(*(controllers.wait_listening(one, ovs.RUN_DIR) for one in started))
+
+    async def _start_controller_again(self, controller: controllers.RunningController) -> None:
+        """Switches forward without it meanwhile, and come back to it by themselves."""
+        kinds = self._kinds[controller.name]
+        kinds.clear()
+        await controller.start_again()
+        self._watch.watch(controller.name, controller.process, controller.log)
+        await controllers.wait_ready(controller, kinds)
+        exchanges = {exchange.fabric.site: exchange.name for exchange in self._plan.circuit_exchanges}
+        if self._parts.exchanges is not None and controller.fabric.site in exchanges:
+            await self._parts.exchanges.tell_again(exchanges[controller.fabric.site])
 
     def _sink(self, kinds: set[str]) -> controllers.EventSink:
         """Takes a controller's events into the lab's log and remembers their kinds."""
@@ -189,6 +209,9 @@ class _BringUp:
         for file in programs.events_files:
             self._keep(controllers.follow(EventsOf(file), self._sink(set())))
         await programs.start_all()
+        for router in programs.routers:
+            again = partial(programs.restart, router)
+            self._restarts.offer("router", router, again, programs.programs_of(router))
         if programs.speaking:
             self._events.add("lab", "routes-learned", ", ".join(programs.speaking))
 
@@ -212,62 +235,22 @@ class _BringUp:
 
     async def _start_cloud(self, certificates: Certificates) -> None:
         podman = Podman(PRIVATE / "podman")
-        self._parts.cloud = await start_cloud(self._plan, self._runtimes, self._run_dir, podman, certificates)
-        for name, process, log in self._parts.cloud.processes:
+        cloud = await start_cloud(self._plan, self._parts.runtimes, self._run_dir, podman, certificates)
+        self._parts.cloud = cloud
+        for name, process, log in cloud.processes:
             self._watch.watch(name, process, log)
-        self._events.add("lab", "cloud-ready", ", ".join(name for name, _, _ in self._parts.cloud.processes))
+            self._restarts.offer("service", name, partial(self._start_service_again, cloud, name))
+        self._events.add("lab", "cloud-ready", ", ".join(name for name, _, _ in cloud.processes))
 
-    async def _start_phones(self, certificates: Certificates) -> None:
-        assert self._parts.cloud is not None
-        for phone in self._make_phones(self._parts.cloud, certificates):
-            phone.auto_answer = True
-            self._parts.phones[phone.name] = phone
-            self._keep(self._follow_phone(phone))
-        total = len(self._parts.phones)
-        done = 0
+    async def _start_service_again(self, cloud: RunningCloud, name: str) -> None:
+        running = await cloud.start_again(name)
+        self._watch.watch(name, running.container.process, running.container.log)
 
-        async def ready(phone: Phone) -> None:
-            nonlocal done
-            await phone.start()
-            if phone.endpoint.registers:
-                with suppress(RegistrationFailed):
-                    await phone.register(REGISTER_S)
-                    self._parts.registered.add(phone.name)
-            done += 1
-            self._events.progress("phones", done, total)
-
-        async with asyncio.TaskGroup() as group:
-            for phone in self._parts.phones.values():
-                group.create_task(ready(phone))
-        registering = sum(endpoint.registers for endpoint in self._plan.endpoints)
-        self._events.add("lab", "registered", f"{len(self._parts.registered)} of {registering} endpoints")
-
-    def _make_phones(self, cloud: RunningCloud, certificates: Certificates) -> Iterator[Phone]:
-        """Every phone of the sites, and the telephone network's side of each trunk in its container."""
-        for endpoint in self._plan.endpoints:
-            runtime = self._runtimes[endpoint.node]
-            yield make_phone(endpoint, runtime, self._folder_of(endpoint.name), certificates.trusted)
-        for peer in self._plan.pstn_peers:
-            own = certificates.issued[peer.certificate].combined
-            folder = self._folder_of(peer.endpoint.name)
-            yield make_trunk_phone(peer, cloud.pstn[peer.name], folder, certificates.trusted, own)
-
-    def _folder_of(self, endpoint: str) -> Path:
-        folder = self._run_dir / "endpoints" / endpoint
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    async def _follow_phone(self, phone: Phone) -> None:
-        """A phone's events are the lab's; a phone that died is reported as every dead process is."""
-        async for event in phone.events.follow():
-            record = event.record()
-            if event.kind is not PhoneEventKind.DIED:
-                self._events.add(record.source, record.kind, record.detail, record.time)
-                continue
-            self._watch.dead.append(phone.name)
-            logs = sorted(self._folder_of(phone.name).glob("*.log"))
-            words = "\n".join(f"last lines of {log.name}:\n{last_lines(log)}" for log in logs)
-            self._events.add(record.source, "process-died", f"{record.detail}; {words}", record.time)
+    async def _start_attacks(self) -> None:
+        assert self._parts.network is not None
+        await start_attacks(self._plan.attacks, self._parts.network, self._run_dir / "attacks")
+        kinds = ", ".join(attack.kind for attack in self._plan.attacks)
+        self._events.add("lab", "under-attack", kinds)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it for as long as the lab lives."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cloud_core.services import RunningCloud
@@ -16,6 +17,7 @@ from uclab.lab.controllers import RunningController
 from uclab.lab.host_watch import HostWatch
 from uclab.lab.overlay import RunningOverlays
 from uclab.lab.router_programs import RouterPrograms
+from uclab.plan.runtime import NodeRuntime
 
 
 @dataclass
@@ -43,6 +45,12 @@ class BroughtUp:
     host: HostWatch | None = None
     timings: dict[str, float] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def runtimes(self) -> Mapping[str, NodeRuntime]:
+        """The devices by name, once there is a network."""
+        assert self.network is not None
+        return {host.name: host for host in self.network.hosts}
 
     def spaces(self) -> dict[int, str]:
         """The lab's network namespaces by inode, as far as they are there."""

@@ -33,15 +33,23 @@ class Exchanges:
     def __init__(self, planned: Sequence[CircuitExchange], sockets: Path) -> None:
         self._planned = {exchange.name: exchange for exchange in planned}
         self._sockets = sockets
+        self._made: dict[str, dict[str, object]] = {name: {} for name in self._planned}
+        """Exchange to the circuits that it was told, by name: a controller that begins anew knows none."""
 
     async def provision(self) -> None:
         """Make the planned circuits; returns when every switch has acknowledged each. Raises `NotReady`."""
         for exchange in self._planned.values():
             for circuit in exchange.circuits:
-                try:
-                    await self._ask(exchange.name, "PUT", f"/circuits/{circuit.name}", body_of(circuit))
-                except CircuitNotMade as error:
-                    raise NotReady(f"exchange {exchange.name}: {error}") from error
+                self._made[exchange.name][circuit.name] = body_of(circuit)
+            await self.tell_again(exchange.name)
+
+    async def tell_again(self, exchange: str) -> None:
+        """Make all circuits of an exchange that there ought to be. Raises `NotReady`."""
+        for name, body in self._made[exchange].items():
+            try:
+                await self._ask(exchange, "PUT", f"/circuits/{name}", body)
+            except CircuitNotMade as error:
+                raise NotReady(f"exchange {exchange}: {error}") from error
 
     async def list(self) -> dict[str, dict[str, Any]]:
         """Exchange to its circuits by name."""
@@ -52,6 +60,7 @@ class Exchanges:
         present = await self.list()
         exchange, body = ordered(name, order, self._planned, present, create=create)
         made: dict[str, Any] = await self._ask(exchange, "PUT", f"/circuits/{name}", body)
+        self._made[exchange][name] = body
         return made
 
     async def remove(self, name: str) -> None:
@@ -61,6 +70,7 @@ class Exchanges:
         if exchange is None:
             raise NoSuchCircuit(name, _names(present))
         await self._ask(exchange, "DELETE", f"/circuits/{name}")
+        self._made[exchange].pop(name, None)
 
     async def _ask(self, exchange: str, method: str, path: str, body: object | None = None) -> Any:
         transport = httpx.AsyncHTTPTransport(uds=str(api_of(self._sockets, exchange)))

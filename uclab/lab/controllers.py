@@ -42,11 +42,16 @@ class RunningController:
     process: asyncio.subprocess.Process
     log: Path
     events_file: Path
+    argv: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """As reports name it."""
         return f"controller-{self.fabric.site}"
+
+    async def start_again(self) -> None:
+        """A new process in place of one that has ended; its events and words follow those of the old one."""
+        self.process = await _start_process(self.argv, self.log)
 
 
 async def start_controllers(
@@ -104,15 +109,19 @@ async def _start(
     log = folder / f"{fabric.site}.log"
     fabric_file.write_text(json.dumps(to_data(fabric), indent=1))
     events_file.touch()
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            *(*program, "--fabric", str(fabric_file)),
-            *("--listen", f"unix:{socket_of(sockets, fabric.site)}", "--events", str(events_file)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+    listen = f"unix:{socket_of(sockets, fabric.site)}"
+    argv = (*program, "--fabric", str(fabric_file), "--listen", listen, "--events", str(events_file))
+    return RunningController(fabric, await _start_process(argv, log), log, events_file, argv)
+
+
+async def _start_process(argv: tuple[str, ...], log: Path) -> asyncio.subprocess.Process:
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        return await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
         )
-    return RunningController(fabric, process, log, events_file)
+    finally:
+        os.close(output)
 
 
 class Reporting(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from uclab.emulation import netns
@@ -36,6 +36,25 @@ async def inspect(subject: str, plan: Plan, network: LabNet) -> dict[str, Any]:
         [*(n.name for n in plan.nodes), *(s.name for s in plan.switches), *(link.name for link in plan.links)]
     )
     raise KeyError(f"nothing named `{subject}`; there are: {', '.join(names)}")
+
+
+def parts_of(subject: str, programs: Iterable[str], plan: Plan) -> tuple[str, ...]:
+    """Those programs that run in or for a device, told by their names: `edge-bgpd`, `taps-edge`, `desk1`
+    (pure)."""
+    devices = {*(node.name for node in plan.nodes), *(switch.name for switch in plan.switches)}
+    devices |= {engine.name for engine in plan.engines}
+    served = {switch.engine for switch in plan.switches if switch.name == subject} | {subject}
+    return tuple(name for name in programs if _device_of(name, devices) in served)
+
+
+def _device_of(program: str, devices: Iterable[str]) -> str | None:
+    """The device with the longest name that the program's begins or ends with."""
+    fitting = [
+        one
+        for one in devices
+        if program == one or program.startswith(f"{one}-") or program.endswith(f"-{one}")
+    ]
+    return max(fitting, key=len, default=None)
 
 
 async def _inspect_node(name: str, namespace: Namespace) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import httpx
 from uclab.emulation.line_control import LineControl
 from uclab.emulation.network import LabNet
 from uclab.lab import calls, inspection
-from uclab.lab.bringup import BringUpFailed, bring_up
+from uclab.lab.bringup import FORESEEN, BringUpFailed, bring_up
 from uclab.lab.brought_up import BroughtUp
 from uclab.lab.call_records import write_records
 from uclab.lab.circuit_exchanges import Exchanges, refusals
@@ -29,8 +29,8 @@ from uclab.lab.order_log import OrderLog, write_lab_end
 from uclab.lab.parties import parties_of
 from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.lab.registrations import Registrations
+from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import RouterPrograms
-from uclab.lab.watch import ProcessWatch
 from uclab.plan.records import BY_HAND, FAULT, CallRecord
 from uclab.plan.runtime import NotReady
 from uclab.plan.scenario_record import ORDERS
@@ -63,7 +63,8 @@ class Lab:
         self.orders = OrderLog(run_dir / ORDERS)
         self.phase: Phase = "starting"
         self._capture = capture
-        self._watch = ProcessWatch(lambda source, detail: self.events.add(source, "process-died", detail))
+        self._restarts = Restarts(plan.policy.restarts, self.events, FORESEEN)
+        self._watch = self._restarts.watch
         self._parts = BroughtUp(outside)
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
@@ -82,9 +83,7 @@ class Lab:
         for fault in self.plan.faults:
             self.events.add(fault, FAULT)
         try:
-            await bring_up(
-                self.plan, self.run_dir, self._parts, self.events, self._watch, capture=self._capture
-            )
+            await bring_up(self.plan, self.run_dir, self._parts, self._restarts, capture=self._capture)
         except BringUpFailed as failure:
             self.phase = "failed"
             self.events.add("lab", "failed", str(failure))
@@ -105,6 +104,7 @@ class Lab:
         self.phase = "going-down"
         self.events.add("lab", "going-down")
         self._watch.expect_end()
+        await self._restarts.close()
         await self._parts.stop()
         dropped = [f"{count.label} {count.dropped}" for count in self._parts.captured if count.dropped]
         packets = sum(count.captured for count in self._parts.captured)
@@ -126,7 +126,7 @@ class Lab:
         return {
             "name": self.name,
             "topology": self.plan.topology,
-            "phase": self.phase,
+            "phase": "degraded" if self.phase == "up" and self._watch.dead else self.phase,
             "run_dir": str(self.run_dir),
             "faults": list(self.plan.faults),
             "variants": self._parts.variants,
@@ -232,11 +232,14 @@ class Lab:
         if subject is None:
             return self.state()
         self._require_up()
+        dead = inspection.parts_of(subject, self._watch.dead, self.plan)
         try:
             seen = await inspection.inspect(subject, self.plan, self._network)
         except KeyError as error:
             raise Refused(str(error.args[0])) from None
         lines = [state.as_record() for state in self._control.states(subject)]
+        if dead:
+            seen = {"phase": "degraded", "dead": list(dead), **seen}
         return {**seen, "lines": lines} if lines else seen
 
     async def overlays(self) -> dict[str, Any]:

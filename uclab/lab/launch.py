@@ -68,6 +68,8 @@ class LaunchedLab:
     client: LabClient
     process: subprocess.Popen[bytes]
     lease: int | None = None
+    keeper: subprocess.Popen[bytes] | None = None
+    """Removes the lab's folder where the lab itself cannot (`uclab.lab.remains`)."""
     seen: int = 0
     """Events that were passed on while the lab came up."""
 
@@ -87,6 +89,19 @@ class LaunchedLab:
             os.close(self.lease)
             self.lease = None
         self.process.wait()
+        self.clear_away()
+
+    def leave_to_itself(self) -> None:
+        """Nobody reads the lab's folder for this process any more: its keeper may remove it as soon as it is
+        dead."""
+        if self.keeper is not None and self.keeper.stdin is not None:
+            self.keeper.stdin.close()
+
+    def clear_away(self) -> None:
+        """Wait until nothing is left of a lab that has ended."""
+        self.leave_to_itself()
+        if self.keeper is not None:
+            self.keeper.wait()
 
 
 def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]) -> LaunchedLab:
@@ -114,8 +129,8 @@ def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]
         write_private(order.run_dir, "plan.applied.json", plan_to_json(order.applied))
         write_record(order.run_dir / SCENARIO, ScenarioRecord(BY_HAND, "reference", time.time()))
     except BaseException:
+        lab.remove()  # before the lock is let go of: then the name is anybody's
         os.close(lock)
-        lab.remove()
         raise
     reader, writer = os.pipe() if leased else (None, None)
     try:
@@ -134,13 +149,25 @@ def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]
         for descriptor in (reader, outside):
             if descriptor is not None:
                 os.close(descriptor)
-    launched = LaunchedLab(LabClient(lab), process, writer)
+    launched = LaunchedLab(LabClient(lab), process, writer, start_keeper(lab))
     try:
         follow_until_up(launched, lab, on_event)
     except BaseException:
         launched.release() if leased else end(launched)
         raise
+    launched.leave_to_itself()
     return launched
+
+
+def start_keeper(lab: LabDirectory) -> subprocess.Popen[bytes]:
+    """Who removes the folder of a lab that is killed: it outlives this process, and the lab by a moment."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "uclab.lab.remains", lab.name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def follow_until_up(launched: LaunchedLab, lab: LabDirectory, on_event: Callable[[Event], None]) -> None:
@@ -170,3 +197,4 @@ def end(launched: LaunchedLab) -> None:
     except subprocess.TimeoutExpired:
         launched.process.kill()
         launched.process.wait()
+    launched.clear_away()

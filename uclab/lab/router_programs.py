@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ from uclab.emulation.hosts import LabHost
 from uclab.emulation.network import LabNet
 from uclab.emulation.routing.frr import start_routing
 from uclab.emulation.routing.learned import wait_learned
+from uclab.lab.restarts import NotAgain
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.codec import to_data
 from uclab.plan.types import LineWatch, Plan
@@ -52,6 +54,9 @@ class RouterPrograms:
         self._routing, self._lines = run_dir / "routing", run_dir / "line-watch"
         self._process_watch = watch
         self._running: dict[str, list[Program]] = {}
+        self._killed: set[str] = set()
+        """Routers whose programs were ended on purpose."""
+        self._one_at_a_time: dict[str, asyncio.Lock] = {}
 
     @property
     def speaking(self) -> tuple[str, ...]:
@@ -81,6 +86,35 @@ class RouterPrograms:
 
     async def start(self, router: str) -> None:
         """One router's programs. Raises `NotReady`."""
+        async with self._lock_of(router):
+            self._killed.discard(router)
+            await self._start(router)
+
+    async def restart(self, router: str) -> None:
+        """End what still runs of a router's programs and start all anew, until it has learned its routes.
+        Raises `NotReady`, and `NotAgain` where they were killed on purpose."""
+        async with self._lock_of(router):
+            if router in self._killed:
+                raise NotAgain(router)
+            await self._end(router)
+            await self._start(router)
+        host = self._hosts[router]
+        if router in self.speaking and host.plan is not None:
+            await wait_learned(host.live_namespace(), host.plan.learned)
+
+    def programs_of(self, router: str) -> tuple[str, ...]:
+        """Names of the programs that a router has now."""
+        return tuple(program.name for program in self._running.get(router, ()))
+
+    @property
+    def routers(self) -> tuple[str, ...]:
+        """The devices that have any."""
+        return tuple(self._running)
+
+    def _lock_of(self, router: str) -> asyncio.Lock:
+        return self._one_at_a_time.setdefault(router, asyncio.Lock())
+
+    async def _start(self, router: str) -> None:
         host = self._hosts[router]
         running = self._running[router] = []
         if (plan := host.plan) is not None and (plan.routing or plan.ospf):
@@ -92,10 +126,16 @@ class RouterPrograms:
 
     async def kill(self, router: str) -> tuple[str, ...]:
         """End one router's programs at once (SIGKILL to each one's process); their names."""
+        async with self._lock_of(router):
+            self._killed.add(router)
+            return await self._end(router)
+
+    async def _end(self, router: str) -> tuple[str, ...]:
         ended = self._running.pop(router, [])
         for program in ended:
             self._process_watch.expect_end(program.name)
-            program.process.kill()
+            with suppress(ProcessLookupError):  # one may have died by itself
+                program.process.kill()
         for program in ended:
             await program.process.wait()
         return tuple(program.name for program in ended)

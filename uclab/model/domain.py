@@ -12,7 +12,12 @@ MAX_LABEL, MAX_NAME = 63, 253
 """Characters of a label, and of a whole name as it is written (RFC 1035 section 2.3.4)."""
 LONGEST_HOST = len("sip-") + 12 + len(".")
 """What the lab puts in front: the session controller of a data centre, `sip-<data centre>.`."""
-MAX_DOMAIN = MAX_NAME - LONGEST_HOST
+MAX_URI = 255
+"""Characters of a SIP URI that user agents take: `PJSIP_MAX_URL_SIZE` (pjsip/sip_config.h) less its end;
+baresip 1.1.0 refuses calls to longer ones."""
+_LONGEST_URI = "sip:+123456789012345@pstn.:65535;transport=tls"
+"""A telephone number (E.164) at the trunk, but for the domain."""
+MAX_DOMAIN = min(MAX_NAME - LONGEST_HOST, MAX_URI - len(_LONGEST_URI))
 _WORDS = "a domain under `.test`, such as `ucaas.test`"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
@@ -25,8 +30,8 @@ def _domain(value: object) -> str:
         raise _wrong(f"allowed: {_WORDS}")
     if len(value) > MAX_DOMAIN:
         raise _wrong(
-            f"{len(value)} characters are too many: at most {MAX_DOMAIN}, so that names of its hosts keep to "
-            f"the {MAX_NAME} of DNS"
+            f"{len(value)} characters are too many: at most {MAX_DOMAIN}, so that a number's SIP URI has no "
+            f"more than {MAX_URI}"
         )
     for label in labels:
         if len(label) > MAX_LABEL:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from uclab.model.endurance import Protection, Restarts
 from uclab.model.part import (
     Dscp,
     LongName,
@@ -242,6 +243,10 @@ class PolicyProfile(Part):
     nat: Nat
     registration: Registration = Registration()
     """How phones keep their registration; may be left out."""
+    protection: Protection = Protection()
+    """What one address may ask of a session controller; may be left out."""
+    restarts: Restarts = Restarts()
+    """What comes back when it has died; may be left out."""
     wan_queues: tuple[QueueShare, ...] = Field(min_length=2)
     """Queues of a WAN line; one takes what the others do not."""
     power: tuple[PowerClass, ...] = ()

@@ -13,6 +13,7 @@ from uclab.plan.datacentre_peering import build_peering
 from uclab.plan.internet import CORE, NAME_SERVER, WEB, core_interface, core_link
 from uclab.plan.names import password
 from uclab.plan.policies import names_dscp, registration_timing
+from uclab.plan.protection import guard, protection
 from uclab.plan.sites import DEFAULT, Context
 from uclab.plan.switching import Bench
 from uclab.plan.types import (
@@ -175,6 +176,7 @@ def _servers(context: Context, dc: model.Datacentre, with_pstn: bool) -> tuple[N
         ),
         routes=(Route(DEFAULT, str(own.router.ip)),),
         nameservers=context.nameservers,
+        nftables=guard(protection(context.profile.protection, context.topology), _tls_ports(context)),
     )
     trunk = context.profile.signalling.sips_ports.trunk
     pstn = replace(
@@ -209,7 +211,7 @@ def _session_controller(
         media_address=str(own.media.ip),
         domain=context.topology.cloud.domain,
         host_name=session_controller_name(context.topology, number),
-        tls_ports=tuple(sorted({ports.desk_phone, ports.softclient})),
+        tls_ports=_tls_ports(context),
         trunk_port=ports.trunk,
         media_ports=context.policy.media_ports,
         certificate=session_controller_name(context.topology, number),
@@ -220,10 +222,16 @@ def _session_controller(
         registration=registration_timing(context.profile),
         peers=peers,
         min_tls_version=context.policy.min_tls_version,
+        protection=protection(context.profile.protection, context.topology),
         region=next(r.name for r in context.topology.cloud.regions if dc in r.datacentres),
         strict_sites=strict_sources.fixed_sites(context),
         strict_servers=strict_sources.fixed_servers(context),
     )
+
+
+def _tls_ports(context: Context) -> tuple[int, ...]:
+    ports = context.profile.signalling.sips_ports
+    return tuple(sorted({ports.desk_phone, ports.softclient}))
 
 
 def _pstn_name(context: Context) -> str:

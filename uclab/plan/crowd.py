@@ -8,6 +8,7 @@ of real test beds are: a cable of its own to the campaign's leader.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_interface
@@ -17,6 +18,7 @@ from uclab.plan.endpoints import direct_number, tones
 from uclab.plan.errors import PlanError
 from uclab.plan.load_record import G711, LoadUser, Pool, PoolCodec, Registrar
 from uclab.plan.names import free_name, mac_address, password, port_interface
+from uclab.plan.protection import guard
 from uclab.plan.types import (
     Account,
     Interface,
@@ -27,6 +29,7 @@ from uclab.plan.types import (
     Plan,
     PortMode,
     Route,
+    SessionController,
     SwitchPort,
     SwitchRole,
     Tap,
@@ -92,8 +95,28 @@ def with_crowd(plan: Plan, users: int, generators: int) -> Crowd:
 def with_accounts(plan: Plan, generators: Sequence[LoadGenerator]) -> Plan:
     """The plan whose session controllers know the generators' users."""
     accounts = tuple(user.account for generator in generators for user in generator.users)
-    controllers = tuple(replace(one, accounts=(*one.accounts, *accounts)) for one in plan.session_controllers)
+    sites: Counter[str] = Counter()
+    for generator in generators:
+        sites[generator.site] += len(generator.users)
+    more = max(sites.values(), default=0)
+    controllers = tuple(_with_more(one, accounts, more) for one in plan.session_controllers)
+    for one in controllers:
+        if one.protection is not None:
+            rules = guard(one.protection, one.tls_ports)
+            plan = with_node(plan, replace(plan.node(one.node), nftables=rules))
     return replace(plan, session_controllers=controllers)
+
+
+def _with_more(
+    controller: SessionController, accounts: tuple[Account, ...], behind: int
+) -> SessionController:
+    """The session controller with more accounts, so many of them behind the busiest address."""
+    limits = controller.protection
+    return replace(
+        controller,
+        accounts=(*controller.accounts, *accounts),
+        protection=limits.with_more(behind) if limits is not None else None,
+    )
 
 
 def pools(crowd: Crowd, folder: str, ca_file: str, codec: PoolCodec = G711) -> tuple[Pool, ...]:

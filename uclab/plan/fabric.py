@@ -142,6 +142,25 @@ class FailoverLimits:
     brown_out_delay_ms: float
 
 
+RestartedPart = Literal["service", "controller", "router", "phone"]
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """What comes back by itself when it has died (D3); the policy file's section `restarts`."""
+
+    parts: tuple[RestartedPart, ...] = ()
+    attempts: int = 1
+    """How often one part is started again."""
+    wait_s: float = 1.0
+    """From the end to the first new start; doubled with each further one."""
+    wait_max_s: float = 30.0
+
+    def wait_before(self, started: int) -> float:
+        """Seconds to wait when it has been started again so often."""
+        return float(min(self.wait_s * 2**started, self.wait_max_s))
+
+
 @dataclass(frozen=True)
 class Confidence:
     """How sure a verdict by the policy's limits must be (`uclab.model.policy.Confidence`)."""
@@ -188,6 +207,7 @@ class Policy:
     untrusted_classes: tuple[str, ...] | None = None
     """Classes that an untrusted port may be re-marked to by port match; None: all."""
     failover: FailoverLimits | None = None
+    restarts: RestartPolicy = RestartPolicy()
     confidence: Confidence = Confidence()
     title: str = ""
     """What verdicts are measured by, for people..."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 
 from uclab.plan import (
+    abuse_faults,
     carrier_faults,
     circuit_faults,
     edge,
@@ -32,6 +33,7 @@ from uclab.plan.types import Endpoint, Interface, Node, NodeKind, Plan, Route, S
 __all__ = [
     "FAULTS",
     "Fault",
+    "abuse_faults",
     "carrier_faults",
     "circuit_faults",
     "fitting",

@@ -8,7 +8,10 @@ from typing import Literal
 from uclab.model import topology as model
 from uclab.model.domain import LONGEST_HOST
 from uclab.model.policy import PolicyProfile
+from uclab.plan.fabric import RestartedPart, RestartPolicy
 from uclab.plan.types import Confidence, FailoverLimits, MarkingRule, Policy, RegistrationTiming
+
+__all__ = ["RestartPolicy", "RestartedPart", "names_dscp", "registration_timing", "resolve"]
 
 DNS_PORT = 53
 PJSIP_HOST_CHARACTERS = 127
@@ -77,6 +80,7 @@ def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:
         signalling_dscp=profile.signalling.dscp,
         sips_ports=tuple(sorted({ports.desk_phone, ports.softclient, ports.trunk})),
         untrusted_classes=tuple(rule.name for rule in profile.classes if rule.port_match_untrusted),
+        restarts=RestartPolicy(**profile.restarts.model_dump()),
         confidence=Confidence(**profile.confidence.model_dump()),
         failover=None if profile.failover is None else FailoverLimits(**profile.failover.model_dump()),
     )

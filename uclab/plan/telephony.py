@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from uclab.plan.protection import Protection
+
 
 @dataclass(frozen=True)
 class Account:
@@ -148,6 +150,8 @@ class SessionController:
     min_tls_version: Literal["1.2", "1.3"] = "1.2"
     anchor_media: bool = True
     """False only in a drill: media then flows directly between neighbours (must fail C7)."""
+    protection: Protection | None = None
+    """What one address may do here. None: everything."""
     registers_per_s: int | None = None
     """REGISTER requests that it takes a second; it refuses what is more. None: no limit."""
     region: str = ""

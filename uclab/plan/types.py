@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from uclab.plan.air import Air, Station
+from uclab.plan.attacks import Attack
 from uclab.plan.circuit_exchange import CircuitExchange
 from uclab.plan.devices import (
     Bursts,
@@ -238,6 +239,8 @@ class Plan:
     """Of routers that ask by each of their lines whether it leads anywhere."""
     cards: tuple[NetworkCard, ...] = ()
     """Ports where something outside the lab is plugged in; no reference topology has one."""
+    attacks: tuple[Attack, ...] = ()
+    """Of drills alone."""
     injections: tuple[Injection, ...] = ()
     """Who sends forged media to the cloud's relays; nobody in a clean plan."""
     faults: tuple[str, ...] = field(default=())

@@ -27,6 +27,7 @@ from uclab.access.private_files import (
 PLANS = ("plan.json", "plan.applied.json")
 DOCUMENTS = (
     *("host.json", "network.json", "scenario.json", "calls.json", "incidents.json", "events.jsonl"),
+    *("scenario.end.json", "lab.end.json", "orders.jsonl", "pressure.jsonl"),
     *("results.json", "junit.xml", "report.html"),
 )
 FURTHER = {
@@ -36,7 +37,7 @@ FURTHER = {
     "campaign": ("campaign.json", "measuring.json", "*.jsonl"),
 }
 """Folder to the files of it that hold records alone."""
-CAPTURES = {"captures": ("*.pcapng", "interfaces.json")}
+CAPTURES = {"captures": ("*.pcapng", "interfaces.json", "times.jsonl")}
 WITHHELD = "withheld"
 SECRET_FIELDS = frozenset({"password", "secret", "passphrase", "key"})
 SHORTEST = 8

@@ -14,9 +14,9 @@ from uclab.access.record_files import write_record
 from uclab.lab.client import CallOrder, LabClient, LabGone
 from uclab.plan.incidents import HELD_CALL, WANTED_CALLS, PlannedIncident, chosen_incidents, failover_calls
 from uclab.plan.records import CallRecord, Event, Incident
-from uclab.plan.scenario_record import Asked, AskedIncident
+from uclab.plan.scenario_record import Asked, AskedCall, AskedIncident
 from uclab.plan.types import Call, Plan
-from uclab.scenarios.types import Options, Step, asked_call
+from uclab.scenarios.types import Options, Step
 
 UNREGISTERED = ("flow-failed", "registration-failed")
 """Kinds of a phone's events after which it is not registered until it says so."""
@@ -83,8 +83,12 @@ def asked_of_failover(plan: Plan, options: Options, pace: Pace = PACE) -> Asked:
     """The incidents that `failover` plays, and the calls that it places meanwhile."""
     incidents = chosen_incidents(plan, options.incidents)
     played = [(turn, incident) for turn in range(1, options.repeat + 1) for incident in incidents]
+    own = {endpoint.name for endpoint in plan.endpoints}
+    orders = (
+        order for turn, one in played for order in _orders(calls_through(plan, one, turn, pace), own, pace)
+    )
     return Asked(
-        tuple(asked_call(call) for turn, one in played for call in calls_through(plan, one, turn, pace)),
+        tuple(AskedCall(o.id, o.caller, o.callee, o.kind, o.seconds, o.transfer_to) for o in orders),
         tuple(AskedIncident(one.name, one.subject, turn) for turn, one in played),
     )
 

@@ -304,6 +304,7 @@ def test_a_program_that_died_is_named(world: World) -> None:
     broken = failed(run(world))
     assert set(broken) == {"lab.alive"}
     assert broken["lab.alive"].blame == "fra1-sbc-kamailio"
+    assert "not back until the end" in broken["lab.alive"].observed
 
 
 @pytest.mark.req("D5")
@@ -342,7 +343,7 @@ def _without_keys(folder: Path) -> None:
     [
         (_without_capture, {"capture.complete", *AT_EVERY_TAP}),
         (_cut_off, {"capture.complete"}),
-        (_without_keys, {"media.srtp", "media.keys", "signalling.certificate"}),
+        (_without_keys, {"media.srtp", "media.keys", "signalling.certificate", "abuse.passwords"}),
     ],
 )
 def test_what_was_not_captured_is_not_shown(

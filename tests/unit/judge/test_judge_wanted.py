@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 
 from tests.unit.judge.world import reference_plan
 from uclab.judge.judging import judge
-from uclab.judge.margins import margins
+from uclab.judge.margins import LOSS, MOS, highest, lowest, nearest, with_margins
 from uclab.judge.run import Run
-from uclab.judge.types import JudgedCall, Judgement, MediaQuality
+from uclab.judge.types import Finding, JudgedCall, Judgement, MediaQuality
 from uclab.judge.wanted import asked_for
+from uclab.plan.loss_interval import Interval
 from uclab.plan.records import Event
 from uclab.plan.scenario_record import BY_HAND, Asked, AskedCall, OrderRecord, ScenarioRecord
 from uclab.plan.types import Plan
@@ -89,27 +91,39 @@ def call(name: str, forward: MediaQuality, kind: str = "call") -> JudgedCall:
     return JudgedCall(name, "desk1", "desk2", kind, True, 80.0, 5.0, forward, GOOD)
 
 
+def line(subject: str, share: Interval) -> Finding:
+    """A line that lost a share of its packets, per cent."""
+    held = Finding("quality.voice", ("C8",), subject, "", "", "pass")
+    return with_margins(held, [highest(LOSS, share, 1.0, "%", 2)])
+
+
 @pytest.mark.req("C8")
-def test_the_worst_direction_of_each_limit_is_named_with_what_was_judged() -> None:
+def test_the_worst_call_is_named_with_the_figure_that_was_judged() -> None:
     # given a call that held by a hair, and one that is not judged by its jitter
     near = replace(GOOD, jitter_ms=12.4, worst_jitter_ms=29.56)
-    calls = [
-        call("c1", GOOD),
-        call("c2", near),
-        call("c3", replace(GOOD, worst_jitter_ms=99.0), "hold-transfer"),
-    ]
-    found = {one.figure: one for one in margins(plan().policy, calls, ("hold-transfer",))}
+    calls = [call("c1", GOOD), call("c2", near), call("c3", replace(GOOD, worst_jitter_ms=99.0), "held")]
     # then the figure that was judged is said, not the mean
-    assert found["worst 5 s jitter"].words == "worst 5 s jitter 29.56 of 30 ms (1.5 % margin)"
-    assert found["worst 5 s jitter"].subject == "c2:forward"
-    assert found["loss"].words == "loss 0.00 of 1 % (100.0 % margin)"
-    assert found["MOS"].margin_pct > 0
+    (found,) = nearest((), calls, plan().policy, ("held",))
+    assert (found.words, found.subject) == ("worst 5 s jitter 29.56 of 30 ms (1.5 % margin)", "c2:forward")
+
+
+@pytest.mark.req("C8")
+def test_of_a_line_the_end_of_the_interval_counts() -> None:
+    findings = [line("up", Interval(0.1, 0.0, 0.3)), line("down", Interval(0.2, 0.1, 0.6))]
+    (found,) = nearest(findings, (), plan().policy, ())
+    assert (found.words, found.subject) == ("loss, at most 0.60 of 1 % (40.0 % margin)", "down")
 
 
 def test_a_broken_limit_has_a_negative_margin() -> None:
-    (loss,) = (
-        one
-        for one in margins(plan().policy, [call("c1", replace(GOOD, loss_pct=1.5))], ())
-        if one.figure == "loss"
-    )
-    assert loss.margin_pct == -50.0
+    (found,) = nearest([line("up", Interval(1.4, 1.2, 1.5))], (), plan().policy, ())
+    assert found.margin_pct == -50.0
+
+
+def test_a_figure_that_is_not_known_has_no_margin() -> None:
+    assert line("up", Interval(0.5, 0.0, math.inf)).margins == ()
+
+
+def test_mos_must_not_fall_below() -> None:
+    margin = lowest(MOS, Interval(4.4, 4.2, 4.4), 4.0, 2)
+    assert margin is not None
+    assert margin.words == "MOS, at least 4.20 of 4 (5.0 % margin)"

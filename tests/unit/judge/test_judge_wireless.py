@@ -58,12 +58,16 @@ def of_kind(judgement: Judgement, verdict: str) -> set[str]:
 @pytest.mark.req("Q1", "W7", "N4", "V7")
 def test_a_right_run_shows_the_user_priority_on_every_way_over_the_air(world: WirelessWorld) -> None:
     judgement = run(world)
-    # then everything holds: each direction of each call upwards and downwards, and signalling both ways
+    # then everything holds: each direction of each call, with its RTCP, upwards and downwards, and signalling
+    # both ways
     assert failed(judgement) == {}
     assert not_shown(judgement) == set()
     assert of_kind(judgement, "pass") == {
         "c1:forward:ap1-down", "c1:backward:ap1-up",
         "c2:forward:ap1-up", "c2:forward:ap1-down", "c2:backward:ap1-up", "c2:backward:ap1-down",
+        "c1:forward:rtcp:ap1-down", "c1:backward:rtcp:ap1-up",
+        "c2:forward:rtcp:ap1-up", "c2:forward:rtcp:ap1-down",
+        "c2:backward:rtcp:ap1-up", "c2:backward:rtcp:ap1-down",
         "wifi1:signalling:ap1-up", "wifi1:signalling:ap1-down",
         "soft1:signalling:ap1-up", "soft1:signalling:ap1-down",
     }  # fmt: skip
@@ -105,7 +109,10 @@ def test_a_station_that_sends_as_best_effort_is_named(world: WirelessWorld) -> N
 
     judgement = run(world, unmarked)
     assert set(failed(judgement)) == {"qos.wmm"}
-    assert of_kind(judgement, "fail") == {"c2:backward:ap1-up", "soft1:signalling:ap1-up"}
+    assert of_kind(judgement, "fail") == {
+        *("c2:backward:ap1-up", "c2:backward:rtcp:ap1-up"),
+        "soft1:signalling:ap1-up",
+    }
     assert failed(judgement)["qos.wmm"].blame == "soft1"
 
 

@@ -1,5 +1,5 @@
-"""The judge tries itself on the evidence of real labs: what matters is found with the right device, what does not
-matter is not, and lost evidence accuses nobody."""
+"""The judge tries itself on the evidence of real labs: what matters is found with the right device, what does
+not matter is not, and lost evidence accuses nobody."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""A pcapng file as a list of raw blocks, of which packets can be changed, dropped, added and moved while all other
-bytes stay what they are (draft-ietf-opsawg-pcapng; little endian, enhanced packet blocks, as dumpcap writes)."""
+"""A pcapng file as a list of raw blocks, of which packets can be changed, dropped, added and moved while all
+other bytes stay what they are (draft-ietf-opsawg-pcapng; little endian, enhanced packet blocks, as dumpcap
+writes)."""
 
 from __future__ import annotations
 
@@ -91,7 +92,8 @@ class CaptureBlocks:
 
     def with_packets(self, more: Iterable[Captured]) -> CaptureBlocks:
         """Further packets, each where its time puts it."""
-        changed, waiting = [], sorted(more, key=lambda p: p.time_ns, reverse=True)
+        changed: list[bytes | Captured] = []
+        waiting = sorted(more, key=lambda p: p.time_ns, reverse=True)
         for block in self.blocks:
             last = isinstance(block, bytes) and block[:4] == struct.pack("<I", STATISTICS)
             while waiting and (
@@ -109,8 +111,8 @@ class CaptureBlocks:
         return CaptureBlocks(tuple(changed))
 
     def write(self, path: Path, clean: CaptureBlocks) -> None:
-        """Writes the file; statistics count as many packets more or fewer than `clean` had as the interface has
-        now: whoever did not capture a packet did not count it either."""
+        """Writes the file; statistics count as many packets more or fewer than in `clean` as the interface
+        has now: whoever did not capture a packet did not count it either."""
         names = self.names
         count = Counter(names[p.interface] for p in self.packets)
         count.subtract(Counter(clean.names[p.interface] for p in clean.packets))

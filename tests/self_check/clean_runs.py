@@ -1,7 +1,7 @@
 """Clean runs of `small-office` in a row, two labs beside each other: every one must pass.
 
-`python -m tests.self_check.clean_runs 50 [FOLDER]` prints one line a run and a summary; exit status 1 where one did
-not pass. Runs that passed are removed, the others are kept.
+`python -m tests.self_check.clean_runs 50 [FOLDER]` prints one line a run and a summary; exit status 1 where
+one did not pass. Runs that passed are removed, the others are kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def one_run(folder: Path) -> tuple[str, str]:
     except ValueError:
         return f"exit {done.returncode}", f"{took}; {done.stderr.strip()[-300:]}"
     held = ("pass", "not-applicable")
-    bad = [f"{f['id']} {f['subject']}: {f['observed']}" for f in results["findings"] if f["verdict"] not in held]
+    bad = [
+        f"{f['id']} {f['subject']}: {f['observed']}" for f in results["findings"] if f["verdict"] not in held
+    ]
     return str(results["verdict"]), "; ".join((took, *bad))
 
 

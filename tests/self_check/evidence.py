@@ -1,5 +1,5 @@
-"""A clean run as rules see it: its captures as blocks, the ways of its calls by plan and packets; and copies of it
-in which something is changed."""
+"""A clean run as rules see it: its captures as blocks, the ways of its calls by plan and packets; and copies
+of it in which something is changed."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Way:
 
     @property
     def inside(self) -> list[int]:
-        """Places where a single device may change what passes: numbers of the hops behind it, each with the hop
-        before at the same device and leg."""
+        """Places where a single device may change what passes: numbers of the hops behind it, each with the
+        hop before at the same device and leg."""
         return [
             number
             for number, (before, at) in enumerate(pairwise(self.hops), start=1)

@@ -1,4 +1,4 @@
-"""What rules must know of a frame: where its tag, its IPv4 header and its payload lie, and whose media it is."""
+"""What rules must know of a frame: where its tag, IPv4 header and payload lie, and whose media it is."""
 
 from __future__ import annotations
 
@@ -105,6 +105,6 @@ def with_payload(frame: bytes, payload: bytes) -> bytes:
 
 def checksum(header: bytes) -> int:
     """RFC 1071."""
-    total = sum(struct.unpack(f">{len(header) // 2}H", header))
+    total: int = sum(struct.unpack(f">{len(header) // 2}H", header))
     total = (total & 0xFFFF) + (total >> 16)
     return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF

@@ -1,5 +1,5 @@
-"""Records a clean run that is short enough to be judged within a second or two: a few calls on a quiet network,
-with traffic of a PC beside them."""
+"""Records a clean run that is short enough to be judged within a second or two: a few calls on a quiet
+network, with traffic of a PC beside them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PINGS = 20
 
 
 def short_calls(plan: Plan) -> tuple[AskedCall, ...]:
-    """Calls between the parties of the reference scenario, the quiet ones first, all of the same short length."""
+    """Calls between the parties of the reference scenario, all of the same short length."""
     plain = [call for call in reference_calls(plan) if call.transfer_to is None and call.kind != "overload"]
     chosen = (plain * CALLS)[:CALLS]
     return tuple(

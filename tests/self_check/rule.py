@@ -10,8 +10,8 @@ from tests.self_check.evidence import CleanRun, Copy
 from uclab.judge.types import Finding, Judgement
 
 Kind = Literal["fault", "lost", "harmless"]
-"""`fault`: the network or an endpoint did wrong. `lost`: the evidence is not whole, or contradicts itself; the
-network did nothing. `harmless`: nothing of any weight."""
+"""`fault`: the network or an endpoint did wrong. `lost`: the evidence is not whole, or contradicts itself;
+the network did nothing. `harmless`: nothing of any weight."""
 Outcome = Literal["found", "missed", "wrong culprit", "false accusation"]
 
 
@@ -28,7 +28,7 @@ class Change:
     culprits: frozenset[str] = frozenset()
     """One of these must be blamed, and nobody else; none: no device is to be blamed."""
     or_not_shown: bool = False
-    """Of a fault: enough if one of the findings is not shown. Of lost evidence: it may be that nothing tells."""
+    """Of a fault: enough if one of the findings is not shown. Of lost evidence: nothing may tell."""
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ def out_of_order(clean: CleanRun) -> Iterator[Change]:
 
 @rule("earlier packets replayed", "fault")
 def replayed(clean: CleanRun) -> Iterator[Change]:
-    """One device sends a hundred packets of a call a second time, a second later, to the relay or the receiver."""
+    """One device sends a hundred packets of a call a second time, a second later."""
     for way in clean.ways:
         for first in way.inside:
             hop = way.hops[first]

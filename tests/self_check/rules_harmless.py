@@ -33,8 +33,8 @@ LINES = ("events.jsonl", "orders.jsonl", "pressure.jsonl", "captures/times.jsonl
 
 @rule("frames of every network", "harmless")
 def chatter(clean: CleanRun) -> Iterator[Change]:
-    """A device sends ARP, LLDP, spanning tree, neighbour discovery, ICMP, OSPF or LACP; both ends of the cable
-    see it."""
+    """A device sends ARP, LLDP, spanning tree, neighbour discovery, or LACP; both ends of the cable see
+    it."""
     for number, link in enumerate(clean.run.plan.links):
         ends = [clean.network.taps.get(f"{end.device}:{end.interface}") for end in (link.a, link.b)]
         by_place = {(tap.device, tap.interface): tap for tap in clean.run.plan.taps}
@@ -184,7 +184,7 @@ def _later(data: Any) -> Any:
 
 @rule("results of an earlier judging", "harmless")
 def earlier_results(clean: CleanRun) -> Iterator[Change]:
-    """results.json, report and JUnit file of an earlier judging lie in the folder, and other files besides."""
+    """results.json, report and JUnit file of an earlier judging lie in the folder, and others besides."""
 
     def apply(copy: Copy) -> None:
         copy.write("results.json", b'{"verdict": "fail", "findings": []}')

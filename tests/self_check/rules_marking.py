@@ -9,8 +9,9 @@ from tests.self_check.blocks import Captured
 from tests.self_check.evidence import CleanRun, Copy, Way, of_stream
 from tests.self_check.frames import TCP, parts, with_dscp, with_tag
 from tests.self_check.rule import Change, rule
+from uclab.judge.network import LEGS, Leg
 
-QOS = frozenset({"qos.dscp", "qos.pcp"})
+Taps = frozenset[tuple[str, Leg]]
 
 
 @rule("DSCP of a call's media rewritten", "fault")
@@ -55,16 +56,16 @@ def _rewritten(name: str, way: Way, first: int, chosen: Callable[[Captured], boo
 def signalling_dscp(clean: CleanRun) -> Iterator[Change]:
     """Behind one device an endpoint's signalling has CS5, which lands in the queue of voice."""
     for endpoint in clean.network.site_endpoints:
-        for leg in ("up", "down"):
+        for leg in LEGS[:2]:
             hops = clean.way_of(endpoint.name, leg)
             ports = _client_ports(clean, endpoint.name)
             for first, (before, at) in enumerate(pairwise(hops), start=1):
                 if before.device != at.device or not ports:
                     continue
 
-                def apply(
-                    copy: Copy, where=frozenset((h.tap, h.leg) for h in hops[first:]), ports=ports
-                ) -> None:  # type: ignore[no-untyped-def]
+                where = frozenset((hop.tap, hop.leg) for hop in hops[first:])
+
+                def apply(copy: Copy, where: Taps = where, ports: frozenset[int] = ports) -> None:
                     copy.edit_at(where, _tcp_of(ports), lambda p: (p.with_frame(with_dscp(p.frame, 40)),))
 
                 yield Change(

@@ -71,9 +71,9 @@ def _split(text: bytes) -> list[bytes]:
 
 @rule("readable text", "fault")
 def readable(clean: CleanRun) -> Iterator[Change]:
-    """One SIP message, SDP, SDES key, digest response or password in clear at one tap, in any encapsulation. By
-    whom it came there is not told."""
-    account = next(e.account for e in clean.run.plan.endpoints if e.account is not None)
+    """One SIP message, SDP, SDES key, digest response or password in clear at one tap, in any
+    encapsulation: from whom the frame says it is."""
+    account = next(e.account for e in clean.run.plan.endpoints)
     texts = {**TEXTS, "a password": b"login " + account.password.encode() + b"\r\n"}
     taps = [tap.label for tap in clean.run.plan.taps if _like(clean, tap.label) is not None]
     for number, (carrier, frames) in enumerate(CARRIERS.items()):

@@ -26,8 +26,8 @@ SAMPLE = 3
 
 
 def changed_between(case: Case, failed: Authentication, way: Sequence[str]) -> tuple[str, str] | None:
-    """The last tap that had a packet as it was sent, and the first that had it otherwise; None where it was so
-    from the first tap on, or where it was seen at that one alone. `way` is in the order of the leg."""
+    """The last tap that had a packet as it was sent, and the first that had it otherwise; None where it was
+    so from the first tap on, or where it was seen at that one alone. `way` is in the order of the leg."""
     seen = _checksums(case, failed)
     for its in seen.values():
         taps = [tap for tap in way if tap in its]

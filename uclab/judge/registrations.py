@@ -108,8 +108,8 @@ def _presence(
 
 
 def watched(case: Case) -> tuple[float, float]:
-    """From the lab's `up` to its `going-down`; without a word of an end, until the last that was seen or told:
-    whether a registration was renewed afterwards nobody can know."""
+    """From the lab's `up` to its `going-down`; without a word of an end, until the last that was seen or
+    told: whether a registration was renewed afterwards nobody can know."""
     own = [event for event in case.run.events if event.source == "lab"]
     begin = next((event.time for event in own if event.kind == "up"), 0.0)
     last = [state.last_ns / 1e9 for state in case.seen.taps.values()]

@@ -1,7 +1,7 @@
 """Whether captures tell the same time: a packet cannot arrive before it was sent.
 
-At the two ends of a cable the first packet of a stream of media is the same packet. Where the end towards which
-it goes saw it earlier, and every stream by as much, the clocks of the two captures are apart.
+At the two ends of a cable the first packet of a stream of media is the same packet. Where the end towards
+which it goes saw it earlier, and every stream by as much, the clocks of the two captures are apart.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from uclab.plan.types import Tap
 NOISE_NS = 1_000_000
 """Taps at one machine's one clock are that near to each other at least."""
 SPREAD = 0.2
-"""Streams are earlier by so nearly the same, relative to the least; where not, a capture has not all of them."""
+"""Streams are earlier by so nearly the same, relative to the least; else a capture lacks some."""
 First = Mapping[tuple[int, Leg], Mapping[str, int]]
 """SSRC and leg -> tap -> when its first packet passed, in nanoseconds since the epoch."""
 
@@ -34,12 +34,13 @@ class ClockApart:
     def words(self) -> str:
         """`its clock is 5.0 ms apart from that of edge:lan: packets arrive before they are sent`."""
         apart_ms = self.apart_ns / 1e6
-        return f"its clock is {apart_ms:.1f} ms apart from that of {self.other}: packets arrive before they are sent"
+        clock = f"its clock is {apart_ms:.1f} ms apart from that of {self.other}"
+        return f"{clock}: packets arrive before they are sent"
 
 
 def clocks_apart(steps: Iterable[tuple[Tap, Tap]], first: First) -> list[ClockApart]:
-    """The captures that are in conflict with most others; both where nobody else can tell. `steps` are taps that
-    follow each other on a way to the cloud."""
+    """The captures that are in conflict with most others; both where nobody else can tell. `steps` are
+    taps that follow each other on a way to the cloud."""
     found = [(*pair, apart) for pair in steps if (apart := _apart(*pair, first)) is not None]
     counted: Counter[str] = Counter()
     for one, other, _ in found:

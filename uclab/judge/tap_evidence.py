@@ -144,8 +144,8 @@ def _all_silent(run: Captured) -> Iterator[Hole]:
 
 
 def _by_clocks(run: Captured, in_part: set[str]) -> Iterator[tuple[str, Hole]]:
-    """Captures that tell another time than the others: when anything passed there is not known. Those that began
-    late or have holes are told already."""
+    """Captures that tell another time than the others: when anything passed there is not known. Those that
+    began late or have holes are told already."""
     taps = {tap.label: tap for tap in run.plan.taps if tap.label not in in_part}
     steps = {
         (taps[one.tap], taps[other.tap])

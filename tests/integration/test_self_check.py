@@ -17,8 +17,8 @@ from tests.self_check.trial import try_judge
 pytestmark = [pytest.mark.root, pytest.mark.req("D5")]
 
 TOPOLOGIES = ("small-office", "smb-dual-wan", "cloudconnect-simplex-ott", "wifi-office")
-FEW, MANY = 25, 320
-"""Changes in `make test`, and in `make drills`."""
+MANY = 320
+"""Changes in `make drills`; in `make test` one of each rule."""
 DEAR = ("packets cut, all captures", "the whole run an hour later", "the key log missing, or another")
 """Rules that rewrite every file, or make tshark read anew: tried by `make drills`."""
 
@@ -42,10 +42,10 @@ def test_the_judge_is_right_about_one_change_of_each_rule(tmp_path: Path) -> Non
 
     # when a change of each rule is made to it, and judged
     names = [name for name in RULES.makers if name not in DEAR]
-    results = try_judge([run], tmp_path, FEW, names=names)
+    results = try_judge([run], tmp_path, len(names), names=names)
 
     # then each comes out as it must
-    assert len(results) == FEW
+    assert len(results) > 25
     assert wrong(results) == []
 
 

@@ -1,7 +1,7 @@
 """Tries the judge: applies changes to copies of clean runs, judges each, and sorts the outcomes.
 
-`python -m tests.self_check.trial RUN... [--at-most N] [--rule NAME] [--json FILE]` prints one line a change that
-the judge got wrong, and the table.
+`python -m tests.self_check.trial RUN... [--at-most N] [--rule NAME] [--json FILE]` prints one line a change
+that the judge got wrong, and the table.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ integration: ## tests that bring labs up, as root
 
 drills: setup ## every fault that a verdict must catch, one lab after the other
 	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q $(addprefix tests/integration/test_,faults.py campaign.py \
-	    capacity_measured.py two_machines.py satellite.py dual_wan.py incidents.py lossy_lines.py)
+	    capacity_measured.py two_machines.py satellite.py dual_wan.py incidents.py lossy_lines.py self_check.py)
 
 bench: setup ## speed, as ratios within one run
 	@for file in benchmarks/bench_*.py; do \

@@ -72,8 +72,26 @@ class Case:
         """From when to when each tap saw."""
         seen, run = self.seen, self.run
         return tap_windows(
-            Captured(run.plan, seen.counts, seen.taps, run.capture_times, run.events, run.calls, run.alive)
+            Captured(
+                run.plan,
+                seen.counts,
+                seen.taps,
+                run.capture_times,
+                run.events,
+                run.calls,
+                run.alive,
+                self._first_media(),
+            )
         )
+
+    def _first_media(self) -> dict[tuple[int, Leg], dict[str, int]]:
+        """SSRC and leg -> tap -> when its first packet passed."""
+        found: dict[tuple[int, Leg], dict[str, int]] = {}
+        for flow in self.flows:
+            if flow.key.ssrc >= 0:
+                at = found.setdefault((flow.key.ssrc, self.leg(flow)), {})
+                at[flow.key.tap] = min(flow.first_ns, at.get(flow.key.tap, flow.first_ns))
+        return found
 
     @cached_property
     def host(self) -> HostPressure:

@@ -104,6 +104,9 @@ def _without_end(case: Case, claim: Claim) -> Finding:
     last = clock(max([*seen, *(event.time for event in case.run.events)]))
     if case.run.alive:
         return claim.not_shown(f"the lab still runs; judged is what there was until {last}")
+    short = "events.jsonl" in case.run.cut or "events.jsonl" in case.run.shorter
+    if short and case.run.lab_end is not None:
+        return claim.not_shown("the lab ended in order, but events.jsonl does not hold all that it told")
     return claim.failed(f"the lab was killed at {last}: nobody took it down", blame="lab")
 
 
@@ -127,6 +130,9 @@ def check_captures(case: Case) -> Iterator[Finding]:
     if uncounted:
         observed = f"no drop counter for {len(uncounted)} taps: {', '.join(uncounted[:5])}"
         yield _capture_claim("drop counters").not_shown(observed)
+    misplaced = _misplaced(case)
+    for name, observed in misplaced:
+        yield _capture_claim(name).not_shown(observed)
     holes = case.windows.incomplete()
     for subject, words in holes:
         yield _capture_claim(subject).not_shown(words)
@@ -136,9 +142,21 @@ def check_captures(case: Case) -> Iterator[Finding]:
         more = f"; and at {len(cut) - NAMED} more taps" if len(cut) > NAMED else ""
         observed = "; ".join(filter(None, short)) + more
         yield _capture_claim("packets").not_shown(observed, Evidence(cut[0]))
-    if taps and not (missing or case.seen.damaged or dropping or uncounted or holes or cut):
+    if taps and not (missing or case.seen.damaged or dropping or uncounted or misplaced or holes or cut):
         observed = f"{len(taps)} taps, {case.seen.packets} packets, none dropped"
         yield _capture_claim("taps").passed(observed)
+
+
+def _misplaced(case: Case) -> list[tuple[str, str]]:
+    """Captures that hold other taps than those of the namespace whose name they have: what is in them belongs
+    elsewhere, or is not what it says."""
+    found = []
+    for name, labels in sorted(case.seen.files.items()):
+        known = [case.network.taps[label].namespace for label in labels if label in case.network.taps]
+        others = sorted({namespace for namespace in known if f"{namespace}.pcapng" != name})
+        if others:
+            found.append((name, f"it holds taps of {', '.join(others)}"))
+    return found
 
 
 def _cause(case: Case, file: str) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
-from uclab.judge.network import Leg
+from uclab.judge.network import LEGS, Leg
+from uclab.judge.payload_trace import changer, way_of
 from uclab.judge.srtp import Authentication
 from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding
@@ -74,7 +75,8 @@ def check_srtp(
             return claim.failed(
                 observed, Evidence(a.tap, (), f"m=audio {a.port} {unencrypted[0]}"), party[a.leg]
             )
-    return _authenticated(case, claim, found, _of_control(case, stream, found), party)
+    ways = {leg: way_of(case, leg, sender.name, receiver.name) for leg in LEGS}
+    return _authenticated(case, claim, found, _of_control(case, stream, found), party, ways)
 
 
 def _unencrypted_end(case: Case, found: list[Authentication], receiver: Endpoint) -> str:
@@ -92,6 +94,7 @@ def _authenticated(
     found: list[Authentication],
     control: list[Authentication],
     party: dict[Leg, str],
+    ways: dict[Leg, list[str]],
 ) -> Finding:
     ring = case.seen.secrecy.ring
     if not found:
@@ -110,6 +113,9 @@ def _authenticated(
             if forger is not None:
                 observed += f"; {forger.name} sends with the same SSRC"
             blame = party[a.leg] if forger is None else forger.blame
+            if forger is None and (found_out := changer(case, a, ways[a.leg])) is not None:
+                blame, where = found_out
+                observed += f"; {where}"
             return claim.failed(observed, Evidence(a.tap, tuple(a.failed_sample)), blame)
     missing = {"up", "down"} - {a.leg for a in found}
     if missing:

@@ -11,6 +11,7 @@ from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
 from uclab.judge.intruders import Intruder
 from uclab.judge.network import text
+from uclab.judge.replays import check_replayed
 from uclab.judge.types import Evidence, Finding
 
 EXPECTED = "nobody sends to the relay's media ports, or in its name, but who is in a call"
@@ -25,7 +26,9 @@ def check_injected(case: Case) -> Iterator[Finding]:
     relays = ", ".join(sorted(map(text, case.intruders.callers.relays)))
     for intruder in case.intruders.found:
         yield _intruded(case, intruder)
-    if not case.intruders.found:
+    replays = list(check_replayed(case))
+    yield from replays
+    if not case.intruders.found and not replays:
         yield _nobody(case, Claim("media.injected", ("C7",), relays, EXPECTED))
 
 

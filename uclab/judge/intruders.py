@@ -217,8 +217,20 @@ class _Search:
             if not arrived or id(flow) in known or (key.src in self.callers.relays and key.sport in left):
                 continue
             its, taps = self._ways[_way(flow)], self._taps_of(key.src)
-            if taps and not taps & {other.key.tap for other in its} and self._saw_it_all(flow, taps):
+            seen = {other.key.tap for other in its} | self._came_out(key.src, its)
+            if taps and not taps & seen and self._saw_it_all(flow, taps):
                 self._add(key.src, None, its)
+
+    def _came_out(self, address: int, flows: Sequence[Flow]) -> set[str]:
+        """The taps of the device that has an address, where the other end of a cable of it saw the packets
+        come out: then its own taps missed them."""
+        node, macs = self._owner(address), self.network.cable_macs
+        out = any(
+            self.network.node_of_mac.get(flow.key.src_mac) == node
+            and self.network.node_of_mac.get(macs.get(flow.key.tap, (-1, -1))[1]) == node
+            for flow in flows
+        )
+        return self._taps_of(address) if out else set()
 
     def _saw_it_all(self, flow: Flow, taps: Collection[str]) -> bool:
         """Whether these taps saw what passed while the flow lasted: then it did not pass there."""

@@ -159,7 +159,7 @@ class MediaFollower:
             number, leg = divmod(rest, 3)
             hop = self.hops.setdefault((number, tap, leg), Hop(self.labels[tap], LEGS[leg]))
             own = chosen[part]
-            hop.add(rows.time_ns[own], rows.seq[own], delay_us[part])
+            own = own[hop.add(rows.time_ns[own], rows.seq[own], delay_us[part])]
             if tap in self.anchors:
                 seconds = self.anchored.setdefault((number, tap, leg), {})
                 for second, count in zip(

@@ -73,6 +73,8 @@ class Observations:
     taps: dict[str, TapState] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     """Capture file -> what is wrong with it."""
+    files: dict[str, set[str]] = field(default_factory=dict)
+    """Capture file -> the taps that it holds."""
     packets: int = 0
     counts: TapCounts = field(default_factory=TapCounts)
 
@@ -230,6 +232,7 @@ class Observer:
         for interface in source.reader.interfaces:
             label = self._run.label(source.path.stem, interface.name)
             state = self._seen.taps.setdefault(label, TapState(None, None))
+            self._seen.files.setdefault(source.path.name, set()).add(label)
             state.dropped, state.received = interface.dropped, interface.received
             self._seen.frames.snap_lengths[label] = interface.snap_len
         if source.reader.truncated and source.path.name not in self._seen.damaged:

@@ -13,6 +13,7 @@ from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.network import Leg, Network
 from uclab.judge.streams import Hop, Stream, media_time
+from uclab.judge.tap_evidence import NO_CABLES
 from uclab.judge.types import Evidence, Finding
 from uclab.judge.walks import blame_between, order_hops
 from uclab.plan.records import FAILED, CallRecord
@@ -119,12 +120,31 @@ def _first_missed(
             return claim.not_shown(f"the capture at {tap} dropped packets", Evidence(tap))
         if (gap := case.windows.gap(tap, *when)) is not None:
             return claim.not_shown(gap, Evidence(tap))
+        if (near := _far_end(case, tap)) in its and its[near].packets >= arrived * (1 - ASTRAY_PCT / 100):
+            words = (
+                f"{tap} shows {arrived - missed} of {arrived} packets, the other end of its cable {near} all"
+            )
+            return claim.not_shown(words, Evidence(tap))  # they came by it, and its capture has them not
         others = [hop for name, hop in its.items() if name not in planned]
         by = f" but {', '.join(hop.tap for hop in others[:NAMED])}" if others else ""
         observed = f"{missed} of {arrived} packets did not pass {tap}{by}"
         blame = blame_between(case.network, before, tap)
         return claim.failed(observed, _evidence(case, others, tap), blame)
     return None
+
+
+def _far_end(case: Case, tap: str) -> str:
+    """The tap at the other end of a cable; empty where there is none."""
+    network, known = case.network, case.network.taps.get(tap)
+    if known is None:
+        return ""
+    own = (known.device, known.interface)
+    by_place = {(one.device, one.interface): label for label, one in network.taps.items()}
+    for link in network.plan.links:
+        ends = [(end.device, end.interface) for end in (link.a, link.b)]
+        if own in ends and link.kind not in NO_CABLES:
+            return by_place.get(ends[1 - ends.index(own)], "")
+    return ""
 
 
 def _evidence(case: Case, others: Sequence[Hop], missed: str) -> Evidence:

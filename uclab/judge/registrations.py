@@ -78,7 +78,7 @@ def presences(case: Case) -> dict[str, Presence]:
             answers.setdefault(client, []).append(message)
     told: dict[str, list[Event]] = {}
     for event in case.run.events:
-        if event.kind in ("registered", *LOST) and event.time < end:
+        if event.kind in ("registered", *LOST) and event.time <= end:
             told.setdefault(event.source, []).append(event)
     return {
         one.name: _presence(case, one, answers.get(one.name, []), asked, told.get(one.name, []))
@@ -108,10 +108,13 @@ def _presence(
 
 
 def watched(case: Case) -> tuple[float, float]:
-    """From the lab's `up` to its `going-down`; without a word of an end, until after everything."""
+    """From the lab's `up` to its `going-down`; without a word of an end, until the last that was seen or
+    told: whether a registration was renewed afterwards nobody can know."""
     own = [event for event in case.run.events if event.source == "lab"]
     begin = next((event.time for event in own if event.kind == "up"), 0.0)
-    return begin, next((event.time for event in own if event.kind == "going-down"), float("inf"))
+    last = [state.last_ns / 1e9 for state in case.seen.taps.values()]
+    last += [event.time for event in case.run.events]
+    return begin, next((event.time for event in own if event.kind == "going-down"), max(last, default=begin))
 
 
 @dataclass(frozen=True, order=True)

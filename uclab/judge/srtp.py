@@ -141,6 +141,8 @@ class Authentication:
     """Packets that the capture does not hold wholly: nothing can be said of them."""
     sample: list[int] = field(default_factory=list)
     failed_sample: list[int] = field(default_factory=list)
+    failed_ids: list[bytes] = field(default_factory=list)
+    """What those packets are known by at other taps."""
     _sessions: list[tuple[SdesKey, Session, Session]] | None = None
     _seen: set[bytes] = field(default_factory=set)
 
@@ -171,6 +173,7 @@ class Authentication:
             return
         if len(self.failed_sample) < 3:
             self.failed_sample.append(number)
+            self.failed_ids.append(traced(packet, self.control))
 
     def _opens(self, session: Session, packet: bytes) -> bool:
         try:
@@ -178,6 +181,11 @@ class Authentication:
         except Error:
             return False
         return True
+
+
+def traced(packet: bytes, control: bool) -> bytes:
+    """What a packet is known by at all taps: sequence number and time stamp, or SRTCP's index."""
+    return packet[-SRTCP_END : 4 - SRTCP_END] if control else packet[2:8]
 
 
 def _sessions(key: SdesKey) -> tuple[SdesKey, Session, Session] | None:

@@ -22,6 +22,11 @@ SAMPLES = 512
 at every tap, so that the differences between taps are those of single packets."""
 REPORT_S = 5
 """Seconds between a receiver's reports (RFC 3550 section 6.2)."""
+RECENT = 512
+"""Packets at a tap that are remembered, so that one that passes again is known: ten seconds of voice."""
+REPLAYED_US = 500_000.0
+"""So much later than others of its stream nothing on the way repeats a packet by itself; somebody who kept it
+does."""
 GUARD_NS = 100_000_000
 """Packets sent in the last 100 ms before hang-up may meet a session that is already gone."""
 
@@ -129,6 +134,11 @@ class Hop:
     tap: str
     leg: Leg
     packets: int = 0
+    """Each counted once, however often it passed."""
+    repeated: int = 0
+    """How often one passed that had passed before."""
+    replayed: int = 0
+    """How often that was much later."""
     first_ns: int = 1 << 62
     every: int = 1
     """Only sequence numbers that this divides are sampled."""
@@ -137,8 +147,30 @@ class Hop:
     seqs: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     delays_us: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
-    def add(self, time_ns: I64, seq: npt.NDArray[np.int32], delay_us: npt.NDArray[np.float64]) -> None:
-        """Takes further packets."""
+    _recent: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+
+    def add(
+        self, time_ns: I64, seq: npt.NDArray[np.int32], delay_us: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.bool_]:
+        """Takes further packets; which of them had not passed before."""
+        fresh = self._fresh(seq)
+        if not fresh.all():
+            usual_us = self.median_us if len(self.delays_us) else float(np.median(delay_us[fresh]))
+            self.repeated += int((~fresh).sum())
+            self.replayed += int((delay_us[~fresh] - usual_us > REPLAYED_US).sum())
+            time_ns, seq, delay_us = time_ns[fresh], seq[fresh], delay_us[fresh]
+        if len(seq):
+            self._take(time_ns, seq, delay_us)
+        return fresh
+
+    def _fresh(self, seq: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        first = np.zeros(len(seq), np.bool_)
+        first[np.unique(seq, return_index=True)[1]] = True
+        first &= ~np.isin(seq, self._recent)
+        self._recent = np.concatenate((self._recent, seq[first]))[-RECENT:]
+        return first
+
+    def _take(self, time_ns: I64, seq: npt.NDArray[np.int32], delay_us: npt.NDArray[np.float64]) -> None:
         self.packets += len(seq)
         self.first_ns = min(self.first_ns, int(time_ns[0]))
         for second, count in zip(*np.unique(time_ns // 1_000_000_000, return_counts=True), strict=True):

@@ -13,11 +13,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from uclab.judge.cable_ends import Stretch, is_cut, missed, stretches
 from uclab.judge.observe import TapState
+from uclab.judge.tap_clocks import First, clocks_apart
 from uclab.judge.tap_counts import SECOND_NS, UNKNOWN, TapCounts
 from uclab.judge.tap_windows import EVER_NS, Hole, TapWindows, time_of_day
 from uclab.plan.capture_record import CaptureTime
@@ -46,6 +47,8 @@ class Captured:
     calls: Sequence[CallRecord] = ()
     alive: bool = False
     """The lab still runs: no file is closed yet."""
+    first_media: First = field(default_factory=dict)
+    """When streams of media began at each tap."""
 
     @property
     def namespaces(self) -> dict[str, list[str]]:
@@ -72,6 +75,8 @@ def tap_windows(run: Captured) -> TapWindows:
         for label in holes:
             holes[label].append(hole)
     for label, hole in _by_cables(run, running):
+        holes[label].append(hole)
+    for label, hole in _by_clocks(run, {label for label, its in holes.items() if its}):
         holes[label].append(hole)
     for label, state in run.states.items():
         if label in holes and not holes[label]:
@@ -136,6 +141,22 @@ def _all_silent(run: Captured) -> Iterator[Hole]:
         begin, end = (before + 1) * SECOND_NS, after * SECOND_NS
         if end - begin >= APART_S * SECOND_NS and any(b * 1e9 < end and begin < e * 1e9 for b, e in talked):
             yield Hole(begin, end, "no tap saw a frame, though a call was going on")
+
+
+def _by_clocks(run: Captured, in_part: set[str]) -> Iterator[tuple[str, Hole]]:
+    """Captures that tell another time than the others: when anything passed there is not known. Those that
+    began late or have holes are told already."""
+    taps = {tap.label: tap for tap in run.plan.taps if tap.label not in in_part}
+    steps = {
+        (taps[one.tap], taps[other.tap])
+        for path in run.plan.paths
+        for one, other in pairwise(path.hops)
+        if one.tap in taps and other.tap in taps
+    }
+    ordered = sorted(steps, key=lambda step: (step[0].label, step[1].label))
+    for apart in clocks_apart(ordered, run.first_media):
+        for label in run.namespaces[apart.namespace]:
+            yield label, Hole(0, EVER_NS, apart.words, part=True, clock=True)
 
 
 def _by_counters(state: TapState) -> Iterator[Hole]:

@@ -24,11 +24,15 @@ class Hole:
     """How that is known."""
     part: bool = False
     """It saw something, but not everything."""
+    clock: bool = False
+    """It saw all, and nobody knows when."""
     told: bool = False
     """`capture.complete` says it in other words: a file that is missing or not closed, a drop counter."""
 
     def words(self) -> str:
         """`saw nothing from 20:27:16 to 20:27:28: why`."""
+        if self.clock:
+            return f"does not tell when: {self.why}"
         what = "saw only part" if self.part else "saw nothing"
         if self.begin_ns <= 0 and self.end_ns >= EVER_NS:
             return f"{what}: {self.why}"

@@ -1,0 +1,145 @@
+"""Rules about records beside the captures: calls, events, keys, the scenario."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tests.self_check.evidence import CleanRun, Copy
+from tests.self_check.rule import Change, rule
+from uclab.capture.sip import SipMessage
+
+WHOLE = frozenset({"scenario.complete"})
+REGISTERED = frozenset({"signalling.registered"})
+KEYS = frozenset({"media.srtp", "media.keys"})
+
+
+@rule("a call's record missing", "lost")
+def call_missing(clean: CleanRun) -> Iterator[Change]:
+    """calls.json lacks one call."""
+    for call in clean.run.calls:
+
+        def apply(copy: Copy, name: str = call.id) -> None:
+            copy.write_data("calls.json", [c for c in copy.data("calls.json") if c["id"] != name])
+
+        yield Change("a call's record missing", "lost", call.id, apply, WHOLE)
+
+
+@rule("an unknown caller", "lost")
+def unknown_caller(clean: CleanRun) -> Iterator[Change]:
+    """A call's record names somebody whom the plan does not know."""
+    for call in clean.run.calls:
+        for side in ("caller", "callee"):
+
+            def apply(copy: Copy, name: str = call.id, side: str = side) -> None:
+                calls = copy.data("calls.json")
+                for its in calls:
+                    its[side] = "nobody" if its["id"] == name else its[side]
+                copy.write_data("calls.json", calls)
+
+            yield Change("an unknown caller", "lost", f"{call.id}, {side}", apply, WHOLE)
+
+
+@rule("an incident's record missing", "lost")
+def incident_missing(clean: CleanRun) -> Iterator[Change]:
+    """incidents.json lacks one incident."""
+    for number, incident in enumerate(clean.run.incidents):
+
+        def apply(copy: Copy, number: int = number) -> None:
+            data = copy.data("incidents.json")
+            copy.write_data("incidents.json", data[:number] + data[number + 1 :])
+
+        yield Change(
+            "an incident's record missing", "lost", f"{incident.name} {incident.subject}", apply, WHOLE
+        )
+
+
+@rule("the scenario's end or plan missing", "lost")
+def no_end(clean: CleanRun) -> Iterator[Change]:
+    """Nobody said that the scenario ended, or what was to happen, or the lab's own last word is missing."""
+    for name in ("scenario.end.json", "scenario.json", "lab.end.json"):
+
+        def apply(copy: Copy, name: str = name) -> None:
+            copy.remove(name)
+
+        yield Change("the scenario's end or plan missing", "lost", name, apply, WHOLE)
+
+
+@rule("events cut", "lost")
+def events_cut(clean: CleanRun) -> Iterator[Change]:
+    """events.jsonl ends in the middle of a line, or lacks its last lines."""
+    for share in (0.3, 0.6, 0.9):
+        for words, whole_lines in (("in the middle of a line", False), ("behind a line", True)):
+
+            def apply(copy: Copy, share: float = share, whole_lines: bool = whole_lines) -> None:
+                content = copy.read("events.jsonl")
+                kept = content[: int(len(content) * share)]
+                kept = kept[: kept.rindex(b"\n") + 1] + (b"" if whole_lines else b'{"time": 17')
+                copy.write("events.jsonl", kept)
+
+            yield Change("events cut", "lost", f"after {share:.0%}, {words}", apply, WHOLE)
+
+
+@rule("the key log missing, or another", "lost")
+def no_keys(clean: CleanRun) -> Iterator[Change]:
+    """There is no TLS key log, it is empty, or holds other secrets."""
+
+    def gone(copy: Copy) -> None:
+        copy.remove("keys/tls.keylog")
+
+    def empty(copy: Copy) -> None:
+        copy.write("keys/tls.keylog", b"")
+
+    def another(copy: Copy) -> None:
+        lines = [line.split() for line in copy.read("keys/tls.keylog").splitlines() if line]
+        turned = [b" ".join((*line[:-1], bytes(reversed(line[-1])))) for line in lines]
+        copy.write("keys/tls.keylog", b"\n".join(turned) + b"\n")
+
+    for words, apply in (("missing", gone), ("empty", empty), ("another's", another)):
+        yield Change("the key log missing, or another", "lost", words, apply, KEYS)
+
+
+@rule("a registration lost", "fault")
+def registration_lost(clean: CleanRun) -> Iterator[Change]:
+    """In the middle of the run a phone is not registered any more: it says so, or decrypted signalling shows
+    that its registration ran out, or both."""
+    calls = clean.run.calls
+    middle = (min(c.started_at for c in calls) + max(c.ended_at or 0.0 for c in calls)) / 2
+    for endpoint in clean.network.site_endpoints:
+        if not endpoint.registers:
+            continue
+
+        def told(copy: Copy, name: str = endpoint.name) -> None:
+            lines = copy.read("events.jsonl").splitlines()
+            word = {"time": middle, "source": name, "kind": "registration-failed", "detail": "503"}
+            at = next(i for i, line in enumerate(lines) if json.loads(line)["time"] > middle)
+            copy.write(
+                "events.jsonl", b"\n".join([*lines[:at], json.dumps(word).encode(), *lines[at:]]) + b"\n"
+            )
+
+        def seen(copy: Copy, user: str = endpoint.account.user) -> None:
+            def edit(messages: tuple[SipMessage, ...]) -> tuple[SipMessage, ...]:
+                return tuple(
+                    replace(m, expires_s=max(1, int(middle - m.at.time)))
+                    if m.method == "REGISTER" and m.to_user == user and m.expires_s
+                    else m
+                    for m in messages
+                )
+
+            copy.signalling = edit
+
+        def both(copy: Copy, told=told, seen=seen) -> None:  # type: ignore[no-untyped-def]
+            told(copy)
+            seen(copy)
+
+        for words, apply in (("events", told), ("signalling", seen), ("both", both)):
+            yield Change(
+                "a registration lost",
+                "fault",
+                f"{endpoint.name}, {words}",
+                apply,
+                REGISTERED,
+                frozenset({endpoint.name}),
+                or_not_shown=words != "both",
+            )

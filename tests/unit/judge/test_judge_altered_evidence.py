@@ -1,0 +1,111 @@
+"""What the judge's trial of itself (`tests/self_check`) found wrong: the right value of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.judge.frames import UDP, Packet
+from tests.unit.judge.test_judge_drills import failed, not_shown
+from tests.unit.judge.world import Leg, World, reference_plan
+from uclab.judge.judging import judge_run
+from uclab.judge.types import Judgement
+
+Frame = tuple[int, str, bytes]
+MS = 1_000_000
+
+
+def judged(world: World, change: Callable[[World], None] = lambda world: None) -> Judgement:
+    """Two phones register and call each other; then the captures are changed, and judged."""
+    for name in ("desk1", "desk2"):
+        world.connect(name)
+        world.register(name)
+    world.call("desk1", "desk2", seconds=0.8)
+    change(world)
+    return judge_run(world.write())
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, replace(reference_plan("desk1", "desk2"), bulk=()))
+
+
+def voice_upwards(frame: bytes) -> bool:
+    """Whether that is RTP of the lab's size, whose sender is a phone behind the site's address."""
+    return len(frame) > 180 and frame[23] == UDP and frame[26:30] == bytes((203, 0, 113, 2))
+
+
+@pytest.mark.req("C9")
+def test_a_changed_byte_of_media_is_blamed_on_the_router_that_changed_it(world: World) -> None:
+    def meddle(packet: Packet, tap: str, leg: Leg) -> Packet:
+        payload = packet.payload
+        if tap != "edge:wan1" or leg != "up" or packet.proto != UDP or len(payload) < 150:
+            return packet
+        return replace(packet, payload=payload[:40] + bytes([payload[40] ^ 1]) + payload[41:])
+
+    world.alter = meddle
+    broken = failed(judged(world))
+    assert set(broken) == {"media.srtp"}
+    assert broken["media.srtp"].blame == "edge"
+    assert broken["media.srtp"].observed.endswith("as sent until edge:lan, not so at edge:wan1")
+
+
+def again(after_ns: int) -> Callable[[World], None]:
+    """All media upwards passes the site's line and the cloud once more, so much later."""
+
+    def change(world: World) -> None:
+        for frames in world.frames.values():
+            frames += [(at + after_ns, tap, frame) for at, tap, frame in frames if voice_upwards(frame)]
+
+    return change
+
+
+@pytest.mark.req("C7")
+def test_who_kept_packets_and_sends_them_again_is_named(world: World) -> None:
+    broken = failed(judged(world, again(700 * MS)))
+    assert set(broken) == {"media.injected"}
+    assert broken["media.injected"].blame == "edge"
+
+
+def test_packets_that_come_twice_at_once_do_no_harm(world: World) -> None:
+    assert failed(judged(world, again(50_000))) == {}
+
+
+@pytest.mark.req("D5")
+def test_a_capture_with_a_clock_of_its_own_accuses_nobody(world: World) -> None:
+    def late(world: World) -> None:
+        world.frames["desk1"] = [(at + 5 * MS, tap, frame) for at, tap, frame in world.frames["desk1"]]
+
+    judgement = judged(world, late)
+    assert failed(judgement) == {}
+    assert not_shown(judgement)
+
+
+@pytest.mark.req("D5")
+def test_captures_with_each_others_names_are_not_shown(world: World) -> None:
+    def swap(world: World) -> None:
+        world.write()
+
+    judged(world, swap)
+    captures = world.folder / "captures"
+    contents = {name: (captures / f"{name}.pcapng").read_bytes() for name in ("edge", "fw")}
+    (captures / "edge.pcapng").write_bytes(contents["fw"])
+    (captures / "fw.pcapng").write_bytes(contents["edge"])
+    judgement = judge_run(world.folder)
+    assert failed(judgement) == {}
+    observed = [f.observed for f in judgement.findings if f.id == "capture.complete"]
+    assert observed == ["it holds taps of fw", "it holds taps of edge"]
+
+
+@pytest.mark.req("D5")
+def test_a_tap_without_packets_that_both_its_neighbours_saw_is_the_captures_fault(world: World) -> None:
+    def deaf(world: World) -> None:
+        kept = [one for one in world.frames["edge"] if one[1] != "edge:wan1" or not voice_upwards(one[2])]
+        world.frames["edge"] = kept
+
+    judgement = judged(world, deaf)
+    assert failed(judgement) == {}
+    assert "path.as-planned" in not_shown(judgement)

@@ -41,6 +41,7 @@ def wrong(results: list[Result]) -> list[str]:
     ]
 
 
+@on_request
 def test_the_judge_is_right_about_one_change_of_each_rule(tmp_path: Path) -> None:
     # given the evidence of one short clean run
     run = record_short_run("small-office", tmp_path / "run")

@@ -31,6 +31,7 @@ def _measured(folder: Path, *arguments: str, status: int) -> dict[str, Any]:
     return dict(found)
 
 
+@on_request
 def test_as_many_calls_hold_as_were_computed(tmp_path: Path) -> None:
     # given a line of 2 Mbit/s that bulk overloads, when calls are placed until voice misses the policy
     found = _measured(tmp_path, status=0)

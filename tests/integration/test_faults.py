@@ -86,6 +86,10 @@ ON_REQUEST = {
     "asymmetric-routing",
     "exchange-clears-dscp",
     "failback-flaps",
+    "labs-shared",
+    "filter-missing",
+    "circuit-opened",
+    "backup-preferred",
     "half-open-flood",
     "media-injected",
 }

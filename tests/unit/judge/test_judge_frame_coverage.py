@@ -134,7 +134,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("desk1", "desk2"):
         world.connect(name)
         world.register(name)
-    world.call("desk1", "desk2", seconds=0.4)
+    world.call("desk1", "desk2", seconds=0.8)
     return world.write()
 
 
@@ -216,7 +216,7 @@ def test_what_is_wrong_is_found_beside_a_tap_that_could_not_tell_but_nobody_is_a
     world.cut = {"edge:wan1": 30}
     world.connect("desk1")
     world.connect("desk2")
-    world.call("desk1", "desk2", seconds=0.4)
+    world.call("desk1", "desk2", seconds=0.8)
     # when it is judged, then the marking fails where it was seen to be wrong, without a culprit
     findings = {(f.id, f.subject): f for f in judge_run(world.write()).findings}
     wrong = findings["qos.dscp", "c1:forward"]

@@ -100,9 +100,13 @@ def test_ctrl_c_ends_the_leader_and_is_told(tmp_path: Path) -> None:
         if not told:
             raise KeyboardInterrupt
 
-    with Programs(tmp_path) as programs:
-        leader = programs.start("leader", ["sleep", "600"], {})
-        assert follow(leader, 60.0, look, lambda: told.append("interrupted"))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # who started this may ignore it
+    try:
+        with Programs(tmp_path) as programs:
+            leader = programs.start("leader", ["sleep", "600"], {})
+            assert follow(leader, 60.0, look, lambda: told.append("interrupted"))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (told, leader.status) == (["interrupted"], -signal.SIGINT)
 
 

@@ -3,6 +3,8 @@ issuer."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -158,3 +160,22 @@ def test_tags_are_read_whatever_tshark_takes_the_ports_for(tmp_path: Path) -> No
     tags = dissect_tags(extract)
     assert len(tags) == len(ports)
     assert {(tag.dscp, tag.pcp, tag.vlan) for tag in tags} == {(46, None, None)}
+
+
+@pytest.mark.req("D5")
+def test_a_dissector_that_is_killed_half_way_has_not_shown_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a tshark that somebody ends while it speaks
+    real = shutil.which("tshark")
+    (tmp_path / "bin").mkdir()
+    killed = tmp_path / "bin" / "tshark"
+    killed.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *-r*) {real} "$@" | head -c 60000; kill -TERM $$;; *) exec {real} "$@";; esac\n'
+    )
+    killed.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    # then what it said before is not taken for everything
+    with pytest.raises(DissectionError, match="signal 15"):
+        dissected(tmp_path, FIXTURES / "tls.keylog")

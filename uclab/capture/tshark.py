@@ -9,6 +9,7 @@ lab's own ports, and tshark is told what that is, whatever the ports (`all_as`),
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import pyshark
 from pyshark.tshark.tshark import get_tshark_version
 
 ANY_PORT = "1-65535"
+ENDS_S = 10.0
+"""How long tshark may take to end once it has said everything."""
 WITHOUT_PORTS = tuple(part for name in ("tcp", "udp") for part in ("--disable-protocol", name))
 """Options of tshark for those who want nothing above IP: no port decides what a packet is taken for."""
 
@@ -48,6 +51,17 @@ class _FileCapture(pyshark.FileCapture):  # type: ignore[misc]  # untyped
     def _get_tshark_version(self) -> Any:
         return _version(self.tshark_path)
 
+    async def _cleanup_subprocess(self, process: Any) -> None:
+        """A tshark that was killed has not told all that there is, and its output ends like any other's: half
+        of the evidence must not be taken for all of it. pyshark 0.6 looks at exit statuses above 0 alone, and
+        does not wait for one."""
+        if self._eof_reached and process.returncode is None:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(process.wait(), ENDS_S)
+        if self._eof_reached and (process.returncode or 0) < 0:
+            raise DissectionError(f"tshark was ended by signal {-process.returncode}")
+        await super()._cleanup_subprocess(process)
+
 
 @cache
 def _version(path: str | None) -> Any:
@@ -60,7 +74,7 @@ def close(capture: Any) -> None:
         capture.close()
     except Exception as error:
         capture._running_processes.clear()  # or its destructor closes, and raises, once more
-        if type(error).__name__ != "TSharkCrashException":
+        if type(error).__name__ not in ("TSharkCrashException", "DissectionError"):
             raise DissectionError(f"closing tshark: {error}") from error
 
 

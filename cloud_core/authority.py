@@ -60,6 +60,10 @@ class _Issuer:
     key: ec.EllipticCurvePrivateKey
 
 
+LONGEST_COMMON_NAME = 64
+"""Characters (X.520, `ub-common-name`)."""
+
+
 def issue(certificates: Sequence[Certificate], folder: Path, *, group: int | None = None) -> Certificates:
     """Make both authorities and sign `certificates`.
 
@@ -109,8 +113,12 @@ def _sign(wanted: Certificate, key: ec.EllipticCurvePrivateKey, issuer: _Issuer)
     """A server certificate; also good as a client's, because trunks check both sides (RFC 5922)."""
     names = [x509.DNSName(name) for name in wanted.dns_names]
     addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in wanted.addresses]
-    # Names are in subjectAltName alone (RFC 6125 section 6.4.4): a common name ends at 64 characters.
-    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "uclab")])
+    # Names that count are in subjectAltName (RFC 6125 section 6.4.4). OpenVPN 2.6 wants a common name all the
+    # same, and takes no certificate without one; longer ones than X.520 allows are left out.
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "uclab")]
+        + [x509.NameAttribute(NameOID.COMMON_NAME, wanted.name)] * (len(wanted.name) <= LONGEST_COMMON_NAME)
+    )
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     builder = (
         _builder(subject, issuer.certificate.subject, key.public_key())

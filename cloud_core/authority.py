@@ -116,8 +116,14 @@ def _sign(wanted: Certificate, key: ec.EllipticCurvePrivateKey, issuer: _Issuer)
     # Names that count are in subjectAltName (RFC 6125 section 6.4.4). OpenVPN 2.6 wants a common name all the
     # same, and takes no certificate without one; longer ones than X.520 allows are left out.
     subject = x509.Name(
-        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "uclab")]
-        + [x509.NameAttribute(NameOID.COMMON_NAME, wanted.name)] * (len(wanted.name) <= LONGEST_COMMON_NAME)
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "uclab"),
+            *(
+                x509.NameAttribute(NameOID.COMMON_NAME, name)
+                for name in (wanted.name,)
+                if len(name) <= LONGEST_COMMON_NAME
+            ),
+        ]
     )
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     builder = (

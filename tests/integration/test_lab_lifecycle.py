@@ -130,7 +130,7 @@ def test_killed_during_a_call_leaves_nothing(alone: UclabCommand) -> None:
     assert_nothing_left_after_kill(alone.supervisor_of("k"))
     # and the call ends with a message, without a traceback
     _, said = call.communicate(timeout=10)
-    assert call.returncode == 1
+    assert call.returncode == 3
     assert "Traceback" not in said
     assert "lab `k`" in said
 

@@ -113,7 +113,9 @@ def check_registered(case: Case, endpoint: Endpoint, registered: Mapping[str, Pr
     if found.disagreement:
         observed += f" ({found.disagreement})"
     known, end = troubles(case), watched(case)[1]
-    allowed, noticed = allowed_s(case, endpoint), float(endpoint.registration.lost_s)
+    allowed = allowed_s(case, endpoint)
+    # also what goes back to a mended line leaves its connection behind, after the line was found to be good
+    noticed = max(float(endpoint.registration.lost_s), allowed)
     bad = [gap for gap in found.gaps if explained(gap, known, allowed, noticed, end) is None]
     words = "; ".join(_in_words(gap, end) for gap in bad or found.gaps)
     if bad:

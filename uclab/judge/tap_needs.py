@@ -238,7 +238,8 @@ def _of_incidents(case: Case, incidents: Sequence[JudgedIncident], finding: Find
             case.network.endpoint_called(name) for call in calls for name in (call.caller, call.callee)
         ]
         own = tuple(tap for name in parties if (tap := case.network.first_tap.get(name)) is not None)
-        begin = int(judged.incident.failed_at * 1e9) - BEFORE_NS
+        placed = min((int(call.started_at * 1e9) for call in calls), default=0)
+        begin = max(int(judged.incident.failed_at * 1e9) - BEFORE_NS, placed)
         yield Need(
             tuple(dict.fromkeys((*own, *case.network.controller_taps, *lines))),
             begin,

@@ -18,7 +18,7 @@ import numpy as np
 from uclab.capture.headers import SYN, Headers, Mask, decode
 from uclab.capture.pcapng import I64, MalformedCapture, PcapngReader
 from uclab.capture.sip import FIELDS, Crypto, Flow, MediaDescription, SipMessage, sip_message
-from uclab.capture.tshark import DissectionError, all_as, all_values, close, first_value, open_capture
+from uclab.capture.tshark import DissectionError, all_as, all_values, dissected, first_value
 from uclab.capture.writer import PcapngWriter
 
 __all__ = [
@@ -108,16 +108,15 @@ def dissect(extract: Path, keylog: Path | None, numbers: Sequence[int] = ()) -> 
         raise DissectionError(f"tshark cannot read {error}") from error
     if not count:
         return Signalling((), ())
-    capture = open_capture(
-        extract, display_filter="sip || tls.handshake.type == 2 || tls.handshake.type == 11",
-        override_prefs={"tls.keylog_file": str(keylog)} if keylog else {},
-        custom_parameters=[*all_as("tcp.port", "tls"), *all_as("tls.port", "sip")],
-    )  # fmt: skip
     handshakes: list[Handshake] = []
     messages: list[SipMessage] = []
     unread = 0
-    try:
-        for packet in capture:
+    with dissected(
+        extract, display_filter="sip || tls.handshake.type == 2 || tls.handshake.type == 11",
+        override_prefs={"tls.keylog_file": str(keylog)} if keylog else {},
+        custom_parameters=[*all_as("tcp.port", "tls"), *all_as("tls.port", "sip")],
+    ) as packets:  # fmt: skip
+        for packet in packets:
             try:
                 its_handshakes, its_messages = _read(packet, numbers)
             except (ValueError, AttributeError, LookupError, TypeError):
@@ -126,10 +125,6 @@ def dissect(extract: Path, keylog: Path | None, numbers: Sequence[int] = ()) -> 
             handshakes += its_handshakes
             messages += its_messages
             unread += not (its_handshakes or its_messages)
-    except Exception as error:  # pyshark raises its own, asyncio's and OSError's kinds
-        raise DissectionError(f"tshark on {extract}: {error}") from error
-    finally:
-        close(capture)
     return Signalling(_joined(handshakes), tuple(messages), unread)
 
 

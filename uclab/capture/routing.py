@@ -13,14 +13,7 @@ import numpy as np
 from uclab.capture.headers import TCP, UDP, decode
 from uclab.capture.pcapng import MalformedCapture, PcapngReader
 from uclab.capture.scratch import unnamed_file
-from uclab.capture.tshark import (
-    DissectionError,
-    all_as,
-    all_values,
-    close,
-    first_value,
-    open_capture,
-)
+from uclab.capture.tshark import DissectionError, all_as, all_values, dissected, first_value
 from uclab.capture.writer import PcapngWriter
 
 BGP, BFD = 179, 3784
@@ -106,19 +99,15 @@ def _extract(source: Path, target: Path, is_tap: Callable[[str], bool]) -> list[
 
 
 def _dissect(extract: Path, numbers: Sequence[int]) -> Iterator[Message]:
-    capture = open_capture(
-        extract, display_filter=f"bgp.type == {OPEN} || bgp.type == {UPDATE} || bfd",
-        custom_parameters=[*all_as("tcp.port", "bgp"), *all_as("udp.port", "bfd")],
-    )  # fmt: skip
-    try:
-        for packet in capture:
+    options = {
+        "display_filter": f"bgp.type == {OPEN} || bgp.type == {UPDATE} || bfd",
+        "custom_parameters": [*all_as("tcp.port", "bgp"), *all_as("udp.port", "bfd")],
+    }
+    with dissected(extract, **options) as packets:
+        for packet in packets:
             at = _speech(packet, numbers)
             for layer in packet.layers:
                 yield from _messages(layer, at)
-    except Exception as error:  # pyshark raises its own, asyncio's and OSError's kinds
-        raise DissectionError(f"tshark on {extract}: {error}") from error
-    finally:
-        close(capture)
 
 
 def _speech(packet: Any, numbers: Sequence[int]) -> Speech:

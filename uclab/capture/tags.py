@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from uclab.capture.headers import OLD_SERVICE_TAGS
-from uclab.capture.tshark import WITHOUT_PORTS, DissectionError, close, first_value, open_capture
+from uclab.capture.tshark import WITHOUT_PORTS, dissected, first_value
 
 
 @dataclass(frozen=True)
@@ -26,27 +26,20 @@ class Tags:
 def dissect_tags(extract: Path) -> list[Tags]:
     """DSCP, 802.1p priority and VLAN of each packet of a small file."""
     old = [part for kind in OLD_SERVICE_TAGS for part in ("-d", f"ethertype=={kind:#06x},ieee8021ad")]
-    capture = open_capture(extract, custom_parameters=[*WITHOUT_PORTS, *old])
-    tags = []
-    try:
-        for packet in capture:
-            layers = {layer.layer_name: layer for layer in reversed(packet.layers)}
-            tags.append(
-                Tags(
-                    _number(layers.get("ip"), "dsfield_dscp"),
-                    _number(layers.get("vlan"), "priority"),
-                    _number(layers.get("vlan"), "id"),
-                    _number(layers.get("ieee8021ad"), "priority"),
-                    _number(layers.get("ieee8021ad"), "id"),
-                    _number(layers.get("mpls"), "label"),
-                    _number(layers.get("mpls"), "exp"),
-                )
-            )
-    except Exception as error:  # pyshark raises its own, asyncio's and OSError's kinds
-        raise DissectionError(f"tshark on {extract}: {error}") from error
-    finally:
-        close(capture)
-    return tags
+    with dissected(extract, custom_parameters=[*WITHOUT_PORTS, *old]) as packets:
+        return [_tags({layer.layer_name: layer for layer in reversed(packet.layers)}) for packet in packets]
+
+
+def _tags(layers: dict[str, Any]) -> Tags:
+    return Tags(
+        _number(layers.get("ip"), "dsfield_dscp"),
+        _number(layers.get("vlan"), "priority"),
+        _number(layers.get("vlan"), "id"),
+        _number(layers.get("ieee8021ad"), "priority"),
+        _number(layers.get("ieee8021ad"), "id"),
+        _number(layers.get("mpls"), "label"),
+        _number(layers.get("mpls"), "exp"),
+    )
 
 
 def _number(layer: Any, field: str) -> int | None:

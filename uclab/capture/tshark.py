@@ -9,7 +9,8 @@ lab's own ports, and tshark is told what that is, whatever the ports (`all_as`),
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class DissectionError(RuntimeError):
     """tshark could not be run or did not finish; the message says on which file and why."""
 
 
-def open_capture(extract: Path, **options: Any) -> Any:
+def _open(extract: Path, **options: Any) -> Any:
     """A capture file read by pyshark. Where an event loop ran before, asyncio has none left, and pyshark 0.6
     wants one in the main thread."""
     try:
@@ -42,6 +43,19 @@ def open_capture(extract: Path, **options: Any) -> Any:
     except RuntimeError:
         asyncio.set_event_loop(asyncio.new_event_loop())
     return _FileCapture(str(extract), keep_packets=False, **options)
+
+
+@contextmanager
+def dissected(extract: Path, **options: Any) -> Iterator[Any]:
+    """A file's packets as pyshark reads them, closed in the end. Raises `DissectionError`, whatever goes
+    wrong meanwhile."""
+    capture = _open(extract, **options)
+    try:
+        yield capture
+    except Exception as error:  # pyshark raises its own, asyncio's and OSError's kinds
+        raise DissectionError(f"tshark on {extract}: {error}") from error
+    finally:
+        _close(capture)
 
 
 class _FileCapture(pyshark.FileCapture):  # type: ignore[misc]  # untyped
@@ -68,7 +82,7 @@ def _version(path: str | None) -> Any:
     return get_tshark_version(path)
 
 
-def close(capture: Any) -> None:
+def _close(capture: Any) -> None:
     """pyshark 0.6 may raise when tshark has already gone; all packets have been read then."""
     try:
         capture.close()

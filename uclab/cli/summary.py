@@ -12,14 +12,13 @@ from uclab.api import RunResult
 from uclab.cli.console import Console, plain
 from uclab.judge.types import Finding, JudgedCall, Judgement, Margin, Walk
 from uclab.judge.walks import marking_columns
-from uclab.report.grouping import Group, grouped
+from uclab.report.grouping import MARKS, Group, grouped
 from uclab.report.incidents import Spread, incident_rows
 from uclab.report.results import both
 
 COLOURS = {"pass": "green", "fail": "red", "not-shown": "yellow", "not-applicable": "dim"}
 WIDTH_IN_FILES = 150
 """Columns where output goes to a file or a CI log, which has no width of its own."""
-MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?", "not-applicable": "-"}
 
 
 def print_summary(result: RunResult) -> None:

@@ -11,15 +11,14 @@ from functools import cached_property
 
 import networkx as nx
 
-from uclab.judge.network import mac_number
-from uclab.plan.types import Plan
+from uclab.judge.network import Network
 
 
 @dataclass
 class Directions:
     """Answers from the plan; a MAC address that it does not know comes from beyond the link."""
 
-    plan: Plan
+    network: Network
     _known: dict[tuple[str, int], bool] = field(default_factory=dict)
 
     def leaves(self, tap: str, sender: int) -> bool:
@@ -31,7 +30,7 @@ class Directions:
 
     def _leaves(self, tap: str, sender: int) -> bool:
         device, peer = self._ends.get(tap, ("", ""))
-        source = self._device_of_mac.get(sender)
+        source = self.network.node_of_mac.get(sender)
         if source is None or not device:
             return False
         steps = self._steps(source)
@@ -52,19 +51,15 @@ class Directions:
 
     @cached_property
     def _graph(self) -> nx.Graph[str]:
-        return nx.Graph((link.a.device, link.b.device) for link in self.plan.links)
+        return nx.Graph((link.a.device, link.b.device) for link in self.network.plan.links)
 
     @cached_property
     def _ends(self) -> dict[str, tuple[str, str]]:
         """Tap -> (its device, the device at the other end of its link)."""
-        labels = {(tap.device, tap.interface): tap.label for tap in self.plan.taps}
+        labels = {(tap.device, tap.interface): tap.label for tap in self.network.plan.taps}
         ends = {}
-        for link in self.plan.links:
+        for link in self.network.plan.links:
             for near, far in ((link.a, link.b), (link.b, link.a)):
                 if (near.device, near.interface) in labels:
                     ends[labels[near.device, near.interface]] = (near.device, far.device)
         return ends
-
-    @cached_property
-    def _device_of_mac(self) -> dict[int, str]:
-        return {mac_number(i.mac): node.name for node in self.plan.nodes for i in node.interfaces}

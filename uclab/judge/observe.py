@@ -116,7 +116,7 @@ class Observer:
         accounts = [(e.account.user, e.account.password) for e in self._endpoints]
         proof = frozenset(network.first_tap.values()) | frozenset(network.controller_taps)
         self._seen = Observations(
-            FlowTable(leaves=Directions(run.plan).leaves),
+            FlowTable(leaves=Directions(network).leaves),
             MediaFollower(
                 self._labels, first, windows, watched=self._line_taps(), anchors=self._anchor_taps()
             ),

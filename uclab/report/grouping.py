@@ -9,6 +9,8 @@ from difflib import SequenceMatcher
 
 from uclab.judge.types import Finding, Verdict, worst
 
+MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?", "not-applicable": "-"}
+"""A verdict in one character."""
 ELSE = "…"
 """Stands for the words in which the members of a group differ."""
 

@@ -17,7 +17,7 @@ from uclab.plan.graph import draw
 from uclab.plan.types import Plan
 from uclab.plan.ways import Ways
 from uclab.report.failover_timeline import draw_timeline
-from uclab.report.grouping import grouped
+from uclab.report.grouping import MARKS, grouped
 from uclab.report.incidents import IncidentRow, incident_rows
 from uclab.report.ladder import draw_ladder
 from uclab.report.links import link_loads
@@ -25,7 +25,6 @@ from uclab.report.plots import plots
 from uclab.report.results import both
 
 TEMPLATES = Path(__file__).with_name("templates")
-MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?", "not-applicable": "-"}
 SECTIONS = {
     "broken": "What did not hold",
     "failover": "Failover",

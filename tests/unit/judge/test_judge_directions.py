@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from uclab.judge.directions import Directions
-from uclab.judge.network import mac_number
+from uclab.judge.network import Network, mac_number
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
 from uclab.plan.types import Plan
@@ -34,8 +34,8 @@ def mac_of(plan: Plan, name: str, interface: str) -> int:
 def test_a_frame_leaves_the_device_that_is_nearer_to_its_sender(
     tap: str, sender: tuple[str, str], leaves: bool
 ) -> None:
-    assert Directions(PLAN).leaves(tap, mac_of(PLAN, *sender)) is leaves
+    assert Directions(Network(PLAN)).leaves(tap, mac_of(PLAN, *sender)) is leaves
 
 
 def test_a_stranger_comes_from_beyond_the_link() -> None:
-    assert not Directions(PLAN).leaves("sw1:1", 0x020000FFFFFF)
+    assert not Directions(Network(PLAN)).leaves("sw1:1", 0x020000FFFFFF)

@@ -108,6 +108,11 @@ class RunFiles:
                     self.refuse(where, f"longer than {MAX_LINE >> 10} KiB, which no record is")
                 if not raw.endswith(b"\n"):
                     self.cut[name] = f"ends in the middle of line {number}"
+                    try:
+                        whole = self._parsed(self._decoded(raw, where), where)
+                    except RunError:
+                        return
+                    self._record(whole, kind, where)  # what is whole, and no record, was not cut off
                     return
                 if raw.strip():
                     yield self._record(self._parsed(self._decoded(raw, where), where), kind, where)

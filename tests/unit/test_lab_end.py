@@ -36,6 +36,7 @@ def ended_early(folder: Path, *events: Event, cut: str | None = None) -> dict[st
     world.write()
     lines = (folder / "events.jsonl").read_text().splitlines()
     (folder / "events.jsonl").write_text("\n".join(line for line in lines if '"down"' not in line) + "\n")
+    (folder / "lab.end.json").unlink()
     if cut is not None:
         file = folder / "captures" / cut
         file.write_bytes(file.read_bytes()[:-5])

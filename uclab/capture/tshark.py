@@ -35,21 +35,11 @@ class DissectionError(RuntimeError):
     """tshark could not be run or did not finish; the message says on which file and why."""
 
 
-def _open(extract: Path, **options: Any) -> Any:
-    """A capture file read by pyshark. Where an event loop ran before, asyncio has none left, and pyshark 0.6
-    wants one in the main thread."""
-    try:
-        asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:
-        asyncio.set_event_loop(asyncio.new_event_loop())
-    return _FileCapture(str(extract), keep_packets=False, **options)
-
-
 @contextmanager
 def dissected(extract: Path, **options: Any) -> Iterator[Any]:
     """A file's packets as pyshark reads them, closed in the end. Raises `DissectionError`, whatever goes
     wrong meanwhile."""
-    capture = _open(extract, **options)
+    capture = _FileCapture(str(extract), keep_packets=False, **options)
     try:
         yield capture
     except Exception as error:  # pyshark raises its own, asyncio's and OSError's kinds
@@ -64,6 +54,11 @@ class _FileCapture(pyshark.FileCapture):  # type: ignore[misc]  # untyped
 
     def _get_tshark_version(self) -> Any:
         return _version(self.tshark_path)
+
+    def _setup_eventloop(self) -> None:
+        """A loop of its own. pyshark 0.6 takes the thread's, and ties the whole process's watcher of children
+        to it: who starts a program from another loop afterwards cannot."""
+        self.eventloop = asyncio.new_event_loop()
 
     async def _cleanup_subprocess(self, process: Any) -> None:
         """A tshark that was killed has not told all that there is, and its output ends like any other's: half
@@ -90,6 +85,8 @@ def _close(capture: Any) -> None:
         capture._running_processes.clear()  # or its destructor closes, and raises, once more
         if type(error).__name__ not in ("TSharkCrashException", "DissectionError"):
             raise DissectionError(f"closing tshark: {error}") from error
+    finally:
+        capture.eventloop.close()
 
 
 def all_values(layer: Any, field: str) -> list[str]:

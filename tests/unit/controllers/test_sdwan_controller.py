@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import httpx
 import pytest
-from anyio.from_thread import start_blocking_portal
 
 from controllers.path_figures import Figures
 from controllers.sdwan_agent import ruleset
@@ -75,9 +75,7 @@ def test_the_api_takes_reports_and_refuses_what_is_none(overlay: Overlay) -> Non
                 await client.get("/openapi.json"),
             ]
 
-    # in a thread of its own: pyshark, of other tests, wants this thread's first event loop
-    with start_blocking_portal() as portal:
-        told, unknown, wrong, shown, described = portal.call(conversation)
+    told, unknown, wrong, shown, described = asyncio.run(conversation())
     assert told.json() == dict.fromkeys(("voice", "video", "signalling", "default"), "wan1")
     assert unknown.status_code == 404
     assert wrong.status_code == 400

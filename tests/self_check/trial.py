@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import multiprocessing
+import pkgutil
 import random
 import sys
 import tempfile
@@ -17,15 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from tests.self_check import (
-    rules_capture,
-    rules_carriage,
-    rules_harmless,
-    rules_marking,
-    rules_records,
-    rules_secrecy,
-    rules_text,
-)
+from tests import self_check
 from tests.self_check.evidence import CleanRun, SignallingEdit
 from tests.self_check.rule import RULES, Change, Outcome, Result, outcome
 from tests.self_check.table import table, write_table
@@ -35,16 +29,10 @@ from uclab.judge import judging, second_opinion
 from uclab.judge.run import RunError
 from uclab.judge.types import Judgement
 
-MODULES = (
-    rules_capture,
-    rules_carriage,
-    rules_harmless,
-    rules_marking,
-    rules_records,
-    rules_secrecy,
-    rules_text,
-)
-"""Whose import registers the rules."""
+for module in pkgutil.iter_modules(self_check.__path__):
+    if module.name.startswith("rules_"):
+        importlib.import_module(f"{self_check.__name__}.{module.name}")  # its rules register themselves
+
 PROCESSES = 2
 
 

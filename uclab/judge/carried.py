@@ -29,12 +29,14 @@ def check_carried(
         claim = Claim("qos.mpls-tc", ("Q1", "W3"), subject, f"traffic class {tc} in every labelled frame")
 
         def right_tc(at: Seen, marking: Marking) -> bool:
-            return marking.tc in (-1, tc)
+            return marking.tc == tc
 
-        labelled = [at for at in seen if any(marking.tc >= 0 for marking in at.markings)]
+        def labelled(_: Seen, marking: Marking) -> bool:
+            return marking.tc >= 0
+
         yield (
-            walk_finding(claim, network, labelled, right_tc, lambda m: f"traffic class {m.tc}", gap)
-            if labelled
+            walk_finding(claim, network, seen, right_tc, lambda m: f"traffic class {m.tc}", gap, labelled)
+            if any(labelled(at, marking) for at in seen for marking in at.markings)
             else claim.not_shown("no labelled frame was seen")
         )
     if any(hop.service_vlan is not None for hop in planned):
@@ -43,12 +45,14 @@ def check_carried(
         claim = Claim("qos.pcp", ("Q1", "W2"), f"{subject}:service-tag", expected)
 
         def right_pcp(at: Seen, marking: Marking) -> bool:
-            return marking.service_pcp in (-1, pcp)
+            return marking.service_pcp == pcp
 
-        tagged = [at for at in seen if any(marking.service_pcp >= 0 for marking in at.markings)]
+        def tagged(_: Seen, marking: Marking) -> bool:
+            return marking.service_pcp >= 0
+
         yield (
-            walk_finding(claim, network, tagged, right_pcp, lambda m: f"priority {m.service_pcp}", gap)
-            if tagged
+            walk_finding(claim, network, seen, right_pcp, lambda m: f"priority {m.service_pcp}", gap, tagged)
+            if any(tagged(at, marking) for at in seen for marking in at.markings)
             else claim.not_shown("no service tag was seen")
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from uclab.judge.network import Network
 from uclab.judge.streams import Stream
 from uclab.judge.types import HopRecord, Walk
-from uclab.judge.walks import blame_between, passed_through
+from uclab.judge.walks import blame_between, in_series, passed_through
 
 
 def culprit(
@@ -25,8 +25,10 @@ def culprit(
         turning = (step[0].leg, step[1].leg) == ("up", "down")
         return max(step[0].packets - step[1].packets, 0) - (stream.early if turning else 0)
 
-    hops = [hop for hop in walk.hops if hop.tap not in blind] if walk is not None else []
-    if walk is None or len(hops) < 2:
+    if walk is None:
+        return None, ""
+    hops = in_series(network, [hop for hop in walk.hops if hop.tap not in blind], stream)
+    if len(hops) < 2:
         return None, ""
     steps = list(itertools.pairwise(hops))
     if by_loss:

@@ -36,20 +36,26 @@ def walk_finding(
     right: Callable[[Seen, Marking], bool],
     name: Callable[[Marking], str],
     gap: str | None,
+    bears: Callable[[Seen, Marking], bool] = lambda _, __: True,
 ) -> Finding:
     """The first tap on the walk where something is wrong, and the device in front of it, or that all was
-    right."""
+    right. Only what `bears` a marking can be wrong; a tap where nothing does shows that whoever made it
+    stands behind."""
     last: dict[Leg, str] = {}
+    fine: dict[Leg, str] = {}
+    bearing = [at for at in seen if any(bears(at, marking) for marking in at.markings)]
     for at in seen:
-        wrong = Counter({marking: n for marking, n in at.markings.items() if not right(at, marking)})
+        wrong = Counter({m: n for m, n in at.markings.items() if bears(at, m) and not right(at, m)})
         if wrong:
             before, packets = last.get(at.leg), at.markings.total()
-            where = f"right until {before}, " if before else ""
+            where = f"right until {fine[at.leg]}, " if at.leg in fine else ""
             share = "" if wrong.total() == packets else f" in {wrong.total()} of {packets} packets"
             observed = f"{where}{name(wrong.most_common(1)[0][0])} at {at.tap}{share}"
             evidence = Evidence(at.tap, at.samples(wrong), f"{at.leg} leg")
             return claim.failed(observed, evidence, blame_between(network, before, at.tap))
         last[at.leg] = at.tap
-    observed = f"at {len(seen)} taps, {sum(at.markings.total() for at in seen)} packets"
-    evidence = Evidence(seen[-1].tap, seen[-1].samples())
+        if at in bearing:
+            fine[at.leg] = at.tap
+    observed = f"at {len(bearing)} taps, {sum(at.markings.total() for at in bearing)} packets"
+    evidence = Evidence(bearing[-1].tap, bearing[-1].samples())
     return claim.not_shown(f"{observed}; but {gap}", evidence) if gap else claim.passed(observed, evidence)

@@ -20,6 +20,7 @@ from uclab.judge.culprit import culprit
 from uclab.judge.margins import LOSS, highest, with_margins
 from uclab.judge.streams import media_time
 from uclab.judge.types import Finding, Walk
+from uclab.judge.walks import in_series
 from uclab.plan.line_loss import PACKETS_A_SECOND
 from uclab.plan.loss_interval import Interval, packets_needed
 from uclab.plan.records import Direction
@@ -98,11 +99,10 @@ def _most_lost(
     lost: Counter[tuple[str, str]] = Counter()
     most: dict[tuple[str, str], tuple[int, Part, Walk]] = {}
     for part in parts:
-        walk, blind = (
-            walks.get((part.call.id, part.direction)),
-            case.windows.blind(*media_time(part.stream)),
-        )
-        for before, at in pairwise(hop for hop in (walk.hops if walk else ()) if hop.tap not in blind):
+        walk = walks.get((part.call.id, part.direction))
+        blind = case.windows.blind(*media_time(part.stream))
+        hops = [hop for hop in (walk.hops if walk else ()) if hop.tap not in blind]
+        for before, at in pairwise(in_series(case.network, hops, part.stream)):
             if part.leg is not None and not before.leg == at.leg == part.leg:
                 continue
             early = part.stream.early if before.leg != at.leg else 0

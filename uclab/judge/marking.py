@@ -123,8 +123,6 @@ def _judge(
         return marking.dscp == (own if before else wanted)
 
     def right_pcp(at: Seen, marking: Marking) -> bool:
-        if marking.pcp < 0:
-            return True
         phone_port = at.tap in network.ports and network.ports[at.tap][1].mode is PortMode.PHONE
         # A phone need not set 802.1p itself: its port is classified by DSCP, and trunks carry the priority.
         return marking.pcp == network.policy.pcp(wanted) or (
@@ -136,16 +134,20 @@ def _judge(
     yield dscp
     for wmm in check_air(network, subject, seen, (sender, receiver), wanted, gap):
         yield follows_dscp(network, wmm, dscp, seen)
-    wired = [at for at in seen if at.tap not in network.air_taps]
-    tagged = [at for at in wired if any(marking.pcp >= 0 for marking in at.markings)]
+
+    def has_priority(at: Seen, marking: Marking) -> bool:
+        return marking.pcp >= 0 and at.tap not in network.air_taps
+
     expected = f"802.1p priority {network.policy.pcp(wanted)} in every tagged frame"
     claim = Claim("qos.pcp", ("Q1",), subject, expected)
     carried = [*check_carried(network, subject, seen, (sender, receiver), wanted, gap)]
     yield from carried
-    if tagged:
-        pcp = walk_finding(claim, network, tagged, right_pcp, lambda marking: f"priority {marking.pcp}", gap)
-        pcp = _follows(network, pcp, dscp, tagged)
-        yield follows_label(network, pcp, carried, tagged)
+    if any(has_priority(at, marking) for at in seen for marking in at.markings):
+        pcp = walk_finding(
+            claim, network, seen, right_pcp, lambda marking: f"priority {marking.pcp}", gap, has_priority
+        )
+        pcp = _follows(network, pcp, dscp, seen)
+        yield follows_label(network, pcp, carried, seen)
     elif any(network.is_tagged(endpoint.name) for endpoint in (sender, receiver)):
         yield claim.not_shown("no tagged frame was seen")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from uclab.judge.case import Case, Marking
@@ -24,17 +25,18 @@ def media_walk(case: Case, call: str, direction: Direction, stream: Stream, rece
     sender = case.network.endpoints[stream.sender]
     ordered = order_hops(case.network, hops, sender.name, receiver.name)
     records: list[HopRecord] = []
-    for hop in ordered:
+    for index, hop in enumerate(ordered):
         markings = case.media_markings.get((stream.ssrc, hop.tap, hop.leg), Counter())
-        before = records[-1].packets if records else hop.packets
-        lost = max(before - hop.packets, 0)
-        records.append(_record(hop, markings, lost, hop.tap in case.network.air_taps))
+        farther_on = max(one.packets for one in ordered[index:] if one.leg == hop.leg)
+        before = ordered[index - 1].packets if index else hop.packets
+        records.append(
+            _record(hop, markings, max(before - farther_on, 0), hop.tap in case.network.air_taps)
+        )
     return Walk(call, direction, tuple(records))
 
 
 def order_hops(network: Network, hops: Sequence[Hop], sender: str, receiver: str) -> list[Hop]:
-    """By leg; within a leg in the order of the plan's path where all its taps are on it, else by median
-    delay.
+    """By leg; within a leg in the order of the plan's path; taps beside it by median delay.
 
     (Both ends of a cable see a packet within the clock's noise, so that delay alone would not order them.)
     """
@@ -42,14 +44,42 @@ def order_hops(network: Network, hops: Sequence[Hop], sender: str, receiver: str
     for leg in sorted({hop.leg for hop in hops}, key=lambda leg: LEG_ORDER[leg]):
         its = [hop for hop in hops if hop.leg == leg]
         endpoint = receiver if leg == "down" else sender
-        path = network.path_of.get(endpoint)
+        path = network.path_of.get(endpoint) if leg != "direct" else None
         position = {hop.tap: index for index, hop in enumerate(path.hops)} if path else {}
         sign = -1 if leg == "down" else 1
-        if leg != "direct" and position and all(hop.tap in position for hop in its):
-            ordered += sorted(its, key=lambda hop: sign * position[hop.tap])
-        else:
-            ordered += sorted(its, key=lambda hop: (hop.median_us, sign * position.get(hop.tap, 0)))
+        planned = sorted((h for h in its if h.tap in position), key=lambda hop: sign * position[hop.tap])
+        others = sorted((h for h in its if h.tap not in position), key=lambda hop: hop.median_us)
+        ordered += _inserted(planned, others)
     return ordered
+
+
+def _inserted(planned: Sequence[Hop], others: Sequence[Hop]) -> list[Hop]:
+    """Taps beside the plan's way, each in front of the first planned one that packets reached later."""
+    found, rest = [], list(others)
+    latest = 0.0
+    for hop in planned:
+        latest = max(latest, hop.median_us)
+        while rest and rest[0].median_us < latest:
+            found.append(rest.pop(0))
+        found.append(hop)
+    return found + rest
+
+
+def in_series(network: Network, hops: Sequence[HopRecord], stream: Stream) -> list[HopRecord]:
+    """The hops of a stream's walk without those beside it, each with all packets that it or a later one of its leg
+    saw: what was seen farther on has not been lost, whatever a capture shows.
+
+    A tap is beside the walk if it is off the plan's way while more was seen farther on: a frame that a switch
+    floods, or a packet that came before a route was learnt.
+    """
+    ends = [network.endpoints[number].name for number in (stream.sender, stream.receiver) if number >= 0]
+    planned = {hop.tap for name in ends if name in network.path_of for hop in network.path_of[name].hops}
+    found = []
+    for index, hop in enumerate(hops):
+        passed = max(one.packets for one in hops[index:] if one.leg == hop.leg)
+        if hop.tap in planned or hop.packets == passed:
+            found.append(replace(hop, packets=passed))
+    return found
 
 
 def _record(hop: Hop, markings: Counter[Marking], lost: int, on_air: bool) -> HopRecord:

@@ -148,9 +148,11 @@ def _tagged(clean: CleanRun, way: Way, first: int) -> bool:
 
 @rule("media in another VLAN", "fault")
 def media_vlan(clean: CleanRun) -> Iterator[Change]:
-    """Behind one switch a phone's packets are in the data VLAN."""
-    data = next((vlan.id for vlan in clean.run.plan.vlans if vlan.role == "data"), None)
+    """Behind one switch packets of one direction are in another VLAN than before: an endpoint's in the data
+    VLAN, and who is in that already in the voice VLAN; at a carrier's switch as well."""
+    known = [vlan.id for vlan in clean.run.plan.vlans if vlan.role in ("data", "voice")]
     for way in clean.ways:
+        data = next((vlan for vlan in reversed(known) if vlan != _vlan_of(clean, way.sender)), None)
         for first in way.inside:
             hop = way.hops[first]
             if data is None or hop.leg != "up" or not _tagged(clean, way, first):
@@ -163,5 +165,11 @@ def media_vlan(clean: CleanRun) -> Iterator[Change]:
                 )
 
             place = f"{way.call} {way.direction}, from {hop.tap} on"
-            ends = frozenset({hop.device, way.sender})
-            yield Change("media in another VLAN", "fault", place, apply, frozenset({"vlan.voice"}), ends)
+            ends = frozenset({hop.device})
+            yield Change("media in another VLAN", "fault", place, apply, frozenset({"vlan.voice", "vlan.way"}), ends)
+
+
+def _vlan_of(clean: CleanRun, endpoint: str) -> int | None:
+    node = next(e.node for e in clean.network.endpoints if e.name == endpoint)
+    vlan = clean.network.vlan_of_node(node)
+    return vlan.id if vlan is not None else None

@@ -80,17 +80,19 @@ class Case:
                 run.events,
                 run.calls,
                 run.alive,
-                self._first_media(),
+                self._media_spans(),
+                seen.misnamed,
             )
         )
 
-    def _first_media(self) -> dict[tuple[int, Leg], dict[str, int]]:
-        """SSRC and leg -> tap -> when its first packet passed."""
-        found: dict[tuple[int, Leg], dict[str, int]] = {}
+    def _media_spans(self) -> dict[tuple[int, Leg], dict[str, tuple[int, int]]]:
+        """SSRC and leg -> tap -> when its first and its last packet passed."""
+        found: dict[tuple[int, Leg], dict[str, tuple[int, int]]] = {}
         for flow in self.flows:
             if flow.key.ssrc >= 0:
                 at = found.setdefault((flow.key.ssrc, self.leg(flow)), {})
-                at[flow.key.tap] = min(flow.first_ns, at.get(flow.key.tap, flow.first_ns))
+                first, last = at.get(flow.key.tap, (flow.first_ns, flow.last_ns))
+                at[flow.key.tap] = min(flow.first_ns, first), max(flow.last_ns, last)
         return found
 
     @cached_property

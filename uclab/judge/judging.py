@@ -36,6 +36,7 @@ from uclab.judge.load_series import load_series
 from uclab.judge.load_srtp import check_load_srtp
 from uclab.judge.margins import nearest
 from uclab.judge.marking import check_marking, check_trust
+from uclab.judge.misnamed import misnamed_taps, set_aside
 from uclab.judge.needs import as_shown
 from uclab.judge.network import Network
 from uclab.judge.observe import Progress, observe
@@ -134,6 +135,7 @@ def build_case(run: Run, progress: Progress | None = None) -> Case:
     ring = key_ring(signalling.messages, network.signalling_addresses)
     windows = call_windows(run, network, signalling.messages, ring)
     seen = observe(run, network, ring, windows, progress)
+    set_aside(seen, misnamed_taps(run.plan, seen.flows.all()))
     return Case(run, network, seen, signalling, gap, sample=sample)
 
 

@@ -75,6 +75,8 @@ class Observations:
     """Capture file -> what is wrong with it."""
     files: dict[str, set[str]] = field(default_factory=dict)
     """Capture file -> the taps that it holds."""
+    misnamed: dict[str, str] = field(default_factory=dict)
+    """Taps whose frames are set aside, and why (`judge.misnamed`)."""
     packets: int = 0
     counts: TapCounts = field(default_factory=TapCounts)
 

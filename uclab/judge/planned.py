@@ -13,7 +13,7 @@ from uclab.judge.case import Case
 from uclab.judge.claim import Claim
 from uclab.judge.network import Leg, Network
 from uclab.judge.streams import Hop, Stream, media_time
-from uclab.judge.tap_evidence import NO_CABLES
+from uclab.judge.misnamed import NO_FRAMES
 from uclab.judge.types import Evidence, Finding
 from uclab.judge.walks import blame_between, order_hops
 from uclab.plan.records import FAILED, CallRecord
@@ -134,7 +134,7 @@ def _first_missed(
 
 
 def _far_end(case: Case, tap: str) -> str:
-    """The tap at the other end of a cable; empty where there is none."""
+    """The tap at the other end of a cable, or of the way over the air; empty where there is none."""
     network, known = case.network, case.network.taps.get(tap)
     if known is None:
         return ""
@@ -142,7 +142,7 @@ def _far_end(case: Case, tap: str) -> str:
     by_place = {(one.device, one.interface): label for label, one in network.taps.items()}
     for link in network.plan.links:
         ends = [(end.device, end.interface) for end in (link.a, link.b)]
-        if own in ends and link.kind not in NO_CABLES:
+        if own in ends and link.kind not in NO_FRAMES:
             return by_place.get(ends[1 - ends.index(own)], "")
     return ""
 

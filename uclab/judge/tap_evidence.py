@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from uclab.judge.cable_ends import Stretch, is_cut, missed, stretches
 from uclab.judge.observe import TapState
-from uclab.judge.tap_clocks import First, clocks_apart
+from uclab.judge.tap_clocks import Spans, clocks_apart
 from uclab.judge.tap_counts import SECOND_NS, UNKNOWN, TapCounts
 from uclab.judge.tap_windows import EVER_NS, Hole, TapWindows, time_of_day
 from uclab.plan.capture_record import CaptureTime
@@ -47,8 +47,10 @@ class Captured:
     calls: Sequence[CallRecord] = ()
     alive: bool = False
     """The lab still runs: no file is closed yet."""
-    first_media: First = field(default_factory=dict)
-    """When streams of media began at each tap."""
+    media_spans: Spans = field(default_factory=dict)
+    """When streams of media began and ended at each tap."""
+    misnamed: Mapping[str, str] = field(default_factory=dict)
+    """Taps whose frames were set aside, and why."""
 
     @property
     def namespaces(self) -> dict[str, list[str]]:
@@ -64,7 +66,9 @@ def tap_windows(run: Captured) -> TapWindows:
     running = _running(run)
     holes: dict[str, list[Hole]] = {tap.label: [] for tap in run.plan.taps}
     for tap in run.plan.taps:
-        if tap.label not in run.states:
+        if tap.label in run.misnamed:
+            holes[tap.label].append(Hole(0, EVER_NS, run.misnamed[tap.label]))
+        elif tap.label not in run.states:
             holes[tap.label].append(Hole(0, EVER_NS, "it was not captured", told=True))
     for name, labels in run.namespaces.items():
         end = _early_end(run, name, labels)
@@ -74,9 +78,8 @@ def tap_windows(run: Captured) -> TapWindows:
     for hole in _all_silent(run):
         for label in holes:
             holes[label].append(hole)
-    for label, hole in _by_cables(run, running):
-        holes[label].append(hole)
-    for label, hole in _by_clocks(run, {label for label, its in holes.items() if its}):
+    apart = list(_by_clocks(run))
+    for label, hole in (*apart, *_by_cables(run, running, {label for label, _ in apart})):
         holes[label].append(hole)
     for label, state in run.states.items():
         if label in holes and not holes[label]:
@@ -143,18 +146,10 @@ def _all_silent(run: Captured) -> Iterator[Hole]:
             yield Hole(begin, end, "no tap saw a frame, though a call was going on")
 
 
-def _by_clocks(run: Captured, in_part: set[str]) -> Iterator[tuple[str, Hole]]:
-    """Captures that tell another time than the others: when anything passed there is not known. Those that
-    began late or have holes are told already."""
-    taps = {tap.label: tap for tap in run.plan.taps if tap.label not in in_part}
-    steps = {
-        (taps[one.tap], taps[other.tap])
-        for path in run.plan.paths
-        for one, other in pairwise(path.hops)
-        if one.tap in taps and other.tap in taps
-    }
-    ordered = sorted(steps, key=lambda step: (step[0].label, step[1].label))
-    for apart in clocks_apart(ordered, run.first_media):
+def _by_clocks(run: Captured) -> Iterator[tuple[str, Hole]]:
+    """Captures that tell another time than the others: when anything passed there is not known."""
+    cables = [(one, other) for one, other, _ in _cable_ends(run) if one.label < other.label]
+    for apart in clocks_apart(cables, run.media_spans):
         for label in run.namespaces[apart.namespace]:
             yield label, Hole(0, EVER_NS, apart.words, part=True, clock=True)
 
@@ -173,9 +168,12 @@ def _by_counters(state: TapState) -> Iterator[Hole]:
         yield Hole(0, EVER_NS, why, part=True, told=True)
 
 
-def _by_cables(run: Captured, running: Mapping[str, tuple[int, int]]) -> Iterator[tuple[str, Hole]]:
-    """Tap and hole, as the taps at the other ends of cables show them."""
-    missing = _missing(run, running)
+def _by_cables(
+    run: Captured, running: Mapping[str, tuple[int, int]], other_time: Collection[str]
+) -> Iterator[tuple[str, Hole]]:
+    """Tap and hole, as the taps at the other ends of cables show them; not by taps that tell another
+    time."""
+    missing = _missing(run, running, other_time)
     for labels in run.namespaces.values():
         captured = [label for label in labels if label in run.states]
         seen = {second for label in captured for second in run.counts.at(label)}
@@ -198,10 +196,14 @@ def _hole(stretch: Stretch, who: str) -> Hole:
     return Hole(stretch.begin * SECOND_NS, (stretch.end + 1) * SECOND_NS, why, stretch.part)
 
 
-def _missing(run: Captured, running: Mapping[str, tuple[int, int]]) -> dict[str, Counter[int]]:
+def _missing(
+    run: Captured, running: Mapping[str, tuple[int, int]], other_time: Collection[str]
+) -> dict[str, Counter[int]]:
     """Tap -> second -> frames that only the other end of its cable saw."""
     found: dict[str, Counter[int]] = {}
     for tap, other, broken in _cable_ends(run):
+        if tap.label in other_time or other.label in other_time:
+            continue
         spaces = [running[space] for space in (tap.namespace, other.namespace)]
         ran = max(ready for ready, _ in spaces), min(stopped for _, stopped in spaces)
         counts = run.counts

@@ -152,21 +152,27 @@ def media_vlan(clean: CleanRun) -> Iterator[Change]:
     VLAN, and who is in that already in the voice VLAN; at a carrier's switch as well."""
     known = [vlan.id for vlan in clean.run.plan.vlans if vlan.role in ("data", "voice")]
     for way in clean.ways:
-        data = next((vlan for vlan in reversed(known) if vlan != _vlan_of(clean, way.sender)), None)
+        other = next((vlan for vlan in reversed(known) if vlan != _vlan_of(clean, way.sender)), None)
         for first in way.inside:
             hop = way.hops[first]
-            if data is None or hop.leg != "up" or not _tagged(clean, way, first):
+            if other is None or hop.leg != "up" or not _tagged(clean, way, first):
                 continue
 
-            def apply(copy: Copy, way: Way = way, first: int = first) -> None:
+            def apply(copy: Copy, way: Way = way, first: int = first, other: int = other) -> None:
                 where = way.behind(first, same_leg=True)
                 copy.edit_at(
-                    where, _with_tag(way.ssrc), lambda p: (p.with_frame(with_tag(p.frame, vlan=data)),)
+                    where, _with_tag(way.ssrc), lambda p: (p.with_frame(with_tag(p.frame, vlan=other)),)
                 )
 
             place = f"{way.call} {way.direction}, from {hop.tap} on"
-            ends = frozenset({hop.device})
-            yield Change("media in another VLAN", "fault", place, apply, frozenset({"vlan.voice", "vlan.way"}), ends)
+            yield Change(
+                "media in another VLAN",
+                "fault",
+                place,
+                apply,
+                frozenset({"vlan.voice", "vlan.way"}),
+                frozenset({hop.device}),
+            )
 
 
 def _vlan_of(clean: CleanRun, endpoint: str) -> int | None:

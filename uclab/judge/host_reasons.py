@@ -18,6 +18,7 @@ from uclab.judge.figures import beyond, media_quality, misses, rating
 from uclab.judge.host_pressure import HELP, STARVED, Starved
 from uclab.judge.incidents import JudgedIncident
 from uclab.judge.network import Network
+from uclab.judge.registrations import longest_gap_s
 from uclab.judge.streams import REPORT_S, Stream, media_time
 from uclab.judge.types import Finding
 from uclab.plan.records import CallRecord, Direction, HeardAudio
@@ -268,7 +269,12 @@ def _signalling(case: Case, finding: Finding) -> Starved | None:
         begin = call.started_at
         end = max(call.ended_at or call.started_at, call.started_at + LONG_S)
     nodes = {party.node for party in parties} | cloud
-    return _first(case.host.starved(nodes, begin, end), LONG_S)
+    reason = _first(case.host.starved(nodes, begin, end), LONG_S)
+    if reason is None or finding.id != "signalling.registered" or not parties:
+        return reason
+    # who was registered and is not: for no longer than the program waited, and took to try again
+    most_s = reason.waited_s + parties[0].registration.attempt_s
+    return reason if longest_gap_s(case, finding.subject) <= most_s else None
 
 
 def _failover(case: Case, incidents: Sequence[JudgedIncident], finding: Finding) -> Starved | None:

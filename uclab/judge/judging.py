@@ -59,6 +59,7 @@ from uclab.judge.tampering import check_untouched
 from uclab.judge.tap_needs import limited
 from uclab.judge.types import Finding, Judgement, Walk
 from uclab.judge.walks import media_walk
+from uclab.judge.way_vlans import check_way_vlans
 from uclab.plan.line_loss import INTERRUPTED
 from uclab.plan.records import Checks
 
@@ -192,7 +193,9 @@ def _reference(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
     yield from _always(case, walks)
     yield from check_planned_way(case)
     yield from check_quality(case, walks)
-    yield from check_voice_vlan(case)
+    placed = list(check_voice_vlan(case))
+    yield from placed
+    yield from check_way_vlans(case, walks, [one.subject for one in placed if one.verdict == "fail"])
     yield from check_peering(case)
 
 

@@ -39,7 +39,7 @@ def check_marking(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
                 yield _dscp_claim(subject, voice).not_shown("no media was seen")
             continue
         seen = [
-            _seen(hop.tap, hop.leg, [f for f in case.media_flows[stream.ssrc] if case.leg(f) == hop.leg])
+            seen_at(hop.tap, hop.leg, [f for f in case.media_flows[stream.ssrc] if case.leg(f) == hop.leg])
             for hop in walk.hops
             if hop.leg != "direct"  # the policy marks what goes to the cloud; direct media fails C7 elsewhere
         ]
@@ -62,7 +62,7 @@ def _check_control(
     seen = [
         at
         for hop in walk.hops
-        if (at := _seen(hop.tap, hop.leg, [f for leg, f in flows if leg == hop.leg])).flows
+        if (at := seen_at(hop.tap, hop.leg, [f for leg, f in flows if leg == hop.leg])).flows
     ]
     if seen:
         voice = case.network.policy.voice_dscp
@@ -72,7 +72,8 @@ def _check_control(
         yield from (finding for finding in findings if finding.verdict != "not-shown")
 
 
-def _seen(tap: str, leg: Leg, flows: Sequence[Flow]) -> Seen:
+def seen_at(tap: str, leg: Leg, flows: Sequence[Flow]) -> Seen:
+    """What was at a tap on a leg, of these flows."""
     here = tuple(flow for flow in flows if flow.key.tap == tap)
     markings: Counter[Marking] = Counter()
     for flow in here:
@@ -101,7 +102,7 @@ def _check_signalling(case: Case, endpoint: Endpoint) -> Iterator[Finding]:
         taps = [(tap, flows) for (its, tap), flows in grouped.items() if its == leg]
         sign = 1 if leg == "up" else -1
         taps.sort(key=lambda pair: (sign * position.get(pair[0], 1000), min(f.first_ns for f in pair[1])))
-        seen += [_seen(tap, leg, flows) for tap, flows in taps]
+        seen += [seen_at(tap, leg, flows) for tap, flows in taps]
     yield from _judge(network, subject, seen, endpoint, endpoint.dscp_signalling, wanted, None, endpoint)
 
 

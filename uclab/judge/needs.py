@@ -117,6 +117,7 @@ NEEDS: dict[str, Needs] = {
     "qos.pcp": _MARKING,
     "qos.wmm": _MARKING,
     "qos.mpls-tc": _MARKING,
+    "vlan.way": _MARKING,
     "qos.trust": Needs(at_switches),
     "qos.overlay": Needs(everywhere),
     "sdwan.sealed": Needs(at_evidence),

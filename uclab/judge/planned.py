@@ -35,7 +35,7 @@ def check_planned_way(case: Case) -> Iterator[Finding]:
     troubled = broken_times(case)
     steered = {overlay.site for overlay in case.network.plan.overlays}
     for call, direction, sender, receiver in case.call_directions():
-        if not call.established or _overlaps(call, troubled):
+        if not call.established or overlaps(call, troubled):
             continue
         if steered & {case.network.plan.node(one.node).site for one in (sender, receiver)}:
             continue
@@ -63,7 +63,8 @@ def broken_times(case: Case) -> list[tuple[float, float]]:
     return times + [(begin, float("inf")) for begin in since.values()]
 
 
-def _overlaps(call: CallRecord, times: Sequence[tuple[float, float]]) -> bool:
+def overlaps(call: CallRecord, times: Sequence[tuple[float, float]]) -> bool:
+    """Whether a call lasted in any of these times."""
     ended = call.ended_at if call.ended_at is not None else float("inf")
     return any(call.started_at < end and begin < ended for begin, end in times)
 

@@ -87,6 +87,15 @@ def presences(case: Case) -> dict[str, Presence]:
     }
 
 
+def longest_gap_s(case: Case, endpoint: str) -> float:
+    """For how long an endpoint that was registered was not any more, at a stretch; 0 of one that always or
+    never was."""
+    _, end = watched(case)
+    presence = presences(case).get(endpoint)
+    gaps = presence.gaps if presence is not None else ()
+    return max((gap.lasts_until(end) - gap.begin for gap in gaps), default=0.0)
+
+
 Wished = Mapping[tuple[str, str], int | None]
 """Call-ID and CSeq of a REGISTER -> for how long it asked."""
 

@@ -3,7 +3,7 @@ there (`vlan.port-control`; N3)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from uclab.capture.headers import IPV6, LLDP
 from uclab.judge.case import Case
@@ -11,6 +11,7 @@ from uclab.judge.claim import Claim
 from uclab.judge.flows import Flow
 from uclab.judge.network import Network, mac_text
 from uclab.judge.types import Evidence, Finding
+from uclab.judge.walks import blame_between
 from uclab.judge.wanted import NO_BULK, asked_for
 from uclab.plan.records import Event
 from uclab.plan.types import PortMode
@@ -67,10 +68,25 @@ def _vlan_finding(case: Case, node: str, right: int, seen: dict[int, list[Flow]]
             tap = flows[0].key.tap
             frames = sum(flow.packets for flow in flows if flow.key.tap == tap)
             observed = f"{frames} frames in VLAN {number} ({name}) at {tap}"
-            return claim.failed(observed, Evidence(tap, tuple(flows[0].samples)), node)
+            blame = _who_moved(case.network, node, flows, seen.get(right, ()))
+            return claim.failed(observed, Evidence(tap, tuple(flows[0].samples)), blame)
     first = seen[right][0]
     ports = {flow.key.tap for flow in seen[right]}
     return claim.passed(f"at {len(ports)} switch ports", Evidence(first.key.tap, tuple(first.samples)))
+
+
+def _who_moved(network: Network, node: str, wrong: Sequence[Flow], right: Sequence[Flow]) -> str:
+    """Who put a host's frames into another VLAN: the device behind the last tap of its way where they were
+    right, or the host itself."""
+    endpoint = network.endpoint_of_node.get(node)
+    path = network.path_of.get(endpoint.name) if endpoint is not None else None
+    way = [hop.tap for hop in path.hops] if path is not None else []
+    elsewhere = {flow.key.tap for flow in wrong}
+    fine = {flow.key.tap for flow in right} - elsewhere
+    first = next((index for index, tap in enumerate(way) if tap in elsewhere), None)
+    if first is None or not any(tap in fine for tap in way[:first]):
+        return node
+    return blame_between(network, way[first - 1], way[first])
 
 
 def _pcs(network: Network) -> list[str]:

@@ -118,6 +118,7 @@ OF_CALLS = {
     "qos.mpls-tc": "way",
     "qos.wmm": "way",
     "path.as-planned": "way",
+    "vlan.way": "way",
 }
 """What a finding of a call needs: its `way`, both `ends`, or ends and session controller (`proof`)."""
 BY_ABSENCE = ("hub.media", "quality.voice", "quality.overload")

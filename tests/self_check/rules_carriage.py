@@ -17,7 +17,7 @@ QUALITY = frozenset({"quality.voice", "quality.overload"})
 MS = 1_000_000
 LOST = 0.03
 CLEARLY = 1.5
-"""So many times the limit: as many packets get lost as chance will have it, some fewer than the share says."""
+"""So many times the limit: not as many packets count as are sent, nor do all calls last as long."""
 SLOWER_MS, JITTER_MS = 200, 120
 
 
@@ -51,7 +51,7 @@ def lost(clean: CleanRun) -> Iterator[Change]:
     3 %: the policy's limit holds for the line, with the policy's confidence, and beside a device that some
     of a line's calls pass, the others lose nothing."""
     for (device, leg), passing in _devices(clean).items():
-        ways = {way: first for way, first in reversed(passing)}
+        ways = dict(reversed(passing))
         share = _that_shows(clean, leg, list(ways))
         if share is None:
             continue

@@ -99,8 +99,8 @@ def _tcp_of(ports: frozenset[int]) -> Callable[[Captured], bool]:
 
 @rule("802.1p of a call's media rewritten", "fault")
 def media_pcp(clean: CleanRun) -> Iterator[Change]:
-    """Behind one switch the tags of one direction's packets have priority 0; on the air of an access point this
-    is the user priority."""
+    """Behind one switch the tags of one direction's packets have priority 0; on the air of an access point
+    this is the user priority."""
     for way in clean.ways:
         for first in way.inside:
             hop = way.hops[first]

@@ -114,7 +114,11 @@ def check_captures(case: Case) -> Iterator[Finding]:
     """All taps of the plan were there, no packet was dropped by a capture, every file could be read to its
     end."""
     taps = case.seen.taps
-    missing = [tap.label for tap in case.network.plan.taps if tap.label not in taps and tap.label not in case.seen.misnamed]
+    missing = [
+        tap.label
+        for tap in case.network.plan.taps
+        if tap.label not in taps and tap.label not in case.seen.misnamed
+    ]
     uncounted = [label for label, state in sorted(taps.items()) if state.dropped is None]
     dropping = [(label, state.dropped) for label, state in sorted(taps.items()) if state.dropped]
     if missing:

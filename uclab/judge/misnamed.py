@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple
+from dataclasses import fields
 from itertools import combinations
+from operator import attrgetter
 
-from uclab.judge.flows import Flow
+from uclab.judge.flows import Flow, FlowKey
 from uclab.judge.observe import Observations
 from uclab.plan.types import Plan
 
@@ -24,6 +25,7 @@ BETTER = 0.1
 """Another tap must fit better by so much: in a capture that lacks some frames nothing is mixed up."""
 STRANGE = 0.02
 """And of a tap with another's name so many frames at least were never at the other end of its cable."""
+HEADERS = attrgetter(*(field.name for field in fields(FlowKey) if field.name != "tap"))
 Frames = Counter[tuple[object, ...]]
 """Packets by all header fields of a flow."""
 
@@ -32,8 +34,7 @@ def misnamed_taps(plan: Plan, flows: Iterable[Flow]) -> dict[str, str]:
     """Tap -> why what is under its name is not its own, in words."""
     frames: dict[str, Frames] = {}
     for flow in flows:
-        tap, *rest = astuple(flow.key)
-        frames.setdefault(tap, Counter())[tuple(rest)] += flow.packets
+        frames.setdefault(flow.key.tap, Counter())[HEADERS(flow.key)] += flow.packets
     far = dict(_far_ends(plan, frames))
     fit = {tap: _common(frames[tap], frames[other]) for tap, other in far.items()}
     found: dict[str, str] = {}

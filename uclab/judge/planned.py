@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from uclab.judge.case import Case
 from uclab.judge.claim import Claim
+from uclab.judge.misnamed import NO_FRAMES
 from uclab.judge.network import Leg, Network
 from uclab.judge.streams import Hop, Stream, media_time
-from uclab.judge.misnamed import NO_FRAMES
 from uclab.judge.types import Evidence, Finding
 from uclab.judge.walks import blame_between, order_hops
 from uclab.plan.records import FAILED, CallRecord

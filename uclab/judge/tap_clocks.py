@@ -61,7 +61,9 @@ def clocks_apart(cables: Iterable[tuple[Tap, Tap]], spans: Spans) -> list[ClockA
             agreements.update((one.namespace, other.namespace))
     wrong: dict[str, ClockApart] = {}
     for one, other, apart_ns in apart:
-        trust = {tap.namespace: (conflicts[tap.namespace], -agreements[tap.namespace]) for tap in (one, other)}
+        trust = {
+            tap.namespace: (conflicts[tap.namespace], -agreements[tap.namespace]) for tap in (one, other)
+        }
         for mine, theirs in ((one, other), (other, one)):
             if trust[mine.namespace] == max(trust.values()):
                 wrong.setdefault(mine.namespace, ClockApart(mine.namespace, apart_ns, theirs.label))

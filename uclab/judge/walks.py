@@ -29,9 +29,7 @@ def media_walk(case: Case, call: str, direction: Direction, stream: Stream, rece
         markings = case.media_markings.get((stream.ssrc, hop.tap, hop.leg), Counter())
         farther_on = max(one.packets for one in ordered[index:] if one.leg == hop.leg)
         before = ordered[index - 1].packets if index else hop.packets
-        records.append(
-            _record(hop, markings, max(before - farther_on, 0), hop.tap in case.network.air_taps)
-        )
+        records.append(_record(hop, markings, max(before - farther_on, 0), hop.tap in case.network.air_taps))
     return Walk(call, direction, tuple(records))
 
 
@@ -66,8 +64,8 @@ def _inserted(planned: Sequence[Hop], others: Sequence[Hop]) -> list[Hop]:
 
 
 def in_series(network: Network, hops: Sequence[HopRecord], stream: Stream) -> list[HopRecord]:
-    """The hops of a stream's walk without those beside it, each with all packets that it or a later one of its leg
-    saw: what was seen farther on has not been lost, whatever a capture shows.
+    """The hops of a stream's walk without those beside it, each with all packets that it or a later one of
+    its leg saw: what was seen farther on has not been lost, whatever a capture shows.
 
     A tap is beside the walk if it is off the plan's way while more was seen farther on: a frame that a switch
     floods, or a packet that came before a route was learnt.

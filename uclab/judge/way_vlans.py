@@ -17,9 +17,7 @@ from uclab.plan.types import Endpoint
 EXPECTED = "the planned VLAN at every tap of the planned way"
 
 
-def check_way_vlans(
-    case: Case, walks: Sequence[Walk], elsewhere: Collection[str]
-) -> Iterator[Finding]:
+def check_way_vlans(case: Case, walks: Sequence[Walk], elsewhere: Collection[str]) -> Iterator[Finding]:
     """One finding for each direction of each call with a VLAN on its way; none of endpoints whose own frames
     are `elsewhere` (`vlan.voice` says so), nor while something was failed on purpose."""
     by_call = {(walk.call, walk.direction): walk for walk in walks}

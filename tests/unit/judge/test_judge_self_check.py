@@ -1,0 +1,89 @@
+"""The judge's trial of itself (`tests/self_check`) on a run that never was: one change each of the rules that
+rewrite few packets and dissect nothing anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.self_check.trial import Trial, changes_of, sample
+from tests.unit.judge.world import World, for_short_calls
+from uclab.capture.tags import Tags
+from uclab.judge import second_opinion
+from uclab.judge.flows import Flow
+from uclab.model.load import load_topology
+from uclab.plan.planner import make_plan
+
+RULES = (
+    "a capture missing",
+    "one direction missing at a tap",
+    "a capture begins late, ends early, or has a hole",
+    "two taps of one file swapped",
+    "two captures swapped",
+    "a capture's clock wrong by 300 ms",
+    "a capture's clock wrong by 5 ms",
+    "a capture never closed",
+    "media lost, 3 % or more",
+    "a device slower by 200 ms",
+    "packets twice from a device on",
+    "packets twice at one tap",
+    "packets out of order",
+    "earlier packets replayed",
+    "frames of every network",
+    "interfaces in another order",
+    "comments and options added",
+    "times in microseconds",
+    "results of an earlier judging",
+    "DSCP of a call's media rewritten",
+    "802.1p of a call's media rewritten",
+    "media in another VLAN",
+    "a call's record missing",
+    "an unknown caller",
+    "the scenario's end or plan missing",
+    "events cut",
+    "a byte of SRTP changed",
+)
+SEED = 10
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    """A clean run of two phones, which call each other for a second and a half."""
+    folder = tmp_path_factory.mktemp("self-check")
+    plan = make_plan(load_topology("small-office"))
+    phones = tuple(e for e in plan.endpoints if e.name in ("desk1", "desk2"))
+    world = World(folder / "run", for_short_calls(replace(plan, endpoints=phones, bulk=())))
+    for name in ("desk1", "desk2"):
+        world.connect(name)
+        world.register(name)
+    world.call("desk1", "desk2", seconds=1.6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(second_opinion, "_dissected", lambda flows: [as_read(flow) for flow in flows])
+        yield Trial.of(world.write(), folder)
+
+
+def as_read(flow: Flow) -> Tags:
+    """What tshark would say of a flow's packet: it costs a process each time, and is tried elsewhere."""
+    key = flow.key
+    values = (key.dscp, key.pcp, key.vlan, key.service_pcp, key.service_vlan, key.label, key.tc)
+    return Tags(*(value if value >= 0 else None for value in values))
+
+
+@pytest.mark.req("D5")
+def test_an_unchanged_run_is_clean(trial: Trial) -> None:
+    assert trial.before.verdict == "pass"
+
+
+@pytest.mark.req("D5")
+@pytest.mark.parametrize("name", RULES)
+def test_the_judge_is_right_about_a_change(trial: Trial, name: str) -> None:
+    # given a clean run, and one change of it by lot
+    (change,) = sample(changes_of(trial.clean, [name]), 1, SEED)
+
+    # when the changed run is judged
+    result = trial.of_change(change)
+
+    # then it comes out as the rule says
+    assert (result.outcome, result.place) == ("found", change.place), result.words

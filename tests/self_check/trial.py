@@ -1,7 +1,7 @@
 """Tries the judge: applies changes to copies of clean runs, judges each, and sorts the outcomes.
 
-`python -m tests.self_check.trial RUN... [--at-most N] [--rule NAME] [--json FILE]` prints one line a change
-that the judge got wrong, and the table.
+`python -m tests.self_check.trial RUN... [--at-most N] [--seed N] [--rule NAME] [--json FILE]` prints one line
+a change that the judge got wrong, and the table.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ for module in pkgutil.iter_modules(self_check.__path__):
         importlib.import_module(f"{self_check.__name__}.{module.name}")  # its rules register themselves
 
 PROCESSES = 2
+SEED = 10
 
 
 @dataclass
@@ -142,7 +143,7 @@ def try_judge(
     folders: Sequence[Path],
     scratch: Path,
     at_most: int,
-    seed: int = 10,
+    seed: int = SEED,
     names: Sequence[str] = (),
     processes: int = PROCESSES,
 ) -> list[Result]:
@@ -166,11 +167,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--table", type=Path, help="a page with the table's two marks")
     parser.add_argument("--processes", type=int, default=PROCESSES)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the sample")
     parser.add_argument("--all", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.run[0].parent) as scratch:
         results = try_judge(
-            asked.run, Path(scratch), asked.at_most, names=asked.rule, processes=asked.processes
+            asked.run, Path(scratch), asked.at_most, asked.seed, asked.rule, processes=asked.processes
         )
     for result in results:
         if asked.all or result.outcome != "found":

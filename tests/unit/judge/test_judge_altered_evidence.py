@@ -12,7 +12,12 @@ from tests.unit.judge.frames import UDP, Packet
 from tests.unit.judge.test_judge_drills import failed, not_shown
 from tests.unit.judge.world import Leg, World, reference_plan
 from uclab.judge.judging import judge_run
-from uclab.judge.types import Judgement
+from uclab.judge.network import Network
+from uclab.judge.streams import Stream
+from uclab.judge.tap_clocks import clocks_apart
+from uclab.judge.types import HopRecord, Judgement
+from uclab.judge.walks import in_series
+from uclab.plan.types import Tap
 
 Frame = tuple[int, str, bytes]
 MS = 1_000_000
@@ -109,3 +114,86 @@ def test_a_tap_without_packets_that_both_its_neighbours_saw_is_the_captures_faul
     judgement = judged(world, deaf)
     assert failed(judgement) == {}
     assert "path.as-planned" in not_shown(judgement)
+
+
+@pytest.mark.req("D5")
+def test_taps_with_each_others_names_are_set_aside_and_accuse_nobody(world: World) -> None:
+    other = {"fw:voice": "fw:wan", "fw:wan": "fw:voice"}
+
+    def swap(world: World) -> None:
+        world.frames["fw"] = [(at, other.get(tap, tap), frame) for at, tap, frame in world.frames["fw"]]
+
+    judgement = judged(world, swap)
+    assert failed(judgement) == {}
+    assert {f.subject: f.observed for f in judgement.findings if f.id == "capture.complete"} == {
+        tap: f"{tap} saw nothing: what its file has under this name passed {other[tap]}" for tap in other
+    }
+
+
+@pytest.mark.req("L1")
+def test_a_switch_that_moves_media_to_a_phone_into_another_vlan_is_named(world: World) -> None:
+    def move(packet: Packet, tap: str, leg: Leg) -> Packet:
+        behind = tap in ("dist1:3", "acc1:25", "acc1:1", "desk1-sw:1")
+        moved = behind and leg == "down" and packet.proto == UDP and packet.dst_mac == desk1
+        return replace(packet, vlan=120) if moved else packet
+
+    desk1 = world.plan.node("desk1").interfaces[0].mac
+    world.alter = move
+    broken = failed(judged(world))
+    assert set(broken) == {"vlan.way"}
+    assert broken["vlan.way"].blame == "dist1"
+    assert broken["vlan.way"].observed.startswith("right until dist1:1, VLAN 120 at dist1:3")
+
+
+@pytest.mark.req("L1")
+def test_a_switch_that_moves_a_phones_frames_into_another_vlan_is_named_and_not_the_phone(
+    world: World,
+) -> None:
+    behind = ("dist1:1", "core1:2", "core1:4", "fw-sw:6")
+
+    def move(packet: Packet, tap: str, leg: Leg) -> Packet:
+        return replace(packet, vlan=120) if tap in behind and leg == "up" else packet
+
+    world.alter = move
+    broken = failed(judged(world))
+    assert broken["vlan.voice"].blame == "dist1"
+    assert "vlan.way" not in broken
+
+
+def hop(tap: str, packets: int, leg: Leg = "up") -> HopRecord:
+    return HopRecord(tap, 46, 5, None, 0.0, packets, 0, leg)
+
+
+def test_a_tap_beside_the_way_and_a_tap_that_saw_less_than_the_next_lost_nothing() -> None:
+    # given a walk with a stray packet at a tap off the plan's way, and a capture without half of them
+    network = Network(reference_plan("desk1", "desk2"))
+    stream = Stream(1, 0, 0, 0, None, receiver=1)
+    walk = [hop("edge:lan", 200), hop("fra1-px:1", 1), hop("edge:wan1", 100), hop("isp1:edge", 190)]
+
+    # when it is looked at for losses
+    series = in_series(network, walk, stream)
+
+    # then only what was not seen any more counts
+    assert [(one.tap, one.packets) for one in series] == [
+        ("edge:lan", 200),
+        ("edge:wan1", 190),
+        ("isp1:edge", 190),
+    ]
+
+
+CABLE = (Tap("a:0", "a", "eth0", "a", False), Tap("b:0", "b", "eth0", "b", False))
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "apart"),
+    [
+        pytest.param((10_000, 14_000), (10_300, 14_300), ["a", "b"], id="one direction of one call"),
+        pytest.param((10_000, 14_000), (12_000, 14_000), [], id="a capture that began late"),
+        pytest.param((10_000, 14_000), (10_000, 12_000), [], id="a capture that ended early"),
+    ],
+)
+def test_clocks_are_apart_where_first_and_last_packet_are(
+    here: tuple[int, int], there: tuple[int, int], apart: list[str]
+) -> None:
+    seen = {"a:0": (here[0] * MS, here[1] * MS), "b:0": (there[0] * MS, there[1] * MS)}
+    assert sorted(one.namespace for one in clocks_apart([CABLE], {(1, "down"): seen})) == apart

@@ -20,7 +20,7 @@ from uclab.plan.admission_record import Admission, MeasuringRecord
 from uclab.plan.host_pressure_record import HostSample, LateLine, Waited
 from uclab.plan.load_record import G711
 from uclab.plan.planner import make_plan
-from uclab.plan.records import HeardAudio
+from uclab.plan.records import Event, HeardAudio
 
 SECONDS = 4
 
@@ -157,6 +157,27 @@ def test_registrations_are_explained_by_a_starved_registrar_but_for_refusals(
     busy = sampled(case, Waited("fra1-sbc", "kamailio", 800.0))
     assert by_host(busy, (), (missed,)).findings[0].verdict == verdict
     assert by_host(sampled(case), (), (missed,)).findings[0].verdict == "fail"
+
+
+@pytest.mark.req("C1")
+@pytest.mark.parametrize(("lasts_s", "verdict"), [(5.0, "not-shown"), (60.0, "fail")])
+def test_a_lost_registration_is_explained_for_no_longer_than_a_program_waited(
+    judged: tuple[Case, Judgement], lasts_s: float, verdict: str
+) -> None:
+    # given a phone that lost its registration so long before the end, and a registrar that waited for 4 s
+    case = sampled(judged[0], Waited("fra1-sbc", "kamailio", 800.0))
+    lost_at = max(event.time for event in case.run.events)
+    events = [event for event in case.run.events if event.kind != "going-down"]
+    events.append(Event(lost_at, "desk1", "registration-failed", "timeout"))
+    events.append(Event(lost_at + lasts_s, "lab", "going-down", ""))
+    case = replace(case, run=replace(case.run, events=tuple(events)))
+    missed = Finding("signalling.registered", ("C1",), "desk1", "", "never back", "fail", blame="desk1")
+
+    # when it is asked whether the machine explains that
+    explained = by_host(case, (), (missed,))
+
+    # then only as long as the waits may have lasted
+    assert explained.findings[0].verdict == verdict
 
 
 @pytest.mark.req("D3")

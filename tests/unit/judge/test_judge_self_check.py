@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.self_check.trial import Trial, changes_of, sample
+from tests.self_check.trial import SEED, Trial, changes_of, sample
 from tests.unit.judge.world import World, for_short_calls
 from uclab.capture.tags import Tags
 from uclab.judge import second_opinion
@@ -45,7 +45,6 @@ RULES = (
     "events cut",
     "a byte of SRTP changed",
 )
-SEED = 10
 
 
 @pytest.fixture(scope="module")

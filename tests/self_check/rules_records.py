@@ -55,6 +55,28 @@ def incident_missing(clean: CleanRun) -> Iterator[Change]:
         )
 
 
+@rule("an incident's heal missing", "lost")
+def heal_missing(clean: CleanRun) -> Iterator[Change]:
+    """Nobody noted that what an incident broke was mended: neither the lab's events, nor its orders."""
+    for incident in clean.run.incidents:
+        for name in ("events.jsonl", "orders.jsonl"):
+            lines = (clean.folder / name).read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if not _is_heal(line)]
+            if len(kept) == len(lines):
+                continue
+
+            def apply(copy: Copy, name: str = name, kept: list[bytes] = kept) -> None:
+                copy.write(name, b"".join(kept))
+
+            place = f"{incident.name} {incident.subject}, {name}"
+            yield Change("an incident's heal missing", "lost", place, apply, WHOLE)
+
+
+def _is_heal(line: bytes) -> bool:
+    data = json.loads(line)
+    return data.get("kind") == "healed" or data.get("what") == "heal"
+
+
 @rule("the scenario's end or plan missing", "lost")
 def no_end(clean: CleanRun) -> Iterator[Change]:
     """Nobody said that the scenario ended, or what was to happen, or the lab's own last word is missing."""
@@ -103,7 +125,9 @@ def no_keys(clean: CleanRun) -> Iterator[Change]:
 @rule("a registration lost", "fault")
 def registration_lost(clean: CleanRun) -> Iterator[Change]:
     """In the middle of the run a phone is not registered any more: it says so, or decrypted signalling shows
-    that its registration ran out, or both."""
+    that its registration ran out, or both. (Not in a run with an incident, which would explain it.)"""
+    if clean.run.incidents:
+        return
     calls = clean.run.calls
     middle = (min(c.started_at for c in calls) + max(c.ended_at or 0.0 for c in calls)) / 2
     for endpoint in clean.network.site_endpoints:

@@ -22,7 +22,7 @@ from uclab.judge.network import Leg, Network, dscp_name, mac_text, text
 from uclab.judge.streams import Stream
 from uclab.judge.types import Evidence, Finding, Walk
 from uclab.judge.wanted import NO_BULK, asked_for
-from uclab.judge.wireless import check_air, follows_dscp
+from uclab.judge.wireless import as_it_came, check_air, follows_dscp
 from uclab.plan.types import Endpoint, NodeKind, PortMode
 
 
@@ -133,24 +133,29 @@ def _judge(
     claim = _dscp_claim(subject, wanted)
     dscp = walk_finding(claim, network, seen, right_dscp, lambda marking: dscp_name(marking.dscp), gap)
     yield dscp
-    for wmm in check_air(network, subject, seen, (sender, receiver), wanted, gap):
-        yield follows_dscp(network, wmm, dscp, seen)
+    ends = sender, receiver
+    on_air = [
+        follows_dscp(network, wmm, dscp, seen) for wmm in check_air(network, subject, seen, ends, wanted, gap)
+    ]
 
     def has_priority(at: Seen, marking: Marking) -> bool:
         return marking.pcp >= 0 and at.tap not in network.air_taps
 
     expected = f"802.1p priority {network.policy.pcp(wanted)} in every tagged frame"
     claim = Claim("qos.pcp", ("Q1",), subject, expected)
-    carried = [*check_carried(network, subject, seen, (sender, receiver), wanted, gap)]
+    carried = [*check_carried(network, subject, seen, ends, wanted, gap)]
     yield from carried
     if any(has_priority(at, marking) for at in seen for marking in at.markings):
         pcp = walk_finding(
             claim, network, seen, right_pcp, lambda marking: f"priority {marking.pcp}", gap, has_priority
         )
         pcp = _follows(network, pcp, dscp, seen)
-        yield follows_label(network, pcp, carried, seen)
+        pcp = follows_label(network, pcp, carried, seen)
+        yield as_it_came(pcp, on_air, seen)
+        on_air = [as_it_came(wmm, [pcp], seen) for wmm in on_air]
     elif any(network.is_tagged(endpoint.name) for endpoint in (sender, receiver)):
         yield claim.not_shown("no tagged frame was seen")
+    yield from on_air
 
 
 def _follows(network: Network, pcp: Finding, dscp: Finding, seen: Sequence[Seen]) -> Finding:

@@ -59,6 +59,30 @@ def follows_dscp(network: Network, wmm: Finding, dscp: Finding, seen: Sequence[S
     return wmm
 
 
+def as_it_came(finding: Finding, others: Sequence[Finding], seen: Sequence[Seen]) -> Finding:
+    """An access point that hands on a wrong priority, from the wire to the air or back, is not to blame for
+    it: who made it wrong in front is, as one of the `others` says."""
+    place = _place(finding, seen)
+    if place is None:
+        return finding
+    at, before = seen[place], seen[place - 1]
+    came = {marking.pcp for marking in before.markings} if place and before.leg == at.leg else set()
+    for other in others:
+        first = _place(other, seen)
+        in_front = first is not None and first < place and seen[first].leg == at.leg
+        if in_front and {marking.pcp for marking in at.markings} <= came:
+            return replace(finding, observed=f"{finding.observed}, as it came", blame=other.blame)
+    return finding
+
+
+def _place(finding: Finding, seen: Sequence[Seen]) -> int | None:
+    """Where on a walk a finding fails; None of one that does not."""
+    if finding.verdict != "fail":
+        return None
+    leg = finding.evidence.text.removesuffix(" leg")
+    return next(i for i, at in enumerate(seen) if at.tap == finding.evidence.tap and at.leg == leg)
+
+
 def _named(marking: Marking) -> str:
     if marking.pcp < 0:
         return "no user priority"

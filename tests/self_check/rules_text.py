@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
@@ -103,8 +104,10 @@ def _sent_as(seen: bytes, made: bytes) -> bytes:
     found = parts(seen)
     assert found is not None
     body = made[12:]
-    for old, new in zip((NEAR, FAR), (found.src, found.dst), strict=True):
-        body = body.replace(IPv4Address(old).packed, new.to_bytes(4, "big"))
+    addresses = {IPv4Address(NEAR).packed: found.src, IPv4Address(FAR).packed: found.dst}
+    body = re.sub(
+        b"|".join(map(re.escape, addresses)), lambda at: addresses[at.group()].to_bytes(4, "big"), body
+    )
     return seen[: found.ip - 2] + body
 
 

@@ -322,7 +322,7 @@ def _without_capture(folder: Path) -> None:
 
 
 AT_EVERY_TAP = {
-    *("qos.dscp", "qos.pcp", "path.as-planned", "signalling.untouched"),
+    *("qos.dscp", "qos.pcp", "vlan.way", "path.as-planned", "signalling.untouched"),
     *("privacy.readable", "lab.isolation"),
 }
 """What is claimed of every tap cannot be shown where one was not captured."""

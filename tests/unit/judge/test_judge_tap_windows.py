@@ -27,7 +27,7 @@ from uclab.plan.planner import make_plan
 from uclab.plan.records import CallRecord, Event
 from uclab.plan.types import Plan
 
-WAY = {"qos.dscp", "qos.pcp", "path.as-planned"}
+WAY = {"qos.dscp", "qos.pcp", "vlan.way", "path.as-planned"}
 
 
 def small_plan() -> Plan:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.labs import hear_ctrl_c
 from tests.integration.machines import Machine, switch_on
 from uclab.campaign import elsewhere
 from uclab.campaign.orders import CAMPAIGNS, LEADER_PORT, CampaignOrder, leader_command, worker_at
@@ -51,7 +52,9 @@ def machine() -> Iterator[Machine]:
 
 def _start(machine: Machine, command: list[str], **more: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(CAMPAIGNS.parent), **more}
-    return subprocess.Popen(machine.in_network(command), env=environment, stdin=subprocess.DEVNULL)
+    return subprocess.Popen(
+        machine.in_network(command), env=environment, stdin=subprocess.DEVNULL, preexec_fn=hear_ctrl_c
+    )
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,8 @@ def test_ctrl_c_ends_the_worker_and_gives_the_card_back(
     playing = [str(UCLAB), "generator", str(folder), "--interface", "eth1", "--leader", ADDRESSES["one"]]
     generator = subprocess.Popen(two.in_network(playing), preexec_fn=hear_ctrl_c)
     block_until(
-        lambda: "1 workers connected" in log.read_text() or None,
-        what="the worker",
+        lambda: "All users spawned" in log.read_text() or None,
+        what="the worker's users",
         deadline_s=40,
         every_s=0.1,
     )

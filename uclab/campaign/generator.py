@@ -16,6 +16,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -77,8 +78,12 @@ def run_generator(folder: Path, interface: str, leader: str, on_stage: Callable[
             worker = _start(programs, place, seat, leader)
             on_stage(f"{seat.generator}: {len(seat.addresses)} users at {interface}, led from {leader}")
             watch = LeaderWatch(leader, seat.leader_port)
-            follow(worker, seat.longest_s + LATER_S, lambda: watch.look(worker))
+            told: list[str] = []
+            look = partial(watch.look, worker)
+            follow(worker, seat.longest_s + LATER_S, look, lambda: told.append("Ctrl-C"))
             programs.end()
+            if told and worker.status == -signal.SIGINT:  # in the middle of its start: it said nothing of use
+                raise KeyboardInterrupt
             if worker.status:
                 on_stage(f"locust's worker ended with status {worker.status}:\n{worker.words}")
             return worker.status

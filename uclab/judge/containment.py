@@ -156,11 +156,19 @@ def _misplaced(case: Case) -> list[tuple[str, str]]:
     elsewhere, or is not what it says."""
     found = []
     for name, labels in sorted(case.seen.files.items()):
-        known = [case.network.taps[label].namespace for label in labels if label in case.network.taps]
-        others = sorted({namespace for namespace in known if f"{namespace}.pcapng" != name})
+        known = [label for label in labels if label in case.network.taps]
+        others = sorted(
+            {case.network.taps[label].namespace for label in known if not _stands_in(case, label, name)}
+        )
         if others:
             found.append((name, f"it holds taps of {', '.join(others)}"))
     return found
+
+
+def _stands_in(case: Case, tap: str, name: str) -> bool:
+    """Whether a capture file is where a tap belongs: its namespace's, or its card's switch's."""
+    file = case.run.file_of(tap)
+    return name == (file.name if file is not None else f"{case.network.taps[tap].namespace}.pcapng")
 
 
 def _cause(case: Case, file: str) -> str:

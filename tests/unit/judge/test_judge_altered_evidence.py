@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,15 @@ import pytest
 from tests.unit.judge.frames import UDP, Packet
 from tests.unit.judge.test_judge_drills import failed, not_shown
 from tests.unit.judge.world import Leg, World, reference_plan
+from uclab.judge.case import Marking
+from uclab.judge.hops import Seen
 from uclab.judge.judging import judge_run
 from uclab.judge.network import Network
 from uclab.judge.streams import Stream
 from uclab.judge.tap_clocks import clocks_apart
-from uclab.judge.types import HopRecord, Judgement
+from uclab.judge.types import Evidence, Finding, HopRecord, Judgement
 from uclab.judge.walks import in_series
+from uclab.judge.wireless import as_it_came
 from uclab.plan.types import Tap
 
 Frame = tuple[int, str, bytes]
@@ -179,6 +183,21 @@ def test_a_tap_beside_the_way_and_a_tap_that_saw_less_than_the_next_lost_nothing
         ("edge:wan1", 190),
         ("isp1:edge", 190),
     ]
+
+
+@pytest.mark.req("Q1")
+def test_an_access_point_that_hands_on_a_wrong_priority_is_not_blamed_for_it() -> None:
+    # given a priority that the air changed, and that the access point makes of it on the wire
+    def at(tap: str, pcp: int) -> Seen:
+        return Seen(tap, "up", Counter({Marking(46, pcp, 10): 9}), ())
+
+    seen = [at("ap1-air:soft1", 6), at("ap1-air:ap", 0), at("ap1:2", 0), at("ap1:1", 0)]
+    on_air = Finding("qos.wmm", (), "c1", "", "", "fail", Evidence("ap1-air:ap", text="up leg"), "ap1-air")
+    wired = Finding("qos.pcp", (), "c1", "", "priority 0", "fail", Evidence("ap1:1", text="up leg"), "ap1")
+
+    # when both are held against each other, then it is the air that is blamed; not so for one of its own
+    assert as_it_came(wired, [on_air], seen).blame == "ap1-air"
+    assert as_it_came(wired, [on_air], [*seen[:2], at("ap1:2", 6), at("ap1:1", 0)]).blame == "ap1"
 
 
 CABLE = (Tap("a:0", "a", "eth0", "a", False), Tap("b:0", "b", "eth0", "b", False))

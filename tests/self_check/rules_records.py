@@ -74,7 +74,7 @@ def heal_missing(clean: CleanRun) -> Iterator[Change]:
 
 def _is_heal(line: bytes) -> bool:
     data = json.loads(line)
-    return data.get("kind") == "healed" or data.get("what") == "heal"
+    return bool(data.get("kind") == "healed" or data.get("what") == "heal")
 
 
 @rule("the scenario's end or plan missing", "lost")

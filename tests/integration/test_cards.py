@@ -128,7 +128,7 @@ def test_ctrl_c_ends_the_worker_and_gives_the_card_back(
 ) -> None:
     # given a generator that locust's leader on the other machine knows of, though it has no lab
     before = two.interface("eth1")
-    order = CampaignOrder("busy-hour", CAMPAIGNS / "busy_hour.py", 4, 4.0, 60, 2, False)
+    order = CampaignOrder("busy-hour", CAMPAIGNS / "busy_hour.py", 4, 4.0, 60, 1, False)
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     log = tmp_path / "leader.log"
     with log.open("w") as output:

@@ -1,0 +1,33 @@
+"""`uclab` within the test's own process: to start Python and load everything takes longer than most verbs."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from unittest.mock import patch
+
+from uclab.cli.main import main
+from uclab.lab.directory import LABS_VARIABLE
+
+
+def uclab(*arguments: str, state: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """What a command line prints and how it ends; `state` is the folder of the labs that there are."""
+    argv = ["uclab", *arguments]
+    labs = {LABS_VARIABLE: str(state)} if state else {}
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with (
+        patch.object(sys, "argv", argv),
+        patch.dict(os.environ, labs),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            assert isinstance(ended.code, int)
+            status = ended.code
+    return subprocess.CompletedProcess(argv, status, out.getvalue(), err.getvalue())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -9,3 +10,9 @@ import sys
 # every test again, and each program that a test starts compile all that it imports: half the time of a run.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_finish() -> None:
+    """What is there when all tests are collected stays: garbage need not be looked for in it."""
+    gc.collect()
+    gc.freeze()

@@ -18,16 +18,20 @@ def uclab(*arguments: str, state: Path | None = None) -> subprocess.CompletedPro
     """What a command line prints and how it ends; `state` is the folder of the labs that there are."""
     argv = ["uclab", *arguments]
     labs = {LABS_VARIABLE: str(state)} if state else {}
-    out, err, status = io.StringIO(), io.StringIO(), 0
+    out, err = io.StringIO(), io.StringIO()
     with (
         patch.object(sys, "argv", argv),
         patch.dict(os.environ, labs),
         redirect_stdout(out),
         redirect_stderr(err),
     ):
-        try:
-            main()
-        except SystemExit as ended:
-            assert isinstance(ended.code, int)
-            status = ended.code
+        status = _status()
     return subprocess.CompletedProcess(argv, status, out.getvalue(), err.getvalue())
+
+
+def _status() -> int:
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0

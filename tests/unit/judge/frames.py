@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv4Address
 
 TCP, UDP = 6, 17
@@ -48,6 +49,7 @@ class Packet:
         return mac(self.dst_mac) + mac(self.src_mac) + tag + kind + ip + transport + self.payload
 
 
+@cache
 def ip_header(src: str, dst: str, proto: int, dscp: int, length: int) -> bytes:
     """IPv4 header with a right checksum."""
     head = struct.pack(">BBHHHBBH", 0x45, dscp << 2, 20 + length, 0, 0x4000, 64, proto, 0)
@@ -58,6 +60,7 @@ def ip_header(src: str, dst: str, proto: int, dscp: int, length: int) -> bytes:
     return head[:10] + struct.pack(">H", ~total & 0xFFFF) + head[12:]
 
 
+@cache
 def mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 

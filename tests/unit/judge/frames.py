@@ -10,9 +10,10 @@ from ipaddress import IPv4Address
 TCP, UDP = 6, 17
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Packet:
-    """An IPv4 packet on its way; taps change MACs, tag and addresses as devices do."""
+    """An IPv4 packet on its way; taps change MACs, tag and addresses as devices do, by `replace`. Not frozen,
+    as that makes making one take twice as long, and runs have a hundred thousand."""
 
     src_mac: str
     dst_mac: str

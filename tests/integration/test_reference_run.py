@@ -135,5 +135,5 @@ def test_reports_are_written_and_self_contained(run_dir: Path) -> None:
 
 
 def test_judging_again_says_the_same(run_dir: Path, results: dict[str, Any]) -> None:
-    again = UclabCommand(run_dir).json("judge", str(run_dir))
+    again = json.loads(UclabCommand(run_dir)("judge", str(run_dir), "--json", status=None).stdout)
     assert again["findings"] == results["findings"]

@@ -78,8 +78,8 @@ def test_phones_turn_to_the_second_data_centre_and_back(uclab: UclabCommand) -> 
     # given phones registered at the first data centre
     assert set(registrations(uclab, 0.0, FIRST)) == PHONES
     # when that is lost, then all register at the second within ten seconds, and call by it
-    began = time.time()
     uclab("fail", "--name", "dcs", "fra1-br")
+    began = float(uclab.wait_for_event("dcs", "failed-on-purpose", source="fra1-br")["time"])
     moved = registrations(uclab, began, SECOND)
     assert max(moved.values()) < LIMIT_S, moved
     assert heard(uclab, "desk1", "soft1")

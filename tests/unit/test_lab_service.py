@@ -25,6 +25,7 @@ from uclab.lab.lab import Lab
 from uclab.lab.order_log import OrderLog
 from uclab.lab.refused import Refused
 from uclab.lab.service import make_service
+from uclab.plan.line_loss import call_s
 from uclab.plan.records import CallRecord
 
 CALL = {"id": "c1", "caller": "desk1", "callee": "desk2"}
@@ -37,6 +38,7 @@ class Recorder:
         self.events = EventLog(folder / "events.jsonl")
         self.orders = OrderLog(folder / "orders.jsonl")
         self.done: list[Any] = []
+        self.plan = plan_of("small-office")
 
     def state(self) -> dict[str, Any]:
         return {"phase": "up"}
@@ -101,6 +103,13 @@ async def test_a_call_is_placed_as_ordered(api: httpx.AsyncClient, lab: Recorder
     order = {**CALL, "seconds": 3, "hold": True, "hold_after": 1, "callee": "+4930123"}
     assert (await api.post("/calls", json=order)).status_code == 200
     assert lab.done == [CallOrder("c1", "desk1", "+4930123", "call", 3, True, 1)]
+
+
+async def test_a_call_without_a_length_is_as_long_as_a_verdict_takes(
+    api: httpx.AsyncClient, lab: Recorder
+) -> None:
+    assert (await api.post("/calls", json=CALL)).status_code == 200
+    assert lab.done == [CallOrder("c1", "desk1", "desk2", "call", call_s(lab.plan, "desk1", "desk2"))]
 
 
 @pytest.mark.parametrize(

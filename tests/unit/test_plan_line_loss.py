@@ -8,7 +8,7 @@ import pytest
 
 from uclab.model.load import load_topology
 from uclab.plan.calls import reference_calls, rounds
-from uclab.plan.line_loss import expected_loss
+from uclab.plan.line_loss import CALL_S, call_s, expected_loss
 from uclab.plan.planner import make_plan
 from uclab.plan.types import Bursts, Plan
 
@@ -53,6 +53,14 @@ def test_a_path_loses_what_its_lines_lose_one_after_another() -> None:
         assert found.share == pytest.approx(0.00005)
         assert found.design_effect == 1.0
         assert found.delay_ms == pytest.approx(14.0)
+
+
+def test_a_call_by_hand_is_as_long_as_a_verdict_takes() -> None:
+    # of two phones at one site both send over its line; of a phone and the telephone network one
+    office = plan()
+    assert 5.0 < call_s(office, "desk1", "desk2") < call_s(office, "desk1", "+493055501001") < 20
+    # a line that loses as much as its limit asks for nothing
+    assert call_s(lossy(1.0), "desk1", "desk2") == CALL_S
 
 
 def test_bursts_count_by_the_gilbert_elliott_model() -> None:

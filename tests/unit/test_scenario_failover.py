@@ -68,7 +68,7 @@ class NotedLab:
                 order.id, order.caller, order.callee, order.kind, False, began, error="no answer"
             )
         self.news.put(Event(time.time(), phone, "call-established"))
-        time.sleep(order.seconds)
+        time.sleep(order.length_s)
         return CallRecord(order.id, order.caller, order.callee, order.kind, True, began, began, time.time())
 
     def fail(self, name: str, how: str = "cut", **figures: float | str) -> str:

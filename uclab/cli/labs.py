@@ -144,7 +144,10 @@ def execute(
 def call(
     caller: Annotated[str, typer.Argument(metavar="FROM", help="Endpoint that calls.")],
     callee: Annotated[str, typer.Argument(metavar="TO", help="Endpoint or E.164 number.")],
-    seconds: Annotated[float, typer.Option(min=0.5, max=3600, help="How long to talk.")] = 5.0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.5, max=3600, help="How long to talk.", show_default="as long as a verdict takes"),
+    ] = None,
     name: LabName = None,
     as_json: Json = False,
 ) -> None:

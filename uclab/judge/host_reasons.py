@@ -15,12 +15,22 @@ from uclab.judge import emodel
 from uclab.judge.case import Case
 from uclab.judge.claim import each_call
 from uclab.judge.figures import beyond, media_quality, misses, rating
+from uclab.judge.host_long_waits import of_capacity, of_failover, of_signalling, of_steering
+from uclab.judge.host_places import (
+    LONG_S,
+    call_of,
+    call_time_s,
+    lab_time_s,
+    longest,
+    party_of,
+    spaces_of,
+    way_of,
+)
 from uclab.judge.host_pressure import HELP, STARVED, Starved
 from uclab.judge.incidents import JudgedIncident
-from uclab.judge.network import Network
 from uclab.judge.streams import REPORT_S, Stream, media_time
 from uclab.judge.types import Finding
-from uclab.plan.records import CallRecord, Direction, HeardAudio
+from uclab.plan.records import Direction, HeardAudio
 from uclab.plan.types import Endpoint
 
 MOVERS = ("ovs-vswitchd", "delay_line", "rtpengine", "air")
@@ -33,8 +43,6 @@ SPOILT = 4.0
 """A signal is looked for in windows of 100 ms: a wait of 25 ms may spoil a whole one."""
 STEPS = 2.0
 """A wait makes two steps in the packets' spacing (RFC 3550 A.8): it grows, and shrinks again."""
-LONG_S = 1.0
-"""Less cannot bring registrations, calls and failovers to miss limits that are seconds."""
 ANSWERED = re.compile(r"\b(4(?!08)\d\d|5(?!03)\d\d|6\d\d)\b|tls-refused")
 """Who was answered by a refusal did not wait in vain; 408 (timeout) and 503 (unavailable) are no refusals."""
 OF_INCIDENTS = ("calls-kept", "detection", "failback", "media-gap", "quality", "recovery", "registration")
@@ -83,58 +91,15 @@ def _reason(case: Case, incidents: Sequence[JudgedIncident], finding: Finding) -
         return _quality(case, finding)
     if finding.id == "load.quality":
         return _load_quality(case)
+    if finding.id == "sdwan.steering":
+        return of_steering(case, finding)
+    if finding.id == "capacity.measured":
+        return of_capacity(case)
     if kind in ("registered", "established") and not ANSWERED.search(finding.observed):
-        return _signalling(case, finding)
+        return of_signalling(case, finding)
     if family == "failover" and kind in OF_INCIDENTS:
-        return _failover(case, incidents, finding)
+        return of_failover(case, incidents, finding)
     return None
-
-
-def _first(found: Sequence[Starved], least_s: float = 0.0) -> Starved | None:
-    return found[0] if found and found[0].waited_s >= least_s else None
-
-
-# -- who is where
-# ---------------------------------------------------------------------------------------------------
-
-
-def spaces_of(network: Network, device: str) -> set[str]:
-    """The network namespaces in which a device's programs run: its own, and its switches' engines."""
-    engines = {
-        switch.engine
-        for switch in network.plan.switches
-        if device in (switch.name, network.owner(switch.name))
-    }
-    return {device, *engines, *(e.node for e in network.endpoints if e.name == device)}
-
-
-def _way(case: Case, endpoints: Iterable[Endpoint]) -> set[str]:
-    """The namespaces that the media of these endpoints passes, and the session controllers'."""
-    paths = [path for e in endpoints if (path := case.network.path_of.get(e.name)) is not None]
-    taps = [case.network.taps.get(hop.tap) for path in paths for hop in path.hops]
-    return {t.namespace for t in taps if t is not None} | {
-        c.node for c in case.network.plan.session_controllers
-    }
-
-
-def _call(case: Case, name: str) -> CallRecord | None:
-    return next((call for call in case.run.calls if call.id == name), None)
-
-
-def _call_s(call: CallRecord) -> tuple[float, float]:
-    begin = call.answered_at or call.started_at
-    return begin, call.ended_at if call.ended_at is not None else begin + LONG_S
-
-
-def _party(case: Case, name: str) -> Endpoint | None:
-    wanted = case.network.endpoint_called(name)
-    return next((endpoint for endpoint in case.network.endpoints if endpoint.name == wanted), None)
-
-
-def _lab_s(case: Case) -> tuple[float, float]:
-    """From the first look at the machine to the last."""
-    samples = case.host.samples
-    return (samples[0].begin, samples[-1].end) if samples else (0.0, 0.0)
 
 
 # -- what it explains
@@ -144,7 +109,7 @@ def _lab_s(case: Case) -> tuple[float, float]:
 def _audio(case: Case, finding: Finding) -> Starved | None:
     """Somebody did not hear although the media reached him, or was not heard because he sent too little: the
     waits of the two programs must account for all that was not heard, each way."""
-    call = _call(case, finding.subject)
+    call = call_of(case, finding.subject)
     if call is None:
         return None
     reasons: list[Starved] = []
@@ -158,8 +123,8 @@ def _audio(case: Case, finding: Finding) -> Starved | None:
         stream = case.stream(call, direction)
         if stream is not None and stream.lost > LOST_SHARE * stream.counted:
             return None  # it got lost on its way
-        begin, end = _call_s(call)
-        nodes = {party.node for name in (speaker, listener) if (party := _party(case, name)) is not None}
+        begin, end = call_time_s(call)
+        nodes = {party.node for name in (speaker, listener) if (party := party_of(case, name)) is not None}
         found = case.host.starved(nodes, begin, end)
         unheard_s = (1 - (heard.share or 0.0)) * (end - begin)
         if not found or SPOILT * sum(one.waited_s for one in found) < unheard_s:
@@ -218,7 +183,7 @@ def host_made(
     if quality is None or quality.delay_ms is None or quality.jitter_ms is None:
         return None
     begin, end = (ns / 1e9 for ns in media_time(stream))
-    way = _way(case, ends)
+    way = way_of(case, ends)
     at_blamed = spaces_of(case.network, blame) & way if blame is not None else way
     moving = case.host.starved(way, begin, end, MOVERS)
     losing = case.host.starved(at_blamed, begin, end, MOVERS)
@@ -255,49 +220,20 @@ def _jitter_ms(case: Case, stream: Stream, way: set[str], own: set[str]) -> floa
     return LOST_TWICE * STEPS * 1000 * worst_s / packets
 
 
-def _signalling(case: Case, finding: Finding) -> Starved | None:
-    """Registrations and calls that did not come about: the phones' programs and the cloud's."""
-    call = _call(case, finding.subject)
-    named = (call.caller, call.callee) if call is not None else (finding.subject,)
-    parties = [party for name in named if (party := _party(case, name)) is not None]
-    if not parties:  # of a campaign: its generators
-        parties = [e for e in case.network.endpoints if e.name in {g.node for g in case.run.load.generators}]
-    cloud = {controller.node for controller in case.network.plan.session_controllers}
-    begin, end = _lab_s(case)
-    if call is not None:
-        begin = call.started_at
-        end = max(call.ended_at or call.started_at, call.started_at + LONG_S)
-    nodes = {party.node for party in parties} | cloud
-    return _first(case.host.starved(nodes, begin, end), LONG_S)
-
-
-def _failover(case: Case, incidents: Sequence[JudgedIncident], finding: Finding) -> Starved | None:
-    """Somebody on the way of the calls through that incident had to wait for long while it lasted."""
-    for judged in incidents:
-        if finding.subject.startswith(judged.title):
-            calls = [call for call in case.run.calls if call.id in judged.incident.calls]
-            parties = [p for c in calls for n in (c.caller, c.callee) if (p := _party(case, n)) is not None]
-            nodes = _way(case, parties) | {party.node for party in parties}
-            found = case.host.starved(nodes, judged.incident.failed_at, judged.incident.ended_at)
-            if reason := _first(found, LONG_S):
-                return reason
-    return None
-
-
 def _hint(case: Case, finding: Finding) -> Starved | None:
     """Why something was not seen at all: programs of its parties, or of its captures, that waited."""
     name = finding.subject.partition(":")[0]
     if finding.id == "capture.complete":
         known = case.network.taps.get(finding.subject)
         spaces = {known.namespace if known is not None else finding.subject.removesuffix(".pcapng")}
-        found = case.host.starved(spaces, *_lab_s(case), programs=("dumpcap",))
-        return _first(found, LONG_S)
-    call = _call(case, name)
+        found = case.host.starved(spaces, *lab_time_s(case), programs=("dumpcap",))
+        return longest(found, LONG_S)
+    call = call_of(case, name)
     if call is None:
         return None
-    parties = [p for n in (call.caller, call.callee) if (p := _party(case, n)) is not None]
+    parties = [p for n in (call.caller, call.callee) if (p := party_of(case, n)) is not None]
     nodes = {party.node for party in parties}
     if finding.id == "quality.overload":
         nodes |= {n for bulk in case.network.plan.bulk for n in (bulk.source_node, bulk.target_node)}
-    found = case.host.starved(nodes, *_call_s(call))
+    found = case.host.starved(nodes, *call_time_s(call))
     return found[0] if found and found[0].share >= STARVED else None

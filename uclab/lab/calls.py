@@ -123,14 +123,14 @@ async def talk(
     """The middle of a call: its length is what was ordered, with a hold in it and a transfer at its end where
     ordered."""
     if not order.hold:
-        await asyncio.sleep(order.seconds)
+        await asyncio.sleep(order.length_s)
     else:
-        before = order.seconds / 2 if order.hold_after is None else order.hold_after
+        before = order.length_s / 2 if order.hold_after is None else order.hold_after
         await asyncio.sleep(before)
         await parties.caller.hold(legs.caller)
         await asyncio.sleep(HOLD_S)
         await parties.caller.resume(legs.caller)
-        await asyncio.sleep(order.seconds - before)
+        await asyncio.sleep(order.length_s - before)
     if order.transfer_to is None:
         return []
     return [await transfer(order, parties, legs, phones[order.transfer_to], folder)]

@@ -68,13 +68,21 @@ class CallOrder:
     caller: str
     callee: str
     kind: str = "call"
-    seconds: float = 5.0
+    seconds: float | None = None
+    """How long to talk; None: as long as a verdict on the parties' lines takes (`line_loss.call_s`)."""
     hold: bool = False
     """Hold and resume once in the middle."""
     hold_after: float | None = None
     """Seconds from the answer to the hold; half the time where None."""
     transfer_to: str | None = None
     """Endpoint to which the caller transfers the callee in the end."""
+
+    @property
+    def length_s(self) -> float:
+        """How long to talk, once that was asked for or chosen; `ValueError` before."""
+        if self.seconds is None:
+            raise ValueError("the length of this call has not been chosen yet")
+        return self.seconds
 
 
 def wait_for_socket(path: Path, process: subprocess.Popen[bytes]) -> bool:

@@ -51,9 +51,7 @@ class OrderLog:
 
 
 def _asked(order: CallOrder) -> AskedCall:
-    return AskedCall(
-        order.id, order.caller, order.callee, order.kind, float(order.seconds), order.transfer_to
-    )
+    return AskedCall(order.id, order.caller, order.callee, order.kind, order.length_s, order.transfer_to)
 
 
 def write_lab_end(run_dir: Path) -> None:

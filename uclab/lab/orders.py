@@ -3,6 +3,7 @@ time with bounds. Anything else is refused before the lab hears of it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from uclab.access.names import CALL, DEVICE, PARTY, PORT
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import LONGEST_WORDS, CallOrder
+from uclab.plan.line_loss import call_s
+from uclab.plan.types import Plan
 
 LONGEST_CALL_S = 86_400.0
 HIGHEST_RATE_KBPS = 100_000_000
@@ -39,20 +42,23 @@ class CallBody(Body):
     caller: Device
     callee: Party
     kind: Device = "call"
-    seconds: Seconds = 5.0
+    seconds: Seconds | None = None
     hold: bool = False
     hold_after: Seconds | None = None
     transfer_to: Device | None = None
 
     @model_validator(mode="after")
     def _holds_within(self) -> CallBody:
-        if self.hold_after is not None and self.hold_after > self.seconds:
+        if self.hold_after is not None and (self.seconds is None or self.hold_after > self.seconds):
             raise ValueError("`hold_after` is later than the end of the call (`seconds`)")
         return self
 
-    def order(self) -> CallOrder:
-        """As the lab takes it."""
-        return CallOrder(**self.model_dump())
+    def order(self, plan: Plan) -> CallOrder:
+        """As the lab takes it: with a length."""
+        order = CallOrder(**self.model_dump())
+        if self.seconds is None:
+            return replace(order, seconds=call_s(plan, order.caller, order.callee))
+        return order
 
 
 class FailBody(Body):

@@ -57,7 +57,7 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     async def call(request: Request) -> Response:
-        order = (await body_of(request, CallBody)).order()
+        order = (await body_of(request, CallBody)).order(lab.plan)
         with lab.orders.noted("call", order.id, order):
             return JSONResponse(asdict(await lab.place(order)))
 

@@ -120,6 +120,17 @@ def long_enough(plan: Plan, groups: Groups, verdicts: int = 1) -> tuple[tuple[Ca
     return tuple(longer)
 
 
+CALL_S = 5.0
+"""Of a call of which nobody says how long it is to be, at least."""
+
+
+def call_s(plan: Plan, caller: str, callee: str) -> float:
+    """How long a single call must be for a verdict on its lines, in seconds; at least `CALL_S`."""
+    alone = Call("alone", caller, callee, "desk-desk", CALL_S)
+    ((call,),) = long_enough(plan, ((alone,),), verdicts_on_loss(plan, 1))
+    return call.seconds
+
+
 def _longer(call: Call, more_s: float) -> Call:
     return call if call.kind in INTERRUPTED else replace(call, seconds=call.seconds + more_s)
 

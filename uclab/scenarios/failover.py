@@ -88,7 +88,7 @@ def asked_of_failover(plan: Plan, options: Options, pace: Pace = PACE) -> Asked:
         order for turn, one in played for order in _orders(calls_through(plan, one, turn, pace), own, pace)
     )
     return Asked(
-        tuple(AskedCall(o.id, o.caller, o.callee, o.kind, o.seconds, o.transfer_to) for o in orders),
+        tuple(AskedCall(o.id, o.caller, o.callee, o.kind, o.length_s, o.transfer_to) for o in orders),
         tuple(AskedIncident(one.name, one.subject, turn) for turn, one in played),
     )
 

@@ -16,7 +16,9 @@ from uclab.judge.judging import build_case, judge
 from uclab.judge.run import load_run
 from uclab.judge.types import Finding, Judgement
 from uclab.model.load import load_topology
+from uclab.plan.admission_record import Admission, MeasuringRecord
 from uclab.plan.host_pressure_record import HostSample, LateLine, Waited
+from uclab.plan.load_record import G711
 from uclab.plan.planner import make_plan
 from uclab.plan.records import HeardAudio
 
@@ -196,3 +198,54 @@ def test_a_machine_that_stood_still_starved_every_program() -> None:
     # but one that had to wait itself says nothing of others
     waiting = HostSample(0.0, 1.5, 500.0, 0.0, None, (Waited("", "supervisor", 480.0),))
     assert HostPressure((waiting,)).starved({"a"}, 0.0, 1.5) == []
+
+
+@pytest.mark.req("W6")
+@pytest.mark.parametrize(
+    ("waited", "verdict"),
+    [
+        (Waited("", "sdwan_service", 400.0), "not-shown"),
+        (Waited("edge", "path_probe", 400.0), "not-shown"),
+        (Waited("", "sdwan_service", 120.0), "fail"),
+        (Waited("desk1", "baresip", 900.0), "fail"),
+    ],
+    ids=["who steers", "who measures the paths", "too little", "a phone"],
+)
+def test_steering_that_came_late_is_explained_by_whoever_measures_and_steers(
+    judged: tuple[Case, Judgement], waited: Waited, verdict: str
+) -> None:
+    # given a site with an overlay, and the same call there
+    case, _ = judged
+    overlay = make_plan(load_topology("sd-wan")).overlays[0]
+    plan = replace(case.network.plan, overlays=(overlay,))
+    known = replace(sampled(case, waited), network=replace(case.network, plan=plan))
+    late = Finding("sdwan.steering", ("W6",), overlay.site, "in time", "still on wan1", "fail", blame="edge")
+    # when voice stayed on a bad path too long
+    (found,) = by_host(known, (), (late,)).findings
+    # then only programs that have to do with it excuse it
+    assert found.verdict == verdict
+
+
+@pytest.mark.req("Q2")
+@pytest.mark.parametrize(
+    ("waited", "verdict"),
+    [
+        (Waited("desk2", "generator", 400.0), "not-shown"),
+        (Waited("edge", "delay_line", 400.0), "not-shown"),
+        (Waited("desk1", "generator", 120.0), "fail"),
+        (Waited("isp2", "delay_line", 900.0), "fail"),
+    ],
+    ids=["a generator", "the line", "too little", "somebody else"],
+)
+def test_measured_capacity_is_explained_by_starved_generators_and_their_way(
+    judged: tuple[Case, Judgement], waited: Waited, verdict: str
+) -> None:
+    case, _ = judged
+    begin = case.run.calls[0].answered_at or 0.0
+    record = MeasuringRecord("office", "wan1", G711, 87.2, (), "desk1", "desk2", 3, "both", False, 1.0)
+    placed = tuple(Admission(number, begin + number, 200) for number in (1, 2, 3))
+    load = replace(case.run.load, measuring=record, admissions=placed)
+    known = sampled(case, waited)
+    known = replace(known, run=replace(known.run, load=load))
+    few = Finding("capacity.measured", ("Q2",), "office/wan1", "as computed", "2 of 9", "fail", blame="edge")
+    assert by_host(known, (), (few,)).findings[0].verdict == verdict

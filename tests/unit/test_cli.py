@@ -55,6 +55,12 @@ def test_every_verb_explains_itself(verb: str) -> None:
     assert "Usage: uclab" in done.stdout
 
 
+def test_a_verb_does_not_wait_for_what_only_judging_needs() -> None:
+    code = "import sys, uclab.cli; print(*{'networkx', 'matplotlib'}.intersection(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_check_of_a_right_topology_says_how_large_it_is() -> None:
     done = uclab("check", "small-office")
     assert done.returncode == 0

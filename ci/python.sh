@@ -36,5 +36,7 @@ fi
 
 say "making .venv from uv.lock"
 export UV_SYSTEM_CERTS=1 UV_LINK_MODE=copy UV_PYTHON_INSTALL_DIR=$CACHE/python
-"$uv/bin/uv" sync --quiet --frozen --python "$python"
+"$uv/bin/uv" sync --quiet --frozen --compile-bytecode --python "$python"
+# And the project itself: where PYTHONDONTWRITEBYTECODE is set (containers, CI), each program of a lab would compile it again.
+.venv/bin/python -m compileall -q uclab campaigns controllers endpoints_emu cloud_core
 printf '%s\n' "$state" >"$stamp"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from campaigns.ledger import Ledger
-from tests.unit.test_cli import uclab
+from tests.unit.command_line import uclab
 from uclab.campaign import elsewhere, generator
 from uclab.campaign.generator import read_seat
 from uclab.campaign.refused import OrderRefused

@@ -3,8 +3,10 @@ issuer."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from cryptography import x509
 
 from tests.unit.judge.frames import Packet, rtp
+from uclab.capture import tshark
 from uclab.capture.dissect import Signalling, dissect, extract_signalling
 from uclab.capture.pcapng import PcapngReader
 from uclab.capture.tags import dissect_tags
@@ -179,3 +182,14 @@ def test_a_dissector_that_is_killed_half_way_has_not_shown_all(
     # then what it said before is not taken for everything
     with pytest.raises(DissectionError, match="signal 15"):
         dissected(tmp_path, FIXTURES / "tls.keylog")
+
+
+async def test_an_unfinished_tshark_is_ended_without_asking_for_its_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given a program under asyncio's watch, from whose watcher nobody may take the exit status
+    process = await asyncio.create_subprocess_exec("sleep", "600")
+    monkeypatch.setattr(subprocess.Popen, "poll", lambda _: pytest.fail("asked for the exit status"))
+    # when it is ended, then asyncio knows how
+    await tshark.end(process)
+    assert process.returncode == -signal.SIGKILL

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.unit.command_line import uclab
 
 UCLAB = Path(sys.executable).with_name("uclab")
 VERBS = (
@@ -35,11 +36,16 @@ VERBS = (
 )
 
 
-def uclab(*arguments: str, state: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "UCLAB_LABS": str(state)} if state else dict(os.environ)
-    return subprocess.run(
-        [str(UCLAB), *arguments], capture_output=True, text=True, timeout=60, env=environment
-    )
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [(("check", "small-office"), 0, "small-office: right"), (("check", "small-ofice"), 2, "did you mean")],
+)
+def test_the_installed_command_ends_as_its_verb_does(
+    arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    done = subprocess.run([str(UCLAB), *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == status
+    assert words in (done.stderr if status else done.stdout)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -47,6 +53,12 @@ def test_every_verb_explains_itself(verb: str) -> None:
     done = uclab(verb, "--help")
     assert done.returncode == 0
     assert "Usage: uclab" in done.stdout
+
+
+def test_a_verb_does_not_wait_for_what_only_judging_needs() -> None:
+    code = "import sys, uclab.cli; print(*{'networkx', 'matplotlib'}.intersection(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_check_of_a_right_topology_says_how_large_it_is() -> None:

@@ -9,6 +9,8 @@ lab's own ports, and tshark is told what that is, whatever the ports (`all_as`),
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -69,7 +71,19 @@ class _FileCapture(pyshark.FileCapture):  # type: ignore[misc]  # untyped
                 await asyncio.wait_for(process.wait(), ENDS_S)
         if self._eof_reached and (process.returncode or 0) < 0:
             raise DissectionError(f"tshark was ended by signal {-process.returncode}")
+        if process.returncode is None:
+            await end(process)
+            return
         await super()._cleanup_subprocess(process)
+
+
+async def end(process: Any) -> None:
+    """End a program by its number. `process.kill()` asks first whether it has ended, and so takes its exit
+    status from under asyncio's watcher of children, which then says that it knows no such process."""
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGKILL)
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(process.wait(), ENDS_S)
 
 
 @cache

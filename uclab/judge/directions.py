@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from uclab.judge.network import Network
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass
@@ -38,6 +40,8 @@ class Directions:
         return steps.get(device, far) < steps.get(peer, far)
 
     def _steps(self, source: str) -> dict[str, int]:
+        import networkx as nx  # takes as long to load as many verbs take to run
+
         if source not in self._steps_from:
             there = source in self._graph
             self._steps_from[source] = (
@@ -51,6 +55,8 @@ class Directions:
 
     @cached_property
     def _graph(self) -> nx.Graph[str]:
+        import networkx as nx
+
         return nx.Graph((link.a.device, link.b.device) for link in self.network.plan.links)
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from tests.unit.judge.frames import TCP, Packet
@@ -139,6 +140,7 @@ def rerouted(hops: tuple[PathHop, ...], line: str | None, leg: Leg) -> list[Path
     return [replace(hop, tap=names.get(hop.tap, hop.tap.replace("isp1:", "isp2:"))) for hop in hops]
 
 
+@cache
 def _of_first(hop: PathHop) -> PathHop:
     """The same place on the first line: there it is dressed alike."""
     names = {"edge:wan2": "edge:wan1", "inet:isp2": "inet:isp1"}

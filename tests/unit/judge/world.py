@@ -13,6 +13,7 @@ import random
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +51,7 @@ Leg = Literal["up", "down"]
 Alter = Callable[[Packet, str, Leg], Packet | None]
 
 
+@cache
 def reference_plan(*names: str) -> Plan:
     """`enterprise-hq` with only these endpoints, and its upward bulk traffic."""
     plan = make_plan(load_topology("enterprise-hq"))

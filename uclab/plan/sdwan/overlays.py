@@ -70,7 +70,7 @@ def _tunnel(context: Context, site: model.Site, path: str, number: int, used: li
     assert site.sd_wan is not None
     edge, gateway = site.router.name, site.sd_wan.gateway
     lines = line_interfaces(site)
-    inner = list(TUNNELS.subnets(new_prefix=30))[number]
+    inner = IPv4Network((TUNNELS[4 * number], 30))
     own = free_name(f"ov-{path}", ("lo", "lan", *lines.values()))
     used.append(free_name(f"{site.name}-{path}", used))
     near_address, far_address = (IPv4Interface(f"{inner[host]}/30") for host in (1, 2))

@@ -43,7 +43,9 @@ def test_the_first_lab_step_by_step(tmp_path: Path) -> None:
                 )
             # a machine too slow for it shows less, and says so
             slow = done.returncode == 4 and "The machine was too busy" in done.stdout
-            assert slow or done.returncode == step.status, f"{step}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+            assert slow or done.returncode == step.status, (
+                f"{step}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+            )
     finally:
         subprocess.run(["uclab", "down"], env=environment, cwd=tmp_path, capture_output=True, timeout=60)
 

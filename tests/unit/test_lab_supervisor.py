@@ -12,6 +12,7 @@ import httpx
 import pytest
 import uvicorn
 
+from uclab.api import plan_of
 from uclab.lab import supervisor
 from uclab.lab.client import CallOrder
 from uclab.lab.events import EventLog
@@ -29,6 +30,7 @@ class QuickLab:
         self.events = EventLog(folder / "events.jsonl")
         self.orders = OrderLog(folder / "orders.jsonl")
         self.called = asyncio.Event()
+        self.plan = plan_of("small-office")
 
     async def down(self) -> dict[str, Any]:
         self.events.add("lab", "down")

@@ -11,6 +11,7 @@ import gevent
 from gevent.event import Event
 
 from endpoints_emu.load import digest
+from endpoints_emu.load.answer import Answer
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.fields import address_in, split
@@ -18,7 +19,7 @@ from endpoints_emu.load.measures import RegistrationAttempt
 from endpoints_emu.load.message import Response
 from endpoints_emu.load.request import Outgoing, fresh
 from endpoints_emu.load.sdp import Direction
-from endpoints_emu.load.stack import Answer, Stack
+from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transactions import Peer
 from endpoints_emu.load.transport import ConnectFailed, Server, Stream, Udp
 from uclab.plan.telephony import Account

@@ -7,46 +7,23 @@ greenlet that reads.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
 
 import gevent
-from gevent.event import AsyncResult, Event
+from gevent.event import AsyncResult
 
 from endpoints_emu.load import digest, sdp, within
-from endpoints_emu.load.course import Course, Patience
+from endpoints_emu.load.answer import Answer
+from endpoints_emu.load.course import Patience
 from endpoints_emu.load.dialog import routes_of
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.fields import address_in
-from endpoints_emu.load.measures import SessionAttempt
 from endpoints_emu.load.message import MalformedMessage, Request, Response
-from endpoints_emu.load.negotiation import Negotiation
 from endpoints_emu.load.request import ALLOW, fresh
-from endpoints_emu.load.transactions import Peer, ServerTransaction
-
-if TYPE_CHECKING:
-    from endpoints_emu.load.agent import UserAgent
-    from endpoints_emu.load.stack import Answer
+from endpoints_emu.load.session import Session
 
 
-class Call(Negotiation):
+class Call(Session):
     """One side of a call."""
-
-    def __init__(self, agent: UserAgent, connection: Any, peer: Peer, *, media: bool = True) -> None:
-        super().__init__(agent, connection, peer, media)
-        self.ended = Event()
-        self.why = ""
-        """Why it ended."""
-        self.by_peer = False
-        self.asserted = ""
-        """Who calls, as the session controller vouches for it towards a trunk (RFC 3325)."""
-        self.replaced_by: Call | None = None
-        """The call that this one was put through to, where the other side asked for it."""
-        self.invite: ServerTransaction | None = None
-        """The last INVITE of the other side."""
-        self.progress: AsyncResult | None = None
-        """What came of our wish to put the call through: a status."""
-        self.course = Course()
-        self._answer: Answer | None = None
 
     def dial(self, uri: str, ring_s: float, direction: sdp.Direction = "sendrecv") -> None:
         """Place the call and wait until it is answered. Raises `CallFailed`."""
@@ -147,37 +124,9 @@ class Call(Negotiation):
         self.course.status = 200
         answer.send(200, "OK", self.fields() + "Content-Type: application/sdp\r\n", own.render())
 
-    def reject(self, status: int = 486, reason: str = "Busy Here") -> None:
-        """Refuse the call."""
-        if self._answer is not None and self.state == "ringing":
-            self._answer.send(status, reason)
-            self.end(status, reason)
-
     def transfer(self, target: str, deadline_s: float = 32.0) -> None:
         """Put the other side through to `target` and leave (blind, RFC 5589). Raises `CallFailed`."""
         within.transfer(self, target, deadline_s)
-
-    def hang_up(self) -> None:
-        """End the call: BYE, or a refusal where it rings. Nothing where it has ended."""
-        if self.state == "ringing":
-            self.reject(603, "Decline")
-        elif self.state == "established":
-            self.finish_media()
-            self.state = "ended"
-            self.course.finished = sent = time.monotonic()
-            final = self.ask("BYE")
-            if final is not None:
-                self.course.disconnect_s = time.monotonic() - sent
-            self.end(self.course.status, "hung up")
-
-    def abandon(self, why: str) -> None:
-        """Forget the call without a word: the other side is out of reach."""
-        self.end(self.course.status, why)
-
-    def attempt(self) -> SessionAttempt:
-        """The call by RFC 6076; whole once it has ended."""
-        wanted = self.why in ("hung up", "hung up by the other side")
-        return self.course.attempt(completed=self.state == "ended" and wanted)
 
     def acknowledged(self, request: Request, now: float) -> None:
         """An ACK for our 200."""
@@ -242,11 +191,3 @@ class Call(Negotiation):
         if self.state == "established" and not self.ended.is_set():
             self.why = "never acknowledged"
             gevent.spawn(self.hang_up)
-
-    def end(self, status: int, why: str) -> None:
-        self.course.status = self.course.status if 200 <= self.course.status < 300 else status
-        self.why = self.why or why
-        self.finish_media()
-        self.state = "ended"
-        self.stack.calls.pop(self.tag, None)
-        self.ended.set()

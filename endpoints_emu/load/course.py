@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from endpoints_emu.load.measures import SessionAttempt
-from endpoints_emu.load.transactions import ClientTransaction
-
-if TYPE_CHECKING:
-    from endpoints_emu.load.call import Call
+from endpoints_emu.load.stack import Stack
+from endpoints_emu.load.transactions import ClientTransaction, Peer
 
 CANCELLED_S = 5.0
 """How long after a CANCEL the INVITE's final response is awaited."""
@@ -51,12 +49,20 @@ class Course:
         )
 
 
+class Ringing(Protocol):
+    """A call that has not been answered yet."""
+
+    why: str
+    stack: Stack
+    peer: Peer
+
+
 class Patience:
     """Cancels a call that rings for too long, and does not wait for ever for that either."""
 
     __slots__ = ("call", "over", "ring_s", "slot", "transaction")
 
-    def __init__(self, call: Call, transaction: ClientTransaction, ring_s: float) -> None:
+    def __init__(self, call: Ringing, transaction: ClientTransaction, ring_s: float) -> None:
         self.call = call
         self.transaction = transaction
         self.ring_s = ring_s

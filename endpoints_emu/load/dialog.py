@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 from endpoints_emu.load import digest
 from endpoints_emu.load.fields import address_in, parse_uri, split
 from endpoints_emu.load.message import MalformedMessage, Request, Response, lines_of
 from endpoints_emu.load.request import Outgoing, fresh
+from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transactions import Peer
-
-if TYPE_CHECKING:
-    from endpoints_emu.load.agent import UserAgent
+from uclab.plan.telephony import Account
 
 State = Literal["new", "calling", "ringing", "established", "ended"]
+
+
+class LocalUser(Protocol):
+    """Whose side of a dialogue this is, as far as a dialogue needs to know."""
+
+    stack: Stack
+    account: Account
+    via: str
+    contact: str
+    local_address: str
+    encrypted: bool
+    tone_hz: float
+    speaker: int
+    on_transferred: Callable[[Any, Any], None]
+
+    def authorization(self, challenge: Response, method: str, uri: str) -> str:
+        """The field that answers a challenge. Raises `NoAnswer`."""
+
+    def call(self, target: str, *, media: bool | None = None) -> Any:
+        """Place another call. Raises `CallFailed`."""
 
 
 def routes_of(message: Request | Response, *, reverse: bool = False) -> str:
@@ -28,7 +48,7 @@ def routes_of(message: Request | Response, *, reverse: bool = False) -> str:
 class Dialog:
     """The part of a call that knows nothing of media."""
 
-    def __init__(self, agent: UserAgent, connection: Any, peer: Peer) -> None:
+    def __init__(self, agent: LocalUser, connection: Any, peer: Peer) -> None:
         self.agent = agent
         self.stack = agent.stack
         self.connection = connection

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 
 from endpoints_emu.load import sdp
-from endpoints_emu.load.dialog import Dialog
+from endpoints_emu.load.dialog import Dialog, LocalUser
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.measures import MediaFigures
 from endpoints_emu.load.media import MediaSession
 from endpoints_emu.load.message import MalformedMessage
 from endpoints_emu.load.request import ALLOW
 from endpoints_emu.load.transactions import Peer
-
-if TYPE_CHECKING:
-    from endpoints_emu.load.agent import UserAgent
 
 UNUSED_PORT = 40000
 """The port in descriptions of calls without media."""
@@ -26,7 +23,7 @@ UNUSED_KEY = bytes(sdp.KEY_BYTES)
 class Negotiation(Dialog):
     """The part of a call that has media, or says so."""
 
-    def __init__(self, agent: UserAgent, connection: Any, peer: Peer, media: bool) -> None:
+    def __init__(self, agent: LocalUser, connection: Any, peer: Peer, media: bool) -> None:
         super().__init__(agent, connection, peer)
         self.held = self.held_by_peer = False
         self.offers = 0

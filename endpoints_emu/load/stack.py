@@ -5,25 +5,48 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import gevent
 from gevent.hub import Waiter
 
+from endpoints_emu.load.answer import Answer
 from endpoints_emu.load.codec import G711, Codec
 from endpoints_emu.load.fields import address_in, branch_of, tag_of
 from endpoints_emu.load.message import MalformedMessage, Request, Response, parse
 from endpoints_emu.load.pacer import DSCP_MEDIA, MediaEngine
 from endpoints_emu.load.refusal import answer_malformed, refusal
-from endpoints_emu.load.request import ALLOW, COOKIE, Outgoing, fresh, response, response_head
+from endpoints_emu.load.request import ALLOW, COOKIE, Outgoing
 from endpoints_emu.load.transactions import ClientTransaction, Connection, Peer, ServerTransaction, Timing
 from endpoints_emu.load.transport import DSCP_SIGNALLING, Listener, Server, Stream, Udp, connect
 from endpoints_emu.load.wheel import TICK_S, Wheel
+from uclab.plan.telephony import Account
 
-if TYPE_CHECKING:
-    from endpoints_emu.load.agent import UserAgent
-    from endpoints_emu.load.call import Call
+
+class DialogSink(Protocol):
+    """Who takes what belongs to a dialogue."""
+
+    def acknowledge_again(self) -> None:
+        """The 200 to an INVITE came again."""
+
+    def acknowledged(self, request: Request, now: float) -> None:
+        """An ACK for a 200."""
+
+    def requested(self, answer: Answer) -> None:
+        """A request within the dialogue."""
+
+    def abandon(self, why: str) -> None:
+        """The other side is out of reach."""
+
+
+class CalledUser(Protocol):
+    """Who takes calls that come in by a connection."""
+
+    account: Account
+
+    def called(self, answer: Answer, held: Any, peer: Peer) -> None:
+        """An INVITE for this user."""
 
 
 class Stack:
@@ -42,7 +65,7 @@ class Stack:
         self.codec = codec
         self.wheel = Wheel(time.monotonic())
         self.media = MediaEngine(self.wheel, dscp=dscp_media, ports=media_ports)
-        self.calls: dict[str, Call] = {}
+        self.calls: dict[str, DialogSink] = {}
         """By the tag of this side."""
         self.malformed = 0
         """Messages that were none."""
@@ -88,7 +111,7 @@ class Stack:
         self,
         address: str,
         port: int,
-        agent: UserAgent | dict[str, UserAgent],
+        agent: CalledUser | dict[str, Any],
         tls: Any = None,
         names: Collection[str] = (),
     ) -> Listener:
@@ -269,23 +292,6 @@ class Stack:
         while True:
             gevent.sleep(TICK_S)
             self.wheel.turn(time.monotonic())
-
-
-class Answer:
-    """A request of somebody else's, to be answered."""
-
-    __slots__ = ("head", "request", "tag", "transaction")
-
-    def __init__(self, request: Request, transaction: ServerTransaction, peer: Peer) -> None:
-        self.request = request
-        self.transaction = transaction
-        self.tag = fresh()
-        """The agent's, where the request begins something."""
-        self.head = response_head(request, self.tag, peer)
-
-    def send(self, status: int, reason: str, rest: str = "", body: str = "") -> None:
-        """Answer; `rest`: further fields, each a line with its end."""
-        self.transaction.respond(status, response(status, reason, self.head, rest, body), time.monotonic())
 
 
 def _server_key(request: Request) -> str:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import AsyncResult
 
 from endpoints_emu.load import sdp
+from endpoints_emu.load.answer import Answer
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.fields import address_in
 from endpoints_emu.load.message import MalformedMessage
 from endpoints_emu.load.request import ALLOW
-
-if TYPE_CHECKING:
-    from endpoints_emu.load.call import Call
-    from endpoints_emu.load.stack import Answer
+from endpoints_emu.load.session import Session
 
 
-def transfer(call: Call, target: str, deadline_s: float) -> None:
+def transfer(call: Session, target: str, deadline_s: float) -> None:
     """Ask the other side to call `target`, wait for what comes of it, and leave. Raises `CallFailed`."""
     uri = target if target.startswith("sip") else f"sip:{target}@{call.agent.account.domain}"
     call.progress = AsyncResult()
@@ -39,7 +36,7 @@ def transfer(call: Call, target: str, deadline_s: float) -> None:
     call.hang_up()
 
 
-def _bye(call: Call, answer: Answer) -> None:
+def _bye(call: Session, answer: Answer) -> None:
     answer.send(200, "OK")
     if not call.course.finished:
         call.course.finished = time.monotonic()
@@ -47,7 +44,7 @@ def _bye(call: Call, answer: Answer) -> None:
         call.end(200, "hung up by the other side")
 
 
-def _offered(call: Call, answer: Answer) -> None:
+def _offered(call: Session, answer: Answer) -> None:
     """A new offer: answered in its kind."""
     request = answer.request
     if call.state == "ended":
@@ -73,7 +70,7 @@ def _offered(call: Call, answer: Answer) -> None:
     answer.send(200, "OK", call.fields() + kind, body)
 
 
-def _referred(call: Call, answer: Answer) -> None:
+def _referred(call: Session, answer: Answer) -> None:
     """To be put through: the new call is placed, and the other side told what came of it."""
     uri = address_in(answer.request.first("refer-to"))
     if not uri.startswith(("sip:", "sips:")) or "?" in uri:
@@ -83,7 +80,7 @@ def _referred(call: Call, answer: Answer) -> None:
     gevent.spawn(_follow, call, uri)
 
 
-def _follow(call: Call, uri: str) -> None:
+def _follow(call: Session, uri: str) -> None:
     _notify(call, "100 Trying", "active;expires=60")
     try:
         new = call.agent.call(uri, media=call.with_media)
@@ -95,24 +92,24 @@ def _follow(call: Call, uri: str) -> None:
     _notify(call, "200 OK", "terminated;reason=noresource")
 
 
-def _notify(call: Call, line: str, subscription: str) -> None:
+def _notify(call: Session, line: str, subscription: str) -> None:
     if call.state == "established":
         rest = f"Event: refer\r\nSubscription-State: {subscription}\r\nContact: {call.agent.contact}\r\n"
         call.ask("NOTIFY", f"{rest}Content-Type: message/sipfrag\r\n", f"SIP/2.0 {line}\r\n")
 
 
-def _notified(call: Call, answer: Answer) -> None:
+def _notified(call: Session, answer: Answer) -> None:
     answer.send(200, "OK")
     words = answer.request.body.decode(errors="replace").split(None, 2)
     if call.progress is not None and len(words) > 1 and words[1].isdigit() and int(words[1]) >= 200:
         call.progress.set(int(words[1]))
 
 
-def _options(call: Call, answer: Answer) -> None:
+def _options(call: Session, answer: Answer) -> None:
     answer.send(200, "OK", f"Allow: {ALLOW}\r\nAccept: application/sdp\r\n")
 
 
-HANDLERS: dict[str, Callable[[Call, Answer], None]] = {
+HANDLERS: dict[str, Callable[[Session, Answer], None]] = {
     "BYE": _bye,
     "INVITE": _offered,
     "UPDATE": _offered,

@@ -3,23 +3,18 @@ while it tries another, and calls stay with the one that they came by."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pjsua2 as pj
 
 from endpoints_emu.events import PhoneEventKind, Refusal
 from endpoints_emu.pjsua import stack
-from endpoints_emu.pjsua.call import AgentCall
+from endpoints_emu.pjsua.call import AgentCall, AgentEvents
 from endpoints_emu.pjsua.callback import guarded
-
-if TYPE_CHECKING:
-    from endpoints_emu.pjsua.agent import Agent
 
 
 class Account(pj.Account):  # type: ignore[misc]  # PJSIP has no types
     """The subscriber at one registrar. Methods with PJSIP's names are called by PJSIP."""
 
-    def __init__(self, agent: Agent, registrar: int) -> None:
+    def __init__(self, agent: AgentEvents, registrar: int) -> None:
         """`registrar` is its place in the settings."""
         super().__init__()
         self._agent = agent

@@ -5,24 +5,53 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import pjsua2 as pj
 
 from endpoints_emu.events import PhoneEventKind, Refusal
 from endpoints_emu.pjsua.callback import guarded
 
-if TYPE_CHECKING:
-    from endpoints_emu.pjsua.agent import Agent
-
 _HELD_BY_US = pj.PJSUA_CALL_MEDIA_LOCAL_HOLD
 _HELD_BY_PEER = pj.PJSUA_CALL_MEDIA_REMOTE_HOLD
+
+
+class AgentEvents(Protocol):
+    """Who hears what becomes of calls and registrations, and keeps calls alive."""
+
+    received: Path
+    """Folder of what calls receive."""
+    tone: Any
+    """The player of what calls send."""
+
+    def adopt(self, call: AgentCall) -> None:
+        """Keep a call alive until it has ended."""
+
+    def expect(self, call: AgentCall) -> None:
+        """Keep a call alive whose Call-ID is not known yet."""
+
+    def finish(self, call: AgentCall, recording: Path | None, event: dict[str, Any]) -> None:
+        """A call has ended."""
+
+    def number(self, call: AgentCall) -> int:
+        """A number for the call's files."""
+
+    def tell(
+        self, kind: PhoneEventKind, call: AgentCall | None = None, detail: str = "", **more: Any
+    ) -> None:
+        """Send an event."""
+
+    def tell_recording(self, call: AgentCall, path: Path) -> None:
+        """What the call receives goes to another file from now on."""
+
+    def tls_failure(self) -> tuple[Refusal, str] | None:
+        """Why the last connection failed, told once."""
 
 
 class AgentCall(pj.Call):  # type: ignore[misc]  # PJSIP has no types
     """A leg, named by its SIP Call-ID. Methods with PJSIP's names are called by PJSIP."""
 
-    def __init__(self, agent: Agent, account: pj.Account, call_id: int = pj.PJSUA_INVALID_ID) -> None:
+    def __init__(self, agent: AgentEvents, account: pj.Account, call_id: int = pj.PJSUA_INVALID_ID) -> None:
         super().__init__(account, call_id)
         self._agent = agent
         self._account = account

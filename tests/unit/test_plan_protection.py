@@ -10,7 +10,8 @@ import pytest
 from uclab.model.load import load_topology
 from uclab.plan.crowd import with_crowd
 from uclab.plan.planner import make_plan
-from uclab.plan.protection import Protection, accounts_behind, guard
+from uclab.plan.protection import accounts_behind, guard
+from uclab.plan.protection_limits import Protection
 from uclab.plan.types import Plan
 
 pytestmark = pytest.mark.req("C1")

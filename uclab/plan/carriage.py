@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from uclab.plan import circuit_exchanges
+from uclab.plan.bridges import Bench
 from uclab.plan.carriers import PLACE, Network
 from uclab.plan.circuit_exchange import CustomerPort
 from uclab.plan.circuits import Circuit
 from uclab.plan.names import free_name
 from uclab.plan.sites import Context
-from uclab.plan.switching import Bench
 from uclab.plan.types import CarriedCircuit, Chatter, Link, LinkEnd, Node, PortMode, Switch, SwitchRole
 
 PEERING_SWITCH = "-px"

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from uclab.model import topology as model
 from uclab.plan import labels, queues, service_tags
+from uclab.plan.bridges import Bench
 from uclab.plan.circuits import Circuit
 from uclab.plan.flows import SwitchFlow
 from uclab.plan.sites import Context
 from uclab.plan.strands import Attachment, ClassMap, Strand
-from uclab.plan.switching import Bench
 from uclab.plan.types import (
     CarriedCircuit,
     Chatter,

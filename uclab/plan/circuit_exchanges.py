@@ -9,10 +9,10 @@ from itertools import pairwise
 
 from uclab.model import topology as model
 from uclab.plan import peering
+from uclab.plan.bridges import Bench
 from uclab.plan.circuit_exchange import CircuitEnd, CircuitExchange, CustomerPort, ExchangeCircuit
 from uclab.plan.circuits import Circuit
 from uclab.plan.sites import Context
-from uclab.plan.switching import Bench
 from uclab.plan.types import LinkEnd, PortMode, SiteFabric, Switch, SwitchRole
 
 HEADROOM_PCT = 110

@@ -8,6 +8,7 @@ from ipaddress import IPv4Interface
 
 from uclab.model import topology as model
 from uclab.plan import edge, exchanges, strict_sources
+from uclab.plan.bridges import Bench
 from uclab.plan.circuits import BORDER, border_router, peering_router
 from uclab.plan.datacentre_peering import build_peering
 from uclab.plan.internet import CORE, NAME_SERVER, WEB, core_interface, core_link
@@ -15,7 +16,6 @@ from uclab.plan.names import password
 from uclab.plan.policies import names_dscp, registration_timing
 from uclab.plan.protection import guard, protection
 from uclab.plan.sites import DEFAULT, Context
-from uclab.plan.switching import Bench
 from uclab.plan.types import (
     Account,
     Certificate,

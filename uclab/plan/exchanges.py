@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from uclab.model import topology as model
 from uclab.model.policy import Peering
+from uclab.plan.bridges import Bench
 from uclab.plan.circuits import border_router
 from uclab.plan.errors import PlanError
 from uclab.plan.peering import ANY, INTERNAL_LIMIT, border_routing
 from uclab.plan.routing import Bfd, BgpNeighbour, PrefixRule, Routing
 from uclab.plan.sites import Context
-from uclab.plan.switching import Bench
 from uclab.plan.types import Interface, Link, LinkEnd, Node, NodeKind, PortMode, Switch, SwitchRole
 
 PLACE = "exchanges"

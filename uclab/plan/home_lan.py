@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from uclab.model import topology as model
 from uclab.model.home import LAN_ID
+from uclab.plan.bridges import Bench
 from uclab.plan.circuits import INSIDE
 from uclab.plan.hosts import Host
-from uclab.plan.switching import PHONE_PC, PHONE_SELF, PHONE_UPLINK, Bench, Lan, phone_switch
+from uclab.plan.switching import PHONE_PC, PHONE_SELF, PHONE_UPLINK, Lan, phone_switch
 from uclab.plan.types import LinkEnd, PortMode, SwitchRole
 
 

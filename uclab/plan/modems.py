@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from uclab.model import topology as model
+from uclab.plan.bridges import Bench
 from uclab.plan.circuits import line_interfaces
 from uclab.plan.names import free_name, link_name
-from uclab.plan.switching import Bench
 from uclab.plan.types import Link, LinkEnd, PortMode, Switch, SwitchRole
 
 PLACE = "modems"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from uclab.plan.protection import Protection
+from uclab.plan.protection_limits import Protection
 
 
 @dataclass(frozen=True)

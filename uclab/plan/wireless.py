@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from uclab.model import topology as model
 from uclab.model.policy import PolicyProfile
@@ -17,13 +16,11 @@ from uclab.model.profile import LinkProfile
 from uclab.model.suffering import under
 from uclab.plan import queues
 from uclab.plan.air import Air, Station
+from uclab.plan.bridges import Bench
 from uclab.plan.flows import ARP, CUSTOMER_TAG, IPV4, Step, SwitchFlow
 from uclab.plan.hosts import Host
 from uclab.plan.names import free_name
 from uclab.plan.types import Interface, LinkEnd, Node, NodeKind, Policy, PortMode, Switch, SwitchRole
-
-if TYPE_CHECKING:
-    from uclab.plan.switching import Bench
 
 WIRE, RADIO = 1, 2
 """Ports of an access point."""

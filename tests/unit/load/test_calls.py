@@ -399,6 +399,7 @@ def test_offer_may_come_with_the_answer_and_its_answer_with_the_ack(loopback: Lo
     offer = parse(sent[-1])
     assert b"m=audio" in offer.body
     [call] = loopback.stack.calls.values()
+    assert isinstance(call, Call)
     assert call.figures().sent == 0
     # when the ACK brings the answer, then media flows
     answer = sdp.Description("127.0.0.1", 40010).render()

@@ -43,7 +43,7 @@ fmt: ## format, and fix what can be fixed
 	$(RUN)/ruff check --fix .
 
 unit: ## tests that need no lab
-	$(RUN)/pytest -q -n $(WORKERS) --dist worksteal tests/unit tests/golden tests/errors
+	$(RUN)/pytest -q -n $(WORKERS) tests/unit tests/golden tests/errors
 
 integration: ## tests that bring labs up, as root
 	$(RUN)/pytest -q $(ALONE)

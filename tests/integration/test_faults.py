@@ -86,7 +86,6 @@ ON_REQUEST = {
     "asymmetric-routing",
     "exchange-clears-dscp",
     "failback-flaps",
-    "labs-shared",
     "filter-missing",
     "circuit-opened",
     "backup-preferred",

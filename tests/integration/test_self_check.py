@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.root, pytest.mark.req("D5")]
 
 TOPOLOGIES = ("small-office", "smb-dual-wan", "cloudconnect-simplex-ott", "wifi-office")
 MANY = 320
-"""Changes in `make drills`; in `make test` one of each rule."""
+"""Changes of all runs together; `make test` tries each rule without a lab (`test_judge_self_check.py`)."""
 DEAR = ("packets cut, all captures", "the whole run an hour later", "the key log missing, or another")
 """Rules that rewrite every file, or make tshark read anew: tried by `make drills`."""
 

@@ -20,6 +20,7 @@ from uclab.model.load import load_topology, reference_directory
 from uclab.model.mistake import TopologyError
 from uclab.model.schema import MODELS
 from uclab.plan.capacity import capacity
+from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.planner import make_plan
 
 ITEM = "[]"
@@ -109,14 +110,15 @@ class World:
         ]  # fmt: skip
         self.usual = self.outcome()
 
-    def outcome(self) -> object:
-        """All that comes of the files, to be compared: mistakes, or plan, capacity and warnings."""
+    def outcome(self) -> str:
+        """All that comes of the files: mistakes, or plan, capacity and warnings."""
         try:
             loaded = load_topology(self._topology)
         except TopologyError as error:
             return str(error)
         plan = make_plan(loaded)
-        return plan, capacity(loaded, plan), [str(warning) for warning in loaded.warnings]
+        words = [str(warning) for warning in loaded.warnings]
+        return json.dumps([plan_to_json(plan), to_data(capacity(loaded, plan)), words])
 
     def effect(self, kind: str, key: KeyPath, schema: Schema) -> bool:
         """Whether another value of the key, one that it may have, changes what comes of the files."""
@@ -128,7 +130,7 @@ class World:
                     return True
         return False
 
-    def _outcome_with(self, file: File, data: dict[str, Any]) -> object:
+    def _outcome_with(self, file: File, data: dict[str, Any]) -> str:
         file.path.write_text(_written(data))
         try:
             return self.outcome()

@@ -27,9 +27,9 @@ def media_walk(case: Case, call: str, direction: Direction, stream: Stream, rece
     records: list[HopRecord] = []
     for index, hop in enumerate(ordered):
         markings = case.media_markings.get((stream.ssrc, hop.tap, hop.leg), Counter())
-        farther_on = max(one.packets for one in ordered[index:] if one.leg == hop.leg)
         before = ordered[index - 1].packets if index else hop.packets
-        records.append(_record(hop, markings, max(before - farther_on, 0), hop.tap in case.network.air_taps))
+        lost = max(before - _passed(ordered, index), 0)
+        records.append(_record(hop, markings, lost, hop.tap in case.network.air_taps))
     return Walk(call, direction, tuple(records))
 
 
@@ -74,10 +74,15 @@ def in_series(network: Network, hops: Sequence[HopRecord], stream: Stream) -> li
     planned = {hop.tap for name in ends if name in network.path_of for hop in network.path_of[name].hops}
     found = []
     for index, hop in enumerate(hops):
-        passed = max(one.packets for one in hops[index:] if one.leg == hop.leg)
+        passed = _passed(hops, index)
         if hop.tap in planned or hop.packets == passed:
             found.append(replace(hop, packets=passed))
     return found
+
+
+def _passed(hops: Sequence[Hop] | Sequence[HopRecord], index: int) -> int:
+    """Packets that one of a walk's hops, or a later one of its leg, saw."""
+    return max(one.packets for one in hops[index:] if one.leg == hops[index].leg)
 
 
 def _record(hop: Hop, markings: Counter[Marking], lost: int, on_air: bool) -> HopRecord:

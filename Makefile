@@ -6,13 +6,9 @@ MAKEFLAGS += --no-print-directory
 
 TOPOLOGY ?= enterprise-hq
 OUT ?= runs/$(TOPOLOGY)-$(shell date +%Y%m%d-%H%M%S)
-# Processes for the tests that need no lab, and labs side by side in those that do.
+# Processes for the tests that need no lab, and labs side by side in those that do (tests/integration/conftest.py).
 WORKERS ?= auto
 LABS ?= 2
-# Voice on an overloaded line, milliseconds of delay and seconds of silence are judged here: the machine must have
-# nothing else to do.
-ALONE := $(addprefix tests/integration/test_,reference_run.py impaired_lines.py satellite.py sd_wan.py sdn_circuits.py \
-    failover_scenario.py two_data_centres.py capacity_measured.py)
 RUN := .venv/bin
 
 .PHONY: help setup demo browser test check-code lint fmt unit integration drills bench vagrant-check clean clean-images
@@ -46,8 +42,7 @@ unit: ## tests that need no lab
 	$(RUN)/pytest -q -n $(WORKERS) tests/unit tests/golden tests/errors
 
 integration: ## tests that bring labs up, as root
-	$(RUN)/pytest -q $(ALONE)
-	$(RUN)/pytest -q -n $(LABS) tests/integration $(addprefix --ignore=,$(ALONE))
+	$(RUN)/pytest -q -n $(LABS) --dist loadgroup --no-loadscope-reorder tests/integration
 
 drills: setup ## every fault that a verdict must catch, one lab after the other
 	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q $(addprefix tests/integration/test_,faults.py campaign.py \

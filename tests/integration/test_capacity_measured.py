@@ -14,6 +14,7 @@ from tests.integration.labs import UclabCommand, on_request
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.quiet,
     pytest.mark.req("C8"),
     pytest.mark.req("Q2"),
     pytest.mark.req("D11"),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.labs import UclabCommand
 
-pytestmark = [pytest.mark.root, pytest.mark.req("V2", "W9")]
+pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.req("V2", "W9")]
 
 
 @pytest.fixture(scope="module")

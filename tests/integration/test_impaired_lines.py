@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.emulation_sandbox import play
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.timeout(120)]
 
 SAMPLES = 3
 

@@ -21,6 +21,7 @@ from uclab.plan.host_pressure_record import HostSample
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.quiet,
     pytest.mark.req(
         "C1", "C2", "C3", "C4", "C7", "C8", "C9", "D1", "D2", "D3", "D4", "D5", "D6", "L1", "L2", "Q1"
     ),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.labs import UclabCommand, on_request
 
-pytestmark = [pytest.mark.root, pytest.mark.req("W8"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.req("W8"), pytest.mark.timeout(300)]
 
 
 def _run(folder: Path, topology: str) -> dict[str, Any]:

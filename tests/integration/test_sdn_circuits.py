@@ -11,7 +11,7 @@ import pytest
 from tests.integration.controller_switches import wait_for
 from tests.integration.labs import UclabCommand, lab_of_module
 
-pytestmark = [pytest.mark.root, pytest.mark.req("W5", "V3")]
+pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.req("W5", "V3")]
 
 CLOUD = "198.18.10.1"
 """The border router's address in the data centre."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.labs import UclabCommand, lab_of_module
 
-pytestmark = [pytest.mark.root, pytest.mark.req("V2", "C6")]
+pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.req("V2", "C6")]
 
 TOPOLOGY = """
 topology: two-dcs

@@ -18,6 +18,7 @@ def on_air(scene: str, folder: Path, *settings: str) -> dict[str, Any]:
     return play(scene, folder, *settings, module="wireless_scenes")
 
 
+@pytest.mark.quiet
 @pytest.mark.req("W7", "Q1", "N4")
 def test_voice_keeps_its_priority_over_bulk_on_the_air(tmp_path: Path) -> None:
     # given a channel that is offered twice what it carries, when a call's packets are marked EF

@@ -159,17 +159,19 @@ def _quality_of_call(case: Case, finding: Finding) -> Starved | None:
 
 def _load_quality(case: Case) -> Starved | None:
     """All directions that miss the policy must be explained."""
-    worst: Starved | None = None
+    reasons = list(_made_by_host(case))
+    known = [reason for reason in reasons if reason is not None]
+    return max(known, key=lambda one: one.share) if known and len(known) == len(reasons) else None
+
+
+def _made_by_host(case: Case) -> Iterable[Starved | None]:
+    """For each direction of a campaign's calls that misses the policy, what of the machine explains that."""
     for stream in case.seen.media.streams:
         quality = media_quality(stream)
         if quality is None or stream.window is None or not misses(quality, case.network.policy):
             continue
         ends = [case.network.endpoints[n] for n in (stream.sender, stream.receiver) if n >= 0]
-        reason = host_made(case, stream, (ends[0], ends[-1]), None)
-        if reason is None:
-            return None
-        worst = reason if worst is None or reason.share > worst.share else worst
-    return worst
+        yield host_made(case, stream, (ends[0], ends[-1]), None)
 
 
 def host_made(
@@ -228,6 +230,9 @@ def _hint(case: Case, finding: Finding) -> Starved | None:
         spaces = {known.namespace if known is not None else finding.subject.removesuffix(".pcapng")}
         found = case.host.starved(spaces, *lab_time_s(case), programs=("dumpcap",))
         return longest(found, LONG_S)
+    if finding.id == "load.quality":
+        made = [reason for reason in _made_by_host(case) if reason is not None]
+        return max(made, key=lambda one: one.share, default=None)
     call = call_of(case, name)
     if call is None:
         return None

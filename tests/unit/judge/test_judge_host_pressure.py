@@ -14,6 +14,7 @@ from uclab.judge.host_pressure import HostPressure
 from uclab.judge.host_reasons import by_host
 from uclab.judge.judging import build_case, judge
 from uclab.judge.run import load_run
+from uclab.judge.streams import media_time
 from uclab.judge.types import Finding, Judgement
 from uclab.model.load import load_topology
 from uclab.plan.admission_record import Admission, MeasuringRecord
@@ -187,6 +188,21 @@ def test_what_was_not_shown_anyway_is_told_with_the_machines_part(judged: tuple[
     explained = by_host(sampled(case, Waited("desk1", "baresip", 500.0)), (), (silent,))
     assert "no media was sent; baresip of desk1 waited" in explained.findings[0].observed
     assert "1 finding is not shown" in explained.sentence
+
+
+@pytest.mark.req("C8", "D11")
+@pytest.mark.parametrize(("waited_ms", "told"), [(300.0, True), (105.0, False)])
+def test_a_campaigns_quality_that_bursts_leave_open_is_told_with_the_machines_part(
+    judged: tuple[Case, Judgement], waited_ms: float, told: bool
+) -> None:
+    # given a lossy direction, that a line's program waited, and a verdict that its losses left open
+    case = sampled(judged[0], Waited("edge", "delay_line", waited_ms))
+    windowed = tuple(replace(one, window=one.window or media_time(one)) for one in case.seen.media.streams)
+    case = replace(case, seen=replace(case.seen, media=replace(case.seen.media, streams=windowed)))
+    opened = Finding("load.quality", ("C8",), "voice from desk1", "", "25 % lost", "not-shown")
+    # when it is judged, then the machine is named where its waits explain the losses
+    (finding,) = by_host(case, (), (opened,)).findings
+    assert ("delay_line of edge waited" in finding.observed) is told
 
 
 def test_waits_are_counted_within_the_time_alone_and_not_below_a_tenth() -> None:

@@ -210,15 +210,13 @@ def host_made(
 
 def _jitter_ms(case: Case, stream: Stream, way: set[str], own: set[str]) -> float:
     """What waits can have added to the mean jitter of the worst report interval."""
-    begin, end = (ns / 1e9 for ns in media_time(stream))
     codec = emodel.BY_PAYLOAD_TYPE.get(stream.payload_type, emodel.G711)
     packets = REPORT_S * 1000 / codec.packet_ms
     worst_s = 0.0
-    while begin < end:
-        until = min(begin + REPORT_S, end)
+    for begin in stream.seconds:
+        until = begin + REPORT_S
         found = (*case.host.starved(way, begin, until, MOVERS), *case.host.starved(own, begin, until))
         worst_s = max(worst_s, sum(one.waited_s for one in found))
-        begin += 1.0
     return LOST_TWICE * STEPS * 1000 * worst_s / packets
 
 

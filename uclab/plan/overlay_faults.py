@@ -18,10 +18,13 @@ NEVER_S = 86400.0
     "overlay-unmarked",
     "a site's edge does not copy DSCP to the outer header of its tunnels",
     "qos.overlay",
-    may_break=("quality.overload", "audio.heard"),
+    may_break=("quality.overload", "audio.heard", "signalling.registered"),
 )
 def unmarked(plan: Plan, target: str | None) -> Plan:
-    """A site's edge does not copy DSCP outwards. `target` is a site's router with tunnels."""
+    """A site's edge does not copy DSCP outwards. `target` is a site's router with tunnels.
+
+    Signalling loses its class too: on a full line a phone may lose its registration.
+    """
     overlay = _overlay(plan, target)
     tunnels = tuple(replace(t, near=replace(t.near, copies_dscp=False)) for t in overlay.tunnels)
     return _with(plan, replace(overlay, tunnels=tunnels))

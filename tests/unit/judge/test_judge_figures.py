@@ -192,6 +192,16 @@ def test_a_way_that_opens_too_late_is_loss() -> None:
     assert media.streams[0].lost == 50
 
 
+@pytest.mark.req("C8", "D11")
+@pytest.mark.parametrize(("packets", "lost"), [(2, 0), (100, 100)], ids=["hung up at once", "silent"])
+def test_a_call_that_ends_before_its_way_can_have_opened_lost_nothing(packets: int, lost: int) -> None:
+    # given a call of which nothing arrives, when it ends after so many packets
+    media = follower(answered=SECOND)
+    media.add(rows(0, 0, [SECOND + n * 20_000_000 for n in range(packets)], list(range(packets))))
+    # then only what was sent after the opening second too is a loss
+    assert media.streams[0].lost == lost
+
+
 def test_a_repeated_packet_counts_once() -> None:
     sent = [SECOND + n * 20_000_000 for n in range(10)]
     media = follower()

@@ -14,7 +14,7 @@ from uclab.judge.host_pressure import HostPressure
 from uclab.judge.host_reasons import by_host
 from uclab.judge.judging import build_case, judge
 from uclab.judge.run import load_run
-from uclab.judge.streams import CallWindow, media_time
+from uclab.judge.streams import CallWindow
 from uclab.judge.types import Finding, Judgement
 from uclab.model.load import load_topology
 from uclab.plan.admission_record import Admission, MeasuringRecord
@@ -197,7 +197,8 @@ def test_a_campaigns_quality_that_bursts_leave_open_is_told_with_the_machines_pa
 ) -> None:
     # given a lossy direction, that a line's program waited, and a verdict that its losses left open
     case = sampled(judged[0], Waited("edge", "delay_line", waited_ms))
-    window = CallWindow("c1", 0, 1, *media_time(case.seen.media.streams[0]), 2**62)
+    first_ns = case.seen.media.streams[0].first_ns
+    window = CallWindow("c1", 0, 1, first_ns, first_ns, first_ns + SECONDS * 10**9)
     windowed = [replace(one, window=window) for one in case.seen.media.streams]
     case = replace(case, seen=replace(case.seen, media=replace(case.seen.media, streams=windowed)))
     opened = Finding("load.quality", ("C8",), "voice from desk1", "", "25 % lost", "not-shown")

@@ -94,8 +94,8 @@ class Stream:
 
     @property
     def counted(self) -> int:
-        """Packets that should have arrived; none of a stream that ended unheard within the opening second: its
-        way may not have been open yet."""
+        """Packets that should have arrived; none of a stream that ended unheard within the opening second, since
+        its way may not have been open yet."""
         if not self.received and self.sent <= self._opening_sent:
             return 0
         return max(self.sent - self.early, 0)

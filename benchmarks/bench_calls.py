@@ -27,11 +27,11 @@ from benchmarks import crowd, processor
 from benchmarks.carried import Step, StepResult, judge_step, keeps_policy
 from tests.integration.process_tree import Process, descendants
 from uclab import api
+from uclab.judge.evidence.run import load_run
 from uclab.judge.judging import build_case
-from uclab.judge.run import load_run
 from uclab.lab.client import CallOrder, LabClient
-from uclab.plan.records import CallRecord
-from uclab.plan.types import Plan, Policy
+from uclab.plan.schema.plan import Plan, Policy
+from uclab.records.run import CallRecord
 
 STEPS = (2, 4, 6, 8, 10, 12, 16, 20)
 SMALL_STEPS = (1, 2)

@@ -20,8 +20,8 @@ from pathlib import Path
 import yaml
 
 from uclab.campaign.measuring import measure, orders_for
-from uclab.judge.admission import APART_PCT
-from uclab.plan.admission_record import Way
+from uclab.judge.load.measured_capacity import APART_PCT
+from uclab.plan.capacity.experiment_record import Way
 
 TOPOLOGIES = Path(__file__).resolve().parents[1] / "topologies"
 LINES_MBPS = (2, 5, 20)

@@ -28,9 +28,10 @@ from mininet.net import Mininet
 from mininet.node import OVSSwitch
 from mininet.topo import SingleSwitchTopo, Topo
 
-from uclab.emulation import netns, ovs
-from uclab.emulation.network import LabNet
-from uclab.emulation.variants import has_kernel_datapath
+from uclab.emulation.linux import netns
+from uclab.emulation.mininet.network import LabNet
+from uclab.emulation.ovs import vswitchd as ovs
+from uclab.emulation.ovs.backends import has_kernel_datapath
 
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 HOSTS_PER_LEAF = 25

@@ -27,7 +27,7 @@ from tests.unit.judge.world import LINE_NS, TAP_NS, Talker, World, protector, re
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import EPB, PcapngReader
 from uclab.judge.judging import judge_run
-from uclab.plan.types import PathHop
+from uclab.plan.schema.plan import PathHop
 
 WANTED_PACKETS_PER_SECOND = 300_000
 WANTED_MEMORY_RATIO = 1.15

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.integration.process_tree import descendants
 from uclab import api
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
 
 AIM_UP_S, AIM_DOWN_S = 15.0, 1.0
 """For `enterprise-hq` on two cores with images built."""

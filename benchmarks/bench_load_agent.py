@@ -28,8 +28,8 @@ from typing import Any
 
 from benchmarks.bench_emulation import UNSHARE
 from cloud_core.authority import Certificates, issue
-from uclab.plan.readiness import block_until
-from uclab.plan.types import Certificate
+from uclab.plan.schema.plan import Certificate
+from uclab.runtime.readiness import block_until
 
 FILES = Path(__file__).with_name("sipp")
 DEVICE_ROOT = Path("/var/lib/uclab/images/device/rootfs")

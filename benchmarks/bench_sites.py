@@ -25,8 +25,8 @@ from pathlib import Path
 import yaml
 
 from benchmarks.bench_emulation import UNSHARE
-from uclab.emulation import apply
-from uclab.emulation.variants import detect
+from uclab.emulation.build import apply
+from uclab.emulation.ovs.backends import detect
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
 

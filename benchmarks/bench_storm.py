@@ -20,9 +20,9 @@ from pathlib import Path
 import yaml
 
 from uclab.campaign.running import order_of, run_campaign
-from uclab.judge.load_files import load_load
-from uclab.judge.run_files import RunFiles
-from uclab.plan.load_record import RegistrationRecord
+from uclab.judge.evidence.load_files import load_load
+from uclab.judge.evidence.run_files import RunFiles
+from uclab.plan.load.record import RegistrationRecord
 
 USERS, DURATION_S, WORKERS = 2000, 180, 2
 SPAWN_RATE = 100.0

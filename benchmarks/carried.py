@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.processor import Usage
-from uclab.judge.case import Case
-from uclab.judge.figures import media_quality
-from uclab.judge.types import HopRecord, MediaQuality
-from uclab.judge.walks import blame_between, media_walk
-from uclab.plan.records import CallRecord
-from uclab.plan.types import Policy
+from uclab.judge.measure.case import Case
+from uclab.judge.path.hop_trace import blame_between, media_walk
+from uclab.judge.quality.figures import media_quality
+from uclab.judge.result.judgement import HopRecord, MediaQuality
+from uclab.plan.schema.plan import Policy
+from uclab.records.run import CallRecord
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.tls import server_tls
 from endpoints_emu.load.transport import Server
-from uclab.plan.types import Account
+from uclab.plan.schema.plan import Account
 
 ADDRESS = "127.0.0.1"
 NAME = "bench.test"

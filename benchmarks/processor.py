@@ -14,7 +14,7 @@ from uclab.campaign.processor import Used
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 GROUPS = (
-    ("uclab.emulation.delay_line", "delay line"),
+    ("uclab.emulation.link.delay_line", "delay line"),
     ("uclab.lab.supervisor", "supervisor"),
     ("controllers.", "controller"),
     ("endpoints_emu.pjsua", "softclients"),

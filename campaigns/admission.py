@@ -20,15 +20,15 @@ import gevent
 from gevent.event import Event
 from gevent.pool import Pool as Greenlets
 
-from campaigns.place import Place, log, place, write
+from campaigns.worker_context import Place, log, place, write
 from endpoints_emu.load.agent import UserAgent
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.process import prefer
 from endpoints_emu.load.sdp import Direction
-from uclab.plan.admission_record import Admission, MeasuringRecord, Reading, Spoken
-from uclab.plan.codec import from_data
-from uclab.plan.load_record import LegRecord
+from uclab.plan.capacity.experiment_record import Admission, MeasuringRecord, Reading, Spoken
+from uclab.plan.load.record import LegRecord
+from uclab.plan.schema.codec import from_data
 
 AT_ONCE = 50
 """Registrations under way at a time."""

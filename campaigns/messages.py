@@ -17,9 +17,9 @@ import gevent
 from locust import events
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
-from campaigns.ledger import Ledger
-from uclab.plan.codec import to_data
-from uclab.plan.elsewhere_record import GENERATORS_VARIABLE, KINDS, RECORDS_VARIABLE
+from campaigns.remote_records import Ledger
+from uclab.plan.schema.codec import to_data
+from uclab.records.remote_generators import GENERATORS_VARIABLE, KINDS, RECORDS_VARIABLE
 
 RECORD, FAREWELL, CLOCK, LEAVE = "uclab-record", "uclab-farewell", "uclab-clock", "uclab-leave"
 CLOCK_ROUNDS = 5

@@ -6,14 +6,14 @@ import math
 
 from locust import LoadTestShape
 
-from campaigns import people
+from campaigns import user_classes
 
 ARRIVED_AFTER = 1 / 3
 """Share of the time after which all have come."""
 STEEPNESS = 10.0
 
 
-class RegisteredOnly(people.RegisteredOnly):
+class RegisteredOnly(user_classes.RegisteredOnly):
     """A phone that is switched on and stays."""
 
 

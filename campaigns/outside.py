@@ -7,12 +7,12 @@ from pathlib import Path
 
 import gevent
 
-from campaigns.called import take_call
+from campaigns.answer_call import take_call
 from campaigns.servers import server_of
 from endpoints_emu.load.call import Call
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.trunk import Line, Trunk
-from uclab.plan.load_record import OUTSIDE, LegRecord, LoadUser, Pool, TrunkEnd
+from uclab.plan.load.record import OUTSIDE, LegRecord, LoadUser, Pool, TrunkEnd
 
 
 class Outside:

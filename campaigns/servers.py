@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from endpoints_emu.load.transport import Server
-from uclab.plan.load_record import Pool, Registrar
+from uclab.plan.load.record import Pool, Registrar
 
 
 def server_of(pool: Pool, one: Registrar, certificate: Path | None = None, key: Path | None = None) -> Server:

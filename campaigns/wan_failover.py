@@ -1,8 +1,8 @@
 """A line fails under registered phones: `uclab campaign` cuts it after a third of the time and mends it after
 two thirds; all phones come back at once, twice."""
 
-from campaigns import people
+from campaigns import user_classes
 
 
-class RegisteredOnly(people.RegisteredOnly):
+class RegisteredOnly(user_classes.RegisteredOnly):
     """A phone that comes back by itself."""

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from uclab.model.conditions import Conditions
+from uclab.model.link_degradation import under
 from uclab.model.load import reference_directory
 from uclab.model.profile import Direction, LinkProfile
 from uclab.model.source import parse, plain, read_text
-from uclab.model.suffering import under
 
 PAGE = Path(__file__).parents[1] / "docs" / "profiles.md"
 BEGIN, END = "<!-- table: python -m ci.profile_table -->\n", "<!-- end of table -->\n"

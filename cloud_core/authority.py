@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from uclab.plan.types import Certificate
+from uclab.plan.schema.plan import Certificate
 
 CLOCK_TOLERANCE = timedelta(days=1)
 LIFETIME = timedelta(days=30)

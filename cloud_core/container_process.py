@@ -9,7 +9,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from uclab.plan.readiness import patient
+from uclab.runtime.readiness import patient
 
 PODMAN_ENDS_S = 10.0
 """How long podman may take to end when conmon and the program have: it tidies up meanwhile."""

@@ -8,8 +8,8 @@ from cloud_core.containers import SERVICE_ID, ContainerSpec, Mount
 from cloud_core.probes import media_relay_answers
 from cloud_core.rendering import render, write_configuration
 from cloud_core.service import Service, image
-from uclab.plan.runtime import NodeRuntime
-from uclab.plan.types import SessionController
+from uclab.plan.schema.plan import SessionController
+from uclab.runtime.node import NodeRuntime
 
 NG_PORT = 2223
 """Its control port on 127.0.0.1 of the session controller's namespace."""

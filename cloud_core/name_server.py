@@ -8,8 +8,8 @@ from cloud_core.containers import SERVICE_ID, ContainerSpec, Mount
 from cloud_core.probes import name_server_answers
 from cloud_core.rendering import render, write_configuration
 from cloud_core.service import Service, image
-from uclab.plan.runtime import NodeRuntime
-from uclab.plan.types import NameServer
+from uclab.plan.schema.plan import NameServer
+from uclab.runtime.node import NodeRuntime
 
 TTL_S = 60
 

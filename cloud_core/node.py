@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cloud_core.containers import SERVICE_ID, ContainerSpec, Mount, Podman
-from uclab.plan.runtime import NodeRuntime, ProgramRoot
+from uclab.runtime.node import NodeRuntime, ProgramRoot
 
 
 class ContainerRuntime:

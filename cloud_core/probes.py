@@ -13,9 +13,9 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from uclab.plan.readiness import patient
-from uclab.plan.runtime import NodeRuntime
-from uclab.plan.types import NameServer, SessionController
+from uclab.plan.schema.plan import NameServer, SessionController
+from uclab.runtime.node import NodeRuntime
+from uclab.runtime.readiness import patient
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from cloud_core.containers import Container, ContainerSpec, Podman
 from cloud_core.probes import Probe
-from uclab.plan.logs import last_lines
-from uclab.plan.readiness import wait_until
-from uclab.plan.runtime import NotReady
+from uclab.runtime.logs import last_lines
+from uclab.runtime.node import NotReady
+from uclab.runtime.readiness import wait_until
 
 READY_S = 60.0
 """Deadline of every readiness check; generous, because an emulated machine is ten times slower."""

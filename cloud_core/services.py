@@ -19,8 +19,8 @@ from cloud_core.name_server import make_name_server
 from cloud_core.node import ContainerRuntime
 from cloud_core.service import RunningService, Service, image, start_service
 from cloud_core.session_controller import make_session_controller
-from uclab.plan.runtime import NodeRuntime
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
+from uclab.runtime.node import NodeRuntime
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from cloud_core.media_relay import NG_PORT, relay_name
 from cloud_core.probes import session_controller_answers
 from cloud_core.rendering import render, write_configuration
 from cloud_core.service import Service, image
-from uclab.plan.runtime import NodeRuntime
-from uclab.plan.types import Account, SessionController
+from uclab.plan.schema.plan import Account, SessionController
+from uclab.runtime.node import NodeRuntime
 
 REGISTRATION_S = 300
 """Longest registration: phones refresh every 4 to 5 minutes (provider policy, NAT)."""

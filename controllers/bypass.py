@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from controllers.layout import Layout
-from uclab.plan.trees import PortRef, Trunk, shortest_path, usable_trunks
+from controllers.fabric_topology import FabricTopology
+from uclab.plan.lan.spanning_trees import PortRef, Trunk, shortest_path, usable_trunks
 
 HIGHEST_VLAN = 4094
 """IEEE 802.1Q: 4095 is reserved. Bypasses take unused VLAN ids from here downwards."""
@@ -52,7 +52,7 @@ Bypasses = Mapping[Hop, Bypass]
 
 
 def plan_bypasses(
-    layout: Layout,
+    layout: FabricTopology,
     trees: Mapping[int, frozenset[Trunk]],
     ports_down: frozenset[PortRef],
     previous: Bypasses,

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from controllers.circuits import Circuit, CircuitRefused, End
 from uclab.access.bounded import BoundedBodies, problems, unknown
 from uclab.access.names import DEVICE, WrongName
-from uclab.plan.trees import PortRef
+from uclab.plan.lan.spanning_trees import PortRef
 
 Dscp = Annotated[int, Field(ge=0, le=63)]
 Pcp = Annotated[int, Field(ge=0, le=7)]

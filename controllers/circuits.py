@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
-from controllers.admission import ARP, IPV4
 from controllers.fabric import Tables
 from controllers.flows import (
     Action,
@@ -27,8 +26,9 @@ from controllers.flows import (
     SetVlan,
     Table,
 )
-from uclab.plan.trees import PortRef, Trunk, is_edge_port, shortest_path, trunks_between
-from uclab.plan.types import SiteFabric
+from controllers.ingress_filter import ARP, IPV4
+from uclab.plan.lan.spanning_trees import PortRef, Trunk, is_edge_port, shortest_path, trunks_between
+from uclab.plan.schema.plan import SiteFabric
 
 LOWEST_TAG, HIGHEST_TAG = 2, 4094
 """VLAN ids between switches (IEEE 802.1Q: 0 and 4095 are reserved, 1 is many bridges' default)."""

@@ -2,8 +2,9 @@
 
 `python -m controllers.exchange --fabric FABRIC.json --listen unix:PATH --api PATH --events EVENTS.jsonl`
 
-FABRIC.json is a `SiteFabric` as `uclab.plan.codec` writes it. It starts without circuits. `exchange-ready`
-in the events file says that every switch has acknowledged its whole table. Ends cleanly on SIGTERM.
+FABRIC.json is a `SiteFabric` as `uclab.plan.schema.codec` writes it. It starts without circuits.
+`exchange-ready` in the events file says that every switch has acknowledged its whole table. Ends cleanly on
+SIGTERM.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ from controllers.connections import Handshakes, Listener
 from controllers.flows import difference
 from controllers.session import Session
 from uclab.access.local_socket import listening_private
-from uclab.plan.codec import from_data
-from uclab.plan.records import Event
-from uclab.plan.trees import FabricError
-from uclab.plan.types import SiteFabric
+from uclab.plan.lan.spanning_trees import FabricError
+from uclab.plan.schema.codec import from_data
+from uclab.plan.schema.plan import SiteFabric
+from uclab.records.run import Event
 
 ANSWER_DEADLINE_S = 2.0
 """So long may switches take for a change before it is taken back."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from controllers.admission import admission_meters, admission_rules
 from controllers.bypass import Bypasses, plan_bypasses
+from controllers.fabric_topology import FabricTopology, lay_out
 from controllers.flows import FlowTable
 from controllers.forwarding import Trees, bypass_groups, bypass_rules, flood_rules, forward_rules
-from controllers.layout import Layout, lay_out
+from controllers.ingress_filter import admission_meters, admission_rules
 from controllers.marking import marking_rules, priority_rules
-from uclab.plan.trees import PortRef, spanning_tree
-from uclab.plan.types import SiteFabric
+from uclab.plan.lan.spanning_trees import PortRef, spanning_tree
+from uclab.plan.schema.plan import SiteFabric
 
 Tables = Mapping[int, FlowTable]
 """Tables by datapath id."""
@@ -22,7 +22,7 @@ Tables = Mapping[int, FlowTable]
 class CompiledFabric:
     """What all switches are to hold, and the decisions it was made of."""
 
-    layout: Layout
+    layout: FabricTopology
     ports_down: frozenset[PortRef]
     trees: Trees
     bypasses: Bypasses
@@ -52,7 +52,7 @@ def compile_fabric(
     return CompiledFabric(layout, ports_down, trees, bypasses, tables)
 
 
-def _table(layout: Layout, switch: str, trees: Trees, bypasses: Bypasses) -> FlowTable:
+def _table(layout: FabricTopology, switch: str, trees: Trees, bypasses: Bypasses) -> FlowTable:
     policy = layout.fabric.policy
     rules = {
         *admission_rules(layout, switch),

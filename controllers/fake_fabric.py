@@ -32,8 +32,8 @@ from controllers.flows import (
     ToController,
     ToGroup,
 )
-from uclab.plan.trees import PortRef, trunks_between
-from uclab.plan.types import SiteFabric
+from uclab.plan.lan.spanning_trees import PortRef, trunks_between
+from uclab.plan.schema.plan import SiteFabric
 
 MOST_HOPS = 64
 """A frame that passes more switches runs in a circle."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from controllers.bypass import Bypasses, Hop
+from controllers.fabric_topology import FabricTopology, memberships
 from controllers.flows import (
     Action,
     Bucket,
@@ -18,8 +19,7 @@ from controllers.flows import (
     Table,
     ToGroup,
 )
-from controllers.layout import Layout, memberships
-from uclab.plan.trees import PortRef, Trunk, neighbours
+from uclab.plan.lan.spanning_trees import PortRef, Trunk, neighbours
 
 GROUP_ADDRESSES = "01:00:00:00:00:00/01:00:00:00:00:00"
 """Broadcast and multicast: the lowest bit of the first octet (IEEE 802)."""
@@ -33,7 +33,9 @@ def group_id(vlan: int, port: int) -> int:
     return vlan << 16 | port
 
 
-def forward_rules(layout: Layout, switch: str, trees: Trees, bypasses: Bypasses) -> Iterator[FlowRule]:
+def forward_rules(
+    layout: FabricTopology, switch: str, trees: Trees, bypasses: Bypasses
+) -> Iterator[FlowRule]:
     """The table `FORWARD`: one rule for every address of the site; unknown addresses do not exist (N3)."""
     exits = {vlan: exits_towards(tree, switch) for vlan, tree in trees.items()}
     tagged = {(p.number, vlan) for p in layout.edge_ports[switch] for vlan, tag in memberships(p) if tag}
@@ -50,7 +52,7 @@ def forward_rules(layout: Layout, switch: str, trees: Trees, bypasses: Bypasses)
     yield FlowRule(Table.FORWARD, 5, Match(eth_dst=GROUP_ADDRESSES), goto=Table.FLOOD)
 
 
-def flood_rules(layout: Layout, switch: str, trees: Trees, bypasses: Bypasses) -> Iterator[FlowRule]:
+def flood_rules(layout: FabricTopology, switch: str, trees: Trees, bypasses: Bypasses) -> Iterator[FlowRule]:
     """The table `FLOOD`: every port of the VLAN and every tree link but the one that the frame came by."""
     for vlan in layout.vlans:
         links = sorted(t.end_at(switch) for t in trees[vlan] if switch in (t.a.switch, t.b.switch))
@@ -124,7 +126,7 @@ def _send(vlan: int, link: PortRef, bypasses: Bypasses) -> Action:
     return ToGroup(group_id(vlan, link.port)) if Hop(vlan, link) in bypasses else Output(link.port)
 
 
-def _deliveries(layout: Layout, switch: str, vlan: int) -> tuple[Action, ...]:
+def _deliveries(layout: FabricTopology, switch: str, vlan: int) -> tuple[Action, ...]:
     """To the edge ports of the VLAN: tagged ones first, then those that get the frame without its tag."""
     members = [(p.number, tag) for p in layout.edge_ports[switch] for v, tag in memberships(p) if v == vlan]
     tagged = tuple(Output(number) for number, tag in members if tag)

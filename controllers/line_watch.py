@@ -24,8 +24,8 @@ from pyroute2 import IPRoute
 from pyroute2 import NetlinkError as Pyroute2Error
 
 from controllers.line_health import GRACE, LineHealth, stepped_back
-from uclab.plan.codec import from_data
-from uclab.plan.line_watch import STEPPED_BACK, LineWatch, WatchedLine
+from uclab.plan.schema.codec import from_data
+from uclab.plan.schema.link_monitor import STEPPED_BACK, LineWatch, WatchedLine
 
 _ECHO_REQUEST = struct.Struct("!BBHHH")
 _SIOCGIFFLAGS = 0x8913

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from controllers.admission import IPV4, IPV6, UDP
 from controllers.flows import ANY_VLAN, FlowRule, Match, SetDscp, SetPriority, Table
-from uclab.plan.types import MarkingRule, Policy
+from controllers.ingress_filter import IPV4, IPV6, UDP
+from uclab.plan.schema.plan import MarkingRule, Policy
 
 TCP = 6
 TOP_PRIORITY = 1000

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from controllers.flows import Purpose
-from uclab.plan.records import Event
-from uclab.plan.trees import PortRef
-from uclab.plan.types import SiteFabric
+from uclab.plan.lan.spanning_trees import PortRef
+from uclab.plan.schema.plan import SiteFabric
+from uclab.records.run import Event
 
 KINDS = {
     Purpose.PORT_SECURITY: "port-security-drop",

@@ -3,9 +3,9 @@
 `python -m controllers.sdwan --overlays OVERLAYS.json --listen SOCKET --events EVENTS.jsonl
 --record PATHS.jsonl`
 
-OVERLAYS.json is a list of `Overlay` as `uclab.plan.codec` writes it. The events file says what happens:
-`overlay-ready` when every path is measured both ways, `path-changed` for each change of a class; the record
-has what each path was like all the time (`uclab.plan.overlay_record`).
+OVERLAYS.json is a list of `Overlay` as `uclab.plan.schema.codec` writes it. The events file says what
+happens: `overlay-ready` when every path is measured both ways, `path-changed` for each change of a class;
+the record has what each path was like all the time (`uclab.records.overlay`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ import uvicorn
 from controllers.sdwan_api import make_api
 from controllers.sdwan_state import SdWanState
 from uclab.access.local_socket import listening_private
-from uclab.plan.codec import from_data
-from uclab.plan.overlay import Overlay
-from uclab.plan.overlay_record import PathRecord
-from uclab.plan.records import Event
+from uclab.plan.schema.codec import from_data
+from uclab.plan.schema.overlay import Overlay
+from uclab.records.overlay import PathRecord
+from uclab.records.run import Event
 
 DECIDE_S, RECORD_S = 0.1, 0.25
 SOURCE = "sdwan-controller"

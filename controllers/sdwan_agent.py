@@ -23,11 +23,11 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import get_args
 
-from controllers.path_figures import Arrival, Arrivals, Figures
+from controllers.path_metrics import Arrival, Arrivals, Figures
 from controllers.sdwan_api import as_body
 from controllers.sdwan_state import Side
-from uclab.plan.codec import from_data
-from uclab.plan.overlay import STEERING, Overlay, Tunnel
+from uclab.plan.schema.codec import from_data
+from uclab.plan.schema.overlay import STEERING, Overlay, Tunnel
 
 PORT = 4791
 """UDP, inside tunnels."""

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from controllers.path_figures import Figures
+from controllers.path_metrics import Figures
 from controllers.sdwan_state import SdWanState
 from uclab.access.bounded import BoundedBodies, problems, unknown
 from uclab.access.names import DEVICE, WrongName

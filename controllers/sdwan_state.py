@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from controllers import steering
-from controllers.path_figures import Figures, worse
-from uclab.plan.overlay import Overlay
+from controllers.path_metrics import Figures, worse
+from uclab.plan.schema.overlay import Overlay
 
 Side = Literal["edge", "gateway"]
 STALE_S = 2.0
@@ -33,7 +33,7 @@ class _Report:
 @dataclass
 class _Site:
     overlay: Overlay
-    courses: dict[str, steering.Course]
+    courses: dict[str, steering.SteeringState]
     reports: dict[Side, _Report] = field(default_factory=dict)
 
     def figures(self, now: float) -> dict[str, Figures | None]:

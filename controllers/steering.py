@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from controllers.path_figures import Figures
-from uclab.plan.overlay import PathClass, SteeringRules
+from controllers.path_metrics import Figures
+from uclab.plan.schema.overlay import PathClass, SteeringRules
 
 DEAD_PCT = 100.0
 
 
 @dataclass(frozen=True)
-class Course:
+class SteeringState:
     """Where a class goes now, and since when each path has kept its limits, or has not."""
 
     path: str
@@ -35,9 +35,9 @@ class Move:
     why: str
 
 
-def start(paths: Sequence[str]) -> Course:
+def start(paths: Sequence[str]) -> SteeringState:
     """The preferred path."""
-    return Course(paths[0], {}, {})
+    return SteeringState(paths[0], {}, {})
 
 
 def excess(limits: PathClass, figures: Figures | None) -> str | None:
@@ -57,12 +57,12 @@ def excess(limits: PathClass, figures: Figures | None) -> str | None:
 
 
 def step(
-    course: Course,
+    course: SteeringState,
     limits: PathClass,
     rules: SteeringRules,
     figures: Mapping[str, Figures | None],
     now: float,
-) -> tuple[Course, Move | None]:
+) -> tuple[SteeringState, Move | None]:
     """The next state. `figures` has all paths in order of preference; `now` in seconds never goes back."""
     words = {path: excess(limits, its) for path, its in figures.items()}
     course = replace(
@@ -75,7 +75,7 @@ def step(
 
 
 def _leave(
-    course: Course,
+    course: SteeringState,
     rules: SteeringRules,
     words: Mapping[str, str | None],
     figures: Mapping[str, Figures | None],
@@ -92,7 +92,7 @@ def _leave(
     return Move(course.path, target, f"{course.path}: {words[course.path]} for {now - since:.1f} s")
 
 
-def _return(course: Course, rules: SteeringRules, paths: Sequence[str], now: float) -> Move | None:
+def _return(course: SteeringState, rules: SteeringRules, paths: Sequence[str], now: float) -> Move | None:
     for path in paths[: paths.index(course.path)]:
         since = course.good_since.get(path)
         if since is not None and now - since >= rules.return_after_s:

@@ -2,9 +2,9 @@
 
 `python -m controllers.voice_fabric --fabric FABRIC.json --listen unix:PATH --events EVENTS.jsonl`
 
-FABRIC.json is a `SiteFabric` as `uclab.plan.codec` writes it. The events file says what happens; `fabric-
-ready` is the sign that every switch has acknowledged its whole table. Ends cleanly on SIGTERM; switches
-keep their tables.
+FABRIC.json is a `SiteFabric` as `uclab.plan.schema.codec` writes it. The events file says what happens;
+`fabric-ready` is the sign that every switch has acknowledged its whole table. Ends cleanly on
+SIGTERM; switches keep their tables.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from os_ken.controller.handler import DEAD_DISPATCHER, MAIN_DISPATCHER, set_ev_c
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from controllers import openflow
-from controllers.conductor import Conductor, Order, Replace
 from controllers.connections import Handshakes, Listener
+from controllers.fabric_controller import FabricController, Order, Replace
 from controllers.reports import Reporter
 from controllers.session import Session
-from uclab.plan.codec import from_data
-from uclab.plan.records import Event
-from uclab.plan.trees import FabricError
-from uclab.plan.types import SiteFabric
+from uclab.plan.lan.spanning_trees import FabricError
+from uclab.plan.schema.codec import from_data
+from uclab.plan.schema.plan import SiteFabric
+from uclab.records.run import Event
 
 
 class VoiceFabric(OSKenApp):
@@ -49,7 +49,7 @@ class VoiceFabric(OSKenApp):
 
     def __init__(self, fabric: SiteFabric, events: TextIO) -> None:
         super().__init__()
-        self._conductor = Conductor(fabric)
+        self._conductor = FabricController(fabric)
         self._reporter = Reporter(fabric)
         self._events = events
         self._generations = itertools.count(random.getrandbits(openflow.GENERATION_BITS))

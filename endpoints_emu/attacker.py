@@ -1,5 +1,5 @@
 """An attacker for drills: `python -m endpoints_emu.attacker FILE` in a node's namespace; FILE holds an
-`uclab.plan.attacks.Attack`.
+`uclab.plan.schema.attacks.Attack`.
 
 It prints `stands` when the attack is at its height for the first time, and goes on until it is ended.
 """
@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from endpoints_emu.load.digest import NoAnswer, choose, credentials
-from uclab.plan.attacks import Attack
-from uclab.plan.codec import from_data
+from uclab.plan.schema.attacks import Attack
+from uclab.plan.schema.codec import from_data
 
 PATIENCE_S = 3.0
 """How long an attempt may take."""

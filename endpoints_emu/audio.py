@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from uclab.plan.records import HeardAudio
+from uclab.records.run import HeardAudio
 
 Samples = NDArray[np.float64]
 """Mono audio, full scale is 1.0."""

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from uclab.plan.readiness import patient
-from uclab.plan.records import Event
+from uclab.records.run import Event
+from uclab.runtime.readiness import patient
 
 
 class PhoneEventKind(StrEnum):

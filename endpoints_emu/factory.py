@@ -8,8 +8,8 @@ from endpoints_emu.baresip.configuration import Settings
 from endpoints_emu.baresip.phone import BaresipPhone
 from endpoints_emu.phone import Phone
 from endpoints_emu.pjsua.phone import PjsuaPhone, agent_settings
-from uclab.plan.runtime import NodeRuntime
-from uclab.plan.types import Endpoint, PstnPeer
+from uclab.plan.schema.plan import Endpoint, PstnPeer
+from uclab.runtime.node import NodeRuntime
 
 
 def make_phone(endpoint: Endpoint, runtime: NodeRuntime, folder: Path, ca_file: Path) -> Phone:

@@ -18,8 +18,8 @@ from endpoints_emu import audio
 from endpoints_emu.errors import CallFailed, CommandRefused, PhoneDied, PhoneError, RegistrationFailed
 from endpoints_emu.events import EventLog, PhoneEvent, PhoneEventKind, Refusal
 from endpoints_emu.registration import RegistrationKeeper
-from uclab.plan.records import HeardAudio
-from uclab.plan.types import Endpoint
+from uclab.plan.schema.plan import Endpoint
+from uclab.records.run import HeardAudio
 
 __all__ = [
     "CallFailed",

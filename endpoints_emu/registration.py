@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from endpoints_emu.events import EventLog, PhoneEventKind, Refusal
-from uclab.plan.telephony import RegistrationTiming
+from uclab.plan.schema.telephony import RegistrationTiming
 
 TRANSACTION_S = 32.0
 """No answer comes later: timer F of a transaction (RFC 3261 section 17.1.2.2)."""

@@ -17,22 +17,22 @@ from uclab.doctor.preflight import refuse_unable_to_judge, refuse_unfit
 from uclab.lab.client import LabGone
 from uclab.lab.last_words import killed_for_memory, last_words
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
+from uclab.model.diagnostic import Diagnostic
 from uclab.model.load import LoadedTopology, check, load_topology
-from uclab.model.mistake import Mistake
-from uclab.plan.breakable import NotBreakable
-from uclab.plan.capacity import Capacity, capacity
-from uclab.plan.fault import Fault
-from uclab.plan.faults import FAULTS, fitting
-from uclab.plan.incidents import NoSuchIncident, chosen_incidents
+from uclab.plan.capacity.calls_per_line import Capacity, capacity
+from uclab.plan.faults.catalogue import FAULTS, fitting
 from uclab.plan.planner import make_plan
-from uclab.plan.records import Event
-from uclab.plan.scenario_record import ScenarioRecord
-from uclab.plan.types import Plan
+from uclab.plan.schema.fault import Fault
+from uclab.plan.schema.plan import Plan
+from uclab.plan.traffic.breakable import NotBreakable
+from uclab.plan.traffic.incidents import NoSuchIncident, chosen_incidents
+from uclab.records.run import Event
+from uclab.records.scenario import ScenarioRecord
 from uclab.scenarios import SCENARIOS, Options, Step
 from uclab.scenarios.recorded import recorded
 
 if TYPE_CHECKING:
-    from uclab.judge.types import Judgement
+    from uclab.judge.result.judgement import Judgement
 
 
 class UnknownName(Exception):
@@ -76,7 +76,7 @@ def load(topology: str) -> LoadedTopology:
     return load_topology(topology)
 
 
-def mistakes_in(topology: str) -> tuple[Mistake, ...]:
+def mistakes_in(topology: str) -> tuple[Diagnostic, ...]:
     """All mistakes of a topology file; none where it is right."""
     return check(topology)
 
@@ -217,7 +217,7 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
 def judge_again(run_dir: Path) -> RunResult:
     """Judge the kept captures of a run again and write its reports anew. Raises `UnknownName` where that is
     no run directory, `RunUnreadable`, `HostUnfit` without tshark."""
-    from uclab.judge.run_files import RunError, RunFiles
+    from uclab.judge.evidence.run_files import RunError, RunFiles
 
     refuse_unable_to_judge()
     if not os.path.lexists(run_dir / "plan.json"):
@@ -235,8 +235,8 @@ def judge_again(run_dir: Path) -> RunResult:
 def judge_and_report(run_dir: Path, plan: Plan, clock: Clock, watcher: Watcher) -> RunResult:
     """Judge what lies in a run directory and write its reports there. Raises `RunUnreadable`."""
     # imported late: dissectors and plots take longer to load than most verbs to run
+    from uclab.judge.evidence.run import RunError
     from uclab.judge.judging import judge_run
-    from uclab.judge.run import RunError
     from uclab.report.write import write_reports
 
     watcher.on_stage("judging the captures")

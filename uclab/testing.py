@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uclab import api
-from uclab.judge.live import judge_call
-from uclab.judge.types import JudgedCall, Judgement, MediaQuality
+from uclab.judge.result.judgement import JudgedCall, Judgement, MediaQuality
+from uclab.judge.single_call import judge_call
 from uclab.lab.client import CallOrder, LabClient
-from uclab.plan.records import CallRecord
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
+from uclab.records.run import CallRecord
 
 
 @dataclass(frozen=True)

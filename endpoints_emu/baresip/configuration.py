@@ -18,7 +18,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from endpoints_emu.baresip import modules
-from uclab.plan.types import Endpoint
+from uclab.plan.schema.plan import Endpoint
 
 INSIDE = "/lab"
 """Where baresip sees its folder."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from endpoints_emu.phone import CommandRefused, PhoneDied
-from uclab.plan.readiness import patient
+from uclab.runtime.readiness import patient
 
 Message = dict[str, Any]
 LONGEST_COMMAND = 1023

@@ -25,9 +25,9 @@ from endpoints_emu.phone import (
     Statistics,
     target_uri,
 )
-from uclab.plan.readiness import patient, wait_until
-from uclab.plan.runtime import NodeRuntime
-from uclab.plan.types import Endpoint
+from uclab.plan.schema.plan import Endpoint
+from uclab.runtime.node import NodeRuntime
+from uclab.runtime.readiness import patient, wait_until
 
 _HELD_DIRECTIONS = ("recvonly", "inactive")
 """`remoteaudiodir` of an event, as seen from this side, while the other side holds the call."""

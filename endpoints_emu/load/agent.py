@@ -22,7 +22,7 @@ from endpoints_emu.load.sdp import Direction
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transactions import Peer
 from endpoints_emu.load.transport import ConnectFailed, Server, Stream, Udp
-from uclab.plan.telephony import Account
+from uclab.plan.schema.telephony import Account
 
 REFRESH_SHARE = 0.9
 """Of its time, after which a registration is made anew."""

@@ -11,9 +11,10 @@ import time
 import gevent
 from gevent.event import AsyncResult
 
-from endpoints_emu.load import digest, sdp, within
+from endpoints_emu.load import digest, sdp
+from endpoints_emu.load import in_dialog as within
 from endpoints_emu.load.answer import Answer
-from endpoints_emu.load.course import Patience
+from endpoints_emu.load.call_timings import NoAnswerTimer
 from endpoints_emu.load.dialog import routes_of
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.fields import address_in
@@ -61,7 +62,7 @@ class Call(Session):
 
         data = request.render(f"{self.fields()}{authorization}Content-Type: application/sdp\r\n", body)
         transaction = self.stack.start(self.connection, self.peer, request, data, answered)
-        patience = Patience(self, transaction, ring_s)
+        patience = NoAnswerTimer(self, transaction, ring_s)
         self.stack.wheel.at(self.course.sent + ring_s, patience)
         final: Response | None = outcome.get()
         self.stack.wheel.forget(patience)

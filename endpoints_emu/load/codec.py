@@ -8,7 +8,7 @@ from typing import Protocol
 
 from endpoints_emu.load import opus, signal
 from endpoints_emu.load.rtp import RATE_HZ
-from uclab.plan.load_record import OPUS_PAYLOAD, PoolCodec
+from uclab.plan.load.record import OPUS_PAYLOAD, PoolCodec
 
 TICK_MS = 20
 """The pacer's: packets are sent every so often, or every second or third time."""

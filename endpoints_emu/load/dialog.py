@@ -12,7 +12,7 @@ from endpoints_emu.load.message import MalformedMessage, Request, Response, line
 from endpoints_emu.load.request import Outgoing, fresh
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transactions import Peer
-from uclab.plan.telephony import Account
+from uclab.plan.schema.telephony import Account
 
 State = Literal["new", "calling", "ringing", "established", "ended"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from uclab.plan.load_record import EFFECTIVE
+from uclab.plan.load.record import EFFECTIVE
 
 CHALLENGES = frozenset({401, 402, 407})
 """Neither a success nor a failure: the request is sent again with what was asked for."""

@@ -21,7 +21,7 @@ from endpoints_emu.load.measures import MediaFigures
 from endpoints_emu.load.pacer import MediaEngine
 from endpoints_emu.load.rtp import HEADER
 from endpoints_emu.load.sdp import Description
-from uclab.plan.records import HeardAudio
+from uclab.records.run import HeardAudio
 
 REPORT_S = 5.0
 """RTCP's interval, each time between half and one and a half of it (RFC 3550 section 6.3.1)."""

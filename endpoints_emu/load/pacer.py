@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import gevent
 
-from endpoints_emu.load.wheel import Wheel
+from endpoints_emu.load.timing_wheel import Wheel
 
 DSCP_MEDIA = 46
 """EF."""

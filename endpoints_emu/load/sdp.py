@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from endpoints_emu.load.codec import NAMES
-from uclab.plan.load_record import OPUS_PAYLOAD
+from uclab.plan.load.record import OPUS_PAYLOAD
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 KEY_BYTES = 30

@@ -8,7 +8,7 @@ from typing import Any
 from gevent.event import AsyncResult, Event
 
 from endpoints_emu.load.answer import Answer
-from endpoints_emu.load.course import Course
+from endpoints_emu.load.call_timings import CallTimings
 from endpoints_emu.load.dialog import LocalUser
 from endpoints_emu.load.measures import SessionAttempt
 from endpoints_emu.load.negotiation import Negotiation
@@ -32,7 +32,7 @@ class Session(Negotiation):
         """The last INVITE of the other side."""
         self.progress: AsyncResult | None = None
         """What came of our wish to put the call through: a status."""
-        self.course = Course()
+        self.course = CallTimings()
         self._answer: Answer | None = None
 
     def reject(self, status: int = 486, reason: str = "Busy Here") -> None:

@@ -16,12 +16,12 @@ from endpoints_emu.load.codec import G711, Codec
 from endpoints_emu.load.fields import address_in, branch_of, tag_of
 from endpoints_emu.load.message import MalformedMessage, Request, Response, parse
 from endpoints_emu.load.pacer import DSCP_MEDIA, MediaEngine
-from endpoints_emu.load.refusal import answer_malformed, refusal
 from endpoints_emu.load.request import ALLOW, COOKIE, Outgoing
+from endpoints_emu.load.request_validation import answer_malformed, refusal
+from endpoints_emu.load.timing_wheel import TICK_S, Wheel
 from endpoints_emu.load.transactions import ClientTransaction, Connection, Peer, ServerTransaction, Timing
 from endpoints_emu.load.transport import DSCP_SIGNALLING, Listener, Server, Stream, Udp, connect
-from endpoints_emu.load.wheel import TICK_S, Wheel
-from uclab.plan.telephony import Account
+from uclab.plan.schema.telephony import Account
 
 
 class DialogSink(Protocol):

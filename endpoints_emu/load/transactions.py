@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from endpoints_emu.load.message import Response
 from endpoints_emu.load.request import Outgoing
-from endpoints_emu.load.wheel import Wheel
+from endpoints_emu.load.timing_wheel import Wheel
 
 
 @dataclass(frozen=True, slots=True)

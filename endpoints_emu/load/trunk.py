@@ -16,7 +16,7 @@ from endpoints_emu.load.call import Call
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.tls import server_tls
 from endpoints_emu.load.transport import Server, Stream
-from uclab.plan.telephony import Account
+from uclab.plan.schema.telephony import Account
 
 
 class Trunk:

@@ -24,9 +24,9 @@ from endpoints_emu.phone import (
     target_uri,
 )
 from endpoints_emu.pjsua.settings import CA_FILE, RECEIVED, SOCKET, AgentSettings
-from uclab.plan.readiness import patient, wait_until
-from uclab.plan.runtime import NodeRuntime
-from uclab.plan.types import Endpoint
+from uclab.plan.schema.plan import Endpoint
+from uclab.runtime.node import NodeRuntime
+from uclab.runtime.readiness import patient, wait_until
 
 Message = dict[str, Any]
 DIGIT_S = 0.36

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from uclab.model.load import load_topology, reference_topologies
-from uclab.plan.codec import from_data, to_data
-from uclab.plan.flows import SwitchFlow, words
 from uclab.plan.planner import make_plan
+from uclab.plan.schema.codec import from_data, to_data
+from uclab.plan.schema.flows import SwitchFlow, words
 
 FOLDER = Path(__file__).parent
 WIDTH, SHOWN = 110, 80

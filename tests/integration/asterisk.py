@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.integration.endpoints_sandbox import SandboxNode
-from uclab.plan.readiness import wait_until
-from uclab.plan.types import Account
+from uclab.plan.schema.plan import Account
+from uclab.runtime.readiness import wait_until
 
 ROOT = Path(os.environ.get("UCLAB_STATE", "/var/lib/uclab")) / "images/asterisk/rootfs"
 TONE, BUSY = "600", "601"

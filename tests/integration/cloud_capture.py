@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any, Self
 
-from uclab.plan.readiness import wait_until
+from uclab.runtime.readiness import wait_until
 
 
 class Capture:

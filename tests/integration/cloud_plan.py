@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tests.integration.cloud_sandbox import DNS, MEDIA, PSTN, SBC
-from uclab.plan.types import (
+from uclab.plan.schema.plan import (
     Account,
     Certificate,
     DnsRecord,

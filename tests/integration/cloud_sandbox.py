@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from uclab.plan.runtime import ProgramRoot
+from uclab.runtime.node import ProgramRoot
 
 DEVICE_ROOT = Path("/var/lib/uclab/images/device/rootfs")
 UNSHARE = (
@@ -91,7 +91,7 @@ def run(*commands: str) -> None:
 
 
 class SandboxNode:
-    """One device; implements `uclab.plan.runtime.NodeRuntime`."""
+    """One device; implements `uclab.runtime.node.NodeRuntime`."""
 
     def __init__(self, name: str) -> None:
         self._name = name

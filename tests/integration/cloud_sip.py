@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from uclab.plan.runtime import NodeRuntime
-from uclab.plan.types import Account, SessionController
+from uclab.plan.schema.plan import Account, SessionController
+from uclab.runtime.node import NodeRuntime
 
 ANSWER_S = 10.0
 

@@ -13,7 +13,7 @@ from cloud_core.services import RunningCloud, start_cloud
 from tests.integration.cloud_plan import ACCOUNTS, CONTROLLER, make_plan
 from tests.integration.cloud_sandbox import SandboxNode, build
 from tests.integration.cloud_sip import SipClient, tls
-from uclab.plan.types import Account, Endpoint, SessionController
+from uclab.plan.schema.plan import Account, Endpoint, SessionController
 
 
 class Scene:

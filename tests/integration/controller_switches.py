@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uclab.plan.codec import to_data
-from uclab.plan.records import Event
-from uclab.plan.trees import PortRef, trunks_between
-from uclab.plan.types import SiteFabric, SwitchPort
+from uclab.plan.lan.spanning_trees import PortRef, trunks_between
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.plan import SiteFabric, SwitchPort
+from uclab.records.run import Event
 
 CLONE_NEWNET = 0x40000000
 PACKET_AUXDATA, TP_STATUS_VLAN_VALID, PACKET_OUTGOING = 8, 0x10, 4

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from uclab.plan.types import (
+from uclab.plan.schema.plan import (
     Bursts,
-    Engine,
     Impairment,
     Interface,
     JitterDistribution,
@@ -21,6 +20,7 @@ from uclab.plan.types import (
     Switch,
     SwitchPort,
     SwitchRole,
+    VswitchInstance,
 )
 
 POLICY = Policy(
@@ -127,5 +127,8 @@ def desk() -> Plan:
         for name, port in (("wall", 1), ("phone", 2), ("pc", 3))
     )
     return plan(
-        nodes=(phone, pc, wall), links=links, switches=(switch,), engines=(Engine("ovs-1", ("phone-sw",)),)
+        nodes=(phone, pc, wall),
+        links=links,
+        switches=(switch,),
+        engines=(VswitchInstance("ovs-1", ("phone-sw",)),),
     )

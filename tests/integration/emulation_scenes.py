@@ -23,17 +23,17 @@ from typing import Any
 from mininet.topo import SingleSwitchTopo
 
 from tests.integration import emulation_plans as plans
-from uclab.emulation.apply import BuildFailed, Progress, build, tear_down
-from uclab.emulation.delay_line import Line, LineOrder
-from uclab.emulation.hosts import LabHost
-from uclab.emulation.impairment import arriving_lines, line_orders
-from uclab.emulation.netns import NETNS_DIR, Namespace
-from uclab.emulation.network import LabNet
-from uclab.emulation.taps import start_taps
-from uclab.emulation.variants import Variants, detect
-from uclab.plan.codec import from_data
-from uclab.plan.readiness import wait_until
-from uclab.plan.types import Bursts, EgressQueue, JitterDistribution, Plan, PortMode, QueueClass, Tap
+from uclab.emulation.build.apply import BuildFailed, Progress, build, tear_down
+from uclab.emulation.link.delay_line import Line, LineOrder
+from uclab.emulation.link.impairment import arriving_lines, line_orders
+from uclab.emulation.linux.netns import NETNS_DIR, Namespace
+from uclab.emulation.linux.taps import start_taps
+from uclab.emulation.mininet.hosts import LabHost
+from uclab.emulation.mininet.network import LabNet
+from uclab.emulation.ovs.backends import Variants, detect
+from uclab.plan.schema.codec import from_data
+from uclab.plan.schema.plan import Bursts, EgressQueue, JitterDistribution, Plan, PortMode, QueueClass, Tap
+from uclab.runtime.readiness import wait_until
 
 _ARRIVAL = struct.Struct("=Qd")
 """Number of a packet, delay in ms."""

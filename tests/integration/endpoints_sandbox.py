@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from uclab.plan.readiness import wait_until
-from uclab.plan.runtime import ProgramRoot
+from uclab.runtime.node import ProgramRoot
+from uclab.runtime.readiness import wait_until
 
 DEVICE_ROOT = Path("/var/lib/uclab/images/device/rootfs")
 DNS_ADDRESS = "10.99.0.254"
@@ -37,7 +37,7 @@ async def _run(*argv: str) -> str:
 
 
 class SandboxNode:
-    """One device of the sandbox; implements `uclab.plan.runtime.NodeRuntime`."""
+    """One device of the sandbox; implements `uclab.runtime.node.NodeRuntime`."""
 
     def __init__(self, name: str, address: str, holder: asyncio.subprocess.Process, folder: Path) -> None:
         self.address = address

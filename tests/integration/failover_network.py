@@ -17,7 +17,7 @@ from tests.integration.cloud_plan import DESK1 as AT_FIRST_DESK1
 from tests.integration.cloud_plan import DESK2 as AT_FIRST_DESK2
 from tests.integration.cloud_plan import SOFT1 as AT_FIRST_SOFT1
 from tests.integration.cloud_sandbox import SBC, SERVERS, SandboxNode, build, run
-from uclab.plan.types import Certificate, ControllerPeer, DnsRecord, Plan
+from uclab.plan.schema.plan import Certificate, ControllerPeer, DnsRecord, Plan
 
 SBC2, MEDIA2 = "198.18.11.10", "198.18.11.11"
 HOST2 = "sip-fra2.ucaas.test"

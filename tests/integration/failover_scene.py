@@ -22,7 +22,7 @@ from endpoints_emu.phone import CallLeg, Phone, PhoneError, PhoneEventKind
 from tests.integration import failover_network as network
 from tests.integration.cloud_plan import ACCOUNTS, HOST, PSTN_PEER
 from tests.integration.cloud_sandbox import DNS, MEDIA
-from uclab.plan.types import Endpoint
+from uclab.plan.schema.plan import Endpoint
 
 WITHIN_S = 30.0
 """How long to wait for what should come: longer than what the tests allow."""

@@ -12,17 +12,17 @@ from pathlib import Path
 
 from tests.integration import emulation_plans as plans
 from tests.integration.emulation_scenes import Result, Stream, echo_once, main, scene
-from uclab.emulation import links
-from uclab.emulation.apply import build, tear_down
-from uclab.emulation.line_control import LineControl, NotPossible
-from uclab.emulation.network import LabNet
-from uclab.emulation.taps import start_taps
-from uclab.emulation.variants import detect
+from uclab.emulation.build.apply import build, tear_down
+from uclab.emulation.build.line_control import LineControl, NotPossible
+from uclab.emulation.link import veth as links
+from uclab.emulation.linux.taps import start_taps
+from uclab.emulation.mininet.network import LabNet
+from uclab.emulation.ovs.backends import detect
 from uclab.lab.events import EventLog
 from uclab.lab.line_changes import drive
-from uclab.plan.brown_out import from_figures
-from uclab.plan.queues import fifo
-from uclab.plan.types import Impairment, LineSchedule, LineStep, Tap
+from uclab.plan.resolve.queues import fifo
+from uclab.plan.schema.plan import Impairment, LineSchedule, LineStep, Tap
+from uclab.plan.wan.brown_out import from_figures
 
 
 async def sent(net: LabNet, packets: int, every_s: float, size: int = 172) -> Result:
@@ -133,7 +133,7 @@ async def black_hole(folder: Path) -> Result:
     taps = tuple(Tap(f"{node}:eth0", node, "eth0", node, False) for node in ("left", "right"))
     running = await start_taps(taps, net.namespaces, folder)
     echo_once(net["left"], "10.0.0.2")
-    await asyncio.to_thread(control.swallow, "left-right")
+    await asyncio.to_thread(control.drop_all, "left-right")
     found: Result = {
         "during": (await sent(net, 50, 0.002))["received"],
         "carrier": "eth0" in links.operational(net.namespaces["left"]),
@@ -142,14 +142,14 @@ async def black_hole(folder: Path) -> Result:
     net["left"].cmd("ip neigh flush all")
     found["echo without ARP"] = echo_once(net["left"], "10.0.0.2")
     found["neighbour"] = net["left"].cmd("ip neigh show 10.0.0.2").split()
-    await asyncio.to_thread(control.swallow, "left-right", on=False)
+    await asyncio.to_thread(control.drop_all, "left-right", on=False)
     # the neighbour has failed to answer ARP: the kernel asks again in its own time
     found["tries"] = next((n for n in range(1, 6) if echo_once(net["left"], "10.0.0.2") is not None), None)
     found["after"] = (await sent(net, 50, 0.002))["received"]
-    await asyncio.to_thread(control.swallow, "left-right", leaving="right")
+    await asyncio.to_thread(control.drop_all, "left-right", leaving="right")
     found["one way: there"] = (await sent(net, 50, 0.002))["received"]
     found["one way: echo"] = echo_once(net["left"], "10.0.0.2")
-    await asyncio.to_thread(control.swallow, "left-right", leaving="right", on=False)
+    await asyncio.to_thread(control.drop_all, "left-right", leaving="right", on=False)
     counts = await running.stop()
     found["captured"] = {count.label: count.captured for count in counts}
     await tear_down(net)
@@ -171,7 +171,7 @@ async def black_hole_at_a_switch(folder: Path) -> Result:
         phone.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         for moment, on in (("before", None), ("during", True), ("after", False)):
             if on is not None:
-                await asyncio.to_thread(control.swallow, "phone-phone-sw", on=on)
+                await asyncio.to_thread(control.drop_all, "phone-phone-sw", on=on)
             phone.sendto(b"?", ("10.0.110.255", 9))
             try:
                 found[moment] = bool(wall.recv(2048))

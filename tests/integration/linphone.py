@@ -10,7 +10,7 @@ from pathlib import Path
 from endpoints_emu import audio
 from endpoints_emu.phone import CallFailed
 from tests.integration.endpoints_sandbox import DNS_ADDRESS, SandboxNode
-from uclab.plan.readiness import wait_until
+from uclab.runtime.readiness import wait_until
 
 SETTINGS = """\
 [sip]

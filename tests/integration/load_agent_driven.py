@@ -28,7 +28,7 @@ from endpoints_emu.load.request import response, response_head
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.tls import server_tls
 from endpoints_emu.load.transport import Listener, Server
-from uclab.plan.types import Account
+from uclab.plan.schema.plan import Account
 
 DEADLINE_S = 10.0
 LISTENED = 150

@@ -21,7 +21,7 @@ from tests.integration.cloud_plan import TIMING
 from tests.integration.endpoints_authority import Authority
 from tests.integration.endpoints_sandbox import DNS_ADDRESS, Sandbox, SandboxNode
 from tests.integration.linphone import Linphone
-from uclab.plan.types import Account, Endpoint
+from uclab.plan.schema.plan import Account, Endpoint
 
 AGENT_AT, FAR_AT = "10.99.0.1", "10.99.0.2"
 HOST = "agent.ucaas.test"

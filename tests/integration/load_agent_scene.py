@@ -20,7 +20,7 @@ from endpoints_emu.load.call import Call
 from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transport import Server
-from uclab.plan.types import Account
+from uclab.plan.schema.plan import Account
 
 TALK_S = 3.0
 

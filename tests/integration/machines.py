@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uclab.plan.readiness import block_until
+from uclab.runtime.readiness import block_until
 
 ADDRESSES = {"one": "192.168.56.10", "two": "192.168.56.11"}
 

@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from uclab.emulation import netns, packet_filter
+from uclab.emulation.linux import netns, packet_filter
 from uclab.model.load import load_topology
-from uclab.plan.faults import FAULTS
+from uclab.plan.faults.catalogue import FAULTS
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Node, Plan
+from uclab.plan.schema.plan import Node, Plan
 
 QUIET_S = 0.4
 """A packet that has not come after this time does not come: all is on one kernel, without delay."""

@@ -131,10 +131,10 @@ def test_a_fault_that_load_brings_to_light(
 
 
 BUSY = '''
-from campaigns import people
+from campaigns import user_classes
 
 
-class Busy(people.ContactCentreAgent):
+class Busy(user_classes.ContactCentreAgent):
     """One call after the other, and nobody else is there."""
 '''
 
@@ -182,10 +182,10 @@ def test_media_that_a_provider_alters_does_not_authenticate(tmp_path: Path) -> N
 
 
 SILENT = '''
-from campaigns import people
+from campaigns import user_classes
 
 
-class Caller(people.ContactCentreAgent):
+class Caller(user_classes.ContactCentreAgent):
     """Calls the one user who never answers."""
 
     fixed_count = 3
@@ -194,7 +194,7 @@ class Caller(people.ContactCentreAgent):
         return self.place.pool.colleagues[-1]
 
 
-class Silent(people.RegisteredOnly):
+class Silent(user_classes.RegisteredOnly):
     """Lets it ring."""
 
     def called(self, call) -> None:

@@ -16,8 +16,8 @@ from tests.integration.machines import Machine, switch_on
 from uclab.campaign import elsewhere
 from uclab.campaign.orders import CAMPAIGNS, LEADER_PORT, CampaignOrder, leader_command, worker_at
 from uclab.campaign.relay import relay, towards
-from uclab.plan.elsewhere_record import GENERATORS_VARIABLE, RECORDS_VARIABLE
-from uclab.plan.readiness import block_until
+from uclab.records.remote_generators import GENERATORS_VARIABLE, RECORDS_VARIABLE
+from uclab.runtime.readiness import block_until
 
 pytestmark = [pytest.mark.root, pytest.mark.req("D11"), pytest.mark.timeout(120)]
 
@@ -26,7 +26,7 @@ LOCUSTFILE = """
 import time
 from locust import User, constant, task
 from campaigns import messages
-from uclab.plan.load_record import RegistrationRecord
+from uclab.plan.load.record import RegistrationRecord
 
 
 class Teller(User):

@@ -17,10 +17,10 @@ from tests.integration.machines import ADDRESSES, Machine, lay_cables, switch_on
 from uclab.campaign.elsewhere import write_folders
 from uclab.campaign.orders import CAMPAIGNS, CampaignOrder, leader_command
 from uclab.model.load import load_topology
-from uclab.plan.crowd import with_crowd
-from uclab.plan.elsewhere import moved
+from uclab.plan.load.load_placement import with_crowd
+from uclab.plan.load.remote_generators import moved
 from uclab.plan.planner import make_plan
-from uclab.plan.readiness import block_until
+from uclab.runtime.readiness import block_until
 
 pytestmark = [pytest.mark.root, pytest.mark.req("D11")]
 PROJECT = Path(__file__).resolve().parents[2]
@@ -28,9 +28,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 SEATED = """
 import json, subprocess
 from uclab.campaign.generator import seated
-from uclab.emulation import netns
-from uclab.plan.elsewhere import Seat
-from uclab.plan.types import Route
+from uclab.emulation.linux import netns
+from uclab.plan.load.remote_generators import Seat
+from uclab.plan.schema.plan import Route
 
 def seen(*words):
     return json.loads(subprocess.check_output(["ip", "-json", *words]))

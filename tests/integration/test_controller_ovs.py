@@ -14,8 +14,8 @@ import pytest
 
 from tests.integration.controller_switches import Controller, SwitchLab, wait_for
 from tests.unit.controllers.fabrics import CLOUD, DATA, ROOMS, VOICE, FabricBuilder
-from uclab.plan.trees import PortRef
-from uclab.plan.types import SiteFabric, SwitchRole
+from uclab.plan.lan.spanning_trees import PortRef
+from uclab.plan.schema.plan import SiteFabric, SwitchRole
 
 pytestmark = pytest.mark.root
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.emulation_sandbox import play
-from uclab.emulation.sandbox import PROJECT
+from uclab.emulation.linux.sandbox import PROJECT
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
 

@@ -24,7 +24,7 @@ from endpoints_emu.pjsua.stack import SRTP_SUITE
 from tests.integration.cloud_plan import TIMING
 from tests.integration.endpoints_authority import Authority
 from tests.integration.endpoints_sandbox import DNS_ADDRESS, Sandbox, SandboxNode
-from uclab.plan.types import Account, Endpoint
+from uclab.plan.schema.plan import Account, Endpoint
 
 pytestmark = pytest.mark.root
 

@@ -18,8 +18,8 @@ from endpoints_emu.phone import Phone, PhoneEventKind, Refusal, RegistrationFail
 from tests.integration.cloud_plan import TIMING
 from tests.integration.endpoints_authority import Authority
 from tests.integration.endpoints_sandbox import Sandbox, SandboxNode
-from uclab.plan.readiness import wait_until
-from uclab.plan.types import Account, Endpoint
+from uclab.plan.schema.plan import Account, Endpoint
+from uclab.runtime.readiness import wait_until
 
 pytestmark = pytest.mark.root
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.integration.controller_switches import DEADLINE_S, Seen, SwitchLab, wait_for
 from tests.unit.controllers.test_circuits import FABRIC
-from uclab.plan.codec import to_data
+from uclab.plan.schema.codec import to_data
 
 pytestmark = [pytest.mark.root, pytest.mark.req("W5")]
 

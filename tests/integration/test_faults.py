@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.labs import UclabCommand
-from uclab.plan.faults import FAULTS
+from uclab.plan.faults.catalogue import FAULTS
 
 pytestmark = pytest.mark.root
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.labs import on_request
 from uclab.model.load import reference_topologies
-from uclab.plan.incidents import planned_incidents
+from uclab.plan.traffic.incidents import planned_incidents
 from uclab.scenarios.failover import Pace, failover
 from uclab.scenarios.types import Options, Step
 from uclab.testing import LabUnderTest

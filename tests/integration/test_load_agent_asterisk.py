@@ -20,7 +20,7 @@ from tests.integration.asterisk import BUSY, ROOT, TONE, Asterisk
 from tests.integration.endpoints_authority import Authority
 from tests.integration.endpoints_sandbox import Sandbox
 from tests.integration.load_agent_far_ends import AGENT_AT, FAR_AT, PORT, LoadAgent
-from uclab.plan.types import Account
+from uclab.plan.schema.plan import Account
 
 pytestmark = [
     pytest.mark.root,

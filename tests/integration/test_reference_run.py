@@ -13,11 +13,11 @@ import pytest
 
 from cloud_core.containers import SERVICE_ID
 from tests.integration.labs import UclabCommand
-from uclab.plan.capture_record import FILE as TIMES_FILE
-from uclab.plan.capture_record import CaptureTime
-from uclab.plan.codec import from_data, plan_from_json
-from uclab.plan.host_pressure_record import FILE as PRESSURE_FILE
-from uclab.plan.host_pressure_record import HostSample
+from uclab.plan.schema.codec import from_data, plan_from_json
+from uclab.records.captures import FILE as TIMES_FILE
+from uclab.records.captures import CaptureTime
+from uclab.records.host_pressure import FILE as PRESSURE_FILE
+from uclab.records.host_pressure import HostSample
 
 pytestmark = [
     pytest.mark.root,

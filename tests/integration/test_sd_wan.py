@@ -16,7 +16,7 @@ from uclab.api import judge_again
 from uclab.lab.client import CallOrder, LabClient
 from uclab.lab.directory import LABS_VARIABLE, find_lab
 from uclab.model.load import load_topology, reference_directory
-from uclab.plan.records import CallRecord
+from uclab.records.run import CallRecord
 
 pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.req("W6", "V2", "V3", "Q1")]
 

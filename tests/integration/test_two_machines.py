@@ -19,8 +19,8 @@ from tests.integration.labs import UCLAB, on_request
 from tests.integration.machines import ADDRESSES, Machine, lay_cables, switch_on
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import PcapngReader
-from uclab.plan.codec import plan_from_json
-from uclab.plan.readiness import block_until
+from uclab.plan.schema.codec import plan_from_json
+from uclab.runtime.readiness import block_until
 
 pytestmark = [pytest.mark.root, pytest.mark.req("D11"), pytest.mark.timeout(400)]
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from tests.integration import emulation_plans as plans
 from tests.integration.emulation_scenes import Result, Stream, echo_once, main, scene
-from uclab.emulation.apply import build, tear_down
-from uclab.emulation.network import LabNet
-from uclab.emulation.variants import detect
+from uclab.emulation.build.apply import build, tear_down
+from uclab.emulation.mininet.network import LabNet
+from uclab.emulation.ovs.backends import detect
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
-from uclab.plan.types import (
-    Engine,
+from uclab.plan.schema.plan import (
     Impairment,
     Interface,
     Link,
@@ -26,6 +25,7 @@ from uclab.plan.types import (
     Switch,
     SwitchPort,
     SwitchRole,
+    VswitchInstance,
 )
 
 RATE_KBPS = 4000
@@ -64,7 +64,7 @@ def wired_and_wireless() -> Plan:
         replace(wire, b=LinkEnd("wall-sw", "wall-sw-p1")),
         *(link for link in whole.links if link.name in cables),
     )
-    engines = (Engine("ovs-1", tuple(s.name for s in switches)),)
+    engines = (VswitchInstance("ovs-1", tuple(s.name for s in switches)),)
     return plans.plan(
         policy=whole.policy, nodes=nodes, links=links, switches=switches, engines=engines, airs=(narrow,)
     )

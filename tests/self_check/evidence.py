@@ -15,10 +15,10 @@ from typing import Any
 from tests.self_check.blocks import CaptureBlocks, Captured, Edit
 from tests.self_check.frames import parts
 from uclab.capture.sip import SipMessage
-from uclab.judge.network import Leg, Network, number
-from uclab.judge.run import Run, load_run
-from uclab.plan.records import Direction
-from uclab.plan.types import Endpoint
+from uclab.judge.evidence.network import Leg, Network, number
+from uclab.judge.evidence.run import Run, load_run
+from uclab.plan.schema.plan import Endpoint
+from uclab.records.run import Direction
 
 NOT_COPIED = ("results.json", "report.html", "junit.xml")
 """Of an earlier judging."""

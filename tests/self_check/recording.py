@@ -12,9 +12,9 @@ from pathlib import Path
 from uclab import api
 from uclab.lab.bulk import FORGED_TOS
 from uclab.lab.client import CallOrder, LabClient
-from uclab.plan.calls import reference_calls
-from uclab.plan.scenario_record import Asked, AskedCall, ScenarioRecord
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
+from uclab.plan.traffic.calls import reference_calls
+from uclab.records.scenario import Asked, AskedCall, ScenarioRecord
 from uclab.scenarios.recorded import recorded
 
 CALL_S, CALLS = 4.0, 4

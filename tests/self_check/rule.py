@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tests.self_check.evidence import CleanRun, Copy
-from uclab.judge.types import Finding, Judgement
+from uclab.judge.result.judgement import Finding, Judgement
 
 Kind = Literal["fault", "lost", "harmless"]
 """`fault`: the network or an endpoint did wrong. `lost`: the evidence is not whole, or contradicts itself;

@@ -10,8 +10,8 @@ from tests.self_check.blocks import Captured
 from tests.self_check.evidence import CleanRun, Copy, Way, of_stream, sequence
 from tests.self_check.frames import parts
 from tests.self_check.rule import Change, rule
-from uclab.judge.network import Leg
-from uclab.plan.loss_interval import loss_interval
+from uclab.judge.evidence.network import Leg
+from uclab.plan.paths.loss_interval import loss_interval
 
 QUALITY = frozenset({"quality.voice", "quality.overload"})
 MS = 1_000_000

@@ -22,7 +22,7 @@ from tests.self_check.frames import checksum
 from tests.self_check.rule import Change, rule
 from tests.unit.judge.encapsulations import HARMLESS
 from tests.unit.judge.frames import ip_header, mac
-from uclab.judge.network import mac_text
+from uclab.judge.evidence.network import mac_text
 
 MS = 1_000_000
 HOUR_NS = 3600 * 1_000_000_000

@@ -9,7 +9,7 @@ from tests.self_check.blocks import Captured
 from tests.self_check.evidence import CleanRun, Copy, Way, of_stream
 from tests.self_check.frames import TCP, parts, with_dscp, with_tag
 from tests.self_check.rule import Change, rule
-from uclab.judge.network import LEGS, Leg
+from uclab.judge.evidence.network import LEGS, Leg
 
 Taps = frozenset[tuple[str, Leg]]
 

@@ -13,7 +13,7 @@ from tests.self_check.frames import parts
 from tests.self_check.rule import Change, rule
 from tests.unit.judge.encapsulations import UNREAD, ethernet, ipv4, ipv6, tagged, udp
 from tests.unit.judge.frames import ip_header
-from uclab.judge.network import mac_text, text
+from uclab.judge.evidence.network import mac_text, text
 
 TEXTS = {
     "SIP": b"REGISTER sip:ucaas.test SIP/2.0\r\nVia: SIP/2.0/UDP 10.30.110.11:5060;branch=z9hG4bK77\r\n\r\n",

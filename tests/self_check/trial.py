@@ -25,9 +25,10 @@ from tests.self_check.rule import RULES, Change, Outcome, Result, outcome
 from tests.self_check.table import table, write_table
 from uclab.capture.dissect import Signalling, dissect
 from uclab.capture.tags import Tags, dissect_tags
-from uclab.judge import judging, second_opinion
-from uclab.judge.run import RunError
-from uclab.judge.types import Judgement
+from uclab.judge import judging
+from uclab.judge.checks import tshark_crosscheck as second_opinion
+from uclab.judge.evidence.run import RunError
+from uclab.judge.result.judgement import Judgement
 
 for module in pkgutil.iter_modules(self_check.__path__):
     if module.name.startswith("rules_"):

@@ -15,13 +15,13 @@ import yaml
 from pydantic import ValidationError
 
 from uclab.model import home
-from uclab.model.form import without_free
+from uclab.model.diagnostic import TopologyError
 from uclab.model.load import load_topology, reference_directory
-from uclab.model.mistake import TopologyError
 from uclab.model.schema import MODELS
-from uclab.plan.capacity import capacity
-from uclab.plan.codec import plan_to_json, to_data
+from uclab.model.schema_validation import without_free
+from uclab.plan.capacity.calls_per_line import capacity
 from uclab.plan.planner import make_plan
+from uclab.plan.schema.codec import plan_to_json, to_data
 
 ITEM = "[]"
 KeyPath = tuple[str, ...]
@@ -161,7 +161,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _in_form(kind: str, data: dict[str, Any]) -> bool:
     """Whether the model takes the data: a value that it refuses says nothing about the key's effect."""
     try:
-        whole = home.furnished(data) if kind == "topology" else data
+        whole = home.expand_home_router(data) if kind == "topology" else data
         MODELS[kind].model_validate_json(json.dumps(without_free(whole)))
     except ValidationError:
         return False

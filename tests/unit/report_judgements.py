@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from uclab.judge.interference import Interference
-from uclab.judge.types import (
+from uclab.judge.result.interference import Interference
+from uclab.judge.result.judgement import (
     Evidence,
     Finding,
     HopRecord,

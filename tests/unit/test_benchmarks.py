@@ -9,8 +9,8 @@ import pytest
 from benchmarks import bench_storm, carried, crowd, processor
 from uclab import api
 from uclab.campaign.processor import Used
-from uclab.judge.types import HopRecord
-from uclab.plan.load_record import RegistrationRecord
+from uclab.judge.result.judgement import HopRecord
+from uclab.plan.load.record import RegistrationRecord
 
 
 def hop(tap: str, packets: int, leg: str = "up") -> HopRecord:

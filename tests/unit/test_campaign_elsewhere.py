@@ -13,34 +13,34 @@ from typing import Any
 
 import pytest
 
-from campaigns.ledger import Ledger
+from campaigns.remote_records import Ledger
 from tests.unit.command_line import uclab
 from uclab.campaign import elsewhere, generator
 from uclab.campaign.generator import read_seat
 from uclab.campaign.refused import OrderRefused
 from uclab.campaign.running import order_of, write_pools
-from uclab.emulation import cards
-from uclab.emulation.cards import CardState, refusal
-from uclab.judge.network import Network
+from uclab.emulation.mininet import nic_passthrough as cards
+from uclab.emulation.mininet.nic_passthrough import CardState, refusal
+from uclab.judge.evidence.network import Network
 from uclab.model.load import load_topology
-from uclab.plan.codec import from_data, plan_from_json, plan_to_json
-from uclab.plan.crowd import Crowd, as_judged, with_crowd
-from uclab.plan.elsewhere import Elsewhere, moved, with_those_elsewhere
-from uclab.plan.elsewhere_record import Told, trouble
-from uclab.plan.errors import PlanError
-from uclab.plan.load_record import Pool
+from uclab.plan.load.load_placement import LoadPlan, as_judged, with_crowd
+from uclab.plan.load.record import Pool
+from uclab.plan.load.remote_generators import RemoteGenerator, moved, with_those_elsewhere
 from uclab.plan.planner import make_plan
+from uclab.plan.schema.codec import from_data, plan_from_json, plan_to_json
+from uclab.plan.schema.errors import PlanError
+from uclab.records.remote_generators import RemoteGeneratorStatus, trouble
 
 pytestmark = pytest.mark.req("D11")
 ORDER: Mapping[str, Any] = {"users": 4, "spawn_rate": 4, "duration_s": 5, "workers": 2, "web": False}
 
 
 @cache
-def crowd() -> Crowd:
+def crowd() -> LoadPlan:
     return with_crowd(make_plan(load_topology("small-office")), 4, 2)
 
 
-def one_moved() -> tuple[Crowd, Elsewhere]:
+def one_moved() -> tuple[LoadPlan, RemoteGenerator]:
     left, (gone,) = moved(crowd(), {"load2": "eth1"})
     return left, gone
 
@@ -196,7 +196,7 @@ def test_a_folder_that_is_none_is_refused(what: str, tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-WHOLE = Told("load2", left=True, legs=3, accounts=2)
+WHOLE = RemoteGeneratorStatus("load2", left=True, legs=3, accounts=2)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,9 @@ WHOLE = Told("load2", left=True, legs=3, accounts=2)
         (WHOLE, {"legs": 2, "accounts": 2}, "wrote more records than came: 3 of calls"),
     ],
 )
-def test_records_that_are_missing_are_said_to_be(told: Told | None, came: dict[str, int], words: str) -> None:
+def test_records_that_are_missing_are_said_to_be(
+    told: RemoteGeneratorStatus | None, came: dict[str, int], words: str
+) -> None:
     said = trouble(told, came)
     assert words in said
     assert bool(words) == bool(said)

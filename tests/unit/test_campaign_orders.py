@@ -17,18 +17,18 @@ from uclab.campaign.programs import Programs, finish, follow
 from uclab.campaign.relay import relay, towards
 from uclab.campaign.running import order_of
 from uclab.model.load import load_topology
-from uclab.plan.codec import from_data, to_data
-from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
-from uclab.plan.load_faults import LOAD_FAULTS
-from uclab.plan.load_line_faults import LINE_FAULTS, SMALL_KBPS
-from uclab.plan.load_record import Pool
+from uclab.plan.faults.load_faults import LOAD_FAULTS
+from uclab.plan.faults.load_line_faults import LINE_FAULTS, SMALL_KBPS
+from uclab.plan.load.load_placement import LoadPlan, as_judged, pools, with_crowd
+from uclab.plan.load.record import Pool
 from uclab.plan.planner import make_plan
+from uclab.plan.schema.codec import from_data, to_data
 
 pytestmark = pytest.mark.req("D11")
 
 
 @cache
-def crowd_of(topology: str, users: int, generators: int) -> Crowd:
+def crowd_of(topology: str, users: int, generators: int) -> LoadPlan:
     return with_crowd(make_plan(load_topology(topology)), users, generators)
 
 
@@ -37,7 +37,7 @@ def test_every_profile_is_a_locustfile(profile: str) -> None:
     file = locustfile(profile)
     assert file is not None
     assert file.is_file()
-    assert "from campaigns import people" in file.read_text()
+    assert "from campaigns import user_classes" in file.read_text()
 
 
 @pytest.mark.parametrize(

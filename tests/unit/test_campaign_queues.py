@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from uclab.campaign.queue_log import EVERY_S, MOST_RECORDS, interval_s, line_queues, use
-from uclab.emulation.queues import ClassCounters, QueueError, counters
+from uclab.emulation.linux.queues import ClassCounters, QueueError, counters
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
 

@@ -16,8 +16,8 @@ os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")  # other tests of this pr
 
 from locust.runners import WorkerNode
 
-from campaigns import seats as seats_of_campaign
-from campaigns.seats import BySeat, Seats, Turns, with_a_seat
+from campaigns import user_dispatcher as seats_of_campaign
+from campaigns.user_dispatcher import BySeat, Seats, Turns, with_a_seat
 
 pytestmark = pytest.mark.req("D11")
 

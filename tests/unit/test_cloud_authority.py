@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from cloud_core.authority import Certificates, issue
-from uclab.plan.types import Certificate
+from uclab.plan.schema.plan import Certificate
 
 SERVER = Certificate("sbc", ("sip.ucaas.test", "ucaas.test"), ("198.18.10.10",))
 FOREIGN = Certificate("impostor", ("sip.ucaas.test",), ("198.18.10.10",), issuer="foreign")

@@ -14,8 +14,8 @@ from cloud_core.container_process import start_process
 from cloud_core.containers import ContainerSpec, Mount, Podman, has_hybrid_cgroups
 from cloud_core.node import ContainerRuntime
 from tests.integration.process_tree import stat_fields
-from uclab.plan.readiness import wait_until
-from uclab.plan.runtime import NodeRuntime, ProgramRoot
+from uclab.runtime.node import NodeRuntime, ProgramRoot
+from uclab.runtime.readiness import wait_until
 
 SPEC = ContainerSpec(
     name="dns",

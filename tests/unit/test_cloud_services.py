@@ -19,9 +19,9 @@ from cloud_core.media_relay import NG_PORT
 from cloud_core.name_server import zone_records
 from cloud_core.services import make_services, start_cloud
 from tests.integration.cloud_plan import ACCOUNTS, CONTROLLER, DESK1, NAME_SERVER, make_plan
-from uclab.plan.protection_limits import Protection
-from uclab.plan.runtime import NotReady
-from uclab.plan.types import ControllerPeer, Plan, SessionController
+from uclab.plan.schema.plan import ControllerPeer, Plan, SessionController
+from uclab.plan.schema.protection import Protection
+from uclab.runtime.node import NotReady
 
 NG_ADDRESS = "127.0.0.1"
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ci import profile_table
 from uclab.model import radio
 from uclab.model.conditions import Conditions
+from uclab.model.link_degradation import under
 from uclab.model.profile import Direction, LinkProfile
-from uclab.model.suffering import under
 
 PROFILES = {profile.profile: profile for profile in profile_table.profiles()}
 WEATHER = ("clear", "rain", "storm")

@@ -22,7 +22,7 @@ from tests.unit import pages
 from tests.unit.pages import PROJECT, Block, Command
 from uclab.cli.main import app
 from uclab.model.load import check
-from uclab.plan.faults import FAULTS
+from uclab.plan.faults.catalogue import FAULTS
 
 COMMANDS = tuple(pages.commands())
 UCLAB = tuple(command for command in COMMANDS if command.words[0] == "uclab")

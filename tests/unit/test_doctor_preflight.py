@@ -13,7 +13,7 @@ from uclab.doctor.preflight import HostUnfit, Seen, complaints, expected_mb, ref
 from uclab.doctor.room import SERVICES, Folder, folder
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
 
 ROOM = Folder(Path("/runs/one"), "", 100_000)
 FIT = Seen(

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uclab.emulation.air import tagged, targets
-from uclab.emulation.medium import Medium, Sent
+from uclab.emulation.wifi.air import tagged, targets
+from uclab.emulation.wifi.edca_channel import Medium, Sent
 from uclab.model.wmm import contention_us
-from uclab.plan.types import Air, Impairment, Station
+from uclab.plan.schema.plan import Impairment, RadioChannel, Station
 
 MS, US = 1_000_000, 1_000
 STATIONS = (
@@ -20,8 +20,10 @@ STATIONS = (
     Station("b", "b", "02:00:00:00:00:0b", 20),
     Station("c", "c", "02:00:00:00:00:0c", 20),
 )
-QUIET = Air("air", "ap1", "ap", STATIONS, 10_000, 20_000, Impairment("up", 2.0), Impairment("down", 1.0),
-            queue_packets=50)  # fmt: skip
+QUIET = RadioChannel(
+    *("air", "ap1", "ap", STATIONS, 10_000, 20_000, Impairment("up", 2.0), Impairment("down", 1.0)),
+    queue_packets=50,
+)
 BULK, VOICE = bytes(1496), bytes(214)
 """With the checksum 12,000 and 1,744 bits."""
 

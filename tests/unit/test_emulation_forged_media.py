@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from uclab.emulation.forged_media import ForgedStream, Forger
-from uclab.plan.injection import Injection
+from uclab.emulation.build.forged_media import ForgedStream, Forger
+from uclab.plan.schema.injection import Injection
 
 ORDER = Injection("web", "198.18.10.12", (20000, 20007), packets_per_s=50, search_ms=1000)
 

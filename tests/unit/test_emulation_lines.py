@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.integration import emulation_plans as plans
-from uclab.emulation import impairment
-from uclab.emulation.delay_line import Line, LineOrder
-from uclab.emulation.impairment import ArrivingLine, ImpairmentError
-from uclab.emulation.netns import Namespace
-from uclab.emulation.nfqueue import Arrival, _packets
-from uclab.plan.codec import from_data
-from uclab.plan.types import Bursts, Impairment, JitterDistribution, LinkEnd
+from uclab.emulation.link import impairment
+from uclab.emulation.link.delay_line import Line, LineOrder
+from uclab.emulation.link.impairment import ArrivingLine, ImpairmentError
+from uclab.emulation.linux.netns import Namespace
+from uclab.emulation.linux.nfqueue import Arrival, _packets
+from uclab.plan.schema.codec import from_data
+from uclab.plan.schema.plan import Bursts, Impairment, JitterDistribution, LinkEnd
 
 MS = 1_000_000
 ORDER = LineOrder(

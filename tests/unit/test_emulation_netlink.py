@@ -14,9 +14,10 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from uclab.emulation import conntrack, links, netns, rtnetlink
-from uclab.emulation.links import InterfaceSettings, NodeSettings
-from uclab.emulation.rtnetlink import NetlinkError, Request, VethEnd
+from uclab.emulation.link import veth as links
+from uclab.emulation.link.veth import InterfaceSettings, NodeSettings
+from uclab.emulation.linux import conntrack, netns, rtnetlink
+from uclab.emulation.linux.rtnetlink import NetlinkError, Request, VethEnd
 
 
 def read(request: Request, message: type[Any]) -> Any:

@@ -10,9 +10,9 @@ from typing import cast
 
 import pytest
 
-from uclab.emulation import processes
-from uclab.emulation.processes import Daemon
-from uclab.plan.runtime import NotReady
+from uclab.emulation.linux import processes
+from uclab.emulation.linux.processes import Daemon
+from uclab.runtime.node import NotReady
 
 WAITING_THREADS = """
 import signal, threading

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from uclab.emulation import sandbox
-from uclab.emulation.sandbox import Sandbox, command
+from uclab.emulation.linux import sandbox
+from uclab.emulation.linux.sandbox import Sandbox, command
 
 
 def bound(argv: list[str]) -> dict[str, str]:

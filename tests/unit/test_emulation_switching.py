@@ -14,18 +14,20 @@ from os_ken.ofproto import ofproto_v1_3_parser
 
 from tests.integration import emulation_plans as plans
 from uclab.doctor import DEVICE_ROOT
-from uclab.emulation import links, ovs, queues, sandbox, taps
-from uclab.emulation.apply import register
-from uclab.emulation.network import node_settings
-from uclab.emulation.openflow import NORMAL, Flow, Tagging, encode
-from uclab.emulation.ovs import Bridge, BridgePort
-from uclab.emulation.ovsdb import OvsdbClient, OvsdbError
-from uclab.emulation.switches import voice_priority_flows
-from uclab.emulation.variants import Variants
+from uclab.emulation.build.apply import register
+from uclab.emulation.link import veth as links
+from uclab.emulation.linux import queues, sandbox, taps
+from uclab.emulation.mininet.network import node_settings
+from uclab.emulation.mininet.switches import voice_priority_flows
+from uclab.emulation.ovs import vswitchd as ovs
+from uclab.emulation.ovs.backends import Variants
+from uclab.emulation.ovs.openflow import NORMAL, Flow, Tagging, encode
+from uclab.emulation.ovs.ovsdb import OvsdbClient, OvsdbError
+from uclab.emulation.ovs.vswitchd import Bridge, BridgePort
 from uclab.model.load import load_topology
-from uclab.plan.flows import Step, SwitchFlow
 from uclab.plan.planner import make_plan
-from uclab.plan.types import EgressQueue, QueueClass, Route, Tap
+from uclab.plan.schema.flows import Step, SwitchFlow
+from uclab.plan.schema.plan import EgressQueue, QueueClass, Route, Tap
 
 VARIANTS = Variants("userspace", "userspace")
 

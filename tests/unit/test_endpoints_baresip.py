@@ -19,7 +19,7 @@ from endpoints_emu.baresip.configuration import (
 )
 from endpoints_emu.events import Refusal
 from endpoints_emu.phone import CommandRefused, PhoneDied
-from uclab.plan.types import Account, Endpoint, RegistrationTiming
+from uclab.plan.schema.plan import Account, Endpoint, RegistrationTiming
 
 TIMING = RegistrationTiming(keepalive_s=4, lost_s=6, attempt_s=2, retry_s=1, retry_max_s=8, failback_s=10)
 DESK1 = Endpoint(

@@ -15,14 +15,14 @@ from typing import Any, cast
 import pytest
 
 from tests.unit.judge.world import World, reference_plan
+from uclab.judge.evidence.life import still_runs
 from uclab.judge.judging import judge_run
-from uclab.judge.life import still_runs
-from uclab.judge.types import Finding
+from uclab.judge.result.judgement import Finding
 from uclab.lab.call_records import write_records
 from uclab.lab.disk_watch import watch_disks
 from uclab.lab.events import EventLog
 from uclab.lab.last_words import last_words
-from uclab.plan.records import CallRecord, Event
+from uclab.records.run import CallRecord, Event
 
 CALL = CallRecord("c1", "desk1", "desk2", "call", True, 1.0)
 

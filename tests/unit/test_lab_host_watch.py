@@ -9,8 +9,8 @@ import pytest
 
 from uclab.doctor.busy import Busyness, busyness
 from uclab.lab.host_watch import HostWatch, ProcessorWaits, pressure_s, stolen_s
-from uclab.plan.codec import from_data
-from uclab.plan.host_pressure_record import FILE, HostSample
+from uclab.plan.schema.codec import from_data
+from uclab.records.host_pressure import FILE, HostSample
 
 
 def process(proc: Path, pid: int, argv: list[str], waited_ms: dict[int, float], comm: str = "") -> int:
@@ -31,13 +31,13 @@ def process(proc: Path, pid: int, argv: list[str], waited_ms: dict[int, float], 
 def test_a_program_has_waited_for_as_long_as_the_worst_of_its_threads(tmp_path: Path) -> None:
     # given two programs in two namespaces, and one of the lab's own
     desk1 = process(tmp_path, 10, ["/usr/bin/baresip", "-f", "x"], {10: 100, 11: 40})
-    edge = process(tmp_path, 20, ["/usr/bin/python3.11", "-m", "uclab.emulation.delay_line"], {20: 7})
+    edge = process(tmp_path, 20, ["/usr/bin/python3.11", "-m", "uclab.emulation.link.delay_line"], {20: 7})
     process(tmp_path, 30, ["python3", "-m", "uclab.lab.supervisor", "lab", "4"], {30: 1}, comm="python3")
     waits = ProcessorWaits(lambda: {desk1: "desk1", edge: "edge"}, tmp_path)
     waits.look()
     # when they wait
     process(tmp_path, 10, ["/usr/bin/baresip", "-f", "x"], {10: 130, 11: 400, 12: 900})
-    process(tmp_path, 20, ["/usr/bin/python3.11", "-m", "uclab.emulation.delay_line"], {20: 17})
+    process(tmp_path, 20, ["/usr/bin/python3.11", "-m", "uclab.emulation.link.delay_line"], {20: 17})
     # then the waits since the last look are told by node and program; a new thread has no look before
     assert waits.look() == {
         ("desk1", "baresip"): 360.0,

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from tests.integration import emulation_plans as plans
-from uclab.emulation.impairment import ImpairmentError
-from uclab.emulation.line_control import LineState, NotPossible
+from uclab.emulation.build.line_control import LineState, NotPossible
+from uclab.emulation.link.impairment import ImpairmentError
+from uclab.lab.errors import Refused
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.line_changes import drive
-from uclab.lab.refused import Refused
-from uclab.plan.types import Impairment, LineSchedule, LineStep, NodeKind
+from uclab.plan.schema.plan import Impairment, LineSchedule, LineStep, NodeKind
 
 LINK = "left-right"
 
@@ -47,7 +47,7 @@ class Recorder:
         self._ask("clear up", link)
         return [LineState(link, "left", "right", Impairment("eth0", 40.0), 1000)]
 
-    def swallow(self, link: str, leaving: str | None = None, *, on: bool = True) -> None:
+    def drop_all(self, link: str, leaving: str | None = None, *, on: bool = True) -> None:
         self._ask("swallow" if on else "let through", link, leaving)
 
     async def kill(self, router: str) -> tuple[str, ...]:

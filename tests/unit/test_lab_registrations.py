@@ -14,7 +14,7 @@ from uclab.lab.doubts import Doubts
 from uclab.lab.registrations import Registrations
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
 
 pytestmark = pytest.mark.req("V2")
 

@@ -12,9 +12,9 @@ from uclab.lab.events import EventLog
 from uclab.lab.inspection import parts_of
 from uclab.lab.restarts import NotAgain, Restarts
 from uclab.model.load import load_topology
-from uclab.plan.fabric import RestartPolicy
 from uclab.plan.planner import make_plan
-from uclab.plan.runtime import NotReady
+from uclab.plan.schema.switching import RestartPolicy
+from uclab.runtime.node import NotReady
 
 POLICY = RestartPolicy(("service", "router"), attempts=2, wait_s=0, wait_max_s=0)
 

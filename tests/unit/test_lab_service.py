@@ -20,13 +20,13 @@ from uclab.api import plan_of
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import CallOrder, LabClient
 from uclab.lab.directory import LABS_VARIABLE, LabDirectory
+from uclab.lab.errors import Refused
 from uclab.lab.events import EventLog
 from uclab.lab.lab import Lab
 from uclab.lab.order_log import OrderLog
-from uclab.lab.refused import Refused
 from uclab.lab.service import make_service
-from uclab.plan.line_loss import call_s
-from uclab.plan.records import CallRecord
+from uclab.plan.paths.line_loss import call_s
+from uclab.records.run import CallRecord
 
 CALL = {"id": "c1", "caller": "desk1", "callee": "desk2"}
 

@@ -20,7 +20,7 @@ from uclab.lab.lab import Lab
 from uclab.lab.order_log import OrderLog
 from uclab.lab.service import make_service
 from uclab.lab.supervisor import QuietServer
-from uclab.plan.readiness import wait_until
+from uclab.runtime.readiness import wait_until
 
 
 class QuickLab:

@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from uclab.judge.accused import worse_than_chance
-from uclab.judge.clusters import Clusters, loss_with
-from uclab.judge.streams import Second, Stream
+from uclab.judge.measure.clusters import Clusters, loss_with
+from uclab.judge.measure.streams import Second, Stream
+from uclab.judge.quality.accused import worse_than_chance
 from uclab.model.load import load_topology
-from uclab.plan.calls import reference_calls
-from uclab.plan.line_loss import INTERRUPTED, UNCOUNTED_S, expected_loss
-from uclab.plan.loss_interval import (
+from uclab.plan.paths.line_loss import INTERRUPTED, UNCOUNTED_S, expected_loss
+from uclab.plan.paths.loss_interval import (
     Interval,
     at_least,
     at_most,
@@ -26,7 +25,8 @@ from uclab.plan.loss_interval import (
     student_quantile,
 )
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Bursts, Plan
+from uclab.plan.schema.plan import Bursts, Plan
+from uclab.plan.traffic.calls import reference_calls
 
 pytestmark = pytest.mark.req("C8")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from uclab.model.diagnostic import TopologyError
 from uclab.model.load import check, load_topology
-from uclab.model.mistake import TopologyError
 
 ERRORS = Path(__file__).parents[1] / "errors"
 CASES = sorted(path.stem for path in ERRORS.glob("*.yaml"))

@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from uclab.model.diagnostic import closest, shown
 from uclab.model.load import check, reference_directory
-from uclab.model.mistake import closest, shown
 from uclab.model.source import parse, plain
 from uclab.model.visible import harmful_in
 

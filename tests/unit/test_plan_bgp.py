@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uclab.plan.bgp import allows, converge
-from uclab.plan.errors import PlanError
-from uclab.plan.routing import BgpNeighbour, PrefixRule, Route, Routing
+from uclab.plan.schema.errors import PlanError
+from uclab.plan.schema.routing import BgpNeighbour, PrefixRule, Route, Routing
+from uclab.plan.wan.bgp_routes import allows, converge
 
 pytestmark = pytest.mark.req("P3")
 

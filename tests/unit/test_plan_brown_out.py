@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from uclab.plan.brown_out import BadFigures, BrownOut, from_figures
-from uclab.plan.types import Bursts, Impairment
+from uclab.plan.schema.plan import Bursts, Impairment
+from uclab.plan.wan.brown_out import BadFigures, BrownOut, from_figures
 
 LINE = Impairment("wan1", 20.0, 2.0, 0.1, 1000, 7, True, "pareto", Bursts(1, 20))
 

@@ -12,16 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uclab.model.load import LoadedTopology, load_topology
-from uclab.plan import labels, service_tags
-from uclab.plan.carrier_faults import shared_labels
-from uclab.plan.codec import plan_from_json, plan_to_json
-from uclab.plan.errors import PlanError
-from uclab.plan.faults import FAULTS
-from uclab.plan.flows import ARP, CUSTOMER_TAG, IPV4, MPLS, SERVICE_TAG, Frame, Tag, forward, words
-from uclab.plan.lines import wan_lines
+from uclab.plan.faults.carrier_faults import shared_labels
+from uclab.plan.faults.catalogue import FAULTS
 from uclab.plan.planner import make_plan
-from uclab.plan.strands import Attachment, Strand
-from uclab.plan.types import LinkEnd, Plan, PortMode, SwitchRole
+from uclab.plan.resolve.lines import wan_lines
+from uclab.plan.schema.codec import plan_from_json, plan_to_json
+from uclab.plan.schema.errors import PlanError
+from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, MPLS, SERVICE_TAG, Frame, Tag, forward, words
+from uclab.plan.schema.plan import LinkEnd, Plan, PortMode, SwitchRole
+from uclab.plan.wan import mpls as labels
+from uclab.plan.wan import provider_bridging as service_tags
+from uclab.plan.wan.provider_circuit import Attachment, ProviderCircuit
 
 EF, CONTROL, UNKNOWN = 46, 48, 12
 
@@ -225,7 +226,7 @@ def test_each_circuit_of_a_carrier_has_marks_of_its_own_and_leads_to_its_end(cou
 @given(st.integers(1, 2094), st.integers(1, 2094))
 def test_marks_are_valid_and_never_shared(one: int, other: int) -> None:
     port = Attachment("edge1", 2, 1, 1, 101)
-    strands = [Strand(number, "cc", port, port, 1, 1) for number in (one, other)]
+    strands = [ProviderCircuit(number, "cc", port, port, 1, 1) for number in (one, other)]
     first, second = (set(labels.labels_of(strand)) for strand in strands)
     assert all(16 <= label < 1 << 20 for label in first)
     tags = [service_tags.service_vlan(strand) for strand in strands]
@@ -236,7 +237,7 @@ def test_marks_are_valid_and_never_shared(one: int, other: int) -> None:
 def test_a_carrier_runs_out_of_service_tags() -> None:
     port = Attachment("edge1", 2, 1, 1, 101)
     with pytest.raises(PlanError, match="service tags for 2094"):
-        service_tags.service_vlan(Strand(2095, "cc", port, port, 1, 1))
+        service_tags.service_vlan(ProviderCircuit(2095, "cc", port, port, 1, 1))
 
 
 @pytest.mark.req("W3", "Q1")

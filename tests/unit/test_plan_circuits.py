@@ -10,11 +10,11 @@ import pytest
 
 from uclab.model.load import LoadedTopology, load_topology
 from uclab.model.topology import Connection, Site
-from uclab.plan import edge
-from uclab.plan.circuits import Circuit, asn_of, border_router, circuits_of, peering_router
+from uclab.plan.lan import router_ruleset as edge
 from uclab.plan.planner import make_plan
-from uclab.plan.policies import resolve
-from uclab.plan.types import Node, Plan
+from uclab.plan.resolve.circuits import Circuit, asn_of, border_router, circuits_of, peering_router
+from uclab.plan.resolve.policies import resolve
+from uclab.plan.schema.plan import Node, Plan
 
 SIMPLEX, BOTH, BOTH_OTT = (
     "cloudconnect-simplex-ott", "cloudconnect-georedundant", "cloudconnect-georedundant-ott",

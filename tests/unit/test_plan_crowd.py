@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uclab.model.load import load_topology
-from uclab.plan.codec import plan_from_json, plan_to_json
-from uclab.plan.crowd import Crowd, with_crowd
-from uclab.plan.errors import PlanError
+from uclab.plan.load.load_placement import LoadPlan, with_crowd
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Plan
+from uclab.plan.schema.codec import plan_from_json, plan_to_json
+from uclab.plan.schema.errors import PlanError
+from uclab.plan.schema.plan import Plan
 
 pytestmark = pytest.mark.req("D11")
 
@@ -78,7 +78,7 @@ def test_a_generator_is_plugged_in_like_a_phone_and_steered_apart() -> None:
     assert {address for _, address, _ in crowd.plan.node("fw").neighbours} == users
 
 
-def _wanted(topology: str, users: int, generators: int) -> Crowd:
+def _wanted(topology: str, users: int, generators: int) -> LoadPlan:
     return with_crowd(plan_of(topology), users, generators)
 
 

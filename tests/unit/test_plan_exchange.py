@@ -13,11 +13,11 @@ from controllers.circuits import Exchange as Controller
 from controllers.fake_fabric import FakeFabric, Frame
 from uclab.lab.circuits import CircuitOrder, NoSuchCircuit, WrongOrder, body_of, ordered
 from uclab.model.load import load_topology
-from uclab.plan.circuit_exchange import CircuitExchange
-from uclab.plan.lines import wan_lines
+from uclab.plan.lan.spanning_trees import PortRef
 from uclab.plan.planner import make_plan
-from uclab.plan.trees import PortRef
-from uclab.plan.types import Plan
+from uclab.plan.resolve.lines import wan_lines
+from uclab.plan.schema.plan import Plan
+from uclab.plan.schema.sdn_fabric import CircuitExchange
 
 pytestmark = pytest.mark.req("W5")
 

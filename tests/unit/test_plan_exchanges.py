@@ -7,14 +7,14 @@ from functools import cache
 
 import pytest
 
-from uclab.emulation.openflow import NORMAL
+from uclab.emulation.mininet.switches import clearing_flows
+from uclab.emulation.ovs.openflow import NORMAL
 from uclab.emulation.routing import frr
-from uclab.emulation.switches import clearing_flows
 from uclab.model.load import load_topology
-from uclab.plan import bgp
 from uclab.plan.planner import make_plan
-from uclab.plan.routing import Routing
-from uclab.plan.types import Node, Plan, SwitchRole
+from uclab.plan.schema.plan import Node, Plan, SwitchRole
+from uclab.plan.schema.routing import Routing
+from uclab.plan.wan import bgp_routes as bgp
 
 CLOUD = "198.18.10.0/24"
 

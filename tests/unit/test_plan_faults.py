@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from uclab.model.load import load_topology
-from uclab.plan.changes import port_towards
-from uclab.plan.codec import plan_from_json, plan_to_json
-from uclab.plan.faults import FAULTS, fitting
+from uclab.plan.faults.catalogue import FAULTS, fitting
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Node, Plan
+from uclab.plan.resolve.plan_edits import port_towards
+from uclab.plan.schema.codec import plan_from_json, plan_to_json
+from uclab.plan.schema.plan import Node, Plan
 
 FINDINGS = {
     "signalling.tls",
@@ -291,6 +291,6 @@ def test_documentation_lists_every_fault_with_what_must_fail() -> None:
 
 def test_the_list_of_faults_is_whole_wherever_it_is_read_from() -> None:
     # given a process that has imported nothing else, then it knows the faults that register themselves, too
-    read = "from uclab.plan.faults import FAULTS; print(*FAULTS)"
+    read = "from uclab.plan.faults.catalogue import FAULTS; print(*FAULTS)"
     done = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == set(FAULTS)

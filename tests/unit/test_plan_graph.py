@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from uclab.drawing.graph import LinkLoad, draw
+from uclab.drawing.layout import arrange
 from uclab.model.load import load_topology, reference_topologies
-from uclab.plan.graph import LinkLoad, draw
-from uclab.plan.graph_layout import arrange
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
 
 
 @cache

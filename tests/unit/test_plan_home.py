@@ -6,12 +6,12 @@ from functools import cache
 
 import pytest
 
-from uclab.judge.network import Network
-from uclab.model.home import furnished
+from uclab.judge.evidence.network import Network
+from uclab.model.home import expand_home_router
 from uclab.model.load import load_topology
-from uclab.plan.lines import wan_lines
 from uclab.plan.planner import make_plan
-from uclab.plan.types import LinkEnd, NodeKind, Plan, PortMode, SwitchRole
+from uclab.plan.resolve.lines import wan_lines
+from uclab.plan.schema.plan import LinkEnd, NodeKind, Plan, PortMode, SwitchRole
 
 BOTH = ("soho-all-in-one", "soho-bridge-modem")
 
@@ -89,13 +89,13 @@ def test_modem_stands_between_router_and_line() -> None:
 @pytest.mark.req("D7")
 @pytest.mark.parametrize("data", [None, [], {"sites": 3}, {"sites": [4, {"name": "x"}]}])
 def test_whatever_has_no_home_router_is_left_as_it_is(data: object) -> None:
-    assert furnished(data) == data
+    assert expand_home_router(data) == data
 
 
 @pytest.mark.req("D7")
 def test_home_router_is_furnished_even_where_it_is_wrong() -> None:
     # so that only what the writer wrote is said to be wrong
-    [site] = furnished({"sites": [{"home_router": "box", "prefix": 7, "endpoints": ["x"]}]})["sites"]
+    [site] = expand_home_router({"sites": [{"home_router": "box", "prefix": 7, "endpoints": ["x"]}]})["sites"]
     assert site["vlans"] == [{"name": "lan", "id": 1, "role": "data", "subnet": "192.168.0.0/24"}]
     assert site["switches"][0]["name"] == "home"
     assert site["endpoints"] == ["x"]

@@ -7,7 +7,10 @@ from dataclasses import replace
 import pytest
 
 from uclab.model.load import load_topology, reference_topologies
-from uclab.plan.breakable import (
+from uclab.plan.paths.reachability import Reachability
+from uclab.plan.planner import make_plan
+from uclab.plan.schema.plan import Plan
+from uclab.plan.traffic.breakable import (
     NotBreakable,
     broken_links,
     concerned_links,
@@ -15,7 +18,7 @@ from uclab.plan.breakable import (
     links_of,
     planned_line,
 )
-from uclab.plan.incidents import (
+from uclab.plan.traffic.incidents import (
     INCIDENTS,
     WANTED_CALLS,
     NoSuchIncident,
@@ -23,9 +26,6 @@ from uclab.plan.incidents import (
     failover_calls,
     planned_incidents,
 )
-from uclab.plan.planner import make_plan
-from uclab.plan.types import Plan
-from uclab.plan.ways import Ways
 
 pytestmark = pytest.mark.req("V2")
 
@@ -40,7 +40,7 @@ def dual() -> Plan:
 
 
 def test_lines_are_in_the_order_of_the_sites_connections(dual: Plan) -> None:
-    lines = Ways(dual).lines["shop"]
+    lines = Reachability(dual).lines["shop"]
     assert [(line.name, line.link, line.tap) for line in lines] == [
         ("wan1", "edge-isp1", "edge:wan1"),
         ("wan2", "edge-isp2", "edge:wan2"),
@@ -51,7 +51,7 @@ def test_lines_are_in_the_order_of_the_sites_connections(dual: Plan) -> None:
 def test_a_line_without_translation_keeps_addresses(dual: Plan) -> None:
     edge = replace(dual.node("edge"), nftables=None)
     plan = replace(dual, nodes=tuple(edge if node.name == "edge" else node for node in dual.nodes))
-    assert {line.outside for line in Ways(plan).lines["shop"]} == {""}
+    assert {line.outside for line in Reachability(plan).lines["shop"]} == {""}
 
 
 def test_each_incident_is_on_what_the_calls_use(dual: Plan) -> None:
@@ -108,7 +108,7 @@ def test_a_line_flaps_where_its_router_waits_before_it_goes_back(dual: Plan) -> 
 
 
 def test_circuits_of_one_public_prefix_share_an_address_the_internet_has_another() -> None:
-    lines = Ways(plan_of("cloudconnect-georedundant-ott")).lines["hq"]
+    lines = Reachability(plan_of("cloudconnect-georedundant-ott")).lines["hq"]
     assert [line.name for line in lines] == ["cc1", "cc2", "wan1"]
     assert lines[0].outside == lines[1].outside != lines[2].outside
 
@@ -181,8 +181,8 @@ def test_calls_do_not_survive_the_data_centre_that_has_them() -> None:
     (lost,) = (i for i in planned_incidents(plan) if i.name == "datacentre-lost")
     assert (lost.subject, lost.survivable) == ("fra1", False)
     phone = plan.endpoints[0]
-    assert Ways(plan).reaches_cloud(phone, lost.parts)
-    assert not Ways(plan).keeps_calls(phone, lost.parts)
+    assert Reachability(plan).reaches_cloud(phone, lost.parts)
+    assert not Reachability(plan).keeps_calls(phone, lost.parts)
 
 
 def test_behind_a_hub_it_is_the_hubs_line_that_has_another_beside_it() -> None:
@@ -190,8 +190,8 @@ def test_behind_a_hub_it_is_the_hubs_line_that_has_another_beside_it() -> None:
     found = {i.name: i for i in planned_incidents(plan)}
     assert (found["circuit-down"].subject, found["circuit-down"].survivable) == ("edge-fra1", True)
     branch = next(e for e in plan.endpoints if e.name == "b1desk1")
-    assert not Ways(plan).keeps_calls(branch, links=("b1edge-hub",))
-    assert Ways(plan).keeps_calls(branch, links=("edge-fra1",))
+    assert not Reachability(plan).keeps_calls(branch, links=("b1edge-hub",))
+    assert Reachability(plan).keeps_calls(branch, links=("edge-fra1",))
 
 
 def test_with_one_line_a_cut_cannot_be_survived() -> None:
@@ -201,9 +201,9 @@ def test_with_one_line_a_cut_cannot_be_survived() -> None:
 
 
 def test_what_can_be_done_without_follows_from_the_cables(dual: Plan) -> None:
-    assert Ways(dual).keeps_calls(dual.endpoints[0], devices=("isp1",))
-    assert not Ways(dual).keeps_calls(dual.endpoints[0], devices=("edge",))
-    assert not Ways(dual).keeps_calls(dual.endpoints[0], links=("edge-isp1", "edge-isp2"))
+    assert Reachability(dual).keeps_calls(dual.endpoints[0], devices=("isp1",))
+    assert not Reachability(dual).keeps_calls(dual.endpoints[0], devices=("edge",))
+    assert not Reachability(dual).keeps_calls(dual.endpoints[0], links=("edge-isp1", "edge-isp2"))
 
 
 def test_another_site_is_no_way_out(dual: Plan) -> None:
@@ -213,7 +213,7 @@ def test_another_site_is_no_way_out(dual: Plan) -> None:
     )
     stranger = replace(dual.endpoints[0], name="stranger", node="isp2")
     moved = replace(moved, endpoints=(*dual.endpoints, stranger))
-    assert not Ways(moved).keeps_calls(dual.endpoints[0], links=("edge-isp1",))
+    assert not Reachability(moved).keeps_calls(dual.endpoints[0], links=("edge-isp1",))
 
 
 def test_incidents_can_be_chosen_and_unknown_ones_are_refused(dual: Plan) -> None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from uclab.model.load import load_topology
-from uclab.plan.calls import reference_calls, rounds
-from uclab.plan.line_loss import CALL_S, call_s, expected_loss
+from uclab.plan.paths.line_loss import CALL_S, call_s, expected_loss
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Bursts, Plan
+from uclab.plan.schema.plan import Bursts, Plan
+from uclab.plan.traffic.calls import reference_calls, rounds
 
 pytestmark = pytest.mark.req("C8")
 

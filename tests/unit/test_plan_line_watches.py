@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from uclab.model.load import load_topology, reference_directory, reference_topologies
-from uclab.plan.faults import FAULTS
+from uclab.plan.faults.catalogue import FAULTS
 from uclab.plan.planner import make_plan
-from uclab.plan.types import LineWatch, Plan, WatchedLine
+from uclab.plan.schema.plan import LineWatch, Plan, WatchedLine
 
 pytestmark = pytest.mark.req("N5", "V2")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from uclab.model.load import LoadedTopology, load_topology
-from uclab.plan.codec import plan_from_json, plan_to_json
-from uclab.plan.errors import PlanError
-from uclab.plan.measuring import MOST_CALLS, Measuring, measurable, measuring
+from uclab.plan.capacity.capacity_experiment import MOST_CALLS, Measuring, measurable, measuring
 from uclab.plan.planner import make_plan
+from uclab.plan.schema.codec import plan_from_json, plan_to_json
+from uclab.plan.schema.errors import PlanError
 
 pytestmark = [pytest.mark.req("C8"), pytest.mark.req("Q2")]
 OFFICE = (Path(__file__).resolve().parents[2] / "topologies" / "small-office.yaml").read_text()

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from uclab.emulation.routing import frr
 from uclab.emulation.routing.learned import difference
 from uclab.model.load import load_topology
-from uclab.plan import ospf
-from uclab.plan.devices import Interface, Node, NodeKind
-from uclab.plan.faults import FAULTS
+from uclab.plan.faults.catalogue import FAULTS
 from uclab.plan.planner import make_plan
-from uclab.plan.routing import Ospf
-from uclab.plan.types import Plan
+from uclab.plan.schema.devices import Interface, Node, NodeKind
+from uclab.plan.schema.plan import Plan
+from uclab.plan.schema.routing import Ospf
+from uclab.plan.wan import ospf
 
 pytestmark = pytest.mark.req("N2")
 

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uclab.model.load import load_topology
-from uclab.plan.codec import from_data, plan_from_json, plan_to_json, to_data
-from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
-from uclab.plan.endpoints import direct_number
-from uclab.plan.errors import PlanError
-from uclab.plan.load_record import Pool
-from uclab.plan.outside import FIRST_LINE, outside_numbers, outside_pool, played, with_outside
+from uclab.plan.lan.endpoints import direct_number
+from uclab.plan.load.load_placement import LoadPlan, as_judged, pools, with_crowd
+from uclab.plan.load.pstn_load import FIRST_LINE, outside_numbers, outside_pool, played, with_outside
+from uclab.plan.load.record import Pool
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Plan
+from uclab.plan.schema.codec import from_data, plan_from_json, plan_to_json, to_data
+from uclab.plan.schema.errors import PlanError
+from uclab.plan.schema.plan import Plan
 
 pytestmark = pytest.mark.req("D11", "C3", "C4")
 
@@ -28,7 +28,7 @@ def plan_of(topology: str) -> Plan:
 
 
 @cache
-def crowd_of(topology: str, users: int = 6, generators: int = 2, lines: int = 6) -> Crowd:
+def crowd_of(topology: str, users: int = 6, generators: int = 2, lines: int = 6) -> LoadPlan:
     return with_outside(with_crowd(plan_of(topology), users, generators), lines)
 
 

@@ -9,19 +9,19 @@ from ipaddress import IPv4Interface, IPv4Network
 
 import pytest
 
-from controllers.admission import IPV4, UDP
 from controllers.fabric import compile_fabric
 from controllers.fake_fabric import FakeFabric, Frame
+from controllers.ingress_filter import IPV4, UDP
 from uclab.model.load import LoadedTopology, load_topology
-from uclab.plan.addresses import highest_free
-from uclab.plan.calls import missing_kinds, reference_calls, rounds
-from uclab.plan.changes import port_towards
-from uclab.plan.endpoints import direct_number, tones
-from uclab.plan.errors import PlanError
-from uclab.plan.names import port_interface
+from uclab.plan.lan.endpoints import direct_number, tones
+from uclab.plan.lan.spanning_trees import PortRef
 from uclab.plan.planner import make_plan
-from uclab.plan.trees import PortRef
-from uclab.plan.types import NodeKind, Plan, PortMode, SwitchRole
+from uclab.plan.resolve.addresses import highest_free
+from uclab.plan.resolve.names import port_interface
+from uclab.plan.resolve.plan_edits import port_towards
+from uclab.plan.schema.errors import PlanError
+from uclab.plan.schema.plan import NodeKind, Plan, PortMode, SwitchRole
+from uclab.plan.traffic.calls import missing_kinds, reference_calls, rounds
 
 
 @cache

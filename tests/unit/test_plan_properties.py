@@ -15,17 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from uclab.drawing.boxes import Box
+from uclab.drawing.graph import draw
+from uclab.drawing.layout import arrange
 from uclab.model.load import LoadedTopology, check, load_topology
 from uclab.model.topology import Topology
-from uclab.plan.calls import reference_calls, rounds
-from uclab.plan.codec import plan_from_json, plan_to_json
-from uclab.plan.engines import PORTS_PER_ENGINE
-from uclab.plan.graph import draw
-from uclab.plan.graph_boxes import Box
-from uclab.plan.graph_layout import arrange
+from uclab.plan.lan.spanning_trees import trunks_between
 from uclab.plan.planner import make_plan
-from uclab.plan.trees import trunks_between
-from uclab.plan.types import LinkEnd, NodeKind, Plan, PortMode, SwitchRole
+from uclab.plan.resolve.vswitchd_placement import PORTS_PER_ENGINE
+from uclab.plan.schema.codec import plan_from_json, plan_to_json
+from uclab.plan.schema.plan import LinkEnd, NodeKind, Plan, PortMode, SwitchRole
+from uclab.plan.traffic.calls import reference_calls, rounds
 
 REFERENCE = load_topology("enterprise-hq")
 """Its policy serves all."""

@@ -8,11 +8,11 @@ from functools import cache
 import pytest
 
 from uclab.model.load import load_topology
-from uclab.plan.crowd import with_crowd
+from uclab.plan.cloud.protection import accounts_behind, guard
+from uclab.plan.load.load_placement import with_crowd
 from uclab.plan.planner import make_plan
-from uclab.plan.protection import accounts_behind, guard
-from uclab.plan.protection_limits import Protection
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
+from uclab.plan.schema.protection import Protection
 
 pytestmark = pytest.mark.req("C1")
 

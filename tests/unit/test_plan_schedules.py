@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uclab.model.changes import Period, Timetable
 from uclab.model.load import load_topology
 from uclab.model.profile import Direction
+from uclab.model.timetable import Period, Timetable
 from uclab.model.trace import Trace, TraceRow
 from uclab.plan.planner import make_plan
-from uclab.plan.schedules import of_timetable, of_trace, stepped, walk
-from uclab.plan.types import Impairment, LineSchedule, LineStep, LinkEnd
+from uclab.plan.schema.plan import Impairment, LineSchedule, LineStep, LinkEnd
+from uclab.plan.wan.schedules import of_timetable, of_trace, stepped, walk
 
 END = LinkEnd("edge", "wan1")
 LINE = Direction(rate_kbps=10_000, delay_ms=20, jitter_ms=2, loss_pct=0.5)

@@ -10,10 +10,10 @@ import pytest
 
 from uclab.emulation.overlay.openvpn import Identity, command
 from uclab.model.load import load_topology, reference_directory
-from uclab.plan.faults import FAULTS
-from uclab.plan.overlay import Overlay
+from uclab.plan.faults.catalogue import FAULTS
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Plan
+from uclab.plan.schema.overlay import Overlay
+from uclab.plan.schema.plan import Plan
 
 pytestmark = pytest.mark.req("W6")
 

@@ -8,7 +8,7 @@ import pytest
 
 from uclab.model.load import LoadedTopology, load_topology
 from uclab.plan.planner import make_plan
-from uclab.plan.types import SessionController
+from uclab.plan.schema.plan import SessionController
 
 
 def strict(topology: str) -> LoadedTopology:

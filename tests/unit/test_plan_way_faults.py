@@ -7,10 +7,10 @@ from functools import cache
 import pytest
 
 from uclab.model.load import load_topology
-from uclab.plan.faults import FAULTS
+from uclab.plan.faults.catalogue import FAULTS
 from uclab.plan.planner import make_plan
-from uclab.plan.routing import Route
-from uclab.plan.types import Node, Plan
+from uclab.plan.schema.plan import Node, Plan
+from uclab.plan.schema.routing import Route
 
 
 @cache

@@ -11,14 +11,14 @@ import pytest
 from controllers.fabric import compile_fabric
 from uclab.model.load import load_topology
 from uclab.model.wmm import CATEGORIES, category, contention_us
-from uclab.plan.capacity import Capacity, capacity
-from uclab.plan.changes import port_towards
-from uclab.plan.faults import FAULTS, fitting
-from uclab.plan.flows import ARP, CUSTOMER_TAG, IPV4, Frame, Tag, forward
+from uclab.plan.capacity.calls_per_line import Capacity, capacity
+from uclab.plan.faults.catalogue import FAULTS, fitting
+from uclab.plan.lan.spanning_trees import PortRef
+from uclab.plan.paths.reachability import Reachability
 from uclab.plan.planner import make_plan
-from uclab.plan.trees import PortRef
-from uclab.plan.types import Plan, PortMode, Switch, SwitchRole
-from uclab.plan.ways import Ways
+from uclab.plan.resolve.plan_edits import port_towards
+from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, Frame, Tag, forward
+from uclab.plan.schema.plan import Plan, PortMode, Switch, SwitchRole
 
 VOICE, DATA = 10, 20
 
@@ -103,7 +103,7 @@ def test_the_access_switch_knows_the_stations_and_believes_none_of_their_marks()
 
 @pytest.mark.req("V9")
 def test_an_access_point_on_the_way_can_fail() -> None:
-    ways, soft1 = Ways(plan()), plan().endpoint("soft1")
+    ways, soft1 = Reachability(plan()), plan().endpoint("soft1")
     assert ways.reaches_cloud(soft1)
     assert "ap1" in ways.passed(soft1)
     assert not ways.reaches_cloud(soft1, links=["ap1-sw1"])

@@ -9,9 +9,9 @@ import pytest
 from ci import profile_table
 from uclab.model.load import load_topology
 from uclab.model.profile import Bursts, Direction, LinkProfile
-from uclab.plan import queues
-from uclab.plan import types as plan
 from uclab.plan.planner import make_plan
+from uclab.plan.resolve import queues
+from uclab.plan.schema import plan
 
 WANTED = (
     "leased-line-10", "business-internet", "cable", "dsl", "evpl", "mpls", "wifi-5ghz", "wifi-2-4ghz",

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from uclab.plan.readiness import PATIENCE_VARIABLE, block_until, patient, wait_until
-from uclab.plan.runtime import NotReady
+from uclab.runtime.node import NotReady
+from uclab.runtime.readiness import PATIENCE_VARIABLE, block_until, patient, wait_until
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from uclab.api import RunResult
 from uclab.cli.summary import incident_table, print_summary
-from uclab.judge.failover_findings import check_failover
-from uclab.judge.incidents import (
-    CallThrough,
+from uclab.judge.failover.findings import check_failover
+from uclab.judge.result.incidents import (
+    CallOutcome,
     JudgedIncident,
     LinesUsed,
     Registration,
@@ -23,11 +23,11 @@ from uclab.judge.incidents import (
     Stretch,
     Way,
 )
-from uclab.judge.types import Judgement
+from uclab.judge.result.judgement import Judgement
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
-from uclab.plan.records import Incident
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
+from uclab.records.run import Incident
 from uclab.report.failover_timeline import LINE_COLOURS, SILENCE, draw_timeline
 from uclab.report.incidents import Spread, incident_rows, incidents_data
 from uclab.report.write import write_reports
@@ -59,7 +59,7 @@ def judged(turn: int, gap_s: float) -> JudgedIncident:
         Way("backward", "in", silence, 1000 * gap_s, 0.0, True, True, there, 997.0, mos),
     )
     fate, why = ("kept", "") if gap_s < 5 else ("dropped", "the cloud <went on> sending")
-    call = CallThrough("c1", "desk1", "+4930", fate, why, None, ways)  # type: ignore[arg-type]
+    call = CallOutcome("c1", "desk1", "+4930", fate, why, None, ways)  # type: ignore[arg-type]
     used = LinesUsed("shop", *((("wan1", "wan2", "wan1"),) * 3), "edge")
     registered = (Registration("desk1", 2.0 * turn, None),)
     return JudgedIncident(

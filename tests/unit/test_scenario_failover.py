@@ -15,11 +15,11 @@ import pytest
 
 from uclab.lab.client import CallOrder, LabClient, LabGone
 from uclab.model.load import load_topology
-from uclab.plan.codec import from_data
-from uclab.plan.incidents import HELD_CALL
 from uclab.plan.planner import make_plan
-from uclab.plan.records import CallRecord, Event, Incident
-from uclab.plan.types import Plan
+from uclab.plan.schema.codec import from_data
+from uclab.plan.schema.plan import Plan
+from uclab.plan.traffic.incidents import HELD_CALL
+from uclab.records.run import CallRecord, Event, Incident
 from uclab.scenarios.failover import Pace, asked_of_failover, failover
 from uclab.scenarios.types import Options, Step
 

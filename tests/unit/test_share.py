@@ -12,7 +12,7 @@ import pytest
 from uclab.access.private_files import FolderRefused
 from uclab.api import plan_of
 from uclab.cli.main import main
-from uclab.plan.codec import plan_from_json, plan_to_json
+from uclab.plan.schema.codec import plan_from_json, plan_to_json
 from uclab.report.share import secrets_of, share
 
 SDES = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from uclab.api import plan_of
 from uclab.cli.console import Console, plain, say
-from uclab.judge.types import Evidence, Finding, Judgement
+from uclab.judge.result.judgement import Evidence, Finding, Judgement
 from uclab.lab.events import EventLog
 from uclab.model.load import check
 from uclab.model.visible import HARMFUL, as_markup, harmful_in, visible

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from uclab.access.private_files import write_private
-from uclab.plan.codec import to_data
+from uclab.plan.schema.codec import to_data
 
 
 def write_record(path: Path, record: object) -> None:

@@ -14,12 +14,18 @@ from pathlib import Path
 from uclab.access.private_files import write_private
 from uclab.campaign.orders import LEADER_PORT, CampaignOrder
 from uclab.campaign.refused import OrderRefused
-from uclab.emulation import cards
-from uclab.plan.codec import from_data, to_data
-from uclab.plan.crowd import Crowd, pools
-from uclab.plan.elsewhere import Elsewhere
-from uclab.plan.elsewhere_record import GENERATORS_VARIABLE, KINDS, RECORDS_VARIABLE, Told, trouble
-from uclab.plan.load_record import GeneratorRecord
+from uclab.emulation.mininet import nic_passthrough as cards
+from uclab.plan.load.load_placement import LoadPlan, pools
+from uclab.plan.load.record import GeneratorRecord
+from uclab.plan.load.remote_generators import RemoteGenerator
+from uclab.plan.schema.codec import from_data, to_data
+from uclab.records.remote_generators import (
+    GENERATORS_VARIABLE,
+    KINDS,
+    RECORDS_VARIABLE,
+    RemoteGeneratorStatus,
+    trouble,
+)
 
 POOL, SEAT, LOCUSTFILE, AUTHORITY = "pool.json", "seat.json", "locustfile.py", "ca.pem"
 """Files of a generator's folder, `campaign/<generator>`: all that the other machine needs."""
@@ -67,14 +73,14 @@ def check(order: CampaignOrder) -> None:
         raise OrderRefused(f"--listen {order.listen}: {what} (TCP port {LEADER_PORT})") from None
 
 
-def leader_environment(gone: Sequence[Elsewhere], folder: Path) -> dict[str, str]:
+def leader_environment(gone: Sequence[RemoteGenerator], folder: Path) -> dict[str, str]:
     """What locust's leader has to know to keep the records of generators elsewhere."""
     names = " ".join(one.name for one in gone)
     return {GENERATORS_VARIABLE: names, RECORDS_VARIABLE: str(folder)} if gone else {}
 
 
 def write_folders(
-    crowd: Crowd, gone: Sequence[Elsewhere], order: CampaignOrder, authority: Path, folder: Path
+    crowd: LoadPlan, gone: Sequence[RemoteGenerator], order: CampaignOrder, authority: Path, folder: Path
 ) -> None:
     """`campaign/<generator>` for each elsewhere: all that the other machine needs, for root alone: passwords
     are in it. Its paths hold wherever it is carried."""
@@ -92,7 +98,7 @@ def write_folders(
             write_private(own, name, text)
 
 
-def begun(gone: Sequence[Elsewhere], folder: Path) -> bool:
+def begun(gone: Sequence[RemoteGenerator], folder: Path) -> bool:
     """Whether the campaign has begun as far as generators elsewhere tell: their clocks are compared then."""
     return all((folder / f"{one.name}.told.json").exists() for one in gone)
 
@@ -100,7 +106,7 @@ def begun(gone: Sequence[Elsewhere], folder: Path) -> bool:
 def ended(name: str, folder: Path) -> GeneratorRecord:
     """How a generator elsewhere ended, by what came of it."""
     path = folder / f"{name}.told.json"
-    told = from_data(Told, json.loads(path.read_text())) if path.exists() else None
+    told = from_data(RemoteGeneratorStatus, json.loads(path.read_text())) if path.exists() else None
     words = trouble(told, came(name, folder))
     return GeneratorRecord(name, 0, f"see worker.log in its folder `{name}`, there" if words else "", words)
 
@@ -111,7 +117,7 @@ def came(name: str, folder: Path) -> Mapping[str, int]:
     return {kind: file.read_text().count("\n") if file.exists() else 0 for kind, file in files.items()}
 
 
-def invitation(one: Elsewhere, own: Path, order: CampaignOrder) -> str:
+def invitation(one: RemoteGenerator, own: Path, order: CampaignOrder) -> str:
     """What to do on the other machine, in words."""
     return (
         f"{one.name} is awaited for {order.ready_s} s: carry {own} to its machine and run there:"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from uclab.access.private_files import write_private
 from uclab.access.record_files import write_record
-from uclab.plan.codec import plan_to_json
-from uclab.plan.load_record import CampaignRecord
-from uclab.plan.types import Plan
+from uclab.plan.load.record import CampaignRecord
+from uclab.plan.schema.codec import plan_to_json
+from uclab.plan.schema.plan import Plan
 
 
 def write_campaign(folder: Path, record: CampaignRecord) -> None:

@@ -27,15 +27,17 @@ from uclab.campaign.orders import CAMPAIGNS, worker_at
 from uclab.campaign.programs import Program, Programs, follow
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
 from uclab.campaign.relay import relay, towards
-from uclab.emulation import cards, links, netns, sysctl
-from uclab.emulation.links import InterfaceSettings, NodeSettings
-from uclab.emulation.netns import Namespace
-from uclab.plan.codec import from_data
-from uclab.plan.elsewhere import Seat
-from uclab.plan.elsewhere_record import GENERATORS_VARIABLE
-from uclab.plan.load_record import POOL_VARIABLE, Pool
-from uclab.plan.readiness import block_until
-from uclab.plan.runtime import NotReady
+from uclab.emulation.link import veth as links
+from uclab.emulation.link.veth import InterfaceSettings, NodeSettings
+from uclab.emulation.linux import netns, sysctl
+from uclab.emulation.linux.netns import Namespace
+from uclab.emulation.mininet import nic_passthrough as cards
+from uclab.plan.load.record import POOL_VARIABLE, Pool
+from uclab.plan.load.remote_generators import Seat
+from uclab.plan.schema.codec import from_data
+from uclab.records.remote_generators import GENERATORS_VARIABLE
+from uclab.runtime.node import NotReady
+from uclab.runtime.readiness import block_until
 
 CARRIER_S, ANSWER_S = 20.0, 10.0
 """How long the cable may take to carry packets, and the leader to be reached."""

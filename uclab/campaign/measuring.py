@@ -20,20 +20,20 @@ from uclab.campaign.orders import generator_environment
 from uclab.campaign.programs import END_S, Program, Programs, finish, follow
 from uclab.campaign.queue_log import QueueLog
 from uclab.campaign.running import write_pools
-from uclab.judge.json_lines import json_lines
+from uclab.judge.evidence.json_lines import json_lines
 from uclab.lab.launch import LabFailed, LaunchedLab
 from uclab.model.load import load_topology
-from uclab.plan.admission_record import MEASURING, Admission, Reading, Spoken
-from uclab.plan.codec import to_data
-from uclab.plan.crowd import as_judged
-from uclab.plan.errors import PlanError
-from uclab.plan.load_faults import LOAD_FAULTS
-from uclab.plan.load_record import FOLDER, CampaignRecord
-from uclab.plan.measuring import Measuring, measurable, measuring
+from uclab.plan.capacity.capacity_experiment import Measuring, measurable, measuring
+from uclab.plan.capacity.experiment_record import MEASURING, Admission, Reading, Spoken
+from uclab.plan.faults.load_faults import LOAD_FAULTS
+from uclab.plan.load.load_placement import as_judged
+from uclab.plan.load.record import FOLDER, CampaignRecord
 from uclab.plan.planner import make_plan
-from uclab.plan.readiness import block_until, patient
-from uclab.plan.runtime import NotReady
-from uclab.plan.scenario_record import Asked, AskedLoad, ScenarioRecord
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.errors import PlanError
+from uclab.records.scenario import Asked, AskedLoad, ScenarioRecord
+from uclab.runtime.node import NotReady
+from uclab.runtime.readiness import block_until, patient
 from uclab.scenarios.recorded import recorded
 
 LOOK_S = 0.25

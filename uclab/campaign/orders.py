@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uclab.plan.crowd import LoadGenerator
-from uclab.plan.load_record import POOL_VARIABLE
+from uclab.plan.load.load_placement import LoadGenerator
+from uclab.plan.load.record import POOL_VARIABLE
 
 PROFILES: Mapping[str, str] = {
     "busy-hour": "users of all kinds call each other and the telephone network at random (Erlang)",

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from uclab.campaign.orders import CampaignOrder
 from uclab.lab.client import LabClient
-from uclab.plan.types import Plan
-from uclab.plan.ways import Ways
+from uclab.plan.paths.reachability import Reachability
+from uclab.plan.schema.plan import Plan
 
 
 class Outage:
@@ -35,4 +35,4 @@ class Outage:
 
 def first_lines(plan: Plan) -> tuple[str, ...]:
     """The link of the preferred line of every site (pure)."""
-    return tuple(lines[0].link for lines in Ways(plan).lines.values() if lines)
+    return tuple(lines[0].link for lines in Reachability(plan).lines.values() if lines)

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 
 from uclab.access.private_files import PRIVATE_UMASK, owner_only
-from uclab.plan.load_record import GeneratorRecord
-from uclab.plan.logs import last_lines
+from uclab.plan.load.record import GeneratorRecord
+from uclab.runtime.logs import last_lines
 
 END_S = 10.0
 """How long a program may take to end when it is told to."""

@@ -16,14 +16,14 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from uclab.access.private_files import owner_only
-from uclab.emulation import netns
-from uclab.emulation.netns import Namespace
-from uclab.emulation.queues import ClassCounters, QueueError, counters
+from uclab.emulation.linux import netns
+from uclab.emulation.linux.netns import Namespace
+from uclab.emulation.linux.queues import ClassCounters, QueueError, counters
 from uclab.lab.client import LabClient
-from uclab.plan.codec import to_data
-from uclab.plan.lines import wan_lines
-from uclab.plan.load_record import ClassUse, QueueUse
-from uclab.plan.types import EgressQueue, LinkEnd, Plan
+from uclab.plan.load.record import ClassUse, QueueUse
+from uclab.plan.resolve.lines import wan_lines
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.plan import EgressQueue, LinkEnd, Plan
 
 EVERY_S = 1.0
 MOST_RECORDS = 50_000

@@ -38,14 +38,14 @@ from uclab.campaign.queue_log import QueueLog
 from uclab.campaign.relay import relay, towards
 from uclab.campaign.usage import UsageLog, namespace_id
 from uclab.lab.launch import LabFailed, LaunchedLab
-from uclab.plan.codec import to_data
-from uclab.plan.crowd import Crowd, as_judged, pools, with_crowd
-from uclab.plan.elsewhere import Elsewhere, moved, with_those_elsewhere
-from uclab.plan.errors import PlanError
-from uclab.plan.load_faults import LOAD_FAULTS
-from uclab.plan.load_record import FOLDER, G711, CampaignRecord, PoolCodec
-from uclab.plan.outside import outside_pool, played, with_outside
-from uclab.plan.scenario_record import Asked, AskedLoad, ScenarioRecord
+from uclab.plan.faults.load_faults import LOAD_FAULTS
+from uclab.plan.load.load_placement import LoadPlan, as_judged, pools, with_crowd
+from uclab.plan.load.pstn_load import outside_pool, played, with_outside
+from uclab.plan.load.record import FOLDER, G711, CampaignRecord, PoolCodec
+from uclab.plan.load.remote_generators import RemoteGenerator, moved, with_those_elsewhere
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.errors import PlanError
+from uclab.records.scenario import Asked, AskedLoad, ScenarioRecord
 from uclab.scenarios.recorded import recorded
 
 
@@ -140,7 +140,7 @@ def run_campaign(
     return CampaignResult(api.judge_and_report(run_dir, judged, clock, watcher), status)
 
 
-def _scenario(crowd: Crowd, order: CampaignOrder) -> ScenarioRecord:
+def _scenario(crowd: LoadPlan, order: CampaignOrder) -> ScenarioRecord:
     """What a campaign is to be."""
     names = tuple(one.node for one in crowd.all_generators)
     asked = Asked(load=AskedLoad(order.users, names, float(order.duration_s)))
@@ -148,7 +148,7 @@ def _scenario(crowd: Crowd, order: CampaignOrder) -> ScenarioRecord:
 
 
 def write_pools(
-    crowd: Crowd, run_dir: Path, folder: Path, codec: PoolCodec = G711, but: Collection[str] = ()
+    crowd: LoadPlan, run_dir: Path, folder: Path, codec: PoolCodec = G711, but: Collection[str] = ()
 ) -> None:
     """A file for each generator with its users and their passwords, for root alone; `but` for these."""
     pki = run_dir / "pki"
@@ -160,11 +160,11 @@ def write_pools(
 
 def _drive(
     launched: LaunchedLab,
-    crowd: Crowd,
+    crowd: LoadPlan,
     order: CampaignOrder,
     folder: Path,
     watcher: Watcher,
-    gone: Sequence[Elsewhere],
+    gone: Sequence[RemoteGenerator],
     on_interrupt: Callable[[], None],
 ) -> int | None:
     client = launched.client
@@ -226,7 +226,7 @@ def _drive(
     return status
 
 
-def _record(folder: Path, order: CampaignOrder, crowd: Crowd, workers: Sequence[Program]) -> None:
+def _record(folder: Path, order: CampaignOrder, crowd: LoadPlan, workers: Sequence[Program]) -> None:
     here = {worker.name: worker for worker in workers}
     ended = tuple(
         here[one.node].record if one.node in here else elsewhere.ended(one.node, folder)

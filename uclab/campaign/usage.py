@@ -13,8 +13,8 @@ import psutil
 
 from uclab.access.private_files import owner_only
 from uclab.campaign import processor
-from uclab.plan.codec import to_data
-from uclab.plan.load_record import Usage
+from uclab.plan.load.record import Usage
+from uclab.plan.schema.codec import to_data
 
 GENERATORS = "load generators"
 EVERY_S = 1.0

@@ -16,7 +16,7 @@ from uclab.cli.progress import progress
 from uclab.cli.status import status_of
 from uclab.cli.summary import print_summary
 from uclab.cli.topologies import Json, Topology
-from uclab.judge.types import RunVerdict
+from uclab.judge.result.judgement import RunVerdict
 
 NAMES = ", ".join(f"`{name}`" for name in PROFILES)
 

@@ -15,12 +15,12 @@ from uclab.cli.labs import FaultOption
 from uclab.cli.measured import Wish, measure_all, measured_data, print_measured
 from uclab.cli.status import status_of
 from uclab.cli.topologies import Json, Topology
+from uclab.drawing.graph import LineNote, draw
 from uclab.model.bandwidth import LAYER_2_BYTES, MediaStream, rtcp_kbps
-from uclab.plan.admission_record import Spoken
-from uclab.plan.air_capacity import AirCapacity
-from uclab.plan.capacity import Capacity, DirectionCapacity, LineCapacity
-from uclab.plan.codec import to_data
-from uclab.plan.graph import LineNote, draw
+from uclab.plan.capacity.air_capacity import AirCapacity
+from uclab.plan.capacity.calls_per_line import Capacity, DirectionCapacity, LineCapacity
+from uclab.plan.capacity.experiment_record import Spoken
+from uclab.plan.schema.codec import to_data
 
 LAYERS = {
     "ip": "over IP",

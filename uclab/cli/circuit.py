@@ -15,7 +15,7 @@ from uclab.cli.console import Console, say
 from uclab.cli.labs import LabName, client_of
 from uclab.cli.topologies import Json
 from uclab.lab.circuits import CircuitOrder
-from uclab.model.part import DSCP_NAMES
+from uclab.model.schema_types import DSCP_NAMES
 
 HIGHEST_DSCP = 63
 EVERYWHERE = ("name", "as_json")

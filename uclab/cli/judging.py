@@ -16,9 +16,9 @@ from uclab.cli.progress import progress
 from uclab.cli.status import STATUS, status_of
 from uclab.cli.summary import print_summary
 from uclab.cli.topologies import Json
-from uclab.judge.types import RunVerdict
-from uclab.plan.codec import to_data
-from uclab.plan.faults import FAULTS
+from uclab.judge.result.judgement import RunVerdict
+from uclab.plan.faults.catalogue import FAULTS
+from uclab.plan.schema.codec import to_data
 
 
 def add_to(app: typer.Typer) -> None:

@@ -17,7 +17,7 @@ from uclab.cli.progress import progress
 from uclab.cli.topologies import Json, Topology
 from uclab.lab.client import CallOrder, LabClient
 from uclab.lab.directory import find_lab, running_labs
-from uclab.plan.codec import to_data
+from uclab.plan.schema.codec import to_data
 
 LabName = Annotated[str | None, typer.Option("--name", help="Which lab; not needed while one runs.")]
 FaultOption = Annotated[

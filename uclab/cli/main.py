@@ -34,8 +34,8 @@ from uclab.doctor.preflight import HostUnfit
 from uclab.lab.client import LabError, LabGone, WrongRequest
 from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
-from uclab.model.mistake import TopologyError
-from uclab.plan.errors import PlanError
+from uclab.model.diagnostic import TopologyError
+from uclab.plan.schema.errors import PlanError
 
 WRONG = (
     *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongRequest),

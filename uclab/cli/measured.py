@@ -14,9 +14,9 @@ from uclab.campaign.measuring import measure, orders_for
 from uclab.cli.console import Console, say
 from uclab.cli.progress import progress
 from uclab.cli.summary import WIDTH_IN_FILES
-from uclab.judge.types import MeasuredWay
-from uclab.plan.admission_record import Spoken
-from uclab.plan.codec import to_data
+from uclab.judge.result.judgement import MeasuredWay
+from uclab.plan.capacity.experiment_record import Spoken
+from uclab.plan.schema.codec import to_data
 
 BOUNDS = {"exactly": "", "at least": "≥ ", "at most": "≤ "}
 

@@ -13,7 +13,7 @@ from rich.status import Status
 from uclab.api import Watcher
 from uclab.cli.console import Console, plain
 from uclab.lab.events import PROGRESS
-from uclab.plan.records import Event
+from uclab.records.run import Event
 from uclab.scenarios import Step
 
 LOUD_EVENTS = {
@@ -22,7 +22,7 @@ LOUD_EVENTS = {
 }
 
 
-class Teller:
+class ProgressPrinter:
     """Prints progress to stderr: standard output stays for results."""
 
     def __init__(self, console: Console, status: Status | None) -> None:
@@ -76,8 +76,8 @@ def progress(*, quiet: bool = False) -> Iterator[Watcher]:
     console = Console(stderr=True, soft_wrap=True)
     if sys.stderr.isatty():
         with console.status("") as status:
-            teller = Teller(console, status)
+            teller = ProgressPrinter(console, status)
             yield Watcher(teller.event, teller.step, teller.stage, teller.notice)
     else:
-        teller = Teller(console, None)
+        teller = ProgressPrinter(console, None)
         yield Watcher(teller.event, teller.step, teller.stage, teller.notice)

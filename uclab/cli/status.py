@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from uclab.judge.types import RunVerdict, worst
+from uclab.judge.result.judgement import RunVerdict, worst
 
 HELD, VERDICT_FAILED, WRONG_INPUT, NOT_UP, NOT_SHOWN, CRASHED, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
 """All held; a verdict failed; the input is wrong; the lab could not be brought up; something was not shown;

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from uclab.api import RunResult
 from uclab.cli.console import Console, plain
-from uclab.judge.types import Finding, JudgedCall, Judgement, Margin, Walk
-from uclab.judge.walks import marking_columns
+from uclab.judge.path.hop_trace import marking_columns
+from uclab.judge.result.judgement import Finding, JudgedCall, Judgement, Margin, Walk
 from uclab.report.grouping import MARKS, Group, grouped
 from uclab.report.incidents import Spread, incident_rows
 from uclab.report.results import both

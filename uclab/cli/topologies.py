@@ -13,11 +13,11 @@ from uclab import api, doctor
 from uclab.access.private_files import FolderRefused
 from uclab.access.private_files import words as words_of
 from uclab.cli.console import Console, plain, say
+from uclab.drawing.graph import draw
 from uclab.model.load import reference_topologies
-from uclab.plan.codec import plan_to_json, to_data
-from uclab.plan.flows import words
-from uclab.plan.graph import draw
-from uclab.plan.types import LineStep, Node, Plan, Switch
+from uclab.plan.schema.codec import plan_to_json, to_data
+from uclab.plan.schema.flows import words
+from uclab.plan.schema.plan import LineStep, Node, Plan, Switch
 
 Topology = Annotated[
     str, typer.Argument(metavar="T", help="A topology file, or the name of a reference topology.")

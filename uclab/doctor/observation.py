@@ -13,7 +13,7 @@ from pathlib import Path
 
 from uclab.doctor import room
 from uclab.doctor.busy import Busyness, busyness
-from uclab.plan.readiness import patient
+from uclab.runtime.readiness import patient
 
 STATE_DIR = Path(os.environ.get("UCLAB_STATE", "/var/lib/uclab"))
 """Where `make setup` puts root filesystems."""

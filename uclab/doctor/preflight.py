@@ -16,7 +16,7 @@ from pathlib import Path
 
 from uclab.doctor.observation import DEVICE_ROOT, PROGRAMS
 from uclab.doctor.room import SERVICES, TEMPORARY_MB, Folder, folder, images, inotify_to_be_had
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
 
 CAPTURED_S = 15
 """Seconds of overload that a run captures; most of what is captured is that."""

@@ -15,57 +15,57 @@ from uclab.capture.dissect import (
 )
 from uclab.capture.pcapng import MalformedCapture
 from uclab.capture.tshark import DissectionError
-from uclab.judge.abuse import check_abuse
-from uclab.judge.admission import check_admission, measured_ways
-from uclab.judge.audio import check_calls
-from uclab.judge.carriers import check_apart
-from uclab.judge.case import Case
-from uclab.judge.circuits import check_circuits
-from uclab.judge.containment import check_alive, check_captures, check_isolation, check_understood
-from uclab.judge.encryption import check_media_encryption
-from uclab.judge.failover import judged_incidents
-from uclab.judge.failover_findings import check_failover
-from uclab.judge.figures import judged_calls
-from uclab.judge.host_reasons import by_host
-from uclab.judge.hub import check_hub
-from uclab.judge.injection import check_injected
-from uclab.judge.interference import interferences
-from uclab.judge.load import check_load
-from uclab.judge.load_sample import Sample, take_sample
-from uclab.judge.load_series import load_series
-from uclab.judge.load_srtp import check_load_srtp
-from uclab.judge.margins import nearest
-from uclab.judge.marking import check_marking, check_trust
-from uclab.judge.misnamed import misnamed_taps, set_aside
-from uclab.judge.needs import as_shown
-from uclab.judge.network import Network
-from uclab.judge.observe import Progress, observe
-from uclab.judge.overlay import check_overlays
-from uclab.judge.peering import check_peering
-from uclab.judge.plan_shape import plan_trouble
-from uclab.judge.planned import check_planned_way
-from uclab.judge.plots import ladders, media_series, rate_series
-from uclab.judge.privacy import check_privacy
-from uclab.judge.quality import check_quality
-from uclab.judge.run import Run, RunError, load_run
-from uclab.judge.scenario import check_scenario
-from uclab.judge.scratch import scratch_file
-from uclab.judge.second_opinion import check_dissector
-from uclab.judge.segregation import check_port_control, check_voice_vlan
-from uclab.judge.signalling import check_signalling
-from uclab.judge.srtp import key_ring
-from uclab.judge.streams import call_windows
-from uclab.judge.tampering import check_untouched
-from uclab.judge.tap_needs import limited
-from uclab.judge.types import Finding, Judgement, Walk
-from uclab.judge.walks import media_walk
-from uclab.judge.way_vlans import check_way_vlans
-from uclab.plan.line_loss import INTERRUPTED
-from uclab.plan.records import Checks
+from uclab.judge.checks.abuse import check_abuse
+from uclab.judge.checks.alg_detection import check_untouched
+from uclab.judge.checks.audio import check_calls
+from uclab.judge.checks.circuits import check_circuits
+from uclab.judge.checks.customer_isolation import check_apart
+from uclab.judge.checks.encryption import check_media_encryption
+from uclab.judge.checks.hub import check_hub
+from uclab.judge.checks.injection import check_injected
+from uclab.judge.checks.lab_integrity import check_alive, check_captures, check_isolation, check_understood
+from uclab.judge.checks.marking import check_marking, check_trust
+from uclab.judge.checks.overlay import check_overlays
+from uclab.judge.checks.peering import check_peering
+from uclab.judge.checks.privacy import check_privacy
+from uclab.judge.checks.scenario import check_scenario
+from uclab.judge.checks.signalling import check_signalling
+from uclab.judge.checks.tshark_crosscheck import check_dissector
+from uclab.judge.checks.vlan_isolation import check_port_control, check_voice_vlan
+from uclab.judge.checks.vlan_of_way import check_way_vlans
+from uclab.judge.coverage.bytes_needed import as_shown
+from uclab.judge.coverage.times_needed import limited
+from uclab.judge.evidence.load_sample import Sample, take_sample
+from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.plan_shape import plan_trouble
+from uclab.judge.evidence.run import Run, RunError, load_run
+from uclab.judge.evidence.scratch import scratch_file
+from uclab.judge.failover.findings import check_failover
+from uclab.judge.failover.outcomes import judged_incidents
+from uclab.judge.host.reasons import by_host
+from uclab.judge.load.findings import check_load
+from uclab.judge.load.measured_capacity import check_admission, measured_ways
+from uclab.judge.load.series import load_series
+from uclab.judge.load.srtp import check_load_srtp
+from uclab.judge.measure.case import Case
+from uclab.judge.measure.observe import Progress, observe
+from uclab.judge.measure.plots import ladders, media_series, rate_series
+from uclab.judge.measure.srtp import key_ring
+from uclab.judge.measure.streams import call_windows
+from uclab.judge.measure.swapped_taps import misnamed_taps, set_aside
+from uclab.judge.path.hop_trace import media_walk
+from uclab.judge.path.path_conformance import check_planned_way
+from uclab.judge.quality.figures import judged_calls
+from uclab.judge.quality.voice_quality import check_quality
+from uclab.judge.result.interference import interferences
+from uclab.judge.result.judgement import Finding, Judgement, Walk
+from uclab.judge.result.margins import nearest
+from uclab.plan.paths.line_loss import INTERRUPTED
+from uclab.records.run import Checks
 
 
 def judge_run(run_dir: Path, progress: Progress | None = None) -> Judgement:
-    """Judges a run directory (`uclab.plan.records`). `RunError` where it cannot be read at all.
+    """Judges a run directory (`uclab.records.run`). `RunError` where it cannot be read at all.
 
     `progress` is called with a phase (`signalling`, `packets`, `findings`) and a count.
     """

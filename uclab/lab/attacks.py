@@ -9,14 +9,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uclab.emulation import processes
-from uclab.emulation.network import LabNet
-from uclab.emulation.processes import Daemon
-from uclab.plan.attacks import Attack
-from uclab.plan.codec import to_data
-from uclab.plan.logs import last_lines
-from uclab.plan.readiness import wait_until
-from uclab.plan.runtime import NotReady
+from uclab.emulation.linux import processes
+from uclab.emulation.linux.processes import Daemon
+from uclab.emulation.mininet.network import LabNet
+from uclab.plan.schema.attacks import Attack
+from uclab.plan.schema.codec import to_data
+from uclab.runtime.logs import last_lines
+from uclab.runtime.node import NotReady
+from uclab.runtime.readiness import wait_until
 
 READY_S = 60.0
 STANDS = "stands"

@@ -13,24 +13,25 @@ from cloud_core.authority import Certificates, issue
 from cloud_core.containers import SERVICE_ID, Podman
 from cloud_core.services import RunningCloud, start_cloud
 from endpoints_emu.phone import PhoneError
-from uclab.emulation import netns, ovs
-from uclab.emulation.apply import BuildFailed, build
-from uclab.emulation.taps import start_taps
-from uclab.emulation.variants import detect
+from uclab.emulation.build.apply import BuildFailed, build
+from uclab.emulation.linux import netns
+from uclab.emulation.linux.taps import start_taps
+from uclab.emulation.ovs import vswitchd as ovs
+from uclab.emulation.ovs.backends import detect
 from uclab.lab import controllers, overlay
 from uclab.lab.attacks import start_attacks
-from uclab.lab.brought_up import BroughtUp
+from uclab.lab.background_traffic import start_chatter
 from uclab.lab.bulk import BulkSource
-from uclab.lab.chatter import start_chatter
 from uclab.lab.circuit_exchanges import Exchanges
 from uclab.lab.host_record import write_host_record
 from uclab.lab.host_watch import HostWatch
 from uclab.lab.injections import start_injections
+from uclab.lab.lab_runtime import LabRuntime
 from uclab.lab.phones import Phones
 from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import EventsOf, RouterPrograms
-from uclab.plan.runtime import NotReady
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
+from uclab.runtime.node import NotReady
 
 PRIVATE = Path("/run/uclab-lab")
 """A tmpfs of the lab's own mount namespace, for podman's state."""
@@ -46,7 +47,7 @@ class BringUpFailed(Exception):
 async def bring_up(
     plan: Plan,
     run_dir: Path,
-    parts: BroughtUp,
+    parts: LabRuntime,
     restarts: Restarts,
     *,
     capture: bool,
@@ -79,7 +80,7 @@ class _BringUp:
         self,
         plan: Plan,
         run_dir: Path,
-        parts: BroughtUp,
+        parts: LabRuntime,
         restarts: Restarts,
     ) -> None:
         self._plan = plan

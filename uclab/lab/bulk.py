@@ -8,9 +8,9 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from uclab.plan.readiness import wait_until
-from uclab.plan.runtime import NodeRuntime, NotReady
-from uclab.plan.types import BulkTraffic
+from uclab.plan.schema.plan import BulkTraffic
+from uclab.runtime.node import NodeRuntime, NotReady
+from uclab.runtime.readiness import wait_until
 
 LONGEST_S = 3600
 FORGED_TOS = 184

@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from uclab.plan.codec import to_data
-from uclab.plan.records import CallRecord
+from uclab.plan.schema.codec import to_data
+from uclab.records.run import CallRecord
 
 
 def write_records(file: Path, records: Sequence[CallRecord]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from endpoints_emu.phone import CallFailed, CallLeg, Phone, PhoneError, PhoneEventKind
 from uclab.lab.client import CallOrder
-from uclab.plan.records import CallRecord, HeardAudio
+from uclab.records.run import CallRecord, HeardAudio
 
 ANSWER_DEADLINE_S = 15.0
 HOLD_S = 1.0

@@ -12,9 +12,9 @@ import httpx
 
 from uclab.lab.circuits import CircuitOrder, NoSuchCircuit, WrongOrder, body_of, ordered
 from uclab.lab.controllers import api_of
-from uclab.lab.refused import Refused, RefusedCircuit
-from uclab.plan.circuit_exchange import CircuitExchange
-from uclab.plan.runtime import NotReady
+from uclab.lab.errors import Refused, RefusedCircuit
+from uclab.plan.schema.sdn_fabric import CircuitExchange
+from uclab.runtime.node import NotReady
 
 ANSWER_S = 10.0
 

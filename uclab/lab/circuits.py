@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from uclab.plan.circuit_exchange import CircuitEnd, CircuitExchange, ExchangeCircuit
+from uclab.plan.schema.sdn_fabric import CircuitEnd, CircuitExchange, ExchangeCircuit
 
 FIELDS = ("rate_kbps", "pcp", "dscp", "allowed_dscp")
 

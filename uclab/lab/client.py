@@ -22,9 +22,9 @@ from uclab.access.names import DEVICE
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.directory import LabDirectory
 from uclab.model.visible import visible
-from uclab.plan.codec import from_data, to_data
-from uclab.plan.readiness import patient
-from uclab.plan.records import CallRecord, Event
+from uclab.plan.schema.codec import from_data, to_data
+from uclab.records.run import CallRecord, Event
+from uclab.runtime.readiness import patient
 
 SOCKET_DEADLINE_S = 20.0
 NO_TIMEOUT = httpx.Timeout(None)

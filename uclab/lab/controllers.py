@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from uclab.plan.codec import to_data
-from uclab.plan.logs import last_lines
-from uclab.plan.readiness import wait_until
-from uclab.plan.runtime import NotReady
-from uclab.plan.types import SiteFabric
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.plan import SiteFabric
+from uclab.runtime.logs import last_lines
+from uclab.runtime.node import NotReady
+from uclab.runtime.readiness import wait_until
 
 READY_EVENTS = {"fabric-ready", "exchange-ready"}
 READY_S = 60.0

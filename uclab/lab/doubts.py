@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from uclab.plan.lines import wan_lines
-from uclab.plan.types import Endpoint, Link, Plan
-from uclab.plan.ways import Ways
+from uclab.plan.paths.reachability import Reachability
+from uclab.plan.resolve.lines import wan_lines
+from uclab.plan.schema.plan import Endpoint, Link, Plan
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Doubts:
 
     def __init__(self, plan: Plan, clock: Callable[[], float] = time.time) -> None:
         self._plan = plan
-        self._ways = Ways(plan)
+        self._ways = Reachability(plan)
         self._clock = clock
         self._links = {link.name: link for link in plan.links}
         self._doubts: dict[str, Doubt] = {}

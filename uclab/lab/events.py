@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from uclab.model.visible import visible
-from uclab.plan.records import Event
+from uclab.records.run import Event
 
 RESERVED = 1 << 20
 """Bytes of the file that are set aside at the start, so that a full disk can still be told of; without a word
@@ -29,7 +29,7 @@ class EventLog:
     """Append-only; readers see everything from the start and then what comes.
 
     While it is open its file is locked: so whoever finds a run without an end can tell a lab that still runs
-    from one that was killed (`uclab.judge.life`). What a full disk does not take is kept until it does.
+    from one that was killed (`uclab.judge.evidence.life`). What a full disk does not take is kept until then.
     """
 
     def __init__(self, file: Path) -> None:

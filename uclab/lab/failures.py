@@ -6,22 +6,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from uclab.emulation.black_hole import BlackHoleError
-from uclab.emulation.conntrack import forget_connections
-from uclab.emulation.impairment import ImpairmentError
-from uclab.emulation.line_control import LineControl, NotPossible
-from uclab.emulation.network import LabNet
-from uclab.emulation.queues import QueueError
+from uclab.emulation.build.line_control import LineControl, NotPossible
+from uclab.emulation.link.black_hole import BlackHoleError
+from uclab.emulation.link.impairment import ImpairmentError
+from uclab.emulation.linux.conntrack import forget_connections
+from uclab.emulation.linux.queues import QueueError
+from uclab.emulation.mininet.network import LabNet
 from uclab.emulation.routing.learned import forget_learned
+from uclab.lab.errors import Refused
 from uclab.lab.events import EventLog
 from uclab.lab.line_changes import tell
-from uclab.lab.refused import Refused
 from uclab.lab.router_programs import RouterPrograms
-from uclab.plan.breakable import NotBreakable, broken_links, concerned_links
-from uclab.plan.brown_out import BadFigures, from_figures
-from uclab.plan.records import FAILED
-from uclab.plan.runtime import NotReady
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
+from uclab.plan.traffic.breakable import NotBreakable, broken_links, concerned_links
+from uclab.plan.wan.brown_out import BadFigures, from_figures
+from uclab.records.run import FAILED
+from uclab.runtime.node import NotReady
 
 LEAVING = "leaving"
 """The figure that names the one device whose packets are concerned."""
@@ -88,7 +88,7 @@ class Failures:
             elif how in ("black-hole", "kill"):
                 for link in links:
                     self._note(link, how)
-                    await asyncio.to_thread(control.swallow, link, leaving)
+                    await asyncio.to_thread(control.drop_all, link, leaving)
             else:
                 for link in links:
                     self._note(link, how)
@@ -124,7 +124,7 @@ class Failures:
                 if "brown-out" in ways:
                     tell(self._events, "healed", await asyncio.to_thread(control.clear_up, link))
                 if ways & {"black-hole", "kill"}:
-                    await asyncio.to_thread(control.swallow, link, on=False)
+                    await asyncio.to_thread(control.drop_all, link, on=False)
                 if "cut" in ways:
                     await asyncio.to_thread(network.heal_link, link)
         except (BlackHoleError, ImpairmentError, QueueError) as error:

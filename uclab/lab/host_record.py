@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from uclab.emulation.variants import Variants
+from uclab.emulation.ovs.backends import Variants
 
 
 def write_host_record(run_dir: Path, variants: Variants) -> None:

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uclab.plan.codec import to_data
-from uclab.plan.host_pressure_record import FILE, HostSample, Waited
+from uclab.plan.schema.codec import to_data
+from uclab.records.host_pressure import FILE, HostSample, Waited
 
 EVERY_S = 1.0
 COST_SHARE = 0.02

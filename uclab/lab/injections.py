@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from uclab.emulation import processes
-from uclab.emulation.netns import Namespace
-from uclab.emulation.processes import Daemon
-from uclab.plan.codec import to_data
-from uclab.plan.injection import Injection
+from uclab.emulation.linux import processes
+from uclab.emulation.linux.netns import Namespace
+from uclab.emulation.linux.processes import Daemon
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.injection import Injection
 
 
 def start_injections(
@@ -21,7 +21,7 @@ def start_injections(
     return [
         processes.start(
             f"injection-{number}-{one.source_node}",
-            [sys.executable, "-m", "uclab.emulation.forged_media"],
+            [sys.executable, "-m", "uclab.emulation.build.forged_media"],
             log=run_dir / "injections" / f"{number}-{one.source_node}.log",
             namespace=namespaces[one.source_node],
             stdin=json.dumps(to_data(one)).encode(),

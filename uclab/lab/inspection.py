@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from uclab.emulation import netns
-from uclab.emulation.netns import Namespace
-from uclab.emulation.network import LabNet
-from uclab.plan.types import Plan, Switch
+from uclab.emulation.linux import netns
+from uclab.emulation.linux.netns import Namespace
+from uclab.emulation.mininet.network import LabNet
+from uclab.plan.schema.plan import Plan, Switch
 
 
 async def inspect(subject: str, plan: Plan, network: LabNet) -> dict[str, Any]:

@@ -12,29 +12,29 @@ from typing import Any, Literal
 
 import httpx
 
-from uclab.emulation.line_control import LineControl
-from uclab.emulation.network import LabNet
+from uclab.emulation.build.line_control import LineControl
+from uclab.emulation.mininet.network import LabNet
 from uclab.lab import calls, inspection
 from uclab.lab.bringup import FORESEEN, BringUpFailed, bring_up
-from uclab.lab.brought_up import BroughtUp
 from uclab.lab.call_records import write_records
 from uclab.lab.circuit_exchanges import Exchanges, refusals
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import CallOrder
 from uclab.lab.disk_watch import watch_disks
+from uclab.lab.errors import Refused, RefusedCircuit
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
+from uclab.lab.lab_runtime import LabRuntime
 from uclab.lab.line_changes import drive
 from uclab.lab.order_log import OrderLog, write_lab_end
 from uclab.lab.parties import parties_of
-from uclab.lab.refused import Refused, RefusedCircuit
 from uclab.lab.registrations import Registrations
 from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import RouterPrograms
-from uclab.plan.records import BY_HAND, FAULT, CallRecord
-from uclab.plan.runtime import NotReady
-from uclab.plan.scenario_record import ORDERS
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
+from uclab.records.run import BY_HAND, FAULT, CallRecord
+from uclab.records.scenario import ORDERS
+from uclab.runtime.node import NotReady
 
 __all__ = ["BringUpFailed", "Lab", "Refused"]
 
@@ -65,7 +65,7 @@ class Lab:
         self._capture = capture
         self._restarts = Restarts(plan.policy.restarts, self.events, FORESEEN)
         self._watch = self._restarts.watch
-        self._parts = BroughtUp(outside)
+        self._parts = LabRuntime(outside)
         self._timings: dict[str, float] = {}
         self._records: list[CallRecord] = []
         self._ids: set[str] = set()

@@ -22,11 +22,11 @@ from uclab.access.private_files import PRIVATE_UMASK, claim_folder, owner_only, 
 from uclab.access.record_files import write_record
 from uclab.lab.client import LabClient, LabGone, wait_for_socket
 from uclab.lab.directory import LabDirectory
-from uclab.plan.codec import plan_to_json
-from uclab.plan.logs import last_lines
-from uclab.plan.records import Event
-from uclab.plan.scenario_record import BY_HAND, SCENARIO, ScenarioRecord
-from uclab.plan.types import Plan
+from uclab.plan.schema.codec import plan_to_json
+from uclab.plan.schema.plan import Plan
+from uclab.records.run import Event
+from uclab.records.scenario import BY_HAND, SCENARIO, ScenarioRecord
+from uclab.runtime.logs import last_lines
 
 NAMESPACES = (
     "unshare",

@@ -9,12 +9,12 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from uclab.emulation.impairment import ImpairmentError
-from uclab.emulation.line_control import LineControl, LineState
-from uclab.emulation.queues import QueueError
+from uclab.emulation.build.line_control import LineControl, LineState
+from uclab.emulation.link.impairment import ImpairmentError
+from uclab.emulation.linux.queues import QueueError
 from uclab.lab.events import EventLog
-from uclab.plan.schedules import walk
-from uclab.plan.types import LineSchedule, LineStep
+from uclab.plan.schema.plan import LineSchedule, LineStep
+from uclab.plan.wan.schedules import walk
 
 Line = tuple[str, str]
 """The device that sends, and its interface."""

@@ -13,9 +13,9 @@ from typing import Literal
 
 from uclab.access.record_files import write_record
 from uclab.lab.client import CallOrder
-from uclab.lab.refused import Refused
-from uclab.plan.codec import to_data
-from uclab.plan.scenario_record import LAB_END, RECORD_FILES, AskedCall, FileLength, LabEnd, OrderRecord
+from uclab.lab.errors import Refused
+from uclab.plan.schema.codec import to_data
+from uclab.records.scenario import LAB_END, RECORD_FILES, AskedCall, FileLength, LabEnd, OrderRecord
 
 What = Literal["call", "bulk", "fail", "heal"]
 BLOCK = 1 << 20

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from uclab.access.names import CALL, DEVICE, PARTY, PORT
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import LONGEST_WORDS, CallOrder
-from uclab.plan.line_loss import call_s
-from uclab.plan.types import Plan
+from uclab.plan.paths.line_loss import call_s
+from uclab.plan.schema.plan import Plan
 
 LONGEST_CALL_S = 86_400.0
 HIGHEST_RATE_KBPS = 100_000_000

@@ -17,16 +17,16 @@ from typing import Any
 import httpx
 
 from cloud_core.authority import Certificates
-from uclab.emulation.hosts import LabHost
-from uclab.emulation.network import LabNet
+from uclab.emulation.mininet.hosts import LabHost
+from uclab.emulation.mininet.network import LabNet
 from uclab.emulation.overlay.openvpn import Identity, TunnelProcess, start_end, wait_joined
 from uclab.lab.watch import ProcessWatch
-from uclab.plan.codec import to_data
-from uclab.plan.logs import last_lines
-from uclab.plan.overlay import Overlay
-from uclab.plan.overlay_record import FILE
-from uclab.plan.readiness import wait_until
-from uclab.plan.runtime import NotReady
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.overlay import Overlay
+from uclab.records.overlay import FILE
+from uclab.runtime.logs import last_lines
+from uclab.runtime.node import NotReady
+from uclab.runtime.readiness import wait_until
 
 READY_EVENT = "overlay-ready"
 READY_S = 60.0

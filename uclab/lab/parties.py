@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from endpoints_emu.phone import Phone
 from uclab.lab.calls import Parties
 from uclab.lab.client import CallOrder
-from uclab.lab.refused import Refused
-from uclab.plan.types import Plan
+from uclab.lab.errors import Refused
+from uclab.plan.schema.plan import Plan
 
 
 def parties_of(order: CallOrder, plan: Plan, phones: Mapping[str, Phone]) -> Parties:

@@ -12,11 +12,11 @@ from cloud_core.authority import Certificates
 from cloud_core.services import RunningCloud
 from endpoints_emu.factory import make_phone, make_trunk_phone
 from endpoints_emu.phone import Phone, PhoneEventKind, RegistrationFailed
-from uclab.lab.brought_up import BroughtUp
+from uclab.lab.lab_runtime import LabRuntime
 from uclab.lab.restarts import Restarts
-from uclab.plan.logs import last_lines
-from uclab.plan.runtime import NodeRuntime
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
+from uclab.runtime.logs import last_lines
+from uclab.runtime.node import NodeRuntime
 
 REGISTER_S = 20.0
 
@@ -28,7 +28,7 @@ class Phones:
         self,
         plan: Plan,
         run_dir: Path,
-        parts: BroughtUp,
+        parts: LabRuntime,
         restarts: Restarts,
     ) -> None:
         self._plan = plan

@@ -7,9 +7,9 @@ from typing import Any
 
 from endpoints_emu.phone import Phone, PhoneEventKind
 from uclab.lab.doubts import Doubts
-from uclab.plan.readiness import wait_until
-from uclab.plan.runtime import NotReady
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
+from uclab.runtime.node import NotReady
+from uclab.runtime.readiness import wait_until
 
 
 class Registrations:

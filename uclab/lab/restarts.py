@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from uclab.lab.events import EventLog
 from uclab.lab.watch import ProcessWatch
-from uclab.plan.policies import RestartedPart, RestartPolicy
+from uclab.plan.resolve.policies import RestartedPart, RestartPolicy
 
 Again = Callable[[], Awaitable[None]]
 """Starts a part again, has its processes watched, and returns when it works as before."""

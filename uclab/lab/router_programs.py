@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from uclab.emulation.hosts import LabHost
-from uclab.emulation.network import LabNet
+from uclab.emulation.mininet.hosts import LabHost
+from uclab.emulation.mininet.network import LabNet
 from uclab.emulation.routing.frr import start_routing
 from uclab.emulation.routing.learned import wait_learned
 from uclab.lab.restarts import NotAgain
 from uclab.lab.watch import ProcessWatch
-from uclab.plan.codec import to_data
-from uclab.plan.types import LineWatch, Plan
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.plan import LineWatch, Plan
 
 CAPABILITIES = ("CAP_NET_ADMIN",)
 """For routes."""

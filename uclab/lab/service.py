@@ -21,9 +21,9 @@ from uclab.access.bounded import BoundedBodies, problems, unknown
 from uclab.access.names import DEVICE, WrongName
 from uclab.lab.client import NO_ROOM, REFUSED, WRONG_ORDER, WRONG_REQUEST
 from uclab.lab.description import openapi
+from uclab.lab.errors import Refused, RefusedCircuit
 from uclab.lab.lab import Lab
 from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody, HandBody, Nothing
-from uclab.lab.refused import Refused, RefusedCircuit
 
 Handler = Callable[[Request], Awaitable[Response]]
 B = TypeVar("B", bound=Body)

@@ -25,7 +25,7 @@ from uclab.access.private_files import PRIVATE_UMASK
 from uclab.lab.directory import LabDirectory
 from uclab.lab.lab import BringUpFailed, Lab
 from uclab.lab.service import make_service
-from uclab.plan.codec import plan_from_json
+from uclab.plan.schema.codec import plan_from_json
 
 ANSWERS_S = 0.5
 """How long answers that are being given may still take once the lab is down."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from uclab.plan.logs import last_lines
+from uclab.runtime.logs import last_lines
 
 
 class Ends(Protocol):

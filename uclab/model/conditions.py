@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from uclab.model.part import Part, says
+from uclab.model.schema_types import StrictModel, says
 
 DISTANCE = r"^(near|medium|far|[0-9]{1,6}(\.[0-9]{1,3})? ?k?m)$"
 
@@ -31,7 +31,7 @@ MEANING: dict[RadioKind, tuple[str, ...]] = {
 """The conditions that mean something to each kind of radio."""
 
 
-class Radio(Part):
+class Radio(StrictModel):
     """What kind of radio a line is: what its conditions do is computed from that."""
 
     kind: RadioKind
@@ -41,7 +41,7 @@ class Radio(Part):
     """Height of a satellite's orbit, km."""
 
 
-class Conditions(Part):
+class Conditions(StrictModel):
     """What a line suffers from; the best where nothing is said."""
 
     weather: Literal["clear", "rain", "storm"] | None = None

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from uclab.model.part import Part
+from uclab.model.schema_types import StrictModel
 
 
-class Protection(Part):
+class Protection(StrictModel):
     """What a session controller lets one address do, so that nobody takes the others' place (C1).
 
     A site's phones share their router's public address (NAT): limits grow with the accounts that the plan has
@@ -48,7 +48,7 @@ class Protection(Part):
 RestartedPart = Literal["service", "controller", "router", "phone"]
 
 
-class Restarts(Part):
+class Restarts(StrictModel):
     """What a site's operator or the provider would see come back by itself after it has died, and how (D3).
 
     A `service` is a container of the cloud, a `controller` a site's or an exchange's SDN controller, a

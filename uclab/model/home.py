@@ -19,7 +19,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,11}")
 _NETWORK = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}")
 
 
-def furnished(topology: Any) -> Any:
+def expand_home_router(topology: Any) -> Any:
     """The topology as it was read, its sites with a home router furnished (pure). What is not as it should
     be is left to the model, which has the words for it."""
     if not isinstance(topology, dict) or not isinstance(topology.get("sites"), list):

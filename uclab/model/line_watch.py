@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from uclab.model.part import Part
+from uclab.model.schema_types import StrictModel
 
 
-class LineWatch(Part):
+class LineWatch(StrictModel):
     """A router's health check of its lines to providers: it asks public servers by each of them.
 
     A line that is up but leads nowhere is noticed by that alone: nobody speaks BGP or BFD there. The values

@@ -29,14 +29,14 @@ from uclab.model.checks import (
     topology_mistakes,
     trust_mistakes,
 )
-from uclab.model.form import form
-from uclab.model.mistake import Mistake, TopologyError, closest, in_order, listed, shown
-from uclab.model.place import Document, Place
+from uclab.model.diagnostic import Diagnostic, TopologyError, closest, in_order, listed, shown
 from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
+from uclab.model.schema_validation import form
 from uclab.model.source import parse, read_text
 from uclab.model.topology import Topology
 from uclab.model.trace import Trace
+from uclab.model.yaml_location import Document, YamlLocation
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -55,7 +55,7 @@ class LoadedTopology:
     """The file it was read from."""
     traces: Mapping[str, Trace] = field(default_factory=dict)
     """Recordings by what `Connection.profile` says, for profiles that have one."""
-    warnings: tuple[Mistake, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
     """What is allowed, but will not do what its writer hopes."""
 
 
@@ -82,8 +82,8 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
         raise TopologyError(main.mistakes)
     mistakes = list(main.mistakes)
 
-    profiles = _Shelf(path.parent, "profiles", LinkProfile, profile_mistakes)
-    policies = _Shelf(path.parent, "policies", PolicyProfile, policy_mistakes)
+    profiles = _SearchPath(path.parent, "profiles", LinkProfile, profile_mistakes)
+    policies = _SearchPath(path.parent, "policies", PolicyProfile, policy_mistakes)
     for site in main.top["sites"]:
         for connection in site["connections"]:
             mistakes += profiles.fetch(connection["profile"])
@@ -111,7 +111,7 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
     return LoadedTopology(main.value, profiles.values, policies.values[said], path, traces, warnings)
 
 
-def check(path_or_name: str | Path) -> tuple[Mistake, ...]:
+def check(path_or_name: str | Path) -> tuple[Diagnostic, ...]:
     """All mistakes of a topology and of the files that it names; none where it can be planned."""
     try:
         load_topology(path_or_name)
@@ -125,8 +125,8 @@ class _File(Generic[M]):
     """What became of a file: its value where it is right, its top place where it is at least YAML."""
 
     value: M | None
-    top: Place | None
-    mistakes: tuple[Mistake, ...]
+    top: YamlLocation | None
+    mistakes: tuple[Diagnostic, ...]
 
 
 def _read(
@@ -145,8 +145,8 @@ def _read(
     if named and not (isinstance(root.value, dict) and named.key in root.value):
         return _File(None, None, (named.is_none(shown_as),))
     document = Document(shown_as, root)
-    formed = form(document, model, home.furnished) if model is Topology else form(document, model)
-    top = Place.top(formed.document)
+    formed = form(document, model, home.expand_home_router) if model is Topology else form(document, model)
+    top = YamlLocation.top(formed.document)
     mistakes = (*odd, *formed.mistakes, *check_all(top))
     return _File(formed.value, top, mistakes)
 
@@ -159,13 +159,13 @@ class _Named:
     """Its first key: `profile` or `policy`."""
     below: Path
 
-    def is_none(self, file: str) -> Mistake:
+    def is_none(self, file: str) -> Diagnostic:
         """The mistake that it is something else."""
         what = "link profile" if self.key == "profile" else "policy"
-        return Mistake(file, 0, 0, "", f"is no {what}", f"a YAML mapping with `{self.key}: NAME`")
+        return Diagnostic(file, 0, 0, "", f"is no {what}", f"a YAML mapping with `{self.key}: NAME`")
 
 
-class _Shelf(Generic[M]):
+class _SearchPath(Generic[M]):
     """The profiles or policies that a topology can name: beside it first, then those of the references."""
 
     def __init__(self, beside: Path, folder: str, model: type[M], check_all: Check) -> None:
@@ -173,11 +173,11 @@ class _Shelf(Generic[M]):
         self.folders = list(dict.fromkeys((beside / folder, reference_directory() / folder)))
         self.model, self.check_all = model, check_all
         self.values: dict[str, M] = {}
-        self.files: dict[str, tuple[Path, Place, Path]] = {}
+        self.files: dict[str, tuple[Path, YamlLocation, Path]] = {}
         """Where each value comes from, and the folder below which its own files are."""
-        self._read: dict[str, tuple[Mistake, ...]] = {}
+        self._read: dict[str, tuple[Diagnostic, ...]] = {}
 
-    def fetch(self, place: Place) -> tuple[Mistake, ...]:
+    def fetch(self, place: YamlLocation) -> tuple[Diagnostic, ...]:
         """Read what a place names, once; its mistakes, or the one that there is no such thing."""
         name = place.text
         if name is None:
@@ -213,7 +213,7 @@ class _Shelf(Generic[M]):
             self.files[name] = (path, file.top, root)
         return self._read[name]
 
-    def _misnamed(self, top: Place | None, name: str) -> tuple[Mistake, ...]:
+    def _misnamed(self, top: YamlLocation | None, name: str) -> tuple[Diagnostic, ...]:
         """What is found by its file's name carries that name."""
         own = top["profile" if self.model is LinkProfile else "policy"] if top else None
         if own is None or own.text is None or own.text == name or not _NAME.fullmatch(name):
@@ -233,10 +233,10 @@ class _Shelf(Generic[M]):
         return next((path for folder in self.folders if _exists(path := folder / f"{name}.yaml")), None)
 
 
-def _traces(profiles: _Shelf[LinkProfile]) -> tuple[dict[str, Trace], list[Mistake]]:
+def _traces(profiles: _SearchPath[LinkProfile]) -> tuple[dict[str, Trace], list[Diagnostic]]:
     """The recordings that profiles name, and what is wrong with them."""
     traces: dict[str, Trace] = {}
-    mistakes: list[Mistake] = []
+    mistakes: list[Diagnostic] = []
     for name, profile in profiles.values.items():
         if profile.trace is None:
             continue
@@ -270,7 +270,7 @@ def _locate(path_or_name: str | Path) -> tuple[Path, str]:
     if isinstance(path_or_name, str) and _NAME.fullmatch(name) and not _exists(path):
         found = "there is no such file or reference topology"
         raise TopologyError(
-            [Mistake(name, 0, 0, "", found, f"known: {listed(references)}", closest(name, references))]
+            [Diagnostic(name, 0, 0, "", found, f"known: {listed(references)}", closest(name, references))]
         )
     return path, "".join(c if c.isprintable() else "?" for c in name)
 

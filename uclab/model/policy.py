@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from uclab.model.endurance import Protection, Restarts
-from uclab.model.part import (
+from uclab.model.schema_types import (
     Dscp,
     LongName,
     Name,
-    Part,
     PortRange,
     PrefixLengths,
+    StrictModel,
     Text,
     Title,
     VlanRange,
@@ -25,7 +25,7 @@ from uclab.model.sdwan import SdWanPolicy
 from uclab.model.traffic import CallTraffic
 
 
-class TrafficClass(Part):
+class TrafficClass(StrictModel):
     """One of the ordered traffic classes: the first whose match holds sets the DSCP (C8)."""
 
     name: Name
@@ -43,7 +43,7 @@ class TrafficClass(Part):
     """Whether a device that is not trusted (a PC) may come into this class by its port numbers."""
 
 
-class Marking(Part):
+class Marking(StrictModel):
     """How one DSCP is carried by networks of other kinds (Q1)."""
 
     service: Name
@@ -58,7 +58,7 @@ class Marking(Part):
     """Wi-Fi access category that the user priority falls into."""
 
 
-class Limits(Part):
+class Limits(StrictModel):
     """What a path must keep, one way (C8, Q2)."""
 
     max_one_way_delay_ms: float = Field(gt=0, le=5000)
@@ -69,7 +69,7 @@ class Limits(Part):
     """Mean opinion score by ITU-T G.107 and its annex B."""
 
 
-class Confidence(Part):
+class Confidence(StrictModel):
     """With what confidence a limit counts as kept or missed, and how much media may be placed for that
     (C8).
 
@@ -92,7 +92,7 @@ class Confidence(Part):
     says so."""
 
 
-class SipsPorts(Part):
+class SipsPorts(StrictModel):
     """Ports of SIP over TLS, by who connects."""
 
     desk_phone: int = Field(ge=1, le=65535)
@@ -100,7 +100,7 @@ class SipsPorts(Part):
     trunk: int = Field(ge=1, le=65535)
 
 
-class Signalling(Part):
+class Signalling(StrictModel):
     """How endpoints reach the session controller (C1, C9)."""
 
     dscp: Dscp
@@ -110,7 +110,7 @@ class Signalling(Part):
     """SIP application gateways on the way: never."""
 
 
-class Media(Part):
+class Media(StrictModel):
     """Media of calls (C2, C9)."""
 
     dscp: Dscp
@@ -123,7 +123,7 @@ class Media(Part):
     `one-line`: of sites with one line, whose address stays; those with several are followed all the same."""
 
 
-class Nat(Part):
+class Nat(StrictModel):
     """Address translation on the way."""
 
     udp_timeout_s: int = Field(ge=1, le=86400)
@@ -132,7 +132,7 @@ class Nat(Part):
     """Longest time between two registrations of a phone, seconds; a binding must outlive it."""
 
 
-class Registration(Part):
+class Registration(StrictModel):
     """How phones keep their registration alive, and get it back when the way to the cloud changes (V2).
 
     The RFC's own values (RFC 5626 section 4.4.1: a keep-alive every 95 to 120 s; section 4.5: 30 s until the
@@ -158,7 +158,7 @@ class Registration(Part):
     """How often a phone registered elsewhere tries the session controller that it prefers, seconds."""
 
 
-class QueueShare(Part):
+class QueueShare(StrictModel):
     """One class of the queue on a WAN line, in shares of the line's rate (N2, C8)."""
 
     name: Name
@@ -176,7 +176,7 @@ class QueueShare(Part):
     """True on the one class that also takes ARP."""
 
 
-class PowerClass(Part):
+class PowerClass(StrictModel):
     """What a device draws over Ethernet (N3)."""
 
     device: Literal["desk-phone", "softclient"]
@@ -184,7 +184,7 @@ class PowerClass(Part):
     """Power reserved at the switch port, W, by the device's class (IEEE 802.3af table 33-3)."""
 
 
-class Peering(Part):
+class Peering(StrictModel):
     """What the provider asks of a private circuit and its BGP session (P3)."""
 
     asn: int = Field(ge=1, le=4_294_967_294)
@@ -203,7 +203,7 @@ class Peering(Part):
     """BFD (RFC 5880): a path is down after this many intervals without a packet."""
 
 
-class FailoverLimits(Part):
+class FailoverLimits(StrictModel):
     """What callers may notice when a line, a router or a data centre fails, and when it is back (V2)."""
 
     max_detection_ms: float = Field(gt=0, le=600_000)
@@ -222,7 +222,7 @@ class FailoverLimits(Part):
     """...and more delay, each way."""
 
 
-class PolicyProfile(Part):
+class PolicyProfile(StrictModel):
     """A whole policy file."""
 
     policy: LongName

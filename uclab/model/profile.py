@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from uclab.model.changes import Timetable
 from uclab.model.conditions import Conditions, Radio
-from uclab.model.part import CsvReference, LongName, Part, Text, Title
+from uclab.model.schema_types import CsvReference, LongName, StrictModel, Text, Title
+from uclab.model.timetable import Timetable
 
 
-class Bursts(Part):
+class Bursts(StrictModel):
     """Loss in bursts: a line that is now good, now bad (Gilbert 1960, Elliott 1963). The state is drawn for
     every packet."""
 
@@ -24,7 +24,7 @@ class Bursts(Part):
     """Packets lost while the line is bad, per cent."""
 
 
-class Direction(Part):
+class Direction(StrictModel):
     """One direction of a line."""
 
     rate_kbps: int = Field(ge=64, le=10_000_000)
@@ -41,7 +41,7 @@ class Direction(Part):
     """Loss in bursts beside the random one; none where absent."""
 
 
-class LinkProfile(Part):
+class LinkProfile(StrictModel):
     """A named kind of line; each direction separately."""
 
     profile: LongName

@@ -10,9 +10,9 @@ import sys
 
 from pydantic import BaseModel
 
-from uclab.model.form import FREE
 from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
+from uclab.model.schema_validation import FREE
 from uclab.model.topology import Topology
 
 MODELS: dict[str, type[BaseModel]] = {"topology": Topology, "profile": LinkProfile, "policy": PolicyProfile}

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from uclab.model.part import Dscp, Name, Network, Part, Reference
+from uclab.model.schema_types import Dscp, Name, Network, Reference, StrictModel
 
 
-class SdWanGateway(Part):
+class SdWanGateway(StrictModel):
     """Where overlays end: a router at the internet that hands over to the cloud's peering router by a private
     circuit (CloudConnect: P1 to P4)."""
 
@@ -26,13 +26,13 @@ class SdWanGateway(Part):
     """Private AS number of its BGP session; the lab chooses one where absent."""
 
 
-class SdWan(Part):
+class SdWan(StrictModel):
     """The SD-WAN of a topology."""
 
     gateways: tuple[SdWanGateway, ...] = Field(min_length=1)
 
 
-class SiteOverlay(Part):
+class SiteOverlay(StrictModel):
     """A site's part in the SD-WAN: everything leaves it by encrypted tunnels."""
 
     gateway: Name
@@ -41,7 +41,7 @@ class SiteOverlay(Part):
     """Its connections that carry a tunnel, the preferred one first."""
 
 
-class PathClass(Part):
+class PathClass(StrictModel):
     """A class of traffic that is steered together, and what its path must keep, one way."""
 
     name: Name
@@ -53,7 +53,7 @@ class PathClass(Part):
     max_loss_pct: float = Field(gt=0, le=100)
 
 
-class SdWanPolicy(Part):
+class SdWanPolicy(StrictModel):
     """How paths are measured, and when a class changes its path."""
 
     classes: tuple[PathClass, ...] = Field(min_length=1)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from uclab.model.mistake import Mistake, TopologyError, shown
+from uclab.model.diagnostic import Diagnostic, TopologyError, shown
 from uclab.model.syntax import syntax_mistake
 from uclab.model.visible import harmful_in, visible
 
@@ -69,7 +69,7 @@ def read_text(path: Path, file: str, below: Path | None = None) -> str:
     """
 
     def refuse(found: str, allowed: str, line: int = 0) -> TopologyError:
-        return TopologyError([Mistake(file, line, 1 if line else 0, "", found, allowed)])
+        return TopologyError([Diagnostic(file, line, 1 if line else 0, "", found, allowed)])
 
     try:
         mode = path.stat().st_mode
@@ -117,7 +117,7 @@ def _is_below(descriptor: int, folder: Path | None) -> bool:
     return folder is None or Path(os.readlink(f"/proc/self/fd/{descriptor}")).is_relative_to(folder.resolve())
 
 
-def parse(text: str, file: str) -> tuple[Node, list[Mistake]]:
+def parse(text: str, file: str) -> tuple[Node, list[Diagnostic]]:
     """The file's one document as nodes, and mistakes that leave it readable (duplicate keys, tags).
 
     Raises TopologyError where nothing further can be known: wrong syntax, no document or several, too deep,
@@ -134,7 +134,7 @@ class _Composer:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.mistakes: list[Mistake] = []
+        self.mistakes: list[Diagnostic] = []
         self.root: Node | None = None
         self.open: list[Node] = []
         self.pending: list[tuple[str, int, int] | None] = []
@@ -142,7 +142,7 @@ class _Composer:
         self.anchors: dict[str, Node] = {}
         self.total = 0
 
-    def compose(self, events: Iterator[yaml.Event]) -> tuple[Node, list[Mistake]]:
+    def compose(self, events: Iterator[yaml.Event]) -> tuple[Node, list[Diagnostic]]:
         for event in events:
             mark = event.start_mark
             line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
@@ -164,11 +164,11 @@ class _Composer:
                     alias = self._aliased(event.anchor or "", line, column)
                     self._attach(alias, counts=alias.size)
         if self.root is None or self.root.value is None:
-            raise TopologyError([Mistake(self.file, 0, 0, "", "is empty", "keys and values are needed")])
+            raise TopologyError([Diagnostic(self.file, 0, 0, "", "is empty", "keys and values are needed")])
         return self.root, self.mistakes
 
     def _stop(self, line: int, column: int, found: str, allowed: str) -> TopologyError:
-        return TopologyError([*self.mistakes, Mistake(self.file, line, column, "", found, allowed)])
+        return TopologyError([*self.mistakes, Diagnostic(self.file, line, column, "", found, allowed)])
 
     def _scalar(self, event: yaml.ScalarEvent, line: int, column: int) -> Scalar:
         text: str = event.value
@@ -176,7 +176,7 @@ class _Composer:
             raise self._stop(line, column, "half of a surrogate pair in an escape", "whole characters")
         if harmful := harmful_in(text):
             self.mistakes.append(
-                Mistake(
+                Diagnostic(
                     self.file, line, column, "", f"{harmful} in {shown(text)}", "text without such characters"
                 )
             )
@@ -211,7 +211,7 @@ class _Composer:
             node.tagged = True
             written = "!!" + tag[18:] if tag.startswith("tag:yaml.org,2002:") else tag
             self.mistakes.append(
-                Mistake(
+                Diagnostic(
                     self.file,
                     node.line,
                     node.column,
@@ -271,7 +271,7 @@ class _Composer:
         if key in pairs:
             first = parent.keys[key][0]
             self.mistakes.append(
-                Mistake(
+                Diagnostic(
                     self.file,
                     line,
                     column,

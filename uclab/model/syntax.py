@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from uclab.model.mistake import Mistake, shown
+from uclab.model.diagnostic import Diagnostic, shown
 
 _MEANING: tuple[
     tuple[str, str, str], ...
@@ -60,10 +60,10 @@ _MEANING: tuple[
 )
 
 
-def syntax_mistake(error: yaml.YAMLError, file: str, text: str) -> Mistake:
+def syntax_mistake(error: yaml.YAMLError, file: str, text: str) -> Diagnostic:
     """The one mistake of a file that is not YAML, at the line where it shows."""
     if not isinstance(error, yaml.MarkedYAMLError):
-        return Mistake(file, 0, 0, "", "is not YAML", "see docs/topology.md")
+        return Diagnostic(file, 0, 0, "", "is not YAML", "see docs/topology.md")
     # What was opened and never closed is mended where it was opened: there the context points.
     problem = str(error.problem or error.context or "not understood")
     mark = error.problem_mark or error.context_mark
@@ -77,11 +77,11 @@ def syntax_mistake(error: yaml.YAMLError, file: str, text: str) -> Mistake:
     lines = text.split("\n")
     content = lines[line - 1] if 0 < line <= len(lines) else ""
     if "cannot start any token" in problem and content[column - 1 : column] == "\t":
-        return Mistake(file, line, column, "", f"a tab in {shown(content.strip())}", "indent with spaces")
+        return Diagnostic(file, line, column, "", f"a tab in {shown(content.strip())}", "indent with spaces")
     for phrase, found, allowed in _MEANING:
         if phrase in problem:
-            return Mistake(file, line, column, "", f"{found} in {shown(content.strip())}", allowed)
-    return Mistake(
+            return Diagnostic(file, line, column, "", f"{found} in {shown(content.strip())}", allowed)
+    return Diagnostic(
         file,
         line,
         column,

@@ -14,7 +14,17 @@ from uclab.model.conditions import Conditions
 from uclab.model.domain import Domain
 from uclab.model.home import FURNISHED
 from uclab.model.line_watch import LineWatch
-from uclab.model.part import Address, Dscp, LongName, Name, Network, Part, Reference, Title, says
+from uclab.model.schema_types import (
+    Address,
+    Dscp,
+    LongName,
+    Name,
+    Network,
+    Reference,
+    StrictModel,
+    Title,
+    says,
+)
 from uclab.model.sdwan import SdWan, SiteOverlay
 from uclab.model.traffic import SiteTraffic
 
@@ -33,7 +43,7 @@ E164 = Annotated[
 VlanRole = Literal["voice", "data", "rooms", "management", "foreign-voip"]
 
 
-class Vlan(Part):
+class Vlan(StrictModel):
     """A VLAN of a site (IEEE 802.1Q; L1 to L4)."""
 
     name: Name
@@ -48,7 +58,7 @@ class Vlan(Part):
     """Address of the gateway in the VLAN; the first of the subnet where absent."""
 
 
-class Switch(Part):
+class Switch(StrictModel):
     """An Ethernet switch (N3)."""
 
     name: Name
@@ -62,7 +72,7 @@ class Switch(Part):
     """Power over Ethernet that it can give to all its ports together, W."""
 
 
-class AccessPoint(Part):
+class AccessPoint(StrictModel):
     """A Wi-Fi access point at a switch port: one SSID for each voice and data VLAN (N4, V9, W7)."""
 
     name: Name
@@ -74,7 +84,7 @@ class AccessPoint(Part):
     """What its stations suffer from: distance, users, surroundings."""
 
 
-class Firewall(Part):
+class Firewall(StrictModel):
     """The site's edge firewall: stateful, zones (N1)."""
 
     name: Name
@@ -82,7 +92,7 @@ class Firewall(Part):
     """Top switches of the site that it is plugged into."""
 
 
-class Router(Part):
+class Router(StrictModel):
     """The site's edge router: NAT, bandwidth management, and BGP on private circuits (N2, P3)."""
 
     name: Name
@@ -97,7 +107,7 @@ class Router(Part):
     up but leads nowhere goes unnoticed."""
 
 
-class HomeRouter(Part):
+class HomeRouter(StrictModel):
     """A small premises' one device: router, firewall and switch in one (N5, W9)."""
 
     name: Name
@@ -105,7 +115,7 @@ class HomeRouter(Part):
     """Ports of its built-in switch."""
 
 
-class Connection(Part):
+class Connection(StrictModel):
     """A WAN line of a site, in order of preference (V1, V2)."""
 
     name: Name
@@ -127,7 +137,7 @@ class Connection(Part):
     """How many times faster the profile's timetable passes, instead of what the profile says."""
 
 
-class Endpoint(Part):
+class Endpoint(StrictModel):
     """A phone or softclient (E1, E7)."""
 
     name: Name
@@ -151,7 +161,7 @@ def _or_home_router(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"required": others}, {"required": ["home_router"]}]
 
 
-class Site(Part):
+class Site(StrictModel):
     """One place of the company. With a `home_router` it has no `vlans`, `switches`, `firewall`,
     `router`."""
 
@@ -180,7 +190,7 @@ class Site(Part):
     """How much is called here, where that differs from the policy."""
 
 
-class Provider(Part):
+class Provider(StrictModel):
     """An internet service provider (W1)."""
 
     name: Name
@@ -190,7 +200,7 @@ class Provider(Part):
     """AS number, where it speaks BGP: where the topology has exchanges; the lab chooses one where absent."""
 
 
-class Exchange(Part):
+class Exchange(StrictModel):
     """An internet exchange: a peering LAN with a route server (P5)."""
 
     name: Name
@@ -200,7 +210,7 @@ class Exchange(Part):
     """Providers and data centres that peer there."""
 
 
-class Internet(Part):
+class Internet(StrictModel):
     """The public internet of the lab (W1)."""
 
     providers: tuple[Provider, ...] = Field(min_length=1)
@@ -208,7 +218,7 @@ class Internet(Part):
     """Where providers and data centres peer; without, the internet's routes are static."""
 
 
-class Datacentre(Part):
+class Datacentre(StrictModel):
     """A data centre of the cloud (C6)."""
 
     name: Name
@@ -216,21 +226,21 @@ class Datacentre(Part):
     """Public prefix of its servers, /29 or larger; from 198.18.0.0/15 or 203.0.113.0/24."""
 
 
-class Region(Part):
+class Region(StrictModel):
     """A region of the cloud (C6)."""
 
     name: Name
     datacentres: tuple[Datacentre, ...] = Field(min_length=1)
 
 
-class Pstn(Part):
+class Pstn(StrictModel):
     """The telephone network behind the cloud (C3, C4)."""
 
     numbers: tuple[E164, ...] = Field(min_length=1)
     """Telephone numbers that answer there, in quotes."""
 
 
-class Cloud(Part):
+class Cloud(StrictModel):
     """The telephony cloud that answers the calls (C1 to C10)."""
 
     domain: Domain
@@ -239,7 +249,7 @@ class Cloud(Part):
     pstn: Pstn
 
 
-class CircuitTerms(Part):
+class CircuitTerms(StrictModel):
     """What an exchange is told of a private circuit, where that differs from its usual terms (W5)."""
 
     site: Name
@@ -255,7 +265,7 @@ class CircuitTerms(Part):
     """Markings with which packets may come in; those of the policy's markings, and 0, where absent."""
 
 
-class Carrier(Part):
+class Carrier(StrictModel):
     """A carrier's network, over which private circuits run (W2, W3, W5)."""
 
     name: Name
@@ -273,7 +283,7 @@ class Carrier(Part):
     """Terms of single circuits of an exchange; every connection by way of it is a circuit."""
 
 
-class Topology(Part):
+class Topology(StrictModel):
     """A whole topology file."""
 
     topology: LongName

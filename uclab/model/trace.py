@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from uclab.model.mistake import Mistake, closest, listed, shown
+from uclab.model.diagnostic import Diagnostic, closest, listed, shown
 
 FIGURES: dict[str, tuple[float, float]] = {
     "delay_ms": (0, 5000),
@@ -48,17 +48,19 @@ class Trace:
         return times[-1] + (times[-1] - times[-2] if len(times) > 1 else 1.0)
 
 
-def read(text: str, file: str, loop: bool) -> tuple[Trace | None, tuple[Mistake, ...]]:
+def read(text: str, file: str, loop: bool) -> tuple[Trace | None, tuple[Diagnostic, ...]]:
     """The recording in a CSV text, or its mistakes (pure)."""
     try:
         lines = list(csv.reader(text.splitlines()))
     except csv.Error as error:
-        return None, (Mistake(file, 0, 0, "", f"is not a CSV file ({error})", f"columns: {listed(COLUMNS)}"),)
+        return None, (
+            Diagnostic(file, 0, 0, "", f"is not a CSV file ({error})", f"columns: {listed(COLUMNS)}"),
+        )
     if not lines or not any(lines[0]):
-        return None, (Mistake(file, 0, 0, "", "is empty", f"columns: {listed(COLUMNS)}"),)
+        return None, (Diagnostic(file, 0, 0, "", "is empty", f"columns: {listed(COLUMNS)}"),)
     header = [name.strip() for name in lines[0]]
     if not set(header) & set(COLUMNS):  # whatever that is, it is nobody's to read out
-        return None, (Mistake(file, 1, 0, "", "is no recording", f"a first line with {listed(COLUMNS)}"),)
+        return None, (Diagnostic(file, 1, 0, "", "is no recording", f"a first line with {listed(COLUMNS)}"),)
     mistakes = list(_header_mistakes(header, file))
     if mistakes:
         return None, tuple(mistakes)
@@ -69,7 +71,7 @@ def read(text: str, file: str, loop: bool) -> tuple[Trace | None, tuple[Mistake,
             continue
         if len(cells) != len(header):
             found = f"found {len(cells)} values"
-            mistakes.append(Mistake(file, number, 0, "", found, f"the header has {len(header)} columns"))
+            mistakes.append(Diagnostic(file, number, 0, "", found, f"the header has {len(header)} columns"))
             continue
         row = _row(dict(zip(header, (cell.strip() for cell in cells), strict=True)), file, number, mistakes)
         if row is None:
@@ -77,32 +79,32 @@ def read(text: str, file: str, loop: bool) -> tuple[Trace | None, tuple[Mistake,
         for way in ("up", "down") if row.direction == "both" else (row.direction,):
             if row.time_s <= last.get(way, -1.0):
                 found = f"{row.time_s:g} is not later than {last[way]:g}, the last time of `{way}`"
-                mistakes.append(Mistake(file, number, 0, "time_s", found, "rows go forward in time"))
+                mistakes.append(Diagnostic(file, number, 0, "time_s", found, "rows go forward in time"))
                 break
             last[way] = row.time_s
         rows.append(row)
     if not rows and not mistakes:
-        mistakes.append(Mistake(file, 0, 0, "", "has no rows", "a header and at least one row"))
+        mistakes.append(Diagnostic(file, 0, 0, "", "has no rows", "a header and at least one row"))
     if len(rows) > MOST_ROWS:
-        mistakes.append(Mistake(file, 0, 0, "", f"has {len(rows)} rows", f"at most {MOST_ROWS}"))
+        mistakes.append(Diagnostic(file, 0, 0, "", f"has {len(rows)} rows", f"at most {MOST_ROWS}"))
     if mistakes:
         return None, tuple(mistakes)
     return Trace(tuple(sorted(rows, key=lambda row: row.time_s)), loop), ()
 
 
-def _header_mistakes(header: Sequence[str], file: str) -> Iterator[Mistake]:
+def _header_mistakes(header: Sequence[str], file: str) -> Iterator[Diagnostic]:
     for name in header:
         if name not in COLUMNS:
             known = f"known here: {listed(COLUMNS)}"
-            yield Mistake(file, 1, 0, "", f"unknown column {shown(name)}", known, closest(name, COLUMNS))
+            yield Diagnostic(file, 1, 0, "", f"unknown column {shown(name)}", known, closest(name, COLUMNS))
         elif header.count(name) > 1:
-            yield Mistake(file, 1, 0, "", f"column {shown(name)} is given twice", "give it once")
+            yield Diagnostic(file, 1, 0, "", f"column {shown(name)} is given twice", "give it once")
     for name in ("time_s", "direction"):
         if name not in header and not any(closest(other, [name]) for other in header):
-            yield Mistake(file, 1, 0, "", f"column `{name}` is missing", f"columns: {listed(COLUMNS)}")
+            yield Diagnostic(file, 1, 0, "", f"column `{name}` is missing", f"columns: {listed(COLUMNS)}")
 
 
-def _row(cells: Mapping[str, str], file: str, line: int, mistakes: list[Mistake]) -> TraceRow | None:
+def _row(cells: Mapping[str, str], file: str, line: int, mistakes: list[Diagnostic]) -> TraceRow | None:
     before = len(mistakes)
 
     def number(name: str, low: float, high: float) -> float | None:
@@ -114,7 +116,7 @@ def _row(cells: Mapping[str, str], file: str, line: int, mistakes: list[Mistake]
             return value
         what = f"found {shown(cells[name])}" if cells[name] else "found nothing"
         mistakes.append(
-            Mistake(file, line, 0, name, what, f"allowed: a number from {low:.10g} to {high:.10g}")
+            Diagnostic(file, line, 0, name, what, f"allowed: a number from {low:.10g} to {high:.10g}")
         )
         return None
 
@@ -123,7 +125,7 @@ def _row(cells: Mapping[str, str], file: str, line: int, mistakes: list[Mistake]
     if direction not in ("up", "down", "both"):
         allowed = "allowed: one of `up`, `down`, `both`"
         hint = closest(direction, ["up", "down", "both"])
-        mistakes.append(Mistake(file, line, 0, "direction", f"found {shown(direction)}", allowed, hint))
+        mistakes.append(Diagnostic(file, line, 0, "direction", f"found {shown(direction)}", allowed, hint))
     figures = {name: number(name, *span) for name, span in FIGURES.items() if cells.get(name)}
     if len(mistakes) > before or time_s is None:
         return None

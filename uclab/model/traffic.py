@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from uclab.model.part import Part
+from uclab.model.schema_types import StrictModel
 
 Codec = Literal["G711", "G722", "Opus"]
 SrtpSuite = Literal[
@@ -18,7 +18,7 @@ SrtpSuite = Literal[
 PacketMs = Literal[10, 20, 30, 40, 60]
 
 
-class CallTraffic(Part):
+class CallTraffic(StrictModel):
     """What calls put on a line."""
 
     codec: Codec = "G711"
@@ -43,7 +43,7 @@ class CallTraffic(Part):
     `registration` has it where absent."""
 
 
-class SiteTraffic(Part):
+class SiteTraffic(StrictModel):
     """Where a site's calls differ from what the policy says."""
 
     codec: Codec | None = None

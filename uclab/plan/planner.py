@@ -5,32 +5,21 @@ from __future__ import annotations
 from collections import Counter
 
 from uclab.model.load import LoadedTopology
-from uclab.plan import (
-    addresses,
-    bgp,
-    carriage,
-    circuit_exchanges,
-    circuits,
-    cloud,
-    endpoints,
-    engines,
-    exchanges,
-    hosts,
-    internet,
-    line_watches,
-    modems,
-    ospf,
-    overload,
-    paths,
-    policies,
-    schedules,
-    site_router,
-    sites,
-    taps,
-)
-from uclab.plan.errors import PlanError
-from uclab.plan.sdwan import overlays, routers
-from uclab.plan.types import Endpoint, Node, Path, Plan, SiteFabric, Switch
+from uclab.plan.cloud import cloud
+from uclab.plan.lan import endpoints, modems, sites
+from uclab.plan.paths import paths
+from uclab.plan.resolve import addresses, circuits, hosts, policies, taps
+from uclab.plan.resolve import vswitchd_placement as engines
+from uclab.plan.schema.errors import PlanError
+from uclab.plan.schema.plan import Endpoint, Node, Path, Plan, SiteFabric, Switch
+from uclab.plan.traffic import overload
+from uclab.plan.wan import bgp_routes as bgp
+from uclab.plan.wan import circuit_handoff as carriage
+from uclab.plan.wan import internet, ospf, schedules, site_router
+from uclab.plan.wan import internet_exchanges as exchanges
+from uclab.plan.wan import link_monitors as line_watches
+from uclab.plan.wan import sdn_fabrics as circuit_exchanges
+from uclab.plan.wan.sdwan import overlays, routers
 
 
 def make_plan(loaded: LoadedTopology) -> Plan:

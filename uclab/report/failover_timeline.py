@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from uclab.judge.failover_media import SHOWN_BEFORE_S
-from uclab.judge.incidents import FLOW_WORDS, CallThrough, Flow, JudgedIncident, Way
+from uclab.judge.failover.media import SHOWN_BEFORE_S
+from uclab.judge.result.incidents import FLOW_WORDS, CallOutcome, Flow, JudgedIncident, Way
 from uclab.model.visible import as_markup
 
 WIDTH, LEFT, RIGHT = 1160, 214, 150
@@ -106,7 +106,7 @@ def _broken_time(judged: JudgedIncident, scale: Scale, bottom: float) -> Iterato
 
 
 def _call(
-    call: CallThrough, y: float, scale: Scale, colours: dict[str, str], *, survivable: bool
+    call: CallOutcome, y: float, scale: Scale, colours: dict[str, str], *, survivable: bool
 ) -> Iterator[str]:
     yield text(8, y + 14, _shortened(f"{call.caller} → {call.callee}"), INK)
     for number, way in enumerate(call.ways):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from uclab.judge.types import Finding, Verdict, worst
+from uclab.judge.result.judgement import Finding, Verdict, worst
 
 MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?", "not-applicable": "-"}
 """A verdict in one character."""

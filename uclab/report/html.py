@@ -9,13 +9,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from uclab.judge.incidents import FLOW_WORDS
-from uclab.judge.types import Finding, HopRecord, Judgement, Walk
-from uclab.judge.walks import marking_columns
+from uclab.drawing.graph import draw
+from uclab.judge.path.hop_trace import marking_columns
+from uclab.judge.result.incidents import FLOW_WORDS
+from uclab.judge.result.judgement import Finding, HopRecord, Judgement, Walk
 from uclab.model.visible import visible
-from uclab.plan.graph import draw
-from uclab.plan.types import Plan
-from uclab.plan.ways import Ways
+from uclab.plan.paths.reachability import Reachability
+from uclab.plan.schema.plan import Plan
 from uclab.report.failover_timeline import draw_timeline
 from uclab.report.grouping import MARKS, grouped
 from uclab.report.incidents import IncidentRow, incident_rows
@@ -92,7 +92,7 @@ def harmless(value: object) -> object:
 
 def failover_rows(plan: Plan, judgement: Judgement) -> list[tuple[IncidentRow, str]]:
     """Each incident with the drawing of its worst round."""
-    order = [line.name for lines in Ways(plan).lines.values() for line in lines]
+    order = [line.name for lines in Reachability(plan).lines.values() for line in lines]
     lines = tuple(dict.fromkeys(order))
     return [(row, draw_timeline(row.worst, lines, plan.policy.min_mos)) for row in incident_rows(judgement)]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uclab.judge.failover_findings import grouped
-from uclab.judge.failover_quality import late_mos
-from uclab.judge.incidents import FLOW_WORDS, CallThrough, Flow, JudgedIncident
-from uclab.judge.types import Finding, Judgement, worst
-from uclab.plan.codec import to_data
+from uclab.judge.failover.findings import grouped
+from uclab.judge.failover.quality import late_mos
+from uclab.judge.result.incidents import FLOW_WORDS, CallOutcome, Flow, JudgedIncident
+from uclab.judge.result.judgement import Finding, Judgement, worst
+from uclab.plan.schema.codec import to_data
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def round_data(judged: JudgedIncident) -> dict[str, Any]:
     }
 
 
-def call_data(call: CallThrough) -> dict[str, Any]:
+def call_data(call: CallOutcome) -> dict[str, Any]:
     """One live call: its fate, and both directions with silences, lines and MOS over time."""
     return {
         "id": call.id,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from uclab.judge.types import Finding, Judgement
+from uclab.judge.result.judgement import Finding, Judgement
 from uclab.model.visible import visible
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
 
 CONTROL_CHARACTERS = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd]")
 """What XML 1.0 cannot carry."""

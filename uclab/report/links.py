@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from uclab.judge.types import Judgement
-from uclab.plan.graph import LinkLoad
-from uclab.plan.types import LinkEnd, Plan
+from uclab.drawing.graph import LinkLoad
+from uclab.judge.result.judgement import Judgement
+from uclab.plan.schema.plan import LinkEnd, Plan
 
 
 def link_loads(plan: Plan, judgement: Judgement) -> dict[str, LinkLoad]:

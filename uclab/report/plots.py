@@ -11,9 +11,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from uclab.judge.network import dscp_name
-from uclab.judge.types import Judgement, Series
-from uclab.plan.types import Plan
+from uclab.judge.evidence.network import dscp_name
+from uclab.judge.result.judgement import Judgement, Series
+from uclab.plan.schema.plan import Plan
 
 WIDTH_INCHES, HEIGHT_INCHES = 11.0, 2.9
 MEDIA = {"delay_ms": "one-way delay, ms", "jitter_ms": "jitter (RFC 3550), ms"}

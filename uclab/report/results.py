@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from uclab.judge.types import Finding, JudgedCall, Judgement, MediaQuality, Walk
-from uclab.plan.codec import to_data
-from uclab.plan.types import Plan
+from uclab.judge.result.judgement import Finding, JudgedCall, Judgement, MediaQuality, Walk
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.plan import Plan
 from uclab.report.incidents import incidents_data
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from uclab.access.private_files import write_private
-from uclab.judge.run_files import RunFiles, shortened
-from uclab.judge.types import Judgement
-from uclab.plan.types import Plan
+from uclab.judge.evidence.run_files import RunFiles, shortened
+from uclab.judge.result.judgement import Judgement
+from uclab.plan.schema.plan import Plan
 from uclab.report.html import html
 from uclab.report.junit import junit
 from uclab.report.results import results

@@ -12,10 +12,16 @@ from pathlib import Path
 
 from uclab.access.record_files import write_record
 from uclab.lab.client import CallOrder, LabClient, LabGone
-from uclab.plan.incidents import HELD_CALL, WANTED_CALLS, PlannedIncident, chosen_incidents, failover_calls
-from uclab.plan.records import CallRecord, Event, Incident
-from uclab.plan.scenario_record import Asked, AskedCall, AskedIncident
-from uclab.plan.types import Call, Plan
+from uclab.plan.schema.plan import Call, Plan
+from uclab.plan.traffic.incidents import (
+    HELD_CALL,
+    WANTED_CALLS,
+    PlannedIncident,
+    chosen_incidents,
+    failover_calls,
+)
+from uclab.records.run import CallRecord, Event, Incident
+from uclab.records.scenario import Asked, AskedCall, AskedIncident
 from uclab.scenarios.types import Options, Step
 
 UNREGISTERED = ("flow-failed", "registration-failed")
@@ -70,7 +76,7 @@ def failover(
     file = Path(lab.state()["run_dir"]) / "incidents.json"
     records: list[Incident] = []
     total = len(incidents) * options.repeat
-    stage = Stage(lab, plan, EventWatch(lab), notify, total, pace)
+    stage = IncidentRunner(lab, plan, EventWatch(lab), notify, total, pace)
     for turn in range(1, options.repeat + 1):
         for incident in incidents:
             records.append(stage.play(incident, turn, len(records)))
@@ -137,7 +143,7 @@ class EventWatch:
         self._gone.set()
 
 
-class Stage:
+class IncidentRunner:
     """Plays incidents."""
 
     def __init__(

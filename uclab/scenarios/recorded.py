@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uclab.access.record_files import write_record
-from uclab.plan.scenario_record import SCENARIO, SCENARIO_END, Ending, ScenarioEnd, ScenarioRecord
+from uclab.records.scenario import SCENARIO, SCENARIO_END, Ending, ScenarioEnd, ScenarioRecord
 
 
 @dataclass

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from uclab.lab.client import CallOrder, LabClient
-from uclab.plan.calls import reference_calls, rounds
-from uclab.plan.scenario_record import Asked
-from uclab.plan.types import Call, Plan
+from uclab.plan.schema.plan import Call, Plan
+from uclab.plan.traffic.calls import reference_calls, rounds
+from uclab.records.scenario import Asked
 from uclab.scenarios.types import Options, Step, asked_call
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from uclab.lab.client import LabClient
-from uclab.plan.records import CallRecord, Checks
-from uclab.plan.scenario_record import Asked, AskedCall
-from uclab.plan.types import Call, Plan
+from uclab.plan.schema.plan import Call, Plan
+from uclab.records.run import CallRecord, Checks
+from uclab.records.scenario import Asked, AskedCall
 
 
 @dataclass(frozen=True)

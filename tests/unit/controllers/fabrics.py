@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from controllers.fake_fabric import Frame
-from uclab.plan.trees import PortRef
-from uclab.plan.types import (
+from uclab.plan.lan.spanning_trees import PortRef
+from uclab.plan.schema.plan import (
     MarkingRule,
     Policy,
     PortMode,

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.admission import ARP
 from controllers.circuits import HIGHEST_TAG, LOWEST_TAG, Circuit, CircuitRefused, End, Exchange
 from controllers.fabric import Tables
 from controllers.fake_fabric import Delivery, FakeFabric, Frame
 from controllers.flows import FlowTable, Match, RateUnit, difference
+from controllers.ingress_filter import ARP
 from tests.unit.controllers.fabrics import FabricBuilder
-from uclab.plan.trees import PortRef
-from uclab.plan.types import SiteFabric, SwitchRole
+from uclab.plan.lan.spanning_trees import PortRef
+from uclab.plan.schema.plan import SiteFabric, SwitchRole
 
 SWITCHES, CUSTOMERS = 3, 2
 HQ, CLOUD = IPv4Network("10.10.0.0/16"), IPv4Network("198.18.10.0/24")

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 import pytest
 
-from controllers.conductor import Conductor, Order, Replace, Update
 from controllers.fabric import compile_fabric
+from controllers.fabric_controller import FabricController, Order, Replace, Update
 from controllers.flows import Change, FlowTable
 from tests.unit.controllers.fabrics import enterprise, hierarchy
-from uclab.plan.records import Event
-from uclab.plan.trees import Trunk
-from uclab.plan.types import SiteFabric
+from uclab.plan.lan.spanning_trees import Trunk
+from uclab.plan.schema.plan import SiteFabric
+from uclab.records.run import Event
 
 
 class Switches:
@@ -21,7 +21,7 @@ class Switches:
     def __init__(self, fabric: SiteFabric) -> None:
         self.fabric = fabric
         self.now = 1000.0
-        self.conductor = Conductor(fabric, clock=lambda: self.now)
+        self.conductor = FabricController(fabric, clock=lambda: self.now)
         self.tables: dict[int, FlowTable] = {}
         self.events: list[Event] = []
         self.unacknowledged: list[int] = []

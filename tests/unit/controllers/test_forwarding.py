@@ -13,8 +13,8 @@ from controllers.fabric import Tables, compile_fabric
 from controllers.fake_fabric import FakeFabric
 from controllers.transition import transition
 from tests.unit.controllers.fabrics import Host, enterprise, hierarchy, hosts, members, meshed
-from uclab.plan.trees import PortRef, Trunk, trunks_between, usable_trunks
-from uclab.plan.types import SiteFabric
+from uclab.plan.lan.spanning_trees import PortRef, Trunk, trunks_between, usable_trunks
+from uclab.plan.schema.plan import SiteFabric
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 

@@ -13,9 +13,9 @@ from controllers.flows import Purpose
 from controllers.reports import MOST_REMEMBERED, Reporter
 from controllers.voice_fabric import main
 from tests.unit.controllers.fabrics import hierarchy
-from uclab.plan.codec import to_data
-from uclab.plan.trees import FabricError
-from uclab.plan.types import SiteFabric, SwitchPort
+from uclab.plan.lan.spanning_trees import FabricError
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.plan import SiteFabric, SwitchPort
 
 FABRIC = hierarchy(1, 1, 2)
 

@@ -6,7 +6,7 @@ import pytest
 
 from controllers.line_health import GRACE, LineHealth, stepped_back
 from controllers.line_watch import changes, default_routes
-from uclab.plan.line_watch import STEPPED_BACK, WatchedLine
+from uclab.plan.schema.link_monitor import STEPPED_BACK, WatchedLine
 
 pytestmark = pytest.mark.req("N5", "V2")
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.admission import IPV4, UDP
 from controllers.fabric import compile_fabric
 from controllers.fake_fabric import FakeFabric, Frame
+from controllers.ingress_filter import IPV4, UDP
 from controllers.marking import TCP, port_masks
 from tests.unit.controllers.fabrics import DATA, POLICY, ROOMS, VOICE, Host, hierarchy, hosts
-from uclab.plan.trees import PortRef
-from uclab.plan.types import MarkingRule, SiteFabric
+from uclab.plan.lan.spanning_trees import PortRef
+from uclab.plan.schema.plan import MarkingRule, SiteFabric
 
 FABRIC = hierarchy(2, 2, 2)
 CLOUD_ADDRESS, ELSEWHERE = "198.18.10.5", "192.0.2.1"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from controllers.path_figures import Arrival, Arrivals, Figures, worse
+from controllers.path_metrics import Arrival, Arrivals, Figures, worse
 
 pytestmark = pytest.mark.req("W6")
 

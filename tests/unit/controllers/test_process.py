@@ -17,8 +17,8 @@ import pytest
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from tests.unit.controllers.fabrics import meshed
-from uclab.plan.codec import to_data
-from uclab.plan.types import SiteFabric
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.plan import SiteFabric
 
 FABRIC = meshed([], 1)
 DEADLINE_S = 20.0

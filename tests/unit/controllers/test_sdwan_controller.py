@@ -8,13 +8,13 @@ import re
 import httpx
 import pytest
 
-from controllers.path_figures import Figures
+from controllers.path_metrics import Figures
 from controllers.sdwan_agent import ruleset
 from controllers.sdwan_api import make_api, openapi
 from controllers.sdwan_state import STALE_S, SdWanState
 from uclab.model.load import load_topology
-from uclab.plan.overlay import Overlay
 from uclab.plan.planner import make_plan
+from uclab.plan.schema.overlay import Overlay
 
 pytestmark = pytest.mark.req("W6")
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers import steering
-from controllers.path_figures import Figures
-from controllers.steering import Course, Move
-from uclab.plan.overlay import PathClass, SteeringRules
+from controllers.path_metrics import Figures
+from controllers.steering import Move, SteeringState
+from uclab.plan.schema.overlay import PathClass, SteeringRules
 
 pytestmark = pytest.mark.req("W6")
 
@@ -24,8 +24,10 @@ PATHS = ("wan1", "wan2", "wan3")
 
 
 def run(
-    figures: Callable[[float], Mapping[str, Figures | None]], seconds: float, begin: Course | None = None
-) -> tuple[Course, list[tuple[float, Move]]]:
+    figures: Callable[[float], Mapping[str, Figures | None]],
+    seconds: float,
+    begin: SteeringState | None = None,
+) -> tuple[SteeringState, list[tuple[float, Move]]]:
     """The course after a time, and the moves with their moments."""
     course = begin or steering.start(list(figures(0)))
     moves = []
@@ -85,7 +87,7 @@ def test_constant_figures_never_flap(constant: tuple[Figures, ...]) -> None:
     figures = dict(zip(PATHS, constant, strict=True))
     course, moves = run(lambda _: figures, 60)
     assert len(moves) <= 1
-    _, more = run(lambda _: figures, 60, Course(course.path, {}, {}))
+    _, more = run(lambda _: figures, 60, SteeringState(course.path, {}, {}))
     assert all(at <= RULES.return_after_s + TICK_S for at, _ in more)
 
 

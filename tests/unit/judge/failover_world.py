@@ -10,16 +10,16 @@ from pathlib import Path
 
 from tests.unit.judge.frames import TCP, Packet
 from tests.unit.judge.world import Leg, Talker, World, _message
-from uclab.judge.incidents import JudgedIncident
 from uclab.judge.judging import judge_run
-from uclab.judge.types import Finding, Judgement
+from uclab.judge.result.incidents import JudgedIncident
+from uclab.judge.result.judgement import Finding, Judgement
 from uclab.model.load import load_topology
-from uclab.plan.codec import to_data
-from uclab.plan.incidents import HELD_CALL
 from uclab.plan.planner import make_plan
-from uclab.plan.records import CallRecord, Event, Incident
-from uclab.plan.scenario_record import AskedIncident
-from uclab.plan.types import PathHop, Plan
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.plan import PathHop, Plan
+from uclab.plan.traffic.incidents import HELD_CALL
+from uclab.records.run import CallRecord, Event, Incident
+from uclab.records.scenario import AskedIncident
 
 FAILED_S, HEALED_S, ENDED_S, LASTS_S = 1.6, 5.2, 8.0, 8.6
 """Seconds since the first media packet."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from tests.unit.judge.frames import TCP, Packet, ip_header, mac
 from uclab.capture.routing import BFD, BGP
 from uclab.capture.writer import PcapngWriter
-from uclab.judge.case import Case
+from uclab.judge.evidence.run import Run
 from uclab.judge.judging import build_case
-from uclab.judge.run import Run
-from uclab.plan.types import Plan
+from uclab.judge.measure.case import Case
+from uclab.plan.schema.plan import Plan
 
 START_NS = 1_800_000_000_000_000_000
 MARKER = b"\xff" * 16

@@ -10,10 +10,10 @@ import pytest
 
 from tests.unit.judge.frames import Packet
 from tests.unit.judge.world import World, reference_plan
-from uclab.judge.connections import Connection, most_at_once
 from uclab.judge.judging import judge_run
-from uclab.judge.types import Finding
-from uclab.plan.internet import WEB
+from uclab.judge.measure.connections import Connection, most_at_once
+from uclab.judge.result.judgement import Finding
+from uclab.plan.wan.internet import WEB
 
 SYN, SYN_ACK, ACK, DATA, RST = 0x02, 0x12, 0x10, 0x18, 0x04
 SECOND_NS = 1_000_000_000

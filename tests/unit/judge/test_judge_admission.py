@@ -11,27 +11,27 @@ from pathlib import Path
 import pytest
 
 from uclab.capture.dissect import Signalling
-from uclab.judge.admission import Step, _step, check_admission, first_missed, measured_ways
-from uclab.judge.case import Case
-from uclab.judge.flows import FlowTable
-from uclab.judge.load_files import Load, load_load
-from uclab.judge.media import MediaFollower
-from uclab.judge.network import Network
-from uclab.judge.observe import Observations
-from uclab.judge.readable import ReadableSearch
-from uclab.judge.run import Run
-from uclab.judge.run_files import RunFiles
-from uclab.judge.segments import SegmentBytes
-from uclab.judge.srtp import KeyRing, MediaSecrecy
-from uclab.judge.streams import CallWindow, Hop, Second, Stream
-from uclab.judge.types import Finding
+from uclab.judge.evidence.load_files import Load, load_load
+from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.run import Run
+from uclab.judge.evidence.run_files import RunFiles
+from uclab.judge.load.measured_capacity import Step, _step, check_admission, first_missed, measured_ways
+from uclab.judge.measure.case import Case
+from uclab.judge.measure.cleartext_search import ReadableSearch
+from uclab.judge.measure.flows import FlowTable
+from uclab.judge.measure.media import MediaFollower
+from uclab.judge.measure.observe import Observations
+from uclab.judge.measure.segments import SegmentBytes
+from uclab.judge.measure.srtp import KeyRing, MediaSecrecy
+from uclab.judge.measure.streams import CallWindow, Hop, Second, Stream
+from uclab.judge.result.judgement import Finding
 from uclab.model.load import load_topology
-from uclab.plan.admission_record import MEASURING, Admission
-from uclab.plan.codec import to_data
-from uclab.plan.crowd import as_judged
-from uclab.plan.load_record import CampaignRecord, ClassUse, GeneratorRecord, QueueUse
-from uclab.plan.measuring import Measuring, measurable, measuring
+from uclab.plan.capacity.capacity_experiment import Measuring, measurable, measuring
+from uclab.plan.capacity.experiment_record import MEASURING, Admission
+from uclab.plan.load.load_placement import as_judged
+from uclab.plan.load.record import CampaignRecord, ClassUse, GeneratorRecord, QueueUse
 from uclab.plan.planner import make_plan
+from uclab.plan.schema.codec import to_data
 
 pytestmark = [pytest.mark.req("C8"), pytest.mark.req("Q2")]
 BEGAN = 1000

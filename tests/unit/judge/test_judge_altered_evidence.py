@@ -12,16 +12,16 @@ import pytest
 from tests.unit.judge.frames import UDP, Packet
 from tests.unit.judge.test_judge_drills import failed, not_shown
 from tests.unit.judge.world import Leg, World, reference_plan
-from uclab.judge.case import Marking
-from uclab.judge.hops import Seen
+from uclab.judge.checks.wireless import as_it_came
+from uclab.judge.evidence.network import Network
 from uclab.judge.judging import judge_run
-from uclab.judge.network import Network
-from uclab.judge.streams import Stream
-from uclab.judge.tap_clocks import clocks_apart
-from uclab.judge.types import Evidence, Finding, HopRecord, Judgement
-from uclab.judge.walks import in_series
-from uclab.judge.wireless import as_it_came
-from uclab.plan.types import Tap
+from uclab.judge.measure.case import Marking
+from uclab.judge.measure.streams import Stream
+from uclab.judge.measure.tap_clocks import clocks_apart
+from uclab.judge.path.hop_check import Seen
+from uclab.judge.path.hop_trace import in_series
+from uclab.judge.result.judgement import Evidence, Finding, HopRecord, Judgement
+from uclab.plan.schema.plan import Tap
 
 Frame = tuple[int, str, bytes]
 MS = 1_000_000

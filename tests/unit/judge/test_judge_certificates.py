@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.unit.judge.tls import issue, pem
-from uclab.judge.certificates import BadCertificate, read_der, read_pem
+from uclab.judge.checks.certificates import BadCertificate, read_der, read_pem
 
 
 @pytest.mark.req("C9")

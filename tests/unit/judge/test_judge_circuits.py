@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.unit.judge.routing_world import Tapped, udp_frame
-from uclab.judge.circuits import check_circuits
-from uclab.judge.types import Finding
+from uclab.judge.checks.circuits import check_circuits
+from uclab.judge.result.judgement import Finding
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
 
 pytestmark = pytest.mark.req("W5")
 

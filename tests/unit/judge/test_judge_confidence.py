@@ -10,26 +10,26 @@ import numpy as np
 import pytest
 
 from uclab.capture.dissect import Signalling
-from uclab.judge.accused import Accused
-from uclab.judge.call_parts import CLOUD, DirectionSeen, Part
-from uclab.judge.case import Case
-from uclab.judge.flows import FlowTable
-from uclab.judge.line_quality import check_lines
-from uclab.judge.media import MediaFollower
-from uclab.judge.network import Network
-from uclab.judge.observe import Observations
-from uclab.judge.readable import ReadableSearch
-from uclab.judge.route_quality import check_routes
-from uclab.judge.run import Run
-from uclab.judge.segments import SegmentBytes
-from uclab.judge.srtp import KeyRing, MediaSecrecy
-from uclab.judge.streams import Second, Stream
-from uclab.judge.tap_windows import TapWindows
-from uclab.judge.types import Finding, HopRecord, Walk
+from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.run import Run
+from uclab.judge.measure.case import Case
+from uclab.judge.measure.cleartext_search import ReadableSearch
+from uclab.judge.measure.flows import FlowTable
+from uclab.judge.measure.media import MediaFollower
+from uclab.judge.measure.observe import Observations
+from uclab.judge.measure.segments import SegmentBytes
+from uclab.judge.measure.srtp import KeyRing, MediaSecrecy
+from uclab.judge.measure.streams import Second, Stream
+from uclab.judge.measure.tap_windows import TapWindows
+from uclab.judge.quality.accused import Accused
+from uclab.judge.quality.call_parts import CLOUD, DirectionSeen, Part
+from uclab.judge.quality.line_quality import check_lines
+from uclab.judge.quality.route_quality import check_routes
+from uclab.judge.result.judgement import Finding, HopRecord, Walk
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
-from uclab.plan.records import CallRecord
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
+from uclab.records.run import CallRecord
 
 pytestmark = pytest.mark.req("C8")
 UP = "office/wan1 up"

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
+from uclab.judge.evidence.run import RunError, load_run
 from uclab.judge.judging import judge
-from uclab.judge.run import RunError, load_run
 from uclab.model.load import load_topology
-from uclab.plan.codec import plan_to_json, to_data
-from uclab.plan.load_record import CampaignRecord, GeneratorRecord, LegRecord
+from uclab.plan.load.record import CampaignRecord, GeneratorRecord, LegRecord
 from uclab.plan.planner import make_plan
-from uclab.plan.records import CallRecord, Event, HeardAudio, Incident
-from uclab.plan.scenario_record import (
+from uclab.plan.schema.codec import plan_to_json, to_data
+from uclab.records.run import CallRecord, Event, HeardAudio, Incident
+from uclab.records.scenario import (
     Asked,
     AskedCall,
     AskedIncident,

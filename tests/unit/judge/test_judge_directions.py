@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from uclab.judge.directions import Directions
-from uclab.judge.network import Network, mac_number
+from uclab.judge.evidence.directions import Directions
+from uclab.judge.evidence.network import Network, mac_number
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
 
 PLAN = make_plan(load_topology("small-office"))
 

@@ -12,8 +12,8 @@ import pytest
 from tests.unit.judge.frames import Packet
 from tests.unit.judge.world import Leg, World, reference_plan
 from uclab.judge.judging import judge_run
-from uclab.judge.types import Finding, Judgement
-from uclab.plan.records import Event
+from uclab.judge.result.judgement import Finding, Judgement
+from uclab.records.run import Event
 
 FOREIGN_MAC = "02:ff:ff:00:00:01"
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from uclab.judge.failover_findings import check_failover
-from uclab.judge.failover_quality import spread
-from uclab.judge.incidents import (
-    CallThrough,
+from uclab.judge.failover.findings import check_failover
+from uclab.judge.failover.quality import spread
+from uclab.judge.result.incidents import (
+    CallOutcome,
     Fate,
     Flow,
     JudgedIncident,
@@ -18,11 +18,11 @@ from uclab.judge.incidents import (
     Silence,
     Way,
 )
-from uclab.judge.types import Finding
+from uclab.judge.result.judgement import Finding
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
-from uclab.plan.records import Direction, Incident
-from uclab.plan.types import Policy
+from uclab.plan.schema.plan import Policy
+from uclab.records.run import Direction, Incident
 
 pytestmark = pytest.mark.req("V2")
 
@@ -50,14 +50,14 @@ def way(flow: Flow, gap: float = 300.0, failback: float = 0.0, *, alive: bool = 
 
 def call(
     number: int, gap: float = 300.0, failback: float = 0.0, fate: Fate = "kept", why: str = ""
-) -> CallThrough:
+) -> CallOutcome:
     """A call with the same silences in both directions."""
     alive = fate != "dropped"
     ways = (way("out", gap, failback, alive=alive), way("in", gap, failback, alive=alive))
-    return CallThrough(f"c{number}", f"desk{number}", "pstn", fate, why, "edge" if why else None, ways)
+    return CallOutcome(f"c{number}", f"desk{number}", "pstn", fate, why, "edge" if why else None, ways)
 
 
-def judged(*calls: CallThrough, **changes: object) -> JudgedIncident:
+def judged(*calls: CallOutcome, **changes: object) -> JudgedIncident:
     """A good failover with these calls."""
     good = JudgedIncident(
         INCIDENT,
@@ -103,7 +103,7 @@ def test_a_good_failover_holds(policy: Policy) -> None:
         ((call(1), call(2, fate="silent", why="it did not notice")), {"calls-kept"}),
     ],
 )
-def test_what_is_broken_fails_alone(policy: Policy, calls: tuple[CallThrough, ...], broken: set[str]) -> None:
+def test_what_is_broken_fails_alone(policy: Policy, calls: tuple[CallOutcome, ...], broken: set[str]) -> None:
     assert failed(policy, judged(*calls)) == broken
 
 
@@ -203,11 +203,11 @@ class TestWithoutAnotherWay:
     """Calls must fall silent; what is asked is that they come back."""
 
     @staticmethod
-    def lonely(*calls: CallThrough) -> JudgedIncident:
+    def lonely(*calls: CallOutcome) -> JudgedIncident:
         return judged(*calls, incident=replace(INCIDENT, survivable=False))
 
     @staticmethod
-    def silent(number: int, back_after: float) -> CallThrough:
+    def silent(number: int, back_after: float) -> CallOutcome:
         return call(number, 12_000 + 1000 * back_after, fate="silent", why="there is no other way")
 
     def test_silence_is_no_failure(self, policy: Policy) -> None:

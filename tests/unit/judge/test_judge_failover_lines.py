@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from uclab.judge.failover import line_wanted, orphaned
-from uclab.judge.network import Network
+from uclab.judge.evidence.network import Network
+from uclab.judge.failover.outcomes import line_wanted, orphaned
 from uclab.model.load import load_topology
-from uclab.plan.incidents import planned_incidents
 from uclab.plan.planner import make_plan
-from uclab.plan.records import Incident
+from uclab.plan.traffic.incidents import planned_incidents
+from uclab.records.run import Incident
 
 pytestmark = pytest.mark.req("V2", "P1", "P2")
 

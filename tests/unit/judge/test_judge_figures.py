@@ -17,15 +17,15 @@ from tests.unit.judge.world import reference_plan
 from uclab.capture.dissect import Crypto, Flow, MediaDescription, SipMessage
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import Packets
-from uclab.judge.emodel import G711, G711_PLAIN, Codec, mos, r_factor
-from uclab.judge.figures import media_quality
-from uclab.judge.jitter import Jitter
-from uclab.judge.marking import remarked
-from uclab.judge.media import MediaFollower, MediaRows
-from uclab.judge.network import Network, dscp_name, number
-from uclab.judge.spread import Spread
-from uclab.judge.srtp import Authentication, KeyRing, MediaSecrecy, SdesKey, key_ring
-from uclab.judge.streams import CallWindow, Stream, window_for
+from uclab.judge.checks.marking import remarked
+from uclab.judge.evidence.network import Network, dscp_name, number
+from uclab.judge.measure.emodel import G711, G711_PLAIN, Codec, mos, r_factor
+from uclab.judge.measure.jitter import Jitter
+from uclab.judge.measure.media import MediaFollower, MediaRows
+from uclab.judge.measure.payload_entropy import PayloadEntropy
+from uclab.judge.measure.srtp import Authentication, KeyRing, MediaSecrecy, SdesKey, key_ring
+from uclab.judge.measure.streams import CallWindow, Stream, window_for
+from uclab.judge.quality.figures import media_quality
 
 SECOND = 1_000_000_000
 
@@ -324,10 +324,12 @@ def test_the_right_key_opens_and_a_wrong_one_does_not(suite: str) -> None:
 @pytest.mark.req("C9")
 def test_encrypted_bytes_are_told_from_voice() -> None:
     generator = np.random.default_rng(1)
-    noise = Spread("t", "up", 1, counts=np.bincount(generator.integers(0, 256, 48 * 120), minlength=256))
-    tone = Spread("t", "up", 1, counts=np.bincount(np.tile(np.arange(40), 144), minlength=256))
+    noise = PayloadEntropy(
+        "t", "up", 1, counts=np.bincount(generator.integers(0, 256, 48 * 120), minlength=256)
+    )
+    tone = PayloadEntropy("t", "up", 1, counts=np.bincount(np.tile(np.arange(40), 144), minlength=256))
     assert (noise.readable, tone.readable) == (False, True)
-    assert Spread("t", "up", 1).chi_squared is None
+    assert PayloadEntropy("t", "up", 1).chi_squared is None
 
 
 @pytest.mark.req("C8")

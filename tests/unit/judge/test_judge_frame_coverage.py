@@ -17,9 +17,9 @@ from tests.unit.judge.world import Leg, World, reference_plan
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import PcapngReader
 from uclab.capture.writer import PcapngWriter
-from uclab.judge.frame_coverage import FrameCoverage, Part
 from uclab.judge.judging import judge_run
-from uclab.judge.types import Finding
+from uclab.judge.measure.frame_coverage import FrameCoverage, Part
+from uclab.judge.result.judgement import Finding
 
 pytestmark = pytest.mark.req("D5", "C9")
 

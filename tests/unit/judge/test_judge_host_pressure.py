@@ -9,19 +9,19 @@ import pytest
 
 from tests.unit.judge.frames import Packet
 from tests.unit.judge.world import Leg, World
-from uclab.judge.case import Case
-from uclab.judge.host_pressure import HostPressure
-from uclab.judge.host_reasons import by_host
+from uclab.judge.evidence.host_pressure import HostPressure
+from uclab.judge.evidence.run import load_run
+from uclab.judge.host.reasons import by_host
 from uclab.judge.judging import build_case, judge
-from uclab.judge.run import load_run
-from uclab.judge.streams import CallWindow
-from uclab.judge.types import Finding, Judgement
+from uclab.judge.measure.case import Case
+from uclab.judge.measure.streams import CallWindow
+from uclab.judge.result.judgement import Finding, Judgement
 from uclab.model.load import load_topology
-from uclab.plan.admission_record import Admission, MeasuringRecord
-from uclab.plan.host_pressure_record import HostSample, LateLine, Waited
-from uclab.plan.load_record import G711
+from uclab.plan.capacity.experiment_record import Admission, MeasuringRecord
+from uclab.plan.load.record import G711
 from uclab.plan.planner import make_plan
-from uclab.plan.records import Event, HeardAudio
+from uclab.records.host_pressure import HostSample, LateLine, Waited
+from uclab.records.run import Event, HeardAudio
 
 SECONDS = 4
 

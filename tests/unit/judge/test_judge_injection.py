@@ -12,7 +12,7 @@ from tests.unit.judge.frames import Packet, rtp
 from tests.unit.judge.test_judge_drills import failed, run
 from tests.unit.judge.world import NAT, TAP_NS, Leg, World, reference_plan
 from uclab.judge.judging import judge_run
-from uclab.judge.types import Finding
+from uclab.judge.result.judgement import Finding
 
 INTO_THE_CLOUD = (
     *("web:eth0", "inet:web", "inet:fra1-br", "fra1-br:inet", "fra1-br:lan"),

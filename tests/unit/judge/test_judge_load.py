@@ -11,25 +11,24 @@ from typing import Any
 import pytest
 
 from uclab.capture.dissect import Signalling
-from uclab.judge.case import Case
-from uclab.judge.flows import FlowTable
-from uclab.judge.load import check_load
-from uclab.judge.load_files import Leg, Load, load_load
-from uclab.judge.load_series import load_series
-from uclab.judge.media import MediaFollower
-from uclab.judge.network import Network
-from uclab.judge.observe import Observations
-from uclab.judge.readable import ReadableSearch
-from uclab.judge.run import Run
-from uclab.judge.run_files import RunFiles
-from uclab.judge.segments import SegmentBytes
-from uclab.judge.srtp import KeyRing, MediaSecrecy
-from uclab.judge.streams import Second, Stream, leg_windows, window_for
-from uclab.judge.types import Finding
+from uclab.judge.evidence.load_files import Leg, Load, load_load
+from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.run import Run
+from uclab.judge.evidence.run_files import RunFiles
+from uclab.judge.load.findings import check_load
+from uclab.judge.load.series import load_series
+from uclab.judge.measure.case import Case
+from uclab.judge.measure.cleartext_search import ReadableSearch
+from uclab.judge.measure.flows import FlowTable
+from uclab.judge.measure.media import MediaFollower
+from uclab.judge.measure.observe import Observations
+from uclab.judge.measure.segments import SegmentBytes
+from uclab.judge.measure.srtp import KeyRing, MediaSecrecy
+from uclab.judge.measure.streams import Second, Stream, leg_windows, window_for
+from uclab.judge.result.judgement import Finding
 from uclab.model.load import load_topology
-from uclab.plan.codec import to_data
-from uclab.plan.crowd import as_judged, with_crowd
-from uclab.plan.load_record import (
+from uclab.plan.load.load_placement import as_judged, with_crowd
+from uclab.plan.load.record import (
     CallerRecord,
     CampaignRecord,
     ClassUse,
@@ -40,7 +39,8 @@ from uclab.plan.load_record import (
     Usage,
 )
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Plan
+from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.plan import Plan
 
 pytestmark = pytest.mark.req("D11")
 

@@ -13,14 +13,14 @@ import pytest
 from tests.unit.judge.frames import UDP, Packet
 from tests.unit.judge.world import Leg as Way
 from tests.unit.judge.world import World, reference_plan
+from uclab.judge.evidence.load_files import Leg
+from uclab.judge.evidence.load_sample import FIRST_LEGS, chosen
 from uclab.judge.judging import judge_run
-from uclab.judge.load_files import Leg
-from uclab.judge.load_sample import FIRST_LEGS, chosen
-from uclab.judge.types import Finding
-from uclab.plan.codec import to_data
-from uclab.plan.load_record import CampaignRecord, GeneratorRecord, LegRecord
-from uclab.plan.records import CallRecord
-from uclab.plan.scenario_record import ScenarioRecord
+from uclab.judge.result.judgement import Finding
+from uclab.plan.load.record import CampaignRecord, GeneratorRecord, LegRecord
+from uclab.plan.schema.codec import to_data
+from uclab.records.run import CallRecord
+from uclab.records.scenario import ScenarioRecord
 
 pytestmark = pytest.mark.req("C9", "D11")
 

@@ -10,23 +10,23 @@ import pytest
 
 from uclab.capture.dissect import Signalling
 from uclab.capture.headers import IPV4, UDP
-from uclab.judge.case import Case
-from uclab.judge.flows import Flow, FlowKey, FlowTable
-from uclab.judge.media import MediaFollower
-from uclab.judge.network import Network, mac_number, number
-from uclab.judge.observe import Observations
-from uclab.judge.overlay import Spell, check_overlays, spells
-from uclab.judge.readable import ReadableSearch
-from uclab.judge.run import Run
-from uclab.judge.segments import SegmentBytes
-from uclab.judge.srtp import MediaSecrecy
-from uclab.judge.streams import Hop
-from uclab.judge.types import Finding
+from uclab.judge.checks.overlay import Spell, check_overlays, spells
+from uclab.judge.evidence.network import Network, mac_number, number
+from uclab.judge.evidence.run import Run
+from uclab.judge.measure.case import Case
+from uclab.judge.measure.cleartext_search import ReadableSearch
+from uclab.judge.measure.flows import Flow, FlowKey, FlowTable
+from uclab.judge.measure.media import MediaFollower
+from uclab.judge.measure.observe import Observations
+from uclab.judge.measure.segments import SegmentBytes
+from uclab.judge.measure.srtp import MediaSecrecy
+from uclab.judge.measure.streams import Hop
+from uclab.judge.result.judgement import Finding
 from uclab.model.load import load_topology
-from uclab.plan.overlay import Tunnel, TunnelEnd
-from uclab.plan.overlay_record import PathRecord
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Plan
+from uclab.plan.schema.overlay import Tunnel, TunnelEnd
+from uclab.plan.schema.plan import Plan
+from uclab.records.overlay import PathRecord
 
 pytestmark = pytest.mark.req("W6", "Q1")
 SECONDS = 30

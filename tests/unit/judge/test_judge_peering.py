@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.unit.judge.routing_world import Tapped, bfd_control, bgp_open, bgp_update
-from uclab.judge.peering import check_peering
-from uclab.judge.types import Finding
+from uclab.judge.checks.peering import check_peering
+from uclab.judge.result.judgement import Finding
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
 
 pytestmark = pytest.mark.req("P3")
 

@@ -12,11 +12,11 @@ import pytest
 from tests.unit.judge.frames import Packet
 from tests.unit.judge.world import Leg, Talker, World
 from uclab.judge.judging import judge_run
-from uclab.judge.types import Finding, Judgement
+from uclab.judge.result.judgement import Finding, Judgement
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
-from uclab.plan.records import Event
-from uclab.plan.types import PathHop
+from uclab.plan.schema.plan import PathHop
+from uclab.records.run import Event
 
 SECOND_LINE = {
     "edge:wan1": "edge:wan2",

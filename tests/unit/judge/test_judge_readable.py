@@ -17,8 +17,8 @@ from tests.unit.judge.frames import TCP, Packet, ip_header, rtp
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import PcapngReader
 from uclab.capture.writer import PcapngWriter
-from uclab.judge.needle import Needles
-from uclab.judge.readable import Leak, ReadableSearch
+from uclab.judge.measure.cleartext_search import Leak, ReadableSearch
+from uclab.judge.measure.needle import Needles
 
 pytestmark = pytest.mark.req("C9")
 

@@ -11,15 +11,15 @@ import pytest
 
 from tests.unit.judge.world import reference_plan
 from uclab.capture.sip import Flow, SipMessage
-from uclab.judge.case import Case
-from uclab.judge.flows import FlowTable
+from uclab.judge.checks.registrations import presences
+from uclab.judge.checks.signalling import check_registered
+from uclab.judge.evidence.run import Run
 from uclab.judge.judging import build_case
-from uclab.judge.registrations import presences
-from uclab.judge.run import Run
-from uclab.judge.signalling import check_registered
-from uclab.judge.types import Finding
-from uclab.plan.records import Event, Incident
-from uclab.plan.types import FailoverLimits, Plan
+from uclab.judge.measure.case import Case
+from uclab.judge.measure.flows import FlowTable
+from uclab.judge.result.judgement import Finding
+from uclab.plan.schema.plan import FailoverLimits, Plan
+from uclab.records.run import Event, Incident
 
 UP, DOWN = 100.0, 200.0
 PORTS = {"desk1": 40001, "desk2": 40002}

@@ -11,8 +11,8 @@ import pytest
 from tests.unit.judge.frames import UDP, Packet, rtcp
 from tests.unit.judge.world import Leg, World, reference_plan
 from uclab.judge.judging import judge_run
-from uclab.judge.srtcp import clear_types
-from uclab.judge.types import Finding
+from uclab.judge.measure.srtcp import clear_types
+from uclab.judge.result.judgement import Finding
 
 BYE, APP, RECEIVER_REPORT = 203, 204, 201
 

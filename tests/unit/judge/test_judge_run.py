@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.judge.world import reference_plan
+from uclab.judge.evidence.run import RunError, load_run
 from uclab.judge.judging import judge_run
-from uclab.judge.run import RunError, load_run
-from uclab.plan.codec import plan_to_json
+from uclab.plan.schema.codec import plan_to_json
 
 
 @pytest.fixture

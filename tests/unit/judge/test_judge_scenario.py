@@ -12,15 +12,15 @@ import pytest
 
 from tests.unit.judge.world import reference_plan
 from uclab.access.record_files import write_record
-from uclab.judge.case import Case
+from uclab.judge.checks.scenario import check_scenario
+from uclab.judge.evidence.run import load_run
 from uclab.judge.judging import build_case
-from uclab.judge.run import load_run
-from uclab.judge.scenario import check_scenario
-from uclab.judge.types import Finding
-from uclab.plan.codec import plan_to_json, to_data
-from uclab.plan.load_record import CampaignRecord, GeneratorRecord, Usage
-from uclab.plan.records import CallRecord, Event, Incident
-from uclab.plan.scenario_record import (
+from uclab.judge.measure.case import Case
+from uclab.judge.result.judgement import Finding
+from uclab.plan.load.record import CampaignRecord, GeneratorRecord, Usage
+from uclab.plan.schema.codec import plan_to_json, to_data
+from uclab.records.run import CallRecord, Event, Incident
+from uclab.records.scenario import (
     BY_HAND,
     Asked,
     AskedCall,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.judge.world import World, reference_plan
-from uclab.judge.case import Case
+from uclab.judge.checks.tshark_crosscheck import check_dissector
+from uclab.judge.evidence.run import load_run
 from uclab.judge.judging import build_case
-from uclab.judge.run import load_run
-from uclab.judge.second_opinion import check_dissector
+from uclab.judge.measure.case import Case
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from tests.self_check.trial import SEED, Trial, changes_of, sample
 from tests.unit.judge.world import World, for_short_calls
 from uclab.capture.tags import Tags
-from uclab.judge import second_opinion
-from uclab.judge.flows import Flow
+from uclab.judge.checks import tshark_crosscheck as second_opinion
+from uclab.judge.measure.flows import Flow
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
 

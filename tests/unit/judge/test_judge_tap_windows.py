@@ -13,19 +13,19 @@ import pytest
 from tests.unit.judge.frames import Packet
 from tests.unit.judge.test_judge_drills import failed, not_shown
 from tests.unit.judge.world import START_NS, TAP_NS, Leg, World
-from uclab.judge.cable_ends import Stretch, is_cut, missed, stretches
+from uclab.judge.evidence.network import Network
 from uclab.judge.judging import judge_run
-from uclab.judge.network import Network
-from uclab.judge.observe import TapState
-from uclab.judge.tap_counts import UNKNOWN, TapCounts
-from uclab.judge.tap_evidence import Captured, tap_windows
-from uclab.judge.tap_windows import EVER_NS, TapWindows, time_of_day
-from uclab.judge.types import Judgement
+from uclab.judge.measure.cable_ends import Stretch, is_cut, missed, stretches
+from uclab.judge.measure.observe import TapState
+from uclab.judge.measure.tap_counts import UNKNOWN, TapCounts
+from uclab.judge.measure.tap_evidence import Captured, tap_windows
+from uclab.judge.measure.tap_windows import EVER_NS, TapWindows, time_of_day
+from uclab.judge.result.judgement import Judgement
 from uclab.model.load import load_topology
-from uclab.plan.capture_record import CaptureTime
 from uclab.plan.planner import make_plan
-from uclab.plan.records import CallRecord, Event
-from uclab.plan.types import Plan
+from uclab.plan.schema.plan import Plan
+from uclab.records.captures import CaptureTime
+from uclab.records.run import CallRecord, Event
 
 WAY = {"qos.dscp", "qos.pcp", "vlan.way", "path.as-planned"}
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uclab.judge.timeline import (
+from uclab.judge.measure.media_gaps import (
     MOST,
     SHORTEST_NS,
     Span,

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.unit.judge.world import reference_plan
+from uclab.judge.checks.wanted import asked_for
+from uclab.judge.evidence.run import Run
 from uclab.judge.judging import judge
-from uclab.judge.margins import LOSS, MOS, highest, lowest, nearest, with_margins
-from uclab.judge.run import Run
-from uclab.judge.types import Finding, JudgedCall, Judgement, MediaQuality
-from uclab.judge.wanted import asked_for
-from uclab.plan.loss_interval import Interval
-from uclab.plan.records import Event
-from uclab.plan.scenario_record import BY_HAND, Asked, AskedCall, OrderRecord, ScenarioRecord
-from uclab.plan.types import Plan
+from uclab.judge.result.judgement import Finding, JudgedCall, Judgement, MediaQuality
+from uclab.judge.result.margins import LOSS, MOS, highest, lowest, nearest, with_margins
+from uclab.plan.paths.loss_interval import Interval
+from uclab.plan.schema.plan import Plan
+from uclab.records.run import Event
+from uclab.records.scenario import BY_HAND, Asked, AskedCall, OrderRecord, ScenarioRecord
 
 CALL = AskedCall("c1", "desk1", "desk2", "call", 5.0)
 HAND = ScenarioRecord(BY_HAND, "reference", 1.0)

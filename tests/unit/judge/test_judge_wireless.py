@@ -13,11 +13,11 @@ from tests.unit.judge.test_judge_drills import failed, not_shown
 from tests.unit.judge.world import Alter, Leg, Talker, World, for_short_calls
 from uclab.cli.summary import chosen_walk, walk_table
 from uclab.judge.judging import judge_run
-from uclab.judge.types import Judgement
-from uclab.judge.walks import marking_columns
+from uclab.judge.path.hop_trace import marking_columns
+from uclab.judge.result.judgement import Judgement
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
-from uclab.plan.types import PathHop
+from uclab.plan.schema.plan import PathHop
 from uclab.report.results import walk_data
 
 AIR = ("wifi1-sw:1", "soft1-sw:1", "ap1-air:", "ap1:2")

@@ -25,10 +25,11 @@ from uclab.access.record_files import write_record
 from uclab.capture.writer import PcapngWriter
 from uclab.lab.order_log import write_lab_end
 from uclab.model.load import load_topology
-from uclab.plan.codec import plan_to_json, to_data
 from uclab.plan.planner import make_plan
-from uclab.plan.records import CallRecord, Checks, Event, HeardAudio
-from uclab.plan.scenario_record import (
+from uclab.plan.schema.codec import plan_to_json, to_data
+from uclab.plan.schema.plan import Endpoint, PathHop, Plan, PortMode
+from uclab.records.run import CallRecord, Checks, Event, HeardAudio
+from uclab.records.scenario import (
     SCENARIO,
     SCENARIO_END,
     Asked,
@@ -37,7 +38,6 @@ from uclab.plan.scenario_record import (
     ScenarioEnd,
     ScenarioRecord,
 )
-from uclab.plan.types import Endpoint, PathHop, Plan, PortMode
 
 START_NS = 1_800_000_000_000_000_000
 NAT = "203.0.113.2"
@@ -403,7 +403,7 @@ class World:
     # ------------------------------------------------------------------------------------------
 
     def write(self) -> Path:
-        """Everything as `uclab.plan.records` says."""
+        """Everything as `uclab.records.run` says."""
         (self.folder / "plan.json").write_text(plan_to_json(self.plan))
         (self.folder / "calls.json").write_text(json.dumps([to_data(call) for call in self.calls]))
         events = [Event(0.0, "lab", "up"), *self.events, Event(self.now / 1e9, "lab", "down")]

@@ -16,7 +16,7 @@ from endpoints_emu.load.tls import server_tls
 from endpoints_emu.load.transactions import Timing
 from endpoints_emu.load.transport import Server, Transport
 from tests.unit.load.registrar import Registrar
-from uclab.plan.types import Account, Certificate
+from uclab.plan.schema.plan import Account, Certificate
 
 QUICK = Timing(t1_s=0.06, t2_s=0.3, t4_s=0.2)
 """Timers B and F after 3.8 s instead of 32."""

@@ -13,8 +13,8 @@ import pytest
 
 os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")  # other tests of this process want sockets as they are
 
-from campaigns import called
-from campaigns.place import Place
+from campaigns import answer_call as called
+from campaigns.worker_context import Place
 from cloud_core.authority import Certificates
 from endpoints_emu.load import process
 from endpoints_emu.load.agent import UserAgent, speaker_of
@@ -22,8 +22,8 @@ from endpoints_emu.load.failure import CallFailed
 from endpoints_emu.load.measures import RegistrationAttempt
 from endpoints_emu.load.transport import Server
 from tests.unit.load.conftest import Loopback
-from uclab.plan.load_record import LoadUser, Pool, Registrar, TrunkEnd
-from uclab.plan.telephony import Account, RegistrationTiming
+from uclab.plan.load.record import LoadUser, Pool, Registrar, TrunkEnd
+from uclab.plan.schema.telephony import Account, RegistrationTiming
 
 pytestmark = pytest.mark.req("D11", "C3", "C4")
 CONTROLLER, NETWORK = "sbc.example.test", "other.example.test"

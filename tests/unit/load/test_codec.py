@@ -14,7 +14,7 @@ from endpoints_emu.load import opus, sdp, signal
 from endpoints_emu.load.codec import G711, Codec
 from uclab.model.bandwidth import media_stream
 from uclab.model.traffic import CallTraffic
-from uclab.plan.load_record import OPUS_PAYLOAD, PACKET_MS
+from uclab.plan.load.record import OPUS_PAYLOAD, PACKET_MS
 
 pytestmark = [pytest.mark.req("D11"), pytest.mark.req("C8")]
 

@@ -17,7 +17,7 @@ from endpoints_emu.load.fields import (
 )
 from endpoints_emu.load.framing import Frames
 from endpoints_emu.load.message import MalformedMessage, Request, Response, parse
-from endpoints_emu.load.refusal import refusal
+from endpoints_emu.load.request_validation import refusal
 from tests.unit.load.torture import MESSAGES
 
 pytestmark = pytest.mark.req("D11")

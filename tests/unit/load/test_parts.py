@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from endpoints_emu import audio
 from endpoints_emu.load import measures, process, rtp, sdp, signal
 from endpoints_emu.load.measures import RegistrationAttempt, SessionAttempt
-from endpoints_emu.load.wheel import TICK_S, Wheel
+from endpoints_emu.load.timing_wheel import TICK_S, Wheel
 
 pytestmark = pytest.mark.req("D11")
 KEY = bytes(range(30))

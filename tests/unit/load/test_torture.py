@@ -14,7 +14,7 @@ from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transactions import Peer
 from endpoints_emu.load.transport import Server
 from tests.unit.load.torture import MESSAGES, Torture, sdp
-from uclab.plan.types import Account
+from uclab.plan.schema.plan import Account
 
 pytestmark = pytest.mark.req("D11")
 ACCOUNT = Account("bob", "127.0.0.1", "secret", "bob")

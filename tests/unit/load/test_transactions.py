@@ -6,8 +6,8 @@ import pytest
 
 from endpoints_emu.load.message import Response
 from endpoints_emu.load.request import Outgoing
+from endpoints_emu.load.timing_wheel import Wheel
 from endpoints_emu.load.transactions import ClientTransaction, Peer, ServerTransaction, Timing
-from endpoints_emu.load.wheel import Wheel
 
 pytestmark = pytest.mark.req("D11")
 STEP_S = 0.05

@@ -14,12 +14,12 @@ from ipaddress import IPv4Interface
 
 from pyroute2 import IPRoute
 
-from uclab.emulation import netns
-from uclab.emulation.cabling import LabIntf
-from uclab.emulation.hosts import LabHost
-from uclab.emulation.network import LabNet
-from uclab.plan.overlay import FIRST_TABLE, MTU, Overlay, TunnelEnd
-from uclab.plan.types import Plan
+from uclab.emulation.link.cabling import LabIntf
+from uclab.emulation.linux import netns
+from uclab.emulation.mininet.hosts import LabHost
+from uclab.emulation.mininet.network import LabNet
+from uclab.plan.schema.overlay import FIRST_TABLE, MTU, Overlay, TunnelEnd
+from uclab.plan.schema.plan import Plan
 
 TUN = "/dev/net/tun"
 _TUNSETIFF, _TUNSETPERSIST, _TUNSETIFINDEX = 0x400454CA, 0x400454CB, 0x400454DA

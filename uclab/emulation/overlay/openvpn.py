@@ -11,12 +11,12 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from uclab.emulation.hosts import LabHost
+from uclab.emulation.mininet.hosts import LabHost
 from uclab.emulation.overlay.devices import TUN
-from uclab.plan.logs import last_lines
-from uclab.plan.overlay import MTU, Overlay, Tunnel
-from uclab.plan.readiness import wait_until
-from uclab.plan.runtime import NotReady
+from uclab.plan.schema.overlay import MTU, Overlay, Tunnel
+from uclab.runtime.logs import last_lines
+from uclab.runtime.node import NotReady
+from uclab.runtime.readiness import wait_until
 
 READY_S = 30.0
 READY = "Initialization Sequence Completed"

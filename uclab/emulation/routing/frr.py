@@ -15,11 +15,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from uclab.doctor import DEVICE_ROOT
-from uclab.emulation.hosts import LabHost
-from uclab.plan.logs import last_lines
-from uclab.plan.readiness import wait_until
-from uclab.plan.routing import Ospf, Routing
-from uclab.plan.runtime import NotReady
+from uclab.emulation.mininet.hosts import LabHost
+from uclab.plan.schema.routing import Ospf, Routing
+from uclab.runtime.logs import last_lines
+from uclab.runtime.node import NotReady
+from uclab.runtime.readiness import wait_until
 
 READY_S = 30.0
 USER = "frr"

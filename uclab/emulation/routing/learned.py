@@ -10,10 +10,10 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2 import NetlinkError as Pyroute2Error
 
-from uclab.emulation import netns
-from uclab.emulation.netns import Namespace
-from uclab.plan.readiness import wait_until
-from uclab.plan.routing import Route
+from uclab.emulation.linux import netns
+from uclab.emulation.linux.netns import Namespace
+from uclab.plan.schema.routing import Route
+from uclab.runtime.readiness import wait_until
 
 LEARNED_S = 40.0
 _PROTOCOLS = (186, 188)

@@ -11,10 +11,8 @@ from uclab.model.checks import (
     addresses,
     calls,
     carriers,
-    changing,
     endpoints,
     exchanges,
-    homes,
     lines,
     names,
     peering,
@@ -26,14 +24,16 @@ from uclab.model.checks import (
     untrusted,
     wireless,
 )
+from uclab.model.checks import home_router as homes
+from uclab.model.checks import timetables as changing
 from uclab.model.checks.advice import policy_advice, topology_advice
-from uclab.model.mistake import Mistake
-from uclab.model.place import Place
+from uclab.model.diagnostic import Diagnostic
+from uclab.model.yaml_location import YamlLocation
 
-Check = Callable[[Place], Iterator[Mistake]]
+Check = Callable[[YamlLocation], Iterator[Diagnostic]]
 
 
-def topology_mistakes(top: Place) -> Iterator[Mistake]:
+def topology_mistakes(top: YamlLocation) -> Iterator[Diagnostic]:
     """Cross checks of a topology."""
     yield from names.check(top)
     yield from addresses.check(top)
@@ -48,13 +48,13 @@ def topology_mistakes(top: Place) -> Iterator[Mistake]:
     yield from wireless.check(top)
 
 
-def profile_mistakes(top: Place) -> Iterator[Mistake]:
+def profile_mistakes(top: YamlLocation) -> Iterator[Diagnostic]:
     """Cross checks of a link profile."""
     yield from lines.check_profile(top)
     yield from changing.check_profile(top)
 
 
-def policy_mistakes(top: Place) -> Iterator[Mistake]:
+def policy_mistakes(top: YamlLocation) -> Iterator[Diagnostic]:
     """Cross checks of a policy."""
     yield from policies.check(top)
     yield from sdwan.check_policy(top)

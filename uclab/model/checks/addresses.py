@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 
-from uclab.model.mistake import Mistake, listed, shown
-from uclab.model.place import Place
+from uclab.model.diagnostic import Diagnostic, listed, shown
+from uclab.model.yaml_location import YamlLocation
 
 PRIVATE = tuple(IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 """RFC 1918."""
@@ -21,7 +21,7 @@ PEERING_HOSTS = 2
 """The web server's addresses for each private circuit that arrives."""
 
 
-def check(top: Place) -> Iterator[Mistake]:
+def check(top: YamlLocation) -> Iterator[Diagnostic]:
     """All networks of a topology."""
     sites = list(top["sites"])
     yield from _from(PRIVATE, [site["prefix"] for site in sites], "a site's prefix is private,")
@@ -35,7 +35,7 @@ def check(top: Place) -> Iterator[Mistake]:
     yield from _public(top)
 
 
-def _public(top: Place) -> Iterator[Mistake]:
+def _public(top: YamlLocation) -> Iterator[Diagnostic]:
     providers = list(top["internet"]["providers"])
     datacentres = [dc for region in top["cloud"]["regions"] for dc in region["datacentres"]]
     prefixes = [place["prefix"] for place in (*datacentres, *providers)]
@@ -62,18 +62,20 @@ def _public(top: Place) -> Iterator[Mistake]:
             )
 
 
-def _from(allowed: tuple[IPv4Network, ...], places: Iterable[Place], what: str) -> Iterator[Mistake]:
+def _from(
+    allowed: tuple[IPv4Network, ...], places: Iterable[YamlLocation], what: str
+) -> Iterator[Diagnostic]:
     for place in places:
         net = place.network
         if net is not None and not any(net.subnet_of(whole) for whole in allowed):
             yield place.mistake(f"found {shown(net)}", f"{what} part of {listed(map(str, allowed))}")
 
 
-def _overlaps(places: Iterable[Place], allowed: str) -> Iterator[Mistake]:
+def _overlaps(places: Iterable[YamlLocation], allowed: str) -> Iterator[Diagnostic]:
     """By address, a network overlaps an earlier one only if it overlaps the one that reaches furthest."""
     known = [(net, place) for place in places if (net := place.network) is not None]
     known.sort(key=lambda pair: (pair[0].network_address, pair[0].prefixlen))
-    widest: tuple[IPv4Network, Place] | None = None
+    widest: tuple[IPv4Network, YamlLocation] | None = None
     for net, place in known:
         if widest is not None and net.overlaps(widest[0]):
             (other, first), (mine, later) = sorted(
@@ -84,7 +86,7 @@ def _overlaps(places: Iterable[Place], allowed: str) -> Iterator[Mistake]:
             widest = (net, place)
 
 
-def _subnet(site: Place, vlan: Place) -> Iterator[Mistake]:
+def _subnet(site: YamlLocation, vlan: YamlLocation) -> Iterator[Diagnostic]:
     prefix, subnet = site["prefix"].network, vlan["subnet"].network
     if subnet is None:
         return
@@ -98,7 +100,7 @@ def _subnet(site: Place, vlan: Place) -> Iterator[Mistake]:
         )
 
 
-def _gateway(vlan: Place) -> Iterator[Mistake]:
+def _gateway(vlan: YamlLocation) -> Iterator[Diagnostic]:
     place, subnet, address = vlan["gateway"], vlan["subnet"].network, vlan["gateway"].address
     if subnet is None or address is None or subnet.prefixlen > 30:
         return
@@ -111,7 +113,7 @@ def _gateway(vlan: Place) -> Iterator[Mistake]:
         yield place.mistake(f"gateway {shown(address)} is the broadcast address", usable)
 
 
-def _room(site: Place) -> Iterator[Mistake]:
+def _room(site: YamlLocation) -> Iterator[Diagnostic]:
     """Every host and the gateway have an address of their own in their VLAN."""
     by_role: Counter[str] = Counter()
     by_name: Counter[str] = Counter()

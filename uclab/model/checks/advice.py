@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.model.checks.marking import unqueued_media
-from uclab.model.mistake import Mistake, shown
-from uclab.model.place import Place
+from uclab.model.diagnostic import Diagnostic, shown
+from uclab.model.yaml_location import YamlLocation
 
 
-def topology_advice(top: Place) -> Iterator[Mistake]:
+def topology_advice(top: YamlLocation) -> Iterator[Diagnostic]:
     """Of a topology without mistakes."""
     for site in top["sites"]:
         if not site["home_router"].given:
             yield from _phones_among_pcs(site)
 
 
-def policy_advice(top: Place) -> Iterator[Mistake]:
+def policy_advice(top: YamlLocation) -> Iterator[Diagnostic]:
     """Of a policy without mistakes."""
     yield from unqueued_media(top)
 
 
-def _phones_among_pcs(site: Place) -> Iterator[Mistake]:
+def _phones_among_pcs(site: YamlLocation) -> Iterator[Diagnostic]:
     """A phone without voice VLAN, as when LLDP-MED gave it none: what it marks is worth what a PC marks."""
     roles = {vlan["name"].text: vlan["role"].text for vlan in site["vlans"]}
     voice = next((name for name, role in roles.items() if role == "voice"), None)

@@ -9,15 +9,17 @@ from pydantic import ValidationError
 
 from uclab.model.bandwidth import TUNNEL_BYTES, media_stream
 from uclab.model.conditions import Conditions
-from uclab.model.mistake import Mistake, shown
-from uclab.model.place import Place
+from uclab.model.diagnostic import Diagnostic, shown
+from uclab.model.link_degradation import under
 from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
-from uclab.model.suffering import under
 from uclab.model.traffic import SiteTraffic
+from uclab.model.yaml_location import YamlLocation
 
 
-def check(top: Place, policy: PolicyProfile, profiles: Mapping[str, LinkProfile]) -> Iterator[Mistake]:
+def check(
+    top: YamlLocation, policy: PolicyProfile, profiles: Mapping[str, LinkProfile]
+) -> Iterator[Diagnostic]:
     """Each line's rate in each direction against one call with the site's codec, if anybody calls there."""
     ceiling = next((q.ceiling_pct for q in policy.wan_queues if policy.media.dscp in q.dscps), 100)
     for site in top["sites"]:
@@ -46,7 +48,7 @@ def check(top: Place, policy: PolicyProfile, profiles: Mapping[str, LinkProfile]
                     )
 
 
-def _traffic(site: Place) -> SiteTraffic | None:
+def _traffic(site: YamlLocation) -> SiteTraffic | None:
     """What the site says of its calls; None where that has mistakes of its own."""
     if not site["traffic"].given:
         return SiteTraffic()
@@ -56,7 +58,7 @@ def _traffic(site: Place) -> SiteTraffic | None:
         return None
 
 
-def _conditions(line: Place) -> Conditions | None:
+def _conditions(line: YamlLocation) -> Conditions | None:
     """The line's conditions; none where they have mistakes of their own."""
     try:
         return Conditions.model_validate(line["conditions"].value) if line["conditions"].given else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from uclab.model.mistake import Mistake, closest, listed, shown
-from uclab.model.place import Place
+from uclab.model.diagnostic import Diagnostic, closest, listed, shown
+from uclab.model.yaml_location import YamlLocation
 
 
-def check(top: Place) -> Iterator[Mistake]:
+def check(top: YamlLocation) -> Iterator[Diagnostic]:
     """What `via` names is a carrier, of a private circuit; only a label-switched core has another
     customer."""
     carriers = [name for carrier in top["carriers"] if (name := carrier["name"].text) is not None]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from uclab.model.checks.repeats import repeats
 from uclab.model.checks.switching import Hierarchy
-from uclab.model.mistake import Mistake, closest, listed, shown
-from uclab.model.place import Place
+from uclab.model.checks.uniqueness import repeats
+from uclab.model.diagnostic import Diagnostic, closest, listed, shown
 from uclab.model.topology import Switch
+from uclab.model.yaml_location import YamlLocation
 
 DEFAULT_PORTS: int = Switch.model_fields["ports"].default
 
 
-def check(top: Place) -> Iterator[Mistake]:
+def check(top: YamlLocation) -> Iterator[Diagnostic]:
     """All endpoints of all sites."""
     for site in top["sites"]:
         endpoints = list(site["endpoints"])
@@ -32,7 +32,7 @@ def check(top: Place) -> Iterator[Mistake]:
         yield from repeats(ports, "port", "an access port takes one endpoint")
 
 
-def port_at_switch(hierarchy: Hierarchy, place: Place) -> Iterator[Mistake]:
+def port_at_switch(hierarchy: Hierarchy, place: YamlLocation) -> Iterator[Diagnostic]:
     """A port is one of a switch that takes endpoints."""
     if place.text is None or place.path in place.document.wrong:
         return
@@ -55,14 +55,14 @@ def port_at_switch(hierarchy: Hierarchy, place: Place) -> Iterator[Mistake]:
         )
 
 
-def _chosen_vlan(site: Place, place: Place) -> Iterator[Mistake]:
+def _chosen_vlan(site: YamlLocation, place: YamlLocation) -> Iterator[Diagnostic]:
     names = [name for vlan in site["vlans"] if (name := vlan["name"].text) is not None]
     if place.text is not None and place.text not in names and len(names) == len(list(site["vlans"])):
         found = f"there is no VLAN {shown(place.text)} in this site"
         yield place.mistake(found, f"known: {listed(names)}", closest(place.text, names))
 
 
-def _vlans_for_all(site: Place, endpoints: list[Place]) -> Iterator[Mistake]:
+def _vlans_for_all(site: YamlLocation, endpoints: list[YamlLocation]) -> Iterator[Diagnostic]:
     """Desk phones need a voice VLAN, and a data VLAN for their PC port; softclients need a data VLAN."""
     vlans = site["vlans"]
     if not list(vlans) or not all(vlan["role"].given and vlan.whole for vlan in vlans):
@@ -75,7 +75,7 @@ def _vlans_for_all(site: Place, endpoints: list[Place]) -> Iterator[Mistake]:
             yield vlans.mistake(found, f"add a VLAN with `role: {role}`")
 
 
-def _roles(endpoint: Place) -> tuple[str, ...]:
+def _roles(endpoint: YamlLocation) -> tuple[str, ...]:
     """Roles of the VLANs that an endpoint cannot do without."""
     chosen = endpoint["vlan"].given
     match endpoint["kind"].text:

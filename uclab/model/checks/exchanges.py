@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.model.checks.lines import datacentres
-from uclab.model.checks.repeats import repeats
-from uclab.model.mistake import Mistake, closest, listed, shown
-from uclab.model.place import Place
+from uclab.model.checks.uniqueness import repeats
+from uclab.model.diagnostic import Diagnostic, closest, listed, shown
+from uclab.model.yaml_location import YamlLocation
 
 
-def check(top: Place) -> Iterator[Mistake]:
+def check(top: YamlLocation) -> Iterator[Diagnostic]:
     """Members are providers and data centres that there are, each once; each provider has an AS number of its
     own."""
     providers = [name for p in top["internet"]["providers"] if (name := p["name"].text) is not None]

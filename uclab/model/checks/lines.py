@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from uclab.model.mistake import Mistake, closest, listed, shown
-from uclab.model.place import Place
+from uclab.model.diagnostic import Diagnostic, closest, listed, shown
+from uclab.model.yaml_location import YamlLocation
 
 
-def check(top: Place) -> Iterator[Mistake]:
+def check(top: YamlLocation) -> Iterator[Diagnostic]:
     """Connections lead to providers, data centres or sites that there are; only private circuits have a
     VLAN."""
     providers = [name for p in top["internet"]["providers"] if (name := p["name"].text) is not None]
@@ -41,7 +41,7 @@ def check(top: Place) -> Iterator[Mistake]:
     yield from _circles(top, sites)
 
 
-def datacentres(top: Place) -> list[str]:
+def datacentres(top: YamlLocation) -> list[str]:
     """Names of all data centres."""
     return [
         name
@@ -51,9 +51,9 @@ def datacentres(top: Place) -> list[str]:
     ]
 
 
-def _circles(top: Place, sites: list[str]) -> Iterator[Mistake]:
+def _circles(top: YamlLocation, sites: list[str]) -> Iterator[Diagnostic]:
     """Circuits between sites lead towards a hub and never back (V5)."""
-    above: dict[str, list[tuple[str, Place]]] = {}
+    above: dict[str, list[tuple[str, YamlLocation]]] = {}
     for site in top["sites"]:
         for line in site["connections"]:
             name, own = line["to"].text, site["name"].text
@@ -68,7 +68,7 @@ def _circles(top: Place, sites: list[str]) -> Iterator[Mistake]:
                 )
 
 
-def _reached(above: Mapping[str, list[tuple[str, Place]]], start: str) -> set[str]:
+def _reached(above: Mapping[str, list[tuple[str, YamlLocation]]], start: str) -> set[str]:
     seen, ahead = set[str](), [start]
     while ahead:
         fresh = [name for name, _ in above.get(ahead.pop(), []) if name not in seen]
@@ -77,7 +77,7 @@ def _reached(above: Mapping[str, list[tuple[str, Place]]], start: str) -> set[st
     return seen
 
 
-def check_profile(top: Place) -> Iterator[Mistake]:
+def check_profile(top: YamlLocation) -> Iterator[Diagnostic]:
     """A delay that scatters wider than itself would have to be negative; a queue has one depth."""
     for direction in (top["up"], top["down"]):
         delay, jitter = direction["delay_ms"].amount, direction["jitter_ms"].amount

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.model.bandwidth import PORTS_A_CALL
-from uclab.model.mistake import Mistake, closest, listed, shown
-from uclab.model.part import DSCP_NAMES, port_range
-from uclab.model.place import Place
+from uclab.model.diagnostic import Diagnostic, closest, listed, shown
+from uclab.model.schema_types import DSCP_NAMES, port_range
+from uclab.model.yaml_location import YamlLocation
 
 ENDPOINT_PORTS = ("desk_phone", "softclient")
 """Ports by which a site's endpoints reach the session controller; the trunk's never cross a site's line."""
@@ -26,7 +26,7 @@ TAKEN_UDP = {53: "DNS", 123: "NTP", 443: "HTTP/3", 2223: "the control of the med
 Ranges = list[tuple[int, int]]
 
 
-def check(top: Place) -> Iterator[Mistake]:
+def check(top: YamlLocation) -> Iterator[Diagnostic]:
     """What a policy's file says in several places about the same packets."""
     classes = [entry for entry in top["classes"] if entry["dscp"].code_point is not None]
     if len(classes) != len(list(top["classes"])):
@@ -39,7 +39,7 @@ def check(top: Place) -> Iterator[Mistake]:
     yield from _queued(top)
 
 
-def unqueued_media(top: Place) -> Iterator[Mistake]:
+def unqueued_media(top: YamlLocation) -> Iterator[Diagnostic]:
     """Media without a queue of its own: it can be built, so this is a warning."""
     dscp, queues = top["media"]["dscp"], list(top["wan_queues"])
     if dscp.code_point is not None and queues and not _queue_of(dscp.code_point, queues):
@@ -51,7 +51,7 @@ def unqueued_media(top: Place) -> Iterator[Mistake]:
         )
 
 
-def _services(top: Place) -> Iterator[Mistake]:
+def _services(top: YamlLocation) -> Iterator[Diagnostic]:
     """What endpoints mark is what the markings say of the service."""
     for service, said in (("voice", top["media"]["dscp"]), ("signalling", top["signalling"]["dscp"])):
         for marking in top["markings"]:
@@ -66,17 +66,17 @@ def _services(top: Place) -> Iterator[Mistake]:
                 )
 
 
-def _said(top: Place, service: str, own: Place) -> Place:
+def _said(top: YamlLocation, service: str, own: YamlLocation) -> YamlLocation:
     """Where a service's code point is said: by its marking, so that a contradiction is told once."""
     markings = (marking["dscp"] for marking in top["markings"] if marking["service"].text == service)
     return next(markings, own)
 
 
-def _signalling_ports(top: Place, classes: list[Place]) -> Iterator[Mistake]:
+def _signalling_ports(top: YamlLocation, classes: list[YamlLocation]) -> Iterator[Diagnostic]:
     signalling = top["signalling"]
     said = _said(top, "signalling", signalling["dscp"])
     dscp = said.code_point
-    told: list[Place] = []
+    told: list[YamlLocation] = []
     for who in ENDPOINT_PORTS:
         place = signalling["sips_ports"][who]
         port = place.number
@@ -99,7 +99,7 @@ def _signalling_ports(top: Place, classes: list[Place]) -> Iterator[Mistake]:
             )
 
 
-def _media_ports(top: Place, classes: list[Place]) -> Iterator[Mistake]:
+def _media_ports(top: YamlLocation, classes: list[YamlLocation]) -> Iterator[Diagnostic]:
     media = top["media"]
     said = _said(top, "voice", media["dscp"])
     place, dscp = media["udp_ports"], said.code_point
@@ -132,7 +132,7 @@ def _media_ports(top: Place, classes: list[Place]) -> Iterator[Mistake]:
         yield place.mistake(f"UDP ports {rest[0][0]} to {rest[0][1]} are in no class", allowed)
 
 
-def _trunk(ports: Place) -> Iterator[Mistake]:
+def _trunk(ports: YamlLocation) -> Iterator[Diagnostic]:
     """The session controller knows by the port who connects."""
     trunk = ports["trunk"]
     if trunk.number in TAKEN_TCP:
@@ -146,7 +146,7 @@ def _trunk(ports: Place) -> Iterator[Mistake]:
             )
 
 
-def _taken_by_earlier(classes: list[Place]) -> Iterator[Mistake]:
+def _taken_by_earlier(classes: list[YamlLocation]) -> Iterator[Diagnostic]:
     """Of several classes the first that matches wins: one that never can is a mistake."""
     for number, entry in enumerate(classes):
         wide = entry["any_destination"].value is True
@@ -175,7 +175,7 @@ def _taken_by_earlier(classes: list[Place]) -> Iterator[Mistake]:
             )
 
 
-def _queued(top: Place) -> Iterator[Mistake]:
+def _queued(top: YamlLocation) -> Iterator[Diagnostic]:
     """Every marking has a queue: what has none shares the rest's with all bulk. Voice's own: a warning."""
     queues = list(top["wan_queues"])
     if not queues:
@@ -199,23 +199,23 @@ def _queued(top: Place) -> Iterator[Mistake]:
         )
 
 
-def _queue_of(code: int, queues: list[Place]) -> Place | None:
+def _queue_of(code: int, queues: list[YamlLocation]) -> YamlLocation | None:
     return next((q for q in queues if any(point.code_point == code for point in q["dscps"])), None)
 
 
-def _points(entry: Place) -> list[int]:
+def _points(entry: YamlLocation) -> list[int]:
     return [point.code_point for point in entry["match_dscps"] if point.code_point is not None]
 
 
-def _first(classes: list[Place], protocol: str, port: int) -> Place | None:
+def _first(classes: list[YamlLocation], protocol: str, port: int) -> YamlLocation | None:
     return next((entry for entry in classes if _overlap((port, port), _ranges(entry, protocol))), None)
 
 
-def _ranges(entry: Place, protocol: str) -> Ranges:
+def _ranges(entry: YamlLocation, protocol: str) -> Ranges:
     return [ports for place in entry[protocol] if (ports := port_range(place.value)) is not None]
 
 
-def _shares(one: Place, other: Place) -> bool:
+def _shares(one: YamlLocation, other: YamlLocation) -> bool:
     return any(
         _overlap(ports, _ranges(one, protocol))
         for protocol in ("udp", "tcp")

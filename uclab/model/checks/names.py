@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from uclab.model.checks.repeats import repeats
-from uclab.model.mistake import Mistake, listed, shown
-from uclab.model.place import Place
+from uclab.model.checks.uniqueness import repeats
+from uclab.model.diagnostic import Diagnostic, listed, shown
 from uclab.model.policy import PolicyProfile
+from uclab.model.yaml_location import YamlLocation
 
 RESERVED = ("dns", "inet", "internet", "pstn", "web")
 """What the lab itself brings: public name server, core of the internet, telephone network, web server."""
@@ -19,7 +19,7 @@ EXCHANGE_SWITCHES = 8
 """An exchange has so many at most."""
 
 
-def check(top: Place) -> Iterator[Mistake]:
+def check(top: YamlLocation) -> Iterator[Diagnostic]:
     """Names of sites, devices, VLANs and connections, VLAN ids, extensions, telephone numbers."""
     yield from repeats(
         ((place["name"].text, place["name"]) for place in _places(top)),
@@ -40,7 +40,7 @@ def check(top: Place) -> Iterator[Mistake]:
     yield from repeats(numbers, "telephone number", "each is listed once")
 
 
-def check_extensions(top: Place, policy: PolicyProfile) -> Iterator[Mistake]:
+def check_extensions(top: YamlLocation, policy: PolicyProfile) -> Iterator[Diagnostic]:
     """Who dials for help does not reach a colleague."""
     for site in top["sites"]:
         for endpoint in site["endpoints"]:
@@ -53,7 +53,7 @@ def check_extensions(top: Place, policy: PolicyProfile) -> Iterator[Mistake]:
                 )
 
 
-def _places(top: Place) -> Iterator[Place]:
+def _places(top: YamlLocation) -> Iterator[YamlLocation]:
     yield from top["sites"]
     yield from top["sd_wan"]["gateways"]
     yield from top["carriers"]
@@ -62,9 +62,9 @@ def _places(top: Place) -> Iterator[Place]:
         yield from region["datacentres"]
 
 
-def _devices(top: Place) -> Iterator[Mistake]:
+def _devices(top: YamlLocation) -> Iterator[Diagnostic]:
     """A device's name is its own in the whole lab; so is that of a part that comes with it (`desk1-sw`)."""
-    owners: dict[str, Place] = {}
+    owners: dict[str, YamlLocation] = {}
     named = list(_named_devices(top))
     for place, _ in named:
         name = place.text
@@ -97,7 +97,7 @@ def _devices(top: Place) -> Iterator[Mistake]:
                 )
 
 
-def _named_devices(top: Place) -> Iterator[tuple[Place, tuple[str, ...]]]:
+def _named_devices(top: YamlLocation) -> Iterator[tuple[YamlLocation, tuple[str, ...]]]:
     """The name of each device, and what is added to it for the devices that come with it."""
     for provider in top["internet"]["providers"]:
         yield provider["name"], ()

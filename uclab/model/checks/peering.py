@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.model.checks.lines import datacentres
-from uclab.model.checks.repeats import repeats
-from uclab.model.mistake import Mistake, shown
-from uclab.model.place import Place
+from uclab.model.checks.uniqueness import repeats
+from uclab.model.diagnostic import Diagnostic, shown
 from uclab.model.policy import PolicyProfile
+from uclab.model.yaml_location import YamlLocation
 
 
-def check(top: Place, policy: PolicyProfile) -> Iterator[Mistake]:
+def check(top: YamlLocation, policy: PolicyProfile) -> Iterator[Diagnostic]:
     """VLAN ids, public prefixes and AS numbers of sites with circuits, by the policy's `peering`."""
     rules = policy.peering
     for exchange in top["internet"]["exchanges"]:
@@ -22,7 +22,7 @@ def check(top: Place, policy: PolicyProfile) -> Iterator[Mistake]:
             )
     centres = datacentres(top)
     sites = [name for site in top["sites"] if (name := site["name"].text) is not None]
-    arriving: dict[str, list[tuple[int | None, Place]]] = {}
+    arriving: dict[str, list[tuple[int | None, YamlLocation]]] = {}
     for site in top["sites"]:
         private = [line for line in site["connections"] if line["to"].text in (*centres, *sites)]
         if private and rules is None:
@@ -53,7 +53,7 @@ def check(top: Place, policy: PolicyProfile) -> Iterator[Mistake]:
     yield from repeats(numbers, "AS number", "each site has its own")
 
 
-def _public_prefix(site: Place, lengths: tuple[int, int]) -> Iterator[Mistake]:
+def _public_prefix(site: YamlLocation, lengths: tuple[int, int]) -> Iterator[Diagnostic]:
     prefix = site["public_prefix"]
     if not prefix.given:
         yield site.mistake(

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.model.checks.marking import check as check_marking
-from uclab.model.checks.repeats import repeats
-from uclab.model.mistake import Mistake, listed, shown
-from uclab.model.place import Place
+from uclab.model.checks.uniqueness import repeats
+from uclab.model.diagnostic import Diagnostic, listed, shown
 from uclab.model.policy import Registration
 from uclab.model.wmm import CATEGORIES, category
+from uclab.model.yaml_location import YamlLocation
 
 SERVICES = ("voice", "video", "signalling")
 """Services whose marking every policy says."""
 
 
-def check(top: Place) -> Iterator[Mistake]:
+def check(top: YamlLocation) -> Iterator[Diagnostic]:
     """Classes, markings, queues, time-outs and limits of failover."""
     classes, markings, queues = list(top["classes"]), list(top["markings"]), list(top["wan_queues"])
     for entries, what in ((classes, "class"), (queues, "queue")):
@@ -37,7 +37,7 @@ def check(top: Place) -> Iterator[Mistake]:
     yield from check_marking(top)
 
 
-def _categories(markings: list[Place]) -> Iterator[Mistake]:
+def _categories(markings: list[YamlLocation]) -> Iterator[Diagnostic]:
     """A Wi-Fi user priority has one access category."""
     for marking in markings:
         up, said = marking["wifi_up"].number, marking["wifi_ac"].text
@@ -47,7 +47,7 @@ def _categories(markings: list[Place]) -> Iterator[Mistake]:
             )
 
 
-def _queues(top: Place, queues: list[Place]) -> Iterator[Mistake]:
+def _queues(top: YamlLocation, queues: list[YamlLocation]) -> Iterator[Diagnostic]:
     if not queues:
         return
     points = [(point.code_point, point) for queue in queues for point in queue["dscps"]]
@@ -71,7 +71,7 @@ def _queues(top: Place, queues: list[Place]) -> Iterator[Mistake]:
             )
 
 
-def _silence(registration: Place) -> Iterator[Mistake]:
+def _silence(registration: YamlLocation) -> Iterator[Diagnostic]:
     """Either may be left out; then the other is held against its default."""
     otherwise = Registration()
     asked = registration["keepalive_s"].number or otherwise.keepalive_s
@@ -84,7 +84,7 @@ def _silence(registration: Place) -> Iterator[Mistake]:
         )
 
 
-def _times(nat: Place) -> Iterator[Mistake]:
+def _times(nat: YamlLocation) -> Iterator[Diagnostic]:
     timeout, refresh = nat["udp_timeout_s"].number, nat["registration_refresh_s"].number
     if timeout is not None and refresh is not None and timeout <= refresh:
         yield nat["udp_timeout_s"].mistake(
@@ -93,7 +93,7 @@ def _times(nat: Place) -> Iterator[Mistake]:
         )
 
 
-def _gaps(failover: Place) -> Iterator[Mistake]:
+def _gaps(failover: YamlLocation) -> Iterator[Diagnostic]:
     """Where phones or cloud must do something, a path cannot be moved faster than where routing alone
     does."""
     routed, readdressed = (

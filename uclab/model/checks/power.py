@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.model.checks.switching import Hierarchy
-from uclab.model.mistake import Mistake, shown
-from uclab.model.place import Place
+from uclab.model.diagnostic import Diagnostic, shown
 from uclab.model.policy import PolicyProfile
 from uclab.model.topology import Switch
+from uclab.model.yaml_location import YamlLocation
 
 DEFAULT_WATTS: int = Switch.model_fields["poe_watts"].default
 
 
-def check(top: Place, policy: PolicyProfile) -> Iterator[Mistake]:
+def check(top: YamlLocation, policy: PolicyProfile) -> Iterator[Diagnostic]:
     """The power that all endpoints of a switch need, by the policy's power classes, against its budget."""
     for site in top["sites"]:
         needs: dict[str, list[float]] = {}

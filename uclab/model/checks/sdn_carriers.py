@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.model.checks.lines import datacentres
-from uclab.model.checks.repeats import repeats
-from uclab.model.mistake import Mistake, listed, shown
-from uclab.model.place import Place
+from uclab.model.checks.uniqueness import repeats
+from uclab.model.diagnostic import Diagnostic, listed, shown
+from uclab.model.yaml_location import YamlLocation
 
 
-def check(top: Place) -> Iterator[Mistake]:
+def check(top: YamlLocation) -> Iterator[Diagnostic]:
     """Circuits by way of an exchange lead to data centres, and terms are those of such a circuit."""
     known = {name: place for place in top["carriers"] if (name := place["name"].text) is not None}
     centres = datacentres(top)
@@ -31,7 +31,7 @@ def check(top: Place) -> Iterator[Mistake]:
         yield from _terms(carrier, crossing[name])
 
 
-def _terms(carrier: Place, crossing: set[tuple[str | None, str | None]]) -> Iterator[Mistake]:
+def _terms(carrier: YamlLocation, crossing: set[tuple[str | None, str | None]]) -> Iterator[Diagnostic]:
     """Each of a carrier's `circuits` is a connection that crosses it, once."""
     given = []
     for terms in carrier["circuits"]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.model.checks.lines import datacentres
-from uclab.model.checks.repeats import repeats
-from uclab.model.mistake import Mistake, closest, listed, shown
-from uclab.model.part import DSCP_NAMES
-from uclab.model.place import Place
+from uclab.model.checks.uniqueness import repeats
+from uclab.model.diagnostic import Diagnostic, closest, listed, shown
 from uclab.model.policy import PolicyProfile
+from uclab.model.schema_types import DSCP_NAMES
+from uclab.model.yaml_location import YamlLocation
 
 
-def check(top: Place) -> Iterator[Mistake]:
+def check(top: YamlLocation) -> Iterator[Diagnostic]:
     """Gateways hand over to data centres that there are; overlays end at gateways and run over all of their
     site's lines, which lead to providers."""
     centres = datacentres(top)
@@ -46,7 +46,7 @@ def check(top: Place) -> Iterator[Mistake]:
             )
 
 
-def check_against_policy(top: Place, policy: PolicyProfile) -> Iterator[Mistake]:
+def check_against_policy(top: YamlLocation, policy: PolicyProfile) -> Iterator[Diagnostic]:
     """A policy that says nothing of overlays allows none; a gateway's circuit is one like others (P3)."""
     for site in top["sites"]:
         if site["sd_wan"].given and policy.sd_wan is None:
@@ -74,7 +74,7 @@ def check_against_policy(top: Place, policy: PolicyProfile) -> Iterator[Mistake]
             )
 
 
-def check_policy(top: Place) -> Iterator[Mistake]:
+def check_policy(top: YamlLocation) -> Iterator[Diagnostic]:
     """Classes of an overlay: a code point belongs to one, and one takes all others."""
     classes = list(top["sd_wan"]["classes"])
     if not classes:
@@ -90,11 +90,11 @@ def check_policy(top: Place) -> Iterator[Mistake]:
         )
 
 
-def _dscp(place: Place) -> int | None:
+def _dscp(place: YamlLocation) -> int | None:
     return DSCP_NAMES.get(place.text.upper()) if place.text is not None else place.number
 
 
-def _unknown(place: Place, known: list[str], what: str) -> Iterator[Mistake]:
+def _unknown(place: YamlLocation, known: list[str], what: str) -> Iterator[Diagnostic]:
     name = place.text
     if name is not None and name not in known:
         yield place.mistake(

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from uclab.model.mistake import Mistake, closest, listed, shown
-from uclab.model.place import Place
+from uclab.model.diagnostic import Diagnostic, closest, listed, shown
+from uclab.model.yaml_location import YamlLocation
 
 RANKS = {"core": 2, "distribution": 1, "access": 0}
 
@@ -21,14 +21,14 @@ RANKS = {"core": 2, "distribution": 1, "access": 0}
 class Hierarchy:
     """A site's switches by name, in the order of the file."""
 
-    switches: Mapping[str, Place]
+    switches: Mapping[str, YamlLocation]
     complete: bool
     """Whether every switch has a role and a name of its own: only then can it be said what is missing."""
 
     @staticmethod
-    def of(site: Place) -> Hierarchy:
+    def of(site: YamlLocation) -> Hierarchy:
         """The switches of a site as far as they can be told apart; of two with one name, the first."""
-        switches: dict[str, Place] = {}
+        switches: dict[str, YamlLocation] = {}
         complete = True
         for switch in site["switches"]:
             name = switch["name"].text
@@ -91,7 +91,7 @@ class Hierarchy:
         return names if len(names) == 1 else tuple(name for name in names if self.role(name) == "access")
 
 
-def check(top: Place) -> Iterator[Mistake]:
+def check(top: YamlLocation) -> Iterator[Diagnostic]:
     """All switches and firewalls."""
     for site in top["sites"]:
         hierarchy = Hierarchy.of(site)
@@ -104,7 +104,7 @@ def check(top: Place) -> Iterator[Mistake]:
                 yield from _islands(hierarchy)
 
 
-def _uplinks(hierarchy: Hierarchy, switch: Place) -> Iterator[Mistake]:
+def _uplinks(hierarchy: Hierarchy, switch: YamlLocation) -> Iterator[Diagnostic]:
     own = switch["name"].text
     role = switch["role"].text
     seen: set[str] = set()
@@ -128,7 +128,9 @@ def _uplinks(hierarchy: Hierarchy, switch: Place) -> Iterator[Mistake]:
         seen.add(target)
 
 
-def _direction(hierarchy: Hierarchy, own: str, role: str, uplink: Place, target: str) -> Iterator[Mistake]:
+def _direction(
+    hierarchy: Hierarchy, own: str, role: str, uplink: YamlLocation, target: str
+) -> Iterator[Diagnostic]:
     """Uplinks lead up; between top switches sideways, but never round."""
     step = hierarchy.rank(target) - hierarchy.rank(own)
     if step < 0 or (step == 0 and own not in hierarchy.top):
@@ -155,7 +157,7 @@ def _in_ring(hierarchy: Hierarchy, goal: str, start: str) -> bool:
     return goal in seen
 
 
-def _ways_up(hierarchy: Hierarchy) -> Iterator[Mistake]:
+def _ways_up(hierarchy: Hierarchy) -> Iterator[Diagnostic]:
     """Every switch reaches a top switch by its uplinks; only the lowest broken step is said."""
     for name, switch in hierarchy.switches.items():
         if name not in hierarchy.top and switch.whole and not list(switch["uplinks"]):
@@ -165,7 +167,7 @@ def _ways_up(hierarchy: Hierarchy) -> Iterator[Mistake]:
             )
 
 
-def _islands(hierarchy: Hierarchy) -> Iterator[Mistake]:
+def _islands(hierarchy: Hierarchy) -> Iterator[Diagnostic]:
     """All switches are joined with the first of the top, by cables in either direction."""
     joined: dict[str, set[str]] = {name: set() for name in hierarchy.switches}
     for name in hierarchy.switches:
@@ -185,7 +187,7 @@ def _islands(hierarchy: Hierarchy) -> Iterator[Mistake]:
             )
 
 
-def _firewall(hierarchy: Hierarchy, site: Place) -> Iterator[Mistake]:
+def _firewall(hierarchy: Hierarchy, site: YamlLocation) -> Iterator[Diagnostic]:
     for uplink in site["firewall"]["uplinks"]:
         name = uplink.text
         if name is None or name in hierarchy.top:

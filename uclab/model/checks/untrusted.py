@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from uclab.model.mistake import Mistake, shown
-from uclab.model.place import Place
+from uclab.model.diagnostic import Diagnostic, shown
 from uclab.model.policy import PolicyProfile, TrafficClass
+from uclab.model.yaml_location import YamlLocation
 
 
-def check(top: Place, policy: PolicyProfile) -> Iterator[Mistake]:
+def check(top: YamlLocation, policy: PolicyProfile) -> Iterator[Diagnostic]:
     """There a switch, or a home router, goes by port numbers alone: the classes of voice and signalling must
     be open to that."""
     closed = [one for one in _needed(policy) if not one.port_match_untrusted]
@@ -39,7 +39,7 @@ def _needed(policy: PolicyProfile) -> Iterator[TrafficClass]:
                 break
 
 
-def _untrusted(site: Place, endpoint: Place, roles: dict[str | None, str | None]) -> str | None:
+def _untrusted(site: YamlLocation, endpoint: YamlLocation, roles: dict[str | None, str | None]) -> str | None:
     """Why nobody trusts an endpoint's own marks; None where a switch does."""
     if site["home_router"].given:
         return "is behind a home router"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from uclab.model.checks.changing import conditions_of
 from uclab.model.checks.endpoints import port_at_switch
 from uclab.model.checks.switching import Hierarchy
-from uclab.model.mistake import Mistake, closest, listed, shown
-from uclab.model.place import Place
+from uclab.model.checks.timetables import conditions_of
+from uclab.model.diagnostic import Diagnostic, closest, listed, shown
 from uclab.model.profile import LinkProfile
+from uclab.model.yaml_location import YamlLocation
 
 
-def check(top: Place) -> Iterator[Mistake]:
+def check(top: YamlLocation) -> Iterator[Diagnostic]:
     """All access points and stations of all sites; each endpoint is either plugged in or a station."""
     for site in top["sites"]:
         points, at_home = site["access_points"], site["home_router"].given
@@ -30,7 +30,7 @@ def check(top: Place) -> Iterator[Mistake]:
             yield from _station(endpoint, known, all_known=len(known) == len(list(points)))
 
 
-def _attachment(endpoint: Place) -> Iterator[Mistake]:
+def _attachment(endpoint: YamlLocation) -> Iterator[Diagnostic]:
     port, ap = endpoint["port"], endpoint["ap"]
     if not port.given and not ap.given and isinstance(endpoint.value, dict):
         yield endpoint.mistake(
@@ -41,7 +41,7 @@ def _attachment(endpoint: Place) -> Iterator[Mistake]:
         yield ap.mistake("the endpoint has a `port` and an `ap`", "give one of the two")
 
 
-def _station(endpoint: Place, known: list[str], *, all_known: bool) -> Iterator[Mistake]:
+def _station(endpoint: YamlLocation, known: list[str], *, all_known: bool) -> Iterator[Diagnostic]:
     ap = endpoint["ap"]
     if ap.text is None:
         return
@@ -52,7 +52,7 @@ def _station(endpoint: Place, known: list[str], *, all_known: bool) -> Iterator[
         yield endpoint["pc"].mistake("a wireless phone has no port for a PC", "leave `pc` out")
 
 
-def check_air(top: Place, profiles: Mapping[str, LinkProfile]) -> Iterator[Mistake]:
+def check_air(top: YamlLocation, profiles: Mapping[str, LinkProfile]) -> Iterator[Diagnostic]:
     """An access point's profile is that of a Wi-Fi radio which stays as it is, under conditions that fit."""
     for site in top["sites"]:
         for point in site["access_points"]:

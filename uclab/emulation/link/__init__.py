@@ -1,0 +1,1 @@
+"""Cables and lines: delay, jitter, loss, rate."""

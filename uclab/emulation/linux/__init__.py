@@ -1,0 +1,1 @@
+"""Namespaces, processes, netlink, packet filters of the Linux kernel."""

@@ -1,0 +1,1 @@
+"""Our classes of Mininet's hosts, switches and networks."""

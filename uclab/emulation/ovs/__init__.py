@@ -1,0 +1,1 @@
+"""Open vSwitch, and which datapath this machine has."""

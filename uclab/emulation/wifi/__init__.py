@@ -1,0 +1,1 @@
+"""A radio channel and who may speak on it."""

@@ -1,0 +1,120 @@
+"""What single addresses asked of the session controllers (C1): more connections than are theirs
+(`abuse.connections`), connections on which nothing was said (`abuse.half-open`), passwords that were wrong
+(`abuse.passwords`). The address is named, and the device that has it.
+
+All from the session controllers' own taps: NAT has put a site's phones behind one address there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from uclab.judge.evidence.network import number, text
+from uclab.judge.measure.case import Case
+from uclab.judge.measure.connections import Connection, most_at_once
+from uclab.judge.result.claim import Claim
+from uclab.judge.result.judgement import Evidence, Finding
+from uclab.plan.schema.plan import SessionController
+
+FORBIDDEN = 403
+
+
+def check_abuse(case: Case) -> Iterator[Finding]:
+    """Three findings a session controller with limits."""
+    for controller in case.network.plan.session_controllers:
+        if controller.protection is not None:
+            by_address = case.seen.connections.by_client(number(controller.address))
+            yield _connections(case, controller, by_address)
+            yield _silent(case, controller, by_address)
+            yield _passwords(case, controller, by_address)
+
+
+def _connections(
+    case: Case, controller: SessionController, by_address: dict[int, list[Connection]]
+) -> Finding:
+    assert controller.protection is not None
+    allowed = controller.protection.connections
+    expected = f"no address has more than {allowed} connections at once"
+    claim = Claim("abuse.connections", ("C1",), controller.name, expected)
+    most = {
+        address: most_at_once((one.first_ns, one.last_ns) for one in its)
+        for address, its in by_address.items()
+    }
+    return _judged(case, controller, claim, by_address, most, allowed, "asked for at once")
+
+
+def _silent(case: Case, controller: SessionController, by_address: dict[int, list[Connection]]) -> Finding:
+    assert controller.protection is not None
+    allowed = controller.protection.silent
+    expected = f"no address has more than {allowed} connections at once on which it has said nothing for 1 s"
+    claim = Claim("abuse.half-open", ("C1",), controller.name, expected)
+    most = {
+        address: most_at_once(silence for one in its if (silence := one.silence) is not None)
+        for address, its in by_address.items()
+    }
+    return _judged(case, controller, claim, by_address, most, allowed, "silent at once")
+
+
+def _judged(
+    case: Case,
+    controller: SessionController,
+    claim: Claim,
+    by_address: dict[int, list[Connection]],
+    most: dict[int, int],
+    allowed: int,
+    what: str,
+) -> Finding:
+    if not by_address:
+        return claim.not_applicable("nobody connected to it")
+    worst = max(most, key=lambda address: (most[address], -address))
+    its = by_address[worst]
+    observed = f"{most[worst]} {what} from {_who(case, worst)}, {len(its)} in all"
+    evidence = Evidence(_tap(case, controller), tuple(sorted(one.packet for one in its)[:3]))
+    if most[worst] > allowed:
+        return claim.failed(observed, evidence, _name(case, worst))
+    return claim.passed(observed, evidence)
+
+
+def _passwords(case: Case, controller: SessionController, by_address: dict[int, list[Connection]]) -> Finding:
+    limits = controller.protection
+    assert limits is not None
+    expected = f"wrong passwords of an address: fewer than {limits.failed_guesses} for one account"
+    expected += f", than {limits.guesses} in all"
+    claim = Claim("abuse.passwords", ("C1",), controller.name, expected)
+    own = number(controller.address)
+    answers = [m for m in case.signalling.messages if number(m.at.src) == own and m.method == "REGISTER"]
+    if not by_address:
+        return claim.not_applicable("nobody connected to it")
+    if not answers:
+        return claim.not_shown(case.signalling_gap or "no answer to a REGISTER was decrypted")
+    refused = [m for m in answers if m.status == FORBIDDEN]
+    if not refused:
+        return claim.passed("none was wrong")
+    of_account = Counter((m.at.dst, m.to_user) for m in refused)
+    of_address = Counter(m.at.dst for m in refused)
+    (address, user), most = max(of_account.items(), key=lambda one: (one[1], one[0]))
+    wrong = most >= limits.failed_guesses
+    if not wrong:
+        address, most = max(of_address.items(), key=lambda one: (one[1], one[0]))
+        wrong, user = most >= limits.guesses, "several accounts"
+    observed = f"{most} for {user} from {_who(case, number(address))}"
+    packets = tuple(m.at.packet for m in refused if m.at.dst == address)
+    evidence = Evidence(_tap(case, controller), packets[:3])
+    if wrong:
+        return claim.failed(observed, evidence, _name(case, number(address)))
+    return claim.passed(observed, evidence)
+
+
+def _tap(case: Case, controller: SessionController) -> str | None:
+    taps = (tap for tap in case.network.controller_taps if tap.startswith(f"{controller.node}:"))
+    return next(taps, None)
+
+
+def _who(case: Case, address: int) -> str:
+    name = case.network.node_of_address.get(address)
+    return f"{text(address)} ({name})" if name else text(address)
+
+
+def _name(case: Case, address: int) -> str:
+    return case.network.node_of_address.get(address, text(address))

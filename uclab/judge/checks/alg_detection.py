@@ -1,0 +1,55 @@
+"""Whether any device on the way changes what is said (`signalling.untouched`): a SIP gateway (ALG) rewrites
+messages, and breaks those that it cannot read.
+
+Every TCP segment with payload on the ports of SIP is compared at all taps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from uclab.judge.measure.case import Case
+from uclab.judge.measure.segments import SegmentKey
+from uclab.judge.path.hop_trace import blame_between
+from uclab.judge.result.claim import Claim
+from uclab.judge.result.judgement import Evidence, Finding
+from uclab.plan.schema.plan import Endpoint
+
+EXPECTED = "signalling arrives byte by byte as it was sent"
+
+
+def check_untouched(case: Case) -> Iterator[Finding]:
+    """One finding an endpoint: its own segments, and those that were sent to it."""
+    by_tap: dict[str, list[SegmentKey]] = {}
+    for key, taps in case.seen.segments.seen.items():
+        for tap in taps:
+            by_tap.setdefault(tap, []).append(key)
+    for endpoint in case.network.site_endpoints:
+        yield _finding(case, endpoint, by_tap.get(case.network.first_tap.get(endpoint.name, ""), []))
+
+
+def _finding(case: Case, endpoint: Endpoint, keys: Sequence[SegmentKey]) -> Finding:
+    claim = Claim("signalling.untouched", ("C9", "N2"), endpoint.name, EXPECTED)
+    path = case.network.path_of.get(endpoint.name)
+    planned = [hop.tap for hop in path.hops] if path is not None else []
+    changed: list[tuple[str, str, int]] = []
+    compared = 0
+    for key in keys:
+        seen = case.seen.segments.seen[key]
+        taps = [tap for tap in (planned if key[0] == "up" else reversed(planned)) if tap in seen]
+        compared += len(taps) > 1
+        for before, tap in pairwise(taps):
+            if seen[before][0] != seen[tap][0]:
+                changed.append((before, tap, seen[tap][1]))
+                break
+    if changed:
+        before, tap, _ = changed[0]
+        share = f"{len(changed)} of {compared} segments"
+        observed = f"{share} were changed: as sent until {before}, not so at {tap}"
+        numbers = tuple(n for _, its, n in changed if its == tap)[:3]
+        blame = blame_between(case.network, before, tap)
+        return claim.failed(observed, Evidence(tap, numbers), blame)
+    if not compared:
+        return claim.not_shown("no signalling was seen at two taps")
+    return claim.passed(f"{compared} segments", Evidence(planned[-1]))

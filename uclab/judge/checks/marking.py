@@ -1,0 +1,246 @@
+"""Priority at every hop: DSCP (`qos.dscp`), 802.1p (`qos.pcp`), and the trust boundary (`qos.trust`); C8,
+Q1.
+
+RTCP belongs to the class of its media: the policy's rules go by port, and RTCP's is next to RTP's. A report
+that comes late or not at all spoils jitter buffers and rate control.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from uclab.capture.headers import IPV4, TCP, UDP
+from uclab.judge.checks.provider_qos import check_carried, follows_label
+from uclab.judge.checks.wanted import NO_BULK, asked_for
+from uclab.judge.checks.wireless import as_it_came, check_air, follows_dscp
+from uclab.judge.evidence.network import Leg, Network, dscp_name, mac_text, text
+from uclab.judge.measure.case import Case, Marking, marking_of
+from uclab.judge.measure.flows import Flow
+from uclab.judge.measure.streams import Stream
+from uclab.judge.path.hop_check import Seen, walk_finding
+from uclab.judge.result.claim import Claim
+from uclab.judge.result.judgement import Evidence, Finding, Walk
+from uclab.plan.schema.plan import Endpoint, NodeKind, PortMode
+
+
+def check_marking(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
+    """DSCP and 802.1p of every call direction and every endpoint's signalling, at every tap."""
+    by_call = {(walk.call, walk.direction): walk for walk in walks}
+    voice = case.network.policy.voice_dscp
+    for call, direction, sender, receiver in case.call_directions():
+        subject = f"{call.id}:{direction}"
+        stream = case.stream(call, direction)
+        walk = by_call.get((call.id, direction))
+        if stream is None or walk is None:
+            if call.established:
+                yield _dscp_claim(subject, voice).not_shown("no media was seen")
+            continue
+        seen = [
+            seen_at(hop.tap, hop.leg, [f for f in case.media_flows[stream.ssrc] if case.leg(f) == hop.leg])
+            for hop in walk.hops
+            if hop.leg != "direct"  # the policy marks what goes to the cloud; direct media fails C7 elsewhere
+        ]
+        if not seen:
+            yield _dscp_claim(subject, voice).not_shown("no media passed the cloud")
+            continue
+        gap = None if stream.received else f"it was last seen at {walk.hops[-1].tap}"
+        yield from _judge(case.network, subject, seen, sender, sender.dscp_media, voice, gap, receiver)
+        yield from _check_control(case, subject, stream, walk, sender, receiver)
+    for endpoint in case.network.site_endpoints:
+        yield from _check_signalling(case, endpoint)
+
+
+def _check_control(
+    case: Case, subject: str, stream: Stream, walk: Walk, sender: Endpoint, receiver: Endpoint
+) -> Iterator[Finding]:
+    """RTCP on the way of a call's direction, where there was any: reports are seconds apart, and one that a
+    short call never sent, or that met a closed port, proves nothing either way."""
+    flows = case.control_of(stream)
+    seen = [
+        at
+        for hop in walk.hops
+        if (at := seen_at(hop.tap, hop.leg, [f for leg, f in flows if leg == hop.leg])).flows
+    ]
+    if seen:
+        voice = case.network.policy.voice_dscp
+        findings = _judge(
+            case.network, f"{subject}:rtcp", seen, sender, sender.dscp_media, voice, None, receiver
+        )
+        yield from (finding for finding in findings if finding.verdict != "not-shown")
+
+
+def seen_at(tap: str, leg: Leg, flows: Sequence[Flow]) -> Seen:
+    """What was at a tap on a leg, of these flows."""
+    here = tuple(flow for flow in flows if flow.key.tap == tap)
+    markings: Counter[Marking] = Counter()
+    for flow in here:
+        markings[marking_of(flow)] += flow.packets
+    return Seen(tap, leg, markings, here)
+
+
+def _dscp_claim(subject: str, wanted: int) -> Claim:
+    return Claim("qos.dscp", ("C8", "D5"), subject, f"{dscp_name(wanted)} at every tap")
+
+
+def _check_signalling(case: Case, endpoint: Endpoint) -> Iterator[Finding]:
+    network, wanted = case.network, case.network.policy.signalling_dscp
+    grouped: dict[tuple[Leg, str], list[Flow]] = {}
+    for leg, flow in case.signalling_flows.get(endpoint.name, []):
+        if flow.key.loaded:
+            grouped.setdefault((leg, flow.key.tap), []).append(flow)
+    subject = f"{endpoint.name}:signalling"
+    if not grouped:
+        yield _dscp_claim(subject, wanted).not_shown("no signalling was seen")
+        return
+    path = network.path_of.get(endpoint.name)
+    position = {hop.tap: index for index, hop in enumerate(path.hops)} if path else {}
+    seen = []
+    for leg in ("up", "down"):
+        taps = [(tap, flows) for (its, tap), flows in grouped.items() if its == leg]
+        sign = 1 if leg == "up" else -1
+        taps.sort(key=lambda pair: (sign * position.get(pair[0], 1000), min(f.first_ns for f in pair[1])))
+        seen += [seen_at(tap, leg, flows) for tap, flows in taps]
+    yield from _judge(network, subject, seen, endpoint, endpoint.dscp_signalling, wanted, None, endpoint)
+
+
+def _judge(
+    network: Network,
+    subject: str,
+    seen: Sequence[Seen],
+    sender: Endpoint,
+    own: int,
+    wanted: int,
+    gap: str | None,
+    receiver: Endpoint,
+) -> Iterator[Finding]:
+    """DSCP and PCP findings of one walk. `own` is what the sender marks itself, `wanted` what the policy
+    asks for."""
+
+    def right_dscp(at: Seen, marking: Marking) -> bool:
+        before = at.leg != "down" and _before_trust_boundary(network, at.tap, sender)
+        return marking.dscp == (own if before else wanted)
+
+    def right_pcp(at: Seen, marking: Marking) -> bool:
+        phone_port = at.tap in network.ports and network.ports[at.tap][1].mode is PortMode.PHONE
+        # A phone need not set 802.1p itself: its port is classified by DSCP, and trunks carry the priority.
+        return marking.pcp == network.policy.pcp(wanted) or (
+            phone_port and at.leg == "up" and marking.pcp == 0
+        )
+
+    claim = _dscp_claim(subject, wanted)
+    dscp = walk_finding(claim, network, seen, right_dscp, lambda marking: dscp_name(marking.dscp), gap)
+    yield dscp
+    ends = sender, receiver
+    on_air = [
+        follows_dscp(network, wmm, dscp, seen) for wmm in check_air(network, subject, seen, ends, wanted, gap)
+    ]
+
+    def has_priority(at: Seen, marking: Marking) -> bool:
+        return marking.pcp >= 0 and at.tap not in network.air_taps
+
+    expected = f"802.1p priority {network.policy.pcp(wanted)} in every tagged frame"
+    claim = Claim("qos.pcp", ("Q1",), subject, expected)
+    carried = [*check_carried(network, subject, seen, ends, wanted, gap)]
+    yield from carried
+    if any(has_priority(at, marking) for at in seen for marking in at.markings):
+        pcp = walk_finding(
+            claim, network, seen, right_pcp, lambda marking: f"priority {marking.pcp}", gap, has_priority
+        )
+        pcp = _follows(network, pcp, dscp, seen)
+        pcp = follows_label(network, pcp, carried, seen)
+        yield as_it_came(pcp, on_air, seen)
+        on_air = [as_it_came(wmm, [pcp], seen) for wmm in on_air]
+    elif any(network.is_tagged(endpoint.name) for endpoint in (sender, receiver)):
+        yield claim.not_shown("no tagged frame was seen")
+    yield from on_air
+
+
+def _follows(network: Network, pcp: Finding, dscp: Finding, seen: Sequence[Seen]) -> Finding:
+    """A switch that maps a DSCP rightly is not to blame for the priority when somebody in front changed the
+    DSCP."""
+    if not pcp.verdict == dscp.verdict == "fail":
+        return pcp
+    leg = pcp.evidence.text.removesuffix(" leg")
+    at = next(at for at in seen if at.tap == pcp.evidence.tap and at.leg == leg)
+    if all(marking.pcp == network.policy.pcp(marking.dscp) for marking in at.markings if marking.pcp >= 0):
+        return replace(pcp, observed=f"{pcp.observed}, as the changed DSCP asks for", blame=dscp.blame)
+    return pcp
+
+
+def _before_trust_boundary(network: Network, tap: str, sender: Endpoint) -> bool:
+    """Whether the access switch has not yet classified the packet there: the sender's own taps and its
+    switch port; at home all the way into the router."""
+    if tap in network.home_taps:
+        return True
+    if network.owner(network.device(tap)) in (sender.name, sender.node):
+        return True
+    port = network.ports.get(tap)
+    return (
+        port is not None
+        and port[1].peer is not None
+        and network.owner(port[1].peer) in (sender.name, sender.node)
+    )
+
+
+def check_trust(case: Case) -> Iterator[Finding]:
+    """What PCs send must have been re-marked by the policy's rules behind their access port, whatever they
+    set themselves."""
+    network = case.network
+    pcs = {node.name for node in network.plan.nodes if node.kind is NodeKind.PC}
+    if not any(network.node_of_mac[mac] in pcs for mac in network.access_port_of):
+        return  # at home no switch classifies, the router does: `qos.dscp` judges that
+    controlled = {switch.name for switch in network.plan.switches if switch.controlled}
+    routed = {tap for tap, known in network.taps.items() if known.device not in controlled}
+    wrong: dict[str, list[Flow]] = {}
+    checked = 0
+    for flow in case.flows:
+        key = flow.key
+        node = network.node_of_mac.get(key.src_mac)
+        if key.ethertype != IPV4 or key.proto < 0 or node not in pcs or key.tap in routed:
+            continue  # (a part of a packet has no ports)
+        port = network.access_port_of.get(key.src_mac)
+        if port is None or key.tap == port:
+            continue
+        checked += flow.packets
+        if key.dscp != remarked(network, key.dst, key.proto, key.dport):
+            wrong.setdefault(port, []).append(flow)
+    for port, flows in sorted(wrong.items()):
+        key = flows[0].key
+        packets = sum(flow.packets for flow in flows if flow.key.tap == key.tap)
+        who = network.node_of_mac.get(key.src_mac, mac_text(key.src_mac))
+        observed = (
+            f"{packets} packets of {who} to {text(key.dst)} went on as {dscp_name(key.dscp)} at {key.tap}"
+        )
+        yield _trust_claim(port).failed(observed, Evidence(key.tap, tuple(flows[0].samples)), port)
+    if not wrong:
+        claim = _trust_claim("untrusted ports")
+        if checked:
+            yield claim.passed(f"{checked} packets of PCs")
+        elif asked_for(case.run).bulk:
+            yield claim.not_shown("no PC sent anything")
+        else:
+            yield claim.not_applicable(NO_BULK)
+
+
+def _trust_claim(subject: str) -> Claim:
+    expected = "packets of PCs carry the DSCP that the policy's rules give their ports, whatever the PC set"
+    return Claim("qos.trust", ("C8", "N3"), subject, expected)
+
+
+def remarked(network: Network, dst: int, proto: int, dport: int) -> int:
+    """The DSCP that an untrusted port's packet is to have behind the access switch: by port, never by what
+    it came with."""
+    policy = network.policy
+    cloud = any(
+        ipaddress.IPv4Address(dst) in ipaddress.IPv4Network(prefix) for prefix in policy.cloud_prefixes
+    )
+    for rule in policy.rules:
+        if not policy.open_to_untrusted(rule.traffic_class):
+            continue
+        ranges = rule.udp_ports if proto == UDP else rule.tcp_ports if proto == TCP else ()
+        if (cloud or rule.any_destination) and any(low <= dport <= high for low, high in ranges):
+            return rule.set_dscp
+    return policy.default_dscp

@@ -1,0 +1,246 @@
+"""Registration as a state over the whole run (`signalling.registered`, C1): since when, lost when, back when.
+
+Two witnesses are heard: the decrypted signalling (200 OK to REGISTER, and how long it holds, RFC 3261 section
+10.3), and the endpoint's own events, which know of a lost connection before the registration ends. Whoever
+is not registered for one of them is not registered; where they disagree, that is said. A gap that something
+broken on purpose explains is none of the network's, as long as it is over within the policy's time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from uclab.capture.dissect import SipMessage
+from uclab.judge.evidence.network import number
+from uclab.judge.measure.case import Case
+from uclab.plan.schema.plan import Endpoint
+from uclab.records.run import Event
+
+AGREE_S = 2.0
+"""Two witnesses of one registration are that close to each other at most: a phone may be slow to tell."""
+REPORTS_LATE_S = 1.0
+"""An endpoint may notice a loss that much before the order that caused it has been noted."""
+LOST = ("flow-failed", "registration-failed", "phone-died", "unregistered")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Not registered from `begin` on; None as `end`: never again."""
+
+    begin: float
+    end: float | None
+    why: str
+
+    def lasts_until(self, end_of_run: float) -> float:
+        return end_of_run if self.end is None else self.end
+
+
+@dataclass(frozen=True)
+class Presence:
+    """When an endpoint was registered, seconds since the epoch."""
+
+    first: float | None
+    """None: never."""
+    gaps: tuple[Gap, ...]
+    answers: tuple[SipMessage, ...]
+    """The 200 OKs that the captures show."""
+    told: tuple[Event, ...]
+    """What the endpoint said."""
+    disagreement: str = ""
+
+    def there_at(self, at: float) -> bool:
+        """Whether it was registered then; who registers only later was not."""
+        if self.first is None or any(gap.begin <= at < gap.lasts_until(float("inf")) for gap in self.gaps):
+            return False
+        return self.first <= at + AGREE_S
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A time in which something was broken on purpose, and what."""
+
+    begin: float
+    end: float
+    what: str
+
+
+def presences(case: Case) -> dict[str, Presence]:
+    """The registration of each endpoint that registers, from the lab's `up` until its `going-down`."""
+    _, end = watched(case)
+    answers: dict[str | None, list[SipMessage]] = {}
+    asked: dict[tuple[str, str], int | None] = {}
+    for message in case.signalling.messages:
+        if message.method == "REGISTER" and message.status is None:
+            asked[message.call_id, message.cseq] = message.expires_s
+        elif message.method == "REGISTER" and message.status == 200:
+            client = case.endpoint_at_controller(message.at.dst, message.at.dport)
+            answers.setdefault(client, []).append(message)
+    told: dict[str, list[Event]] = {}
+    for event in case.run.events:
+        if event.kind in ("registered", *LOST) and event.time <= end:
+            told.setdefault(event.source, []).append(event)
+    return {
+        one.name: _presence(case, one, answers.get(one.name, []), asked, told.get(one.name, []))
+        for one in case.network.site_endpoints
+        if one.registers
+    }
+
+
+def longest_gap_s(case: Case, endpoint: str) -> float:
+    """For how long an endpoint that was registered was not any more, at a stretch; 0 of one that always or
+    never was."""
+    _, end = watched(case)
+    presence = presences(case).get(endpoint)
+    gaps = presence.gaps if presence is not None else ()
+    return max((gap.lasts_until(end) - gap.begin for gap in gaps), default=0.0)
+
+
+Wished = Mapping[tuple[str, str], int | None]
+"""Call-ID and CSeq of a REGISTER -> for how long it asked."""
+
+
+def _presence(
+    case: Case, endpoint: Endpoint, seen: Sequence[SipMessage], asked: Wished, heard: Sequence[Event]
+) -> Presence:
+    begin, end = watched(case)
+    answers, told = tuple(seen), tuple(heard)
+    marks = sorted([*_from_captures(case, answers, asked, end), *_from_events(endpoint, told)])
+    goods = [mark.time for mark in marks if mark.kind == "there"]
+    if not goods:
+        return Presence(None, (), answers, told)
+    first = goods[0]
+    gaps = list(_gaps(marks, end))
+    if first > begin > 0:
+        gaps.insert(0, Gap(begin, first, "not registered when the lab was up"))
+    return Presence(first, tuple(gaps), answers, told, _disagreement(case, answers, told))
+
+
+def watched(case: Case) -> tuple[float, float]:
+    """From the lab's `up` to its `going-down`; without a word of an end, until the last that was seen or
+    told: whether a registration was renewed afterwards nobody can know."""
+    own = [event for event in case.run.events if event.source == "lab"]
+    begin = next((event.time for event in own if event.kind == "up"), 0.0)
+    last = [state.last_ns / 1e9 for state in case.seen.taps.values()]
+    last += [event.time for event in case.run.events]
+    return begin, next((event.time for event in own if event.kind == "going-down"), max(last, default=begin))
+
+
+@dataclass(frozen=True, order=True)
+class _Mark:
+    """A witness's word: from now on it is registered at a place, or is not any more."""
+
+    time: float
+    kind: str
+    """`gone`, or `there`: sorted so that who is there again at the same moment is there."""
+    place: str
+    why: str = ""
+
+
+def _from_captures(case: Case, answers: Sequence[SipMessage], asked: Wished, end: float) -> Iterator[_Mark]:
+    """Each answer holds as long as it says; the end of one that was not renewed is a loss."""
+    hosts = {number(c.address): c.host_name for c in case.network.plan.session_controllers}
+    until: dict[str, float] = {}
+    for message in sorted(answers, key=lambda m: m.at.time):
+        place = hosts.get(number(message.at.src), message.at.src)
+        if (over := until.get(place)) is not None and over < message.at.time:
+            yield _Mark(over, "gone", place, "it ran out and was not renewed")
+        wanted = asked.get((message.call_id, message.cseq))
+        if wanted == 0 or message.expires_s == 0:
+            until.pop(place, None)
+            yield _Mark(message.at.time, "gone", place, "taken back")
+            continue
+        yield _Mark(message.at.time, "there", place)
+        lasts = message.expires_s if message.expires_s is not None else wanted
+        until[place] = float("inf") if lasts is None else message.at.time + lasts
+    for place, over in until.items():
+        if over < end:
+            yield _Mark(over, "gone", place, "it ran out and was not renewed")
+
+
+def _from_events(endpoint: Endpoint, told: Sequence[Event]) -> Iterator[_Mark]:
+    """An event names the registrar where there are several; else it is about the preferred one."""
+    last = endpoint.registrar
+    for event in told:
+        named = next((host for host in endpoint.registrars if host in event.detail), None)
+        if event.kind == "registered":
+            last = named or endpoint.registrar
+            yield _Mark(event.time, "there", last)
+        elif event.kind == "phone-died":
+            yield from (
+                _Mark(event.time, "gone", host, "the phone's program ended") for host in endpoint.registrars
+            )
+        else:
+            words = f"{event.kind}: {event.detail}" if event.detail else event.kind
+            yield _Mark(event.time, "gone", named or last, words)
+
+
+def _gaps(marks: Sequence[_Mark], end: float) -> Iterator[Gap]:
+    """When no place was left at which it was registered."""
+    places: set[str] = set()
+    began: tuple[float, str] | None = None
+    for mark in marks:
+        if mark.kind == "there":
+            places.add(mark.place)
+            if began is not None:
+                yield Gap(began[0], mark.time, began[1])
+                began = None
+        elif places:
+            places.discard(mark.place)
+            if not places and mark.time < end:
+                began = (mark.time, mark.why)
+    if began is not None:
+        yield Gap(began[0], None, began[1])
+
+
+def _disagreement(case: Case, answers: Sequence[SipMessage], told: Sequence[Event]) -> str:
+    """What one witness saw and the other did not, where both have something to say."""
+    seen = [message.at.time for message in answers]
+    said = [event.time for event in told if event.kind == "registered"]
+    if not seen and not case.signalling.messages:
+        return ""
+    unseen = [t for t in said if not any(abs(t - other) <= AGREE_S for other in seen)]
+    if unseen:
+        return f"the endpoint told of {len(unseen)} registrations that the captures do not show"
+    return "" if said or not told else "the captures show what the endpoint did not tell"
+
+
+def troubles(case: Case) -> list[Trouble]:
+    """Incidents of a scenario, what was failed by hand, and what timetables did to lines."""
+    found = [Trouble(one.failed_at, one.healed_at, f"{one.name} {one.subject}") for one in case.run.incidents]
+    since: dict[str, float] = {}
+    for event in case.run.events:
+        links = event.detail.rpartition(": ")[2].split(", ")  # what was done to them stands before
+        if event.kind == "failed-on-purpose":
+            for link in links:
+                since.setdefault(link, event.time)
+        elif event.kind == "healed":
+            mended = [link for link in links if link in since]
+            found += [Trouble(since.pop(one), event.time, f"{one}, failed on purpose") for one in mended]
+        elif event.kind == "line-changed" and '"timetable"' in event.detail:
+            found.append(Trouble(event.time, event.time, f"{event.source}, by its timetable"))
+    return found + [
+        Trouble(begin, float("inf"), f"{name}, failed on purpose") for name, begin in since.items()
+    ]
+
+
+def allowed_s(case: Case, endpoint: Endpoint) -> float:
+    """How long after a failure, or its mending, an endpoint may take: by the policy's limit of failover, else
+    by the time that its registration's own timing needs."""
+    limits = case.network.policy.failover
+    if limits is not None:
+        return limits.max_registration_s
+    timing = endpoint.registration
+    return float(timing.lost_s + timing.retry_max_s + timing.attempt_s)
+
+
+def explained(
+    gap: Gap, known: Sequence[Trouble], allowed: float, noticed: float, end: float
+) -> Trouble | None:
+    """The trouble that explains a gap: it began meanwhile, or as soon after as a loss may be `noticed`, and
+    was over within the time `allowed` after the mending."""
+    for trouble in known:
+        meanwhile = trouble.begin - REPORTS_LATE_S <= gap.begin <= trouble.end + noticed
+        if meanwhile and gap.lasts_until(end) <= trouble.end + noticed + allowed:
+            return trouble
+    return None

@@ -1,0 +1,59 @@
+"""Whether media is in the planned VLAN at every tap of its way (`vlan.way`; L1, P1): also where the sender's
+own address is gone, inside a carrier, and on the way to a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from uclab.judge.checks.marking import seen_at
+from uclab.judge.evidence.network import Leg
+from uclab.judge.measure.case import Case, Marking
+from uclab.judge.path.hop_check import Seen, walk_finding
+from uclab.judge.path.path_conformance import broken_times, overlaps
+from uclab.judge.result.claim import Claim
+from uclab.judge.result.judgement import Finding, Walk
+from uclab.plan.schema.plan import Endpoint
+
+EXPECTED = "the planned VLAN at every tap of the planned way"
+
+
+def check_way_vlans(case: Case, walks: Sequence[Walk], elsewhere: Collection[str]) -> Iterator[Finding]:
+    """One finding for each direction of each call with a VLAN on its way; none of endpoints whose own frames
+    are `elsewhere` (`vlan.voice` says so), nor while something was failed on purpose."""
+    by_call = {(walk.call, walk.direction): walk for walk in walks}
+    troubled = broken_times(case)
+    for call, direction, sender, receiver in case.call_directions():
+        walk, stream = by_call.get((call.id, direction)), case.stream(call, direction)
+        planned = _planned(case, sender, receiver)
+        if walk is None or stream is None or all(vlan is None for vlan in planned.values()):
+            continue
+        if overlaps(call, troubled) or {sender.node, receiver.node} & set(elsewhere):
+            continue
+        flows = case.media_flows[stream.ssrc]
+        seen = [
+            seen_at(hop.tap, hop.leg, [flow for flow in flows if case.leg(flow) == hop.leg])
+            for hop in walk.hops
+            if (hop.leg, hop.tap) in planned
+        ]
+        claim = Claim("vlan.way", ("L1", "P1"), f"{call.id}:{direction}", EXPECTED)
+
+        def right(at: Seen, marking: Marking, planned: dict[tuple[Leg, str], int | None] = planned) -> bool:
+            vlan = planned[at.leg, at.tap]
+            return marking.vlan == (-1 if vlan is None else vlan)
+
+        if seen:
+            yield walk_finding(claim, case.network, seen, right, _named, None)
+
+
+def _planned(case: Case, sender: Endpoint, receiver: Endpoint) -> dict[tuple[Leg, str], int | None]:
+    """Leg and tap -> VLAN, of the ways of both."""
+    found: dict[tuple[Leg, str], int | None] = {}
+    ends: tuple[tuple[Leg, Endpoint], ...] = (("up", sender), ("down", receiver))
+    for leg, endpoint in ends:
+        path = case.network.path_of.get(endpoint.name)
+        found |= {(leg, hop.tap): hop.vlan for hop in (path.hops if path is not None else ())}
+    return found
+
+
+def _named(marking: Marking) -> str:
+    return f"VLAN {marking.vlan}" if marking.vlan >= 0 else "no VLAN tag"

@@ -1,0 +1,1 @@
+"""What findings need of the captures: bytes and times."""

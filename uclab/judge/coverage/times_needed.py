@@ -1,0 +1,249 @@
+"""Which taps a finding rests on, and over which time: what a tap did not see then was not shown, and nobody
+is blamed for it.
+
+A finding that something was wrong where it was seen stands, whatever other taps missed; but who did it is
+said only where the taps in front saw enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from uclab.judge.measure.case import Case
+from uclab.judge.measure.tap_windows import EVER_NS, call_time
+from uclab.judge.path.hop_trace import passed_through
+from uclab.judge.result.claim import each_call
+from uclab.judge.result.incidents import JudgedIncident
+from uclab.judge.result.judgement import Finding
+from uclab.plan.schema.plan import Endpoint
+from uclab.records.run import CallRecord, Direction
+
+BEFORE_NS = 5_000_000_000
+"""So long before a failure its calls are looked at."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What must have been seen: at these taps, between these times (nanoseconds since the epoch)."""
+
+    taps: tuple[str, ...]
+    begin_ns: int = 0
+    end_ns: int = EVER_NS
+    by_absence: bool = False
+    """It fails because something was not seen; else because something was."""
+    way: bool = False
+    """The taps follow each other, upwards."""
+
+
+def limited(
+    case: Case, incidents: Sequence[JudgedIncident], findings: Iterable[Finding]
+) -> Iterator[Finding]:
+    """The findings, those not shown that rest on what a tap did not see."""
+    for finding in findings:
+        if finding.verdict not in ("pass", "fail"):
+            yield finding
+            continue
+        needs = [need for one in each_call(finding) for need in needs_of(case, incidents, one)]
+        gaps = [
+            (need, gap)
+            for need in needs
+            if (gap := case.windows.first_gap(need.taps, need.begin_ns, need.end_ns)) is not None
+        ]
+        if not gaps and finding.verdict == "pass":
+            yield finding
+        elif gaps and (finding.verdict == "pass" or gaps[0][0].by_absence):
+            words = f"{gaps[0][1]}; elsewhere: {finding.observed}"
+            yield replace(finding, verdict="not-shown", observed=words, blame=None)
+        else:
+            ways = [need for need in needs if need.way and finding.evidence.tap in need.taps]
+            down = finding.evidence.text.startswith("down")  # then it is the receiver's way
+            yield _without_guess(case, finding, ways[-1 if down else 0]) if ways else finding
+
+
+def _without_guess(case: Case, finding: Finding, need: Need) -> Finding:
+    """Blames the one device between the last tap that saw enough and the first wrong one; nobody where there
+    are several."""
+    if finding.blame is None or finding.evidence.tap is None:
+        return finding
+    leg = finding.evidence.text.removesuffix(" leg")
+    ways = {"up": need.taps, "down": need.taps[::-1]}
+    for way in (ways[leg],) if leg in ways else ways.values():
+        in_front = list(way[: way.index(finding.evidence.tap)])
+        unseen = []
+        while in_front and (gap := _nothing_seen(case, in_front[-1], need)):
+            unseen.append((in_front.pop(), gap))
+        if unseen:
+            span = (*in_front[-1:], *(tap for tap, _ in reversed(unseen)), finding.evidence.tap)
+            words = f"{finding.observed}; in front of it {unseen[0][1]}"
+            return replace(finding, observed=words, blame=passed_through(case.network, span))
+    return finding
+
+
+def _nothing_seen(case: Case, tap: str, need: Need) -> str | None:
+    """Why a tap cannot say what a packet was like when it passed."""
+    gap = case.windows.gap(tap, need.begin_ns, need.end_ns)
+    return gap if gap or case.seen.counts.at(tap) else f"{tap} saw no frame at all"
+
+
+def needs_of(case: Case, incidents: Sequence[JudgedIncident], finding: Finding) -> Iterator[Need]:
+    """What a finding rests on; nothing where it does not rest on captures."""
+    family = finding.id.partition(".")[0]
+    if finding.id in OF_CALLS:
+        yield from _of_call(case, finding)
+    elif finding.id in OF_RUN:
+        taps, by_absence = OF_RUN[finding.id]
+        way = taps is _way_of_subject
+        yield Need(tuple(taps(case, finding)), by_absence=by_absence, way=way)
+    elif family == "peering" and finding.evidence.tap is not None:
+        yield Need((finding.evidence.tap,), by_absence="no BFD" in finding.observed)
+    elif family == "failover":
+        yield from _of_incidents(case, incidents, finding)
+    if finding.id == "quality.overload" and finding.verdict == "pass":
+        nodes = {node for bulk in case.network.plan.bulk for node in (bulk.source_node, bulk.target_node)}
+        yield Need(tuple(tap.label for tap in case.network.plan.taps if tap.namespace in nodes))
+
+
+# -- of one direction of a call
+# ---------------------------------------------------------------------------------------------------
+
+OF_CALLS = {
+    "media.srtp": "proof",
+    "media.keys": "proof",
+    "hub.media": "proof",
+    "quality.voice": "ends",
+    "quality.overload": "ends",
+    "qos.dscp": "way",
+    "qos.pcp": "way",
+    "qos.mpls-tc": "way",
+    "qos.wmm": "way",
+    "path.as-planned": "way",
+    "vlan.way": "way",
+}
+"""What a finding of a call needs: its `way`, both `ends`, or ends and session controller (`proof`)."""
+BY_ABSENCE = ("hub.media", "quality.voice", "quality.overload")
+
+
+def _of_call(case: Case, finding: Finding) -> Iterator[Need]:
+    name, _, direction = finding.subject.partition(":")
+    for call, its, sender, receiver in case.call_directions():
+        if call.id == name and direction.split(":")[0] == its:
+            yield from _of_direction(case, finding.id, call, its, (sender, receiver))
+            return
+    if direction == "signalling":
+        yield Need(_way(case, name), way=True)
+
+
+def _of_direction(
+    case: Case, name: str, call: CallRecord, direction: Direction, parties: tuple[Endpoint, Endpoint]
+) -> Iterator[Need]:
+    sender, receiver = parties
+    stream = case.stream(call, direction)
+    if stream is not None and stream.receiver >= 0:  # after a transfer it is somebody else
+        receiver = case.network.endpoints[stream.receiver]
+    ends = tuple(
+        tap for one in (sender, receiver) if (tap := case.network.first_tap.get(one.name)) is not None
+    )
+    ways = {
+        "ends": (ends,),
+        "proof": ((*ends, *case.network.controller_taps),),
+        "way": (_way(case, sender.name), _way(case, receiver.name)),
+    }[OF_CALLS[name]]
+    for taps in ways:
+        way = OF_CALLS[name] == "way"
+        yield Need(taps, *call_time(call), by_absence=name in BY_ABSENCE, way=way)
+
+
+def _way(case: Case, endpoint: str) -> tuple[str, ...]:
+    path = case.network.path_of.get(endpoint)
+    return tuple(hop.tap for hop in path.hops) if path is not None else ()
+
+
+# -- of the whole run
+# ---------------------------------------------------------------------------------------------------
+
+Taps = Callable[[Case, Finding], Iterable[str]]
+
+
+def _all(case: Case, finding: Finding) -> Iterable[str]:
+    return case.network.taps
+
+
+def _ports(case: Case, finding: Finding) -> Iterable[str]:
+    return case.network.ports
+
+
+def _way_of_subject(case: Case, finding: Finding) -> Iterable[str]:
+    return _way(case, finding.subject)
+
+
+def _signalling(case: Case, finding: Finding) -> Iterable[str]:
+    own = case.network.first_tap.get(finding.subject)
+    return (*case.network.controller_taps, *((own,) if own else ()))
+
+
+def _ends(case: Case, finding: Finding) -> Iterable[str]:
+    return (*case.network.first_tap.values(), *case.network.controller_taps)
+
+
+def _trusting(case: Case, finding: Finding) -> Iterable[str]:
+    return (tap for tap, (switch, _) in case.network.ports.items() if switch.controlled)
+
+
+def _exchanges(case: Case, finding: Finding) -> Iterable[str]:
+    switches = {port.switch for one in case.network.plan.circuit_exchanges for port in one.ports}
+    return (tap for tap, known in case.network.taps.items() if known.device in switches)
+
+
+def _tunnels(case: Case, finding: Finding) -> Iterable[str]:
+    tunnels = [tunnel for overlay in case.network.plan.overlays for tunnel in overlay.tunnels]
+    devices = {end.device for tunnel in tunnels for end in (tunnel.near, tunnel.far)}
+    return (tap for tap, known in case.network.taps.items() if known.device in devices)
+
+
+OF_RUN: dict[str, tuple[Taps, bool]] = {
+    "signalling.tls": (_signalling, False),
+    "signalling.certificate": (_signalling, False),
+    "signalling.registered": (_signalling, True),
+    "signalling.untouched": (_way_of_subject, False),
+    "hub.signalling": (_signalling, False),
+    "media.injected": (_ends, False),
+    "privacy.readable": (_all, False),
+    "lab.isolation": (_all, False),
+    "vlan.voice": (_ports, False),
+    "vlan.port-control": (_ports, False),
+    "qos.trust": (_trusting, False),
+    "carrier.apart": (_all, False),
+    "circuit.policy": (_exchanges, True),
+    "qos.overlay": (_tunnels, True),
+    "sdwan.sealed": (_tunnels, False),
+    "sdwan.steering": (_tunnels, True),
+    "load.quality": (_ends, True),
+    "load.srtp": (_ends, False),
+    "capacity.measured": (_all, True),
+}
+"""Id -> the taps that must have seen all the run, and whether it fails by what was not seen."""
+
+
+# -- of incidents
+# ---------------------------------------------------------------------------------------------------
+
+
+def _of_incidents(case: Case, incidents: Sequence[JudgedIncident], finding: Finding) -> Iterator[Need]:
+    lines = tuple(line.tap for lines in case.network.ways.lines.values() for line in lines)
+    for judged in incidents:
+        if not finding.subject.startswith(judged.title):
+            continue
+        calls = [call for call in case.run.calls if call.id in judged.incident.calls]
+        parties = [
+            case.network.endpoint_called(name) for call in calls for name in (call.caller, call.callee)
+        ]
+        own = tuple(tap for name in parties if (tap := case.network.first_tap.get(name)) is not None)
+        placed = min((int(call.started_at * 1e9) for call in calls), default=0)
+        begin = max(int(judged.incident.failed_at * 1e9) - BEFORE_NS, placed)
+        yield Need(
+            tuple(dict.fromkeys((*own, *case.network.controller_taps, *lines))),
+            begin,
+            int(judged.incident.ended_at * 1e9),
+            by_absence=True,
+        )

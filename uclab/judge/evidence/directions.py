@@ -1,0 +1,71 @@
+"""Which way a frame goes on a link: away from the device whose port the tap is, or towards it.
+
+A capture does not say it. The sender's MAC address does: a frame leaves a device that is nearer to its sender
+than the device at the link's other end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from uclab.judge.evidence.network import Network
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+@dataclass
+class Directions:
+    """Answers from the plan; a MAC address that it does not know comes from beyond the link."""
+
+    network: Network
+    _known: dict[tuple[str, int], bool] = field(default_factory=dict)
+
+    def leaves(self, tap: str, sender: int) -> bool:
+        """Whether a frame of this sender (MAC address as a number) leaves the tap's device there."""
+        key = (tap, sender)
+        if key not in self._known:
+            self._known[key] = self._leaves(tap, sender)
+        return self._known[key]
+
+    def _leaves(self, tap: str, sender: int) -> bool:
+        device, peer = self._ends.get(tap, ("", ""))
+        source = self.network.node_of_mac.get(sender)
+        if source is None or not device:
+            return False
+        steps = self._steps(source)
+        far = len(self._graph)
+        return steps.get(device, far) < steps.get(peer, far)
+
+    def _steps(self, source: str) -> dict[str, int]:
+        import networkx as nx  # takes as long to load as many verbs take to run
+
+        if source not in self._steps_from:
+            there = source in self._graph
+            self._steps_from[source] = (
+                dict(nx.single_source_shortest_path_length(self._graph, source)) if there else {source: 0}
+            )
+        return self._steps_from[source]
+
+    @cached_property
+    def _steps_from(self) -> dict[str, dict[str, int]]:
+        return {}
+
+    @cached_property
+    def _graph(self) -> nx.Graph[str]:
+        import networkx as nx
+
+        return nx.Graph((link.a.device, link.b.device) for link in self.network.plan.links)
+
+    @cached_property
+    def _ends(self) -> dict[str, tuple[str, str]]:
+        """Tap -> (its device, the device at the other end of its link)."""
+        labels = {(tap.device, tap.interface): tap.label for tap in self.network.plan.taps}
+        ends = {}
+        for link in self.network.plan.links:
+            for near, far in ((link.a, link.b), (link.b, link.a)):
+                if (near.device, near.interface) in labels:
+                    ends[labels[near.device, near.interface]] = (near.device, far.device)
+        return ends

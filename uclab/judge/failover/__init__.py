@@ -1,0 +1,1 @@
+"""What failures did to live calls."""

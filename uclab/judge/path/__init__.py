@@ -1,0 +1,1 @@
+"""Packets from tap to tap, and where they went wrong."""

@@ -1,0 +1,158 @@
+"""Whether media took the planned way (`path.as-planned`; V2, P5): each packet that arrived was seen at every
+tap of its endpoint's path.
+
+A frame that a switch floods elsewhere besides does no harm; a packet that arrived without passing a planned
+tap went another way, and the device in front of that tap sent it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from uclab.judge.evidence.network import Leg, Network
+from uclab.judge.measure.case import Case
+from uclab.judge.measure.streams import Hop, Stream, media_time
+from uclab.judge.measure.swapped_taps import NO_FRAMES
+from uclab.judge.path.hop_trace import blame_between, order_hops
+from uclab.judge.result.claim import Claim
+from uclab.judge.result.judgement import Evidence, Finding
+from uclab.plan.schema.plan import Endpoint
+from uclab.records.run import FAILED, CallRecord
+
+ASTRAY_PCT = 1.0
+"""Share of the packets that may miss a tap: two taps' clocks differ by microseconds, and a packet that seems
+to have been at a tap before it was sent is not counted there."""
+SETTLED_S = 30.0
+"""After a heal, media may need so long until it is back on the planned way."""
+EXPECTED = "media passes every tap of the planned way"
+NAMED = 4
+"""Taps that an observation lists at most."""
+
+
+def check_planned_way(case: Case) -> Iterator[Finding]:
+    """One finding for each direction of each call, but for those during which something was failed on
+    purpose, and those of sites with an overlay: that steers as it measures, which `sdwan.steering` judges."""
+    troubled = broken_times(case)
+    steered = {overlay.site for overlay in case.network.plan.overlays}
+    for call, direction, sender, receiver in case.call_directions():
+        if not call.established or overlaps(call, troubled):
+            continue
+        if steered & {case.network.plan.node(one.node).site for one in (sender, receiver)}:
+            continue
+        subject = f"{call.id}:{direction}"
+        claim = Claim("path.as-planned", ("V2", "P5"), subject, EXPECTED)
+        stream = case.stream(call, direction)
+        if stream is None or not stream.received:
+            yield claim.not_shown("no media arrived")
+        else:
+            yield _finding(case, claim, stream, sender, receiver)
+
+
+def broken_times(case: Case) -> list[tuple[float, float]]:
+    """When a link was out of order because somebody wanted it so, in seconds since the epoch."""
+    since: dict[str, float] = {}
+    times: list[tuple[float, float]] = []
+    for event in case.run.events:
+        links = event.detail.rpartition(": ")[2].split(", ")  # what was done to them stands before
+        if event.kind == FAILED:
+            for link in links:
+                since.setdefault(link, event.time)
+        elif event.kind == "healed":
+            healed = [since.pop(link) for link in links if link in since]
+            times += [(begin, event.time + SETTLED_S) for begin in healed]
+    return times + [(begin, float("inf")) for begin in since.values()]
+
+
+def overlaps(call: CallRecord, times: Sequence[tuple[float, float]]) -> bool:
+    """Whether a call lasted in any of these times."""
+    ended = call.ended_at if call.ended_at is not None else float("inf")
+    return any(call.started_at < end and begin < ended for begin, end in times)
+
+
+def _finding(case: Case, claim: Claim, stream: Stream, sender: Endpoint, receiver: Endpoint) -> Finding:
+    network = case.network
+    number = case.seen.media.streams.index(stream)
+    hops = [hop for (its, _, _), hop in case.seen.media.hops.items() if its == number]
+    if stream.receiver >= 0:  # after a transfer it is somebody else
+        receiver = network.endpoints[stream.receiver]
+    checked = 0
+    legs: tuple[tuple[Leg, Endpoint], ...] = (("up", sender), ("down", receiver))
+    for leg, endpoint in legs:
+        its = {
+            hop.tap: hop for hop in order_hops(network, hops, sender.name, receiver.name) if hop.leg == leg
+        }
+        arrived = max((its[tap].packets for tap in _ends(network, leg, endpoint) if tap in its), default=0)
+        path = network.path_of.get(endpoint.name)
+        if path is None or not arrived:
+            end = "the session controller" if leg == "up" else receiver.name
+            return claim.not_shown(f"no media was seen to arrive at {end}")
+        planned = [hop.tap for hop in path.hops][:: 1 if leg == "up" else -1]
+        wrong = _first_missed(case, claim, planned, its, arrived, media_time(stream))
+        if wrong is not None:
+            return wrong
+        checked += len(planned)
+    return claim.passed(f"{stream.received} packets arrived by all {checked} taps")
+
+
+def _ends(network: Network, leg: Leg, endpoint: Endpoint) -> tuple[str, ...]:
+    """Taps at which a leg is over: at a session controller, or at the receiver."""
+    return network.controller_taps if leg == "up" else (network.first_tap.get(endpoint.name, ""),)
+
+
+def _first_missed(
+    case: Case,
+    claim: Claim,
+    planned: Sequence[str],
+    its: dict[str, Hop],
+    arrived: int,
+    when: tuple[int, int],
+) -> Finding | None:
+    """The first planned tap that packets did not pass which arrived nevertheless."""
+    before = None
+    for tap in planned:
+        state = case.seen.taps.get(tap)
+        if state is None:
+            continue  # not captured: `capture.complete` says so
+        missed = arrived - (its[tap].packets if tap in its else 0)
+        if missed <= arrived * ASTRAY_PCT / 100:
+            before = tap
+            continue
+        if state.dropped:
+            return claim.not_shown(f"the capture at {tap} dropped packets", Evidence(tap))
+        if (gap := case.windows.gap(tap, *when)) is not None:
+            return claim.not_shown(gap, Evidence(tap))
+        if (near := _far_end(case, tap)) in its and its[near].packets >= arrived * (1 - ASTRAY_PCT / 100):
+            words = (
+                f"{tap} shows {arrived - missed} of {arrived} packets, the other end of its cable {near} all"
+            )
+            return claim.not_shown(words, Evidence(tap))  # they came by it, and its capture has them not
+        others = [hop for name, hop in its.items() if name not in planned]
+        by = f" but {', '.join(hop.tap for hop in others[:NAMED])}" if others else ""
+        observed = f"{missed} of {arrived} packets did not pass {tap}{by}"
+        blame = blame_between(case.network, before, tap)
+        return claim.failed(observed, _evidence(case, others, tap), blame)
+    return None
+
+
+def _far_end(case: Case, tap: str) -> str:
+    """The tap at the other end of a cable, or of the way over the air; empty where there is none."""
+    network, known = case.network, case.network.taps.get(tap)
+    if known is None:
+        return ""
+    own = (known.device, known.interface)
+    by_place = {(one.device, one.interface): label for label, one in network.taps.items()}
+    for link in network.plan.links:
+        ends = [(end.device, end.interface) for end in (link.a, link.b)]
+        if own in ends and link.kind not in NO_FRAMES:
+            return by_place.get(ends[1 - ends.index(own)], "")
+    return ""
+
+
+def _evidence(case: Case, others: Sequence[Hop], missed: str) -> Evidence:
+    """Packets where they should not have been."""
+    if not others:
+        return Evidence(missed)
+    tap, leg = others[0].tap, others[0].leg
+    flows = [flow for its in case.media_flows.values() for flow in its if flow.key.tap == tap]
+    samples = [number for flow in flows if case.leg(flow) == leg for number in flow.samples]
+    return Evidence(tap, tuple(samples[:3]), f"{leg} leg")

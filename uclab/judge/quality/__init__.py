@@ -1,0 +1,1 @@
+"""Loss, delay, jitter and MOS against the policy's limits."""

@@ -1,0 +1,292 @@
+"""What the judge says: findings, calls with their quality, walks. `uclab.report` and `results.json` are made
+of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from uclab.judge.result.incidents import JudgedIncident
+from uclab.judge.result.interference import Interference
+
+Verdict = Literal["pass", "fail", "not-shown", "not-applicable"]
+"""What was not observed never passes: it is `not-shown`. What nobody asked for in this run is
+`not-applicable`."""
+RunVerdict = Literal["pass", "fail", "not-shown"]
+"""Of a whole run."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Where the proof lies: a tap (interface name in the captures) and packet numbers in that namespace's
+    file (1-based)."""
+
+    tap: str | None = None
+    packets: tuple[int, ...] = ()
+    text: str = ""
+    """Evidence that is not a packet: a log line, an event, a measured figure."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How near a figure came to a limit of the policy."""
+
+    figure: str
+    """What is limited, just as it is judged: `uclab.judge.result.margins` has the names."""
+    subject: str
+    """The line, the route, or `<call>:<direction>`."""
+    worst: float
+    allowed: float
+    unit: str
+    digits: int
+    """Places after the point that are worth showing."""
+    margin_pct: float
+    """What is left to the limit, per cent of it; negative where it is broken."""
+
+    @property
+    def words(self) -> str:
+        """`worst 5 s jitter 29.56 of 30 ms (1.5 % margin)`."""
+        allowed = f"{self.allowed:g} {self.unit}".rstrip()
+        return f"{self.figure} {self.worst:.{self.digits}f} of {allowed} ({self.margin_pct:.1f} % margin)"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing proved or disproved. `subject` names the endpoint, call, hop or device; stable `id`, e.g.
+    `media.srtp`."""
+
+    id: str
+    requirement: tuple[str, ...]
+    subject: str
+    expected: str
+    observed: str
+    verdict: Verdict
+    evidence: Evidence = Evidence()
+    blame: str | None = None
+    """The device or hop named as the cause, where one can be named, e.g. `edge`."""
+    margins: tuple[Margin, ...] = ()
+    """How near it came to the limits that it is about."""
+
+
+@dataclass(frozen=True)
+class HopRecord:
+    """One tap on the walk of a call's media, aggregated over its packets."""
+
+    tap: str
+    dscp: int | None
+    """Of nearly all packets; None when nothing was seen."""
+    pcp: int | None
+    """802.1p priority; None where the frame is untagged."""
+    vlan: int | None
+    delay_us: float
+    """Median one-way delay from the first tap."""
+    packets: int
+    lost: int
+    """Packets that the tap before had and this one had not."""
+    leg: Literal["up", "down", "direct"] = "up"
+    """`up`: towards the session controller, `down`: from it, `direct`: past it."""
+    mixed: int = 0
+    """Packets whose marking differs from `dscp` and `pcp`, which are the majority's."""
+    service_vlan: int | None = None
+    service_pcp: int | None = None
+    """VLAN and priority of a service tag (802.1ad); None where there is none."""
+    label: int | None = None
+    tc: int | None = None
+    """MPLS label and its traffic class; None where there is none."""
+    up: int | None = None
+    """Wi-Fi user priority on the air, where the frame's tag has no 802.1p priority."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One direction of one call, hop by hop."""
+
+    call: str
+    direction: Literal["forward", "backward"]
+    hops: tuple[HopRecord, ...]
+
+
+@dataclass(frozen=True)
+class MediaQuality:
+    """Quality of one direction from the packets: RFC 3550 jitter, one-way delay tap to tap, loss, ITU-T
+    G.107 MOS."""
+
+    packets: int
+    lost: int
+    loss_pct: float
+    jitter_ms: float | None
+    """None where nothing arrived, as `delay_ms`."""
+    delay_ms: float | None
+    max_gap_ms: float
+    r_factor: float
+    mos: float
+    max_jitter_ms: float = 0.0
+    """Highest value of RFC 3550's running estimate; `jitter_ms` is its mean."""
+    worst_jitter_ms: float = 0.0
+    """Highest mean over five seconds (a receiver's report interval): this is held against the policy."""
+    max_delay_ms: float = 0.0
+    before_open: int = 0
+    """Packets sent in the first second, before the way was open (NAT, call set-up); not counted as lost."""
+
+    @property
+    def judged_jitter_ms(self) -> float | None:
+        """What is held against the policy's limit; None where nothing arrived."""
+        return None if self.jitter_ms is None else self.worst_jitter_ms
+
+
+@dataclass(frozen=True)
+class JudgedCall:
+    """One call with what the captures say of it."""
+
+    id: str
+    caller: str
+    callee: str
+    kind: str
+    established: bool
+    setup_ms: float | None
+    seconds: float
+    forward: MediaQuality | None
+    backward: MediaQuality | None
+
+
+@dataclass(frozen=True)
+class MeasuredWay:
+    """How many calls one direction of a line carried by experiment, beside the number computed."""
+
+    line: str
+    """`SITE/LINE`."""
+    way: Literal["up", "down"]
+    codec: str
+    packet_ms: int
+    computed: int
+    computed_lossy: int
+    """Where as much may get lost as the policy allows: any number from `computed` on up to this is right."""
+    measured: int
+    """Calls with which voice still held the policy."""
+    bound: Literal["exactly", "at least", "at most"]
+    """`at least`: voice never missed the policy; `at most`: it missed it from the first call on that was
+    judged."""
+    loss_pct: float | None
+    """With one call more, of all calls together; None where voice never missed the policy."""
+    worst_loss_pct: float | None
+    """Of the call that lost most."""
+    delay_ms: float | None
+    """Of the call that took longest."""
+    lost_in_queue: int
+    """Packets of voice lost on the way to the line, where the queue stands."""
+    lost_elsewhere: int
+    """Behind it."""
+    dropped: dict[str, int]
+    """Class of the queue -> packets that it had no room for."""
+    gave_way: str | None
+    """The class that dropped most, of those that are kept apart."""
+    next: str | None
+    """What gives way next, by computation."""
+
+    @property
+    def computed_words(self) -> str:
+        """The computed number, `18`, or `18-19`."""
+        more = self.computed_lossy > self.computed
+        return f"{self.computed}-{self.computed_lossy}" if more else str(self.computed)
+
+    @property
+    def apart_pct(self) -> float:
+        """How far the measured number is from what was computed, per cent."""
+        nearest = min(max(self.measured, self.computed), self.computed_lossy)
+        return 100 * abs(self.measured - nearest) / max(nearest, 1)
+
+
+SeriesKind = Literal[
+    "delay_ms",
+    "jitter_ms",
+    "loss_pct",
+    "kbps",
+    "calls",
+    "registrations",
+    "setup_ms",
+    "media_loss_pct",
+    "cpu_pct",
+    "queue_kbps",
+    "queue_guaranteed_kbps",
+    "queue_dropped",
+]
+"""From `calls` on: of a campaign."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A measured figure over time, one value a step; None where nothing was seen. For plots."""
+
+    kind: SeriesKind
+    subject: str
+    """`<call>:<direction>` for media, a tap for `kbps` and queues."""
+    label: str
+    """For `kbps` the traffic class by DSCP (`EF`, `AF31`, `0`, ...), for queues the class; else a tap or
+    empty."""
+    start: float
+    """Seconds since the epoch of the first value."""
+    step_s: float
+    values: tuple[float | None, ...]
+    direction: Literal["out", "in", ""] = ""
+    """For `kbps`: what leaves the tap's device there, or what comes to it."""
+
+
+@dataclass(frozen=True)
+class LadderMessage:
+    """One SIP message, or the first media packet of a stream, for a ladder diagram."""
+
+    time: float
+    source: str
+    target: str
+    text: str
+    """Start line, e.g. `INVITE sip:102@ucaas.test` or `200 OK (INVITE)`."""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The signalling of one call as the session controller saw it, decrypted."""
+
+    call: str
+    messages: tuple[LadderMessage, ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All of it: pure data, the input of every report."""
+
+    findings: tuple[Finding, ...]
+    calls: tuple[JudgedCall, ...]
+    walks: tuple[Walk, ...]
+    series: tuple[Series, ...] = ()
+    ladders: tuple[Ladder, ...] = ()
+    incidents: tuple[JudgedIncident, ...] = ()
+    measured: tuple[MeasuredWay, ...] = ()
+    """Where the calls that a line carries were counted."""
+    interferences: tuple[Interference, ...] = ()
+    """What somebody changed on purpose in the lab."""
+    too_busy: str = ""
+    """One sentence where findings are not shown because the machine did not serve the lab's programs in
+    time."""
+    margins: tuple[Margin, ...] = ()
+    """How near the worst call came to each limit of the policy, where calls are held against them."""
+
+    @property
+    def verdict(self) -> RunVerdict:
+        """The worst of all findings; `not-shown` where none says pass or fail."""
+        return VERDICT_OF_RUN[worst(finding.verdict for finding in self.findings)]
+
+
+VERDICT_OF_RUN: dict[Verdict, RunVerdict] = {
+    "pass": "pass",
+    "fail": "fail",
+    "not-shown": "not-shown",
+    "not-applicable": "not-shown",
+}
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict that stands for several; `not-applicable` for none."""
+    given = set(verdicts)
+    order: tuple[Verdict, ...] = ("fail", "not-shown", "pass")
+    return next((verdict for verdict in order if verdict in given), "not-applicable")

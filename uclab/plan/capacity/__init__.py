@@ -1,0 +1,1 @@
+"""How many calls a line carries, computed and as an experiment."""

@@ -1,0 +1,1 @@
+"""The data centres: session controllers, media relays, what they let one address do."""

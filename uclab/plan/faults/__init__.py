@@ -1,0 +1,1 @@
+"""What can be wrong on purpose, so that a check can be seen to fail."""

@@ -1,0 +1,96 @@
+"""What a carrier's engineer can get wrong, as changes of a plan (W2, W3, Q1).
+
+All are on the way from the site: a mistake on the way back too would take the classes away from BGP and BFD
+behind the cloud's queue, and be another fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from uclab.plan.resolve.plan_edits import with_switch
+from uclab.plan.schema.fault import registered
+from uclab.plan.schema.flows import ARP, IPV4, SERVICE_TAG, Step, SwitchFlow
+from uclab.plan.schema.plan import Plan, Switch
+
+LOWER = 1
+"""By how much a shifted map is wrong."""
+
+
+@registered(
+    "mpls-map-shifted",
+    "a carrier's edge gives each packet the traffic class below its own",
+    "qos.mpls-tc",
+    "qos.pcp",
+)
+def shifted_classes(plan: Plan, target: str | None) -> Plan:
+    """An edge switch gives every packet the traffic class below its own."""
+
+    def shifted(step: Step) -> Step:
+        return replace(step, value=step.value - LOWER) if step.kind == "set-tc" and step.value else step
+
+    return _changed(plan, target, lambda flow: _pushes_label(flow, IPV4), shifted)
+
+
+@registered(
+    "service-tag-unmarked", "a carrier's edge does not copy the priority to the service tag", "qos.pcp"
+)
+def unmarked_service_tags(plan: Plan, target: str | None) -> Plan:
+    """An edge switch does not copy the customer's priority to the service tag."""
+
+    def unmarked(step: Step) -> Step:
+        return replace(step, value=0) if step.kind == "set-pcp" else step
+
+    return _changed(plan, target, lambda flow: Step("push-vlan", SERVICE_TAG) in flow.steps
+                    and flow.eth_type != ARP, unmarked)  # fmt: skip
+
+
+@registered("labels-shared", "a carrier's edge gives two customers' circuits one label", "carrier.apart")
+def shared_labels(plan: Plan, target: str | None) -> Plan:
+    """An edge switch gives the other customer's IPv4 packets the label of ours, and the core sends both where
+    ours go."""
+    others = {chatter.source_node for chatter in plan.chatter}
+
+    def is_others(switch: Switch, flow: SwitchFlow) -> bool:
+        port = next((p for p in switch.ports if p.number == flow.in_port), None)
+        return port is not None and port.peer in others and _pushes_label(flow, IPV4)
+
+    for switch in plan.switches:
+        theirs = [flow for flow in switch.flows if is_others(switch, flow)]
+        ours = [f for f in switch.flows if _pushes_label(f, IPV4) and not is_others(switch, f)]
+        if not theirs or target not in (None, switch.name):
+            continue
+        label = next(step for step in ours[0].steps if step.kind == "set-label")
+        mixed = tuple(
+            replace(flow, steps=tuple(label if s.kind == "set-label" else s for s in flow.steps))
+            if flow in theirs
+            else flow
+            for flow in switch.flows
+        )
+        return with_switch(plan, replace(switch, flows=mixed))
+    known = [s.name for s in plan.switches if any(is_others(s, flow) for flow in s.flows)]
+    raise _nothing(target, "carrier's edge switch with another customer", known)
+
+
+def _changed(
+    plan: Plan, target: str | None, concerns: Callable[[SwitchFlow], bool], change: Callable[[Step], Step]
+) -> Plan:
+    """The first edge switch with such flows, or the one that is named, with their steps changed."""
+    fitting = [switch for switch in plan.switches if any(map(concerns, switch.flows))]
+    switch = next((s for s in fitting if target in (None, s.name)), None)
+    if switch is None:
+        raise _nothing(target, "carrier's edge switch", [s.name for s in fitting])
+    flows = tuple(
+        replace(flow, steps=tuple(map(change, flow.steps))) if concerns(flow) else flow
+        for flow in switch.flows
+    )
+    return with_switch(plan, replace(switch, flows=flows))
+
+
+def _pushes_label(flow: SwitchFlow, payload: int) -> bool:
+    return flow.eth_type == payload and any(step.kind == "push-mpls" for step in flow.steps)
+
+
+def _nothing(target: str | None, what: str, known: list[str]) -> KeyError:
+    return KeyError(f"no {what} {target or ''}".strip() + f"; there is {', '.join(known) or 'none'}")

@@ -1,0 +1,1 @@
+"""A site's network: switching, voice VLANs, wireless, firewall, routers' rules."""

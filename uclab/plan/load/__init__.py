@@ -1,0 +1,1 @@
+"""Campaigns: who places calls from where, and what their generators read."""

@@ -1,0 +1,96 @@
+"""The telephone network of a campaign: a load generator that plays the PSTN peer, at its node and address,
+with its certificate (D11, C3, C4).
+
+It takes the place of the phone that is there otherwise, so that every call in or out passes the real trunk.
+Like the generators of sites it has a management cable of its own to the campaign's leader.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from uclab.plan.lan.endpoints import direct_number, tones
+from uclab.plan.load.load_placement import MOST_GENERATORS, LoadGenerator, LoadPlan, management_cable
+from uclab.plan.load.record import LoadUser, Pool, Registrar, TrunkEnd
+from uclab.plan.schema.errors import PlanError
+from uclab.plan.schema.plan import Account, Plan, PstnPeer, SessionController
+
+FIRST_LINE = 800_001
+"""Ends of telephone numbers outside."""
+
+
+def with_outside(crowd: LoadPlan, lines: int) -> LoadPlan:
+    """The crowd with a generator that has up to `lines` (1..) telephone numbers outside; as it is where the
+    plan has no telephone network."""
+    plan = crowd.plan
+    if not plan.pstn_peers or not _controllers(plan, plan.pstn_peers[0]):
+        return crowd
+    number = len(crowd.generators)
+    if number >= MOST_GENERATORS:
+        raise PlanError(
+            f"{number} load generators leave no room for the telephone network's: {MOST_GENERATORS - 1} are"
+            " possible beside it"
+        )
+    peer = plan.pstn_peers[0]
+    numbers = outside_numbers(peer.numbers, lines)
+    users = tuple(
+        LoadUser(Account(one, peer.host_name, "", one, one), peer.address, hz)
+        for one, hz in zip(numbers, tones(len(numbers)), strict=True)
+    )
+    node = plan.node(peer.node)
+    plan, leader_address = management_cable(plan, crowd.leader, node, number)
+    return replace(crowd, plan=plan, outside=LoadGenerator(peer.node, node.site, leader_address, users))
+
+
+def outside_numbers(own: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """Up to `count` telephone numbers: the peer's own, then made-up ones that are no subscriber's number.
+
+    Where the own numbers have too few digits for more, those have to do.
+    """
+    subscribers = direct_number(own, FIRST_LINE)
+    taken = (*own, subscribers) if subscribers else own
+    more = (direct_number(taken, FIRST_LINE + number) for number in range(count - len(own)))
+    return (*own[:count], *(one for one in more if one))
+
+
+def played(crowd: LoadPlan, plan: Plan) -> Plan:
+    """What is brought up: without the phone whose part a load generator plays."""
+    return replace(plan, pstn_peers=plan.pstn_peers[1:]) if crowd.outside else plan
+
+
+def outside_pool(crowd: LoadPlan, folder: str, pki: str) -> Pool | None:
+    """What the generator in the telephone network is told; `pki`: the folder of the lab's certificates."""
+    if crowd.outside is None:
+        return None
+    peer = crowd.plan.pstn_peers[0]
+    controllers = _controllers(crowd.plan, peer)
+    accounts = [user.account for one in crowd.generators for user in one.users]
+    first = controllers[0]
+    return Pool(
+        generator=crowd.outside.node,
+        domain=first.domain,
+        registrars=(),
+        ca_file=f"{pki}/ca.pem",
+        dscp_signalling=peer.endpoint.dscp_signalling,
+        dscp_media=peer.endpoint.dscp_media,
+        registration=peer.endpoint.registration,
+        users=crowd.outside.users,
+        colleagues=tuple(account.user for account in accounts),
+        outside=(),
+        records=f"{folder}/{crowd.outside.node}",
+        direct=tuple(account.e164 or account.user for account in accounts),
+        trunk=TrunkEnd(
+            host_name=peer.host_name,
+            port=peer.port,
+            controller=Registrar(first.host_name, first.address, first.trunk_port),
+            callers=tuple(one.host_name for one in controllers),
+            certificate=f"{pki}/{peer.certificate}.pem",
+            key=f"{pki}/{peer.certificate}.key",
+        ),
+    )
+
+
+def _controllers(plan: Plan, peer: PstnPeer) -> tuple[SessionController, ...]:
+    """Session controllers whose trunk leads to that peer."""
+    wanted = (peer.host_name, peer.port)
+    return tuple(one for one in plan.session_controllers if one.trunk_peer == wanted)

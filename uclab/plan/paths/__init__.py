@@ -1,0 +1,1 @@
+"""Which way packets take through a plan, and what its lines lose."""

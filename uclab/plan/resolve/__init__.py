@@ -1,0 +1,1 @@
+"""From a topology to addresses, names, hosts, queues and taps."""

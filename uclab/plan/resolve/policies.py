@@ -1,0 +1,86 @@
+"""The policy profile, resolved for one lab: what the switches mark by and what the judge holds the captures
+against."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from uclab.model import topology as model
+from uclab.model.domain import LONGEST_HOST
+from uclab.model.policy import PolicyProfile
+from uclab.plan.schema.plan import Confidence, FailoverLimits, MarkingRule, Policy, RegistrationTiming
+from uclab.plan.schema.switching import RestartedPart, RestartPolicy
+
+__all__ = ["RestartPolicy", "RestartedPart", "names_dscp", "registration_timing", "resolve"]
+
+DNS_PORT = 53
+PJSIP_HOST_CHARACTERS = 127
+"""`PJ_MAX_HOSTNAME` less its end (PJSIP's pj/config.h)."""
+
+
+def names_dscp(policy: Policy) -> int:
+    """The DSCP of DNS queries to whatever server (V6): of the first rule for that port, or the default."""
+    for rule in policy.rules:
+        if rule.any_destination and any(low <= DNS_PORT <= high for low, high in rule.udp_ports):
+            return rule.set_dscp
+    return policy.default_dscp
+
+
+def registration_timing(profile: PolicyProfile) -> RegistrationTiming:
+    """How registrations are kept, as the policy says."""
+    return RegistrationTiming(**profile.registration.model_dump())
+
+
+def driver_of(
+    endpoint: model.Endpoint, profile: PolicyProfile, cloud: model.Cloud
+) -> Literal["baresip", "pjsua2"]:
+    """The user agent that plays an endpoint: PJSIP a softclient, as far as it can, baresip all others.
+
+    The wheel with PJSIP 2.15 has OpenSSL 1.0.2, which ends at TLS 1.2, and knows no host names of more than
+    `PJSIP_HOST_CHARACTERS`.
+    """
+    able = profile.signalling.min_tls_version == "1.2"
+    able = able and len(cloud.domain) + LONGEST_HOST <= PJSIP_HOST_CHARACTERS
+    return "pjsua2" if endpoint.kind == "softclient" and able else "baresip"
+
+
+def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:
+    """The policy with the prefixes of this topology's cloud."""
+    ports = profile.signalling.sips_ports
+    return Policy(
+        name=profile.policy,
+        title=profile.title,
+        source=profile.source,
+        rules=tuple(
+            MarkingRule(
+                traffic_class=rule.name,
+                set_dscp=rule.dscp,
+                dscps=rule.match_dscps,
+                udp_ports=rule.udp,
+                tcp_ports=rule.tcp,
+                any_destination=rule.any_destination,
+            )
+            for rule in profile.classes
+        ),
+        default_dscp=profile.default_dscp,
+        dscp_to_pcp=tuple(dict.fromkeys((marking.dscp, marking.pcp) for marking in profile.markings)),
+        dscp_to_tc=tuple(dict.fromkeys((marking.dscp, marking.mpls_tc) for marking in profile.markings)),
+        dscp_to_up=tuple(dict.fromkeys((marking.dscp, marking.wifi_up) for marking in profile.markings)),
+        max_one_way_delay_ms=profile.limits.max_one_way_delay_ms,
+        max_loss_pct=profile.limits.max_loss_pct,
+        max_jitter_ms=profile.limits.max_jitter_ms,
+        min_mos=profile.limits.min_mos,
+        min_tls_version=profile.signalling.min_tls_version,
+        media_ports=profile.media.udp_ports,
+        nat_udp_timeout_s=profile.nat.udp_timeout_s,
+        cloud_prefixes=tuple(
+            str(dc.prefix) for region in topology.cloud.regions for dc in region.datacentres
+        ),
+        voice_dscp=profile.media.dscp,
+        signalling_dscp=profile.signalling.dscp,
+        sips_ports=tuple(sorted({ports.desk_phone, ports.softclient, ports.trunk})),
+        untrusted_classes=tuple(rule.name for rule in profile.classes if rule.port_match_untrusted),
+        restarts=RestartPolicy(**profile.restarts.model_dump()),
+        confidence=Confidence(**profile.confidence.model_dump()),
+        failover=None if profile.failover is None else FailoverLimits(**profile.failover.model_dump()),
+    )

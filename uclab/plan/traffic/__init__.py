@@ -1,0 +1,1 @@
+"""What happens in a scenario: calls, bulk traffic, incidents."""

@@ -1,0 +1,1 @@
+"""Between sites and cloud: internet, carriers, private circuits, exchanges, routing protocols."""

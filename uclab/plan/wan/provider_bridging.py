@@ -1,0 +1,54 @@
+"""Ethernet virtual private lines (W2): the edge puts a service tag (IEEE 802.1ad) in front of the customer's,
+with its priority; the core forwards by it, the far edge takes it away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from uclab.plan.schema.errors import PlanError
+from uclab.plan.schema.flows import ARP, SERVICE_TAG, Step, SwitchFlow
+from uclab.plan.wan.provider_circuit import ClassMap, ProviderCircuit
+
+FIRST_VLAN, LAST_VLAN = 2001, 4094
+"""VLAN ids of service tags."""
+EXACT, ANY = 20, 10
+
+
+def service_vlan(strand: ProviderCircuit) -> int:
+    """VLAN id of a circuit's service tag; PlanError where there are none left."""
+    vlan = FIRST_VLAN + strand.number - 1
+    if vlan > LAST_VLAN:
+        raise PlanError(f"circuit {strand.name}: a carrier has service tags for {LAST_VLAN - FIRST_VLAN + 1}")
+    return vlan
+
+
+def edge_flows(strand: ProviderCircuit, classes: ClassMap) -> Iterator[tuple[str, SwitchFlow]]:
+    """(Edge switch, flow): push where the circuit enters, pop where it leaves. The customer's priority is
+    copied; what nobody marked (ARP) is network control."""
+    vlan = service_vlan(strand)
+    for start, end in strand.ways():
+        priorities = [*dict.fromkeys(pcp for _, pcp in classes.priorities if pcp), 0]
+        for pcp in priorities:
+            yield (
+                start.switch,
+                SwitchFlow(ANY, start.port, start.core_port, vlan=start.vlan, pcp=pcp, steps=_tag(vlan, pcp)),
+            )
+        yield (
+            start.switch,
+            SwitchFlow(EXACT, start.port, start.core_port, eth_type=ARP, vlan=start.vlan,
+                       steps=_tag(vlan, classes.control)),
+        )  # fmt: skip
+        yield (
+            end.switch,
+            SwitchFlow(ANY, end.core_port, end.port, vlan=vlan, steps=(Step("pop-vlan"),)),
+        )
+
+
+def core_flows(strand: ProviderCircuit) -> Iterator[SwitchFlow]:
+    """Both directions through the core."""
+    for start, end in strand.ways():
+        yield SwitchFlow(ANY, start.edge_port, end.edge_port, vlan=service_vlan(strand))
+
+
+def _tag(vlan: int, pcp: int) -> tuple[Step, ...]:
+    return Step("push-vlan", SERVICE_TAG), Step("set-vlan", vlan), Step("set-pcp", pcp)

@@ -1,0 +1,1 @@
+"""What a lab writes and the judge reads."""

@@ -1,0 +1,54 @@
+"""What locust's leader keeps of a load generator on another machine, beside the records that came from there:
+`campaign/<generator>.told.json`, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LEGS, ACCOUNTS = "legs", "accounts"
+KINDS = {LEGS: "calls", ACCOUNTS: "registrations"}
+"""Kinds of records, as they end in the names of their files, and in words."""
+GENERATORS_VARIABLE = "UCLAB_ELSEWHERE"
+"""Environment variable: for locust's leader the names of the generators on other machines; for the worker of
+such a one its own name."""
+RECORDS_VARIABLE = "UCLAB_RECORDS"
+"""Environment variable that names the leader's folder for records from other machines."""
+
+
+@dataclass(frozen=True)
+class RemoteGeneratorStatus:
+    """What a generator elsewhere said of itself."""
+
+    generator: str
+    left: bool = False
+    """Whether it said good-bye."""
+    early: bool = False
+    """Whether it did so before the campaign's end."""
+    legs: int = 0
+    """How many records of calls it has written, by its last word."""
+    accounts: int = 0
+    """Likewise of registrations."""
+    ahead_s: float = 0.0
+    """How far its clock is ahead of this machine's; its records' times are put right by this."""
+    round_trip_s: float | None = None
+    """What the clocks were compared by: half of it is how wrong `ahead_s` may be. None: not compared."""
+
+
+def trouble(told: RemoteGeneratorStatus | None, came: Mapping[str, int]) -> str:
+    """Why the records of a generator elsewhere are not whole; empty where they are (pure).
+
+    `came`: how many records of each kind are here.
+    """
+    if told is None:
+        return "never came"
+    here = " and ".join(f"{came.get(kind, 0)} of {words}" for kind, words in KINDS.items())
+    if not told.left:
+        return f"was lost before it said good-bye; what came of its records: {here}"
+    if told.early:
+        return "left before the campaign's end"
+    wanted = {LEGS: told.legs, ACCOUNTS: told.accounts}
+    if any(came.get(kind, 0) < count for kind, count in wanted.items()):
+        written = " and ".join(f"{wanted[kind]} of {words}" for kind, words in KINDS.items())
+        return f"wrote more records than came: {written}; here are {here}"
+    return ""

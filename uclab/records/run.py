@@ -1,0 +1,119 @@
+"""What a run leaves on disk for the judge: written by lab and scenarios, read by judge and report.
+
+Layout of a run directory:
+```
+plan.json             the clean plan (what should be)
+plan.applied.json     the plan as brought up (differs only in a drill)
+host.json             the machine and the variants that the lab ran on
+pressure.jsonl        how the machine served the lab's programs (`uclab.records.host_pressure`)
+captures/<namespace>.pcapng   one a namespace, interfaces named `device:port` (tap labels)
+captures/times.jsonl  when each capture was running (`uclab.records.captures`)
+keys/tls.keylog       NSS key log of the lab's own TLS sessions
+endpoints/<name>/     logs and received audio (`<call id>.wav`)
+services/<name>/      logs of the cloud's containers
+events.jsonl          one `Event` a line
+sdwan/paths.jsonl     what an SD-WAN's paths were like (`uclab.records.overlay`)
+calls.json            list of `CallRecord`
+campaign/             of a campaign (`uclab.plan.load.record`)
+scenario.json         what is to happen, and what it is judged as; how it ended: `uclab.records.scenario`
+incidents.json        list of `Incident`, where the scenario broke something
+results.json report.html junit.xml
+```
+Times are seconds since the epoch on the machine's one clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["forward", "backward"]
+"""`forward`: from the caller to the callee."""
+Checks = Literal["reference", "failover", "load", "capacity"]
+"""A set of checks: `reference` judges everything; `failover` what still makes sense while things are broken
+on purpose, and what failures did to calls; `load` what many users met in a campaign."""
+How = Literal["cut", "black-hole", "brown-out", "kill"]
+"""How something fails: no carrier; everything swallowed, link up; loss and delay, link up; a dead router: its
+programs ended, nothing passes it, its links up."""
+
+
+FAULT, FAILED, BY_HAND = "fault", "failed-on-purpose", "command-by-hand"
+"""Kinds of events: the lab came up with this fault; somebody failed a link or device; somebody ran a command
+in a device."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: a registration, a refusal, a link down, a device that died."""
+
+    time: float
+    source: str
+    """Endpoint, service, switch or `lab`."""
+    kind: str
+    """E.g. `registered`, `registration-failed`, `tls-refused`, `call-established`, `port-security-drop`,
+    `process-died`."""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Something that was broken on purpose during live calls, and mended again (V2)."""
+
+    name: str
+    """What kind: `circuit-down`, `isp-lost`, ..."""
+    subject: str
+    """What failed: a link, a device, a data centre."""
+    parts: tuple[str, ...]
+    """Links or devices that were failed."""
+    how: How
+    survivable: bool
+    """By the plan another way leads to the cloud meanwhile; or it is not on the way of calls."""
+    round: int
+    """1 for the first time, 2 for its first repetition..."""
+    failed_at: float
+    healed_at: float
+    ended_at: float
+    """Until when calls were watched after the mending."""
+    calls: tuple[str, ...]
+    """Ids of the calls that were live when it failed."""
+    asked: int
+    """How many calls were placed."""
+    wanted: int
+    """How many were wanted; the endpoints may allow fewer."""
+    flaps: int = 0
+    """How often it went away again after the mending, before it stayed."""
+
+
+@dataclass(frozen=True)
+class HeardAudio:
+    """Whether the known signal of the other side arrived: measured on the recording of what was received."""
+
+    expected_hz: int
+    heard: bool
+    level_db: float | None = None
+    """Of the expected tone relative to full scale; None without a recording."""
+    share: float | None = None
+    """Share (0..1) of 100 ms windows during the call in which the tone was there."""
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """One call as its parties experienced it."""
+
+    id: str
+    caller: str
+    callee: str
+    kind: str
+    established: bool
+    started_at: float
+    answered_at: float | None = None
+    ended_at: float | None = None
+    setup_ms: float | None = None
+    """From sending INVITE to 200 OK at the caller (RFC 6076: session request delay is to 180; this is to
+    answer)."""
+    sip_call_id: str | None = None
+    """Call-ID at the caller's leg, where the endpoint tells it."""
+    forward: HeardAudio | None = None
+    backward: HeardAudio | None = None
+    error: str | None = None
+    expected: Literal["established", "refused"] = "established"

@@ -1,0 +1,1 @@
+"""What programs of a node need of the machine: processes, readiness, logs."""

@@ -15,59 +15,6 @@ from uclab.plan.faults.catalogue import FAULTS
 
 pytestmark = pytest.mark.root
 
-CULPRITS = {
-    "rtp-plain": "desk1",
-    "foreign-certificate": "fra1-sbc",
-    "verification-off": "desk1",
-    "dscp-cleared": "edge",
-    "port-wrongly-trusted": "sw1:5",
-    "queues-removed": "edge",
-    "phone-in-data-vlan": "desk1",
-    "media-direct": "fw",
-    "media-rule-missing": "fw",
-    "foreign-mac": "sw1:1",
-    "wifi-naive-map": "ap1",
-    "wifi-station-unmarked": "wifi1",
-    "mpls-map-shifted": "mpls1-edge1",
-    "service-tag-unmarked": "metro1-edge1",
-    "labels-shared": "mpls1-edge1",
-    "prefix-leaked": "edge",
-    "filter-missing": "fra1-cc",
-    "circuit-opened": "sdx1-1",
-    "overlay-unmarked": "edge",
-    "steering-stuck": "sdwan-controller",
-    "dscp-cleared-by-isp": "isp1",
-    "rtcp-unmarked": "fra1-sbc",
-    "sip-alg": "edge",
-    "backup-preferred": "edge",
-    "wan-balanced-per-packet": "edge",
-    "asymmetric-routing": None,
-    "exchange-clears-dscp": "ix1",
-    "failback-flaps": "edge",
-    "connection-flood": "web",
-    "half-open-flood": "web",
-    "password-guessing": "web",
-    "media-injected": "web",
-}
-"""Fault, and the device, hop or port that the findings must blame; None where captures cannot tell."""
-TOPOLOGIES = {
-    "wifi-naive-map": "wifi-office",
-    "wifi-station-unmarked": "wifi-office",
-    "mpls-map-shifted": "mpls-branch",
-    "service-tag-unmarked": "evpl-point-to-point",
-    "labels-shared": "mpls-branch",
-    "prefix-leaked": "cloudconnect-simplex-ott",
-    "filter-missing": "cloudconnect-simplex-ott",
-    "circuit-opened": "sdn-circuits",
-    "overlay-unmarked": "sd-wan",
-    "steering-stuck": "sd-wan",
-    "backup-preferred": "smb-dual-wan",
-    "wan-balanced-per-packet": "smb-dual-wan",
-    "asymmetric-routing": "smb-dual-wan",
-    "exchange-clears-dscp": "internet-exchange",
-    "failback-flaps": "smb-dual-wan",
-}
-"""Where `small-office` has nothing that the fault fits."""
 SHARED = (
     ("rtp-plain", "dscp-cleared", "port-wrongly-trusted", "rtcp-unmarked", "password-guessing"),
     ("queues-removed", "phone-in-data-vlan"),
@@ -96,21 +43,15 @@ ON_REQUEST = {
 }
 """Tried by `make drills`, for the time they take: others of their kind are tried every time."""
 EVERY = bool(os.environ.get("UCLAB_ALL_FAULTS"))
-ALONE = set(CULPRITS) - (set() if EVERY else ON_REQUEST.union(*SHARED))
 NEEDS_MORE = {"circuit-too-narrow"}
 """Tried by hand: phones take their time where not even one call fits."""
-
-
+ALONE = set(FAULTS) - NEEDS_MORE - (set() if EVERY else ON_REQUEST.union(*SHARED))
 FLOODS = {"connection-flood", "half-open-flood"}
 """They take a processor for themselves."""
 
 
 def _tried(*faults: str) -> Any:
     return pytest.param(faults, id="+".join(faults), marks=[pytest.mark.quiet] if FLOODS & {*faults} else [])
-
-
-def test_every_fault_has_its_drill() -> None:
-    assert {*CULPRITS, *NEEDS_MORE} == set(FAULTS)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +62,7 @@ def test_faults_break_their_findings_and_no_others(faults: tuple[str, ...], tmp_
     known = [FAULTS[fault] for fault in faults]
     done = UclabCommand(tmp_path)(
         "run",
-        TOPOLOGIES.get(faults[0], "small-office"),
+        known[0].topology,
         *(word for fault in faults for word in ("--fault", fault)),
         "--scenario",
         known[0].scenario,
@@ -142,4 +83,4 @@ def test_faults_break_their_findings_and_no_others(faults: tuple[str, ...], tmp_
     # and each culprit is named by what its fault breaks
     for fault in known:
         blamed = {finding["blame"] for finding in failed if finding["id"] in fault.breaks}
-        assert CULPRITS[fault.name] in {None, *blamed}, failed
+        assert fault.blames in {None, *blamed}, failed

@@ -56,24 +56,7 @@ FINDINGS = {
     "abuse.half-open",
     "abuse.passwords",
 }
-TOPOLOGIES = {
-    "prefix-leaked": "cloudconnect-simplex-ott",
-    "filter-missing": "cloudconnect-simplex-ott",
-    "circuit-too-narrow": "cloudconnect-simplex-ott",
-    "circuit-opened": "sdn-circuits",
-    "backup-preferred": "smb-dual-wan",
-    "wan-balanced-per-packet": "smb-dual-wan",
-    "asymmetric-routing": "smb-dual-wan",
-    "exchange-clears-dscp": "internet-exchange",
-    "failback-flaps": "smb-dual-wan",
-    "overlay-unmarked": "sd-wan",
-    "steering-stuck": "sd-wan",
-    "wifi-naive-map": "wifi-office",
-    "wifi-station-unmarked": "wifi-office",
-    "mpls-map-shifted": "mpls-branch",
-    "service-tag-unmarked": "evpl-point-to-point",
-    "labels-shared": "mpls-branch",
-}
+TOPOLOGIES = {name: fault.topology for name, fault in FAULTS.items() if fault.topology != "small-office"}
 """Where faults are tried that `enterprise-hq` has nothing for."""
 PRIVATE = sorted(TOPOLOGIES)
 CHANGED = {

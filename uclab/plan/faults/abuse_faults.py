@@ -18,6 +18,7 @@ CONNECTIONS, HALF_OPEN, GUESSES = 600, 500, 300
     f"a host on the internet keeps {CONNECTIONS} TLS connections to the session controller, silently",
     "abuse.connections",
     may_break=("abuse.half-open",),
+    blames="web",
 )
 def _connection_flood(plan: Plan, target: str | None) -> Plan:
     """`target` is a session controller."""
@@ -29,6 +30,7 @@ def _connection_flood(plan: Plan, target: str | None) -> Plan:
     f"a host on the internet keeps {HALF_OPEN} TCP connections to the session controller, without TLS",
     "abuse.half-open",
     may_break=("abuse.connections",),
+    blames="web",
 )
 def _half_open_flood(plan: Plan, target: str | None) -> Plan:
     """`target` is a session controller."""
@@ -39,6 +41,7 @@ def _half_open_flood(plan: Plan, target: str | None) -> Plan:
     "password-guessing",
     f"a host on the internet tries {GUESSES} passwords for one account, as fast as it is let",
     "abuse.passwords",
+    blames="web",
 )
 def _password_guessing(plan: Plan, target: str | None) -> Plan:
     """`target` is a session controller."""

@@ -23,6 +23,8 @@ LOWER = 1
     "a carrier's edge gives each packet the traffic class below its own",
     "qos.mpls-tc",
     "qos.pcp",
+    blames="mpls1-edge1",
+    topology="mpls-branch",
 )
 def shifted_classes(plan: Plan, target: str | None) -> Plan:
     """An edge switch gives every packet the traffic class below its own."""
@@ -34,7 +36,11 @@ def shifted_classes(plan: Plan, target: str | None) -> Plan:
 
 
 @registered(
-    "service-tag-unmarked", "a carrier's edge does not copy the priority to the service tag", "qos.pcp"
+    "service-tag-unmarked",
+    "a carrier's edge does not copy the priority to the service tag",
+    "qos.pcp",
+    blames="metro1-edge1",
+    topology="evpl-point-to-point",
 )
 def unmarked_service_tags(plan: Plan, target: str | None) -> Plan:
     """An edge switch does not copy the customer's priority to the service tag."""
@@ -46,7 +52,13 @@ def unmarked_service_tags(plan: Plan, target: str | None) -> Plan:
                     and flow.eth_type != ARP, unmarked)  # fmt: skip
 
 
-@registered("labels-shared", "a carrier's edge gives two customers' circuits one label", "carrier.apart")
+@registered(
+    "labels-shared",
+    "a carrier's edge gives two customers' circuits one label",
+    "carrier.apart",
+    blames="mpls1-edge1",
+    topology="mpls-branch",
+)
 def shared_labels(plan: Plan, target: str | None) -> Plan:
     """An edge switch gives the other customer's IPv4 packets the label of ours, and the core sends both where
     ours go."""

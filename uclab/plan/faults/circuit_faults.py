@@ -25,6 +25,8 @@ FOREIGN_DSCP = 10
     "prefix-leaked",
     "a site's router announces the site's private prefix to the cloud, which refuses it",
     "peering.prefixes",
+    blames="edge",
+    topology="cloudconnect-simplex-ott",
 )
 def _prefix_leaked(plan: Plan, target: str | None) -> Plan:
     """`target` is a site's router."""
@@ -36,6 +38,8 @@ def _prefix_leaked(plan: Plan, target: str | None) -> Plan:
     "a peering router takes whatever its customer announces, and a leaked prefix gets into the cloud",
     "peering.prefixes",
     "peering.accepted",
+    blames="fra1-cc",
+    topology="cloudconnect-simplex-ott",
 )
 def _filter_missing(plan: Plan, target: str | None) -> Plan:
     """`target` is the router of the site that leaks."""
@@ -54,6 +58,8 @@ def _filter_missing(plan: Plan, target: str | None) -> Plan:
     "quality.voice",
     "quality.overload",
     may_break=("audio.heard", "media.srtp", "hub.media", "signalling.registered", "qos.dscp", "qos.pcp"),
+    blames="edge",
+    topology="cloudconnect-simplex-ott",
 )
 def _circuit_too_narrow(plan: Plan, target: str | None) -> Plan:
     """`target` is a site's router. Both ends of the circuit are shaped to a rate that no call fits in."""
@@ -71,6 +77,8 @@ def _circuit_too_narrow(plan: Plan, target: str | None) -> Plan:
     "circuit-opened",
     "an exchange lets any marking into a circuit, and the site's router sends one that is not allowed",
     "circuit.policy",
+    blames="sdx1-1",
+    topology="sdn-circuits",
 )
 def _circuit_opened(plan: Plan, target: str | None) -> Plan:
     """`target` is a circuit of an exchange. The router marks its BGP with a class that nobody has."""

@@ -19,6 +19,8 @@ NEVER_S = 86400.0
     "a site's edge does not copy DSCP to the outer header of its tunnels",
     "qos.overlay",
     may_break=("quality.overload", "audio.heard", "signalling.registered"),
+    blames="edge",
+    topology="sd-wan",
 )
 def unmarked(plan: Plan, target: str | None) -> Plan:
     """A site's edge does not copy DSCP outwards. `target` is a site's router with tunnels.
@@ -36,6 +38,8 @@ def unmarked(plan: Plan, target: str | None) -> Plan:
     "sdwan.steering",
     "quality.voice",
     may_break=("quality.overload",),
+    blames="sdwan-controller",
+    topology="sd-wan",
 )
 def stuck(plan: Plan, target: str | None) -> Plan:
     """The controller never leaves a path, and the preferred line is slower than calls bear, both ways."""

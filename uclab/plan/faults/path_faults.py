@@ -15,7 +15,9 @@ from uclab.plan.schema.fault import pick, registered
 from uclab.plan.schema.plan import Node, NodeKind, Plan, Route, SwitchRole
 
 
-@registered("dscp-cleared-by-isp", "a provider clears DSCP on the way to the cloud", "qos.dscp")
+@registered(
+    "dscp-cleared-by-isp", "a provider clears DSCP on the way to the cloud", "qos.dscp", blames="isp1"
+)
 def dscp_cleared_by_isp(plan: Plan, target: str | None) -> Plan:
     """`target` is a provider. It clears DSCP of what it passes on towards the cloud."""
     providers = {n.name: n for n in plan.nodes if n.kind is NodeKind.ISP and _carries(plan, n.name)}
@@ -30,6 +32,8 @@ def dscp_cleared_by_isp(plan: Plan, target: str | None) -> Plan:
     "an exchange's peering LAN clears DSCP",
     "qos.dscp",
     may_break=("qos.pcp", "quality.overload", "audio.heard"),
+    blames="ix1",
+    topology="internet-exchange",
 )
 def exchange_clears_dscp(plan: Plan, target: str | None) -> Plan:
     """`target` is an exchange. Its peering LAN trusts no mark."""
@@ -45,6 +49,8 @@ def exchange_clears_dscp(plan: Plan, target: str | None) -> Plan:
     "a router prefers its last way to the cloud to the planned one",
     "path.as-planned",
     may_break=("quality.overload",),
+    blames="edge",
+    topology="smb-dual-wan",
 )
 def backup_preferred(plan: Plan, target: str | None) -> Plan:
     """`target` is a router with two ways to the cloud. It has a static route there by the last of them, which
@@ -66,6 +72,8 @@ def backup_preferred(plan: Plan, target: str | None) -> Plan:
     "a router spreads media over two lines packet by packet",
     "path.as-planned",
     may_break=("quality.overload", "quality.voice", "audio.heard"),
+    blames="edge",
+    topology="smb-dual-wan",
 )
 def balanced_per_packet(plan: Plan, target: str | None) -> Plan:
     """`target` is a site's router with two lines to providers. Every other packet to the cloud goes by the
@@ -80,6 +88,7 @@ def balanced_per_packet(plan: Plan, target: str | None) -> Plan:
     "asymmetric-routing",
     "what comes back takes another line than what went out, past the router's connections",
     "signalling.registered",
+    topology="smb-dual-wan",
 )
 def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
     """`target` is a site's router with two lines to providers. What the cloud answers to the first line's
@@ -103,6 +112,7 @@ def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
     "signalling.registered",
     "signalling.untouched",
     may_break=("signalling.tls", "signalling.certificate"),
+    blames="edge",
 )
 def sip_alg(plan: Plan, target: str | None) -> Plan:
     """`target` is a site's router. Its SIP gateway cannot read what is encrypted, and writes into it all the
@@ -157,3 +167,22 @@ def _address(plan: Plan, line: WanLine) -> IPv4Interface:
 def _neighbour(plan: Plan, line: WanLine) -> str:
     far = plan.node(line.far.device).interface(line.far.interface)
     return str(IPv4Interface(far.addresses[0]).ip)
+
+
+@registered(
+    "failback-flaps",
+    "a router goes back to its preferred line the moment that it answers, and loses it again",
+    "failover.failback",
+    may_break=("failover.order", "failover.calls-kept", "failover.registration"),
+    scenario="failover",
+    incidents=("circuit-flaps",),
+    blames="edge",
+    topology="smb-dual-wan",
+)
+def no_hold_down(plan: Plan, target: str | None) -> Plan:
+    """A fault; `target` is a router that watches its lines. It goes back to a lost line the moment that it
+    answers."""
+    watches = {watch.router: watch for watch in plan.line_watches}
+    wrong = pick(watches, target, "router that watches its lines")
+    hasty = tuple(replace(w, return_after_s=0.0) if w is wrong else w for w in plan.line_watches)
+    return replace(plan, line_watches=hasty)

@@ -24,6 +24,7 @@ SEARCH_MS = 1000
     "hub.media",
     "quality.voice",
     may_break=("quality.overload", "audio.heard"),
+    blames="web",
 )
 def _media_injected(plan: Plan, target: str | None) -> Plan:
     """`target` is a public server. It knows the relay's address and ports, and neither keys nor calls."""

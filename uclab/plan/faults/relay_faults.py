@@ -17,6 +17,7 @@ RTCP = "udp dport >= 1024 @th,64,2 2 @th,72,8 >= 192 @th,72,8 <= 223"
     "the media relay marks RTP, but sends RTCP without DSCP",
     "qos.dscp",
     may_break=("qos.pcp", "qos.wmm", "qos.mpls-tc"),
+    blames="fra1-sbc",
 )
 def _rtcp_unmarked(plan: Plan, target: str | None) -> Plan:
     """`target` is a session controller. A site's router gives what comes back the marking that its phones

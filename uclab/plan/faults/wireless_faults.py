@@ -16,6 +16,8 @@ from uclab.plan.schema.plan import Plan, Switch, SwitchRole
     "wifi-naive-map",
     "an access point makes the user priority of the DSCP's upper three bits: voice goes with the videos",
     "qos.wmm",
+    blames="ap1",
+    topology="wifi-office",
 )
 def _naive_map(plan: Plan, target: str | None) -> Plan:
     """`target` is an access point. Which is what many do that know nothing of RFC 8325 (section 4)."""
@@ -28,6 +30,8 @@ def _naive_map(plan: Plan, target: str | None) -> Plan:
     "wifi-station-unmarked",
     "a wireless device sends voice and signalling into the air without a user priority, as best effort",
     "qos.wmm",
+    blames="wifi1",
+    topology="wifi-office",
 )
 def _station_unmarked(plan: Plan, target: str | None) -> Plan:
     """`target` is a wireless endpoint."""

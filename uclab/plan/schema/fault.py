@@ -1,4 +1,5 @@
-"""What a deliberate fault is, and the list of all of them: modules of faults register theirs here."""
+"""What a deliberate fault is, and the list of all of them: modules of faults register theirs here (entry
+points `uclab.faults`)."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from uclab.declarations import Declarations
 from uclab.plan.schema.plan import Plan
 
 T = TypeVar("T")
@@ -28,13 +30,17 @@ class Fault:
     """In which it shows."""
     incidents: tuple[str, ...] = ()
     """Of that scenario; all where empty."""
+    blames: str | None = None
+    """The device, hop or port that the findings must name on `topology`; None where captures cannot tell."""
+    topology: str = "small-office"
+    """A reference topology that has something for it, where it is tried."""
 
     def is_caught_by(self, failed: Collection[str]) -> bool:
         """Whether these findings, having failed, are those of this fault."""
         return set(self.breaks) <= set(failed) <= {*self.breaks, *self.may_break}
 
 
-FAULTS: dict[str, Fault] = {}
+FAULTS: Declarations[Fault] = Declarations("uclab.faults", "fault")
 """All faults by name."""
 
 
@@ -45,6 +51,8 @@ def registered(
     may_break: tuple[str, ...] = (),
     scenario: str = "reference",
     incidents: tuple[str, ...] = (),
+    blames: str | None = None,
+    topology: str = "small-office",
 ) -> Callable[[Change], Change]:
     """Puts a change of plans on the list of faults."""
 
@@ -54,7 +62,9 @@ def registered(
                 change(plan, target), faults=(*plan.faults, name if target is None else f"{name}:{target}")
             )
 
-        FAULTS[name] = Fault(name, summary, breaks, apply, may_break, scenario, incidents)
+        FAULTS.declare(
+            name, Fault(name, summary, breaks, apply, may_break, scenario, incidents, blames, topology)
+        )
         return apply
 
     return register

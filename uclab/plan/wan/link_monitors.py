@@ -4,13 +4,11 @@ several. On a private circuit BFD does it, in an overlay its controller."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from uclab.model import topology as model
 from uclab.plan.lan.sites import DEFAULT, Context
 from uclab.plan.paths.reachability import Line
 from uclab.plan.resolve.circuits import line_interfaces
-from uclab.plan.schema.fault import pick, registered
 from uclab.plan.schema.plan import LineWatch, Node, Plan, WatchedLine
 from uclab.plan.wan.internet import PUBLIC_SERVERS
 
@@ -61,20 +59,3 @@ def watched(plan: Plan, line: Line) -> bool:
         for watch in plan.line_watches
         for one in watch.lines
     )
-
-
-@registered(
-    "failback-flaps",
-    "a router goes back to its preferred line the moment that it answers, and loses it again",
-    "failover.failback",
-    may_break=("failover.order", "failover.calls-kept", "failover.registration"),
-    scenario="failover",
-    incidents=("circuit-flaps",),
-)
-def no_hold_down(plan: Plan, target: str | None) -> Plan:
-    """A fault; `target` is a router that watches its lines. It goes back to a lost line the moment that it
-    answers."""
-    watches = {watch.router: watch for watch in plan.line_watches}
-    wrong = pick(watches, target, "router that watches its lines")
-    hasty = tuple(replace(w, return_after_s=0.0) if w is wrong else w for w in plan.line_watches)
-    return replace(plan, line_watches=hasty)

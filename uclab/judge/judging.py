@@ -3,7 +3,6 @@ again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from uclab.capture.dissect import (
@@ -15,24 +14,7 @@ from uclab.capture.dissect import (
 )
 from uclab.capture.pcapng import MalformedCapture
 from uclab.capture.tshark import DissectionError
-from uclab.judge.checks.abuse import check_abuse
-from uclab.judge.checks.alg_detection import check_untouched
-from uclab.judge.checks.audio import check_calls
-from uclab.judge.checks.circuits import check_circuits
-from uclab.judge.checks.customer_isolation import check_apart
-from uclab.judge.checks.encryption import check_media_encryption
-from uclab.judge.checks.hub import check_hub
-from uclab.judge.checks.injection import check_injected
-from uclab.judge.checks.lab_integrity import check_alive, check_captures, check_isolation, check_understood
-from uclab.judge.checks.marking import check_marking, check_trust
-from uclab.judge.checks.overlay import check_overlays
-from uclab.judge.checks.peering import check_peering
-from uclab.judge.checks.privacy import check_privacy
-from uclab.judge.checks.scenario import check_scenario
-from uclab.judge.checks.signalling import check_signalling
-from uclab.judge.checks.tshark_crosscheck import check_dissector
-from uclab.judge.checks.vlan_isolation import check_port_control, check_voice_vlan
-from uclab.judge.checks.vlan_of_way import check_way_vlans
+from uclab.judge.check import Examined, in_order
 from uclab.judge.coverage.bytes_needed import as_shown
 from uclab.judge.coverage.times_needed import limited
 from uclab.judge.evidence.load_sample import Sample, take_sample
@@ -40,13 +22,10 @@ from uclab.judge.evidence.network import Network
 from uclab.judge.evidence.plan_shape import plan_trouble
 from uclab.judge.evidence.run import Run, RunError, load_run
 from uclab.judge.evidence.scratch import scratch_file
-from uclab.judge.failover.findings import check_failover
 from uclab.judge.failover.outcomes import judged_incidents
 from uclab.judge.host.reasons import by_host
-from uclab.judge.load.findings import check_load
-from uclab.judge.load.measured_capacity import check_admission, measured_ways
+from uclab.judge.load.measured_capacity import measured_ways
 from uclab.judge.load.series import load_series
-from uclab.judge.load.srtp import check_load_srtp
 from uclab.judge.measure.case import Case
 from uclab.judge.measure.observe import Progress, observe
 from uclab.judge.measure.plots import ladders, media_series, rate_series
@@ -54,14 +33,11 @@ from uclab.judge.measure.srtp import key_ring
 from uclab.judge.measure.streams import call_windows
 from uclab.judge.measure.swapped_taps import misnamed_taps, set_aside
 from uclab.judge.path.hop_trace import media_walk
-from uclab.judge.path.path_conformance import check_planned_way
 from uclab.judge.quality.figures import judged_calls
-from uclab.judge.quality.voice_quality import check_quality
 from uclab.judge.result.interference import interferences
-from uclab.judge.result.judgement import Finding, Judgement, Walk
+from uclab.judge.result.judgement import Judgement
 from uclab.judge.result.margins import nearest
 from uclab.plan.paths.line_loss import INTERRUPTED
-from uclab.records.run import Checks
 
 
 def judge_run(run_dir: Path, progress: Progress | None = None) -> Judgement:
@@ -95,11 +71,8 @@ def _judge(run: Run, progress: Progress | None) -> Judgement:
         if (stream := case.stream(call, direction)) is not None
     )
     incidents = judged_incidents(case)
-    found = [
-        *check_scenario(case),
-        *CHECKS[run.checks](case, walks),
-        *(check_failover(case.network.policy, incidents) if run.checks == "failover" else ()),
-    ]
+    examined = Examined(case, walks, incidents)
+    found = [one for check in in_order() if run.checks in check.runs for one in check.find(examined)]
     shown = (as_shown(case, finding) for finding in found)
     explained = by_host(case, incidents, limited(case, incidents, shown))
     if progress:
@@ -162,70 +135,3 @@ def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
     elif not messages and gap is None:
         gap = "the key log opened no SIP message"
     return Signalling(tuple(handshakes), tuple(messages)), None if messages else gap
-
-
-def _always(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
-    """What must hold whatever else happens: encryption, the way through the cloud, marking, and the lab
-    itself."""
-    yield from check_signalling(case)
-    yield from check_media_encryption(case)
-    yield from check_privacy(case)
-    yield from check_untouched(case)
-    yield from check_hub(case)
-    yield from check_abuse(case)
-    yield from check_injected(case)
-    yield from check_marking(case, walks)
-    yield from check_trust(case)
-    yield from check_overlays(case)
-    yield from check_apart(case)
-    yield check_dissector(case)
-    yield from check_port_control(case)
-    yield from check_circuits(case)
-    yield check_isolation(case)
-    yield from check_alive(case)
-    yield from check_captures(case)
-    yield from check_understood(case)
-
-
-def _reference(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
-    """Everything."""
-    yield from check_calls(case, walks)
-    yield from _always(case, walks)
-    yield from check_planned_way(case)
-    yield from check_quality(case, walks)
-    placed = list(check_voice_vlan(case))
-    yield from placed
-    yield from check_way_vlans(case, walks, [one.subject for one in placed if one.verdict == "fail"])
-    yield from check_peering(case)
-
-
-def _load(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
-    """What holds under load too, and what the users met."""
-    yield from check_load(case)
-    yield from check_injected(case)
-    if case.run.load.legs or case.run.load.calls_expected:
-        yield from check_load_srtp(case)
-        yield from check_privacy(case)  # without media there is none that could be readable
-    yield check_isolation(case)
-    yield from check_alive(case)
-    yield from check_captures(case)
-    yield from check_understood(case)
-
-
-def _capacity(case: Case, walks: tuple[Walk, ...]) -> Iterator[Finding]:
-    """How many calls a line carried."""
-    yield from check_admission(case)
-    yield from check_injected(case)
-    yield check_isolation(case)
-    yield from check_alive(case)
-    yield from check_captures(case)
-    yield from check_understood(case)
-
-
-CHECKS: dict[Checks, Callable[[Case, tuple[Walk, ...]], Iterator[Finding]]] = {
-    "reference": _reference,
-    "failover": _always,
-    "load": _load,
-    "capacity": _capacity,
-}
-"""Sets of checks by the name that a scenario gives; what failures did to calls comes on top of `failover`."""

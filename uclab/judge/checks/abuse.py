@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.evidence.network import number, text
 from uclab.judge.measure.case import Case
 from uclab.judge.measure.connections import Connection, most_at_once
@@ -118,3 +119,33 @@ def _who(case: Case, address: int) -> str:
 
 def _name(case: Case, address: int) -> str:
     return case.network.node_of_address.get(address, text(address))
+
+
+CHECKS.declare(
+    "abuse",
+    Check(
+        WITH_CALLS,
+        lambda run: check_abuse(run.case),
+        (
+            FindingKind(
+                "abuse.connections",
+                ("C1",),
+                "no address has more connections with a session controller at once than the policy's "
+                "`protection` gives it; else the address and its device are named. Attempts count, "
+                "refused or not",
+            ),
+            FindingKind(
+                "abuse.half-open",
+                ("C1",),
+                "no address has more than `silent_connections` (and one for each account) on which it "
+                "has said nothing for a second",
+            ),
+            FindingKind(
+                "abuse.passwords",
+                ("C1",),
+                "no address shows `failed_guesses` wrong passwords for one account (403 to REGISTER, "
+                "decrypted)",
+            ),
+        ),
+    ),
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.measure.case import Case
 from uclab.judge.measure.segments import SegmentKey
 from uclab.judge.path.hop_trace import blame_between
@@ -53,3 +54,21 @@ def _finding(case: Case, endpoint: Endpoint, keys: Sequence[SegmentKey]) -> Find
     if not compared:
         return claim.not_shown("no signalling was seen at two taps")
     return claim.passed(f"{compared} segments", Evidence(planned[-1]))
+
+
+CHECKS.declare(
+    "untouched",
+    Check(
+        WITH_CALLS,
+        lambda run: check_untouched(run.case),
+        (
+            FindingKind(
+                "signalling.untouched",
+                ("C9", "N2"),
+                "each TCP segment of signalling has the same bytes at every tap, told apart by "
+                "sequence number and length, which survive NAT; else the device between is named: a "
+                "SIP gateway (ALG) that rewrites",
+            ),
+        ),
+    ),
+)

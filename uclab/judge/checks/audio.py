@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from uclab.judge.check import CHECKS, REFERENCE, Check, FindingKind
 from uclab.judge.checks.registrations import Presence, presences
 from uclab.judge.checks.wanted import NO_CALL, asked_for
 from uclab.judge.evidence.network import Network
@@ -144,3 +145,26 @@ def _next_tap(network: Network, last: HopRecord, listener: str, speaker: str) ->
         return None
     index = taps.index(last.tap) + 1
     return taps[index] if index < len(taps) else None
+
+
+CHECKS.declare(
+    "calls",
+    Check(
+        REFERENCE,
+        lambda run: check_calls(run.case, run.walks),
+        (
+            FindingKind(
+                "call.established",
+                ("C1", "D3"),
+                "the call came about, or was refused, as expected. Not shown if a party was not "
+                "registered then",
+            ),
+            FindingKind(
+                "audio.heard",
+                ("C2", "D3"),
+                "both sides heard the other's tone. Silence one way is named as one-way audio, with "
+                "the device where the media ended",
+            ),
+        ),
+    ),
+)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from uclab.capture.headers import ARP, IPV4
+from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.evidence.network import Network, dscp_name, mac_number, text
 from uclab.judge.measure.case import Case
 from uclab.judge.measure.flows import Flow
@@ -131,3 +132,21 @@ def _own_macs(network: Network, exchange: CircuitExchange) -> dict[str, set[int]
 def _within(address: int, prefixes: tuple[str, ...]) -> bool:
     nets = map(IPv4Network, prefixes)
     return any(address & int(net.netmask) == int(net.network_address) for net in nets)
+
+
+CHECKS.declare(
+    "circuits",
+    Check(
+        WITH_CALLS,
+        lambda run: check_circuits(run.case),
+        (
+            FindingKind(
+                "circuit.policy",
+                ("W5",),
+                "what comes out of an exchange at a customer's port came in at the other end of a "
+                "circuit there, from its prefixes, to its prefixes, with its markings; the switch "
+                "that let anything else in is blamed",
+            ),
+        ),
+    ),
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.checks.wanted import NO_CALL, asked_for
 from uclab.judge.evidence.network import Network, mac_number
 from uclab.judge.measure.case import Case
@@ -95,3 +96,20 @@ def _failed(case: Case, claim: Claim, flow: Flow, what: str) -> Finding:
     sender = network.node_of_mac.get(key.src_mac, "somebody")
     observed = f"{flow.packets} frames {what} from {sender} at {key.tap}"
     return claim.failed(observed, Evidence(key.tap, tuple(flow.samples)), network.device(first.key.tap))
+
+
+CHECKS.declare(
+    "customer-isolation",
+    Check(
+        WITH_CALLS,
+        lambda run: check_apart(run.case),
+        (
+            FindingKind(
+                "carrier.apart",
+                ("W3",),
+                "no frame of another customer at a circuit's ports in a label-switched core, and its "
+                "own frames only under its own labels",
+            ),
+        ),
+    ),
+)

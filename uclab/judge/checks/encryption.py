@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.evidence.network import LEGS, Leg
 from uclab.judge.measure.case import Case
 from uclab.judge.measure.srtp import Authentication
@@ -152,3 +153,30 @@ def check_keys(case: Case, call: CallRecord, direction: Direction) -> Finding:
     tap = next(iter(case.network.controller_taps), None)
     observed = f"{legs}; a changed key was refused {refused} of {refused} times"
     return claim.passed(observed, Evidence(tap, packets, "a=crypto"))
+
+
+CHECKS.declare(
+    "media-encryption",
+    Check(
+        WITH_CALLS,
+        lambda run: check_media_encryption(run.case),
+        (
+            FindingKind(
+                "media.srtp",
+                ("C9",),
+                "every packet (of each stream and tap the first 2000, then every sixteenth) at the "
+                "endpoints' and the controller's taps authenticates with the key that its sender put "
+                "into SDP, and so does every RTCP report (SRTCP); where one does not, the device is "
+                "named between the last tap that had it as it was sent and the first that had it "
+                "otherwise; no RTP/AVP; payload bytes evenly distributed. RTCP without a report that "
+                "an endpoint sends in clear is counted apart",
+            ),
+            FindingKind(
+                "media.keys",
+                ("C9",),
+                "the keys came from decrypted signalling, and with one bit changed libsrtp refuses "
+                "the packets: the proof can fail",
+            ),
+        ),
+    ),
+)

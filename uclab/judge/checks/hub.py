@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.capture.headers import TCP, UDP
+from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.evidence.network import Network, number, text
 from uclab.judge.measure.case import Case
 from uclab.judge.measure.flows import Flow
@@ -143,3 +144,26 @@ def _signalling(case: Case) -> Iterator[Finding]:
             yield claim.passed(observed, Evidence(case.network.controller_taps[0]))
         else:
             yield claim.not_shown("no signalling was seen at the session controller")
+
+
+CHECKS.declare(
+    "hub",
+    Check(
+        WITH_CALLS,
+        lambda run: check_hub(run.case),
+        (
+            FindingKind(
+                "hub.media",
+                ("C7",),
+                "as many packets passed the controller's tap, in and out, as arrived, and the relay "
+                "sent none to anybody who is in no call; no TCP or UDP payload went directly between "
+                "endpoints of a site",
+            ),
+            FindingKind(
+                "hub.signalling",
+                ("C7",),
+                "SIP only with the session controller",
+            ),
+        ),
+    ),
+)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.capture.headers import UDP
+from uclab.judge.check import CHECKS, EVERY_RUN, Check, FindingKind
 from uclab.judge.evidence.network import text
 from uclab.judge.measure.case import Case
 from uclab.judge.measure.flows import Flow
@@ -101,3 +102,21 @@ def _hurt(case: Case, intruder: Intruder) -> Iterator[str]:
         if taken.diverted and stream.lost:
             lost = f"{stream.lost} of {stream.counted} packets lost"
             yield f"{call.id}:{direction} ({lost}, {taken.diverted} sent to the intruder)"
+
+
+CHECKS.declare(
+    "injection",
+    Check(
+        EVERY_RUN,
+        lambda run: check_injected(run.case),
+        (
+            FindingKind(
+                "media.injected",
+                ("C7",),
+                "nobody sends UDP to the relay's media ports, or in its name to a phone, who has no "
+                "part in a call; else by which taps it came, how many a second, and which calls it "
+                "hurt ([below](#who-is-in-no-call))",
+            ),
+        ),
+    ),
+)

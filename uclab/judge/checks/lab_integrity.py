@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from uclab.capture.headers import IPV4
+from uclab.judge.check import CHECKS, EVERY_RUN, Check, FindingKind
 from uclab.judge.evidence.life import clock, was_taken_down
 from uclab.judge.evidence.network import Network, text
 from uclab.judge.measure.case import Case
@@ -210,3 +211,74 @@ def check_understood(case: Case) -> Iterator[Finding]:
         claim = Claim("capture.understood", ("D5",), "frames", expected)
         count = sum(frames.packets.values())
         yield claim.passed(f"{count} frames") if count else claim.not_shown("no frame was seen")
+
+
+CHECKS.declare(
+    "isolation",
+    Check(
+        EVERY_RUN,
+        lambda run: [check_isolation(run.case)],
+        (
+            FindingKind(
+                "lab.isolation",
+                ("D1",),
+                "only addresses of the plan",
+            ),
+        ),
+    ),
+)
+
+
+CHECKS.declare(
+    "alive",
+    Check(
+        EVERY_RUN,
+        lambda run: check_alive(run.case),
+        (
+            FindingKind(
+                "lab.alive",
+                ("D3", "D4"),
+                "no device's program and no service ended unasked, also where it came back as the "
+                "policy says (what died, when, and how long until it was back), and the lab was taken "
+                "down: one that was killed is said to have been, with the time of its last packet or "
+                "event; of one that still runs it is not shown",
+            ),
+        ),
+    ),
+)
+
+
+CHECKS.declare(
+    "captures",
+    Check(
+        EVERY_RUN,
+        lambda run: check_captures(run.case),
+        (
+            FindingKind(
+                "capture.complete",
+                ("D5",),
+                "every tap of the plan was captured from beginning to end, no packet dropped or cut, "
+                "every file closed, no two taps with each other's names, all clocks the same; else "
+                "not everything was shown: from when to when, and why where the lab noted it (a full "
+                "disk, dumpcap's last words)",
+            ),
+        ),
+    ),
+)
+
+
+CHECKS.declare(
+    "understood",
+    Check(
+        EVERY_RUN,
+        lambda run: check_understood(run.case),
+        (
+            FindingKind(
+                "capture.understood",
+                ("D5",),
+                "every frame is of a kind that is read, or holds nothing that a check could look for; "
+                "else each kind is named, with the taps where it was seen",
+            ),
+        ),
+    ),
+)

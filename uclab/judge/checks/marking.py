@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from uclab.capture.headers import IPV4, TCP, UDP
+from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.checks.provider_qos import check_carried, follows_label
 from uclab.judge.checks.wanted import NO_BULK, asked_for
 from uclab.judge.checks.wireless import as_it_came, check_air, follows_dscp
@@ -244,3 +245,59 @@ def remarked(network: Network, dst: int, proto: int, dport: int) -> int:
         if (cloud or rule.any_destination) and any(low <= dport <= high for low, high in ranges):
             return rule.set_dscp
     return policy.default_dscp
+
+
+CHECKS.declare(
+    "marking",
+    Check(
+        WITH_CALLS,
+        lambda run: check_marking(run.case, run.walks),
+        (
+            FindingKind(
+                "qos.dscp",
+                ("C8",),
+                "every packet of media (EF) and signalling with payload (AF31; TCP connections are "
+                "followed through NAT by their initial sequence number) is marked right at every tap, "
+                "both ways. So is the RTCP of each call (subject `CALL:DIRECTION:rtcp`), which "
+                "belongs to the class of its media. In front of the access switch it is what the "
+                "endpoint sets",
+            ),
+            FindingKind(
+                "qos.pcp",
+                ("Q1",),
+                "802.1p as the policy maps the DSCP, in every tagged frame. On a phone's own port "
+                "towards the switch 0 is accepted: the port is classified by DSCP",
+            ),
+            FindingKind(
+                "qos.mpls-tc",
+                ("Q1", "W3"),
+                "in a label-switched core: the MPLS traffic class as the policy maps the DSCP, at "
+                "every tap inside, both ways; for service tags `qos.pcp` says the same of their "
+                "priority ([carriers](carriers.md))",
+            ),
+            FindingKind(
+                "qos.wmm",
+                ("Q1", "W7"),
+                "on the air of an [access point](wifi.md): the Wi-Fi user priority as the policy maps "
+                "the DSCP, upwards and downwards",
+            ),
+        ),
+    ),
+)
+
+
+CHECKS.declare(
+    "trust",
+    Check(
+        WITH_CALLS,
+        lambda run: check_trust(run.case),
+        (
+            FindingKind(
+                "qos.trust",
+                ("C8", "N3"),
+                "behind its access port a PC's packet has the DSCP that the policy gives its ports, "
+                "whatever the PC set; else the port is named",
+            ),
+        ),
+    ),
+)

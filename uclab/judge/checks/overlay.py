@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from uclab.capture.headers import IPV4, UDP
+from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.checks.wanted import NO_CALL, asked_for
 from uclab.judge.evidence.network import dscp_name, mac_number, number, text
 from uclab.judge.measure.case import Case
@@ -191,3 +192,30 @@ def _touches(some: Sequence[Spell], spell: Spell) -> bool:
 
 def _known(records: Sequence[PathRecord], path: str) -> bool:
     return any(record.path == path for record in records)
+
+
+CHECKS.declare(
+    "overlay",
+    Check(
+        WITH_CALLS,
+        lambda run: check_overlays(run.case),
+        (
+            FindingKind(
+                "qos.overlay",
+                ("Q1", "W6"),
+                "the outer header of an [SD-WAN](sd-wan.md)'s tunnel carries the inner packet's DSCP, "
+                "counted at each end of each tunnel; else that end is named",
+            ),
+            FindingKind(
+                "sdwan.sealed",
+                ("W6", "C9"),
+                "nothing leaves a site with an overlay but in its tunnels",
+            ),
+            FindingKind(
+                "sdwan.steering",
+                ("W6", "V2"),
+                "voice leaves a path that is beyond the policy's limits in time, if another keeps them",
+            ),
+        ),
+    ),
+)

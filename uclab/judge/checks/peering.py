@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from uclab.capture.routing import BfdControl, BgpOpen, BgpUpdate, Message, routing_messages
 from uclab.capture.tshark import DissectionError
+from uclab.judge.check import CHECKS, REFERENCE, Check, FindingKind
 from uclab.judge.evidence.run import Run
 from uclab.judge.measure.case import Case
 from uclab.judge.result.claim import Claim
@@ -184,3 +185,32 @@ def _near_end(links: Sequence[Link], link: Link, near: LinkEnd) -> LinkEnd:
     own = next(one for one in links if near in (one.a, one.b))
     unit = own.b.device if own.a == near else own.a.device
     return link.a if link.a.device == unit else link.b
+
+
+CHECKS.declare(
+    "peering",
+    Check(
+        REFERENCE,
+        lambda run: check_peering(run.case),
+        (
+            FindingKind(
+                "peering.prefixes",
+                ("P3",),
+                "each side of a private circuit announces what the plan says and nothing else (BGP "
+                "updates at the circuit's own tap)",
+            ),
+            FindingKind(
+                "peering.accepted",
+                ("P3",),
+                "a peering router passes on into the cloud what it may take of its customers and "
+                "nothing else",
+            ),
+            FindingKind(
+                "peering.session",
+                ("P1", "P3"),
+                "BGP with the right AS numbers, BFD with the policy's interval, tagged with the "
+                "circuit's VLAN",
+            ),
+        ),
+    ),
+)

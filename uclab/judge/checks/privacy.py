@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from uclab.judge.check import CHECKS, WITH_MEDIA, Check, FindingKind
 from uclab.judge.checks.wanted import asked_for
 from uclab.judge.evidence.network import Network, mac_text, text
 from uclab.judge.measure.case import Case
@@ -80,3 +81,26 @@ def _nothing_readable(case: Case) -> Finding:
     observed = f"{texts} frames searched and {streams} media streams tested at {len(taps)} taps"
     enough = texts and (tested or not asked_for(case.run).calls)
     return claim.passed(observed) if enough else claim.not_shown(observed)
+
+
+def _may_have_media(case: Case) -> bool:
+    """A campaign without calls has nothing that could be readable."""
+    return case.run.checks != "load" or case.run.load.has_calls
+
+
+CHECKS.declare(
+    "privacy",
+    Check(
+        WITH_MEDIA,
+        lambda run: check_privacy(run.case) if _may_have_media(run.case) else (),
+        (
+            FindingKind(
+                "privacy.readable",
+                ("C9",),
+                "no SIP, SDP, SDES key, digest response or password in any byte of any frame at any "
+                "tap, whatever carries it, also where TCP splits it between segments; no voice in any "
+                "media (chi-squared of its bytes: 255 +- 23 when encrypted, thousands for a codec)",
+            ),
+        ),
+    ),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from uclab.judge.check import CHECKS, EVERY_RUN, Check, FindingKind
 from uclab.judge.evidence.run import Run
 from uclab.judge.measure.case import Case
 from uclab.judge.result.claim import Claim
@@ -230,3 +231,20 @@ def _load(run: Run, asked: AskedLoad) -> Finding:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}"
+
+
+CHECKS.declare(
+    "scenario",
+    Check(
+        EVERY_RUN,
+        lambda run: check_scenario(run.case),
+        (
+            FindingKind(
+                "scenario.complete",
+                ("D3", "D5"),
+                "all that was asked for has its record, and the scenario said that it ended: see "
+                "[below](#less-than-was-asked-for)",
+            ),
+        ),
+    ),
+)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from uclab.capture.dissect import Handshake
 from uclab.capture.headers import TCP, UDP
+from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.checks.certificates import BadCertificate, Certificate, read_der, read_pem
 from uclab.judge.checks.registrations import (
     Gap,
@@ -283,3 +284,36 @@ def _describe(shake: Handshake) -> str:
     except BadCertificate as error:
         return f"a certificate that cannot be read ({error})"
     return f"{', '.join(certificate.names)} by {certificate.issuer}"
+
+
+CHECKS.declare(
+    "signalling",
+    Check(
+        WITH_CALLS,
+        lambda run: check_signalling(run.case),
+        (
+            FindingKind(
+                "signalling.tls",
+                ("C9",),
+                "every connection with the session controller is TLS of at least the policy's "
+                "version, on the policy's ports; nothing goes to port 5060",
+            ),
+            FindingKind(
+                "signalling.certificate",
+                ("C9",),
+                "the server's chain ends at the lab's authority and carries the registrar's name; an "
+                "endpoint that sends SIP to any other server is named. One that refuses it passes",
+            ),
+            FindingKind(
+                "signalling.registered",
+                ("C1",),
+                "the endpoint was registered from the lab's `up` to its end: a state with its gaps, "
+                "by two witnesses (the 200 OKs to REGISTER in decrypted signalling with the time that "
+                "they hold, and the endpoint's own events); where they disagree it is said. A gap "
+                "that something broken on purpose explains, and that was over within the policy's "
+                "time, is said and held; any other names who lost it, when, and when it was back. The "
+                "endpoint is blamed where others at its site kept theirs",
+            ),
+        ),
+    ),
+)

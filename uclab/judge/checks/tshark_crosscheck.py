@@ -6,6 +6,7 @@ from __future__ import annotations
 from uclab.capture.tags import Tags, dissect_tags
 from uclab.capture.tshark import DissectionError
 from uclab.capture.writer import PcapngWriter
+from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.checks.wanted import NO_CALL, asked_for
 from uclab.judge.evidence.scratch import scratch_file
 from uclab.judge.measure.case import Case
@@ -57,3 +58,20 @@ def _dissected(flows: list[Flow]) -> list[Tags]:
 
 def _or_none(value: int) -> int | None:
     return value if value >= 0 else None
+
+
+CHECKS.declare(
+    "dissector",
+    Check(
+        WITH_CALLS,
+        lambda run: [check_dissector(run.case)],
+        (
+            FindingKind(
+                "qos.dissector",
+                ("D5",),
+                "tshark, through pyshark, reads the same DSCP, 802.1p and VLAN from one packet each "
+                "of up to 150 media flows as our columns did",
+            ),
+        ),
+    ),
+)

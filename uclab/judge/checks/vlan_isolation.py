@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from uclab.capture.headers import IPV6, LLDP
+from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.checks.wanted import NO_BULK, asked_for
 from uclab.judge.evidence.network import Network, mac_text
 from uclab.judge.measure.case import Case
@@ -160,3 +161,21 @@ def _is_beyond(network: Network, tap: str, port: str) -> bool:
     """Whether a tap lies behind that port: at a controlled switch, but not the port itself."""
     known = network.ports.get(tap)
     return known is not None and known[0].controlled and f"{known[0].name}:{known[1].number}" != port
+
+
+CHECKS.declare(
+    "port-control",
+    Check(
+        WITH_CALLS,
+        lambda run: check_port_control(run.case),
+        (
+            FindingKind(
+                "vlan.port-control",
+                ("N3",),
+                "no frame from a MAC address that no device of the plan has; else port, how far it "
+                "got, and the switch's own report. Multicast that kernels send by themselves (IPv6, "
+                "LLDP) is left out",
+            ),
+        ),
+    ),
+)

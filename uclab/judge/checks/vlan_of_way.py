@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from uclab.judge.check import CHECKS, REFERENCE, Check, FindingKind
 from uclab.judge.checks.marking import seen_at
+from uclab.judge.checks.vlan_isolation import check_voice_vlan
 from uclab.judge.evidence.network import Leg
 from uclab.judge.measure.case import Case, Marking
 from uclab.judge.path.hop_check import Seen, walk_finding
@@ -45,6 +47,13 @@ def check_way_vlans(case: Case, walks: Sequence[Walk], elsewhere: Collection[str
             yield walk_finding(claim, case.network, seen, right, _named, None)
 
 
+def check_vlans(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
+    """Where endpoints are, then where media is on its way."""
+    placed = list(check_voice_vlan(case))
+    yield from placed
+    yield from check_way_vlans(case, walks, [one.subject for one in placed if one.verdict == "fail"])
+
+
 def _planned(case: Case, sender: Endpoint, receiver: Endpoint) -> dict[tuple[Leg, str], int | None]:
     """Leg and tap -> VLAN, of the ways of both."""
     found: dict[tuple[Leg, str], int | None] = {}
@@ -57,3 +66,28 @@ def _planned(case: Case, sender: Endpoint, receiver: Endpoint) -> dict[tuple[Leg
 
 def _named(marking: Marking) -> str:
     return f"VLAN {marking.vlan}" if marking.vlan >= 0 else "no VLAN tag"
+
+
+CHECKS.declare(
+    "vlans",
+    Check(
+        REFERENCE,
+        lambda run: check_vlans(run.case, run.walks),
+        (
+            FindingKind(
+                "vlan.voice",
+                ("L1", "L2"),
+                "frames of a phone only in the voice VLAN, of PCs and softclients only in theirs; "
+                "else the device behind the last tap where they were is named, or the host itself",
+            ),
+            FindingKind(
+                "vlan.way",
+                ("L1", "P1"),
+                "media has the planned VLAN at every tap of its planned way, up and down, also inside "
+                "carriers; else the device between the last right tap and the first wrong one is "
+                "named. Not where `vlan.voice` found one of the two outside its VLAN, nor while "
+                "something was failed on purpose",
+            ),
+        ),
+    ),
+)

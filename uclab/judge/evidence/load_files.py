@@ -45,6 +45,11 @@ class Load:
     """Where the calls that a line carries were counted."""
     admissions: tuple[Admission, ...] = ()
 
+    @property
+    def has_calls(self) -> bool:
+        """Whether there were calls, or should have been."""
+        return bool(self.legs) or self.calls_expected
+
 
 def load_load(files: RunFiles) -> Load:
     """Read a campaign's folder. Raises `RunError` naming file and line."""

@@ -6,13 +6,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 
+from uclab.judge.check import CHECKS, Check, FindingKind
 from uclab.judge.failover.quality import V2, check_failback, check_gaps, check_mos, spread
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.incidents import CallOutcome, JudgedIncident, LinesUsed
 from uclab.judge.result.judgement import Evidence, Finding
 from uclab.plan.schema.plan import FailoverLimits, Policy
 
-Check = Callable[[Sequence[JudgedIncident], Policy, FailoverLimits], Iterator[Finding]]
+IncidentCheck = Callable[[Sequence[JudgedIncident], Policy, FailoverLimits], Iterator[Finding]]
 
 
 def check_failover(policy: Policy, incidents: Sequence[JudgedIncident]) -> Iterator[Finding]:
@@ -227,7 +228,7 @@ def _recoveries(judged: JudgedIncident) -> Iterator[float]:
                     yield 1000 * (silence.end - healed)
 
 
-SURVIVED: tuple[Check, ...] = (
+SURVIVED: tuple[IncidentCheck, ...] = (
     check_calls_kept,
     check_gaps,
     check_detection,
@@ -237,5 +238,21 @@ SURVIVED: tuple[Check, ...] = (
     check_mos,
 )
 """What is asked where the network has another way."""
-ENDURED: tuple[Check, ...] = (check_recovery, check_registrations)
+ENDURED: tuple[IncidentCheck, ...] = (check_recovery, check_registrations)
 """What is asked where it has none."""
+
+
+CHECKS.declare(
+    "failover",
+    Check(
+        frozenset(("failover",)),
+        lambda run: check_failover(run.case.network.policy, run.incidents),
+        (
+            FindingKind(
+                "failover.*",
+                ("V2",),
+                "only of a run of the [failover](failover.md) scenario: what failures did to live calls",
+            ),
+        ),
+    ),
+)

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from uclab.judge.check import CHECKS, Check, FindingKind
 from uclab.judge.evidence.load_files import Leg
+from uclab.judge.load.srtp import check_load_srtp
 from uclab.judge.measure.case import Case
 from uclab.judge.measure.streams import Stream, media_time
 from uclab.judge.path.fault_localisation import culprit
@@ -36,7 +38,8 @@ def check_load(case: Case) -> Iterator[Finding]:
     """Generators, registrations, calls, voice."""
     yield from _generators(case)
     yield _registered(case)
-    if case.run.load.legs or case.run.load.calls_expected:
+    if case.run.load.has_calls:
+        yield from check_load_srtp(case)
         yield from _established(case)
         yield from _heard(case)
         yield from _quality(case)
@@ -227,3 +230,19 @@ def _spread(name: str, values: Sequence[float]) -> str:
         return f"no {name}"
     median, high = np.percentile(np.array(values), [50, 95])
     return f"{name} {median:.0f} ms median, {high:.0f} ms for 95 %, {max(values):.0f} ms at most"
+
+
+CHECKS.declare(
+    "load",
+    Check(
+        frozenset(("load",)),
+        lambda run: check_load(run.case),
+        (
+            FindingKind(
+                "load.*",
+                ("D11",),
+                "only of a [campaign](campaigns.md): what its users met",
+            ),
+        ),
+    ),
+)

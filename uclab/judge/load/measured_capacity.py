@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from uclab.judge.check import CHECKS, Check, FindingKind
 from uclab.judge.measure import emodel
 from uclab.judge.measure.case import Case
 from uclab.judge.measure.streams import Stream
@@ -291,3 +292,20 @@ def in_words(one: MeasuredWay) -> str:
         f"{one.way}: {held}{one.measured} hold, with one more {one.loss_pct:.1f} % are lost"
         f" (a call's most {one.worst_loss_pct:.1f} %){where}{after}"
     )
+
+
+CHECKS.declare(
+    "capacity",
+    Check(
+        frozenset(("capacity",)),
+        lambda run: check_admission(run.case),
+        (
+            FindingKind(
+                "capacity.*",
+                ("C8", "Q2"),
+                "only of a [measurement of capacity](capacity.md#by-experiment): whether a line "
+                "carries as many calls as were computed",
+            ),
+        ),
+    ),
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from uclab.judge.check import CHECKS, REFERENCE, Check, FindingKind
 from uclab.judge.evidence.network import Leg, Network
 from uclab.judge.measure.case import Case
 from uclab.judge.measure.streams import Hop, Stream, media_time
@@ -156,3 +157,22 @@ def _evidence(case: Case, others: Sequence[Hop], missed: str) -> Evidence:
     flows = [flow for its in case.media_flows.values() for flow in its if flow.key.tap == tap]
     samples = [number for flow in flows if case.leg(flow) == leg for number in flow.samples]
     return Evidence(tap, tuple(samples[:3]), f"{leg} leg")
+
+
+CHECKS.declare(
+    "planned-way",
+    Check(
+        REFERENCE,
+        lambda run: check_planned_way(run.case),
+        (
+            FindingKind(
+                "path.as-planned",
+                ("V2", "P5"),
+                "every packet of media that arrived was seen at every tap of its endpoint's way in "
+                "the plan, up and down (1 % may be missing); else the device in front of the first "
+                "missed tap is named, and where the packets were instead. Not for calls while "
+                "something was failed on purpose, nor until 30 s after it was healed",
+            ),
+        ),
+    ),
+)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from uclab.capture.headers import UDP
+from uclab.judge.check import CHECKS, REFERENCE, Check, FindingKind
 from uclab.judge.evidence.network import number
 from uclab.judge.measure.case import Case
 from uclab.judge.measure.streams import media_time
@@ -145,3 +146,28 @@ def _bulk_counts(case: Case, bulk: BulkTraffic) -> tuple[int, int]:
         )
 
     return (at(near), at(far)) if bulk.direction == "up" else (at(far), at(near))
+
+
+CHECKS.declare(
+    "quality",
+    Check(
+        REFERENCE,
+        lambda run: check_quality(run.case, run.walks),
+        (
+            FindingKind(
+                "quality.voice",
+                ("C8",),
+                "the policy's limits are kept, with its confidence ([below](#how-sure-a-verdict-is)): "
+                "loss by each path and direction, delay, jitter and MOS by each route, and no single "
+                "call is worse than chance explains; else the hop with the most loss or delay is "
+                "blamed. Not for calls with hold or transfer: their media stops on purpose",
+            ),
+            FindingKind(
+                "quality.overload",
+                ("C8",),
+                "the same while at least 2 % of the bulk traffic got lost on its way: otherwise the "
+                "line was not full and nothing is shown",
+            ),
+        ),
+    ),
+)

@@ -10,7 +10,7 @@ from uclab.model.load import load_topology
 from uclab.plan.paths.line_loss import CALL_S, call_s, expected_loss
 from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Bursts, Plan
-from uclab.plan.traffic.calls import reference_calls, rounds
+from uclab.plan.traffic.calls import TRANSFERRED_SECONDS, reference_calls, rounds
 
 pytestmark = pytest.mark.req("C8")
 
@@ -102,3 +102,15 @@ def test_calls_that_run_at_once_stay_together() -> None:
     its = lossy(0.8)
     for group in rounds(its, reference_calls(its)):
         assert len({call.seconds for call in group if call.kind != "hold-transfer"}) <= 1
+
+
+@pytest.mark.parametrize(("topology", "alone"), [("internet-exchange", True), ("enterprise-hq", False)])
+def test_a_transferred_call_that_alone_goes_between_two_sites_is_long_enough_for_a_verdict(
+    topology: str, alone: bool
+) -> None:
+    # given a reference scenario whose transferred call is, or is not, the only one between its sites
+    its = plan(topology)
+    (call,) = (call for call in reference_calls(its) if call.transfer_to is not None)
+    # then it lasts as long as a verdict on them takes, or no longer than it takes to hear each other
+    wanted = call_s(its, call.callee, call.transfer_to or "")
+    assert call.transfer_seconds == (wanted if alone else TRANSFERRED_SECONDS) < wanted + 1

@@ -16,8 +16,6 @@ from uclab.records.run import CallRecord, HeardAudio
 ANSWER_DEADLINE_S = 15.0
 HOLD_S = 1.0
 """How long the callee is on hold."""
-AFTER_TRANSFER_S = 2.0
-"""How long the callee talks with whom it was transferred to."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ async def transfer(order: CallOrder, parties: Parties, legs: Legs, target: Phone
     arrived = await target.incoming(since=before[1])
     event = await target.established(arrived)
     own = newest_leg(callee, legs.callee)
-    await asyncio.sleep(AFTER_TRANSFER_S)
+    await asyncio.sleep(order.transfer_seconds or 0.0)
     await end(callee, own)
     await target.closed(arrived)
     return replace(

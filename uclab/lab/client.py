@@ -76,6 +76,8 @@ class CallOrder:
     """Seconds from the answer to the hold; half the time where None."""
     transfer_to: str | None = None
     """Endpoint to which the caller transfers the callee in the end."""
+    transfer_seconds: float | None = None
+    """How long these two talk then; None: as long as a verdict on their lines takes."""
 
     @property
     def length_s(self) -> float:

@@ -46,6 +46,7 @@ class CallBody(Body):
     hold: bool = False
     hold_after: Seconds | None = None
     transfer_to: Device | None = None
+    transfer_seconds: Seconds | None = None
 
     @model_validator(mode="after")
     def _holds_within(self) -> CallBody:
@@ -54,10 +55,12 @@ class CallBody(Body):
         return self
 
     def order(self, plan: Plan) -> CallOrder:
-        """As the lab takes it: with a length."""
+        """As the lab takes it: with its lengths."""
         order = CallOrder(**self.model_dump())
         if self.seconds is None:
-            return replace(order, seconds=call_s(plan, order.caller, order.callee))
+            order = replace(order, seconds=call_s(plan, order.caller, order.callee))
+        if self.transfer_to is not None and self.transfer_seconds is None:
+            order = replace(order, transfer_seconds=call_s(plan, order.callee, self.transfer_to))
         return order
 
 

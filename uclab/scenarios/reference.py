@@ -56,4 +56,5 @@ def order_of(call: Call) -> CallOrder:
         seconds=call.seconds,
         hold=call.kind == "hold-transfer",
         transfer_to=call.transfer_to,
+        transfer_seconds=call.transfer_seconds,
     )

@@ -204,6 +204,8 @@ class Call:
     seconds: float
     transfer_to: str | None = None
     """Endpoint to which the caller transfers the callee at the end of a `hold-transfer` call."""
+    transfer_seconds: float | None = None
+    """How long these two talk then."""
 
 
 @dataclass(frozen=True)

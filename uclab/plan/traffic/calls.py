@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Literal
 
-from uclab.plan.paths.line_loss import long_enough, verdicts_on_loss
+from uclab.plan.paths.line_loss import INTERRUPTED, call_s, long_enough, verdicts_on_loss
+from uclab.plan.paths.reachability import Reachability
 from uclab.plan.resolve.plan_edits import port_towards
 from uclab.plan.schema.plan import Call, Endpoint, Plan
 
@@ -14,6 +16,8 @@ Kind = Literal["desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "overload", "
 KINDS: tuple[Kind, ...] = ("desk-desk", "desk-soft", "desk-pstn", "pstn-desk", "hold-transfer", "overload")
 
 CALL_SECONDS, HOLD_SECONDS, OVERLOAD_SECONDS = 5.0, 8.0, 8.0
+TRANSFERRED_SECONDS = 2.0
+"""Of the second part of a transferred call, where other calls show what the lines between its sites do."""
 OVERLOAD_CALLS = 4
 """At once, while bulk traffic fills the line (C8)."""
 OVERLOAD_PAIRS = (
@@ -63,7 +67,7 @@ def reference_calls(plan: Plan) -> tuple[Call, ...]:
     """
     quiet = Picker(plan)
     makers = (_desk_desk, _desk_soft, _desk_pstn, _pstn_desk, _hold_transfer)
-    calls = [call for maker in makers if (call := maker(plan, quiet)) is not None]
+    calls = _with_transfers(plan, [call for maker in makers if (call := maker(plan, quiet)) is not None])
     conditions = (calls, _overload(plan, Picker(plan)))
     verdicts = verdicts_on_loss(plan, sum(map(bool, conditions)))
     return tuple(
@@ -72,6 +76,27 @@ def reference_calls(plan: Plan) -> tuple[Call, ...]:
         for group in long_enough(plan, rounds(plan, alike), verdicts)
         for call in group
     )
+
+
+def _with_transfers(plan: Plan, calls: list[Call]) -> list[Call]:
+    """The calls, those that are transferred with the length of their second part: long enough for a verdict
+    where it is the only one between two sites."""
+    site_of = Reachability(plan).site_of
+    site = {endpoint.name: site_of[endpoint.node] for endpoint in plan.endpoints}
+
+    def route(one: str, other: str) -> frozenset[str]:
+        return frozenset((site.get(one, ""), site.get(other, "")))
+
+    judged = {route(call.caller, call.callee) for call in calls if call.kind not in INTERRUPTED}
+
+    def timed(call: Call) -> Call:
+        if call.transfer_to is None:
+            return call
+        known = route(call.callee, call.transfer_to) in judged
+        seconds = TRANSFERRED_SECONDS if known else call_s(plan, call.callee, call.transfer_to)
+        return replace(call, transfer_seconds=seconds)
+
+    return [timed(call) for call in calls]
 
 
 def missing_kinds(plan: Plan) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from uclab.kinds.endpoint_kind import EndpointKindName
 from uclab.model.endurance import Protection, Restarts
 from uclab.model.schema_types import (
     Dscp,
@@ -179,7 +180,7 @@ class QueueShare(StrictModel):
 class PowerClass(StrictModel):
     """What a device draws over Ethernet (N3)."""
 
-    device: Literal["desk-phone", "softclient"]
+    device: EndpointKindName
     watts: float = Field(ge=0, le=90)
     """Power reserved at the switch port, W, by the device's class (IEEE 802.3af table 33-3)."""
 

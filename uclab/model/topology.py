@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from uclab.kinds.endpoint_kind import EndpointKindName
 from uclab.model.conditions import Conditions
 from uclab.model.domain import Domain
 from uclab.model.home import FURNISHED
@@ -138,10 +139,10 @@ class Connection(StrictModel):
 
 
 class Endpoint(StrictModel):
-    """A phone or softclient (E1, E7)."""
+    """Who has a subscriber: a phone, a softclient (E1, E7), or of a kind that another package declares."""
 
     name: Name
-    kind: Literal["desk-phone", "softclient"]
+    kind: EndpointKindName
     port: PortRef | None = None
     """Where it is plugged in: switch and port."""
     ap: Name | None = None

@@ -27,8 +27,6 @@ Leg = Literal["up", "down", "direct"]
 LEGS: tuple[Leg, ...] = ("up", "down", "direct")
 """`up`: towards the session controller, `down`: from it, `direct`: between two others."""
 
-VOICE_KINDS = ("desk-phone",)
-
 
 def number(address: str) -> int:
     """An IPv4 address, with or without prefix length, as the number that columns carry."""

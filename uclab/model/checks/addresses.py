@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 
+from uclab.kinds.endpoint_kind import kind_of
 from uclab.model.diagnostic import Diagnostic, listed, shown
 from uclab.model.yaml_location import YamlLocation
 
@@ -122,7 +123,8 @@ def _room(site: YamlLocation) -> Iterator[Diagnostic]:
         if chosen is not None:
             by_name[chosen] += 1
         else:
-            by_role["voice" if endpoint["kind"].text == "desk-phone" else "data"] += 1
+            kind = kind_of(endpoint["kind"].text)
+            by_role[kind.vlan if kind is not None else "data"] += 1
         by_role["data"] += endpoint["pc"].text is not None
     for vlan in site["vlans"]:
         subnet = vlan["subnet"].network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from uclab.kinds.endpoint_kind import kind_of
 from uclab.model.checks.marking import unqueued_media
 from uclab.model.diagnostic import Diagnostic, shown
 from uclab.model.yaml_location import YamlLocation
@@ -27,7 +28,8 @@ def _phones_among_pcs(site: YamlLocation) -> Iterator[Diagnostic]:
     voice = next((name for name, role in roles.items() if role == "voice"), None)
     for endpoint in site["endpoints"]:
         chosen = endpoint["vlan"]
-        if endpoint["kind"].text != "desk-phone" or roles.get(chosen.text) != "data":
+        kind = kind_of(endpoint["kind"].text)
+        if kind is None or kind.device != "phone" or roles.get(chosen.text) != "data":
             continue
         pc = endpoint["pc"].text
         beside = f"its PC {shown(pc)} and all others" if pc else "all PCs"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from uclab.kinds.endpoint_kind import ENDPOINT_KINDS, kind_of
 from uclab.model.checks.switching import Hierarchy
 from uclab.model.checks.uniqueness import repeats
 from uclab.model.diagnostic import Diagnostic, closest, listed, shown
@@ -22,9 +23,11 @@ def check(top: YamlLocation) -> Iterator[Diagnostic]:
             if not site["home_router"].given:  # there `homes` says what is wrong
                 yield from port_at_switch(hierarchy, endpoint["port"])
                 yield from _chosen_vlan(site, endpoint["vlan"])
-            if endpoint["kind"].text == "softclient" and endpoint["pc"].value is not None:
+            kind = kind_of(endpoint["kind"].text)
+            if kind is not None and not kind.pc_port and endpoint["pc"].value is not None:
+                allowed = " or ".join(f"`{one.name}`" for one in ENDPOINT_KINDS.values() if one.pc_port)
                 yield endpoint["pc"].mistake(
-                    "a softclient has no port for a PC", "only a `desk-phone` has one"
+                    f"a {kind.title} has no port for a PC", f"only a {allowed} has one"
                 )
         yield from _vlans_for_all(site, endpoints)
         plugged = (*site["access_points"], *endpoints)
@@ -68,20 +71,26 @@ def _vlans_for_all(site: YamlLocation, endpoints: list[YamlLocation]) -> Iterato
     if not list(vlans) or not all(vlan["role"].given and vlan.whole for vlan in vlans):
         return
     roles = {vlan["role"].text for vlan in vlans}
-    for role, what in (("voice", "desk phones"), ("data", "softclients and the PC ports of desk phones")):
+    for role in ("voice", "data"):
         needing = [endpoint["name"].text or "?" for endpoint in endpoints if role in _roles(endpoint)]
         if needing and role not in roles:
-            found = f"there is no VLAN of role {role} for {what}: {listed(needing, 4)}"
+            found = f"there is no VLAN of role {role} for {_who_needs(role)}: {listed(needing, 4)}"
             yield vlans.mistake(found, f"add a VLAN with `role: {role}`")
+
+
+def _who_needs(role: str) -> str:
+    """Kinds that stand in VLANs of that role, or whose PC ports do."""
+    kinds = list(ENDPOINT_KINDS.values())
+    themselves = [kind.titles for kind in kinds if kind.vlan == role]
+    pc_ports = [f"the PC ports of {kind.titles}" for kind in kinds if kind.pc_port and role == "data"]
+    return " and ".join((*themselves, *pc_ports))
 
 
 def _roles(endpoint: YamlLocation) -> tuple[str, ...]:
     """Roles of the VLANs that an endpoint cannot do without."""
-    chosen = endpoint["vlan"].given
-    match endpoint["kind"].text:
-        case "desk-phone":
-            pc_port = () if endpoint["ap"].given else ("data",)
-            return pc_port if chosen else ("voice", *pc_port)
-        case "softclient":
-            return () if chosen else ("data",)
-    return ()
+    kind = kind_of(endpoint["kind"].text)
+    if kind is None:
+        return ()
+    own = () if endpoint["vlan"].given else (kind.vlan,)
+    pc_port = ("data",) if kind.pc_port and not endpoint["ap"].given else ()
+    return (*own, *pc_port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from uclab.kinds.endpoint_kind import kind_of
 from uclab.model.checks.uniqueness import repeats
 from uclab.model.diagnostic import Diagnostic, listed, shown
 from uclab.model.policy import PolicyProfile
@@ -114,7 +115,8 @@ def _named_devices(top: YamlLocation) -> Iterator[tuple[YamlLocation, tuple[str,
         yield site["firewall"]["name"], ("-sw",)
         yield site["router"]["name"], ()
         for endpoint in site["endpoints"]:
-            two_parts = endpoint["kind"].text == "desk-phone" or endpoint["ap"].given
+            kind = kind_of(endpoint["kind"].text)
+            two_parts = (kind is not None and kind.pc_port) or endpoint["ap"].given
             yield endpoint["name"], ("-sw",) if two_parts else ()
             yield endpoint["pc"], ()
     for gateway in top["sd_wan"]["gateways"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from uclab.kinds.endpoint_kind import kind_of
 from uclab.model.diagnostic import Diagnostic, shown
 from uclab.model.policy import PolicyProfile, TrafficClass
 from uclab.model.yaml_location import YamlLocation
@@ -45,6 +46,7 @@ def _untrusted(site: YamlLocation, endpoint: YamlLocation, roles: dict[str | Non
         return "is behind a home router"
     if endpoint["ap"].given:
         return "shares an access point's cable"
-    if endpoint["kind"].text == "softclient":
+    kind = kind_of(endpoint["kind"].text)
+    if kind is not None and kind.device == "computer":
         return "is on a PC"
     return "is in the PCs' VLAN" if roles.get(endpoint["vlan"].text) == "data" else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from uclab.kinds.endpoint_kind import kind_of
 from uclab.model.checks.endpoints import port_at_switch
 from uclab.model.checks.switching import Hierarchy
 from uclab.model.checks.timetables import conditions_of
@@ -48,7 +49,8 @@ def _station(endpoint: YamlLocation, known: list[str], *, all_known: bool) -> It
     if ap.text not in known and all_known:
         found = f"there is no access point {shown(ap.text)} in this site"
         yield ap.mistake(found, f"known: {listed(known)}", closest(ap.text, known))
-    if endpoint["pc"].given and endpoint["kind"].text == "desk-phone":
+    kind = kind_of(endpoint["kind"].text)
+    if endpoint["pc"].given and kind is not None and kind.pc_port:
         yield endpoint["pc"].mistake("a wireless phone has no port for a PC", "leave `pc` out")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
 from uclab.model import topology as model
 from uclab.plan.lan.sites import Context
 from uclab.plan.resolve.names import password
@@ -53,7 +54,7 @@ def build_endpoints(
             ),
             registrar=registrars[0],
             backup_registrars=tuple(registrars[1:]),
-            registrar_port=ports.desk_phone if endpoint.kind == "desk-phone" else ports.softclient,
+            registrar_port=getattr(ports, ENDPOINT_KINDS[endpoint.kind].sips_port),
             transport="tls",
             tone_hz=tone,
             registration=registration_timing(context.profile),

@@ -21,7 +21,7 @@ def build_home_lan(site: model.Site, hosts: tuple[Host, ...], first_dpid: int) -
     bench.add_switch(name, SwitchRole.HOME)
     behind = {host.behind: host for host in hosts if host.behind is not None}
     for host in hosts:
-        if host.endpoint is not None and host.endpoint.kind == "desk-phone":
+        if host.has_built_in_switch:
             _plug_in_phone(bench, name, host, behind.get(host.name))
         elif host.behind is None:
             port = _port(bench, name, host.port, host.name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
+from uclab.kinds.user_agent import USER_AGENTS
 from uclab.model import topology as model
 from uclab.model.link_degradation import under
 from uclab.model.policy import PolicyProfile
@@ -110,9 +112,9 @@ def _host(context: Context, site: model.Site, host: Host) -> Node:
     gateway = context.addresses.gateways[site.name, host.vlan.name].ip
     rules = None
     cloud = context.topology.cloud
-    if host.endpoint is not None and driver_of(host.endpoint, context.profile, cloud) == "baresip":
+    if host.endpoint is not None and not USER_AGENTS[driver_of(host.endpoint, context.profile, cloud)].marks:
         policy, ports = context.policy, context.profile.signalling.sips_ports
-        port = ports.desk_phone if host.endpoint.kind == "desk-phone" else ports.softclient
+        port = getattr(ports, ENDPOINT_KINDS[host.endpoint.kind].sips_port)
         rules = router_ruleset.device_marking(
             port, policy.media_ports, policy.signalling_dscp, policy.voice_dscp, names_dscp(policy)
         )

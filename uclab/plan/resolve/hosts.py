@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
 from uclab.model import topology as model
 from uclab.plan.schema.errors import PlanError
 from uclab.plan.schema.plan import NodeKind
@@ -30,8 +31,12 @@ class Host:
 
     @property
     def has_built_in_switch(self) -> bool:
-        """Whether it is a desk phone on a cable."""
-        return self.access_point is None and self.endpoint is not None and self.endpoint.kind == "desk-phone"
+        """Whether it is on a cable, and a PC can be plugged into it."""
+        return (
+            self.access_point is None
+            and self.endpoint is not None
+            and ENDPOINT_KINDS[self.endpoint.kind].pc_port
+        )
 
 
 def site_hosts(site: model.Site, site_number: int) -> tuple[Host, ...]:
@@ -55,17 +60,17 @@ def vlan_of(site: model.Site, role: Role, for_whom: str) -> model.Vlan:
 
 def _endpoint_hosts(site: model.Site, endpoint: model.Endpoint) -> Iterator[Host]:
     switch, _, number = (endpoint.port or "").partition("/")
-    desk = endpoint.kind == "desk-phone"
+    declared = ENDPOINT_KINDS[endpoint.kind]
     if endpoint.vlan is None:
-        vlan = vlan_of(site, "voice" if desk else "data", endpoint.name)
+        vlan = vlan_of(site, declared.vlan, endpoint.name)
     else:
         vlan = next(v for v in site.vlans if v.name == endpoint.vlan)
-    kind = NodeKind.PHONE if desk else NodeKind.PC
+    kind = NodeKind.PHONE if declared.device == "phone" else NodeKind.PC
     port = int(number or 0)
     yield Host(
         endpoint.name, site.name, kind, vlan, switch, port, endpoint=endpoint, access_point=endpoint.ap
     )
-    if desk and endpoint.pc is not None:
+    if declared.pc_port and endpoint.pc is not None:
         data = vlan_of(site, "data", endpoint.pc)
         yield Host(endpoint.pc, site.name, NodeKind.PC, data, switch, port, behind=endpoint.name)
 

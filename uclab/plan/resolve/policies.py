@@ -3,8 +3,8 @@ against."""
 
 from __future__ import annotations
 
-from typing import Literal
-
+from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
+from uclab.kinds.user_agent import USER_AGENTS
 from uclab.model import topology as model
 from uclab.model.domain import LONGEST_HOST
 from uclab.model.policy import PolicyProfile
@@ -14,8 +14,6 @@ from uclab.plan.schema.switching import RestartedPart, RestartPolicy
 __all__ = ["RestartPolicy", "RestartedPart", "names_dscp", "registration_timing", "resolve"]
 
 DNS_PORT = 53
-PJSIP_HOST_CHARACTERS = 127
-"""`PJ_MAX_HOSTNAME` less its end (PJSIP's pj/config.h)."""
 
 
 def names_dscp(policy: Policy) -> int:
@@ -31,17 +29,13 @@ def registration_timing(profile: PolicyProfile) -> RegistrationTiming:
     return RegistrationTiming(**profile.registration.model_dump())
 
 
-def driver_of(
-    endpoint: model.Endpoint, profile: PolicyProfile, cloud: model.Cloud
-) -> Literal["baresip", "pjsua2"]:
-    """The user agent that plays an endpoint: PJSIP a softclient, as far as it can, baresip all others.
-
-    The wheel with PJSIP 2.15 has OpenSSL 1.0.2, which ends at TLS 1.2, and knows no host names of more than
-    `PJSIP_HOST_CHARACTERS`.
-    """
-    able = profile.signalling.min_tls_version == "1.2"
-    able = able and len(cloud.domain) + LONGEST_HOST <= PJSIP_HOST_CHARACTERS
-    return "pjsua2" if endpoint.kind == "softclient" and able else "baresip"
+def driver_of(endpoint: model.Endpoint, profile: PolicyProfile, cloud: model.Cloud) -> str:
+    """The user agent that plays an endpoint: of its kind's the first that speaks the policy's lowest TLS
+    version and knows host names as long as the cloud's, else the last."""
+    agents = [USER_AGENTS[name] for name in ENDPOINT_KINDS[endpoint.kind].user_agents]
+    lowest, longest = profile.signalling.min_tls_version, len(cloud.domain) + LONGEST_HOST
+    able = [one for one in agents if one.highest_tls >= lowest and one.host_characters >= longest]
+    return (able or agents[-1:])[0].name
 
 
 def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:

@@ -52,8 +52,10 @@ class Endpoint:
     """A phone or softclient (E1, E7) and how it is set up."""
 
     name: str
-    kind: Literal["desk-phone", "softclient", "pstn-phone"]
-    driver: Literal["baresip", "pjsua2"]
+    kind: str
+    """Of `ENDPOINT_KINDS`, or `pstn-phone`: the telephone network."""
+    driver: str
+    """Of `USER_AGENTS`."""
     node: str
     account: Account
     registrar: str

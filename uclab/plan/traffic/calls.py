@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Literal
 
+from uclab.kinds.endpoint_kind import kind_of
 from uclab.plan.paths.line_loss import INTERRUPTED, call_s, long_enough, verdicts_on_loss
 from uclab.plan.paths.reachability import Reachability
 from uclab.plan.resolve.plan_edits import port_towards
@@ -20,17 +21,24 @@ TRANSFERRED_SECONDS = 2.0
 """Of the second part of a transferred call, where other calls show what the lines between its sites do."""
 OVERLOAD_CALLS = 4
 """At once, while bulk traffic fills the line (C8)."""
+OUTSIDE = "pstn"
 OVERLOAD_PAIRS = (
-    ("desk-phone", "softclient"),
-    ("softclient", "desk-phone"),
-    ("desk-phone", "pstn-phone"),
-    ("softclient", "pstn-phone"),
-    ("desk-phone", "desk-phone"),
-    ("desk-phone", "pstn-phone"),
-    ("desk-phone", "pstn-phone"),
-    ("desk-phone", "pstn-phone"),
+    ("phone", "computer"),
+    ("computer", "phone"),
+    ("phone", OUTSIDE),
+    ("computer", OUTSIDE),
+    ("phone", "phone"),
+    ("phone", OUTSIDE),
+    ("phone", OUTSIDE),
+    ("phone", OUTSIDE),
 )
 """Who calls whom then, as far as there are endpoints."""
+
+
+def device_of(endpoint: Endpoint) -> str:
+    """What calls are chosen by: whether it is a phone or an application on a computer."""
+    kind = kind_of(endpoint.kind)
+    return kind.device if kind is not None else OUTSIDE
 
 
 class Picker:
@@ -40,9 +48,9 @@ class Picker:
         self.plan = plan
         self.used: Counter[str] = Counter()
 
-    def pick(self, kind: str, fits: Callable[[Endpoint], bool] = lambda _: True) -> Endpoint | None:
-        """An endpoint of that kind, or none; it is not counted as used before `use`."""
-        found = [e for e in self.plan.endpoints if e.kind == kind and fits(e)]
+    def pick(self, device: str, fits: Callable[[Endpoint], bool] = lambda _: True) -> Endpoint | None:
+        """An endpoint that is such a device, or none; it is not counted as used before `use`."""
+        found = [e for e in self.plan.endpoints if device_of(e) == device and fits(e)]
         return min(found, key=lambda e: self.used[e.name], default=None)
 
     def is_free(self, endpoint: Endpoint) -> bool:
@@ -136,7 +144,7 @@ def _call(kind: Kind, caller: str, callee: str, seconds: float = CALL_SECONDS, t
 
 def _desk_desk(plan: Plan, picker: Picker) -> Call | None:
     """Neighbours on one access switch, where there are two: their call must still pass the cloud (C7)."""
-    desks = [e for e in plan.endpoints if e.kind == "desk-phone"]
+    desks = [e for e in plan.endpoints if device_of(e) == "phone"]
     switch = {desk.name: port_towards(plan, desk.node)[0].name for desk in desks}
     pairs = [(a.name, b.name) for a in desks for b in desks if a is not b]
     pair = min(pairs, key=lambda p: switch[p[0]] != switch[p[1]], default=None)
@@ -147,11 +155,11 @@ def _desk_desk(plan: Plan, picker: Picker) -> Call | None:
 
 
 def _desk_soft(plan: Plan, picker: Picker) -> Call | None:
-    return _pair("desk-soft", picker.pick("desk-phone"), picker.pick("softclient"), picker)
+    return _pair("desk-soft", picker.pick("phone"), picker.pick("computer"), picker)
 
 
 def _desk_pstn(plan: Plan, picker: Picker) -> Call | None:
-    desk = picker.pick("desk-phone")
+    desk = picker.pick("phone")
     if desk is None or not plan.pstn_peers:
         return None
     picker.use(desk.name)
@@ -159,7 +167,7 @@ def _desk_pstn(plan: Plan, picker: Picker) -> Call | None:
 
 
 def _pstn_desk(plan: Plan, picker: Picker) -> Call | None:
-    desk = picker.pick("desk-phone", lambda e: e.account.e164 is not None)
+    desk = picker.pick("phone", lambda e: e.account.e164 is not None)
     if desk is None or not plan.pstn_peers:
         return None
     picker.use(desk.name)
@@ -169,9 +177,9 @@ def _pstn_desk(plan: Plan, picker: Picker) -> Call | None:
 def _hold_transfer(plan: Plan, picker: Picker) -> Call | None:
     """The caller holds, takes up again, and transfers the callee to a third; three desk phones, or a
     softclient third."""
-    caller = picker.pick("desk-phone")
-    callee = picker.pick("desk-phone", lambda e: e is not caller)
-    third = picker.pick("desk-phone", lambda e: e not in (caller, callee)) or picker.pick("softclient")
+    caller = picker.pick("phone")
+    callee = picker.pick("phone", lambda e: e is not caller)
+    third = picker.pick("phone", lambda e: e not in (caller, callee)) or picker.pick("computer")
     if caller is None or callee is None or third is None:
         return None
     picker.use(caller.name, callee.name, third.name)
@@ -184,15 +192,15 @@ def _overload(plan: Plan, picker: Picker) -> tuple[Call, ...]:
         return ()
     numbers = [number for peer in plan.pstn_peers for number in peer.numbers]
     calls: list[Call] = []
-    for caller_kind, callee_kind in OVERLOAD_PAIRS:
-        caller = picker.pick(caller_kind, picker.is_free)
+    for calling, called_device in OVERLOAD_PAIRS:
+        caller = picker.pick(calling, picker.is_free)
         if caller is None or len(calls) == OVERLOAD_CALLS:
             continue
         picker.use(caller.name)
-        if callee_kind == "pstn-phone":
+        if called_device == OUTSIDE:
             callee = numbers[len(calls) % len(numbers)] if numbers else None
         else:
-            called = picker.pick(callee_kind, picker.is_free)
+            called = picker.pick(called_device, picker.is_free)
             callee = called.name if called is not None else None
         if callee is None:
             picker.release(caller.name)

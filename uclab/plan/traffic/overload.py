@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
 from uclab.plan.lan import router_ruleset
 from uclab.plan.lan.sites import Context
 from uclab.plan.resolve.addresses import DOWNLOADS
@@ -32,8 +33,8 @@ def bulk(context: Context) -> tuple[BulkTraffic, ...]:
     """
     flows: list[BulkTraffic] = []
     for site in context.topology.sites:
-        pcs = [endpoint.pc for endpoint in site.endpoints if endpoint.kind == "desk-phone" and endpoint.pc]
-        softclients = [endpoint.name for endpoint in site.endpoints if endpoint.kind == "softclient"]
+        pcs = [endpoint.pc for endpoint in site.endpoints if endpoint.pc]
+        softclients = [e.name for e in site.endpoints if ENDPOINT_KINDS[e.kind].device == "computer"]
         preferred = next((c for c in context.circuits if c.site == site.name and c.place == 0), None)
         if not (pcs or softclients) or (preferred is not None and preferred.kind == "site"):
             continue

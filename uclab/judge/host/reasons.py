@@ -33,7 +33,8 @@ from uclab.judge.result.judgement import Finding
 from uclab.plan.schema.plan import Endpoint
 from uclab.records.run import Direction, HeardAudio
 
-MOVERS = ("ovs-vswitchd", "delay_line", "rtpengine", "air")
+ENGINE = "ovs-vswitchd"
+MOVERS = (ENGINE, "delay_line", "rtpengine", "air")
 """Programs that packets pass through."""
 LOST_TWICE = 2.0
 """While a program waits, packets may get lost that come then, and as many of those that it finds waiting."""
@@ -179,7 +180,8 @@ def host_made(
 ) -> Starved | None:
     """The program whose waits explain that a stream misses the policy; None where it misses it without them.
 
-    Only programs on its way count; for losses, where a device was found, only that device's.
+    Only programs on its way count; for losses, where a device was found, that device's, and the switch
+    engines: one that waited hands on what came meanwhile at once, and the next queue is too short for that.
     """
     quality = media_quality(stream)
     if quality is None or quality.delay_ms is None or quality.jitter_ms is None:
@@ -188,7 +190,8 @@ def host_made(
     way = way_of(case, ends)
     at_blamed = spaces_of(case.network, blame) & way if blame is not None else way
     moving = case.host.starved(way, begin, end, MOVERS)
-    losing = case.host.starved(at_blamed, begin, end, MOVERS)
+    bursts = case.host.starved(way - at_blamed, begin, end, (ENGINE,))
+    losing = [*case.host.starved(at_blamed, begin, end, MOVERS), *bursts]
     sending = case.host.starved({ends[0].node}, begin, end)
     found = sorted({*moving, *sending}, key=lambda one: -one.waited_s)
     if not found:

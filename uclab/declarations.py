@@ -14,6 +14,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+OWN = "uclab"
+"""This package."""
 
 
 class DeclarationError(Exception):
@@ -48,7 +50,7 @@ class Declarations(Mapping[str, T], Generic[T]):
     def _all(self) -> dict[str, T]:
         if not self._loaded:
             self._loaded = True
-            for point in entry_points(group=self._group):
+            for point in sorted(entry_points(group=self._group), key=_is_of_another_package):
                 self._import(point)
         return self._declared
 
@@ -63,3 +65,8 @@ class Declarations(Mapping[str, T], Generic[T]):
                 f"{package}: entry point `{point.name}` of `{self._group}` ({point.value})"
                 f" cannot be loaded: {reason}"
             ) from error
+
+
+def _is_of_another_package(point: EntryPoint) -> bool:
+    """The lab's own come first: who takes a name of theirs is the one who is told."""
+    return point.dist is None or point.dist.name != OWN

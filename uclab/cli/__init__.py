@@ -1,5 +1,17 @@
 """The command line: `uclab VERB ...`."""
 
-from uclab.cli.main import main
+import sys
+
+from uclab.declarations import DeclarationError
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run a verb. What other packages declare is read with the verbs: one that cannot be loaded is named."""
+    try:
+        from uclab.cli.main import main as run
+    except DeclarationError as error:
+        print(f"uclab: {error}", file=sys.stderr)
+        sys.exit(2)
+    run()

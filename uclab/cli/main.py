@@ -30,6 +30,7 @@ from uclab.cli import (
 )
 from uclab.cli.console import say
 from uclab.cli.status import CRASHED, HELD, INTERRUPTED, NOT_UP, WRONG_INPUT
+from uclab.declarations import DeclarationError
 from uclab.doctor.preflight import HostUnfit
 from uclab.lab.client import LabError, LabGone, WrongRequest
 from uclab.lab.directory import LabExists, NoSuchLab
@@ -39,7 +40,7 @@ from uclab.plan.schema.errors import PlanError
 
 WRONG = (
     *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongRequest),
-    *(OrderRefused, WrongName, FolderRefused, HostUnfit),
+    *(OrderRefused, WrongName, FolderRefused, HostUnfit, DeclarationError),
 )
 """What is the user's to put right."""
 DEBUG = "UCLAB_DEBUG"

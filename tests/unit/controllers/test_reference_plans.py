@@ -6,7 +6,7 @@ import pytest
 
 from controllers.fabric import compile_fabric
 from controllers.fake_fabric import FakeFabric
-from tests.unit.controllers.fabrics import hosts
+from testbed.fabrics import hosts
 from uclab.model.load import load_topology, reference_topologies
 from uclab.plan.faults.catalogue import FAULTS
 from uclab.plan.planner import make_plan

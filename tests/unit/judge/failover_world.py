@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from tests.unit.judge.frames import TCP, Packet
-from tests.unit.judge.world import Leg, Talker, World, _message
+from testbed.frames import TCP, Packet
+from testbed.world import Leg, Talker, World, _message
 from uclab.judge.judging import judge_run
 from uclab.judge.result.incidents import JudgedIncident
 from uclab.judge.result.judgement import Finding, Judgement

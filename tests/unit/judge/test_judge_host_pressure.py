@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.judge.frames import Packet
-from tests.unit.judge.world import Leg, World
+from testbed.frames import Packet
+from testbed.world import Leg, World
 from uclab.judge.evidence.host_pressure import HostPressure
 from uclab.judge.evidence.run import load_run
 from uclab.judge.host.reasons import by_host

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.frames import Packet
-from tests.unit.judge.world import Leg, Talker, World
+from testbed.frames import Packet
+from testbed.world import Leg, Talker, World
 from uclab.judge.judging import judge_run
 from uclab.judge.result.judgement import Finding, Judgement
 from uclab.model.load import load_topology

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from testbed.world import World, for_short_calls
 from tests.self_check.trial import SEED, Trial, changes_of, sample
-from tests.unit.judge.world import World, for_short_calls
 from uclab.capture.tags import Tags
 from uclab.judge.checks import tshark_crosscheck as second_opinion
 from uclab.judge.measure.flows import Flow

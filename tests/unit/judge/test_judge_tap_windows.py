@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.frames import Packet
+from testbed.frames import Packet
+from testbed.world import START_NS, TAP_NS, Leg, World
 from tests.unit.judge.test_judge_drills import failed, not_shown
-from tests.unit.judge.world import START_NS, TAP_NS, Leg, World
 from uclab.judge.evidence.network import Network
 from uclab.judge.judging import judge_run
 from uclab.judge.measure.cable_ends import Stretch, is_cut, missed, stretches

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.frames import Packet
+from testbed.frames import Packet
+from testbed.world import Alter, Leg, Talker, World, for_short_calls
 from tests.unit.judge.test_judge_drills import failed, not_shown
-from tests.unit.judge.world import Alter, Leg, Talker, World, for_short_calls
 from uclab.cli.summary import chosen_walk, walk_table
 from uclab.judge.judging import judge_run
 from uclab.judge.path.hop_trace import marking_columns

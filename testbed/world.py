@@ -19,8 +19,8 @@ from typing import Literal
 
 from pylibsrtp import Policy, Session
 
-from tests.unit.judge.frames import TCP, UDP, Packet, rtcp, rtp
-from tests.unit.judge.tls import Issued, TlsPipe, issue, pem
+from testbed.frames import TCP, UDP, Packet, rtcp, rtp
+from testbed.tls import Issued, TlsPipe, issue, pem
 from uclab.access.record_files import write_record
 from uclab.capture.writer import PcapngWriter
 from uclab.lab.order_log import write_lab_end

@@ -25,7 +25,7 @@ from typing import Literal
 
 from benchmarks import crowd, processor
 from benchmarks.carried import Step, StepResult, judge_step, keeps_policy
-from tests.integration.process_tree import Process, descendants
+from testbed.process_tree import Process, descendants
 from uclab import api
 from uclab.judge.evidence.run import load_run
 from uclab.judge.judging import build_case

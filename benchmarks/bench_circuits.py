@@ -8,9 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.integration.controller_switches import SwitchLab, wait_for
-from tests.integration.test_exchange_ovs import CIRCUIT, ExchangeProcess
-from tests.unit.controllers.test_circuits import FABRIC
+from testbed.exchange import CIRCUIT, FABRIC, ExchangeProcess
+from testbed.switches import SwitchLab, wait_for
 
 CIRCUITS = 50
 

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tests.unit.judge.frames import Packet, rtp
-from tests.unit.judge.world import LINE_NS, TAP_NS, Talker, World, protector, reference_plan
+from testbed.frames import Packet, rtp
+from testbed.world import LINE_NS, TAP_NS, Talker, World, protector, reference_plan
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import EPB, PcapngReader
 from uclab.judge.judging import judge_run

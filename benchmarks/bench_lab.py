@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.integration.process_tree import descendants
+from testbed.process_tree import descendants
 from uclab import api
 from uclab.plan.schema.plan import Plan
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.process_tree import Process
+from testbed.process_tree import Process
 from uclab.campaign import processor
 from uclab.campaign.processor import Used
 

@@ -8,18 +8,12 @@ desk1, desk2, soft1 -- site (NAT, 203.0.113.2) -- wire -- dns, sbc (with a media
 
 from __future__ import annotations
 
-import asyncio
-import ctypes
-import os
-import socket
 import subprocess
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from uclab.runtime.node import ProgramRoot
+from testbed.nodes import NamespaceNode
 
-DEVICE_ROOT = Path("/var/lib/uclab/images/device/rootfs")
 UNSHARE = (
     "unshare",
     "--net",
@@ -39,7 +33,6 @@ PSTN = "198.18.10.20"
 SITE = "203.0.113.2"
 SERVERS: Mapping[str, tuple[str, ...]] = {"dns": (DNS,), "sbc": (SBC, MEDIA), "pstn": (PSTN,)}
 PHONES: Mapping[str, str] = {"desk1": "10.10.110.11", "desk2": "10.10.110.12", "soft1": "10.10.110.13"}
-_CLONE_NEWNET = 0x40000000
 
 
 def build(servers: Mapping[str, tuple[str, ...]] = SERVERS) -> dict[str, SandboxNode]:
@@ -90,97 +83,8 @@ def run(*commands: str) -> None:
         subprocess.run(command.split(), check=True)
 
 
-class SandboxNode:
-    """One device; implements `uclab.runtime.node.NodeRuntime`."""
+class SandboxNode(NamespaceNode):
+    """One device."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def namespace_path(self) -> Path:
-        return Path("/run/netns") / self._name
-
-    @property
-    def nameservers(self) -> tuple[str, ...]:
-        return (DNS,)
-
-    async def spawn(
-        self,
-        argv: Sequence[str],
-        *,
-        name: str,
-        log: Path,
-        root: ProgramRoot = "device",
-        writable: Mapping[str, Path] | None = None,
-        readable: Mapping[str, Path] | None = None,
-        env: Mapping[str, str] | None = None,
-        stdin: int | None = None,
-    ) -> asyncio.subprocess.Process:
-        inside: list[str] = []
-        if root == "device":
-            resolv = Path(f"/run/resolv-{self._name}.conf")
-            resolv.write_text(f"nameserver {DNS}\n")  # noqa: ASYNC240
-            inside = [
-                "bwrap",
-                "--die-with-parent",
-                "--ro-bind",
-                str(DEVICE_ROOT),
-                "/",
-                "--dev",
-                "/dev",
-                "--proc",
-                "/proc",
-            ]
-            inside += ["--tmpfs", "/tmp", "--tmpfs", "/run", "--ro-bind", str(resolv), "/etc/resolv.conf"]
-            for path, source in (writable or {}).items():
-                inside += ["--bind", str(source), path]
-            for path, source in (readable or {}).items():
-                inside += ["--ro-bind", str(source), path]
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
-            return await asyncio.create_subprocess_exec(
-                *("nsenter", f"--net={self.namespace_path}"),
-                *inside,
-                *argv,
-                stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, **(env or {})},
-            )
-
-    async def connect_tcp(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        opened = await asyncio.to_thread(
-            self.opened, lambda: socket.create_connection((host, port), timeout=5)
-        )
-        opened.setblocking(False)
-        return await asyncio.open_connection(sock=opened)
-
-    def udp_socket(self) -> socket.socket:
-        """A UDP socket in the node."""
-        return self.opened(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-
-    def opened(self, open_socket: Callable[[], socket.socket]) -> socket.socket:
-        """The socket that `open_socket` makes, belonging to the node (setns(2), in a thread of its own)."""
-        outcome: list[socket.socket | OSError] = []
-
-        def enter_and_open() -> None:
-            descriptor = os.open(self.namespace_path, os.O_RDONLY)
-            try:
-                if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), "setns")
-                outcome.append(open_socket())
-            except OSError as error:
-                outcome.append(error)
-            finally:
-                os.close(descriptor)
-
-        thread = threading.Thread(target=enter_and_open)
-        thread.start()
-        thread.join()
-        if isinstance(outcome[0], OSError):
-            raise outcome[0]
-        return outcome[0]
+        super().__init__(name, Path("/run/netns") / name, (DNS,), Path("/run"))

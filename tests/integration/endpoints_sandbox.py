@@ -7,20 +7,15 @@ process, and interfaces are created inside these namespaces only.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import socket
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from uclab.runtime.node import ProgramRoot
+from testbed.nodes import NamespaceNode
 from uclab.runtime.readiness import wait_until
 
-DEVICE_ROOT = Path("/var/lib/uclab/images/device/rootfs")
 DNS_ADDRESS = "10.99.0.254"
-_CLONE_NEWNET = 0x40000000
 
 
 async def _run(*argv: str) -> str:
@@ -36,99 +31,16 @@ async def _run(*argv: str) -> str:
     return output.decode(errors="replace")
 
 
-class SandboxNode:
-    """One device of the sandbox; implements `uclab.runtime.node.NodeRuntime`."""
+class SandboxNode(NamespaceNode):
+    """One device of the sandbox, whose namespace a process holds."""
 
     def __init__(self, name: str, address: str, holder: asyncio.subprocess.Process, folder: Path) -> None:
+        super().__init__(name, Path(f"/proc/{holder.pid}/ns/net"), (DNS_ADDRESS,), folder)
         self.address = address
-        self._name = name
-        self._holder = holder
-        self._folder = folder
-        self.processes: list[asyncio.subprocess.Process] = []
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def namespace_path(self) -> Path:
-        return Path(f"/proc/{self._holder.pid}/ns/net")
-
-    @property
-    def nameservers(self) -> tuple[str, ...]:
-        return (DNS_ADDRESS,)
 
     async def command(self, *argv: str) -> str:
         """Run one of the host's network tools inside the node and return what it printed."""
         return await _run("nsenter", f"--net={self.namespace_path}", *argv)
-
-    async def spawn(
-        self,
-        argv: Sequence[str],
-        *,
-        name: str,
-        log: Path,
-        root: ProgramRoot = "device",
-        writable: Mapping[str, Path] | None = None,
-        readable: Mapping[str, Path] | None = None,
-        env: Mapping[str, str] | None = None,
-        stdin: int | None = None,
-    ) -> asyncio.subprocess.Process:
-        inside: list[str] = []
-        if root == "device":
-            resolv = self._folder / f"resolv-{self._name}.conf"
-            resolv.write_text("".join(f"nameserver {server}\n" for server in self.nameservers))
-            inside = [
-                "bwrap",
-                "--die-with-parent",
-                "--ro-bind",
-                str(DEVICE_ROOT),
-                "/",
-                "--dev",
-                "/dev",
-                "--proc",
-                "/proc",
-            ]
-            inside += ["--tmpfs", "/tmp", "--tmpfs", "/run", "--ro-bind", str(resolv), "/etc/resolv.conf"]
-            for path, source in (writable or {}).items():
-                inside += ["--bind", str(source), path]
-            for path, source in (readable or {}).items():
-                inside += ["--ro-bind", str(source), path]
-        with log.open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                *("setpriv", "--pdeathsig", "KILL", "nsenter", f"--net={self.namespace_path}"),
-                *inside,
-                *argv,
-                stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, **(env or {})},
-            )
-        self.processes.append(process)
-        return process
-
-    async def connect_tcp(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        outcome: list[socket.socket | OSError] = []
-
-        def connect() -> None:
-            libc = ctypes.CDLL(None, use_errno=True)
-            descriptor = os.open(self.namespace_path, os.O_RDONLY)
-            try:
-                if libc.setns(descriptor, _CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), "setns")
-                outcome.append(socket.create_connection((host, port), timeout=5))
-            except OSError as error:
-                outcome.append(error)
-            finally:
-                os.close(descriptor)
-
-        thread = threading.Thread(target=connect)  # a thread of its own: setns changes the thread for good
-        thread.start()
-        await asyncio.to_thread(thread.join)
-        if isinstance(outcome[0], OSError):
-            raise outcome[0]
-        outcome[0].setblocking(False)
-        return await asyncio.open_connection(sock=outcome[0])
 
 
 class Sandbox:

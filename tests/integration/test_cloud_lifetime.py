@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from testbed.process_tree import descendants, left_after, namespaces
 from tests.integration.cloud_played import ROOT, SCENE, SCENE_S
-from tests.integration.process_tree import descendants, left_after, namespaces
 
 pytestmark = pytest.mark.root
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.controller_switches import Controller, SwitchLab, wait_for
-from tests.unit.controllers.fabrics import CLOUD, DATA, ROOMS, VOICE, FabricBuilder
+from testbed.fabrics import CLOUD, DATA, ROOMS, VOICE, FabricBuilder
+from testbed.switches import Controller, SwitchLab, wait_for
 from uclab.plan.lan.spanning_trees import PortRef
 from uclab.plan.schema.plan import SiteFabric, SwitchRole
 

@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from tests.integration.controller_switches import DEADLINE_S, Seen, SwitchLab, wait_for
-from tests.unit.controllers.test_circuits import FABRIC
-from uclab.plan.schema.codec import to_data
+from testbed.exchange import CIRCUIT, FABRIC, ExchangeProcess
+from testbed.switches import DEADLINE_S, Seen, SwitchLab, wait_for
 
 pytestmark = [pytest.mark.root, pytest.mark.req("W5")]
 
 SITE, PRIVATE_CLOUD = "ix1-p1", "ix3-p1"
-CIRCUIT: dict[str, Any] = {
-    "a": {"switch": "ix1", "port": 1, "vlan": 10, "prefixes": ["10.10.0.0/16"]},
-    "b": {"switch": "ix3", "port": 1, "vlan": 20, "prefixes": ["198.18.10.0/24"]},
-    "rate_kbps": 10_000,
-    "pcp": 5,
-    "allowed_dscp": [46],
-}
-
-
-class ExchangeProcess:
-    """The controller's process, and its API."""
-
-    def __init__(self, folder: Path) -> None:
-        self.target = f"unix:{folder}/controller.sock"
-        self._events = folder / "events.jsonl"
-        self._events.touch()
-        (folder / "fabric.json").write_text(json.dumps(to_data(FABRIC)))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "controllers.exchange", "--fabric", str(folder / "fabric.json"),
-             "--listen", self.target, "--api", str(folder / "api.sock"), "--events", str(self._events)],
-        )  # fmt: skip
-        wait_for("the API's socket", (folder / "api.sock").exists, 20)
-        transport = httpx.HTTPTransport(uds=str(folder / "api.sock"))
-        self.api = httpx.Client(transport=transport, base_url="http://exchange", timeout=10)
-
-    def kinds(self) -> list[str]:
-        """What has happened so far."""
-        return [json.loads(line)["kind"] for line in self._events.read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")

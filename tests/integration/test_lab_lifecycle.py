@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from testbed.process_tree import descendants, left_after, namespaces
 from tests.integration.labs import UclabCommand, kill
-from tests.integration.process_tree import descendants, left_after, namespaces
 from tests.integration.remains import Machine, locks_of, look_at_shared, machine_of_its_own, new_since
 from tests.unit.api_asked import ask_everything, behind
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.controller_switches import wait_for
+from testbed.process_tree import every_process, look
+from testbed.switches import wait_for
 from tests.integration.labs import UclabCommand, kill, lab_of_module
-from tests.integration.process_tree import every_process, look
 
 pytestmark = [pytest.mark.root, pytest.mark.req("N2", "V2")]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.controller_switches import wait_for
+from testbed.switches import wait_for
 from tests.integration.labs import UclabCommand, lab_of_module
 
 pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.req("W5", "V3")]

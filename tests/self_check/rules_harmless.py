@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from testbed.frames import ip_header, mac
 from tests.self_check.blocks import (
     IF_RESOLUTION,
     INTERFACE,
@@ -21,7 +22,6 @@ from tests.self_check.evidence import CleanRun, Copy
 from tests.self_check.frames import checksum
 from tests.self_check.rule import Change, rule
 from tests.unit.judge.encapsulations import HARMLESS
-from tests.unit.judge.frames import ip_header, mac
 from uclab.judge.evidence.network import mac_text
 
 MS = 1_000_000

@@ -7,12 +7,12 @@ import struct
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
+from testbed.frames import ip_header
 from tests.self_check.blocks import Captured
 from tests.self_check.evidence import CleanRun, Copy
 from tests.self_check.frames import parts
 from tests.self_check.rule import Change, rule
 from tests.unit.judge.encapsulations import UNREAD, ethernet, ipv4, ipv6, tagged, udp
-from tests.unit.judge.frames import ip_header
 from uclab.judge.evidence.network import mac_text, text
 
 TEXTS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from testbed.plans import shipped_plan
 from uclab.judge.result.interference import Interference
 from uclab.judge.result.judgement import (
     Evidence,
@@ -17,10 +18,8 @@ from uclab.judge.result.judgement import (
     Series,
     Walk,
 )
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 
-REPORT_PLAN = make_plan(load_topology("small-office"))
+REPORT_PLAN = shipped_plan("small-office")
 QUALITY = MediaQuality(
     packets=250, lost=1, loss_pct=0.4, jitter_ms=0.9, delay_ms=21.5, max_gap_ms=40.0, r_factor=92.0, mos=4.38
 )

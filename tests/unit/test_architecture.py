@@ -54,16 +54,37 @@ def test_modules_keep_the_rules(module: Path) -> None:
 def test_top_level_is_as_promised() -> None:
     for name in ("pyproject.toml", "Vagrantfile", "Makefile", "README.md"):
         assert (PROJECT / name).is_file()
-    for name in ("topologies", "controllers", "endpoints_emu", "cloud_core", "uclab", "tests", "ci", "docs"):
+    for name in (
+        "topologies",
+        "controllers",
+        "endpoints_emu",
+        "cloud_core",
+        "uclab",
+        "tests",
+        "testbed",
+        "ci",
+        "docs",
+    ):
         assert (PROJECT / name).is_dir()
 
 
 def test_nothing_of_the_machine_it_was_written_on_is_in_it() -> None:
     written = [
         file
-        for folder in (*PACKAGES, "docs", "tests", "ci", "topologies")
+        for folder in (*PACKAGES, "docs", "tests", "testbed", "ci", "topologies")
         for file in (PROJECT / folder).rglob("*")
     ]
     texts = [file for file in written if file.suffix in {".py", ".md", ".yaml", ".sh", ".txt", ".j2", ".cfg"}]
     home = f"{PROJECT}/"
     assert [file for file in texts if home in file.read_text(errors="replace")] == []
+
+
+@pytest.mark.parametrize("package", ["benchmarks", "testbed"])
+def test_what_is_not_a_test_imports_nothing_from_tests(package: str) -> None:
+    imports = [
+        line
+        for file in sorted((PROJECT / package).rglob("*.py"))
+        for line in file.read_text().splitlines()
+        if line.lstrip().startswith(("from tests", "import tests"))
+    ]
+    assert imports == []

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from campaigns.remote_records import Ledger
+from testbed.plans import shipped_plan
 from tests.unit.command_line import uclab
 from uclab.campaign import elsewhere, generator
 from uclab.campaign.generator import read_seat
@@ -22,11 +23,9 @@ from uclab.campaign.running import order_of, write_pools
 from uclab.emulation.mininet import nic_passthrough
 from uclab.emulation.mininet.nic_passthrough import CardState, refusal
 from uclab.judge.evidence.network import Network
-from uclab.model.load import load_topology
 from uclab.plan.load.load_placement import LoadPlan, as_judged, with_crowd
 from uclab.plan.load.record import Pool
 from uclab.plan.load.remote_generators import RemoteGenerator, moved, with_those_elsewhere
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.codec import from_data, plan_from_json, plan_to_json
 from uclab.plan.schema.errors import PlanError
 from uclab.records.remote_generators import RemoteGeneratorStatus, trouble
@@ -37,7 +36,7 @@ ORDER: Mapping[str, Any] = {"users": 4, "spawn_rate": 4, "duration_s": 5, "worke
 
 @cache
 def crowd() -> LoadPlan:
-    return with_crowd(make_plan(load_topology("small-office")), 4, 2)
+    return with_crowd(shipped_plan("small-office"), 4, 2)
 
 
 def one_moved() -> tuple[LoadPlan, RemoteGenerator]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.plans import shipped_plan
 from tests.unit.command_line import uclab
 from uclab.api import UnknownName, applied
 from uclab.campaign.orders import PROFILES, leader_command, locustfile, worker_command
@@ -16,12 +17,10 @@ from uclab.campaign.outage import first_lines
 from uclab.campaign.programs import Programs, finish, follow
 from uclab.campaign.relay import relay, towards
 from uclab.campaign.running import order_of
-from uclab.model.load import load_topology
 from uclab.plan.faults.load_faults import LOAD_FAULTS
 from uclab.plan.faults.load_line_faults import LINE_FAULTS, SMALL_KBPS
 from uclab.plan.load.load_placement import LoadPlan, as_judged, pools, with_crowd
 from uclab.plan.load.record import Pool
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.codec import from_data, to_data
 
 pytestmark = pytest.mark.req("D11")
@@ -29,7 +28,7 @@ pytestmark = pytest.mark.req("D11")
 
 @cache
 def crowd_of(topology: str, users: int, generators: int) -> LoadPlan:
-    return with_crowd(make_plan(load_topology(topology)), users, generators)
+    return with_crowd(shipped_plan(topology), users, generators)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -118,7 +117,7 @@ def test_the_judge_follows_media_from_each_generator_on() -> None:
 
 
 def test_the_outage_cuts_the_line_that_is_preferred() -> None:
-    assert first_lines(make_plan(load_topology("smb-dual-wan"))) == ("edge-isp1",)
+    assert first_lines(shipped_plan("smb-dual-wan")) == ("edge-isp1",)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +148,7 @@ def test_an_impostor_has_a_certificate_of_the_lab_for_somebody_else() -> None:
 
 @pytest.mark.req("C8")
 def test_a_line_too_small_is_small_at_both_ends() -> None:
-    plan = make_plan(load_topology("smb-dual-wan"))
+    plan = shipped_plan("smb-dual-wan")
     small = applied(plan, ["line-too-small:edge-isp2"], LOAD_FAULTS)
     assert small.faults == ("line-too-small:edge-isp2",)
     rates = {(n.name, q.interface): q for n in small.nodes for q in n.queues}
@@ -166,7 +165,7 @@ def test_a_line_too_small_is_small_at_both_ends() -> None:
 
 @pytest.mark.req("C9")
 def test_a_provider_that_alters_media_does_so_towards_the_site_alone() -> None:
-    plan = make_plan(load_topology("small-office"))
+    plan = shipped_plan("small-office")
     rules = applied(plan, ["media-altered"], LOAD_FAULTS).node("isp1").nftables or ""
     assert 'oifname "edge" udp sport 20000-64999 numgen inc mod 20 == 0' in rules
     assert "udp checksum set 0" in rules
@@ -174,7 +173,7 @@ def test_a_provider_that_alters_media_does_so_towards_the_site_alone() -> None:
 
 @pytest.mark.parametrize("name", LINE_FAULTS)
 def test_a_fault_of_a_line_names_the_lines_there_are(name: str) -> None:
-    plan = make_plan(load_topology("smb-dual-wan"))
+    plan = shipped_plan("smb-dual-wan")
     with pytest.raises(UnknownName, match="there is edge-isp1, edge-isp2"):
         applied(plan, [f"{name}:nowhere"], LOAD_FAULTS)
 

@@ -6,16 +6,15 @@ from typing import Any
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.campaign.queue_log import EVERY_S, MOST_RECORDS, interval_s, line_queues, use
 from uclab.emulation.linux.queues import ClassCounters, QueueError, counters
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 
 pytestmark = pytest.mark.req("C8", "D11")
 
 
 def test_both_ends_of_all_lines_are_watched() -> None:
-    found = line_queues(make_plan(load_topology("smb-dual-wan")))
+    found = line_queues(shipped_plan("smb-dual-wan"))
     assert [one.tap for one in found] == ["edge:wan1", "isp1:edge", "edge:wan2", "isp2:edge"]
     assert {one.device for one in found} == {"edge", "isp1", "isp2"}
 
@@ -27,7 +26,7 @@ def test_a_long_campaign_is_looked_at_less_often() -> None:
 
 
 def test_use_is_what_was_counted_between_two_looks() -> None:
-    known = line_queues(make_plan(load_topology("small-office")))[0]
+    known = line_queues(shipped_plan("small-office"))[0]
     before = [ClassCounters(1164.0, 1000, 5, 0)] * len(known.queue.classes)
     now = [ClassCounters(1164.0, 1000 + 25_000, 12, 3)] * len(known.queue.classes)
     told = use(known, 7.0, 2.0, before, now)
@@ -66,7 +65,7 @@ class Kernel:
 
 
 def test_counters_are_read_in_the_plan_s_order_of_classes() -> None:
-    queue = line_queues(make_plan(load_topology("small-office")))[0].queue
+    queue = line_queues(shipped_plan("small-office"))[0].queue
     told = counters(Kernel([0x10001, 0x10013, 0x10012, 0x10011, 0x10010]), queue, 3)
     assert told == [ClassCounters(100.0, 1500, 3, 2)] * 4
     with pytest.raises(QueueError, match="wan1"):

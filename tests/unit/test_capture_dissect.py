@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tests.unit.judge.frames import Packet, rtp
+from testbed.frames import Packet, rtp
 from uclab.capture import tshark
 from uclab.capture.dissect import Signalling, dissect, extract_signalling
 from uclab.capture.pcapng import PcapngReader

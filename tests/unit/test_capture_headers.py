@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.judge.frames import TCP, UDP, Packet, rtp
+from testbed.frames import TCP, UDP, Packet, rtp
 from uclab.capture.headers import Headers, decode
 from uclab.capture.pcapng import Packets, PcapngReader
 from uclab.capture.writer import PcapngWriter

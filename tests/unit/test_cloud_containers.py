@@ -13,7 +13,8 @@ import pytest
 from cloud_core.container_process import start_process
 from cloud_core.containers import ContainerSpec, Mount, Podman, has_hybrid_cgroups
 from cloud_core.node import ContainerRuntime
-from tests.integration.process_tree import stat_fields
+from testbed.nodes import FakeNode
+from testbed.process_tree import stat_fields
 from uclab.runtime.node import NodeRuntime, ProgramRoot
 from uclab.runtime.readiness import wait_until
 
@@ -186,20 +187,6 @@ async def test_container_ends_with_its_conmon(tmp_path: Path) -> None:
     await wait_until(gone, what="the program's end", deadline_s=5)
 
 
-class Node:
-    """A node that is only asked for its names."""
-
-    name = "pstn"
-    namespace_path = Path("/run/netns/pstn")
-    nameservers = ("198.18.0.53",)
-
-    async def spawn(self, *_: object, **__: object) -> asyncio.subprocess.Process:
-        raise AssertionError("programs of the cloud run in containers")
-
-    async def connect_tcp(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        raise NotImplementedError
-
-
 async def test_program_spawned_on_a_cloud_node_runs_in_a_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +194,7 @@ async def test_program_spawned_on_a_cloud_node_runs_in_a_container(
     monkeypatch.setattr(os, "chown", lambda *_, **__: None)  # needs no root here
     recorder = Recorder()
     node: NodeRuntime = ContainerRuntime(
-        Node(), Podman(tmp_path / "state", runner=recorder), "localhost/uclab/pstn:latest"
+        FakeNode("pstn"), Podman(tmp_path / "state", runner=recorder), "localhost/uclab/pstn:latest"
     )
     folder = tmp_path / "pstn"
     folder.mkdir()
@@ -224,6 +211,6 @@ async def test_program_spawned_on_a_cloud_node_runs_in_a_container(
 
 @pytest.mark.parametrize("root", ["host"])
 async def test_programs_of_the_host_do_not_run_on_a_cloud_node(tmp_path: Path, root: ProgramRoot) -> None:
-    node = ContainerRuntime(Node(), Podman(tmp_path, runner=Recorder()), "i")
+    node = ContainerRuntime(FakeNode("pstn"), Podman(tmp_path, runner=Recorder()), "i")
     with pytest.raises(ValueError, match="pstn: containers run programs of their image only"):
         await node.spawn(["x"], name="x", log=tmp_path / "log", root=root)

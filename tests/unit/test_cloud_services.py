@@ -18,46 +18,13 @@ from cloud_core.containers import Podman
 from cloud_core.media_relay import NG_PORT
 from cloud_core.name_server import zone_records
 from cloud_core.services import make_services, start_cloud
+from testbed.nodes import FakeNode
 from tests.integration.cloud_plan import ACCOUNTS, CONTROLLER, DESK1, NAME_SERVER, make_plan
 from uclab.plan.schema.plan import ControllerPeer, Plan, SessionController
 from uclab.plan.schema.protection import Protection
 from uclab.runtime.node import NotReady
 
 NG_ADDRESS = "127.0.0.1"
-
-
-class Node:
-    """A node whose services are functions of this test: address and port to handler."""
-
-    nameservers = ("198.18.0.53",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.namespace_path = Path("/run/netns") / name
-        self.handlers: dict[tuple[str, int], Callable[[bytes], bytes]] = {}
-        self.questions: list[tuple[str, int]] = []
-        self._servers: list[asyncio.Server] = []
-
-    async def spawn(self, *_: object, **__: object) -> asyncio.subprocess.Process:
-        raise AssertionError("the cloud's services run in containers")
-
-    async def connect_tcp(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        self.questions.append((host, port))
-        handler = self.handlers.get((host, port))
-        if handler is None:
-            raise ConnectionRefusedError(111, "Connection refused")
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(handler(await reader.read(4096)))
-            writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        self._servers.append(server)
-        return await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
-
-    async def close(self) -> None:
-        for server in self._servers:
-            server.close()
 
 
 class Shells:
@@ -90,8 +57,8 @@ def _no_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def nodes() -> AsyncIterator[dict[str, Node]]:
-    nodes = {name: Node(name) for name in ("dns", "sbc", "pstn")}
+async def nodes() -> AsyncIterator[dict[str, FakeNode]]:
+    nodes = {name: FakeNode(name) for name in ("dns", "sbc", "pstn")}
     nodes["dns"].handlers[(NAME_SERVER.address, 53)] = answer_dns
     nodes["sbc"].handlers[(NG_ADDRESS, NG_PORT)] = answer_ping
     yield nodes
@@ -115,7 +82,7 @@ Start = Callable[[Shells], Awaitable[services.RunningCloud]]
 
 
 @pytest.fixture
-def start(nodes: dict[str, Node], certificates: Certificates, tmp_path: Path) -> Start:
+def start(nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path) -> Start:
     async def start_with(shells: Shells) -> services.RunningCloud:
         podman = Podman(tmp_path / "containers", runner=shells)
         return await start_cloud(make_plan(), nodes, tmp_path, podman, certificates)
@@ -150,7 +117,7 @@ async def test_service_that_ends_while_it_starts_is_named_with_its_last_words(st
 
 
 async def test_service_that_never_answers_is_named_with_what_was_last_seen(
-    start: Start, nodes: dict[str, Node], monkeypatch: pytest.MonkeyPatch
+    start: Start, nodes: dict[str, FakeNode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a name server that listens nowhere
     monkeypatch.setattr(service, "READY_S", 0.2)
@@ -174,7 +141,7 @@ async def test_failure_of_one_service_stops_the_others(start: Start, tmp_path: P
 
 
 def test_passwords_do_not_leave_the_plan(
-    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+    nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:
     # When the configuration is written
     make_services(make_plan(), nodes, tmp_path, certificates)
@@ -185,7 +152,7 @@ def test_passwords_do_not_leave_the_plan(
     assert hashlib.md5(f"{account.user}:{account.domain}:{account.password}".encode()).hexdigest() in text
 
 
-def configuration(plan: Plan, nodes: dict[str, Node], certificates: Certificates, folder: Path) -> str:
+def configuration(plan: Plan, nodes: dict[str, FakeNode], certificates: Certificates, folder: Path) -> str:
     """Kamailio's files as one text."""
     make_services(plan, nodes, folder, certificates)
     written = folder / "services" / "fra1-sbc-kamailio"
@@ -194,7 +161,7 @@ def configuration(plan: Plan, nodes: dict[str, Node], certificates: Certificates
 
 @pytest.mark.req("C9")
 def test_sip_is_offered_over_tls_alone(
-    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+    nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:
     text = configuration(make_plan(), nodes, certificates, tmp_path)
     assert [line.partition(" ")[0] for line in text.splitlines() if line.startswith("listen=")] == [
@@ -204,7 +171,9 @@ def test_sip_is_offered_over_tls_alone(
 
 
 @pytest.mark.req("C9")
-def test_tls_version_is_the_plans(nodes: dict[str, Node], certificates: Certificates, tmp_path: Path) -> None:
+def test_tls_version_is_the_plans(
+    nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
+) -> None:
     plan = with_controller(replace(CONTROLLER, min_tls_version="1.3"))
     text = configuration(plan, nodes, certificates, tmp_path)
     assert text.count("method = TLSv1.3+") == 3
@@ -217,7 +186,7 @@ def with_controller(controller: SessionController) -> Plan:
 
 @pytest.mark.req("C7")
 def test_media_goes_directly_in_the_drill_alone(
-    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+    nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:
     drilled = with_controller(replace(CONTROLLER, anchor_media=False))
     assert configuration(drilled, nodes, certificates, tmp_path).count("setflag(DIRECT_MEDIA)") == 2
@@ -227,7 +196,7 @@ def test_media_goes_directly_in_the_drill_alone(
 
 @pytest.mark.req("C9")
 def test_plain_media_is_allowed_to_the_drilled_phone_alone(
-    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+    nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:
     # Given a plan in which one phone sends plain RTP
     plan = replace(make_plan(), endpoints=(replace(DESK1, media_encryption="none"),))
@@ -236,7 +205,7 @@ def test_plain_media_is_allowed_to_the_drilled_phone_alone(
     assert "$sht(plain=>1" not in configuration(make_plan(), nodes, certificates, tmp_path)
 
 
-def test_marking_is_the_plans(nodes: dict[str, Node], certificates: Certificates, tmp_path: Path) -> None:
+def test_marking_is_the_plans(nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path) -> None:
     text = configuration(make_plan(), nodes, certificates, tmp_path)
     relay = (tmp_path / "services" / "fra1-sbc-rtpengine" / "rtpengine.conf").read_text()
     assert "\ntos=104\n" in text  # AF31 26 << 2
@@ -245,7 +214,7 @@ def test_marking_is_the_plans(nodes: dict[str, Node], certificates: Certificates
 
 @pytest.mark.req("V2")
 def test_connections_are_watched_as_the_policy_says(
-    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+    nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:
     timing = replace(CONTROLLER.registration, keepalive_s=10, lost_s=30)
     plan = replace(make_plan(), session_controllers=(replace(CONTROLLER, registration=timing),))
@@ -257,7 +226,7 @@ def test_connections_are_watched_as_the_policy_says(
 
 @pytest.mark.req("C1")
 def test_limits_of_an_address_are_the_plans(
-    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+    nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:
     # given a session controller with 100 accounts behind one address
     limits = Protection(100, 3, 16, 20, 0.5, 5, 50, 10, 4, 60, 120)
@@ -293,7 +262,7 @@ def test_memory_is_enough_for_all_connections_that_are_promised() -> None:
 @pytest.mark.req("C2", "C7")
 @pytest.mark.parametrize("strict", [False, True])
 def test_media_of_sites_with_one_line_comes_from_one_place_where_the_policy_says_so(
-    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path, *, strict: bool
+    nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path, *, strict: bool
 ) -> None:
     # given a site with one line, under either policy
     held = replace(CONTROLLER, strict_sites=("203.0.113.2/32",), strict_servers=("198.18.10.13/32",))
@@ -308,7 +277,7 @@ def test_media_of_sites_with_one_line_comes_from_one_place_where_the_policy_says
 
 @pytest.mark.req("C6")
 def test_only_session_controllers_of_the_cloud_are_passed_calls(
-    nodes: dict[str, Node], certificates: Certificates, tmp_path: Path
+    nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:
     # given one data centre, then nobody is a peer; given another, then by its certificate's name alone
     assert "IS_PEER" not in configuration(make_plan(), nodes, certificates, tmp_path)

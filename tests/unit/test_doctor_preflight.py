@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.api import judge_again
 from uclab.doctor.preflight import HostUnfit, Seen, complaints, expected_mb, refuse_unfit
 from uclab.doctor.room import SERVICES, Folder, folder
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Plan
 
 ROOM = Folder(Path("/runs/one"), "", 100_000)
@@ -30,7 +29,7 @@ FIT = Seen(
 
 @cache
 def plan() -> Plan:
-    return make_plan(load_topology("small-office"))
+    return shipped_plan("small-office")
 
 
 @pytest.mark.req("D3")

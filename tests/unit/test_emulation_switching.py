@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from os_ken.ofproto import ofproto_v1_3_parser
 
+from testbed.plans import shipped_plan
 from tests.integration import emulation_plans as plans
 from uclab.doctor import DEVICE_ROOT
 from uclab.emulation.build.apply import register
@@ -24,8 +25,6 @@ from uclab.emulation.ovs.backends import Variants
 from uclab.emulation.ovs.openflow import NORMAL, Flow, Tagging, encode
 from uclab.emulation.ovs.ovsdb import OvsdbClient, OvsdbError
 from uclab.emulation.ovs.vswitchd import Bridge, BridgePort
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.flows import Step, SwitchFlow
 from uclab.plan.schema.plan import EgressQueue, QueueClass, Route, Tap
 
@@ -200,7 +199,7 @@ def test_a_carriers_flows_are_openflow_13_too() -> None:
 
 @pytest.mark.req("W2", "W3")
 def test_a_switch_with_flows_neither_learns_nor_cuts_long_frames() -> None:
-    plan = make_plan(load_topology("evpl-point-to-point"))
+    plan = shipped_plan("evpl-point-to-point")
     net = register(plan, Path("/nowhere"), VARIANTS)
     operations = vswitchd.transaction(
         [net["metro1-core"].bridge(None), net["fra1-px"].bridge(None)], "userspace"

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.unit.judge.world import World, reference_plan
+from testbed.world import World, reference_plan
 from uclab.judge.evidence.life import still_runs
 from uclab.judge.judging import judge_run
 from uclab.judge.result.judgement import Finding

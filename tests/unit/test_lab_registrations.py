@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from endpoints_emu.events import PhoneEvent, PhoneEventKind
+from testbed.plans import shipped_plan
 from uclab.lab.doubts import Doubts
 from uclab.lab.registrations import Registrations
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Plan
 
 pytestmark = pytest.mark.req("V2")
@@ -71,7 +70,7 @@ class Office:
 
 @pytest.fixture(scope="module")
 def dual() -> Plan:
-    return make_plan(load_topology("smb-dual-wan"))
+    return shipped_plan("smb-dual-wan")
 
 
 @pytest.fixture
@@ -129,7 +128,7 @@ def test_what_no_registration_passes_casts_no_doubt(office: Office, link: str) -
 
 
 def test_another_sites_line_casts_no_doubt() -> None:
-    plan = make_plan(load_topology("hub-and-spoke"))
+    plan = shipped_plan("hub-and-spoke")
     office = Office(plan)
     office.registrations.path_changed(["b1edge-hub"], "b1edge-hub has failed", False)
     in_doubt = set(office.phones) - office.callable()

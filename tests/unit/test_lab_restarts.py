@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.lab.events import EventLog
 from uclab.lab.inspection import parts_of
 from uclab.lab.restarts import NotAgain, Restarts
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.switching import RestartPolicy
 from uclab.runtime.node import NotReady
 
@@ -150,7 +149,7 @@ def test_waits_double_up_to_the_longest() -> None:
 
 
 def test_dead_program_is_told_at_its_device() -> None:
-    plan = make_plan(load_topology("small-office"))
+    plan = shipped_plan("small-office")
     dead = ["edge-bgpd", "taps-edge", "desk1", "fra1-sbc-kamailio", "controller-office"]
     assert parts_of("edge", dead, plan) == ("edge-bgpd", "taps-edge")
     assert parts_of("desk1", dead, plan) == ("desk1",)

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.judge.measure.clusters import Clusters, loss_with
 from uclab.judge.measure.streams import Second, Stream
 from uclab.judge.quality.accused import worse_than_chance
-from uclab.model.load import load_topology
 from uclab.plan.paths.line_loss import INTERRUPTED, UNCOUNTED_S, expected_loss
 from uclab.plan.paths.loss_interval import (
     Interval,
@@ -24,7 +24,6 @@ from uclab.plan.paths.loss_interval import (
     packets_needed,
     student_quantile,
 )
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Bursts, Plan
 from uclab.plan.traffic.calls import reference_calls
 
@@ -104,7 +103,7 @@ def test_the_nearer_to_the_limit_the_more_packets_it_takes() -> None:
 @cache
 def line(loss_pct: float, bursty: bool) -> Plan:
     """`enterprise-hq` with a line that loses so much each way."""
-    plan = make_plan(load_topology("enterprise-hq"))
+    plan = shipped_plan("enterprise-hq")
     bursts = None
     if bursty:  # share of the time that the line must be bad
         bad = loss_pct / BURSTY.lost_pct

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from testbed.plans import shipped_plan
 from uclab.model.load import LoadedTopology, load_topology
 from uclab.plan.faults.carrier_faults import shared_labels
 from uclab.plan.faults.catalogue import FAULTS
@@ -28,7 +29,7 @@ EF, CONTROL, UNKNOWN = 46, 48, 12
 
 @cache
 def plan(name: str) -> Plan:
-    return make_plan(load_topology(name))
+    return shipped_plan(name)
 
 
 def crossing(lab: Plan, enters: LinkEnd, frame: Frame) -> Iterator[tuple[str, Frame]]:

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uclab.model.load import load_topology
+from testbed.plans import shipped_plan
 from uclab.plan.load.load_placement import LoadPlan, with_crowd
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.codec import plan_from_json, plan_to_json
 from uclab.plan.schema.errors import PlanError
 from uclab.plan.schema.plan import Plan
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.req("D11")
 
 @cache
 def plan_of(topology: str) -> Plan:
-    return make_plan(load_topology(topology))
+    return shipped_plan(topology)
 
 
 @settings(deadline=None, max_examples=25)

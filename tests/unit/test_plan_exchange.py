@@ -11,10 +11,9 @@ import pytest
 from controllers.circuit_api import CircuitBody
 from controllers.circuits import Exchange as Controller
 from controllers.fake_fabric import FakeFabric, Frame
+from testbed.plans import shipped_plan
 from uclab.lab.circuits import CircuitOrder, NoSuchCircuit, WrongOrder, body_of, ordered
-from uclab.model.load import load_topology
 from uclab.plan.lan.spanning_trees import PortRef
-from uclab.plan.planner import make_plan
 from uclab.plan.resolve.lines import wan_lines
 from uclab.plan.schema.plan import Plan
 from uclab.plan.schema.sdn_fabric import CircuitExchange
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.req("W5")
 
 @cache
 def plan() -> Plan:
-    return make_plan(load_topology("sdn-circuits"))
+    return shipped_plan("sdn-circuits")
 
 
 def exchange() -> CircuitExchange:

@@ -7,11 +7,10 @@ from functools import cache
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.emulation.mininet.switches import clearing_flows
 from uclab.emulation.ovs.openflow import NORMAL
 from uclab.emulation.routing import frr
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Node, Plan, SwitchRole
 from uclab.plan.schema.routing import Routing
 from uclab.plan.wan import bgp_routes
@@ -21,7 +20,7 @@ CLOUD = "198.18.10.0/24"
 
 @cache
 def plan(name: str = "internet-exchange") -> Plan:
-    return make_plan(load_topology(name))
+    return shipped_plan(name)
 
 
 def routing(node: str) -> Routing:

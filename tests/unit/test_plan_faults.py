@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from uclab.model.load import load_topology
+from testbed.plans import shipped_plan
 from uclab.plan.faults.catalogue import FAULTS, fitting
-from uclab.plan.planner import make_plan
 from uclab.plan.resolve.plan_edits import port_towards
 from uclab.plan.schema.codec import plan_from_json, plan_to_json
 from uclab.plan.schema.plan import Node, Plan
@@ -99,7 +98,7 @@ CHANGED = {
 
 @cache
 def clean(topology: str = "enterprise-hq") -> Plan:
-    return make_plan(load_topology(topology))
+    return shipped_plan(topology)
 
 
 def topology_for(name: str) -> str:

@@ -8,16 +8,16 @@ from xml.etree import ElementTree
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.drawing.graph import LinkLoad, draw
 from uclab.drawing.layout import arrange
-from uclab.model.load import load_topology, reference_topologies
-from uclab.plan.planner import make_plan
+from uclab.model.load import reference_topologies
 from uclab.plan.schema.plan import Plan
 
 
 @cache
 def plan(name: str) -> Plan:
-    return make_plan(load_topology(name))
+    return shipped_plan(name)
 
 
 def words(svg: str) -> list[str]:

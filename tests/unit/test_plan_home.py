@@ -6,10 +6,9 @@ from functools import cache
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.judge.evidence.network import Network
 from uclab.model.home import expand_home_router
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.resolve.lines import wan_lines
 from uclab.plan.schema.plan import LinkEnd, NodeKind, Plan, PortMode, SwitchRole
 
@@ -18,7 +17,7 @@ BOTH = ("soho-all-in-one", "soho-bridge-modem")
 
 @cache
 def plan(name: str) -> Plan:
-    return make_plan(load_topology(name))
+    return shipped_plan(name)
 
 
 @pytest.mark.req("N5", "W9")
@@ -63,7 +62,7 @@ def test_home_router_translates_classifies_by_port_and_has_no_sip_gateway() -> N
     assert "ip daddr { 198.18.10.0/24 } udp dport { 20000-64999, 8803 } ip dscp set 46 return" in rules
     assert "ct helper" not in rules
     # while a site with access switches leaves that to them
-    office = make_plan(load_topology("small-office"))
+    office = shipped_plan("small-office")
     assert "classify" not in (office.node("edge").nftables or "")
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from uclab.model.load import load_topology, reference_topologies
+from testbed.plans import shipped_plan
+from uclab.model.load import reference_topologies
 from uclab.plan.paths.reachability import Reachability
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Plan
 from uclab.plan.traffic.breakable import (
     NotBreakable,
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.req("V2")
 
 
 def plan_of(name: str) -> Plan:
-    return make_plan(load_topology(name))
+    return shipped_plan(name)
 
 
 @pytest.fixture(scope="module")

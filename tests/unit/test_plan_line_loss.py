@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from uclab.model.load import load_topology
+from testbed.plans import shipped_plan
 from uclab.plan.paths.line_loss import CALL_S, call_s, expected_loss
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Bursts, Plan
 from uclab.plan.traffic.calls import TRANSFERRED_SECONDS, reference_calls, rounds
 
@@ -16,7 +15,7 @@ pytestmark = pytest.mark.req("C8")
 
 
 def plan(topology: str = "small-office") -> Plan:
-    return make_plan(load_topology(topology))
+    return shipped_plan(topology)
 
 
 def lossy(loss_pct: float, bursts: Bursts | None = None, delay_ms: float = 10.0) -> Plan:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.model.load import load_topology, reference_directory, reference_topologies
 from uclab.plan.faults.catalogue import FAULTS
 from uclab.plan.planner import make_plan
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.req("N5", "V2")
 
 @cache
 def plan(name: str) -> Plan:
-    return make_plan(load_topology(name))
+    return shipped_plan(name)
 
 
 def changed(folder: Path, old: str, new: str, name: str = "smb-dual-wan") -> Plan:

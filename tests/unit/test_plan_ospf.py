@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbed.plans import shipped_plan
 from uclab.emulation.routing import frr
 from uclab.emulation.routing.learned import difference
 from uclab.model.load import load_topology
@@ -27,7 +28,7 @@ NAME = "cross-connect"
 
 @cache
 def plan() -> Plan:
-    return make_plan(load_topology(NAME))
+    return shipped_plan(NAME)
 
 
 def static_plan() -> Plan:

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uclab.model.load import load_topology
+from testbed.plans import shipped_plan
 from uclab.plan.lan.endpoints import direct_number
 from uclab.plan.load.load_placement import LoadPlan, as_judged, pools, with_crowd
 from uclab.plan.load.pstn_load import FIRST_LINE, outside_numbers, outside_pool, played, with_outside
 from uclab.plan.load.record import Pool
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.codec import from_data, plan_from_json, plan_to_json, to_data
 from uclab.plan.schema.errors import PlanError
 from uclab.plan.schema.plan import Plan
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.req("D11", "C3", "C4")
 
 @cache
 def plan_of(topology: str) -> Plan:
-    return make_plan(load_topology(topology))
+    return shipped_plan(topology)
 
 
 @cache

@@ -7,10 +7,10 @@ from functools import cache
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.model.load import load_topology
 from uclab.plan.cloud.protection import accounts_behind, guard
 from uclab.plan.load.load_placement import with_crowd
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Plan
 from uclab.plan.schema.protection import Protection
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.req("C1")
 
 @cache
 def plan_of(topology: str) -> Plan:
-    return make_plan(load_topology(topology))
+    return shipped_plan(topology)
 
 
 def limits_of(plan: Plan) -> Protection:

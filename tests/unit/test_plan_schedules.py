@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbed.plans import shipped_plan
 from uclab.model.load import load_topology
 from uclab.model.profile import Direction
 from uclab.model.timetable import Period, Timetable
@@ -154,7 +155,7 @@ def test_a_line_in_a_step_is_a_possible_line() -> None:
 
 @pytest.mark.req("W8")
 def test_plan_of_a_low_orbit_site_has_handovers_and_a_day_of_gaps_in_both_directions() -> None:
-    plan = make_plan(load_topology("satellite-leo"))
+    plan = shipped_plan("satellite-leo")
     assert [(s.node, s.repeat_s) for s in plan.schedules] == [
         ("edge", 86_400), ("edge", 15), ("leosat", 86_400), ("leosat", 15),
     ]  # fmt: skip

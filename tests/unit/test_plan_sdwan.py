@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.emulation.overlay.openvpn import Identity, command
 from uclab.model.load import load_topology, reference_directory
 from uclab.plan.faults.catalogue import FAULTS
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.req("W6")
 
 @cache
 def plan() -> Plan:
-    return make_plan(load_topology("sd-wan"))
+    return shipped_plan("sd-wan")
 
 
 def overlay() -> Overlay:
@@ -99,7 +100,7 @@ def test_stuck_steering_meets_a_slow_line_in_both_directions() -> None:
 @pytest.mark.parametrize("fault", ["overlay-unmarked", "steering-stuck"])
 def test_faults_of_overlays_need_an_overlay(fault: str) -> None:
     with pytest.raises(KeyError, match="no SD-WAN edge"):
-        FAULTS[fault].apply(make_plan(load_topology("small-office")), None)
+        FAULTS[fault].apply(shipped_plan("small-office"), None)
 
 
 SECOND_SITE = """

@@ -6,16 +6,15 @@ from functools import cache
 
 import pytest
 
-from uclab.model.load import load_topology
+from testbed.plans import shipped_plan
 from uclab.plan.faults.catalogue import FAULTS
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Node, Plan
 from uclab.plan.schema.routing import Route
 
 
 @cache
 def clean(topology: str) -> Plan:
-    return make_plan(load_topology(topology))
+    return shipped_plan(topology)
 
 
 def changed(topology: str, fault: str, target: str | None = None) -> dict[str, tuple[Node, Node]]:

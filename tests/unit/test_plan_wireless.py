@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from controllers.fabric import compile_fabric
+from testbed.plans import shipped_plan
 from uclab.model.load import load_topology
 from uclab.model.wmm import CATEGORIES, category, contention_us
 from uclab.plan.capacity.calls_per_line import Capacity, capacity
@@ -25,7 +26,7 @@ VOICE, DATA = 10, 20
 
 @cache
 def plan() -> Plan:
-    return make_plan(load_topology("wifi-office"))
+    return shipped_plan("wifi-office")
 
 
 def switch(name: str, of: Plan | None = None) -> Switch:
@@ -163,7 +164,7 @@ def test_an_unmarked_station_sends_as_best_effort_and_is_answered_rightly() -> N
 
 
 def test_faults_of_access_points_fit_only_where_there_are_some() -> None:
-    other = make_plan(load_topology("small-office"))
+    other = shipped_plan("small-office")
     assert not {"wifi-naive-map", "wifi-station-unmarked"} & set(fitting(other))
 
 

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
+from testbed.plans import shipped_plan
 from uclab.api import RunResult
 from uclab.cli.summary import incident_table, print_summary
 from uclab.judge.failover.findings import check_failover
@@ -24,8 +25,6 @@ from uclab.judge.result.incidents import (
     Way,
 )
 from uclab.judge.result.judgement import Judgement
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Plan
 from uclab.records.run import Incident
 from uclab.report.failover_timeline import LINE_COLOURS, SILENCE, draw_timeline
@@ -39,7 +38,7 @@ FAILED, HEALED, ENDED = 1000.0, 1012.0, 1020.0
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return make_plan(load_topology("smb-dual-wan"))
+    return shipped_plan("smb-dual-wan")
 
 
 def judged(turn: int, gap_s: float) -> JudgedIncident:

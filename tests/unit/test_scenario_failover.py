@@ -13,9 +13,8 @@ from typing import Any, cast
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.lab.client import CallOrder, LabClient, LabGone
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.codec import from_data
 from uclab.plan.schema.plan import Plan
 from uclab.plan.traffic.incidents import HELD_CALL
@@ -28,7 +27,7 @@ pytestmark = pytest.mark.req("V2")
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return make_plan(load_topology("smb-dual-wan"))
+    return shipped_plan("smb-dual-wan")
 
 
 FAST = Pace(

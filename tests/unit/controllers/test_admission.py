@@ -10,7 +10,7 @@ from controllers.fabric import compile_fabric
 from controllers.fake_fabric import FakeFabric, Outcome
 from controllers.flows import Purpose
 from controllers.ingress_filter import ARP, ICMPV6, IPV4, IPV6, UDP
-from tests.unit.controllers.fabrics import DATA, ROOMS, VOICE, Host, hierarchy, hosts
+from testbed.fabrics import DATA, ROOMS, VOICE, Host, hierarchy, hosts
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 FABRIC = hierarchy(2, 2, 3)

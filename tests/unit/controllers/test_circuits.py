@@ -15,28 +15,11 @@ from controllers.fabric import Tables
 from controllers.fake_fabric import Delivery, FakeFabric, Frame
 from controllers.flows import FlowTable, Match, RateUnit, difference
 from controllers.ingress_filter import ARP
-from tests.unit.controllers.fabrics import FabricBuilder
+from testbed.exchange import CUSTOMERS, FABRIC, SWITCHES
 from uclab.plan.lan.spanning_trees import PortRef
-from uclab.plan.schema.plan import SiteFabric, SwitchRole
 
-SWITCHES, CUSTOMERS = 3, 2
 HQ, CLOUD = IPv4Network("10.10.0.0/16"), IPv4Network("198.18.10.0/24")
 NETWORKS = (HQ, CLOUD, IPv4Network("10.10.8.0/24"), IPv4Network("192.0.2.0/24"))
-
-
-def exchange_fabric() -> SiteFabric:
-    """Three switches in a row, two customer ports on each."""
-    build = FabricBuilder()
-    for number in range(SWITCHES):
-        build.switch(f"ix{number + 1}", SwitchRole.CORE)
-        for _ in range(CUSTOMERS):
-            build.pc(f"ix{number + 1}")
-    build.trunk("ix1", "ix2")
-    build.trunk("ix2", "ix3")
-    return build.fabric()
-
-
-FABRIC = exchange_fabric()
 PORTS = [PortRef(f"ix{s + 1}", p + 1) for s in range(SWITCHES) for p in range(CUSTOMERS)]
 FAR = Circuit(
     "hq-cloud", End(PORTS[0], 10, (HQ,)), End(PORTS[4], 20, (CLOUD,)), rate_kbps=2000, pcp=5,

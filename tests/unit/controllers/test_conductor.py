@@ -9,7 +9,7 @@ import pytest
 from controllers.fabric import compile_fabric
 from controllers.fabric_controller import FabricController, Order, Replace, Update
 from controllers.flows import Change, FlowTable
-from tests.unit.controllers.fabrics import enterprise, hierarchy
+from testbed.fabrics import enterprise, hierarchy
 from uclab.plan.lan.spanning_trees import Trunk
 from uclab.plan.schema.plan import SiteFabric
 from uclab.records.run import Event

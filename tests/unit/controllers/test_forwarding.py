@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from controllers.fabric import Tables, compile_fabric
 from controllers.fake_fabric import FakeFabric
 from controllers.transition import transition
-from tests.unit.controllers.fabrics import Host, enterprise, hierarchy, hosts, members, meshed
+from testbed.fabrics import Host, enterprise, hierarchy, hosts, members, meshed
 from uclab.plan.lan.spanning_trees import PortRef, Trunk, trunks_between, usable_trunks
 from uclab.plan.schema.plan import SiteFabric
 

@@ -12,7 +12,7 @@ from controllers.fabric import compile_fabric
 from controllers.flows import Purpose
 from controllers.reports import MOST_REMEMBERED, Reporter
 from controllers.voice_fabric import main
-from tests.unit.controllers.fabrics import hierarchy
+from testbed.fabrics import hierarchy
 from uclab.plan.lan.spanning_trees import FabricError
 from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.plan import SiteFabric, SwitchPort

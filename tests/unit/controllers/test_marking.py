@@ -13,7 +13,7 @@ from controllers.fabric import compile_fabric
 from controllers.fake_fabric import FakeFabric, Frame
 from controllers.ingress_filter import IPV4, UDP
 from controllers.marking import TCP, port_masks
-from tests.unit.controllers.fabrics import DATA, POLICY, ROOMS, VOICE, Host, hierarchy, hosts
+from testbed.fabrics import DATA, POLICY, ROOMS, VOICE, Host, hierarchy, hosts
 from uclab.plan.lan.spanning_trees import PortRef
 from uclab.plan.schema.plan import MarkingRule, SiteFabric
 

@@ -12,7 +12,7 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 from controllers import openflow
 from controllers.fabric import compile_fabric
 from controllers.flows import Change, FlowRule, FlowTable, Purpose, Table, difference
-from tests.unit.controllers.fabrics import enterprise
+from testbed.fabrics import enterprise
 
 COMPILED = compile_fabric(enterprise())
 ACCESS = COMPILED.tables[5]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
-from tests.unit.controllers.fabrics import meshed
+from testbed.fabrics import meshed
 from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.plan import SiteFabric
 

@@ -6,13 +6,13 @@ import pytest
 
 from controllers.fabric import compile_fabric
 from controllers.fake_fabric import FakeFabric
-from tests.unit.controllers.fabrics import hosts
-from uclab.model.load import load_topology, reference_topologies
+from testbed.fabrics import hosts
+from testbed.plans import shipped_plan
+from uclab.model.load import reference_topologies
 from uclab.plan.faults.catalogue import FAULTS
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Plan
 
-PLANS = {name: make_plan(load_topology(name)) for name in reference_topologies()}
+PLANS = {name: shipped_plan(name) for name in reference_topologies()}
 plans = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS.keys())
 
 

@@ -12,8 +12,7 @@ from controllers.path_metrics import Figures
 from controllers.sdwan_agent import ruleset
 from controllers.sdwan_api import make_api, openapi
 from controllers.sdwan_state import STALE_S, SdWanState
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
+from testbed.plans import shipped_plan
 from uclab.plan.schema.overlay import Overlay
 
 pytestmark = pytest.mark.req("W6")
@@ -23,7 +22,7 @@ GOOD, LOSSY = Figures(20, 2, 0), Figures(20, 2, 15)
 
 @pytest.fixture(scope="module")
 def overlay() -> Overlay:
-    return make_plan(load_topology("sd-wan")).overlays[0]
+    return shipped_plan("sd-wan").overlays[0]
 
 
 def report(state: SdWanState, now: float, wan1: Figures, back: Figures = GOOD) -> None:

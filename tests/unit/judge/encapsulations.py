@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from tests.unit.judge.frames import ip_header, mac
+from testbed.frames import ip_header, mac
 
 ENDS = mac("02:00:00:00:00:0b") + mac("02:00:00:00:00:0a")
 NEAR, FAR = "198.18.10.20", "203.0.113.2"

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from tests.unit.judge.frames import TCP, Packet
-from tests.unit.judge.world import Leg, Talker, World, _message
+from testbed.frames import TCP, Packet
+from testbed.plans import shipped_plan
+from testbed.world import Leg, Talker, World, _message
 from uclab.judge.judging import judge_run
 from uclab.judge.result.incidents import JudgedIncident
 from uclab.judge.result.judgement import Finding, Judgement
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.plan import PathHop, Plan
 from uclab.plan.traffic.incidents import HELD_CALL
@@ -39,7 +38,7 @@ def wanted(at: float, leg: Leg) -> str | None:
 
 def dual_plan(*names: str) -> Plan:
     """`smb-dual-wan` with only these endpoints and no bulk traffic."""
-    plan = make_plan(load_topology("smb-dual-wan"))
+    plan = shipped_plan("smb-dual-wan")
     return replace(plan, endpoints=tuple(e for e in plan.endpoints if e.name in names), bulk=())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from tests.unit.judge.frames import TCP, Packet, ip_header, mac
+from testbed.frames import TCP, Packet, ip_header, mac
 from uclab.capture.routing import BFD, BGP
 from uclab.capture.writer import PcapngWriter
 from uclab.judge.evidence.run import Run

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.frames import Packet
-from tests.unit.judge.world import World, reference_plan
+from testbed.frames import Packet
+from testbed.world import World, reference_plan
 from uclab.judge.judging import judge_run
 from uclab.judge.measure.connections import Connection, most_at_once
 from uclab.judge.result.judgement import Finding

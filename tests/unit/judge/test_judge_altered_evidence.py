@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.frames import UDP, Packet
+from testbed.frames import UDP, Packet
+from testbed.world import Leg, World, reference_plan
 from tests.unit.judge.test_judge_drills import failed, not_shown
-from tests.unit.judge.world import Leg, World, reference_plan
 from uclab.judge.checks.wireless import as_it_came
 from uclab.judge.evidence.network import Network
 from uclab.judge.judging import judge_run

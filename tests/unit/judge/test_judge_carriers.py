@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.judge.frames import Packet
+from testbed.frames import Packet
+from testbed.plans import shipped_plan
+from testbed.world import Leg, Talker, World, for_short_calls
 from tests.unit.judge.routing_world import Tapped
 from tests.unit.judge.test_judge_drills import failed, run
-from tests.unit.judge.world import Leg, Talker, World, for_short_calls
 from uclab.cli.summary import chosen_walk, walk_table
 from uclab.judge.checks.customer_isolation import check_apart
 from uclab.judge.judging import judge_run
@@ -56,7 +57,7 @@ class CarriedWorld(World):
 
 
 def world(folder: Path, topology: str) -> CarriedWorld:
-    plan = make_plan(load_topology(topology))
+    plan = shipped_plan(topology)
     phones = tuple(e for e in plan.endpoints if e.kind == "desk-phone")
     return CarriedWorld(folder, for_short_calls(replace(plan, endpoints=phones, bulk=())))
 

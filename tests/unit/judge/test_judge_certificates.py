@@ -7,7 +7,7 @@ import random
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.unit.judge.tls import issue, pem
+from testbed.tls import issue, pem
 from uclab.judge.checks.certificates import BadCertificate, read_der, read_pem
 
 

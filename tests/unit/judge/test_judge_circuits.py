@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from testbed.plans import shipped_plan
 from tests.unit.judge.routing_world import Tapped, udp_frame
 from uclab.judge.checks.circuits import check_circuits
 from uclab.judge.result.judgement import Finding
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Plan
 
 pytestmark = pytest.mark.req("W5")
@@ -23,7 +22,7 @@ SITE, CLOUD = "203.0.113.129", "198.18.10.11"
 
 @cache
 def plan() -> Plan:
-    return make_plan(load_topology("sdn-circuits"))
+    return shipped_plan("sdn-circuits")
 
 
 def mac_of(device: str, interface: str) -> str:

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.capture.dissect import Signalling
 from uclab.judge.evidence.network import Network
 from uclab.judge.evidence.run import Run
@@ -26,8 +27,6 @@ from uclab.judge.quality.call_parts import CLOUD, DirectionSeen, Part
 from uclab.judge.quality.line_quality import check_lines
 from uclab.judge.quality.route_quality import check_routes
 from uclab.judge.result.judgement import Finding, HopRecord, Walk
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Plan
 from uclab.records.run import CallRecord
 
@@ -37,7 +36,7 @@ UP = "office/wan1 up"
 
 @cache
 def plan() -> Plan:
-    return make_plan(load_topology("small-office"))
+    return shipped_plan("small-office")
 
 
 def case() -> Case:

@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.judge.evidence.run import RunError, load_run
 from uclab.judge.judging import judge
-from uclab.model.load import load_topology
 from uclab.plan.load.record import CampaignRecord, GeneratorRecord, LegRecord
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.codec import plan_to_json, to_data
 from uclab.records.run import CallRecord, Event, HeardAudio, Incident
 from uclab.records.scenario import (
@@ -43,7 +42,7 @@ LEG = LegRecord(
 @cache
 def files() -> dict[str, str]:
     """A whole run's records, by file."""
-    plan = make_plan(load_topology("small-office"))
+    plan = shipped_plan("small-office")
     asked = Asked(
         (AskedCall("c1", "desk1", "desk2", "desk-desk", 5.0),), (AskedIncident("circuit-down", "x", 1),)
     )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.judge.evidence.directions import Directions
 from uclab.judge.evidence.network import Network, mac_number
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Plan
 
-PLAN = make_plan(load_topology("small-office"))
+PLAN = shipped_plan("small-office")
 
 
 def mac_of(plan: Plan, name: str, interface: str) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.frames import Packet
-from tests.unit.judge.world import Leg, World, reference_plan
+from testbed.frames import Packet
+from testbed.world import Leg, World, reference_plan
 from uclab.judge.judging import judge_run
 from uclab.judge.result.judgement import Finding, Judgement
 from uclab.records.run import Event

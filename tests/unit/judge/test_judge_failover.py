@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.world import NAT, Leg
 from tests.unit.judge.failover_world import (
     FAILED_S,
     HEALED_S,
@@ -16,7 +17,6 @@ from tests.unit.judge.failover_world import (
     dual_plan,
     wanted,
 )
-from tests.unit.judge.world import NAT, Leg
 
 pytestmark = pytest.mark.req("V2")
 

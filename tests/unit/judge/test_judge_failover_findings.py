@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.judge.failover.findings import check_failover
 from uclab.judge.failover.quality import spread
 from uclab.judge.result.incidents import (
@@ -19,8 +20,6 @@ from uclab.judge.result.incidents import (
     Way,
 )
 from uclab.judge.result.judgement import Finding
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Policy
 from uclab.records.run import Direction, Incident
 
@@ -37,7 +36,7 @@ LINES = LinesUsed(
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return make_plan(load_topology("smb-dual-wan")).policy
+    return shipped_plan("smb-dual-wan").policy
 
 
 def way(flow: Flow, gap: float = 300.0, failback: float = 0.0, *, alive: bool = True) -> Way:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.judge.evidence.network import Network
 from uclab.judge.failover.outcomes import line_wanted, orphaned
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.traffic.incidents import planned_incidents
 from uclab.records.run import Incident
 
@@ -15,7 +14,7 @@ pytestmark = pytest.mark.req("V2", "P1", "P2")
 
 
 def network(topology: str) -> Network:
-    return Network(make_plan(load_topology(topology)))
+    return Network(shipped_plan(topology))
 
 
 def incident(of: Network, name: str) -> Incident:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pylibsrtp import Policy, Session
 
-from tests.unit.judge.frames import Packet, rtp
-from tests.unit.judge.world import reference_plan
+from testbed.frames import Packet, rtp
+from testbed.world import reference_plan
 from uclab.capture.dissect import Crypto, Flow, MediaDescription, SipMessage
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import Packets

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from testbed.frames import TCP, Packet, rtcp, rtp
+from testbed.world import Leg, World, reference_plan
 from tests.unit.judge.encapsulations import HARMLESS, READ, UNREAD, Encapsulation, pppoe
-from tests.unit.judge.frames import TCP, Packet, rtcp, rtp
-from tests.unit.judge.world import Leg, World, reference_plan
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import PcapngReader
 from uclab.capture.writer import PcapngWriter

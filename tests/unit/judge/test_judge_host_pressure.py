@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.judge.frames import Packet
-from tests.unit.judge.world import Leg, World
+from testbed.frames import Packet
+from testbed.plans import shipped_plan
+from testbed.world import Leg, World
 from uclab.judge.evidence.host_pressure import HostPressure
 from uclab.judge.evidence.run import load_run
 from uclab.judge.host.reasons import by_host
@@ -16,10 +17,8 @@ from uclab.judge.judging import build_case, judge
 from uclab.judge.measure.case import Case
 from uclab.judge.measure.streams import CallWindow
 from uclab.judge.result.judgement import Finding, Judgement
-from uclab.model.load import load_topology
 from uclab.plan.capacity.experiment_record import Admission, MeasuringRecord
 from uclab.plan.load.record import G711
-from uclab.plan.planner import make_plan
 from uclab.records.host_pressure import HostSample, LateLine, Waited
 from uclab.records.run import Event, HeardAudio
 
@@ -30,7 +29,7 @@ SECONDS = 4
 def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, Judgement]:
     """A call in which the router loses a quarter of what desk1 says, and desk1 does not hear desk2 in 42 % of
     the time although all of it arrives; nothing is known of the machine."""
-    plan = make_plan(load_topology("small-office"))
+    plan = shipped_plan("small-office")
     phones = tuple(e for e in plan.endpoints if e.name.startswith("desk"))
     world = World(tmp_path_factory.mktemp("run"), replace(plan, endpoints=phones, bulk=()))
     numbers = iter([True, False, False, False] * 1000)
@@ -257,7 +256,7 @@ def test_steering_that_came_late_is_explained_by_whoever_measures_and_steers(
 ) -> None:
     # given a site with an overlay, and the same call there
     case, _ = judged
-    overlay = make_plan(load_topology("sd-wan")).overlays[0]
+    overlay = shipped_plan("sd-wan").overlays[0]
     plan = replace(case.network.plan, overlays=(overlay,))
     known = replace(sampled(case, waited), network=replace(case.network, plan=plan))
     late = Finding("sdwan.steering", ("W6",), overlay.site, "in time", "still on wan1", "fail", blame="edge")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.frames import Packet, rtp
+from testbed.frames import Packet, rtp
+from testbed.world import NAT, TAP_NS, Leg, World, reference_plan
 from tests.unit.judge.test_judge_drills import failed, run
-from tests.unit.judge.world import NAT, TAP_NS, Leg, World, reference_plan
 from uclab.judge.judging import judge_run
 from uclab.judge.result.judgement import Finding
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.capture.dissect import Signalling
 from uclab.judge.evidence.load_files import Leg, Load, load_load
 from uclab.judge.evidence.network import Network
@@ -26,7 +27,6 @@ from uclab.judge.measure.segments import SegmentBytes
 from uclab.judge.measure.srtp import KeyRing, MediaSecrecy
 from uclab.judge.measure.streams import Second, Stream, leg_windows, window_for
 from uclab.judge.result.judgement import Finding
-from uclab.model.load import load_topology
 from uclab.plan.load.load_placement import as_judged, with_crowd
 from uclab.plan.load.record import (
     CallerRecord,
@@ -38,7 +38,6 @@ from uclab.plan.load.record import (
     RegistrationRecord,
     Usage,
 )
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.plan import Plan
 
@@ -78,7 +77,7 @@ GOOD = Load(
 
 @cache
 def plan() -> Plan:
-    return as_judged(with_crowd(make_plan(load_topology("small-office")), 4, 2))
+    return as_judged(with_crowd(shipped_plan("small-office"), 4, 2))
 
 
 def case_of(load: Load, lost: int = 0, delay_ms: float = 20.0) -> Case:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.frames import UDP, Packet
-from tests.unit.judge.world import Leg as Way
-from tests.unit.judge.world import World, reference_plan
+from testbed.frames import UDP, Packet
+from testbed.world import Leg as Way
+from testbed.world import World, reference_plan
 from uclab.judge.evidence.load_files import Leg
 from uclab.judge.evidence.load_sample import FIRST_LEGS, chosen
 from uclab.judge.judging import judge_run

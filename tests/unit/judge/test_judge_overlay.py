@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from testbed.plans import shipped_plan
 from uclab.capture.dissect import Signalling
 from uclab.capture.headers import IPV4, UDP
 from uclab.judge.checks.overlay import Spell, check_overlays, spells
@@ -22,8 +23,6 @@ from uclab.judge.measure.segments import SegmentBytes
 from uclab.judge.measure.srtp import MediaSecrecy
 from uclab.judge.measure.streams import Hop
 from uclab.judge.result.judgement import Finding
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.overlay import Tunnel, TunnelEnd
 from uclab.plan.schema.plan import Plan
 from uclab.records.overlay import PathRecord
@@ -35,7 +34,7 @@ GOOD, BAD = (15.0, 2.0, 0.0), (15.0, 2.0, 20.0)
 
 @cache
 def plan() -> Plan:
-    return make_plan(load_topology("sd-wan"))
+    return shipped_plan("sd-wan")
 
 
 def flow(tap: str, mac: str, dscp: int, packets: int, *, src: str, dst: str, ports: tuple[int, int]) -> Flow:

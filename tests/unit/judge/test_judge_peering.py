@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from testbed.plans import shipped_plan
 from tests.unit.judge.routing_world import Tapped, bfd_control, bgp_open, bgp_update
 from uclab.judge.checks.peering import check_peering
 from uclab.judge.result.judgement import Finding
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Plan
 
 pytestmark = pytest.mark.req("P3")
@@ -24,7 +23,7 @@ LEAKED = "10.20.0.0/16"
 
 @cache
 def plan() -> Plan:
-    return make_plan(load_topology("cloudconnect-simplex-ott"))
+    return shipped_plan("cloudconnect-simplex-ott")
 
 
 def address(device: str, interface: str) -> str:
@@ -139,7 +138,7 @@ def test_what_was_not_seen_is_not_shown(
 @pytest.mark.req("P4")
 def test_peering_router_that_prefers_another_data_centre_has_nothing_to_pass_on(tmp_path: Path) -> None:
     # given two data centres, the first of which the site prefers
-    two = make_plan(load_topology("cloudconnect-georedundant"))
+    two = shipped_plan("cloudconnect-georedundant")
     world = Tapped(two, tmp_path)
     border, own = (
         two.node(device).interface(interface).addresses[0].partition("/")[0]
@@ -154,7 +153,7 @@ def test_peering_router_that_prefers_another_data_centre_has_nothing_to_pass_on(
 
 
 def test_plan_without_circuits_has_nothing_to_say(tmp_path: Path) -> None:
-    world = Tapped(make_plan(load_topology("small-office")), tmp_path)
+    world = Tapped(shipped_plan("small-office"), tmp_path)
     assert list(check_peering(world.case())) == []
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.frames import Packet
-from tests.unit.judge.world import Leg, Talker, World
+from testbed.frames import Packet
+from testbed.plans import shipped_plan
+from testbed.world import Leg, Talker, World
 from uclab.judge.judging import judge_run
 from uclab.judge.result.judgement import Finding, Judgement
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import PathHop
 from uclab.records.run import Event
 
@@ -43,7 +42,7 @@ class TwoLines(World):
 
 @pytest.fixture
 def world(tmp_path: Path) -> TwoLines:
-    plan = make_plan(load_topology("smb-dual-wan"))
+    plan = shipped_plan("smb-dual-wan")
     return TwoLines(tmp_path, replace(plan, endpoints=plan.endpoints[:2], bulk=()))
 
 

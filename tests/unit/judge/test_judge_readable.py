@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbed.frames import TCP, Packet, ip_header, rtp
 from tests.unit.judge.encapsulations import READ, UNREAD, Encapsulation, ethernet, ipv4
-from tests.unit.judge.frames import TCP, Packet, ip_header, rtp
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import PcapngReader
 from uclab.capture.writer import PcapngWriter

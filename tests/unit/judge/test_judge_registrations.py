@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.world import reference_plan
+from testbed.world import reference_plan
 from uclab.capture.sip import Flow, SipMessage
 from uclab.judge.checks.registrations import presences
 from uclab.judge.checks.signalling import check_registered

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.frames import UDP, Packet, rtcp
-from tests.unit.judge.world import Leg, World, reference_plan
+from testbed.frames import UDP, Packet, rtcp
+from testbed.world import Leg, World, reference_plan
 from uclab.judge.judging import judge_run
 from uclab.judge.measure.srtcp import clear_types
 from uclab.judge.result.judgement import Finding

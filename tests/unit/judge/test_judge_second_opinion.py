@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.world import World, reference_plan
+from testbed.world import World, reference_plan
 from uclab.judge.checks.tshark_crosscheck import check_dissector
 from uclab.judge.evidence.run import load_run
 from uclab.judge.judging import build_case

@@ -8,13 +8,12 @@ from dataclasses import replace
 
 import pytest
 
+from testbed.plans import shipped_plan
+from testbed.world import World, for_short_calls
 from tests.self_check.trial import SEED, Trial, changes_of, sample
-from tests.unit.judge.world import World, for_short_calls
 from uclab.capture.tags import Tags
 from uclab.judge.checks import tshark_crosscheck
 from uclab.judge.measure.flows import Flow
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 
 RULES = (
     "a capture missing",
@@ -51,7 +50,7 @@ RULES = (
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
     """A clean run of two phones, which call each other for a second and a half."""
     folder = tmp_path_factory.mktemp("self-check")
-    plan = make_plan(load_topology("small-office"))
+    plan = shipped_plan("small-office")
     phones = tuple(e for e in plan.endpoints if e.name in ("desk1", "desk2"))
     world = World(folder / "run", for_short_calls(replace(plan, endpoints=phones, bulk=())))
     for name in ("desk1", "desk2"):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.frames import Packet
+from testbed.frames import Packet
+from testbed.plans import shipped_plan
+from testbed.world import START_NS, TAP_NS, Leg, World
 from tests.unit.judge.test_judge_drills import failed, not_shown
-from tests.unit.judge.world import START_NS, TAP_NS, Leg, World
 from uclab.judge.evidence.network import Network
 from uclab.judge.judging import judge_run
 from uclab.judge.measure.cable_ends import Stretch, is_cut, missed, stretches
@@ -21,8 +22,6 @@ from uclab.judge.measure.tap_counts import UNKNOWN, TapCounts
 from uclab.judge.measure.tap_evidence import Captured, tap_windows
 from uclab.judge.measure.tap_windows import EVER_NS, TapWindows, time_of_day
 from uclab.judge.result.judgement import Judgement
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Plan
 from uclab.records.captures import CaptureTime
 from uclab.records.run import CallRecord, Event
@@ -32,7 +31,7 @@ WAY = {"qos.dscp", "qos.pcp", "vlan.way", "path.as-planned"}
 
 def small_plan() -> Plan:
     """`small-office` with its two phones and no bulk traffic."""
-    plan = make_plan(load_topology("small-office"))
+    plan = shipped_plan("small-office")
     return replace(plan, endpoints=tuple(e for e in plan.endpoints if e.name.startswith("desk")), bulk=())
 
 

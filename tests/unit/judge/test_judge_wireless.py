@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.judge.frames import Packet
+from testbed.frames import Packet
+from testbed.plans import shipped_plan
+from testbed.world import Alter, Leg, Talker, World, for_short_calls
 from tests.unit.judge.test_judge_drills import failed, not_shown
-from tests.unit.judge.world import Alter, Leg, Talker, World, for_short_calls
 from uclab.cli.summary import chosen_walk, walk_table
 from uclab.judge.judging import judge_run
 from uclab.judge.path.hop_trace import marking_columns
 from uclab.judge.result.judgement import Judgement
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import PathHop
 from uclab.report.results import walk_data
 
@@ -34,7 +33,7 @@ class WirelessWorld(World):
 
 @pytest.fixture
 def world(tmp_path: Path) -> WirelessWorld:
-    plan = make_plan(load_topology("wifi-office"))
+    plan = shipped_plan("wifi-office")
     kept = tuple(e for e in plan.endpoints if e.name != "soft2")
     return WirelessWorld(tmp_path, for_short_calls(replace(plan, endpoints=kept, bulk=())))
 

@@ -19,13 +19,12 @@ from typing import Literal
 
 from pylibsrtp import Policy, Session
 
-from tests.unit.judge.frames import TCP, UDP, Packet, rtcp, rtp
-from tests.unit.judge.tls import Issued, TlsPipe, issue, pem
+from testbed.frames import TCP, UDP, Packet, rtcp, rtp
+from testbed.plans import shipped_plan
+from testbed.tls import Issued, TlsPipe, issue, pem
 from uclab.access.record_files import write_record
 from uclab.capture.writer import PcapngWriter
 from uclab.lab.order_log import write_lab_end
-from uclab.model.load import load_topology
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.codec import plan_to_json, to_data
 from uclab.plan.schema.plan import Endpoint, PathHop, Plan, PortMode
 from uclab.records.run import CallRecord, Checks, Event, HeardAudio
@@ -54,7 +53,7 @@ Alter = Callable[[Packet, str, Leg], Packet | None]
 @cache
 def reference_plan(*names: str) -> Plan:
     """`enterprise-hq` with only these endpoints, and its upward bulk traffic."""
-    plan = make_plan(load_topology("enterprise-hq"))
+    plan = shipped_plan("enterprise-hq")
     endpoints = tuple(e for e in plan.endpoints if e.name in names)
     return for_short_calls(replace(plan, endpoints=endpoints, bulk=plan.bulk[:1]))
 

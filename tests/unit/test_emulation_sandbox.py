@@ -18,7 +18,7 @@ def bound(argv: list[str]) -> dict[str, str]:
 
 def test_checkout_below_a_hidden_folder_is_still_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     # given a checkout below /tmp, which every program has fresh and empty
-    monkeypatch.setattr(sandbox, "PROJECT", Path("/tmp/checkout"))
+    monkeypatch.setattr(sandbox, "PACKAGES", Path("/tmp/checkout"))
     # when a program of the host is started, then the checkout is bound into it, after the fresh /tmp
     argv = command(Sandbox("host"), ["python", "-m", "endpoints_emu.pjsua.agent"], 9)
     assert bound(argv)["/tmp/checkout"] == "/tmp/checkout"

@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uclab.doctor import DEVICE_ROOT
+from uclab.runtime.installation import PACKAGES
 from uclab.runtime.node import ProgramRoot
 
-PROJECT = Path(__file__).parents[2]
-"""The checkout, or the folder that the packages are installed in."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HIDDEN = frozenset({"dev", "proc", "sys", "tmp", "run", "boot", "mnt", "media", "lost+found", "lab"})
 
@@ -89,7 +88,7 @@ def _root(root: ProgramRoot) -> list[str]:
 def _own_python() -> list[str]:
     """This checkout and its Python, where they are in a folder that is hidden else, e.g. a clone below
     /tmp."""
-    folders = {str(PROJECT), sys.prefix, sys.base_prefix}
+    folders = {str(PACKAGES), sys.prefix, sys.base_prefix}
     hidden = sorted(folder for folder in folders if folder.split("/")[1] in _HIDDEN)
     return [option for folder in hidden for option in ("--ro-bind", folder, folder)]
 
@@ -103,7 +102,7 @@ def locate(program: str, root: ProgramRoot) -> None:
     """Raise FileNotFoundError where `program` is not in that root."""
     base = DEVICE_ROOT if root == "device" else Path("/")
     if not base.is_dir():
-        raise FileNotFoundError(f"{base} is not there: no device image yet; run `make setup`")
+        raise FileNotFoundError(f"{base} is not there: no device image yet; run `uclab setup`")
     folders = [""] if "/" in program else PATH.split(":")
     if not any(_exists(base, f"{folder}/{program}") for folder in folders):
         raise FileNotFoundError(f"no program {program} in the {root} root {base}")

@@ -1,5 +1,5 @@
-"""The set-up scripts: where they fetch from, which packages they ask for, how their parts run and end. apt and
-the parts are played by scripts."""
+"""The set-up scripts: where they fetch from, which packages they ask for, how their parts run and end. apt
+and the parts are played by scripts."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from uclab.model.load import reference_topologies
 from uclab.plan.schema.codec import plan_to_json
 
 PROJECT = Path(__file__).parents[2]
+NOBODY = 65534
 SHIPPED = ("uclab", "campaigns", "controllers", "endpoints_emu", "cloud_core", "topologies")
 PACKAGES = SHIPPED[:-1]
 
@@ -27,7 +28,7 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
 @dataclass(frozen=True)
 class Installed:
-    """An environment with the wheel in it, and a user's folder elsewhere."""
+    """An environment with the wheel in it, and a user's folder elsewhere, private as Debian makes a home."""
 
     wheel: Path
     environment: Path
@@ -68,7 +69,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     uv("pip", "install", "--no-deps", "--python", top / "environment/bin/python", wheel)
     (packages,) = (top / "environment" / "lib").glob("python*/site-packages")
     (packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
-    (top / "mine").mkdir()
+    (top / "mine").mkdir(mode=0o700)
+    os.chown(top / "mine", NOBODY, NOBODY)
     return Installed(wheel, top / "environment", top / "mine")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -63,12 +61,13 @@ def test_interrupt_waits_until_the_script_has_cleaned_up(tmp_path: Path) -> None
     # given a set-up that has begun to build something
     building = script(
         tmp_path,
-        f"trap 'rm {tmp_path}/half; exit 143' TERM; touch {tmp_path}/half; echo begun; sleep 60 & wait $!",
+        f"trap 'kill $!; rm {tmp_path}/half; exit 143' TERM; touch {tmp_path}/half\n"
+        "sleep 60 & echo begun; wait $!",
     )
 
     def interrupt(line: str) -> None:
         if line == "begun":
-            os.kill(os.getpid(), signal.SIGINT)
+            raise KeyboardInterrupt
 
     # when Ctrl-C is pressed, then the script has ended before uclab does, and nothing half made is left
     with pytest.raises(KeyboardInterrupt):

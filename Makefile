@@ -23,7 +23,7 @@ demo: setup ## the reference topology: up, calls, verdict, report, down
 	$(RUN)/uclab run $(TOPOLOGY) --out $(OUT)
 
 browser: ## the browser of the tests of reports
-	@ci/packages.sh ci/packages/tests.txt || echo "no browser on this machine: the tests of pictures will be skipped" >&2
+	@uclab/setup/packages.sh ci/tests-packages.txt || echo "no browser on this machine: the tests of pictures will be skipped" >&2
 
 test: setup browser ## lint, types, import directions, then every test
 	@$(MAKE) lint unit integration

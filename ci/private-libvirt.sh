@@ -58,7 +58,7 @@ if [ "$1" = --inside ]; then
 fi
 
 for program in slirp4netns libvirtd virsh; do
-    command -v "$program" >/dev/null || die "$program is not installed: ci/packages.sh ci/packages/virtualization.txt"
+    command -v "$program" >/dev/null || die "$program is not installed: uclab/setup/packages.sh ci/virtualization-packages.txt"
 done
 setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child --mount-proc "$0" --inside "$@" &
 holder=$!

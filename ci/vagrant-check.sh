@@ -46,8 +46,8 @@ if [ "${1:-}" = --inside ]; then
 fi
 
 [ "$(id -u)" = 0 ] || die 'run as root: `sudo make vagrant-check`'
-"$PROJECT/ci/packages.sh"
-"$PROJECT/ci/packages.sh" "$PROJECT/ci/packages/virtualization.txt"
+"$SETUP/packages.sh"
+"$SETUP/packages.sh" "$PROJECT/ci/virtualization-packages.txt"
 mkdir -p "$state"
 UCLAB_BOX=$("$PROJECT/ci/vagrant-box.sh" "$suite")
 export UCLAB_BOX

@@ -17,7 +17,7 @@ READY_S = 60.0
 
 
 def image(service: str) -> str:
-    """Name of the image that `make setup` builds from `cloud_core/<service>`."""
+    """Name of the image that `uclab setup` builds from `cloud_core/<service>`."""
     return f"localhost/uclab/{service}:latest"
 
 

@@ -82,6 +82,6 @@ def _library() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(_LIBRARY)
     except OSError as error:
-        raise NoOpus(f"{_LIBRARY} cannot be loaded ({error}); `make setup` installs it") from None
+        raise NoOpus(f"{_LIBRARY} cannot be loaded ({error}); `uclab setup` installs it") from None
     library.opus_encoder_create.restype = ctypes.c_void_p
     return library

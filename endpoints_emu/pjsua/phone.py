@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from endpoints_emu.phone import (
 )
 from endpoints_emu.pjsua.settings import CA_FILE, RECEIVED, SOCKET, AgentSettings
 from uclab.plan.schema.plan import Endpoint
+from uclab.runtime.installation import module_command
 from uclab.runtime.node import NodeRuntime
 from uclab.runtime.readiness import patient, wait_until
 
@@ -97,7 +97,7 @@ class PjsuaPhone(Phone):
         self._settings.write(config)
         (self._folder / CA_FILE).write_bytes(self._ca_file.read_bytes())
         self._process = process = await self._runtime.spawn(
-            [sys.executable, "-m", "endpoints_emu.pjsua.agent", "--config", str(config)],
+            module_command("endpoints_emu.pjsua.agent", "--config", str(config)),
             name=self.name,
             log=self._log,
             root="host",

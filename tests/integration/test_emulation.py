@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.emulation_sandbox import play
-from uclab.emulation.linux.sandbox import PROJECT
+from uclab.runtime.installation import PACKAGES
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
 
@@ -82,8 +82,8 @@ def test_programs_run_confined_in_their_device(tmp_path: Path) -> None:
     assert seen["sleeper_status"] == 128 + 15
     # and programs of the host find /run and /tmp empty, but for this checkout where it is there
     assert seen["host_status"] == 0
-    here = [top for top in ("/run/", "/tmp/") if str(PROJECT).startswith(top)]
-    assert seen["host_log"] == f"{['/'.join(PROJECT.parts[:3])[1:] for _ in here]}\n"
+    here = [top for top in ("/run/", "/tmp/") if str(PACKAGES).startswith(top)]
+    assert seen["host_log"] == f"{['/'.join(PACKAGES.parts[:3])[1:] for _ in here]}\n"
     # and one that is not there is named
     assert "no-such-program" in seen["missing"]
     # and a connection opened for the lab comes from the device's own address

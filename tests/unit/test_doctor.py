@@ -100,7 +100,7 @@ def test_what_has_no_substitute_makes_the_machine_unable(trials: list[str], need
         (replace(FULL, root=False), "rights", "run it with sudo"),
         (replace(FULL, memory_mb=900), "memory", "2000 MB are needed"),
         (replace(FULL, device_image="no such folder"), "device image", "no such folder"),
-        (replace(FULL, container_images=()), "container images", "none is built; run `make setup`"),
+        (replace(FULL, container_images=()), "container images", "none is built; run `uclab setup`"),
         (replace(FULL, container_images=FULL.container_images[:1]), "container images", "none is built"),
         (replace(FULL, programs={**FULL.programs, "bwrap": False}), "programs", "not found: bwrap"),
         (replace(FULL, runtimes=()), "containers", "unified cgroups"),

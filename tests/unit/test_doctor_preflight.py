@@ -41,7 +41,7 @@ def test_a_machine_with_everything_is_let_pass() -> None:
 @pytest.mark.parametrize(
     ("seen", "words"),
     [
-        (replace(FIT, missing=("dumpcap", "podman")), "not in PATH: dumpcap, podman; run `make setup`"),
+        (replace(FIT, missing=("dumpcap", "podman")), "not in PATH: dumpcap, podman; run `uclab setup`"),
         (replace(FIT, device_image=False), "no device image"),
         (
             replace(FIT, images=frozenset({"dns", "pstn", "kamailio"})),

@@ -63,7 +63,7 @@ def check(order: CampaignOrder) -> None:
     if order.listen is None:
         return
     if shutil.which("socat") is None:
-        raise OrderRefused("socat is not installed: it leads to locust's leader; run `make setup`")
+        raise OrderRefused("socat is not installed: it leads to locust's leader; run `uclab setup`")
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

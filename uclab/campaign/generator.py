@@ -100,7 +100,7 @@ def _check(interface: str) -> None:
     if os.geteuid() != 0:
         raise OrderRefused("a load generator needs root for its namespace; run it with sudo")
     if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
-        raise OrderRefused(f"not installed: {', '.join(missing)}; run `make setup`")
+        raise OrderRefused(f"not installed: {', '.join(missing)}; run `uclab setup`")
 
 
 def _start(programs: Programs, place: Namespace, seat: Seat, leader: str) -> Program:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -32,6 +31,7 @@ from uclab.plan.planner import make_plan
 from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.errors import PlanError
 from uclab.records.scenario import Asked, AskedLoad, ScenarioRecord
+from uclab.runtime.installation import module_command
 from uclab.runtime.node import NotReady
 from uclab.runtime.readiness import block_until, patient
 from uclab.scenarios.recorded import recorded
@@ -126,7 +126,7 @@ class _Experiment:
         return f"{self.placed} of {record.most} calls were placed, and voice had not been missed"
 
     def _start(self, programs: Programs, node: str, what: str) -> Program:
-        command = [sys.executable, "-m", "campaigns.admission", what, str(self.folder / MEASURING)]
+        command = module_command("campaigns.admission", what, str(self.folder / MEASURING))
         return programs.start(
             node,
             self.launched.client.command_at(node, command),

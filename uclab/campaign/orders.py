@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from uclab.plan.load.load_placement import LoadGenerator
 from uclab.plan.load.record import POOL_VARIABLE
+from uclab.runtime.installation import IMPORTING, PACKAGES, module_command
 
 PROFILES: Mapping[str, str] = {
     "busy-hour": "users of all kinds call each other and the telephone network at random (Erlang)",
@@ -19,9 +19,8 @@ PROFILES: Mapping[str, str] = {
 LINE_FAILS = "wan-failover"
 SILENT = ("monday-morning", "wan-failover")
 """Campaigns in which nobody calls."""
-CAMPAIGNS = Path(__file__).resolve().parents[2] / "campaigns"
-PATHS = {"PYTHONPATH": str(CAMPAIGNS.parent)}
-"""Environment in which `campaigns` can be imported."""
+CAMPAIGNS = PACKAGES / "campaigns"
+PATHS = IMPORTING
 LEADER_PORT = 5557
 WEB_PORT = 8089
 STOP_S = 15
@@ -96,10 +95,4 @@ def worker_at(file: Path, leader: str, port: int) -> list[str]:
 
 
 def _locust(file: Path) -> Sequence[str]:
-    return (
-        sys.executable,
-        "-m",
-        "locust",
-        "--locustfile",
-        str(file),
-    )
+    return module_command("locust", "--locustfile", str(file))

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uclab.access.private_files import owners
+from uclab.runtime.installation import module_command
 
 LOOPBACK = "127.0.0.1"
 CONNECTIONS = Path("/proc/self/net/tcp")
@@ -24,7 +25,7 @@ LOCAL, REMOTE, USER = 1, 2, 7
 
 def command_line(port: int, command: Sequence[str]) -> list[str]:
     """The program that serves `command` at a port of the loopback."""
-    return [sys.executable, "-m", "uclab.campaign.own_page", str(port), *command]
+    return module_command("uclab.campaign.own_page", str(port), *command)
 
 
 def user_behind(connection: socket.socket) -> int | None:

@@ -108,7 +108,7 @@ def run_campaign(
     faulted = played(crowd, api.applied(crowd.plan, faults, LOAD_FAULTS))
     elsewhere.check(order)
     if order.web and shutil.which("socat") is None:
-        raise LabFailed("socat is not installed: it brings locust's page to this machine; run `make setup`")
+        raise LabFailed("socat is not installed: it brings locust's page to this machine; run `uclab setup`")
     run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).absolute()
     folder = run_dir / FOLDER
     clock = Clock()

@@ -25,6 +25,7 @@ from uclab.cli import (
     labs,
     running,
     sdwan,
+    setup,
     sharing,
     topologies,
 )
@@ -37,16 +38,22 @@ from uclab.lab.directory import LabExists, NoSuchLab
 from uclab.lab.launch import LabFailed
 from uclab.model.diagnostic import TopologyError
 from uclab.plan.schema.errors import PlanError
+from uclab.setup import SetupFailed, SetupRefused
 
 WRONG = (
     *(TopologyError, PlanError, UnknownName, RunUnreadable, NoSuchLab, LabExists, WrongRequest),
-    *(OrderRefused, WrongName, FolderRefused, HostUnfit, DeclarationError),
+    *(OrderRefused, WrongName, FolderRefused, HostUnfit, DeclarationError, SetupRefused),
 )
 """What is the user's to put right."""
 DEBUG = "UCLAB_DEBUG"
 """Environment variable with which a crash of uclab's own is shown with all its details."""
 WORDS = 200
 """Characters of an error's own words in a message."""
+
+VERBS = (
+    *(setup, topologies, capacity, labs, circuit, sdwan, running),
+    *(campaign, generator, judging, sharing),
+)
 
 app = typer.Typer(
     name="uclab",
@@ -57,7 +64,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (topologies, capacity, labs, circuit, sdwan, running, campaign, generator, judging, sharing):
+for group in VERBS:
     group.add_to(app)
 
 
@@ -85,6 +92,8 @@ def main() -> None:
         fail(str(error), WRONG_INPUT)
     except LabFailed as error:
         fail(f"the lab could not be brought up: {error}", NOT_UP)
+    except SetupFailed as error:
+        fail(f"this machine could not be set up: {error}", NOT_UP)
     except GeneratorFailed as error:
         fail(f"the load generator could not be set up: {error}", NOT_UP)
     except LabGone as error:

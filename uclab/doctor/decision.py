@@ -103,13 +103,13 @@ def impairment_need(seen: Observed, packet_queue: str) -> Need:
 
 
 def program_needs(seen: Observed, container_runtime: str) -> list[Need]:
-    """Programs and images that `make setup` brings."""
+    """Programs and images that `uclab setup` brings."""
     absent = ", ".join(program for program, there in seen.programs.items() if not there)
     services = sorted({name.split("/")[-1].split(":")[0] for name in seen.container_images} - {"base"})
     lacking = ", ".join(name for name in SERVICES if name not in services)
     no_podman = container_runtime == "none" or not seen.programs["podman"]
     cgroups = f"{'unified' if seen.unified_cgroups else 'hybrid or version 1'} cgroups"
-    not_built = "none is built; run `make setup`"
+    not_built = "none is built; run `uclab setup`"
     return [
         Need("programs", "of the host", "missing" if absent else "native", absent and f"not found: {absent}"),
         Need("containers", f"podman with {container_runtime}", "missing" if no_podman else "native", cgroups),
@@ -120,7 +120,7 @@ def program_needs(seen: Observed, container_runtime: str) -> list[Need]:
             "container images",
             ", ".join(services),
             "missing" if lacking else "native",
-            lacking and f"not built: {lacking}; run `make setup`",
+            lacking and f"not built: {lacking}; run `uclab setup`",
         )
         if services
         else Need("container images", "localhost/uclab/*", "missing", not_built),

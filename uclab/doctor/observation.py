@@ -16,7 +16,7 @@ from uclab.doctor.busy import Busyness, busyness
 from uclab.runtime.readiness import patient
 
 STATE_DIR = Path(os.environ.get("UCLAB_STATE", "/var/lib/uclab"))
-"""Where `make setup` puts root filesystems."""
+"""Where `uclab setup` puts root filesystems."""
 
 DEVICE_ROOT = STATE_DIR / "images" / "device" / "rootfs"
 """Root filesystem in which the programs of emulated devices run."""
@@ -130,7 +130,7 @@ def try_kernel(run: Runner) -> dict[str, str]:
 def try_device_image(run: Runner) -> str:
     """The complaint when a program is started in the device image, empty where it works."""
     if not DEVICE_ROOT.is_dir():
-        return f"{DEVICE_ROOT} is not there; run `make setup`"
+        return f"{DEVICE_ROOT} is not there; run `uclab setup`"
     argv = ["bwrap", "--unshare-net", "--die-with-parent", "--ro-bind", str(DEVICE_ROOT), "/", "/bin/true"]
     done = run(argv, "")
     return "" if done.returncode == 0 else (done.stderr.strip() or f"/bin/true ended with {done.returncode}")

@@ -67,7 +67,7 @@ def refuse_unable_to_judge() -> None:
     """Raises `HostUnfit` where the dissector is missing: nothing of signalling could be shown."""
     if shutil.which("tshark") is None:
         raise HostUnfit(
-            "this machine cannot judge a run: tshark is not installed, or not in PATH; run `make setup`"
+            "this machine cannot judge a run: tshark is not installed, or not in PATH; run `uclab setup`"
         )
 
 
@@ -89,13 +89,13 @@ def complaints(plan: Plan, seen: Seen, *, capture: bool = True) -> list[str]:
     """Each thing that is missing in a line, with the way out (pure)."""
     found = []
     if seen.missing:
-        found.append(f"not installed, or not in PATH: {', '.join(seen.missing)}; run `make setup`")
+        found.append(f"not installed, or not in PATH: {', '.join(seen.missing)}; run `uclab setup`")
     if not seen.device_image:
-        found.append(f"no device image in {DEVICE_ROOT}; run `make setup`")
+        found.append(f"no device image in {DEVICE_ROOT}; run `uclab setup`")
     lacking = [name for name in SERVICES if seen.images is not None and name not in seen.images]
     if lacking:
         names = ", ".join(f"localhost/uclab/{name}" for name in lacking)
-        found.append(f"no container image {names}; run `make setup`")
+        found.append(f"no container image {names}; run `uclab setup`")
     found += _room(seen.out, expected_mb(plan) if capture else LEAST_FREE_MB, "the run's evidence", "--out")
     found += _room(seen.temporary, TEMPORARY_MB, "temporary files", "the environment variable TMPDIR")
     memory_mb = LAB_MB + PHONE_MB * len(plan.endpoints)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from uclab.emulation.linux.processes import Daemon
 from uclab.emulation.mininet.network import LabNet
 from uclab.plan.schema.attacks import Attack
 from uclab.plan.schema.codec import to_data
+from uclab.runtime.installation import IMPORTING, module_command
 from uclab.runtime.logs import last_lines
 from uclab.runtime.node import NotReady
 from uclab.runtime.readiness import wait_until
@@ -34,10 +34,10 @@ async def _start(number: int, attack: Attack, network: LabNet, folder: Path) -> 
     described.write_text(json.dumps(to_data(attack), indent=1) + "\n")
     daemon = processes.start(
         name,
-        [sys.executable, "-m", "endpoints_emu.attacker", str(described)],
+        module_command("endpoints_emu.attacker", str(described)),
         log=folder / f"{name}.log",
         namespace=network.namespaces[attack.source_node],
-        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=IMPORTING,
     )
 
     async def look() -> bool | None:

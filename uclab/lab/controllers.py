@@ -14,6 +14,7 @@ from typing import Protocol
 
 from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.plan import SiteFabric
+from uclab.runtime.installation import module_command
 from uclab.runtime.logs import last_lines
 from uclab.runtime.node import NotReady
 from uclab.runtime.readiness import wait_until
@@ -64,14 +65,15 @@ async def start_controllers(
     """Start a controller for each site and each exchange; see `wait_listening`."""
     os.makedirs(folder, exist_ok=True)
     sites = [
-        _start(fabric, folder, sockets, (python, "-m", "controllers.voice_fabric")) for fabric in fabrics
+        _start(fabric, folder, sockets, module_command("controllers.voice_fabric", python=python))
+        for fabric in fabrics
     ]
     others = [
         _start(
             fabric,
             folder,
             sockets,
-            (python, "-m", "controllers.exchange", "--api", str(api_of(sockets, fabric.site))),
+            module_command("controllers.exchange", "--api", str(api_of(sockets, fabric.site)), python=python),
         )
         for fabric in exchanges
     ]
@@ -102,7 +104,7 @@ def raise_if_ended(controller: RunningController) -> None:
 
 
 async def _start(
-    fabric: SiteFabric, folder: Path, sockets: Path, program: tuple[str, ...]
+    fabric: SiteFabric, folder: Path, sockets: Path, program: Sequence[str]
 ) -> RunningController:
     fabric_file = folder / f"{fabric.site}.fabric.json"
     events_file = folder / f"{fabric.site}.events.jsonl"

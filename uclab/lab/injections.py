@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from uclab.emulation.linux.netns import Namespace
 from uclab.emulation.linux.processes import Daemon
 from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.injection import Injection
+from uclab.runtime.installation import module_command
 
 
 def start_injections(
@@ -21,7 +21,7 @@ def start_injections(
     return [
         processes.start(
             f"injection-{number}-{one.source_node}",
-            [sys.executable, "-m", "uclab.emulation.build.forged_media"],
+            module_command("uclab.emulation.build.forged_media"),
             log=run_dir / "injections" / f"{number}-{one.source_node}.log",
             namespace=namespaces[one.source_node],
             stdin=json.dumps(to_data(one)).encode(),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from uclab.plan.schema.codec import plan_to_json
 from uclab.plan.schema.plan import Plan
 from uclab.records.run import Event
 from uclab.records.scenario import BY_HAND, SCENARIO, ScenarioRecord
+from uclab.runtime.installation import module_command
 from uclab.runtime.logs import last_lines
 
 NAMESPACES = (
@@ -114,7 +114,7 @@ def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]
     missing = [program for program in ("unshare", "catatonit") if shutil.which(program) is None]
     if missing:
         raise LabFailed(
-            f"not installed: {', '.join(missing)}; run `make setup` "
+            f"not installed: {', '.join(missing)}; run `uclab setup` "
             "(`uclab doctor` shows what else is needed)"
         )
     if os.geteuid() != 0:
@@ -136,7 +136,7 @@ def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]
     try:
         with open(lab.log, "wb", opener=owner_only) as log:
             process = subprocess.Popen(
-                [*NAMESPACES, *INIT, sys.executable, "-m", "uclab.lab.supervisor", order.name, str(lock)],
+                [*NAMESPACES, *INIT, *module_command("uclab.lab.supervisor", order.name, str(lock))],
                 stdin=reader if reader is not None else subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -162,7 +162,7 @@ def launch(order: StartOrder, *, leased: bool, on_event: Callable[[Event], None]
 def start_keeper(lab: LabDirectory) -> subprocess.Popen[bytes]:
     """Who removes the folder of a lab that is killed: it outlives this process, and the lab by a moment."""
     return subprocess.Popen(
-        [sys.executable, "-m", "uclab.lab.remains", lab.name],
+        module_command("uclab.lab.remains", lab.name),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from uclab.lab.watch import ProcessWatch
 from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.overlay import Overlay
 from uclab.records.overlay import FILE
+from uclab.runtime.installation import IMPORTING, module_command
 from uclab.runtime.logs import last_lines
 from uclab.runtime.node import NotReady
 from uclab.runtime.readiness import wait_until
@@ -75,7 +75,7 @@ async def start_controller(
     socket = sockets / CONTROLLER_SOCKET
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "controllers.sdwan", "--overlays", str(described)),
+            *module_command("controllers.sdwan", "--overlays", str(described)),
             *("--listen", str(socket), "--events", str(events)),
             *("--record", str(folder / Path(FILE).name)),
             stdin=asyncio.subprocess.DEVNULL,
@@ -139,7 +139,7 @@ async def _start_agent(
     log = folder / f"{name}.log"
     process = await host.spawn(
         [
-            *(sys.executable, "-m", "controllers.sdwan_agent", "--overlay", "/lab/overlay.json"),
+            *module_command("controllers.sdwan_agent", "--overlay", "/lab/overlay.json"),
             *("--side", side, "--controller", f"{SOCKETS}/{CONTROLLER_SOCKET}"),
         ],
         name=name,
@@ -147,7 +147,7 @@ async def _start_agent(
         root="host",
         readable={"/lab/overlay.json": described},
         writable={SOCKETS: sockets},
-        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=IMPORTING,
         capabilities=AGENT_CAPABILITIES,
     )
     return TunnelProcess(name, process, log)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from uclab.lab.restarts import NotAgain
 from uclab.lab.watch import ProcessWatch
 from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.plan import LineWatch, Plan
+from uclab.runtime.installation import IMPORTING, module_command
 
 CAPABILITIES = ("CAP_NET_ADMIN",)
 """For routes."""
@@ -149,7 +149,7 @@ class RouterPrograms:
         described.write_text(json.dumps(to_data(watch), indent=1) + "\n")
         process = await host.spawn(
             [
-                *(sys.executable, "-m", "controllers.line_watch", "--watch", "/lab/watch.json"),
+                *module_command("controllers.line_watch", "--watch", "/lab/watch.json"),
                 *("--events", f"{INSIDE}/events.jsonl"),
             ],
             name=name,
@@ -157,7 +157,7 @@ class RouterPrograms:
             root="host",
             readable={"/lab/watch.json": described},
             writable={INSIDE: folder},
-            env={"PYTHONPATH": str(Path(__file__).parents[2])},
+            env=IMPORTING,
             capabilities=CAPABILITIES,
         )
         return WatchProgram(name, process, log)

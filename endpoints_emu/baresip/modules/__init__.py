@@ -40,7 +40,7 @@ def compiled(source: Path) -> Path:
                 )
             except FileNotFoundError:
                 raise NotCompiled(
-                    "no C compiler `cc`: install the Debian package gcc, or run `make setup`"
+                    "no C compiler `cc`: install the Debian package gcc, or run `uclab setup`"
                 ) from None
             except subprocess.CalledProcessError as error:
                 raise NotCompiled(f"{source}: {error.stderr.strip()}") from None

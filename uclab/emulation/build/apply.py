@@ -14,20 +14,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from uclab.emulation.link import impairment
-from uclab.emulation.linux import netns
-from uclab.emulation.ovs import openflow
-from uclab.emulation.linux import packet_filter
-from uclab.emulation.linux import queues
-from uclab.emulation.wifi import radio
-from uclab.emulation.linux import sysctl
 from uclab.emulation.link.cabling import LabIntf
-from uclab.emulation.mininet.hosts import LabHost
+from uclab.emulation.linux import netns, packet_filter, queues, sysctl
 from uclab.emulation.linux.netns import Namespace
+from uclab.emulation.mininet.hosts import LabHost
 from uclab.emulation.mininet.network import LabNet
-from uclab.emulation.overlay import devices
 from uclab.emulation.mininet.switches import LabSwitch, clearing_flows, voice_priority_flows
+from uclab.emulation.overlay import devices
+from uclab.emulation.ovs import openflow
 from uclab.emulation.ovs.backends import Variants
-from uclab.plan.schema.plan import RadioChannel, Plan, SwitchRole
+from uclab.emulation.wifi import radio
+from uclab.plan.schema.plan import Plan, RadioChannel, SwitchRole
 
 SIDE_BY_SIDE = 4
 T = TypeVar("T")

@@ -1,7 +1,8 @@
 """Sends forged RTP to a media relay, as somebody does who is in no call: a packet to each of its ports now
 and then, and many to those that answer.
 
-Run as `python -m uclab.emulation.build.forged_media` in the namespace of an `Injection`'s node, order on stdin.
+Run as `python -m uclab.emulation.build.forged_media` in the namespace of an `Injection`'s node, order on
+stdin.
 """
 
 from __future__ import annotations

@@ -10,15 +10,15 @@ import threading
 from dataclasses import dataclass
 
 from uclab.emulation.link import black_hole
-from uclab.emulation.linux import queues
 from uclab.emulation.link.cabling import LabIntf
 from uclab.emulation.link.impairment import ImpairedDevice
+from uclab.emulation.linux import queues
 from uclab.emulation.mininet.network import LabNet
+from uclab.plan.resolve.queues import at_rate
+from uclab.plan.schema.plan import EgressQueue, Impairment, LineStep, LinkEnd, Plan
 from uclab.plan.traffic.breakable import controlled_ends, planned_line
 from uclab.plan.wan.brown_out import BrownOut
-from uclab.plan.resolve.queues import at_rate
 from uclab.plan.wan.schedules import stepped
-from uclab.plan.schema.plan import EgressQueue, Impairment, LineStep, LinkEnd, Plan
 
 
 class NotPossible(Exception):

@@ -13,7 +13,6 @@ import os
 import select
 import socket
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from uclab.emulation.linux.netns import Namespace
 from uclab.emulation.linux.processes import Daemon
 from uclab.emulation.ovs.backends import ImpairmentKind
 from uclab.plan.schema.plan import Impairment, Plan
+from uclab.runtime.installation import module_command
 from uclab.runtime.node import NotReady
 from uclab.runtime.readiness import patient
 
@@ -228,7 +228,7 @@ def _delay_line(namespace: Namespace, lines: Sequence[ArrivingLine], run_dir: Pa
     try:
         daemon = processes.start(
             f"line-{namespace.name}",
-            [sys.executable, "-m", "uclab.emulation.link.delay_line"],
+            module_command("uclab.emulation.link.delay_line"),
             log=folder / f"{namespace.name}.log",
             namespace=namespace,
             pass_fds=(writer, theirs.fileno()),

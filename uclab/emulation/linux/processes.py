@@ -155,9 +155,10 @@ def start(
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
     stdin: bytes | None = None,
+    folder: Path | None = None,
 ) -> Daemon:
-    """Start a program, in `namespace` if one is given. Output goes to `log`; `stdin` is what it reads (a
-    pipe's worth).
+    """Start a program, in `namespace` if one is given, in `folder` or where the lab runs. Output goes to
+    `log`; `stdin` is what it reads (a pipe's worth).
 
     The thread enters the namespace for the moment of the fork and the child inherits it: no `nsenter`, no
     second exec.
@@ -175,6 +176,7 @@ def start(
                 env=environment,
                 pass_fds=tuple(pass_fds),
                 start_new_session=True,
+                cwd=folder,
             )
         if process.stdin is not None:
             process.stdin.write(stdin or b"")

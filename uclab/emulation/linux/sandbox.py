@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uclab.doctor import DEVICE_ROOT
+from uclab.runtime.installation import PACKAGES
 from uclab.runtime.node import ProgramRoot
 
-PROJECT = Path(__file__).parents[2]
-"""The checkout, or the folder that the packages are installed in."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_HIDDEN = frozenset({"dev", "proc", "sys", "tmp", "run", "boot", "mnt", "media", "lost+found", "lab"})
+_HIDDEN = frozenset(
+    {"dev", "proc", "sys", "tmp", "run", "boot", "mnt", "media", "lost+found", "lab", "home", "root"}
+)
+"""Folders of the host that its programs do not see. A user's home may have mode 0700 (Debian's default since
+12): a program without capabilities could not get through it to uclab's own files, root or not."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,20 @@ def _root(root: ProgramRoot) -> list[str]:
 
 
 def _own_python() -> list[str]:
-    """This checkout and its Python, where they are in a folder that is hidden else, e.g. a clone below
-    /tmp."""
-    folders = {str(PROJECT), sys.prefix, sys.base_prefix}
+    """uclab and its Python, where they are in a folder that is hidden else, e.g. a clone below /tmp, or what
+    `uv tool install` made in a user's home."""
+    folders = {str(PACKAGES), sys.prefix, sys.base_prefix, *_interpreters(sys.executable)}
     hidden = sorted(folder for folder in folders if folder.split("/")[1] in _HIDDEN)
     return [option for folder in hidden for option in ("--ro-bind", folder, folder)]
+
+
+def _interpreters(executable: str) -> list[str]:
+    """The installations that a Python's link leads through, e.g. `cpython-3.12` to `cpython-3.12.11`."""
+    found = []
+    while os.path.islink(executable):
+        executable = os.path.normpath(os.path.join(os.path.dirname(executable), os.readlink(executable)))
+        found.append(os.path.dirname(os.path.dirname(executable)))
+    return found
 
 
 def _bindable(inside: str, root: ProgramRoot) -> str:
@@ -103,7 +115,7 @@ def locate(program: str, root: ProgramRoot) -> None:
     """Raise FileNotFoundError where `program` is not in that root."""
     base = DEVICE_ROOT if root == "device" else Path("/")
     if not base.is_dir():
-        raise FileNotFoundError(f"{base} is not there: no device image yet; run `make setup`")
+        raise FileNotFoundError(f"{base} is not there: no device image yet; run `uclab setup`")
     folders = [""] if "/" in program else PATH.split(":")
     if not any(_exists(base, f"{folder}/{program}") for folder in folders):
         raise FileNotFoundError(f"no program {program} in the {root} root {base}")

@@ -174,9 +174,13 @@ async def start_taps(taps: Sequence[Tap], namespaces: Mapping[str, Namespace], r
     return running
 
 
-def command(taps: Sequence[Tap], file: Path) -> list[str]:
-    """The dumpcap command for the taps of one namespace (pure)."""
-    argv = ["dumpcap", "-q", "-C", str(QUEUE_BYTES), "-N", str(QUEUE_PACKETS), "-w", str(file)]
+def command(taps: Sequence[Tap], file: str) -> list[str]:
+    """The dumpcap command for the taps of one namespace, to be run in the captures' folder (pure).
+
+    `file` is a name and no path: dumpcap gives up root's capabilities, without which it would not get through
+    a home of mode 0700 that a run's folder is in.
+    """
+    argv = ["dumpcap", "-q", "-C", str(QUEUE_BYTES), "-N", str(QUEUE_PACKETS), "-w", file]
     for tap in taps:
         argv += ["-i", tap.interface, "--ifname", tap.label, "-B", str(BUFFER_MIB)]
     return argv
@@ -186,6 +190,8 @@ def _start(name: str, taps: Sequence[Tap], namespace: Namespace, folder: Path) -
     file = folder / f"{name}.pcapng"
     log = folder / f"{name}.log"
     log.unlink(missing_ok=True)
-    daemon = processes.start(f"taps-{name}", command(taps, file), log=log, namespace=namespace)
+    daemon = processes.start(
+        f"taps-{name}", command(taps, file.name), log=log, namespace=namespace, folder=folder
+    )
     daemon.prefer()  # or the switches, which run before all else, keep it from emptying its rings for seconds
     return _Capture(name, tuple(tap.label for tap in taps), file, daemon)

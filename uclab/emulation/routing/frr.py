@@ -109,7 +109,7 @@ def _ids(user: str) -> tuple[int, int]:
         name, _, uid, gid, *_ = line.split(":")
         if name == user:
             return int(uid), int(gid)
-    raise NotReady(f"the device image has no user {user}: run `make setup`")
+    raise NotReady(f"the device image has no user {user}: run `uclab setup`")
 
 
 async def _serves(socket: Path, daemon: RoutingDaemon) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 
 from uclab.emulation.link.impairment import ImpairedDevice, wait_ready
@@ -12,6 +11,7 @@ from uclab.emulation.linux import processes
 from uclab.emulation.linux.netns import Namespace
 from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.plan import RadioChannel
+from uclab.runtime.installation import module_command
 
 
 def fill(namespace: Namespace, air: RadioChannel, run_dir: Path) -> ImpairedDevice:
@@ -24,7 +24,7 @@ def fill(namespace: Namespace, air: RadioChannel, run_dir: Path) -> ImpairedDevi
         order = {"air": to_data(air), "account": str(account), "ready_fd": writer}
         daemon = processes.start(
             f"air-{air.access_point}",
-            [sys.executable, "-m", "uclab.emulation.wifi.air"],
+            module_command("uclab.emulation.wifi.air"),
             log=folder / f"{air.node}.log",
             namespace=namespace,
             pass_fds=(writer,),

@@ -6,10 +6,13 @@
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$CACHE"
 base=localhost/uclab/base
-base_packages=$PROJECT/ci/packages/base.txt
-known=$(podman images --format '{{.Repository}}:{{.Tag}} {{.ID}}')
+base_packages=$SETUP/packages/base.txt
+logs=$STATE/logs
+known=
+if [ -z "${UCLAB_SETUP_CHECK:-}" ] || command -v podman >/dev/null; then
+    known=$(podman images --format '{{.Repository}}:{{.Tag}} {{.ID}}')
+fi
 
 # The id of the image of this name and tag, or nothing.
 id_of() { awk -v name="$1" '$1 == name { print $2 }' <<<"$known"; }
@@ -27,13 +30,14 @@ build_base() {
 build_service() {
     local tag=$1 service=$2
     say "building $tag"
+    mkdir -p "$logs"
     debian_sources "$SUITE" >"$work/sources.list"
     apt_settings >"$work/apt.conf"
     if ! podman build --isolation chroot --network host --pull=never --layers=true --format docker \
         --volume "$work/sources.list:/etc/apt/sources.list:ro" --volume "$work/apt.conf:/etc/apt/apt.conf:ro" \
-        --tag "$tag" "$PROJECT/cloud_core/$service" >"$CACHE/build-$service.log" 2>&1; then
-        tail -n 40 "$CACHE/build-$service.log" >&2
-        die "the image of cloud_core/$service does not build (whole log: .cache/build-$service.log)"
+        --tag "$tag" "$PROJECT/cloud_core/$service" >"$logs/build-$service.log" 2>&1; then
+        tail -n 40 "$logs/build-$service.log" >&2
+        die "the image of cloud_core/$service does not build (whole log: $logs/build-$service.log)"
     fi
 }
 
@@ -50,11 +54,12 @@ service_digest() {
 # Makes the moving tag (`latest`) name the image that today's content asks for.
 point() {
     local moving=$1 tag=$2
-    [ -n "$(id_of "$tag")" ] && [ "$(id_of "$moving")" = "$(id_of "$tag")" ] || podman tag "$tag" "$moving"
+    [ -n "$(id_of "$tag")" ] && [ "$(id_of "$moving")" = "$(id_of "$tag")" ] ||
+        only_said "let $moving be $tag" || podman tag "$tag" "$moving"
 }
 
 base_digest=$({ names_in "$base_packages" && echo "$SUITE" && declare -f build_base debian_root; } | digest)
-[ -n "$(id_of "$base:$base_digest")" ] || build_base "$base:$base_digest"
+[ -n "$(id_of "$base:$base_digest")" ] || only_said "build $base:$base_digest" || build_base "$base:$base_digest"
 point "$base:$SUITE" "$base:$base_digest"
 
 for containerfile in "$PROJECT"/cloud_core/*/Containerfile; do
@@ -63,6 +68,6 @@ for containerfile in "$PROJECT"/cloud_core/*/Containerfile; do
     [ $# -eq 0 ] || [[ " $* " == *" $service "* ]] || continue
     image=localhost/uclab/$service
     tag=$image:$(service_digest "$service")
-    [ -n "$(id_of "$tag")" ] || build_service "$tag" "$service"
+    [ -n "$(id_of "$tag")" ] || only_said "build $tag" || build_service "$tag" "$service"
     point "$image:latest" "$tag"
 done

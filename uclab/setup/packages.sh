@@ -3,7 +3,7 @@
 # every lab runs its own Open vSwitch and its own containers.
 . "$(dirname "$0")/environment.sh"
 
-list=${1:-$PROJECT/ci/packages/host.txt}
+list=${1:-$SETUP/packages/host.txt}
 
 # Packages (or their dependencies) that Debian would start at boot and that a lab starts for itself, in its own namespaces.
 ours_to_start='^(openvswitch-|podman|libvirt-|libvirtd)'
@@ -30,10 +30,15 @@ before=$(installed)
 mapfile -t missing < <(names_in "$list" | comm -23 - <(echo "$before"))
 [ ${#missing[@]} -gt 0 ] || exit 0
 
+! only_said "install ${missing[*]}" || exit 0
 say "installing ${#missing[@]} packages: ${missing[*]}"
 forbid_starting_services
 apt-get -qq update
 echo 'wireshark-common wireshark-common/install-setuid boolean false' | debconf-set-selections
-apt-get -qq install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null
+install=(apt-get -qq install -y --no-install-recommends -o Dpkg::Use-Pty=0)
+"${install[@]}" --download-only "${missing[@]}" >/dev/null
+# Fetching can be broken off. Once packages are being installed, dpkg is not disturbed: it would leave half of one.
+trap 'say "waiting until apt has installed what it fetched"' INT TERM
+setsid --wait "${install[@]}" "${missing[@]}" >/dev/null
 mapfile -t came < <(installed | comm -13 <(echo "$before") - | grep -E "$ours_to_start")
 [ ${#came[@]} -eq 0 ] || disable_services_of "${came[@]}"

@@ -3,7 +3,7 @@
 # so that a device's process starts in it with bubblewrap in milliseconds.
 . "$(dirname "$0")/environment.sh"
 
-list=$PROJECT/ci/packages/device.txt
+list=$SETUP/packages/device.txt
 # Programs that have to be there and to start, or the image is not published.
 checks=('baresip -h' 'linphonec -v' 'sipp -v' 'nft -v' 'dnsmasq -v' 'unbound -V' 'dig -v' 'ip -V' 'tcpdump --version'
     '/usr/lib/frr/zebra -v' '/usr/lib/frr/bgpd -v' '/usr/lib/frr/bfdd -v' 'openvpn --version' 'iperf3 -v' 'openssl version' 'curl -V' 'ping -V')

@@ -118,7 +118,7 @@ class BySeat(UsersDispatcher):
         return there
 
     def _distribute_users(self, target_user_count: int) -> tuple[Any, Any, Any, list[Any]]:
-        """All users anew, when a worker has come or gone."""
+        """All users again, when a worker has come or gone."""
         self._turns = Turns(self._worker_nodes, seats.outside)
         there = {one.id: {c.__name__: 0 for c in self._original_user_classes} for one in self._worker_nodes}
         generator, active = self._user_gen(), []

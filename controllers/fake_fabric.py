@@ -36,7 +36,7 @@ from uclab.plan.lan.spanning_trees import PortRef, trunks_between
 from uclab.plan.schema.plan import SiteFabric
 
 MOST_HOPS = 64
-"""A frame that passes more switches runs in a circle."""
+"""A frame that passes more switches is looping."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class FakeFabric:
         while pending:
             here, arrived, way = pending.pop()
             if len(way) > MOST_HOPS:
-                raise FabricFault(f"runs in a circle: {' '.join(map(str, way))}")
+                raise FabricFault(f"forwarding loop: {' '.join(map(str, way))}")
             for number, sent in self._switches[here.switch].receive(here, arrived, outcome):
                 out = PortRef(here.switch, number)
                 if out in self._down:

@@ -59,7 +59,7 @@ def _start(machine: Machine, command: list[str], **more: str) -> subprocess.Pope
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(None, ""), (signal.SIGKILL, "was lost before it said good-bye"), (signal.SIGINT, "left before the")],
+    [(None, ""), (signal.SIGKILL, "was lost before it signed off"), (signal.SIGINT, "left before the")],
 )
 def test_all_records_of_a_worker_elsewhere_come_or_are_missed(
     number: int | None, words: str, machine: Machine, tmp_path: Path

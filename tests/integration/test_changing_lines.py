@@ -70,11 +70,11 @@ def test_a_black_hole_swallows_everything_while_the_link_stays_up(tmp_path: Path
     # given a black hole, then nothing arrives and nobody answers ARP, and the interface keeps its carrier
     assert (seen["during"], seen["echo without ARP"], seen["carrier"]) == (0, None, True)
     assert not {"REACHABLE", "STALE"} & set(seen["neighbour"])
-    # and the sender's tap saw all 150 packets of three streams, the receiver's not the 50 swallowed ones
+    # and the sender's tap saw all 150 packets of three streams, the receiver's not the 50 black-holed ones
     assert seen["captured"]["left:eth0"] >= 150 > seen["captured"]["right:eth0"]
     # when it has ended, then all arrive
     assert seen["after"] == 50
-    # given one that swallows only what leaves one end, then the other direction works
+    # given one that black-holes only what leaves one end, then the other direction works
     assert (seen["one way: there"], seen["one way: echo"]) == (50, None)
 
 

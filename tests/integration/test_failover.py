@@ -79,7 +79,7 @@ def test_the_end_of_a_kept_call_and_new_calls_reach_the_phones(seen: dict[str, A
 @pytest.mark.req("V2")
 @pytest.mark.parametrize("phone", PHONES)
 def test_phone_registers_anew_when_the_first_line_is_back(seen: dict[str, Any], phone: str) -> None:
-    assert seen["line mended"]["registered_s"][phone] < LIMIT_S
+    assert seen["line restored"]["registered_s"][phone] < LIMIT_S
 
 
 @pytest.mark.req("C9")

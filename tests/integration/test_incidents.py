@@ -1,4 +1,4 @@
-"""Every incident of every shipped topology happens in a lab, to live calls, and is mended again (V2)."""
+"""Every incident of every shipped topology happens in a lab, to live calls, and is restored (V2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from uclab.testing import LabUnderTest
 pytestmark = [pytest.mark.root, pytest.mark.req("V2"), pytest.mark.timeout(900)]
 
 BRIEF = Pace(quiet_s=0.5, failed_s=4.0, healed_s=1.0, hold_after_s=2.0, spare_s=1.0, settle_s=4.0)
-"""Long enough that everything is broken and mended; what callers noticed is judged elsewhere."""
+"""Long enough that everything is broken and restored; what callers noticed is judged elsewhere."""
 
 
 @on_request

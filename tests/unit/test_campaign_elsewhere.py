@@ -234,7 +234,7 @@ def test_what_a_generator_elsewhere_tells_is_kept_as_if_it_were_here(tmp_path: P
     assert {path.name for path in tmp_path.iterdir()} == {"load2.legs.jsonl", "load2.told.json"}
     (line,) = (tmp_path / "load2.legs.jsonl").read_text().splitlines()
     assert json.loads(line) == {**leg, "started_at": 107.0, "answered_at": 108.0}
-    # and until it says good-bye it counts as lost
+    # and until it signs off it counts as lost
     assert "was lost" in elsewhere.ended("load2", tmp_path).trouble
     ledger.ending = True
     ledger.farewell({"generator": "load2", "legs": 1, "accounts": 0})

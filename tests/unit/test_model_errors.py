@@ -1,4 +1,4 @@
-"""Every wrong file of tests/errors gives exactly the mistakes that stand beside it.
+"""Every invalid file of tests/errors gives exactly the errors written beside it.
 
 After a deliberate change of wording: `UCLAB_REWRITE=1 pytest tests/unit/test_model_errors.py`, then read the
 difference.

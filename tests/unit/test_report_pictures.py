@@ -1,6 +1,6 @@
 """The report as a reader sees it: headless Chromium draws it on a screen, on a telephone and on paper.
 
-Pictures are kept in `report_pictures/`; `UCLAB_NEW_PICTURES=1` draws them anew. They are compared at an
+Pictures are kept in `report_pictures/`; `UCLAB_NEW_PICTURES=1` redraws them. They are compared at an
 eighth of their size, so that a browser's or font's next version does no harm, but a page in another font, a
 lost column or a moved section does.
 """

@@ -33,7 +33,7 @@ def campaign(
         typer.Option(help=f"What users do: {NAMES}, or a locustfile."),
     ] = "busy-hour",
     users: Annotated[int, typer.Option(min=1, max=10_000, help="How many users.")] = 50,
-    spawn_rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Users that begin a second.")] = 10.0,
+    spawn_rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Users started per second.")] = 10.0,
     duration: Annotated[
         int, typer.Option(min=5, max=86_400, help=f"Seconds; users then have {STOP_S} s to finish.")
     ] = 60,
@@ -45,18 +45,19 @@ def campaign(
         list[str] | None,
         typer.Option(
             metavar="GENERATOR=INTERFACE",
-            help="This generator is on another machine, behind this network card's cable; may be repeated.",
+            help="This generator runs on another machine, cabled to this network card; may be repeated.",
         ),
     ] = None,
     listen: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="Where other machines reach locust's leader; nowhere where absent."
+            metavar="ADDRESS",
+            help="This machine's address for locust's leader; without it other machines cannot connect.",
         ),
     ] = None,
     wait: Annotated[
         int | None,
-        typer.Option(min=1, max=86_400, help=f"Seconds to wait for other machines; {WAIT_S} where absent."),
+        typer.Option(min=1, max=86_400, help=f"Seconds to wait for other machines; default: {WAIT_S}."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for captures, logs and reports.")] = None,
     fault: FaultOption = None,

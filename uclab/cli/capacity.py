@@ -30,7 +30,7 @@ LAYERS = {
     "wire": "on the wire",
 }
 """Layers in words; lines and queues are counted as `on a line`: with Ethernet's header, without FCS."""
-NUMBER = ("guaranteed", "ceiling", "need", "room", "calls", "they fit", "borrowing")
+NUMBER = ("guaranteed", "ceiling", "need", "room", "calls", "max calls", "max calls with borrowing")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,14 +42,15 @@ def show_capacity(
     topology: Topology,
     as_json: Json = False,
     svg: Annotated[
-        Path | None, typer.Option("--svg", help="Also draw it: the topology with need and room on each line.")
+        Path | None,
+        typer.Option("--svg", help="Also draw the topology with demand and headroom on each line."),
     ] = None,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Also count by experiment: calls are placed in a lab (root).")
+        bool, typer.Option("--measure", help="Also measure: place calls in a lab (root).")
     ] = False,
     line: Annotated[str | None, typer.Option(metavar="SITE/LINE", help="Measure this line alone.")] = None,
     way: Annotated[
-        Spoken, typer.Option(help="Measure calls that speak both ways, or one: half the packets.")
+        Spoken, typer.Option(help="Directions in which calls carry speech; one direction halves the packets.")
     ] = "both",
     out: Annotated[Path | None, typer.Option(help="Folder of a measurement's captures and reports.")] = None,
     fault: FaultOption = None,

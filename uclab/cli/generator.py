@@ -21,7 +21,7 @@ def generator(
         Path, typer.Argument(help="`campaign/<generator>`, carried over from the machine of the lab.")
     ],
     interface: Annotated[
-        str, typer.Option(metavar="INTERFACE", help="Network card whose cable leads into the lab.")
+        str, typer.Option(metavar="INTERFACE", help="Network card that is cabled to the lab.")
     ],
     leader: Annotated[
         str, typer.Option(metavar="ADDRESS", help="The other machine's address, as its --listen has it.")

@@ -44,7 +44,7 @@ def client_of(name: str | None) -> LabClient:
 
 def up(
     topology: Topology,
-    name: Annotated[str | None, typer.Option(help="Name of the lab; the topology's where absent.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the lab; default: the topology's name.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for captures and logs.")] = None,
     fault: FaultOption = None,
     as_json: Json = False,
@@ -80,7 +80,7 @@ def list_labs(as_json: Json = False) -> None:
     for state in states:
         registered = f"{sum(e['registered'] for e in state['endpoints'])}/{len(state['endpoints'])}"
         if doubts := sorted({e["doubt"] for e in state["endpoints"] if e.get("doubt")}):
-            registered += f" (others not certain: {', '.join(doubts)})"
+            registered += f" (unconfirmed: {', '.join(doubts)})"
         table.add_row(
             state["name"],
             state["topology"],
@@ -93,7 +93,7 @@ def list_labs(as_json: Json = False) -> None:
 
 def inspect(
     subject: Annotated[
-        str | None, typer.Argument(help="A node, switch or link; the whole lab where absent.")
+        str | None, typer.Argument(help="A node, switch or link; default: the whole lab.")
     ] = None,
     name: LabName = None,
     as_json: Json = False,
@@ -146,7 +146,9 @@ def call(
     callee: Annotated[str, typer.Argument(metavar="TO", help="Endpoint or E.164 number.")],
     seconds: Annotated[
         float | None,
-        typer.Option(min=0.5, max=3600, help="How long to talk.", show_default="as long as a verdict takes"),
+        typer.Option(
+            min=0.5, max=3600, help="Length of the call.", show_default="as long as a verdict takes"
+        ),
     ] = None,
     name: LabName = None,
     as_json: Json = False,
@@ -175,20 +177,20 @@ def call(
 def fail(
     subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to break.")],
     black_hole: Annotated[
-        bool, typer.Option("--black-hole", help="The link stays up and swallows everything.")
+        bool, typer.Option("--black-hole", help="The link stays up and silently drops everything.")
     ] = False,
     kill: Annotated[
         bool,
         typer.Option(
             "--kill",
-            help="A router dies: its programs are ended, it passes nothing any more, its links stay up.",
+            help="A router dies: its daemons are killed, it stops forwarding, its links stay up.",
         ),
     ] = False,
     brown_out: Annotated[
         str | None,
         typer.Option(
             metavar="FIGURES",
-            help="The line gets worse: loss (%), delay, jitter (ms), rate (kbit/s); `loss=8,delay=+120`.",
+            help="The line degrades: loss (%), delay, jitter (ms), rate (kbit/s); `loss=8,delay=+120`.",
         ),
     ] = None,
     leaving: Annotated[
@@ -221,7 +223,7 @@ def figures_of(text: str) -> dict[str, float | str]:
 
 
 def heal(
-    subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to mend.")],
+    subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to restore.")],
     name: LabName = None,
     as_json: Json = False,
 ) -> None:

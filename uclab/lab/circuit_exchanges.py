@@ -34,7 +34,7 @@ class Exchanges:
         self._planned = {exchange.name: exchange for exchange in planned}
         self._sockets = sockets
         self._made: dict[str, dict[str, object]] = {name: {} for name in self._planned}
-        """Exchange to the circuits that it was told, by name: a controller that begins anew knows none."""
+        """Exchange to the circuits that it was told, by name: a controller that starts over knows none."""
 
     async def provision(self) -> None:
         """Make the planned circuits; returns when every switch has acknowledged each. Raises `NotReady`."""

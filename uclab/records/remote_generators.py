@@ -22,7 +22,7 @@ class RemoteGeneratorStatus:
 
     generator: str
     left: bool = False
-    """Whether it said good-bye."""
+    """Whether it signed off."""
     early: bool = False
     """Whether it did so before the campaign's end."""
     legs: int = 0
@@ -44,7 +44,7 @@ def trouble(told: RemoteGeneratorStatus | None, came: Mapping[str, int]) -> str:
         return "never came"
     here = " and ".join(f"{came.get(kind, 0)} of {words}" for kind, words in KINDS.items())
     if not told.left:
-        return f"was lost before it said good-bye; what came of its records: {here}"
+        return f"was lost before it signed off; records received: {here}"
     if told.early:
         return "left before the campaign's end"
     wanted = {LEGS: told.legs, ACCOUNTS: told.accounts}

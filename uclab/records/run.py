@@ -33,7 +33,7 @@ Checks = Literal["reference", "failover", "load", "capacity"]
 """A set of checks: `reference` judges everything; `failover` what still makes sense while things are broken
 on purpose, and what failures did to calls; `load` what many users met in a campaign."""
 How = Literal["cut", "black-hole", "brown-out", "kill"]
-"""How something fails: no carrier; everything swallowed, link up; loss and delay, link up; a dead router: its
+"""How something fails: no carrier; everything dropped, link up; loss and delay, link up; a dead router: its
 programs ended, nothing passes it, its links up."""
 
 
@@ -57,7 +57,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Incident:
-    """Something that was broken on purpose during live calls, and mended again (V2)."""
+    """Something that was broken on purpose during live calls, and restored (V2)."""
 
     name: str
     """What kind: `circuit-down`, `isp-lost`, ..."""
@@ -73,7 +73,7 @@ class Incident:
     failed_at: float
     healed_at: float
     ended_at: float
-    """Until when calls were watched after the mending."""
+    """Until when calls were watched after restoration."""
     calls: tuple[str, ...]
     """Ids of the calls that were live when it failed."""
     asked: int
@@ -81,7 +81,7 @@ class Incident:
     wanted: int
     """How many were wanted; the endpoints may allow fewer."""
     flaps: int = 0
-    """How often it went away again after the mending, before it stayed."""
+    """How often it went away again after restoration, before it stayed."""
 
 
 @dataclass(frozen=True)

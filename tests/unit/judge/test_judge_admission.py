@@ -146,7 +146,7 @@ def test_a_line_that_carries_fewer_fails_and_its_router_is_blamed(carried: int) 
 def test_a_line_that_carries_far_more_fails() -> None:
     found = findings(case_of(40, drops=MANY))["capacity.measured"]
     assert found.verdict == "fail"
-    assert "22 hold, and none more was placed" in found.observed
+    assert "22 pass, and no more were placed" in found.observed
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_a_good_failover_holds(policy: Policy) -> None:
         ((call(1, 3000), call(2, 3000)), {"media-gap"}),
         ((call(1, 300), call(2, 300, 1500), call(3, 300, 1600)), {"failback"}),
         ((call(1), call(2, fate="dropped", why="hung up by desk2: 503")), {"calls-kept"}),
-        ((call(1), call(2, fate="silent", why="it did not notice")), {"calls-kept"}),
+        ((call(1), call(2, fate="silent", why="it did not detect the failure")), {"calls-kept"}),
     ],
 )
 def test_what_is_broken_fails_alone(policy: Policy, calls: tuple[CallOutcome, ...], broken: set[str]) -> None:
@@ -122,7 +122,7 @@ def test_more_time_is_allowed_where_the_address_changes(policy: Policy) -> None:
 @pytest.mark.parametrize(
     ("registration", "words"),
     [
-        (Registration("desk1", None, 3.0), "not before the mending: desk1"),
+        (Registration("desk1", None, 3.0), "not before restoration: desk1"),
         (Registration("desk1", 11.0, None), "late: desk1"),
     ],
 )
@@ -183,7 +183,7 @@ def test_a_brown_out_that_nobody_felt_proves_nothing(policy: Policy) -> None:
 
 
 def test_the_call_that_was_held_on_purpose_is_not_judged(policy: Policy) -> None:
-    probe = call(3, 5000, 5000, fate="probe", why="there is no other way")
+    probe = call(3, 5000, 5000, fate="probe", why="there is no alternate path")
     assert failed(policy, judged(call(1), probe)) == set()
 
 
@@ -208,7 +208,7 @@ class TestWithoutAnotherWay:
 
     @staticmethod
     def silent(number: int, back_after: float) -> CallOutcome:
-        return call(number, 12_000 + 1000 * back_after, fate="silent", why="there is no other way")
+        return call(number, 12_000 + 1000 * back_after, fate="silent", why="there is no alternate path")
 
     def test_silence_is_no_failure(self, policy: Policy) -> None:
         found = verdicts(policy, self.lonely(self.silent(1, 0.5), self.silent(2, 0.7)))
@@ -216,7 +216,7 @@ class TestWithoutAnotherWay:
         (finding,) = found["recovery"]
         assert finding.verdict == "pass"
         assert "nothing else leads to where the calls are without edge-isp1" in finding.expected
-        assert "2 silent until mended" in finding.observed
+        assert "2 no media until restored" in finding.observed
         assert "back after median 600 ms" in finding.observed
 
     def test_a_call_that_does_not_come_back_fails(self, policy: Policy) -> None:

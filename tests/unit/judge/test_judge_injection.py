@@ -1,4 +1,4 @@
-"""Packets of somebody who is in no call: named, and blamed for what they do to calls, for nothing else."""
+"""Packets of somebody which is in no call: named, and blamed for what they do to calls, for nothing else."""
 
 from __future__ import annotations
 

@@ -136,10 +136,10 @@ def test_a_generator_that_was_killed_fails_and_is_named() -> None:
 
 
 def test_a_generator_whose_records_are_not_whole_fails_and_is_named() -> None:
-    lost = GeneratorRecord("load2", 0, trouble="was lost before it said good-bye")
+    lost = GeneratorRecord("load2", 0, trouble="was lost before it signed off")
     finding = findings(replace(GOOD, generators=(GOOD.generators[0], lost)))["load.generators", "load2"]
     assert (finding.verdict, finding.blame) == ("fail", "load2")
-    assert finding.observed.startswith("was lost before it said good-bye; its users are missing")
+    assert finding.observed.startswith("was lost before it signed off; its users are missing")
 
 
 def test_a_user_that_never_registered_and_one_that_was_refused_fail() -> None:

@@ -96,7 +96,7 @@ def test_media_that_is_changed_on_its_way_fails_and_names_who_did_it(world: Worl
     world.alter = altered
     finding = media_of(campaign(world), "desk1")
     assert (finding.verdict, finding.blame) == ("fail", "isp1")
-    assert "right until isp1:inet, 40 of 40 wrong at isp1:edge" in finding.observed
+    assert "correct up to isp1:inet, 40 of 40 wrong at isp1:edge" in finding.observed
     assert finding.evidence.tap == "isp1:edge"
     assert finding.evidence.packets
 

@@ -28,7 +28,7 @@ TALK_S = 0.6
 def wait_for(condition: Callable[[], object], deadline_s: float = 5.0) -> None:
     end = time.monotonic() + deadline_s
     while not condition():
-        assert time.monotonic() < end, "did not come about"
+        assert time.monotonic() < end, "did not happen in time"
         gevent.sleep(0.01)
 
 

@@ -186,7 +186,7 @@ def _directions(case: Case, claim: Claim, generator: str) -> Finding:
     evidence = Evidence(case.network.first_tap.get(generator))
     arrived = [stream for stream in streams if stream.received]
     broken = worse_than_chance(policy, streams)
-    held = f"{len(streams) - len(broken)} of {len(streams)} directions hold"
+    held = f"{len(streams) - len(broken)} of {len(streams)} directions pass"
     if not arrived:
         return claim.failed(f"{held}; nothing arrived", evidence, _culprit(case, streams, True)[0])
     figures = route_figures(policy, arrived)

@@ -24,7 +24,7 @@ ASTRAY_PCT = 1.0
 to have been at a tap before it was sent is not counted there."""
 SETTLED_S = 30.0
 """After a heal, media may need so long until it is back on the planned way."""
-EXPECTED = "media passes every tap of the planned way"
+EXPECTED = "media passes every tap of the planned path"
 NAMED = 4
 """Taps that an observation lists at most."""
 

@@ -42,7 +42,7 @@ def exchange_clears_dscp(plan: Plan, target: str | None) -> Plan:
 
 @registered(
     "backup-preferred",
-    "a router prefers its last way to the cloud to the planned one",
+    "a router prefers its backup path to the cloud over the planned one",
     "path.as-planned",
     may_break=("quality.overload",),
 )
@@ -78,7 +78,7 @@ def balanced_per_packet(plan: Plan, target: str | None) -> Plan:
 
 @registered(
     "asymmetric-routing",
-    "what comes back takes another line than what went out, past the router's connections",
+    "return traffic takes another line than outbound traffic, past the router's NAT state",
     "signalling.registered",
 )
 def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
@@ -97,7 +97,7 @@ def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
 
 @registered(
     "sip-alg",
-    "a router's SIP gateway writes into encrypted signalling",
+    "a router's SIP ALG rewrites encrypted signalling",
     "signalling.registered",
     "signalling.untouched",
     may_break=("signalling.tls", "signalling.certificate"),

@@ -65,7 +65,7 @@ def watched(plan: Plan, line: Line) -> bool:
 
 @registered(
     "failback-flaps",
-    "a router goes back to its preferred line the moment that it answers, and loses it again",
+    "a router has no hold-down: it fails back to its preferred line at the first answer, and loses it again",
     "failover.failback",
     may_break=("failover.order", "failover.calls-kept", "failover.registration"),
     scenario="failover",

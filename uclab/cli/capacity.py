@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from uclab import api
-from uclab.cli.console import Console, say
+from uclab.cli.console import say, wide_console
 from uclab.cli.labs import FaultOption
 from uclab.cli.measured import Wish, measure_all, measured_data, print_measured
 from uclab.cli.status import status_of
@@ -30,7 +30,7 @@ LAYERS = {
     "wire": "on the wire",
 }
 """Layers in words; lines and queues are counted as `on a line`: with Ethernet's header, without FCS."""
-NUMBER = ("guaranteed", "ceiling", "need", "room", "calls", "max calls", "max calls with borrowing")
+NUMBER = ("guaranteed", "ceiling", "demand", "headroom", "calls", "max calls", "with borrowing")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -91,7 +91,7 @@ def as_data(answer: Capacity) -> dict[str, object]:
 
 
 def print_line(line: LineCapacity) -> None:
-    """One line: what a call takes, the table of queues, and what is full first."""
+    """One line: what a call takes, the table of queues, and the first bottleneck."""
     standby = ", standby" if line.standby else ""
     say(
         f"site {line.site}, line {line.line} ({line.link}{standby}): "
@@ -103,7 +103,7 @@ def print_line(line: LineCapacity) -> None:
         table.add_column(name, justify="right")
     for direction in line.directions:
         add_rows(table, direction, line.calls)
-    Console(soft_wrap=True).print(table)
+    wide_console().print(table)
     for direction in line.directions:
         say(f"{direction.way}: {in_words(direction)}")
     say("")

@@ -11,9 +11,8 @@ from rich.table import Table
 from uclab import api
 from uclab.api import RunResult
 from uclab.campaign.measuring import measure, orders_for
-from uclab.cli.console import Console, say
+from uclab.cli.console import say, wide_console
 from uclab.cli.progress import progress
-from uclab.cli.summary import WIDTH_IN_FILES
 from uclab.judge.result.judgement import MeasuredWay
 from uclab.plan.capacity.experiment_record import Spoken
 from uclab.plan.schema.codec import to_data
@@ -54,10 +53,7 @@ def print_measured(results: list[RunResult]) -> None:
     for result in results:
         for one in result.judgement.measured:
             table.add_row(*_row(one))
-    console = Console(soft_wrap=True)
-    if not console.is_terminal:
-        console.width = WIDTH_IN_FILES
-    console.print(table)
+    wide_console().print(table)
     for result in results:
         for finding in result.judgement.findings:
             if finding.verdict != "pass" or finding.id == "capacity.measured":

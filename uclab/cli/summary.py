@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from uclab.api import RunResult
-from uclab.cli.console import Console, plain
+from uclab.cli.console import Console, plain, wide_console
 from uclab.judge.path.hop_trace import marking_columns
 from uclab.judge.result.judgement import Finding, JudgedCall, Judgement, Margin, Walk
 from uclab.report.grouping import MARKS, Group, grouped
@@ -17,15 +17,11 @@ from uclab.report.incidents import Spread, incident_rows
 from uclab.report.results import DIRECTIONS, both
 
 COLOURS = {"pass": "green", "fail": "red", "not-shown": "yellow", "not-applicable": "dim"}
-WIDTH_IN_FILES = 150
-"""Columns where output goes to a file or a CI log, which has no width of its own."""
 
 
 def print_summary(result: RunResult) -> None:
     """Print the summary of a run to standard output."""
-    console = Console(soft_wrap=True, highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH_IN_FILES
+    console = wide_console(highlight=False)
     judgement = result.judgement
     groups = grouped(judgement.findings)
     console.print()

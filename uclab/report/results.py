@@ -9,7 +9,6 @@ from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.plan import Plan
 from uclab.report.incidents import incidents_data
 
-
 DIRECTIONS = {"forward": "caller to callee", "backward": "callee to caller"}
 """A call's directions in words, by their names in `results.json`."""
 

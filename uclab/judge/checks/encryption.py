@@ -134,7 +134,10 @@ def _authenticated(
 def check_keys(case: Case, call: CallRecord, direction: Direction) -> Finding:
     """The keys came from decrypted signalling, and a key that differs in one bit is refused (so the check
     can fail)."""
-    expected = "the SDES key from decrypted signalling authenticates the packets; the same key with one bit changed does not"
+    expected = (
+        "the SDES key from decrypted signalling authenticates the packets; "
+        "the same key with one bit changed does not"
+    )
     claim = Claim("media.keys", ("C9",), f"{call.id}:{direction}", expected)
     stream = case.stream(call, direction)
     opened = [a for a in _authentications(case, stream) if a.key is not None] if stream else []

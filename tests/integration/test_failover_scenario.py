@@ -59,7 +59,7 @@ def test_every_call_has_a_fate_and_both_directions_over_time(results: dict[str, 
 def test_a_line_that_comes_and_goes_is_taken_again_once(results: dict[str, Any]) -> None:
     assert verdicts(results, "failover.failback") == {"pass"}
     words = {f["observed"] for f in results["findings"] if f["subject"].endswith("edge-isp1: shop")}
-    assert "back to wan1 once, which failed 3 more times after the first restoration" in words
+    assert "failback to wan1 once, which failed 3 more times after the first restoration" in words
 
 
 def test_encryption_and_marking_held_meanwhile(results: dict[str, Any]) -> None:

@@ -129,7 +129,7 @@ def test_as_many_as_computed_pass_and_what_gives_way_is_named() -> None:
     found = findings(case)["capacity.measured"]
     assert found.verdict == "pass", found.observed
     assert "18 computed, 18 measured, 0.0 % apart" in found.observed
-    assert "in queue voice, next signalling" in found.observed
+    assert "in queue voice, next bottleneck signalling" in found.observed
     assert [(one.way, one.computed, one.measured, one.gave_way) for one in measured_ways(case)] == [
         ("up", 18, 18, "voice"),
         ("down", 18, 18, "voice"),

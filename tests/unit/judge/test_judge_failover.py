@@ -192,13 +192,13 @@ def test_going_back_more_than_once_fails_failback_and_names_the_router(tmp_path:
     (lines,) = judged.incident.lines
     assert lines.returns == 3
     found = judged.finding("failover.failback", ": shop")
-    assert found.observed == "back to wan1 3 times: edge did not wait for it to stay"
+    assert found.observed == "failback to wan1 3 times: edge has no hold-down"
     assert (found.verdict, found.blame) == ("fail", "edge")
 
 
 def test_going_back_once_holds(good: Outcome) -> None:
     found = good.finding("failover.failback", ": shop")
-    assert (found.verdict, found.observed) == ("pass", "back to wan1 once")
+    assert (found.verdict, found.observed) == ("pass", "failback to wan1 once")
 
 
 def test_a_call_that_the_way_back_loses_is_not_kept(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_a_brown_out_that_nobody_felt_proves_nothing(policy: Policy) -> None:
     incident = replace(INCIDENT, name="brown-out", how="brown-out")
     (finding,) = verdicts(policy, judged(lines=(used,), moves=False, incident=incident))["quality"]
     assert finding.verdict == "not-shown"
-    assert "the brown-out was not there" in finding.observed
+    assert "the brown-out had no effect" in finding.observed
     probe = replace(call(3), fate="probe", ways=tuple(replace(one, mos=(1.0,) * 23) for one in call(3).ways))
     (finding,) = verdicts(policy, judged(call(1), probe, lines=(used,), moves=False, incident=incident))[
         "quality"

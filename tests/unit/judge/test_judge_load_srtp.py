@@ -167,7 +167,7 @@ def test_a_line_that_loses_voice_is_found_by_its_router(world: World) -> None:
     world.alter = full
     finding = campaign(world)["load.quality", "voice from desk1"]
     assert (finding.verdict, finding.blame) == ("fail", "edge")
-    assert "0 of 1 directions hold" in finding.observed
+    assert "0 of 1 directions pass" in finding.observed
     assert "worst direction: 10 packets lost between edge:lan and edge:wan1" in finding.observed
 
 

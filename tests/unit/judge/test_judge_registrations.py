@@ -133,7 +133,7 @@ def test_a_registration_that_is_taken_back_is_lost() -> None:
 def test_what_the_captures_do_not_show_of_the_endpoints_word_is_said() -> None:
     again = Event(150.0, "desk1", "registered", "200 OK (sip.ucaas.test)")
     found = findings([again], [registers("desk1", 95.0), registers("desk2", 95.0)])
-    assert "told of 1 registrations that the captures do not show" in found["desk1"].observed
+    assert "reported 1 registrations that the captures do not show" in found["desk1"].observed
 
 
 def incident(failed_at: float, healed_at: float) -> Incident:

@@ -89,7 +89,7 @@ class BySeat(UsersDispatcher):
 
     def __init__(self, worker_nodes: list[Any], user_classes: list[Any]) -> None:
         if not seats.wait((one.id for one in worker_nodes), TOLD_S):
-            _log.warning("not all workers told where they are: they count as sites")
+            _log.warning("not all workers reported where they are: they count as sites")
         self._outside_names = {one.__name__ for one in user_classes if is_outside(one)}
         super().__init__(worker_nodes, with_a_seat(user_classes))
         self._turns = Turns(self._worker_nodes, seats.outside)

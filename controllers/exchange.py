@@ -88,7 +88,7 @@ class ExchangeApp(OSKenApp):
             return before is None
 
     def remove(self, name: str) -> None:
-        """Take a circuit away. Raises `KeyError`, `SwitchesSilent`."""
+        """Remove a circuit. Raises `KeyError`, `SwitchesSilent`."""
         with self._one_change, self._changed:
             before = self._exchange.circuits[name]
             self._exchange.remove(name)

@@ -96,5 +96,5 @@ def test_all_records_of_a_worker_elsewhere_come_or_are_missed(
         told = json.loads((tmp_path / "load2.told.json").read_text())
         assert abs(told["ahead_s"]) < 0.5
         assert 0 < told["round_trip_s"] < 0.5
-    assert elsewhere.ended("load3", tmp_path).trouble == "never came"
+    assert elsewhere.ended("load3", tmp_path).trouble == "never connected"
     assert not (tmp_path / "load1.accounts.jsonl").exists()

@@ -144,7 +144,7 @@ def test_a_line_that_flaps_is_mended_several_times_and_watched_after_the_last(
     # it counts as restored when it is first back, and is watched from the last time on
     assert incident.ended_at - incident.healed_at >= 3 * 0.15 + FAST.healed_s
     assert [step.text.partition(": ")[2] for step in steps][2:6] == [
-        "broken", "gone again (1 of 3)", "gone again (2 of 3)", "gone again (3 of 3)",
+        "broken", "failed again (1 of 3)", "failed again (2 of 3)", "failed again (3 of 3)",
     ]  # fmt: skip
 
 

@@ -37,9 +37,7 @@ def campaign(
     duration: Annotated[
         int, typer.Option(min=5, max=86_400, help=f"Seconds; users then have {STOP_S} s to finish.")
     ] = 60,
-    workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Load generators, each a device of its own.")
-    ] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of load generators.")] = 1,
     web: Annotated[bool, typer.Option("--web", help="locust's page on this machine's loopback.")] = False,
     remote: Annotated[
         list[str] | None,
@@ -63,8 +61,8 @@ def campaign(
     fault: FaultOption = None,
     as_json: Json = False,
 ) -> None:
-    """Bring the lab up with many users, let locust drive them, judge what they met. Ctrl-C ends it early and
-    keeps what there is."""
+    """Bring the lab up with many users, let locust drive them, judge the results. Ctrl-C ends it early and
+    keeps what was recorded."""
     order = order_of(
         profile,
         users=users,

@@ -56,7 +56,7 @@ def show_capacity(
     fault: FaultOption = None,
 ) -> None:
     """How many calls each WAN line and each of its queues carries, and how many it must; 1 where that is too
-    many, or where an experiment finds another number."""
+    many, or where a measurement finds another number."""
     if not measure and (line or out or fault or way != "both"):
         raise typer.BadParameter("belongs to --measure", param_hint="--line, --way, --out, --fault")
     answer = api.capacity_of(topology)

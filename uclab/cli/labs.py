@@ -19,7 +19,9 @@ from uclab.lab.client import CallOrder, LabClient
 from uclab.lab.directory import find_lab, running_labs
 from uclab.plan.schema.codec import to_data
 
-LabName = Annotated[str | None, typer.Option("--name", help="Which lab; not needed while one runs.")]
+LabName = Annotated[
+    str | None, typer.Option("--name", help="Name of the lab; not needed while only one runs.")
+]
 FaultOption = Annotated[
     list[str] | None, typer.Option(help="Apply a deliberate fault NAME[:TARGET]; may be repeated.")
 ]
@@ -71,7 +73,7 @@ def up(
 
 
 def list_labs(as_json: Json = False) -> None:
-    """The labs that run on this machine."""
+    """The labs running on this machine."""
     states = [LabClient(lab).state() for lab in running_labs()]
     if as_json:
         typer.echo(json.dumps(states, indent=2))
@@ -199,7 +201,7 @@ def fail(
     name: LabName = None,
     as_json: Json = False,
 ) -> None:
-    """Cut a link, or all links of a node; or make it a black hole, or a bad line; or kill a router."""
+    """Cut a link, or all links of a node; or black-hole it, or degrade a line; or kill a router."""
     if black_hole + kill + (brown_out is not None) > 1:
         raise typer.BadParameter("choose one of --black-hole, --brown-out and --kill")
     figures = figures_of(brown_out) if brown_out is not None else {}

@@ -64,7 +64,7 @@ class Exchanges:
         return made
 
     async def remove(self, name: str) -> None:
-        """Take a circuit away. Raises `CircuitNotMade`, `NoSuchCircuit`."""
+        """Remove a circuit. Raises `CircuitNotMade`, `NoSuchCircuit`."""
         present = await self.list()
         exchange = next((one for one, circuits in present.items() if name in circuits), None)
         if exchange is None:

@@ -41,7 +41,7 @@ def trouble(told: RemoteGeneratorStatus | None, came: Mapping[str, int]) -> str:
     `came`: how many records of each kind are here.
     """
     if told is None:
-        return "never came"
+        return "never connected"
     here = " and ".join(f"{came.get(kind, 0)} of {words}" for kind, words in KINDS.items())
     if not told.left:
         return f"was lost before it signed off; records received: {here}"
@@ -50,5 +50,5 @@ def trouble(told: RemoteGeneratorStatus | None, came: Mapping[str, int]) -> str:
     wanted = {LEGS: told.legs, ACCOUNTS: told.accounts}
     if any(came.get(kind, 0) < count for kind, count in wanted.items()):
         written = " and ".join(f"{wanted[kind]} of {words}" for kind, words in KINDS.items())
-        return f"wrote more records than came: {written}; here are {here}"
+        return f"wrote more records than arrived: {written}; here are {here}"
     return ""

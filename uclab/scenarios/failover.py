@@ -213,7 +213,7 @@ class IncidentRunner:
         for flap in range(1, incident.flaps + 1):
             self._events.pause_until(stays_at + self._pace.flap_up_s)
             self._break(incident)
-            tell(f"gone again ({flap} of {incident.flaps})")
+            tell(f"failed again ({flap} of {incident.flaps})")
             self._events.pause_until(stays_at + self._pace.flap_up_s + self._pace.flap_down_s)
             stays_at = time.time()
             self._mend(incident)

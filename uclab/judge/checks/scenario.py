@@ -137,7 +137,7 @@ def _older(case: Case) -> Iterator[str]:
 
 def _calls(case: Case, asked: Sequence[AskedCall]) -> Finding:
     """Each call that was asked for has the record of just that call, between parties that there are."""
-    claim = _claim("calls", "every call that was asked for has its record")
+    claim = _claim("calls", "every requested call has its record")
     records = {record.id: record for record in case.run.calls}
     missing = [call.id for call in asked if call.id not in records]
     missing += [one for call in asked if (one := _untransferred(call, records)) is not None]

@@ -87,7 +87,7 @@ def _reason(case: Case, incident: Incident, call: CallRecord, way: Way) -> tuple
     if way.flow == "in":
         return _downward(case, incident, call, way)
     if not lines:
-        return "no line of the site carried it any more", None
+        return "no line of the site carried it", None
     seen = addresses(case, incident, call, way.direction)
     if seen is not None and seen.new:
         return f"it reached the cloud from {seen.new[0]}, which did not pass it on", _controller(case)
@@ -123,7 +123,7 @@ def _left_behind(
     case: Case, call: CallRecord, window: tuple[float, float], old: str, new: str
 ) -> tuple[str, str | None]:
     asked = any(method in MEDIA_CHANGES for _, method in answered_in_dialog(case, call, *window))
-    how = "though a re-INVITE was answered" if asked else "and no re-INVITE told it"
+    how = "though a re-INVITE was answered" if asked else "and no re-INVITE updated it"
     words = f"the address changed from {old} to {new}; the cloud kept sending to the old one, {how}"
     return words, _controller(case) if asked else None
 

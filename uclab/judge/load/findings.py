@@ -46,7 +46,7 @@ def _generators(case: Case) -> Iterator[Finding]:
     claim = Claim("load.generators", ("D11",), "generators", "each load generator runs to the campaign's end")
     known = case.run.load.generators
     if not known:
-        yield claim.not_shown("no generator told how it ended")
+        yield claim.not_shown("no generator reported how it ended")
         return
     died = [one for one in known if one.trouble or one.status is None or one.status < 0]
     for one in died:

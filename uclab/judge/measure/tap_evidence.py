@@ -133,7 +133,7 @@ def _all_silent(run: Captured) -> Iterator[Hole]:
     early_ns = int(min(told, default=0.0) * 1e9)
     if told and early_ns < first - APART_S * SECOND_NS:
         began = time_of_day(early_ns)
-        yield Hole(0, first, f"no tap saw a frame until then, though phones told of some at {began}")
+        yield Hole(0, first, f"no tap saw a frame until then, though phones reported some at {began}")
     ends = [call.ended_at for call in run.calls if call.established and call.ended_at is not None]
     late_ns = int(max(ends, default=0.0) * 1e9)
     if late_ns > last + APART_S * SECOND_NS:

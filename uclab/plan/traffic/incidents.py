@@ -22,7 +22,7 @@ INCIDENTS = {
     "router-killed": "a router on the path dies: it stops forwarding, its links stay up",
     "isp-lost": "the router of the preferred line's provider dies likewise",
     "datacentre-lost": "the data centre that serves the calls is cut off",
-    "dns-lost": "the public DNS server is gone",
+    "dns-lost": "the public DNS server is cut off",
 }
 """Names of incidents, in the order in which they happen, and what each is."""
 HELD_CALL = "failover-hold"

@@ -211,7 +211,8 @@ def check_trust(case: Case) -> Iterator[Finding]:
         key = flows[0].key
         packets = sum(flow.packets for flow in flows if flow.key.tap == key.tap)
         who = network.node_of_mac.get(key.src_mac, mac_text(key.src_mac))
-        observed = f"{packets} packets of {who} to {text(key.dst)} were forwarded as {dscp_name(key.dscp)} at {key.tap}"
+        sent = f"{packets} packets of {who} to {text(key.dst)}"
+        observed = f"{sent} were forwarded as {dscp_name(key.dscp)} at {key.tap}"
         yield _trust_claim(port).failed(observed, Evidence(key.tap, tuple(flows[0].samples)), port)
     if not wrong:
         claim = _trust_claim("untrusted ports")

@@ -30,7 +30,7 @@ from mininet.topo import SingleSwitchTopo, Topo
 
 from uclab.emulation.linux import netns
 from uclab.emulation.mininet.network import LabNet
-from uclab.emulation.ovs import vswitchd as ovs
+from uclab.emulation.ovs import vswitchd
 from uclab.emulation.ovs.backends import has_kernel_datapath
 
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -78,9 +78,9 @@ TOPOLOGIES = {"star": SingleSwitchTopo, "tree": LeafTopo}
 
 def start_private_ovs(folder: Path) -> list[subprocess.Popen[bytes]]:
     """An Open vSwitch where stock Mininet's `ovs-vsctl` looks for one, in this mount namespace only."""
-    netns.prepare_directory(ovs.RUN_DIR)
-    database = ovs.create_template(folder / "conf.db")
-    remote = ovs.RUN_DIR / "db.sock"
+    netns.prepare_directory(vswitchd.RUN_DIR)
+    database = vswitchd.create_template(folder / "conf.db")
+    remote = vswitchd.RUN_DIR / "db.sock"
     common = ["-vconsole:off", "-vsyslog:off"]
     server = subprocess.Popen(["ovsdb-server", f"--remote=punix:{remote}", *common, str(database)])
     while not remote.exists():
@@ -102,7 +102,7 @@ def stock(shape: str, hosts: int, folder: Path) -> tuple[Any, float]:
 
 def ours(shape: str, hosts: int, folder: Path) -> tuple[Any, float]:
     """A `LabNet`, started, its Open vSwitch included."""
-    datapath: ovs.Datapath = "kernel" if has_kernel_datapath() else "userspace"
+    datapath: vswitchd.Datapath = "kernel" if has_kernel_datapath() else "userspace"
     began = time.monotonic()
     net = LabNet(TOPOLOGIES[shape](hosts), run_dir=folder, datapath=datapath)
     net.start()

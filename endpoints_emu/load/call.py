@@ -11,8 +11,7 @@ import time
 import gevent
 from gevent.event import AsyncResult
 
-from endpoints_emu.load import digest, sdp
-from endpoints_emu.load import in_dialog as within
+from endpoints_emu.load import digest, in_dialog, sdp
 from endpoints_emu.load.answer import Answer
 from endpoints_emu.load.call_timings import NoAnswerTimer
 from endpoints_emu.load.dialog import routes_of
@@ -127,7 +126,7 @@ class Call(Session):
 
     def transfer(self, target: str, deadline_s: float = 32.0) -> None:
         """Put the other side through to `target` and leave (blind, RFC 5589). Raises `CallFailed`."""
-        within.transfer(self, target, deadline_s)
+        in_dialog.transfer(self, target, deadline_s)
 
     def acknowledged(self, request: Request, now: float) -> None:
         """An ACK for our 200."""
@@ -151,7 +150,7 @@ class Call(Session):
             answer.send(500, "Out Of Order", "Retry-After: 1\r\n")
             return
         self.remote_cseq = request.cseq
-        handle = within.HANDLERS.get(request.method)
+        handle = in_dialog.HANDLERS.get(request.method)
         if handle is None:
             answer.send(405, "Method Not Allowed", f"Allow: {ALLOW}\r\n")
         else:

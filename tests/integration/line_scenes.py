@@ -14,7 +14,7 @@ from tests.integration import emulation_plans as plans
 from tests.integration.emulation_scenes import Result, Stream, echo_once, main, scene
 from uclab.emulation.build.apply import build, tear_down
 from uclab.emulation.build.line_control import LineControl, NotPossible
-from uclab.emulation.link import veth as links
+from uclab.emulation.link import veth
 from uclab.emulation.linux.taps import start_taps
 from uclab.emulation.mininet.network import LabNet
 from uclab.emulation.ovs.backends import detect
@@ -137,7 +137,7 @@ async def black_hole(folder: Path) -> Result:
     await asyncio.to_thread(control.drop_all, "left-right")
     found: Result = {
         "during": (await sent(net, 50, 0.002))["received"],
-        "carrier": "eth0" in links.operational(net.namespaces["left"]),
+        "carrier": "eth0" in veth.operational(net.namespaces["left"]),
     }
     # nobody answers ARP either
     net["left"].cmd("ip neigh flush all")

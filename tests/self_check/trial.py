@@ -26,7 +26,7 @@ from tests.self_check.table import table, write_table
 from uclab.capture.dissect import Signalling, dissect
 from uclab.capture.tags import Tags, dissect_tags
 from uclab.judge import judging
-from uclab.judge.checks import tshark_crosscheck as second_opinion
+from uclab.judge.checks import tshark_crosscheck
 from uclab.judge.evidence.run import RunError
 from uclab.judge.result.judgement import Judgement
 
@@ -72,11 +72,11 @@ DISSECTOR = Dissector()
 def judged(folder: Path, edit: SignallingEdit | None = None) -> Judgement:
     """`judge_run` with what tshark said before of the same bytes."""
     DISSECTOR.edit = edit
-    judging.dissect, second_opinion.dissect_tags = DISSECTOR.dissect, DISSECTOR.dissect_tags  # type: ignore[attr-defined]
+    judging.dissect, tshark_crosscheck.dissect_tags = DISSECTOR.dissect, DISSECTOR.dissect_tags  # type: ignore[attr-defined]
     try:
         return judging.judge_run(folder)
     finally:
-        judging.dissect, second_opinion.dissect_tags = dissect, dissect_tags  # type: ignore[attr-defined]
+        judging.dissect, tshark_crosscheck.dissect_tags = dissect, dissect_tags  # type: ignore[attr-defined]
 
 
 def changes_of(clean: CleanRun, names: Sequence[str] = ()) -> dict[str, list[Change]]:

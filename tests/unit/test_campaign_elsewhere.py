@@ -19,7 +19,7 @@ from uclab.campaign import elsewhere, generator
 from uclab.campaign.generator import read_seat
 from uclab.campaign.refused import OrderRefused
 from uclab.campaign.running import order_of, write_pools
-from uclab.emulation.mininet import nic_passthrough as cards
+from uclab.emulation.mininet import nic_passthrough
 from uclab.emulation.mininet.nic_passthrough import CardState, refusal
 from uclab.judge.evidence.network import Network
 from uclab.model.load import load_topology
@@ -163,14 +163,14 @@ def test_a_wrong_order_ends_with_2_and_starts_nothing(
 
 
 def test_an_address_of_another_machine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cards, "look", lambda name: CardState())
+    monkeypatch.setattr(nic_passthrough, "look", lambda name: CardState())
     order = order_of("busy-hour", **ORDER, remote=["load2=eth1"], listen="192.0.2.77")
     with pytest.raises(OrderRefused, match=r"--listen 192\.0\.2\.77: no address of this machine"):
         elsewhere.check(order)
 
 
 def test_a_port_that_is_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cards, "look", lambda name: CardState())
+    monkeypatch.setattr(nic_passthrough, "look", lambda name: CardState())
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

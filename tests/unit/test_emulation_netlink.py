@@ -14,7 +14,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from uclab.emulation.link import veth as links
+from uclab.emulation.link import veth
 from uclab.emulation.link.veth import InterfaceSettings, NodeSettings
 from uclab.emulation.linux import conntrack, netns, rtnetlink
 from uclab.emulation.linux.rtnetlink import NetlinkError, Request, VethEnd
@@ -72,7 +72,7 @@ def test_a_node_is_configured_in_an_order_that_the_kernel_accepts() -> None:
         ((5, "10.0.0.254", "02:00:00:00:00:09"),),
     )
     # when its requests are listed
-    purposes = [request.purpose for request in links.requests(settings)]
+    purposes = [request.purpose for request in veth.requests(settings)]
     # then interfaces are up before routes lead over them
     assert purposes == [
         "interface lo up",
@@ -196,4 +196,4 @@ def test_all_connections_are_forgotten_with_one_message() -> None:
 @pytest.mark.req("V2", "N5")
 def test_a_device_that_chooses_its_default_route_itself_gets_back_only_the_others() -> None:
     settings = NodeSettings((), (("0.0.0.0/0", "203.0.113.1", 0), ("10.0.0.0/8", "10.0.0.2", 0)))
-    assert links.without_defaults(settings).routes == (("10.0.0.0/8", "10.0.0.2", 0),)
+    assert veth.without_defaults(settings).routes == (("10.0.0.0/8", "10.0.0.2", 0),)

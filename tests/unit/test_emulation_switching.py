@@ -15,11 +15,11 @@ from os_ken.ofproto import ofproto_v1_3_parser
 from tests.integration import emulation_plans as plans
 from uclab.doctor import DEVICE_ROOT
 from uclab.emulation.build.apply import register
-from uclab.emulation.link import veth as links
+from uclab.emulation.link import veth
 from uclab.emulation.linux import queues, sandbox, taps
 from uclab.emulation.mininet.network import node_settings
 from uclab.emulation.mininet.switches import voice_priority_flows
-from uclab.emulation.ovs import vswitchd as ovs
+from uclab.emulation.ovs import vswitchd
 from uclab.emulation.ovs.backends import Variants
 from uclab.emulation.ovs.openflow import NORMAL, Flow, Tagging, encode
 from uclab.emulation.ovs.ovsdb import OvsdbClient, OvsdbError
@@ -45,7 +45,7 @@ def test_all_bridges_are_one_transaction() -> None:
     uplink = BridgePort("desk1-sw-p1", 1, "native-untagged", 120, (110,))
     desk1 = Bridge("desk1-sw", 16, (uplink, BridgePort("desk1-sw-p2", 2, "access", 110)))
     # when the transaction is made
-    operations = ovs.transaction([acc1, desk1], "userspace")
+    operations = vswitchd.transaction([acc1, desk1], "userspace")
     # then each port has its number and its interface, and the bridges their own
     wanted = {row["name"]: row.get("ofport_request") for row in inserted(operations, "Interface")}
     assert wanted == {
@@ -132,11 +132,11 @@ def test_a_refused_transaction_says_which_operation_and_why(tmp_path: Path) -> N
 
 def test_a_controller_socket_that_open_vswitch_would_ignore_is_refused() -> None:
     # given targets
-    ovs.check_target("unix:/run/openvswitch/controllers/hq.sock")
-    ovs.check_target("tcp:127.0.0.1:6653")
+    vswitchd.check_target("unix:/run/openvswitch/controllers/hq.sock")
+    vswitchd.check_target("tcp:127.0.0.1:6653")
     # then only a socket elsewhere is refused
     with pytest.raises(ValueError, match="only to sockets below /run/openvswitch"):
-        ovs.check_target("unix:/tmp/hq.sock")
+        vswitchd.check_target("unix:/tmp/hq.sock")
 
 
 @pytest.mark.req("Q1")
@@ -202,7 +202,9 @@ def test_a_carriers_flows_are_openflow_13_too() -> None:
 def test_a_switch_with_flows_neither_learns_nor_cuts_long_frames() -> None:
     plan = make_plan(load_topology("evpl-point-to-point"))
     net = register(plan, Path("/nowhere"), VARIANTS)
-    operations = ovs.transaction([net["metro1-core"].bridge(None), net["fra1-px"].bridge(None)], "userspace")
+    operations = vswitchd.transaction(
+        [net["metro1-core"].bridge(None), net["fra1-px"].bridge(None)], "userspace"
+    )
     core, peering = inserted(operations, "Bridge")
     assert (core["fail_mode"], peering["fail_mode"]) == ("secure", "standalone")
     long = [row["name"] for row in inserted(operations, "Interface") if row.get("mtu_request") == 1600]
@@ -331,18 +333,18 @@ def test_a_plan_becomes_mininet_objects_without_touching_the_system(tmp_path: Pa
 
 def test_what_lies_behind_a_line_that_is_down_is_left_out() -> None:
     """A router whose lines were all cut gets its routes back line by line: the kernel refuses the others."""
-    settings = links.NodeSettings(
+    settings = veth.NodeSettings(
         (
-            links.InterfaceSettings("wan1", 2, ("203.0.113.2/30",)),
-            links.InterfaceSettings("wan2", 3, ("203.0.113.66/30",)),
+            veth.InterfaceSettings("wan1", 2, ("203.0.113.2/30",)),
+            veth.InterfaceSettings("wan2", 3, ("203.0.113.66/30",)),
         ),
         routes=(("0.0.0.0/0", "203.0.113.1", 0), ("0.0.0.0/0", "203.0.113.65", 100)),
         neighbours=((2, "203.0.113.1", "02:00:00:00:00:01"), (3, "203.0.113.65", "02:00:00:00:00:02")),
     )
-    half = links.passable(settings, {"wan2"})
+    half = veth.passable(settings, {"wan2"})
     assert half.routes == (("0.0.0.0/0", "203.0.113.65", 100),)
     assert [index for index, _, _ in half.neighbours] == [3]
-    assert links.passable(settings, {"wan1", "wan2"}) == settings
+    assert veth.passable(settings, {"wan1", "wan2"}) == settings
 
 
 def test_a_node_that_is_not_up_says_so(tmp_path: Path) -> None:

@@ -20,8 +20,7 @@ from uclab.plan.schema.codec import plan_from_json, plan_to_json
 from uclab.plan.schema.errors import PlanError
 from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, MPLS, SERVICE_TAG, Frame, Tag, forward, words
 from uclab.plan.schema.plan import LinkEnd, Plan, PortMode, SwitchRole
-from uclab.plan.wan import mpls as labels
-from uclab.plan.wan import provider_bridging as service_tags
+from uclab.plan.wan import mpls, provider_bridging
 from uclab.plan.wan.provider_circuit import Attachment, ProviderCircuit
 
 EF, CONTROL, UNKNOWN = 46, 48, 12
@@ -227,9 +226,9 @@ def test_each_circuit_of_a_carrier_has_marks_of_its_own_and_leads_to_its_end(cou
 def test_marks_are_valid_and_never_shared(one: int, other: int) -> None:
     port = Attachment("edge1", 2, 1, 1, 101)
     strands = [ProviderCircuit(number, "cc", port, port, 1, 1) for number in (one, other)]
-    first, second = (set(labels.labels_of(strand)) for strand in strands)
+    first, second = (set(mpls.labels_of(strand)) for strand in strands)
     assert all(16 <= label < 1 << 20 for label in first)
-    tags = [service_tags.service_vlan(strand) for strand in strands]
+    tags = [provider_bridging.service_vlan(strand) for strand in strands]
     assert (one == other) == bool(first & second) == (tags[0] == tags[1])
     assert all(1 <= tag <= 4094 for tag in tags)
 
@@ -237,7 +236,7 @@ def test_marks_are_valid_and_never_shared(one: int, other: int) -> None:
 def test_a_carrier_runs_out_of_service_tags() -> None:
     port = Attachment("edge1", 2, 1, 1, 101)
     with pytest.raises(PlanError, match="service tags for 2094"):
-        service_tags.service_vlan(ProviderCircuit(2095, "cc", port, port, 1, 1))
+        provider_bridging.service_vlan(ProviderCircuit(2095, "cc", port, port, 1, 1))
 
 
 @pytest.mark.req("W3", "Q1")

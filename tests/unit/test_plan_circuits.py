@@ -10,7 +10,7 @@ import pytest
 
 from uclab.model.load import LoadedTopology, load_topology
 from uclab.model.topology import Connection, Site
-from uclab.plan.lan import router_ruleset as edge
+from uclab.plan.lan import router_ruleset
 from uclab.plan.planner import make_plan
 from uclab.plan.resolve.circuits import Circuit, asn_of, border_router, circuits_of, peering_router
 from uclab.plan.resolve.policies import resolve
@@ -190,14 +190,16 @@ def test_circuit_is_tagged_between_its_termination_unit_and_the_peering_switch_a
     assert tagged == ["cc1-ntu:2", "fra1-px:2"]
 
 
-def rules_of(name: str, *exits: edge.Exit) -> str:
+def rules_of(name: str, *exits: router_ruleset.Exit) -> str:
     topology = loaded(name)
-    return edge.edge_rules(["lan"], exits, ["10.20.0.0/16"], resolve(topology.policy, topology.topology))
+    return router_ruleset.edge_rules(
+        ["lan"], exits, ["10.20.0.0/16"], resolve(topology.policy, topology.topology)
+    )
 
 
-CIRCUIT = edge.Exit("cc1", "203.0.113.129", "198.19.0.17")
-SECOND = edge.Exit("cc2", "203.0.113.129", "198.19.0.21")
-INTERNET = edge.Exit("wan1", "masquerade")
+CIRCUIT = router_ruleset.Exit("cc1", "203.0.113.129", "198.19.0.17")
+SECOND = router_ruleset.Exit("cc2", "203.0.113.129", "198.19.0.21")
+INTERNET = router_ruleset.Exit("wan1", "masquerade")
 
 
 @pytest.mark.req("N2", "V2")
@@ -228,7 +230,7 @@ def test_only_the_bgp_neighbour_of_a_circuit_may_speak_to_the_router() -> None:
 
 @pytest.mark.req("V2")
 def test_two_internet_lines_masquerade_in_zones_of_their_own() -> None:
-    text = rules_of(SIMPLEX, INTERNET, edge.Exit("wan2", "masquerade"))
+    text = rules_of(SIMPLEX, INTERNET, router_ruleset.Exit("wan2", "masquerade"))
     assert 'iifname "wan1" ct zone set 1' in text
     assert 'iifname "wan2" ct zone set 2' in text
 

@@ -14,7 +14,7 @@ from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Node, Plan, SwitchRole
 from uclab.plan.schema.routing import Routing
-from uclab.plan.wan import bgp_routes as bgp
+from uclab.plan.wan import bgp_routes
 
 CLOUD = "198.18.10.0/24"
 
@@ -32,7 +32,7 @@ def routing(node: str) -> Routing:
 
 def learned(nodes: tuple[Node, ...], router: str) -> dict[str, str]:
     """Prefix to next hop."""
-    [node] = [node for node in bgp.with_learned(nodes) if node.name == router]
+    [node] = [node for node in bgp_routes.with_learned(nodes) if node.name == router]
     return {route.prefix: route.via for route in node.routing.learned} if node.routing else {}
 
 
@@ -90,14 +90,14 @@ def test_route_server_is_in_no_path_and_changes_nothing() -> None:
     # given a route server that tells isp1 of corp
     routers = {node.name: node.routing for node in plan().nodes if node.routing is not None}
     [session] = [n for n in routers["ix1-rs"].neighbours if n.device == "isp1"]
-    path = bgp.Path("203.0.113.128/26", "198.18.250.4", (64510,))
+    path = bgp_routes.Path("203.0.113.128/26", "198.18.250.4", (64510,))
     assert session.reflector_client
-    assert bgp._told(routers["ix1-rs"], session, path) == path
+    assert bgp_routes._told(routers["ix1-rs"], session, path) == path
     # and no route goes back to where it came from
-    assert bgp._told(routers["ix1-rs"], session, replace(path, next_hop="198.18.250.2")) is None
+    assert bgp_routes._told(routers["ix1-rs"], session, replace(path, next_hop="198.18.250.2")) is None
     # while a router puts itself into both
     [upstream] = [n for n in routers["inet"].neighbours if n.device == "isp1"]
-    told = bgp._told(routers["inet"], upstream, path)
+    told = bgp_routes._told(routers["inet"], upstream, path)
     assert told is not None
     assert told.as_path == (4200000000, 64510)
 

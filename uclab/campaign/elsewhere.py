@@ -14,7 +14,7 @@ from pathlib import Path
 from uclab.access.private_files import write_private
 from uclab.campaign.orders import LEADER_PORT, CampaignOrder
 from uclab.campaign.refused import OrderRefused
-from uclab.emulation.mininet import nic_passthrough as cards
+from uclab.emulation.mininet import nic_passthrough
 from uclab.plan.load.load_placement import LoadPlan, pools
 from uclab.plan.load.record import GeneratorRecord
 from uclab.plan.load.remote_generators import RemoteGenerator
@@ -58,7 +58,7 @@ def check(order: CampaignOrder) -> None:
             "--listen is for load generators on other machines: name one with --remote GENERATOR=INTERFACE"
         )
     for card in order.elsewhere.values():
-        if words := cards.refusal(card, cards.look(card)):
+        if words := nic_passthrough.refusal(card, nic_passthrough.look(card)):
             raise OrderRefused(words)
     if order.listen is None:
         return

@@ -27,11 +27,11 @@ from uclab.campaign.orders import CAMPAIGNS, worker_at
 from uclab.campaign.programs import Program, Programs, follow
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
 from uclab.campaign.relay import relay, towards
-from uclab.emulation.link import veth as links
+from uclab.emulation.link import veth
 from uclab.emulation.link.veth import InterfaceSettings, NodeSettings
 from uclab.emulation.linux import netns, sysctl
 from uclab.emulation.linux.netns import Namespace
-from uclab.emulation.mininet import nic_passthrough as cards
+from uclab.emulation.mininet import nic_passthrough
 from uclab.plan.load.record import POOL_VARIABLE, Pool
 from uclab.plan.load.remote_generators import Seat
 from uclab.plan.schema.codec import from_data
@@ -95,7 +95,7 @@ def run_generator(folder: Path, interface: str, leader: str, on_stage: Callable[
 
 def _check(interface: str) -> None:
     """Raises `OrderRefused` where the card is in use or this machine lacks something."""
-    if words := cards.refusal(interface, cards.look(interface)):
+    if words := nic_passthrough.refusal(interface, nic_passthrough.look(interface)):
         raise OrderRefused(words)
     if os.geteuid() != 0:
         raise OrderRefused("a load generator needs root for its namespace; run it with sudo")
@@ -124,10 +124,10 @@ def seated(seat: Seat, interface: str) -> Iterator[Namespace]:
     home = netns.current("this machine")
     place = netns.anonymous(seat.generator)
     try:
-        links.prepare(place, sysctl.early(*sysctl.NODE_DEFAULTS))
-        card = cards.lend(interface, home, place, seat.mac)
+        veth.prepare(place, sysctl.early(*sysctl.NODE_DEFAULTS))
+        card = nic_passthrough.lend(interface, home, place, seat.mac)
         try:
-            links.configure(
+            veth.configure(
                 place,
                 NodeSettings(
                     (InterfaceSettings(interface, card.index, seat.addresses, offload=True),),
@@ -136,7 +136,7 @@ def seated(seat: Seat, interface: str) -> Iterator[Namespace]:
             )
             yield place
         finally:
-            cards.give_back(card, home)
+            nic_passthrough.give_back(card, home)
     finally:
         netns.let_go(place)
         netns.let_go(home)
@@ -179,7 +179,7 @@ def _wait_for_leader(leader: str, port: int) -> None:
 
 def _wait_for_cable(place: Namespace, interface: str) -> None:
     def look() -> bool | None:
-        return True if interface in links.operational(place) else None
+        return True if interface in veth.operational(place) else None
 
     what = f"{interface} to carry packets: is its cable plugged in?"
     block_until(look, what=what, deadline_s=CARRIER_S, every_s=0.05)

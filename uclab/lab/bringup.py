@@ -16,7 +16,7 @@ from endpoints_emu.phone import PhoneError
 from uclab.emulation.build.apply import BuildFailed, build
 from uclab.emulation.linux import netns
 from uclab.emulation.linux.taps import start_taps
-from uclab.emulation.ovs import vswitchd as ovs
+from uclab.emulation.ovs import vswitchd
 from uclab.emulation.ovs.backends import detect
 from uclab.lab import controllers, overlay
 from uclab.lab.attacks import start_attacks
@@ -98,7 +98,7 @@ class _BringUp:
         self._parts.host = HostWatch(self._run_dir, self._parts.spaces)
         self._parts.host.start()
         netns.prepare_directory(PRIVATE)
-        netns.prepare_directory(ovs.RUN_DIR)
+        netns.prepare_directory(vswitchd.RUN_DIR)
         certifying = asyncio.create_task(
             asyncio.to_thread(issue, self._plan.certificates, self._run_dir / "pki", group=SERVICE_ID)
         )
@@ -130,7 +130,7 @@ class _BringUp:
     async def _start_controllers(self) -> None:
         folder, fabrics = self._run_dir / "controllers", [e.fabric for e in self._plan.circuit_exchanges]
         started = await controllers.start_controllers(
-            self._plan.fabrics, folder, ovs.RUN_DIR, exchanges=fabrics
+            self._plan.fabrics, folder, vswitchd.RUN_DIR, exchanges=fabrics
         )
         self._parts.controllers = started
         for controller in started:
@@ -139,7 +139,7 @@ class _BringUp:
             self._keep(controllers.follow(controller, self._sink(kinds)))
             again = partial(self._start_controller_again, controller)
             self._restarts.offer("controller", controller.name, again)
-        await asyncio.gather(*(controllers.wait_listening(one, ovs.RUN_DIR) for one in started))
+        await asyncio.gather(*(controllers.wait_listening(one, vswitchd.RUN_DIR) for one in started))
 
     async def _start_controller_again(self, controller: controllers.RunningController) -> None:
         """Switches forward without it meanwhile, and come back to it by themselves."""
@@ -166,7 +166,7 @@ class _BringUp:
         self._parts.variants = variants.as_record()
         write_host_record(self._run_dir, variants)
         targets = {
-            fabric.site: f"unix:{controllers.socket_of(ovs.RUN_DIR, fabric.site)}"
+            fabric.site: f"unix:{controllers.socket_of(vswitchd.RUN_DIR, fabric.site)}"
             for fabric in (
                 *self._plan.fabrics,
                 *(exchange.fabric for exchange in self._plan.circuit_exchanges),
@@ -231,7 +231,7 @@ class _BringUp:
         await asyncio.gather(
             *(controllers.wait_ready(one, self._kinds[one.name]) for one in self._parts.controllers)
         )
-        self._parts.exchanges = Exchanges(self._plan.circuit_exchanges, ovs.RUN_DIR)
+        self._parts.exchanges = Exchanges(self._plan.circuit_exchanges, vswitchd.RUN_DIR)
         await self._parts.exchanges.provision()
 
     async def _start_cloud(self, certificates: Certificates) -> None:

@@ -8,17 +8,21 @@ from uclab.model.load import LoadedTopology
 from uclab.plan.cloud import cloud
 from uclab.plan.lan import endpoints, modems, sites
 from uclab.plan.paths import paths
-from uclab.plan.resolve import addresses, circuits, hosts, policies, taps
-from uclab.plan.resolve import vswitchd_placement as engines
+from uclab.plan.resolve import addresses, circuits, hosts, policies, taps, vswitchd_placement
 from uclab.plan.schema.errors import PlanError
 from uclab.plan.schema.plan import Endpoint, Node, Path, Plan, SiteFabric, Switch
 from uclab.plan.traffic import overload
-from uclab.plan.wan import bgp_routes as bgp
-from uclab.plan.wan import circuit_handoff as carriage
-from uclab.plan.wan import internet, ospf, schedules, site_router
-from uclab.plan.wan import internet_exchanges as exchanges
-from uclab.plan.wan import link_monitors as line_watches
-from uclab.plan.wan import sdn_fabrics as circuit_exchanges
+from uclab.plan.wan import (
+    bgp_routes,
+    circuit_handoff,
+    internet,
+    internet_exchanges,
+    link_monitors,
+    ospf,
+    schedules,
+    sdn_fabrics,
+    site_router,
+)
 from uclab.plan.wan.sdwan import overlays, routers
 
 
@@ -48,10 +52,10 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     tones = endpoints.tones(len(endpoints.topology_endpoints(topology)) + 1)
     phones = endpoints.build_endpoints(context, cloud.session_controller_names(topology), tones[:-1])
     the_cloud = cloud.build_cloud(context, tuple(phone.account for phone in phones), tones[-1], dpid)
-    carried = carriage.build_carriage(context, dpid + sum(map(len, the_cloud.switches)))
+    carried = circuit_handoff.build_carriage(context, dpid + sum(map(len, the_cloud.switches)))
     before = sum(map(len, (*the_cloud.switches, carried.switches, *carried.exchanges)))
     bridged = modems.build_modems(topology, dpid + before)
-    met = exchanges.build_exchanges(context, dpid + before + len(bridged.switches))
+    met = internet_exchanges.build_exchanges(context, dpid + before + len(bridged.switches))
 
     places = [
         *(part.lan.switches for part in parts),
@@ -61,7 +65,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         bridged.switches,
         met.switches,
     ]
-    switches, machines = engines.assign(places)
+    switches, machines = vswitchd_placement.assign(places)
     bulk = overload.bulk(context)
     overlaid = overlays.build_overlays(context)
     edges = {overlay.site: overlay for overlay in overlaid}
@@ -74,7 +78,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     hand_over = [routers.gateway_router(context, gateway, overlaid) for gateway in gateways]
     outside = (*internet_nodes, *the_cloud.nodes, *hand_over, *carried.nodes, *met.nodes)
     nodes = overload.greedy(context, (*at_site, *outside), bulk)
-    nodes = ospf.with_learned(bgp.with_learned(nodes))
+    nodes = ospf.with_learned(bgp_routes.with_learned(nodes))
     _check_names(nodes, switches)
     inside = [link for part in parts for link in part.links]
     to_internet = [routers.gateway_link(gateway) for gateway in gateways]
@@ -83,7 +87,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     passed = (*links, *overlays.tunnel_links(overlaid))
     capture = taps.build_taps(passed, switches)
     crossed = tuple(
-        circuit_exchanges.build_exchange(context, carrier, carried.customers[carrier.name], switches)
+        sdn_fabrics.build_exchange(context, carrier, carried.customers[carrier.name], switches)
         for carrier in topology.carriers
         if carrier.name in carried.customers
     )
@@ -114,7 +118,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         schedules=schedules.build_schedules(context, loaded.traces, nodes, links),
         circuit_exchanges=crossed,
         airs=airs,
-        line_watches=line_watches.build_watches(context, tuple(at_site)),
+        line_watches=link_monitors.build_watches(context, tuple(at_site)),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.self_check.trial import SEED, Trial, changes_of, sample
 from tests.unit.judge.world import World, for_short_calls
 from uclab.capture.tags import Tags
-from uclab.judge.checks import tshark_crosscheck as second_opinion
+from uclab.judge.checks import tshark_crosscheck
 from uclab.judge.measure.flows import Flow
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
@@ -59,7 +59,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
         world.register(name)
     world.call("desk1", "desk2", seconds=1.6)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(second_opinion, "_dissected", lambda flows: [as_read(flow) for flow in flows])
+        patch.setattr(tshark_crosscheck, "_dissected", lambda flows: [as_read(flow) for flow in flows])
         yield Trial.of(world.write(), folder)
 
 

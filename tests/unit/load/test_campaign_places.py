@@ -13,7 +13,7 @@ import pytest
 
 os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")  # other tests of this process want sockets as they are
 
-from campaigns import answer_call as called
+from campaigns import answer_call
 from campaigns.worker_context import Place
 from cloud_core.authority import Certificates
 from endpoints_emu.load import process
@@ -63,7 +63,7 @@ def pool(folder: Path, certificates: Certificates, *, outside: bool) -> Pool:
 def made(tmp_path: Path, certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Makes places; the process's collector stays as it is."""
     monkeypatch.setattr(process, "prepare", lambda: None)
-    monkeypatch.setattr(called, "RINGS_S", (0.05, 0.1))
+    monkeypatch.setattr(answer_call, "RINGS_S", (0.05, 0.1))
     places: list[Place] = []
 
     def make(*, outside: bool) -> Place:

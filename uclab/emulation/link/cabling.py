@@ -8,7 +8,7 @@ from typing import Any
 
 from mininet.link import Intf, Link
 
-from uclab.emulation.link import veth as links
+from uclab.emulation.link import veth
 from uclab.emulation.linux import rtnetlink
 from uclab.emulation.linux.netns import Namespace
 
@@ -42,7 +42,7 @@ class LabIntf(Intf):
         self.addresses.append(cidr)
         self.ip, self.prefixLen = cidr.split("/")
         if self._namespace is not None:
-            links.apply_requests(self._namespace, [rtnetlink.address(self.index, cidr)])
+            veth.apply_requests(self._namespace, [rtnetlink.address(self.index, cidr)])
 
     def setMAC(self, macstr: str) -> None:
         """Hardware address; only before the network starts."""
@@ -59,7 +59,7 @@ class LabIntf(Intf):
     def set_state(self, *, up: bool) -> None:
         """Raise or lower the interface."""
         if self._namespace is not None:
-            links.apply_requests(self._namespace, [rtnetlink.link_state(self.index, up, self.name)])
+            veth.apply_requests(self._namespace, [rtnetlink.link_state(self.index, up, self.name)])
         self.up = up
 
     def ifconfig(self, *args: Any) -> str:

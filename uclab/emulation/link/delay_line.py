@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uclab.emulation.link import loss_jitter_model as chance
+from uclab.emulation.link import loss_jitter_model
 from uclab.emulation.linux.nfqueue import PacketQueues, Verdict
 from uclab.plan.schema.codec import from_data
 from uclab.plan.schema.plan import Bursts, JitterDistribution
@@ -104,7 +104,7 @@ class Line:
         self.account = LineAccount()
         self.held = 0
         self._random = random.Random(order.seed)
-        self._loss = chance.Loss(self._random, order.loss_pct, order.bursts)
+        self._loss = loss_jitter_model.Loss(self._random, order.loss_pct, order.bursts)
         self._last_release_ns = 0
 
     def change(self, order: LineOrder) -> None:
@@ -122,8 +122,8 @@ class Line:
         lost = self._loss.lost()
         delay_ms = order.delay_ms
         if order.jitter_ms:
-            jitter_ms = order.jitter_ms / chance.TABLE_DEVIATIONS[order.jitter_distribution]
-            scatter = chance.deviation(self._random, order.jitter_distribution)
+            jitter_ms = order.jitter_ms / loss_jitter_model.TABLE_DEVIATIONS[order.jitter_distribution]
+            scatter = loss_jitter_model.deviation(self._random, order.jitter_distribution)
             delay_ms = max(0.0, delay_ms + jitter_ms * scatter)
         if lost:
             account.lost += 1

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from uclab.emulation.link import loss_jitter_model as chance
+from uclab.emulation.link import loss_jitter_model
 from uclab.emulation.link.delay_line import DONE
 from uclab.emulation.linux import netns, processes
 from uclab.emulation.linux.netns import Namespace
@@ -160,7 +160,9 @@ def _netem_jitter(what: Impairment) -> str:
         return ""
     table = what.jitter_distribution
     # uniform is what netem does without a table
-    return f" {chance.netem_jitter_ms(what)}ms" + (f" distribution {table}" if table != "uniform" else "")
+    return f" {loss_jitter_model.netem_jitter_ms(what)}ms" + (
+        f" distribution {table}" if table != "uniform" else ""
+    )
 
 
 def _netem_loss(what: Impairment) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mininet.net import Mininet
 
-from uclab.emulation.link import veth as links
+from uclab.emulation.link import veth
 from uclab.emulation.link.cabling import LabIntf, LabLink
 from uclab.emulation.link.impairment import ImpairedDevice
 from uclab.emulation.link.veth import Cable, InterfaceSettings, NodeSettings
@@ -21,10 +21,10 @@ from uclab.emulation.linux import netns, processes, sysctl
 from uclab.emulation.linux.netns import Namespace
 from uclab.emulation.linux.processes import Daemon
 from uclab.emulation.linux.rtnetlink import VethEnd
-from uclab.emulation.mininet import nic_passthrough as cards
+from uclab.emulation.mininet import nic_passthrough
 from uclab.emulation.mininet.hosts import LabHost
 from uclab.emulation.mininet.switches import LabSwitch
-from uclab.emulation.ovs import vswitchd as ovs
+from uclab.emulation.ovs import vswitchd
 from uclab.emulation.ovs.backends import has_kernel_datapath
 from uclab.emulation.ovs.vswitchd import Datapath, Engine
 from uclab.runtime.readiness import block_until
@@ -54,7 +54,7 @@ class LabNet(Mininet):
         self.lines: list[ImpairedDevice] = []
         self.choosing: frozenset[str] = frozenset()
         """Devices with a program that sets their default routes itself."""
-        self.cards: dict[LabIntf, cards.LentCard | None] = {}
+        self.cards: dict[LabIntf, nic_passthrough.LentCard | None] = {}
         """Ports that are network cards of the machine; None until they are plugged in."""
         self.outside: Namespace | None = None
         """Where these come from and go back to."""
@@ -99,7 +99,7 @@ class LabNet(Mininet):
         self.give_cards_back()
         if self.namespaces:
             netns.remove_all(self.namespaces.values())
-            netns.unmount(ovs.RUN_DIR)
+            netns.unmount(vswitchd.RUN_DIR)
         for daemon in self.daemons():
             daemon.wait_blocking(STOP_DEADLINE_S)
         self.namespaces.clear()
@@ -110,15 +110,15 @@ class LabNet(Mininet):
     def make_namespaces(self) -> None:
         """One for each host and each switch engine."""
         netns.prepare_directory(netns.NETNS_DIR)
-        if not ovs.RUN_DIR.is_mount():  # the lab's controllers may already listen there
-            netns.prepare_directory(ovs.RUN_DIR)
+        if not vswitchd.RUN_DIR.is_mount():  # the lab's controllers may already listen there
+            netns.prepare_directory(vswitchd.RUN_DIR)
         engines = sorted({switch.engine for switch in self.switches})
         self.namespaces = netns.create([*(host.name for host in self.hosts), *engines])
         for host in self.hosts:
             host.namespace = self.namespaces[host.name]
-            links.prepare(host.namespace, _early_settings(host))
+            veth.prepare(host.namespace, _early_settings(host))
         for engine in engines:
-            links.prepare(self.namespaces[engine], sysctl.early())
+            veth.prepare(self.namespaces[engine], sysctl.early())
         for switch in self.switches:
             switch.namespace = self.namespaces[switch.engine]
 
@@ -127,7 +127,7 @@ class LabNet(Mininet):
         names = sorted({switch.engine for switch in self.switches})
         if not names:
             return
-        template = ovs.create_template(ovs.RUN_DIR / "empty.db")
+        template = vswitchd.create_template(vswitchd.RUN_DIR / "empty.db")
         for name in names:
             self.engines[name] = Engine(name, self.namespaces[name], self.datapath, self.run_dir / "switches")
         for engine in self.engines.values():
@@ -136,13 +136,13 @@ class LabNet(Mininet):
     def lay_cables(self) -> None:
         """Make all links, and raise the ends that the kernel cannot make up."""
         pairs = [(link, _ends(link)) for link in self.links]
-        links.lay([Cable(_veth_end(a), _veth_end(b)) for _, (a, b) in pairs])
+        veth.lay([Cable(_veth_end(a), _veth_end(b)) for _, (a, b) in pairs])
         down: dict[str, list[LabIntf]] = defaultdict(list)
         for _, (_, b) in pairs:
             if isinstance(b.node, LabSwitch):
                 down[b.node.engine].append(b)
         for engine, interfaces in down.items():
-            links.raise_interfaces(self.namespaces[engine], [(intf.index, intf.name) for intf in interfaces])
+            veth.raise_interfaces(self.namespaces[engine], [(intf.index, intf.name) for intf in interfaces])
 
     def plug_cards_in(self) -> None:
         """Move the machine's network cards to their switches. Raises `CardError` or `KeyError`."""
@@ -150,21 +150,21 @@ class LabNet(Mininet):
             if self.outside is None:
                 raise KeyError(f"{port.name}: this lab was not told where its network cards come from")
             engine = self.namespaces[port.node.engine]
-            card = self.cards[port] = cards.lend(port.name, self.outside, engine)
+            card = self.cards[port] = nic_passthrough.lend(port.name, self.outside, engine)
             port.index = card.index
-            links.raise_interfaces(engine, [(card.index, port.name)])
+            veth.raise_interfaces(engine, [(card.index, port.name)])
 
     def give_cards_back(self) -> None:
         """Move them back. Where the lab is killed, the kernel does so, but for veth ends."""
         for port, card in self.cards.items():
             if card is not None and self.outside is not None:
-                cards.give_back(card, self.outside)
+                nic_passthrough.give_back(card, self.outside)
                 self.cards[port] = None
 
     def configure_hosts(self) -> None:
         """Addresses, routes, kernel settings, resolv.conf."""
         for host in self.hosts:
-            links.configure(host.live_namespace(), node_settings(host))
+            veth.configure(host.live_namespace(), node_settings(host))
             if host.plan is not None:
                 host.write_files(self.run_dir / "nodes" / host.name)
 
@@ -177,7 +177,7 @@ class LabNet(Mininet):
         """Configure the bridges of one engine and wait until their ports work."""
         switches = [switch for switch in self.switches if switch.engine == engine]
         for target in self.controller_targets.values():
-            ovs.check_target(target)
+            vswitchd.check_target(target)
         bridges = [switch.bridge(self.controller_targets.get(switch.site)) for switch in switches]
         self.engines[engine].configure(bridges, SWITCH_DEADLINE_S)
 
@@ -203,7 +203,7 @@ class LabNet(Mininet):
             by_namespace[end.node.engine if isinstance(end.node, LabSwitch) else end.node.name].append(end)
         missing: list[LabIntf] = []
         for name, there in by_namespace.items():
-            up = links.operational(self.namespaces[name])
+            up = veth.operational(self.namespaces[name])
             if name in self.engines:
                 up &= {port for port, state in self.engines[name].link_states().items() if state}
             missing += [end for end in there if end.name not in up]
@@ -241,10 +241,10 @@ class LabNet(Mininet):
         self.wait_for_carrier([self.link_named(name)])
         if isinstance(end.node, LabHost):
             up = {interface.name for interface in end.node.intfList() if interface.up}
-            settings = links.passable(node_settings(end.node), up)
+            settings = veth.passable(node_settings(end.node), up)
             if end.node.name in self.choosing:
-                settings = links.without_defaults(settings)
-            links.apply_requests(end.node.live_namespace(), links.routing_requests(settings))
+                settings = veth.without_defaults(settings)
+            veth.apply_requests(end.node.live_namespace(), veth.routing_requests(settings))
 
 
 def node_settings(host: LabHost) -> NodeSettings:

@@ -13,6 +13,7 @@ from uclab.model.checks import (
     carriers,
     endpoints,
     exchanges,
+    home_router,
     lines,
     names,
     peering,
@@ -21,11 +22,10 @@ from uclab.model.checks import (
     sdn_carriers,
     sdwan,
     switching,
+    timetables,
     untrusted,
     wireless,
 )
-from uclab.model.checks import home_router as homes
-from uclab.model.checks import timetables as changing
 from uclab.model.checks.advice import policy_advice, topology_advice
 from uclab.model.diagnostic import Diagnostic
 from uclab.model.yaml_location import YamlLocation
@@ -43,7 +43,7 @@ def topology_mistakes(top: YamlLocation) -> Iterator[Diagnostic]:
     yield from sdwan.check(top)
     yield from carriers.check(top)
     yield from sdn_carriers.check(top)
-    yield from homes.check(top)
+    yield from home_router.check(top)
     yield from exchanges.check(top)
     yield from wireless.check(top)
 
@@ -51,7 +51,7 @@ def topology_mistakes(top: YamlLocation) -> Iterator[Diagnostic]:
 def profile_mistakes(top: YamlLocation) -> Iterator[Diagnostic]:
     """Cross checks of a link profile."""
     yield from lines.check_profile(top)
-    yield from changing.check_profile(top)
+    yield from timetables.check_profile(top)
 
 
 def policy_mistakes(top: YamlLocation) -> Iterator[Diagnostic]:
@@ -72,7 +72,7 @@ sdwan_mistakes = sdwan.check_against_policy
 """Cross checks of a topology's overlays against its policy."""
 call_mistakes = calls.check
 """Cross checks of a topology's lines against what one call needs."""
-condition_mistakes = changing.check_connections
+condition_mistakes = timetables.check_connections
 """Cross checks of connections' conditions against the link profiles that they use."""
 air_mistakes = wireless.check_air
 """Cross checks of access points against the link profiles that they use."""

@@ -9,7 +9,7 @@ from ipaddress import IPv4Interface
 from uclab.model import topology as model
 from uclab.plan.cloud import strict_sources
 from uclab.plan.cloud.protection import guard, protection
-from uclab.plan.lan import router_ruleset as edge
+from uclab.plan.lan import router_ruleset
 from uclab.plan.lan.bridges import BridgeBuilder
 from uclab.plan.lan.sites import DEFAULT, Context
 from uclab.plan.resolve.circuits import BORDER, border_router, peering_router
@@ -34,7 +34,7 @@ from uclab.plan.schema.plan import (
     Switch,
     SwitchRole,
 )
-from uclab.plan.wan import internet_exchanges as exchanges
+from uclab.plan.wan import internet_exchanges
 from uclab.plan.wan.datacentre_peering import build_peering
 from uclab.plan.wan.internet import CORE, NAME_SERVER, WEB, core_interface, core_link
 
@@ -139,12 +139,12 @@ def _border_router(context: Context, dc: model.Datacentre) -> Node:
             core_interface(context, dc.name, name),
             Interface(DATACENTRE_SIDE, context.mac(name, DATACENTRE_SIDE), (str(own),)),
             *inner,
-            *exchanges.interfaces(context, dc.name),
+            *internet_exchanges.interfaces(context, dc.name),
         ),
         routes=(Route(DEFAULT, str(context.addresses.core[dc.name][0].ip)),),
         forwarding=True,
         nameservers=context.nameservers,
-        routing=exchanges.datacentre_routing(context, dc),
+        routing=internet_exchanges.datacentre_routing(context, dc),
     )
 
 
@@ -185,7 +185,7 @@ def _servers(context: Context, dc: model.Datacentre, with_pstn: bool) -> tuple[N
         controller,
         name=PSTN,
         interfaces=(Interface("eth0", context.mac(PSTN, "eth0"), (str(own.pstn),)),),
-        nftables=edge.device_marking(
+        nftables=router_ruleset.device_marking(
             trunk, policy.media_ports, policy.signalling_dscp, policy.voice_dscp, names_dscp(policy)
         ),
     )

@@ -17,18 +17,18 @@ from uclab.plan.faults import (
     carrier_faults,
     circuit_faults,
     overlay_faults,
+    path_faults,
+    pstn_faults,
     relay_faults,
     wireless_faults,
 )
-from uclab.plan.faults import path_faults as way_faults
-from uclab.plan.faults import pstn_faults as outside_faults
-from uclab.plan.lan import router_ruleset as edge
+from uclab.plan.lan import router_ruleset
 from uclab.plan.resolve import queues
 from uclab.plan.resolve.names import mac_address
 from uclab.plan.resolve.plan_edits import port_towards, with_endpoint, with_node, with_port, with_rules
 from uclab.plan.schema.fault import FAULTS, Fault, pick, registered
 from uclab.plan.schema.plan import Endpoint, Interface, Node, NodeKind, Plan, Route, SwitchRole, Vlan
-from uclab.plan.wan import link_monitors as line_watches
+from uclab.plan.wan import link_monitors
 
 __all__ = [
     "FAULTS",
@@ -37,11 +37,11 @@ __all__ = [
     "carrier_faults",
     "circuit_faults",
     "fitting",
-    "line_watches",
-    "outside_faults",
+    "link_monitors",
     "overlay_faults",
+    "path_faults",
+    "pstn_faults",
     "relay_faults",
-    "way_faults",
     "wireless_faults",
 ]
 
@@ -103,7 +103,7 @@ def _dscp_cleared(plan: Plan, target: str | None) -> Plan:
     fault."""
     router = _router(plan, target)
     inside = router.interfaces[0].name
-    rules = f"{router.nftables or ''}{edge.clear_dscp(inside)}"
+    rules = f"{router.nftables or ''}{router_ruleset.clear_dscp(inside)}"
     return with_node(plan, replace(router, nftables=rules))
 
 
@@ -113,7 +113,7 @@ def _port_wrongly_trusted(plan: Plan, target: str | None) -> Plan:
     softclients = {e.name: e for e in plan.endpoints if e.kind == "softclient"}
     endpoint = pick(softclients, target, "softclient")
     switch, port = port_towards(plan, endpoint.node)
-    rules = edge.misbehaving_marker("udp dport 53", plan.policy.voice_dscp)
+    rules = router_ruleset.misbehaving_marker("udp dport 53", plan.policy.voice_dscp)
     greedy = replace(plan.node(endpoint.node), nftables=rules)
     return with_port(with_node(plan, greedy), switch.name, replace(port, trust_dscp=True))
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 
-from uclab.plan.lan import router_ruleset as edge
+from uclab.plan.lan import router_ruleset
 from uclab.plan.resolve import queues
 from uclab.plan.resolve.plan_edits import with_node
 from uclab.plan.schema.fault import pick, registered
 from uclab.plan.schema.plan import Node, NodeKind, Plan
 from uclab.plan.schema.routing import BgpNeighbour, PrefixRule
-from uclab.plan.wan import bgp_routes as bgp
+from uclab.plan.wan import bgp_routes
 
 ANY = (PrefixRule("0.0.0.0/0", longest=32),)
 NARROW_KBPS = 64
@@ -89,7 +89,8 @@ def _circuit_opened(plan: Plan, target: str | None) -> Plan:
     router = next(n for n in plan.nodes if _addresses(n) & near)
     assert router.routing is not None
     [interface] = [i.name for i in router.interfaces if {a.partition("/")[0] for a in i.addresses} & near]
-    rules = f"{router.nftables or ''}{edge.foreign_marking(interface, edge.BGP, FOREIGN_DSCP)}"
+    marking = router_ruleset.foreign_marking(interface, router_ruleset.BGP, FOREIGN_DSCP)
+    rules = f"{router.nftables or ''}{marking}"
     return with_node(replace(plan, circuit_exchanges=exchanges), replace(router, nftables=rules))
 
 
@@ -123,7 +124,7 @@ def _leaking(plan: Plan, router: Node) -> Node:
 
 def _learned(plan: Plan) -> Plan:
     """The plan with the routes that its routers end up with, which the lab waits for."""
-    return replace(plan, nodes=bgp.with_learned(plan.nodes))
+    return replace(plan, nodes=bgp_routes.with_learned(plan.nodes))
 
 
 def _narrowed(node: Node, interface: str) -> Node:

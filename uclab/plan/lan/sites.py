@@ -9,8 +9,7 @@ from uclab.model import topology as model
 from uclab.model.link_degradation import under
 from uclab.model.policy import PolicyProfile
 from uclab.model.profile import LinkProfile
-from uclab.plan.lan import firewall, wireless
-from uclab.plan.lan import router_ruleset as edge
+from uclab.plan.lan import firewall, router_ruleset, wireless
 from uclab.plan.lan.home_lan import build_home_lan
 from uclab.plan.lan.switching import Lan, build_lan
 from uclab.plan.resolve.addresses import Addresses
@@ -114,7 +113,7 @@ def _host(context: Context, site: model.Site, host: Host) -> Node:
     if host.endpoint is not None and driver_of(host.endpoint, context.profile, cloud) == "baresip":
         policy, ports = context.policy, context.profile.signalling.sips_ports
         port = ports.desk_phone if host.endpoint.kind == "desk-phone" else ports.softclient
-        rules = edge.device_marking(
+        rules = router_ruleset.device_marking(
             port, policy.media_ports, policy.signalling_dscp, policy.voice_dscp, names_dscp(policy)
         )
     return Node(

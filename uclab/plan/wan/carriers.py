@@ -24,8 +24,7 @@ from uclab.plan.schema.plan import (
     Switch,
     SwitchRole,
 )
-from uclab.plan.wan import mpls as labels
-from uclab.plan.wan import provider_bridging as service_tags
+from uclab.plan.wan import mpls, provider_bridging
 from uclab.plan.wan.provider_circuit import Attachment, ClassMap, ProviderCircuit
 
 PLACE = "carriers"
@@ -97,7 +96,7 @@ class Network:
         strand = ProviderCircuit(len(self.strands) + 1, name, near, far, *kbps)
         self.strands.append(strand)
         if self.carrier.kind == "mpls":
-            marks = labels.labels_of(strand)
+            marks = mpls.labels_of(strand)
             handed = (near_end, far_end)
             self.carried.append(CarriedCircuit(self.carrier.name, name, customer, routers, marks, handed))
 
@@ -135,14 +134,14 @@ class Network:
 
     def told(self, switch: Switch) -> Switch:
         """A switch of this network with its flows and queues."""
-        core = labels.core_flows if self.carrier.kind == "mpls" else service_tags.core_flows
+        core = mpls.core_flows if self.carrier.kind == "mpls" else provider_bridging.core_flows
         flows = self._edge_flows(switch.name)
         if switch.name == self.core:
             flows = tuple(flow for strand in self.strands for flow in core(strand))
         return replace(switch, flows=flows, queues=tuple(self._queues(switch)), mtu=MTU)
 
     def _edge_flows(self, name: str) -> tuple[SwitchFlow, ...]:
-        edge = labels.edge_flows if self.carrier.kind == "mpls" else service_tags.edge_flows
+        edge = mpls.edge_flows if self.carrier.kind == "mpls" else provider_bridging.edge_flows
         classes = class_map(self.context, self.carrier.kind)
         return tuple(
             flow for strand in self.strands for switch, flow in edge(strand, classes) if switch == name

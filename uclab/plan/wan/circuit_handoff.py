@@ -25,7 +25,7 @@ from uclab.plan.schema.plan import (
     SwitchRole,
 )
 from uclab.plan.schema.sdn_fabric import CustomerPort
-from uclab.plan.wan import sdn_fabrics as circuit_exchanges
+from uclab.plan.wan import sdn_fabrics
 from uclab.plan.wan.carriers import PLACE, Network
 
 PEERING_SWITCH = "-px"
@@ -51,7 +51,7 @@ class Carriage:
 
 def build_carriage(context: Context, first_dpid: int) -> Carriage:
     """Everything between the routers at the ends of circuits."""
-    rows = circuit_exchanges.begin(context.topology.carriers, first_dpid)
+    rows = sdn_fabrics.begin(context.topology.carriers, first_dpid)
     bench = BridgeBuilder(PLACE, first_dpid + sum(len(row.bench.roles) for row in rows.values()))
     carriers = {
         one.name: Network(one, bench, context) for one in context.topology.carriers if one.name not in rows
@@ -121,7 +121,7 @@ def _lay(bench: BridgeBuilder, circuit: Circuit, carrier: Network | None) -> Non
     bench.add_link(f"{circuit.far_router}-{circuit.near_router}", other, ends[1], "circuit")
 
 
-def _cross(bench: BridgeBuilder, row: circuit_exchanges.FabricBuilder, circuits: list[Circuit]) -> None:
+def _cross(bench: BridgeBuilder, row: sdn_fabrics.FabricBuilder, circuits: list[Circuit]) -> None:
     """Circuits across an exchange: each site's termination unit at a port of it, each data centre's peering
     switch at one port for all of its circuits."""
     for circuit in circuits:

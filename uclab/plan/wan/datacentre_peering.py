@@ -10,7 +10,7 @@ from uclab.plan.lan.sites import DEFAULT, Context
 from uclab.plan.resolve import queues
 from uclab.plan.resolve.circuits import BORDER, border_router, peering_router
 from uclab.plan.schema.plan import EgressQueue, Impairment, Interface, LinkEnd, Node, NodeKind, Route
-from uclab.plan.wan import bgp_sessions as peering
+from uclab.plan.wan import bgp_sessions
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def build_peering(context: Context, dc: model.Datacentre) -> PeeringParts:
         queues=tuple(shaped),
         impairments=tuple(impaired),
         nameservers=context.nameservers,
-        routing=peering.peering_routing(context, dc),
+        routing=bgp_sessions.peering_routing(context, dc),
     )
     return PeeringParts((router,), (_web_server(context, dc),))
 

@@ -8,7 +8,7 @@ from uclab.plan.resolve import queues
 from uclab.plan.resolve.circuits import border_router, customer_named, line_interfaces
 from uclab.plan.resolve.names import free_name, link_name
 from uclab.plan.schema.plan import EgressQueue, Impairment, Interface, Link, LinkEnd, Node, NodeKind, Route
-from uclab.plan.wan import internet_exchanges as exchanges
+from uclab.plan.wan import internet_exchanges
 
 CORE, NAME_SERVER, WEB = "inet", "dns", "web"
 PUBLIC_SERVERS = (NAME_SERVER, WEB)
@@ -79,14 +79,14 @@ def _provider(context: Context, provider: model.Provider) -> tuple[Node, list[Li
         interfaces=(
             *interfaces,
             core_interface(context, provider.name, provider.name),
-            *exchanges.interfaces(context, provider.name),
+            *internet_exchanges.interfaces(context, provider.name),
         ),
         routes=(*routes, Route(DEFAULT, str(core.ip))),
         forwarding=True,
         queues=tuple(shaped),
         impairments=tuple(impaired),
         nameservers=context.nameservers,
-        routing=exchanges.provider_routing(context, provider),
+        routing=internet_exchanges.provider_routing(context, provider),
     )
     return node, links
 
@@ -96,7 +96,7 @@ def _core(context: Context) -> Node:
     to go."""
     addresses, topology = context.addresses.core, context.topology
     routes: list[Route] = []
-    learns = exchanges.transit_routing(context)
+    learns = internet_exchanges.transit_routing(context)
     if learns is None:
         routes += [Route(str(p.prefix), str(addresses[p.name][1].ip)) for p in topology.internet.providers]
     for region in topology.cloud.regions if learns is None else ():

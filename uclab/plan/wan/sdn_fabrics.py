@@ -13,7 +13,7 @@ from uclab.plan.lan.sites import Context
 from uclab.plan.resolve.circuits import Circuit
 from uclab.plan.schema.plan import LinkEnd, PortMode, SiteFabric, Switch, SwitchRole
 from uclab.plan.schema.sdn_fabric import CircuitEnd, CircuitExchange, CustomerPort, ExchangeCircuit
-from uclab.plan.wan import bgp_sessions as peering
+from uclab.plan.wan import bgp_sessions
 
 HEADROOM_PCT = 110
 """Usual rate of a circuit, of its line's: what the line lets through must not be dropped for its headers."""
@@ -83,7 +83,7 @@ def _circuit(
     context: Context, carrier: model.Carrier, ports: tuple[CustomerPort, ...], circuit: Circuit
 ) -> ExchangeCircuit:
     near, far = context.addresses.circuits[circuit.site, circuit.name]
-    routing = peering.site_routing(context, peering.site_of(context.topology, circuit.site))
+    routing = bgp_sessions.site_routing(context, bgp_sessions.site_of(context.topology, circuit.site))
     assert routing is not None
     session = next(s for s in routing.neighbours if s.address == str(far.ip))
     line = context.line(circuit.line)

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from uclab.model import topology as model
 from uclab.model.home import LAN
-from uclab.plan.lan import modems
-from uclab.plan.lan import router_ruleset as edge
+from uclab.plan.lan import modems, router_ruleset
 from uclab.plan.lan.sites import DEFAULT, Context, udp_timeouts
 from uclab.plan.resolve import queues
 from uclab.plan.resolve.circuits import INSIDE, Circuit, line_interfaces
 from uclab.plan.schema.plan import EgressQueue, Impairment, Interface, LinkEnd, Node, NodeKind, Route
 from uclab.plan.schema.routing import Ospf
-from uclab.plan.wan import bgp_sessions as peering
+from uclab.plan.wan import bgp_sessions
 
 STEP = 100
 """Between the metrics of a site's default routes, the preferred line's being the lowest."""
@@ -46,7 +45,7 @@ def build_router(context: Context, site: model.Site) -> Node:
             near, far = context.addresses.circuits[site.name, line.name]
         outer.append(Interface(interface, context.mac(name, interface), (str(near),)))
         peer = str(far.ip) if circuit is not None else None
-        exits.append(edge.Exit(interface, _becomes(site, circuit), peer))
+        exits.append(router_ruleset.Exit(interface, _becomes(site, circuit), peer))
         shaped.append(queues.site_queue(interface, profile.up.rate_kbps, context.profile.wan_queues))
         arrives_at = LinkEnd(circuit.far_router, circuit.far_interface) if circuit is not None else None
         if line.modem is not None:
@@ -63,7 +62,7 @@ def build_router(context: Context, site: model.Site) -> Node:
         arrives_at = LinkEnd(circuit.near_router, circuit.near_interface)
         seed = f"{circuit.site}/{circuit.name}/down"
         impaired.append(queues.impairment(interface, profile.down, seed, arrives_at))
-    behind = peering.prefixes_behind(context, site)
+    behind = bgp_sessions.prefixes_behind(context, site)
     return Node(
         name=name,
         kind=NodeKind.ROUTER,
@@ -72,11 +71,11 @@ def build_router(context: Context, site: model.Site) -> Node:
         routes=tuple(routes),
         forwarding=True,
         sysctls=udp_timeouts(context.policy),
-        nftables=edge.edge_rules(insides, exits, behind, context.policy, classify=at_home),
+        nftables=router_ruleset.edge_rules(insides, exits, behind, context.policy, classify=at_home),
         queues=tuple(shaped),
         impairments=tuple(impaired),
         nameservers=context.nameservers,
-        routing=peering.site_routing(context, site),
+        routing=bgp_sessions.site_routing(context, site),
         ospf=Ospf(str(own.ip), (INSIDE,), leads_out=True) if inner else None,
     )
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from ipaddress import IPv4Interface
 
 from uclab.model.sdwan import SdWanGateway
-from uclab.plan.lan import router_ruleset as edge
+from uclab.plan.lan import router_ruleset
 from uclab.plan.lan.sites import DEFAULT, Context, udp_timeouts
 from uclab.plan.resolve import queues
 from uclab.plan.resolve.circuits import CUSTOMER_SIDE, Circuit
 from uclab.plan.schema.overlay import Overlay, TunnelEnd
 from uclab.plan.schema.plan import Interface, Link, LinkEnd, Node, NodeKind, Route
-from uclab.plan.wan import bgp_sessions as peering
+from uclab.plan.wan import bgp_sessions
 from uclab.plan.wan.internet import CORE, core_interface, core_link
 from uclab.plan.wan.sdwan.rulesets import edge_ruleset, gateway_ruleset
 from uclab.plan.wan.site_router import STEP
@@ -55,8 +55,8 @@ def gateway_router(context: Context, gateway: SdWanGateway, overlays: tuple[Over
             for number, tunnel in enumerate(overlay.tunnels)
         ]
     exits = [
-        edge.Exit(CUSTOMER_SIDE, str(next(gateway.public_prefix.hosts())), str(far.ip)),
-        edge.Exit(CORE, "masquerade"),
+        router_ruleset.Exit(CUSTOMER_SIDE, str(next(gateway.public_prefix.hosts())), str(far.ip)),
+        router_ruleset.Exit(CORE, "masquerade"),
     ]
     arrives_at = LinkEnd(circuit.far_router, circuit.far_interface)
     return Node(
@@ -76,7 +76,7 @@ def gateway_router(context: Context, gateway: SdWanGateway, overlays: tuple[Over
         impairments=(queues.impairment(CUSTOMER_SIDE, profile.up, f"{name}/{name}/up", arrives_at),),
         nameservers=context.nameservers,
         neighbours=tuple(_neighbour(t.far, t.near) for overlay in its for t in overlay.tunnels),
-        routing=peering.gateway_routing(context, gateway, circuit),
+        routing=bgp_sessions.gateway_routing(context, gateway, circuit),
     )
 
 

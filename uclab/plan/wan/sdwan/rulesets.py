@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uclab.plan.lan import router_ruleset as edge
+from uclab.plan.lan import router_ruleset
 from uclab.plan.resolve.circuits import INSIDE
 from uclab.plan.schema.overlay import STEERING, Overlay
 from uclab.plan.schema.plan import Policy
@@ -13,8 +13,8 @@ from uclab.plan.schema.plan import Policy
 
 def edge_ruleset(overlay: Overlay) -> str:
     """The site router's: its site's packets go into tunnels and nowhere else."""
-    tunnels = edge.interface_set([t.near.interface for t in overlay.tunnels])
-    underlays = edge.interface_set([t.near.underlay for t in overlay.tunnels])
+    tunnels = router_ruleset.interface_set([t.near.interface for t in overlay.tunnels])
+    underlays = router_ruleset.interface_set([t.near.underlay for t in overlay.tunnels])
     lines = [
         "# SD-WAN edge: steering, and nothing past the tunnels (W6). Translation is the gateway's.",
         *steering([overlay], [f'        iifname "{INSIDE}" meta mark set ip dscp map @{overlay.map_name}']),
@@ -47,7 +47,10 @@ def edge_ruleset(overlay: Overlay) -> str:
 
 
 def gateway_ruleset(
-    overlays: Sequence[Overlay], exits: Sequence[edge.Exit], behind: dict[str, list[str]], policy: Policy
+    overlays: Sequence[Overlay],
+    exits: Sequence[router_ruleset.Exit],
+    behind: dict[str, list[str]],
+    policy: Policy,
 ) -> str:
     """The gateway's: translation and re-marking as at any site's edge, then steering of what comes back."""
     tunnels = [t for overlay in overlays for t in overlay.tunnels]
@@ -57,18 +60,18 @@ def gateway_ruleset(
         for t in tunnels
     ]
     prefixes = [prefix for its in behind.values() for prefix in its]
-    own = edge.edge_rules(inner, exits, prefixes, policy, accepted)
-    outside = edge.interface_set([e.interface for e in exits])
+    own = router_ruleset.edge_rules(inner, exits, prefixes, policy, accepted)
+    outside = router_ruleset.interface_set([e.interface for e in exits])
     known = sorted({rule.set_dscp for rule in policy.rules} | {policy.default_dscp})
     # Steering goes by DSCP, so what comes back is re-marked before it is routed.
-    chain = [f"        iifname {outside} ct mark {edge.MARK + d:#x} ip dscp set {d}" for d in known]
+    chain = [f"        iifname {outside} ct mark {router_ruleset.MARK + d:#x} ip dscp set {d}" for d in known]
     for overlay in overlays:
         where = ", ".join(behind[overlay.site])
         chain.append(
             f"        iifname {outside} ip daddr {{ {where} }} meta mark set ip dscp map @{overlay.map_name}"
         )
     return "\n".join(
-        [own.rstrip("\n"), *steering(overlays, chain), *_segments(edge.interface_set(inner)), ""]
+        [own.rstrip("\n"), *steering(overlays, chain), *_segments(router_ruleset.interface_set(inner)), ""]
     )
 
 

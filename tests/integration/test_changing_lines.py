@@ -65,7 +65,7 @@ def test_what_has_no_line_has_no_brown_out(brown_out: dict[str, Any]) -> None:
 
 
 @pytest.mark.req("V2")
-def test_a_black_hole_swallows_everything_while_the_link_stays_up(tmp_path: Path) -> None:
+def test_a_black_hole_black_holes_everything_while_the_link_stays_up(tmp_path: Path) -> None:
     seen = play("black_hole", tmp_path, module="line_scenes")
     # given a black hole, then nothing arrives and nobody answers ARP, and the interface keeps its carrier
     assert (seen["during"], seen["echo without ARP"], seen["carrier"]) == (0, None, True)

@@ -119,7 +119,7 @@ def registered_anew(uclab: UclabCommand, began: float) -> dict[str, float]:
     return found
 
 
-def test_phones_register_anew_within_ten_seconds_of_a_change_of_address(uclab: UclabCommand) -> None:
+def test_phones_re_register_within_ten_seconds_of_a_change_of_address(uclab: UclabCommand) -> None:
     for verb in ("fail", "heal"):
         # given phones that are registered by the one line, when traffic moves to the other
         began = time.time()

@@ -23,7 +23,7 @@ BRIEF = Pace(quiet_s=0.5, failed_s=4.0, healed_s=1.0, hold_after_s=2.0, spare_s=
 
 @on_request
 @pytest.mark.parametrize("topology", reference_topologies())
-def test_every_incident_happens_and_is_mended(topology: str, tmp_path: Path) -> None:
+def test_every_incident_happens_and_is_restored(topology: str, tmp_path: Path) -> None:
     # given a shipped topology
     lab = LabUnderTest(topology, (), tmp_path / f"{topology}-run"[:40])
     try:

@@ -119,7 +119,7 @@ async def test_healing_undoes_all_ways_in_which_a_link_was_broken(tmp_path: Path
 
 
 @pytest.mark.req("V2")
-async def test_a_dead_router_says_no_good_bye_and_begins_anew_in_the_dark(
+async def test_a_dead_router_closes_no_session_and_restarts_in_the_dark(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a router that is killed: first it is dark, then its programs are ended

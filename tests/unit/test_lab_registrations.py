@@ -80,7 +80,7 @@ def office(dual: Plan) -> Office:
     return Office(dual)
 
 
-def test_behind_a_moved_line_nobody_counts_as_registered_until_it_is_anew(office: Office) -> None:
+def test_behind_a_moved_line_nobody_counts_as_registered_until_it_is_again(office: Office) -> None:
     # given phones that are all registered
     assert office.callable() == set(office.phones)
     # when their line fails, and none has detected it yet
@@ -94,7 +94,7 @@ def test_behind_a_moved_line_nobody_counts_as_registered_until_it_is_anew(office
     assert office.callable() == {"desk1"}
 
 
-def test_who_would_have_noticed_by_now_has_kept_its_connection(office: Office, dual: Plan) -> None:
+def test_who_would_have_detected_by_now_has_kept_its_connection(office: Office, dual: Plan) -> None:
     # given a line that fails on which a connection can live on (another way with the same address)
     office.registrations.path_changed(["edge-isp1"], "edge-isp1 has failed", False)
     # when as much time has passed as a keep-alive takes to detect it, then its silence is proof

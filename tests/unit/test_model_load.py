@@ -15,7 +15,7 @@ from uclab.model.profile import LinkProfile
 
 @pytest.mark.req("D7")
 @pytest.mark.parametrize("name", sorted(reference_topologies()))
-def test_reference_topology_has_no_mistakes_and_its_own_name(name: str) -> None:
+def test_reference_topology_has_no_errors_and_its_own_name(name: str) -> None:
     loaded = load_topology(name)
     assert loaded.topology.topology == name
     assert loaded.source == reference_directory() / f"{name}.yaml"

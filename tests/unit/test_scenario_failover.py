@@ -90,7 +90,7 @@ def play(lab: NotedLab, plan: Plan, *names: str, repeat: int = 1) -> tuple[list[
     return [from_data(Incident, item) for item in data], steps
 
 
-def test_calls_are_live_when_it_breaks_and_when_it_is_mended(plan: Plan, tmp_path: Path) -> None:
+def test_calls_are_live_when_it_breaks_and_when_it_is_restored(plan: Plan, tmp_path: Path) -> None:
     lab = NotedLab(tmp_path)
     (incident,), steps = play(lab, plan, "circuit-down")
     assert lab.asked == [("fail", "edge-isp1", "cut", {}), ("heal", "edge-isp1")]
@@ -134,7 +134,7 @@ def test_the_next_calls_wait_until_it_is_certain_who_is_registered(plan: Plan, t
     assert [name for verb, name, *_ in lab.asked if verb == "fail"] == ["edge-isp1", "dns"]
 
 
-def test_a_line_that_flaps_is_mended_several_times_and_watched_after_the_last(
+def test_a_line_that_flaps_is_restored_several_times_and_watched_after_the_last(
     plan: Plan, tmp_path: Path
 ) -> None:
     lab = NotedLab(tmp_path)

@@ -58,7 +58,7 @@ def test_circuit_that_carries_what_it_should_holds_and_an_unused_one_is_not_show
     assert {f.verdict for name, f in findings.items() if name.startswith("south")} == {"not-shown"}
 
 
-def test_what_ends_at_the_entrance_is_counted_and_no_mistake(tmp_path: Path) -> None:
+def test_what_ends_at_the_entrance_is_counted_and_no_error(tmp_path: Path) -> None:
     world = right_world(tmp_path)
     world.see(NEAR, from_site(dscp=10))
     finding = found(world)[THERE]

@@ -91,7 +91,7 @@ def test_mos_falls_in_the_second_of_the_failure_and_recovers(good: Outcome) -> N
     assert values[-1] > 4
 
 
-def test_a_phone_that_does_not_register_anew_is_named(tmp_path: Path) -> None:
+def test_a_phone_that_does_not_re_register_is_named(tmp_path: Path) -> None:
     judged = outcome(tmp_path, registers=None)
     assert judged.failed == {"failover.registration"}
     finding = judged.finding("failover.registration")
@@ -109,7 +109,7 @@ def test_a_call_whose_media_goes_to_the_old_address_is_lost_with_that_reason(tmp
     assert {"failover.calls-kept", "failover.quality"} <= judged.failed
     kept = judged.finding("failover.calls-kept")
     assert kept.subject == "circuit-down edge-isp1"
-    assert "1 no media until restored" in kept.observed
+    assert "1 without media until restored" in kept.observed
     reason = f"the address changed from {NAT} to {SECOND_NAT}; the cloud kept sending to the old one"
     assert reason in kept.observed
     assert judged.finding("failover.media-gap", "from the site").verdict == "pass"
@@ -168,7 +168,7 @@ def test_staying_on_the_second_line_fails_the_order(tmp_path: Path) -> None:
     assert "out of the site wan1, then wan2, then wan2" in judged.finding("failover.order").observed
 
 
-def test_a_second_gap_on_the_way_back_fails_failback(tmp_path: Path) -> None:
+def test_a_second_gap_at_failback_fails_failback(tmp_path: Path) -> None:
     def carrier(at: float, leg: Leg) -> str | None:
         return None if HEALED_S <= at < HEALED_S + 1.5 else wanted(at, leg)
 
@@ -201,7 +201,7 @@ def test_going_back_once_holds(good: Outcome) -> None:
     assert (found.verdict, found.observed) == ("pass", "failback to wan1 once")
 
 
-def test_a_call_that_the_way_back_loses_is_not_kept(tmp_path: Path) -> None:
+def test_a_call_that_failback_loses_is_not_kept(tmp_path: Path) -> None:
     """The cloud follows the phone to the second line, but not back."""
 
     def left_behind(at: float, leg: Leg) -> str | None:
@@ -212,7 +212,7 @@ def test_a_call_that_the_way_back_loses_is_not_kept(tmp_path: Path) -> None:
     assert "lost at failback" in judged.finding("failover.calls-kept").observed
 
 
-def test_a_router_that_does_not_notice_is_named(tmp_path: Path) -> None:
+def test_a_router_that_does_not_detect_is_named(tmp_path: Path) -> None:
     """It goes on sending by the first line, which black-holes everything."""
     world = TwoLines(tmp_path, dual_plan("desk1"))
     world.alter = lambda packet, tap, leg: (

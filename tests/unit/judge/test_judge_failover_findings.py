@@ -134,7 +134,7 @@ def test_a_missing_or_late_registration_fails(policy: Policy, registration: Regi
     assert words in finding.observed
 
 
-def test_nobody_noticing_fails_detection_and_blames_the_router(policy: Policy) -> None:
+def test_no_detection_fails_detection_and_blames_the_router(policy: Policy) -> None:
     (finding,) = verdicts(policy, judged(detection_ms=None, detected_by=""))["detection"]
     assert (finding.verdict, finding.blame) == ("fail", "edge")
     (finding,) = verdicts(policy, judged(detection_ms=2500.0))["detection"]
@@ -199,7 +199,7 @@ def test_rounds_are_judged_together_and_each_by_its_own_name(policy: Policy) -> 
     assert found["media-gap"][0].observed == "median 600 ms, 300 to 900 (4 values)"
 
 
-class TestWithoutAnotherWay:
+class TestWithoutAlternatePath:
     """Calls must fall silent; what is asked is that they come back."""
 
     @staticmethod
@@ -215,8 +215,8 @@ class TestWithoutAnotherWay:
         assert set(found) == {"recovery"}
         (finding,) = found["recovery"]
         assert finding.verdict == "pass"
-        assert "nothing else leads to where the calls are without edge-isp1" in finding.expected
-        assert "2 no media until restored" in finding.observed
+        assert "no alternate path without edge-isp1" in finding.expected
+        assert "2 without media until restored" in finding.observed
         assert "back after median 600 ms" in finding.observed
 
     def test_a_call_that_does_not_come_back_fails(self, policy: Policy) -> None:

@@ -106,7 +106,7 @@ def test_losses_at_an_end_that_saw_only_part_are_not_the_networks(world: World, 
 
 
 @pytest.mark.req("D5", "C8")
-def test_a_device_that_swallows_everything_is_blamed_although_it_looks_like_a_hole(world: World) -> None:
+def test_a_device_that_black_holes_everything_is_blamed_although_it_looks_like_a_hole(world: World) -> None:
     # given a router that passes nothing on from the second call on: what it was sent is at its own tap
     def black_holed(packet: Packet, tap: str, leg: Leg) -> Packet | None:
         gone = len(world.calls) >= 1 and packet.dscp == 46 and tap == "edge:wan1" and leg == "up"

@@ -177,7 +177,7 @@ def test_hold_and_resume_are_seen_by_the_other_side(loopback: Loopback) -> None:
     call.hang_up()
 
 
-def test_who_holds_goes_on_holding_when_the_other_side_describes_itself_anew(loopback: Loopback) -> None:
+def test_who_holds_goes_on_holding_when_the_other_side_describes_itself_again(loopback: Loopback) -> None:
     # given a call that both sides hold
     alice, _, taken = pair(loopback)
     call = alice.call("bob")

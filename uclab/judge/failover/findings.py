@@ -75,7 +75,7 @@ def _counted(judged: JudgedIncident) -> str:
     words = {
         "kept": "kept",
         "re-established": "re-established",
-        "silent": "no media until restored",
+        "silent": "without media until restored",
         "dropped": "dropped",
     }
     return ", ".join(f"{judged.fates[fate]} {said}" for fate, said in words.items() if fate in judged.fates)

@@ -132,7 +132,7 @@ def _bar(way: Way, y: float, scale: Scale, colours: dict[str, str]) -> Iterator[
     for silence in way.silences:
         if silence.end > scale.begin and silence.begin < scale.end:
             x = scale.x(silence.begin)
-            words = f"{silence.ms:.0f} ms of silence {FLOW_WORDS[way.flow]}"
+            words = f"{silence.ms:.0f} ms without media {FLOW_WORDS[way.flow]}"
             yield box(x, y, scale.x(silence.end) - x, BAR, SILENCE, words)
 
 

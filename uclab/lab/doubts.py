@@ -74,7 +74,7 @@ class Doubts:
 
     def _concerns(self, link: Link, endpoint: Endpoint) -> bool:
         """Whether an endpoint's packets may pass a link: those of its planned way, and all between its site
-        and the cloud, since they may have been led another way before."""
+        and the cloud, since they may have been rerouted before."""
         if link in self._ways.crossed.get(endpoint.name, ()):
             return True
         if link.name in self._owners:

@@ -34,7 +34,7 @@ Checks = Literal["reference", "failover", "load", "capacity"]
 on purpose, and what failures did to calls; `load` what many users met in a campaign."""
 How = Literal["cut", "black-hole", "brown-out", "kill"]
 """How something fails: no carrier; everything dropped, link up; loss and delay, link up; a dead router: its
-programs ended, nothing passes it, its links up."""
+programs ended, it stops forwarding, its links up."""
 
 
 FAULT, FAILED, BY_HAND = "fault", "failed-on-purpose", "command-by-hand"
@@ -67,7 +67,7 @@ class Incident:
     """Links or devices that were failed."""
     how: How
     survivable: bool
-    """By the plan another way leads to the cloud meanwhile; or it is not on the way of calls."""
+    """By the plan an alternate path leads to the cloud meanwhile; or it is not on the path of calls."""
     round: int
     """1 for the first time, 2 for its first repetition..."""
     failed_at: float

@@ -177,7 +177,7 @@ class IncidentRunner:
                 future.add_done_callback(self._events.stir)
             live = self._wait_for_answers(calls, placed)
             tell(f"{len(live)} calls live")
-            failed_at, healed_at, stays_at = self._break_and_mend(incident, tell)
+            failed_at, healed_at, stays_at = self._break_and_restore(incident, tell)
             ended = {name: future.result() for name, future in placed.items()}
         finally:  # when interrupted, calls end with the lab
             callers.shutdown(wait=False, cancel_futures=True)
@@ -199,7 +199,7 @@ class IncidentRunner:
             flaps=incident.flaps,
         )
 
-    def _break_and_mend(
+    def _break_and_restore(
         self, incident: PlannedIncident, tell: Callable[[str], None]
     ) -> tuple[float, float, float]:
         """When it broke, when it was restored, and since when it stays so."""
@@ -209,14 +209,14 @@ class IncidentRunner:
         tell("broken")
         self._events.pause_until(failed_at + self._pace.failed_s)
         healed_at = stays_at = time.time()
-        self._mend(incident)
+        self._restore(incident)
         for flap in range(1, incident.flaps + 1):
             self._events.pause_until(stays_at + self._pace.flap_up_s)
             self._break(incident)
             tell(f"failed again ({flap} of {incident.flaps})")
             self._events.pause_until(stays_at + self._pace.flap_up_s + self._pace.flap_down_s)
             stays_at = time.time()
-            self._mend(incident)
+            self._restore(incident)
         tell("restored")
         return failed_at, healed_at, stays_at
 
@@ -250,7 +250,7 @@ class IncidentRunner:
         self._events.wait_until(settled, began, self._pace.setup_s)
         return tuple(call for call, name in party.items() if name in answered)
 
-    def _mend(self, incident: PlannedIncident) -> None:
+    def _restore(self, incident: PlannedIncident) -> None:
         for part in incident.parts:
             self._lab.heal(part)
 

@@ -1,5 +1,5 @@
-"""Verdicts on incidents (V2), by the policy's limits alone: what callers noticed of each failure, and of its
-mending."""
+"""Verdicts on incidents (V2), by the policy's limits alone: how each failure affects callers, and its
+restoration."""
 
 from __future__ import annotations
 
@@ -236,6 +236,6 @@ SURVIVED: tuple[Check, ...] = (
     check_failback,
     check_mos,
 )
-"""What is asked where the network has another way."""
+"""What is required where the network has an alternate path."""
 ENDURED: tuple[Check, ...] = (check_recovery, check_registrations)
 """What is asked where it has none."""

@@ -1,5 +1,6 @@
-"""What many users met in a campaign: registrations, calls and media by their own word, and the quality of
-media from the captures (`load.*`; D11, C8). Names and sections of measurements are those of RFC 6076."""
+"""What many users experienced in a campaign: registrations, calls and media from client-side records, and
+the quality of media from the captures (`load.*`; D11, C8). Names and sections of measurements are those of
+RFC 6076."""
 
 from __future__ import annotations
 

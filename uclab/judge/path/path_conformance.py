@@ -2,7 +2,7 @@
 tap of its endpoint's path.
 
 A frame that a switch floods elsewhere besides does no harm; a packet that arrived without passing a planned
-tap went another way, and the device in front of that tap sent it there.
+tap took another path, and the device in front of that tap sent it there.
 """
 
 from __future__ import annotations

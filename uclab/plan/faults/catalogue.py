@@ -198,7 +198,7 @@ def _media_rule_missing(plan: Plan, target: str | None) -> Plan:
 
 @registered(
     "foreign-mac",
-    "a device with an unknown MAC address is plugged into a phone port and blocked, and gets no farther",
+    "a device with an unknown MAC address is plugged into a phone port and blocked",
     "vlan.port-control",
     "signalling.registered",
 )

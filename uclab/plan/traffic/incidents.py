@@ -47,7 +47,7 @@ class PlannedIncident:
     """Links or devices that the lab is told to fail."""
     how: How
     survivable: bool
-    """Another way leads to the session controller that has the calls; or it is not on their way."""
+    """An alternate path leads to the session controller that has the calls; or it is not on their path."""
     flaps: int = 0
     """How often it goes away again after restoration, before it stays."""
 

@@ -157,7 +157,7 @@ def test_a_writers_own_keys_at_the_top_hold_anchors_and_mean_nothing(tmp_path: P
 def test_a_phone_among_pcs_is_allowed_and_warned_of(tmp_path: Path) -> None:
     path = office_with(tmp_path, ("number: 201, pc: pc1", "number: 201, pc: pc1, vlan: data"))
     (warning,) = load_topology(path).warnings
-    assert str(warning).startswith(f"{path}:32: sites[office].endpoints[desk1].vlan: phone `desk1` stands in")
+    assert str(warning).startswith(f"{path}:32: sites[office].endpoints[desk1].vlan: phone `desk1` is in the")
     assert "its marks are not trusted" in warning.found
     assert load_topology("small-office").warnings == ()
 

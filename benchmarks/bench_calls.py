@@ -73,7 +73,7 @@ def place_step(client: LabClient, processes: Sequence[Process], calls: int) -> S
 
 
 def run_steps(plan: Plan, steps: Sequence[int], run_dir: Path) -> list[Step]:
-    """One lab, one step after the other, until one has calls that do not come about."""
+    """One lab, one step after the other, until one has calls that are not established."""
     done: list[Step] = []
     began = time.monotonic()
     with api.leased_lab(plan, plan, run_dir, name=f"bench-calls-{os.getpid()}") as launched:
@@ -108,7 +108,7 @@ def show(results: Sequence[StepResult]) -> None:
 
 
 def conclude(results: Sequence[StepResult], policy: Policy, run_dir: Path) -> None:
-    """In words: how many calls, and what gave way first."""
+    """In words: how many calls, and what was the first bottleneck."""
     questions: list[tuple[str, Callable[[StepResult], bool]]] = [
         ("without the loss of a packet", lambda result: result.carried),
         (

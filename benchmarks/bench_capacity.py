@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
     lines, codecs = (LINES_MBPS[:1], CODECS[:1]) if options.small else (options.lines, options.codecs)
-    print("| line | codec | way | kbit/s a call | computed | measured | apart | gave way, next | load |")
+    print("| line | codec | way | kbit/s a call | computed | measured | apart | bottleneck, next | load |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     rows = []
     for line_mbps in lines:

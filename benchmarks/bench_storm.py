@@ -3,8 +3,8 @@
     sudo .venv/bin/python -m benchmarks.bench_storm [--users N] [--duration S] [--small] [--json FILE]
 
 A site with two lines and a voice VLAN large enough. The campaign `wan-failover` registers all phones, cuts
-the first line for the middle third of the time, and mends it. Phones notice a lost connection as the policy
-says (`registration`), and come back from another address. No phone is told when.
+the first line for the middle third of the time, and restores it. Phones notice a lost connection as the
+policy says (`registration`), and come back from another address. No phone is told when.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SPAWN_RATE = 100.0
 
 @dataclass(frozen=True)
 class Storm:
-    """What one cut or mending brought about; seconds from it."""
+    """What one cut or restoration brought about; seconds from it."""
 
     what: str
     came_back: int
@@ -121,12 +121,12 @@ def measure(users: int, duration_s: int) -> tuple[Storm, Storm, Storm]:
         attempts = load_load(RunFiles(folder / "out")).registrations
         events = [json.loads(line) for line in (folder / "out" / "events.jsonl").read_text().splitlines()]
     cut = next(event["time"] for event in events if event["kind"] == "failed-on-purpose")
-    mended = next(event["time"] for event in events if event["kind"] == "healed")
+    restored = next(event["time"] for event in events if event["kind"] == "healed")
     began = min(one.at for one in attempts)
     return (
         storm("first", began, cut, attempts),
-        storm("cut", cut, mended, attempts),
-        storm("mended", mended, float("inf"), attempts),
+        storm("cut", cut, restored, attempts),
+        storm("restored", restored, float("inf"), attempts),
     )
 
 

@@ -52,7 +52,7 @@ class StepResult:
 
     @property
     def carried(self) -> bool:
-        """All calls came about and not one packet was lost."""
+        """All calls were established and not one packet was lost."""
         return self.established == self.calls and self.packets > 0 and not self.lost
 
 

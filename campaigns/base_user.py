@@ -48,7 +48,7 @@ class Party(User):
         )
 
     def dial(self, target: str, kind: str) -> Call | None:
-        """Call somebody; None where it did not come about. The leg is noted when it has ended."""
+        """Call somebody; None where it was not established. The leg is noted when it has ended."""
         began = time.time()
         try:
             call = self.agent.call(target)

@@ -1,8 +1,8 @@
 """Locust's own messages between its leader and the worker of a generator on another machine: the worker's
-records, its good-bye, and what its clock shows.
+records, its sign-off, and what its clock shows.
 
 The leader ends such a campaign in two steps: all users leave, as they would at locust's own end; when those
-elsewhere have said good-bye, locust ends as ever. Else it would be gone before their last records come.
+elsewhere have signed off, locust ends as ever. Else it would be gone before their last records come.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Outbox:
         self._left = False
 
     def tell(self, kind: str, record: object) -> None:
-        """Send a record, and a new good-bye where it comes after that."""
+        """Send a record, and a new sign-off where it comes after that."""
         self._counts[kind] += 1
         self._send(RECORD, {"kind": kind, "record": to_data(record)})
         if self._left:
@@ -96,7 +96,7 @@ class Inbox:
         self._ledger.ending = True
 
     def _see_off(self, **_: Any) -> None:
-        """All users leave; wait for the good-bye of each generator elsewhere that is still there."""
+        """All users leave; wait for the sign-off of each generator elsewhere that is still there."""
         self._runner.send_message(LEAVE)
         until = time.monotonic() + (self._environment.stop_timeout or 0.0) + LONGER_S
         while any(map(self._awaited, self._ledger.told)) and time.monotonic() < until:

@@ -26,7 +26,7 @@ class Ledger:
         self._folder = folder
 
     def record(self, data: Mapping[str, Any]) -> None:
-        """A record of a generator; of one that is not awaited nothing is kept."""
+        """A record of a generator; of one that is not expected nothing is kept."""
         told, kind = self.told.get(data["generator"]), data["kind"]
         if told is None or kind not in KINDS:
             return

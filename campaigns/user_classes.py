@@ -143,7 +143,7 @@ class DeskPhone(Subscriber):
 
     @task(1)
     def call_and_transfer(self) -> None:
-        """A call that is put through to a third one."""
+        """A call that is transferred to a third one."""
         everybody_is_there.wait()
         call = self.dial(self.colleague(), f"{self.kind}-transfer")
         if call is not None:

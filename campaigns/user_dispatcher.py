@@ -89,7 +89,7 @@ class BySeat(UsersDispatcher):
 
     def __init__(self, worker_nodes: list[Any], user_classes: list[Any]) -> None:
         if not seats.wait((one.id for one in worker_nodes), TOLD_S):
-            _log.warning("not all workers told where they are: they count as sites")
+            _log.warning("not all workers reported where they are: they count as sites")
         self._outside_names = {one.__name__ for one in user_classes if is_outside(one)}
         super().__init__(worker_nodes, with_a_seat(user_classes))
         self._turns = Turns(self._worker_nodes, seats.outside)
@@ -118,7 +118,7 @@ class BySeat(UsersDispatcher):
         return there
 
     def _distribute_users(self, target_user_count: int) -> tuple[Any, Any, Any, list[Any]]:
-        """All users anew, when a worker has come or gone."""
+        """All users again, when a worker has come or gone."""
         self._turns = Turns(self._worker_nodes, seats.outside)
         there = {one.id: {c.__name__: 0 for c in self._original_user_classes} for one in self._worker_nodes}
         generator, active = self._user_gen(), []

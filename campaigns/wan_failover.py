@@ -1,5 +1,5 @@
-"""A line fails under registered phones: `uclab campaign` cuts it after a third of the time and mends it after
-two thirds; all phones come back at once, twice."""
+"""A line fails under registered phones: `uclab campaign` cuts it after a third of the time and restores it
+after two thirds; all phones come back at once, twice."""
 
 from campaigns import user_classes
 

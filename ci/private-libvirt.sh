@@ -9,7 +9,7 @@ wait_until() {
     local deadline=$((SECONDS + $1)) what=$2
     shift 2
     until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $deadline ] || die "$what did not come about in time"
+        [ $SECONDS -lt $deadline ] || die "$what did not appear in time"
         sleep 0.2
     done
 }

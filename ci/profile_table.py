@@ -110,7 +110,7 @@ def _queue(profile: LinkProfile) -> str:
 
 
 def page(text: str) -> str:
-    """The page with its tables made anew."""
+    """The page with its tables made again."""
     for begin, made in ((BEGIN, table()), (BEGIN_CONDITIONS, conditions_table())):
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(END)

@@ -1,10 +1,10 @@
 """The one object that talks to podman. It knows containers, not what runs in them.
 
-A container is the child process of whoever starts it (`podman run`, attached), so its end is noticed at once.
-Everything that podman starts for it stays in the lab's PID namespace and dies with that. podman's own state
-is the lab's, and so is crun's, whose own place (/run/crun) is the machine's memory and never tidied up after
-a lab that was killed; images come read-only from the machine's store. Seen with podman 4.3, crun 1.8 (Debian
-12).
+A container is the child process of whoever starts it (`podman run`, attached), so its end is detected at
+once. Everything that podman starts for it stays in the lab's PID namespace and dies with that. podman's own
+state is the lab's, and so is crun's, whose own place (/run/crun) is the machine's memory and never tidied up
+after a lab that was killed; images come read-only from the machine's store. Seen with podman 4.3, crun 1.8
+(Debian 12).
 """
 
 from __future__ import annotations

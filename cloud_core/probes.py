@@ -20,7 +20,7 @@ from uclab.runtime.readiness import patient
 T = TypeVar("T")
 
 ANSWER_S = 1.0
-"""How long one question waits for its answer before it is asked anew."""
+"""How long one question waits for its answer before it is asked again."""
 
 
 async def name_server_answers(node: NodeRuntime, server: NameServer) -> str | None:

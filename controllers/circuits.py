@@ -118,7 +118,7 @@ class Exchange:
         self._owners |= {(end.port, end.vlan): circuit.name for end in (circuit.a, circuit.b)}
 
     def remove(self, name: str) -> None:
-        """Take a circuit away. Raises `KeyError` where there is none."""
+        """Remove a circuit. Raises `KeyError` where there is none."""
         self._release(self._circuits.pop(name))
         heapq.heappush(self._free_tags, self._tags.pop(name))
 

@@ -88,7 +88,7 @@ class ExchangeApp(OSKenApp):
             return before is None
 
     def remove(self, name: str) -> None:
-        """Take a circuit away. Raises `KeyError`, `SwitchesSilent`."""
+        """Remove a circuit. Raises `KeyError`, `SwitchesSilent`."""
         with self._one_change, self._changed:
             before = self._exchange.circuits[name]
             self._exchange.remove(name)
@@ -121,7 +121,7 @@ class ExchangeApp(OSKenApp):
         self._tables = new
 
     def _has_done(self, dpid: int) -> bool:
-        return dpid in self._sessions and self._sessions[dpid].awaited is None
+        return dpid in self._sessions and self._sessions[dpid].pending is None
 
     def _acknowledged(self) -> bool:
         return all(map(self._has_done, self._names))
@@ -143,7 +143,7 @@ class ExchangeApp(OSKenApp):
         """A switch has done what it was told."""
         with self._changed:
             session = self._session(event.msg.datapath)
-            if session is None or session.awaited != event.msg.xid:
+            if session is None or session.pending != event.msg.xid:
                 return
             session.acknowledged()
             if not self._ready and not self._refused and self._acknowledged():

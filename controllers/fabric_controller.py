@@ -66,7 +66,7 @@ class FabricController:
         return self._names.get(dpid)
 
     def connected(self, dpid: int, live_ports: Iterable[int]) -> list[Order]:
-        """A switch of this site has introduced itself with those ports live. It gets everything anew."""
+        """A switch of this site has introduced itself with those ports live. It gets everything again."""
         name = self._names[dpid]
         self._connected.add(dpid)
         self._pending.add(dpid)
@@ -147,7 +147,7 @@ class FabricController:
         unprotected = self._compiled.unprotected
         detail = f"{len(self._names)} switches, {took_ms:.0f} ms"
         if unprotected:
-            detail += f", no way around {', '.join(unprotected)}"
+            detail += f", no bypass for {', '.join(unprotected)}"
         kind = "fabric-converged" if self._ready else "fabric-ready"
         self._ready = True
         return [self._event(self._fabric.site, kind, detail)]

@@ -34,7 +34,7 @@ from uclab.plan.schema.plan import SiteFabric
 __all__ = ["Delivery", "FabricFault", "FakeFabric", "Frame", "Outcome"]
 
 MOST_HOPS = 64
-"""A frame that passes more switches runs in a circle."""
+"""A frame that passes more switches is looping."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class FakeFabric:
         while pending:
             here, arrived, way = pending.pop()
             if len(way) > MOST_HOPS:
-                raise FabricFault(f"runs in a circle: {' '.join(map(str, way))}")
+                raise FabricFault(f"forwarding loop: {' '.join(map(str, way))}")
             for number, sent in self._switches[here.switch].receive(here, arrived, outcome):
                 out = PortRef(here.switch, number)
                 if out in self._down:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 RELAPSE = 2
-"""Questions in a row without an answer begin the hold-down anew."""
+"""Questions in a row without an answer restart the hold-down."""
 GRACE = 10
 """Questions that go unanswered without harm when the watch begins: a long line's first answers are on their
 way."""

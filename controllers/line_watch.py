@@ -132,7 +132,7 @@ class Watching:
             if health.good != was:
                 kind = "path-good" if health.good else "path-lost"
                 targets = ", ".join(self._watch.targets)
-                detail = f"{prober.line.interface}: asked {targets} every {self._watch.interval_ms} ms"
+                detail = f"{prober.line.interface}: probed {targets} every {self._watch.interval_ms} ms"
                 record: Mapping[str, object] = {
                     "source": self._watch.router, "kind": kind, "detail": detail, "time": time.time(),
                 }  # fmt: skip

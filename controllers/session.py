@@ -18,7 +18,7 @@ class Session:
         self.generation = generation
         self.sent: dict[int, object] = {}
         """What messages were about, by transaction number, until the barrier behind them is passed."""
-        self.awaited: int | None = None
+        self.pending: int | None = None
         """Transaction number of the last barrier, until it is passed."""
 
     def send(self, messages: Iterable[openflow.Message]) -> None:
@@ -28,10 +28,10 @@ class Session:
             self.connection.xid = self.connection.xid + 1 & ofp.MAX_XID
             self.sent[self.connection.xid] = message.about
             block += message.numbered(self.connection.xid)
-        self.awaited = self.connection.xid
+        self.pending = self.connection.xid
         self.connection.send(bytes(block))
 
     def acknowledged(self) -> None:
         """The last barrier is passed."""
         self.sent.clear()
-        self.awaited = None
+        self.pending = None

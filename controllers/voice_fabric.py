@@ -83,7 +83,7 @@ class VoiceFabric(OSKenApp):
     def barrier_passed(self, event: Any) -> None:
         """A switch has done what it was told."""
         session = self._session(event.msg.datapath)
-        if session is not None and session.awaited == event.msg.xid:
+        if session is not None and session.pending == event.msg.xid:
             session.acknowledged()
             self._carry_out(self._conductor.acknowledged(event.msg.datapath.id))
 

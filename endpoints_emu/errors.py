@@ -18,7 +18,7 @@ class CommandRefused(PhoneError):
 
 
 class CallFailed(PhoneError):
-    """A call, hold, resume or transfer did not come about."""
+    """A call, hold, resume or transfer failed."""
 
 
 class RegistrationFailed(PhoneError):

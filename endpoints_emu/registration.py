@@ -1,4 +1,4 @@
-"""Keeps a phone registered: notices that the connection was lost, registers anew, at another data centre
+"""Keeps a phone registered: notices that the connection was lost, re-registers, at another data centre
 where the first does not answer, and goes back when it does (V2, RFC 5626).
 
 Whom to ask, and when, is decided by `attempts`, a pure function; `RegistrationKeeper` carries it out with the
@@ -42,9 +42,9 @@ def attempts(
     its first round begins at once, and has time.
     """
     order = (first, *(number for number in range(registrars) if number != first))
-    for vain in itertools.count():
-        fresh_round = fresh and vain == 0
-        growth = 2 ** min(vain, 16)
+    for failed in itertools.count():
+        fresh_round = fresh and failed == 0
+        growth = 2 ** min(failed, 16)
         pause = 0.0 if fresh_round else min(timing.retry_s * growth, timing.retry_max_s) * (1 + spread) / 2
         patience = max(timing.attempt_s, timing.retry_max_s) if fresh_round else timing.attempt_s * growth
         deadline = TRANSACTION_S if registrars == 1 else min(float(patience), TRANSACTION_S)

@@ -72,12 +72,12 @@ class RunResult:
 
 
 def load(topology: str) -> LoadedTopology:
-    """Load a topology by path or name. Raises `TopologyError` with all its mistakes."""
+    """Load a topology by path or name. Raises `TopologyError` with all its errors."""
     return load_topology(topology)
 
 
 def mistakes_in(topology: str) -> tuple[Diagnostic, ...]:
-    """All mistakes of a topology file; none where it is right."""
+    """All errors of a topology file; none where it is right."""
     return check(topology)
 
 
@@ -215,7 +215,7 @@ def refuse_unknown(plan: Plan, scenario: str, options: Options) -> None:
 
 
 def judge_again(run_dir: Path) -> RunResult:
-    """Judge the kept captures of a run again and write its reports anew. Raises `UnknownName` where that is
+    """Judge the kept captures of a run again and write its reports again. Raises `UnknownName` where that is
     no run directory, `RunUnreadable`, `HostUnfit` without tshark."""
     from uclab.judge.evidence.run_files import RunError, RunFiles
 

@@ -25,7 +25,7 @@ from endpoints_emu.load.transport import ConnectFailed, Server, Stream, Udp
 from uclab.plan.schema.telephony import Account
 
 REFRESH_SHARE = 0.9
-"""Of its time, after which a registration is made anew."""
+"""Of its time, after which a registration is made again."""
 RETRY_S, RETRY_MOST_S = 5.0, 60.0
 """Wait after a failed registration, doubled each time."""
 
@@ -145,7 +145,7 @@ class UserAgent:
     def keep_registered(
         self, expires_s: int = 270, told: Callable[[RegistrationAttempt], None] = lambda attempt: None
     ) -> None:
-        """Refresh the registration in time, and make it anew when the connection is lost; `told` hears of
+        """Refresh the registration in time, and make it again when the connection is lost; `told` hears of
         each."""
         if self._keeper is None or self._keeper.dead:
             self._keeper = gevent.spawn(self._keep, expires_s, told)

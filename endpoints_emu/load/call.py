@@ -1,4 +1,4 @@
-"""A call (RFC 3261 sections 12 to 15, RFC 3264, RFC 3515): placed or taken, held, put through, ended.
+"""A call (RFC 3261 sections 12 to 15, RFC 3264, RFC 3515): placed or taken, held, transferred, ended.
 
 What waits, waits in the greenlet that asked, with an end; what is received is dealt with at once in the
 greenlet that reads.

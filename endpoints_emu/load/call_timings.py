@@ -9,7 +9,7 @@ from endpoints_emu.load.stack import Stack
 from endpoints_emu.load.transactions import ClientTransaction, Peer
 
 CANCELLED_S = 5.0
-"""How long after a CANCEL the INVITE's final response is awaited."""
+"""How long after a CANCEL the INVITE's final response is waited for."""
 
 
 class CallTimings:

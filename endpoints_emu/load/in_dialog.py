@@ -71,7 +71,7 @@ def _offered(call: Session, answer: Answer) -> None:
 
 
 def _referred(call: Session, answer: Answer) -> None:
-    """To be put through: the new call is placed, and the other side told what came of it."""
+    """To be transferred: the new call is placed, and the other side told what came of it."""
     uri = address_in(answer.request.first("refer-to"))
     if not uri.startswith(("sip:", "sips:")) or "?" in uri:
         answer.send(603, "Decline")

@@ -75,7 +75,7 @@ class MediaSession:
         self._final: MediaFigures | None = None
 
     def start(self, remote: Description) -> None:
-        """Send to `remote` as it describes itself; also after it has described itself anew."""
+        """Send to `remote` as it describes itself; also after it has described itself again."""
         if self._final:
             return
         if self.encrypted and self._out is None:

@@ -27,7 +27,7 @@ class Negotiation(Dialog):
         super().__init__(agent, connection, peer)
         self.held = self.held_by_peer = False
         self.offers = 0
-        """How often either side has described its media anew."""
+        """How often either side has described its media again."""
         self.offer_here = False
         """The offer was ours, and its answer comes with the ACK."""
         self.with_media = media
@@ -91,7 +91,7 @@ class Negotiation(Dialog):
         return f"Contact: {self.agent.contact}\r\nAllow: {ALLOW}\r\n"
 
     def _offer(self, direction: sdp.Direction) -> None:
-        """Describe our side anew by re-INVITE. Raises `CallFailed`."""
+        """Describe our side again by re-INVITE. Raises `CallFailed`."""
         if self.state != "established":
             raise CallFailed(0, "the call does not stand")
         before, self._direction = self._direction, direction

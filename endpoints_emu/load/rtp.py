@@ -22,7 +22,7 @@ MOST_DROPOUT = 3000
 class Reception:
     """What one receiver counts of one sender (RFC 3550 A.1, A.3, A.8).
 
-    A new SSRC begins anew, on top of what was counted before: calls are put through to somebody else.
+    A new SSRC starts over, on top of what was counted before: calls are transferred to somebody else.
     """
 
     __slots__ = (

@@ -27,7 +27,7 @@ class Session(Negotiation):
         self.asserted = ""
         """Who calls, as the session controller vouches for it towards a trunk (RFC 3325)."""
         self.replaced_by: Session | None = None
-        """The call that this one was put through to, where the other side asked for it."""
+        """The call that this one was transferred to, where the other side asked for it."""
         self.invite: ServerTransaction | None = None
         """The last INVITE of the other side."""
         self.progress: AsyncResult | None = None

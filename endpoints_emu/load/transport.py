@@ -256,7 +256,7 @@ class Listener:
     ) -> None:
         """`names`: a client's certificate has to be for one of these; without any, all may come."""
         self.refused = 0
-        """Clients whose TLS did not come about, or whose certificate is for somebody else."""
+        """Clients whose TLS was not established, or whose certificate is for somebody else."""
 
         def accepted(sock: Any, _: object) -> None:
             mark(sock, dscp)

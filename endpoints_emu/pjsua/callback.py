@@ -11,7 +11,7 @@ P = ParamSpec("P")
 
 
 def guarded(callback: Callable[P, None]) -> Callable[P, None]:
-    """A callback whose mistakes are logged: an exception must not pass through PJSIP's C code."""
+    """A callback whose exceptions are logged: an exception must not pass through PJSIP's C code."""
 
     @functools.wraps(callback)
     def call(*args: P.args, **kwargs: P.kwargs) -> None:

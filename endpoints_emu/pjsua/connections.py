@@ -33,7 +33,7 @@ def watch(idle_s: int, probe_s: int, lost_s: int) -> int:
                 continue
             watched += 1
             if one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
-                continue  # once only: the kernel's clock would begin anew each time
+                continue  # once only: the kernel's clock would start again each time
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle_s)
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, probe_s)
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, lost_s * 1000)

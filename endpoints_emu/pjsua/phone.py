@@ -164,7 +164,7 @@ class PjsuaPhone(Phone):
         await self._agreed(leg, PhoneEventKind.RESUMED, deadline_s, since)
 
     async def _reoffer(self, command: str, leg: CallLeg, deadline_s: float) -> None:
-        """Offer anew as soon as no other offer is under way: until then PJSIP refuses (RFC 3261 section
+        """Offer again as soon as no other offer is under way: until then PJSIP refuses (RFC 3261 section
         14.1)."""
 
         async def offer() -> bool | None:

@@ -118,7 +118,7 @@ def account(settings: AgentSettings, proxy_uri: str) -> pj.AccountConfig:
         config.regConfig.retryIntervalSec = 0  # the driver says when and where (RegistrationKeeper)
     config.sipConfig.proxies.append(proxy_uri)
     config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", settings.user, 0, settings.password))
-    # behind NAT the server finds the way back by the connection (RFC 5626): no second REGISTER is needed
+    # behind NAT the server finds the return path by the connection (RFC 5626): no second REGISTER is needed
     config.natConfig.contactRewriteUse = 0
     config.natConfig.viaRewriteUse = 0
     config.natConfig.sdpNatRewriteUse = 0

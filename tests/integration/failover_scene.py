@@ -197,7 +197,7 @@ async def look_at_other_line(scene: Scene) -> None:
     scene.seen["other line"] = seen
     marks, began = scene.marks(), time.time()
     network.mend_first_line()
-    scene.seen["line mended"] = {"registered_s": await scene.times(began, marks, PhoneEventKind.REGISTERED)}
+    scene.seen["line restored"] = {"registered_s": await scene.times(began, marks, PhoneEventKind.REGISTERED)}
 
 
 async def heard(caller: Phone, callee: Phone, number: str, busy: Call | None = None) -> list[bool]:

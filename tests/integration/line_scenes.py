@@ -126,7 +126,8 @@ async def rate_timetable(folder: Path) -> Result:
 
 @scene
 async def black_hole(folder: Path) -> Result:
-    """A line that swallows everything, in both directions and in one; at a device, and at a switch's port."""
+    """A line that black-holes everything, in both directions and in one; at a device, and at a switch's
+    port."""
     planned = plans.line(5.0)
     net = await build(planned, folder, detect())
     control = LineControl(planned, net)
@@ -158,7 +159,8 @@ async def black_hole(folder: Path) -> Result:
 
 @scene
 async def black_hole_at_a_switch(folder: Path) -> Result:
-    """Frames of a phone to the wall through its switch, while the phone's cable swallows them, and after."""
+    """Frames of a phone to the wall through its switch, while the phone's cable black-holes them, and
+    after."""
     planned = plans.desk()
     net = await build(planned, folder, detect())
     control = LineControl(planned, net)

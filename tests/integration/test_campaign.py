@@ -32,7 +32,7 @@ def _finding(results: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 @pytest.mark.req("C3", "C4")
-def test_a_busy_hour_is_held(tmp_path: Path) -> None:
+def test_a_busy_hour_passes(tmp_path: Path) -> None:
     # given sixteen users on two load generators, when they have a busy hour of 25 s
     results = _campaign(
         tmp_path, "--users", "16", "--workers", "2", "--spawn-rate", "16", "--duration", "25", status=0
@@ -178,7 +178,7 @@ def test_media_that_a_provider_alters_does_not_authenticate(tmp_path: Path) -> N
     assert _failed(results) == {"load.srtp", "load.heard"}
     finding = _finding(results, "load.srtp")
     assert finding["blame"] == "isp1"
-    assert "right until isp1:inet" in finding["observed"]
+    assert "correct up to isp1:inet" in finding["observed"]
 
 
 SILENT = '''
@@ -284,7 +284,7 @@ def test_phones_come_back_after_a_line_has_failed(tmp_path: Path) -> None:
         status=0,
         topology="smb-dual-wan",
     )
-    # then everybody registers anew
+    # then everybody re-registers
     lines = (tmp_path / "out" / "campaign" / "load1.accounts.jsonl").read_text().splitlines()
     again = {json.loads(line)["user"] for line in lines[10:] if json.loads(line)["status"] == 200}
     assert len(again) == 10

@@ -34,7 +34,8 @@ def _measured(folder: Path, *arguments: str, status: int) -> dict[str, Any]:
 
 @on_request
 def test_as_many_calls_hold_as_were_computed(tmp_path: Path) -> None:
-    # given a line of 2 Mbit/s that bulk overloads, when calls are placed until voice misses the policy
+    # given a line of 2 Mbit/s that bulk overloads, when calls are placed until voice violates the policy's
+    # limits
     found = _measured(tmp_path, status=0)
     # then the number is the computed one, in the direction that is narrow, and the queue of voice gave way
     assert found["verdict"] == "pass", found

@@ -65,16 +65,16 @@ def test_what_has_no_line_has_no_brown_out(brown_out: dict[str, Any]) -> None:
 
 
 @pytest.mark.req("V2")
-def test_a_black_hole_swallows_everything_while_the_link_stays_up(tmp_path: Path) -> None:
+def test_a_black_hole_black_holes_everything_while_the_link_stays_up(tmp_path: Path) -> None:
     seen = play("black_hole", tmp_path, module="line_scenes")
     # given a black hole, then nothing arrives and nobody answers ARP, and the interface keeps its carrier
     assert (seen["during"], seen["echo without ARP"], seen["carrier"]) == (0, None, True)
     assert not {"REACHABLE", "STALE"} & set(seen["neighbour"])
-    # and the sender's tap saw all 150 packets of three streams, the receiver's not the 50 swallowed ones
+    # and the sender's tap saw all 150 packets of three streams, the receiver's not the 50 black-holed ones
     assert seen["captured"]["left:eth0"] >= 150 > seen["captured"]["right:eth0"]
     # when it has ended, then all arrive
     assert seen["after"] == 50
-    # given one that swallows only what leaves one end, then the other direction works
+    # given one that black-holes only what leaves one end, then the other direction works
     assert (seen["one way: there"], seen["one way: echo"]) == (50, None)
 
 

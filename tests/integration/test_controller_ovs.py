@@ -254,7 +254,7 @@ def test_switches_fail_over_and_serve_on_while_the_controller_is_dead(
         switches.wire("h-acc1-p1").send(udp(mac_at(PHONE1, DATA), b"\xff" * 6, 0, 80, b"broadcast"))
         assert len(gateway.receive(b"broadcast")) == 1
         assert [frame.vlan for frame in trunk.receive(b"broadcast")] not in ([], [DATA])
-        # then a new controller takes over and mends the trees
+        # then a new controller takes over and restores the trees
         before = len(controller.events("fabric-ready"))
         controller.start()
         wait_for("ready again", lambda: len(controller.events("fabric-ready")) > before)

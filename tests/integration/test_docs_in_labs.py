@@ -36,7 +36,7 @@ def test_the_first_lab_step_by_step(tmp_path: Path) -> None:
                 continue
             until = time.monotonic() + REGISTERED_AGAIN_S
             done = None
-            # a phone that lost its line needs some seconds to register anew, as the page says
+            # a phone that lost its line needs some seconds to re-register, as the page says
             while done is None or ("Not Registered" in done.stderr and time.monotonic() < until):
                 done = subprocess.run(
                     step.words, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=200

@@ -87,7 +87,8 @@ def told(uclab: UclabCommand, source: str, kind: str, since: float) -> float:
 @on_request
 @pytest.mark.req("N5")
 def test_a_line_that_is_up_but_leads_nowhere_is_left_and_taken_again(uclab: UclabCommand) -> None:
-    # given a first line that swallows everything, its carrier on, then the router notices and takes the other
+    # given a first line that black-holes everything, its carrier on, then the router notices and takes the
+    # other
     for way in (("edge-isp1", "--black-hole"), ("isp1-inet",)):
         began = time.time()
         uclab("fail", "--name", "dual", *way)
@@ -118,7 +119,7 @@ def registered_anew(uclab: UclabCommand, began: float) -> dict[str, float]:
     return found
 
 
-def test_phones_register_anew_within_ten_seconds_of_a_change_of_address(uclab: UclabCommand) -> None:
+def test_phones_re_register_within_ten_seconds_of_a_change_of_address(uclab: UclabCommand) -> None:
     for verb in ("fail", "heal"):
         # given phones that are registered by the one line, when traffic moves to the other
         began = time.time()

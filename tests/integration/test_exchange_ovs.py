@@ -68,7 +68,7 @@ def test_a_circuit_is_created_changed_and_removed_while_frames_flow(
         assert controller.api.put("/circuits/c", json=CIRCUIT).status_code == 201
         seen = far.receive(b"flowing")[0]
         assert (seen.vlan, seen.pcp, seen.dscp) == (20, 5, 46)
-        # when its QoS level is changed, they are marked anew
+        # when its QoS level is changed, they are marked again
         assert controller.api.put("/circuits/c", json={**CIRCUIT, "dscp": 34, "pcp": 4}).status_code == 200
         fresh = switches.wire(f"h-{PRIVATE_CLOUD}")
         seen = fresh.receive(b"flowing")[-1]

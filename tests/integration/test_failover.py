@@ -46,7 +46,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.req("V2", "W9")
 @pytest.mark.parametrize("phone", PHONES)
-def test_phone_notices_that_its_address_changed_and_registers_anew(seen: dict[str, Any], phone: str) -> None:
+def test_phone_detects_that_its_address_changed_and_re_registers(seen: dict[str, Any], phone: str) -> None:
     line = seen["other line"]
     assert line["lost_s"][phone] < LIMIT_S
     assert line["lost_s"][phone] < line["registered_s"][phone] < LIMIT_S
@@ -66,7 +66,7 @@ def test_the_relay_follows_the_address_before_any_signalling(seen: dict[str, Any
 
 @pytest.mark.req("V2", "C1")
 @pytest.mark.parametrize("phone", ["pstn", "desk1", "desk2", "soft1"])
-def test_requests_within_a_call_find_phones_that_registered_anew(seen: dict[str, Any], phone: str) -> None:
+def test_requests_within_a_call_find_phones_that_re_registered(seen: dict[str, Any], phone: str) -> None:
     assert seen["other line"][f"asked by {phone}"] == "answered"
 
 
@@ -78,8 +78,8 @@ def test_the_end_of_a_kept_call_and_new_calls_reach_the_phones(seen: dict[str, A
 
 @pytest.mark.req("V2")
 @pytest.mark.parametrize("phone", PHONES)
-def test_phone_registers_anew_when_the_first_line_is_back(seen: dict[str, Any], phone: str) -> None:
-    assert seen["line mended"]["registered_s"][phone] < LIMIT_S
+def test_phone_re_registers_when_the_first_line_is_back(seen: dict[str, Any], phone: str) -> None:
+    assert seen["line restored"]["registered_s"][phone] < LIMIT_S
 
 
 @pytest.mark.req("C9")

@@ -20,7 +20,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(folder: Path) -> dict[str, Any]:
-    """`smb-dual-wan`, its first line swallowing everything during calls, then cut, then coming and going."""
+    """`smb-dual-wan`, its first line black-holing everything during calls, then cut, then coming and
+    going."""
     command = UclabCommand(folder)
     incidents = ("--incident", "circuit-black-holed", "--incident", "circuit-flaps")
     options = ("--scenario", "failover", *incidents, "--out", str(folder / "run"))
@@ -58,10 +59,10 @@ def test_every_call_has_a_fate_and_both_directions_over_time(results: dict[str, 
 def test_a_line_that_comes_and_goes_is_taken_again_once(results: dict[str, Any]) -> None:
     assert verdicts(results, "failover.failback") == {"pass"}
     words = {f["observed"] for f in results["findings"] if f["subject"].endswith("edge-isp1: shop")}
-    assert "back to wan1 once, which went away 3 times more after the first mending" in words
+    assert "failback to wan1 once, which failed 3 more times after the first restoration" in words
 
 
-def test_encryption_and_marking_held_meanwhile(results: dict[str, Any]) -> None:
+def test_encryption_and_marking_pass_meanwhile(results: dict[str, Any]) -> None:
     for name in ("media.srtp", "media.keys", "privacy.readable", "qos.dscp", "qos.pcp", "hub.media"):
         assert verdicts(results, name) == {"pass"}, name
 

@@ -80,7 +80,7 @@ def test_faults_break_their_findings_and_no_others(faults: tuple[str, ...], tmp_
     must = {finding for fault in known for finding in fault.breaks}
     may = {finding for fault in known for finding in fault.may_break}
     assert must <= ids <= must | may, done.stdout
-    # and each culprit is named by what its fault breaks
+    # and each device at fault is named by what its fault breaks
     for fault in known:
         blamed = {finding["blame"] for finding in failed if finding["id"] in fault.breaks}
         assert fault.blames in {None, *blamed}, failed

@@ -1,4 +1,4 @@
-"""Every incident of every shipped topology happens in a lab, to live calls, and is mended again (V2)."""
+"""Every incident of every shipped topology happens in a lab, to live calls, and is restored (V2)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from uclab.testing import LabUnderTest
 pytestmark = [pytest.mark.root, pytest.mark.req("V2"), pytest.mark.timeout(900)]
 
 BRIEF = Pace(quiet_s=0.5, failed_s=4.0, healed_s=1.0, hold_after_s=2.0, spare_s=1.0, settle_s=4.0)
-"""Long enough that everything is broken and mended; what callers noticed is judged elsewhere."""
+"""Long enough that everything is broken and restored; what callers noticed is judged elsewhere."""
 
 
 @on_request
 @pytest.mark.parametrize("topology", reference_topologies())
-def test_every_incident_happens_and_is_mended(topology: str, tmp_path: Path) -> None:
+def test_every_incident_happens_and_is_restored(topology: str, tmp_path: Path) -> None:
     # given a shipped topology
     lab = LabUnderTest(topology, (), tmp_path / f"{topology}-run"[:40])
     try:

@@ -256,7 +256,7 @@ def test_dead_process_is_reported_by_name_with_its_last_words_and_comes_back(ucl
     (state,) = uclab.json("ls")
     assert (state["phase"], state["dead"]) == ("up", [])
     assert all(endpoint["registered"] for endpoint in state["endpoints"] if endpoint["kind"] != "pstn-phone")
-    # and works: the phone calls, by a name that is asked for anew
+    # and works: the phone calls, by a name that is asked for again
     other = state["endpoints"][1]["name"]
     uclab("call", phone, other, "--seconds", "1")
 

@@ -42,7 +42,7 @@ def test_routers_learn_from_each_other_and_again_after_a_cut(uclab: UclabCommand
     uclab("fail", "--name", "xc", "fw-edge")
     wait_for("firewall without a way out", lambda: learned(uclab, "fw") == set(), BACK_S)
     assert not reached(uclab)
-    # when it is mended, then they learn it anew
+    # when it is restored, then they learn it again
     uclab("heal", "--name", "xc", "fw-edge")
     wait_for("the way out to be back", lambda: reached(uclab), BACK_S)
     assert learned(uclab, "edge") == {"10.40.10.0/24", "10.40.20.0/24"}
@@ -65,7 +65,7 @@ def test_routing_daemon_that_died_comes_back_with_all_that_its_router_had_learne
     ]
     (victim,) = victims
     kill(victim)
-    # then that is told, and the router's daemons are started anew, as the policy says
+    # then that is told, and the router's daemons are restarted, as the policy says
     died = uclab.wait_for_event("xc", "process-died", source="fw-ospfd")
     back = uclab.wait_for_event("xc", "restarted", source="fw")
     assert back["time"] > died["time"]

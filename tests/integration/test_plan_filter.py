@@ -41,7 +41,7 @@ def seen(*fault: str) -> dict[str, Any]:
 
 
 @pytest.mark.req("N1", "N2", "C8")
-def test_media_passes_both_ways_translated_and_marked_again_on_its_way_back() -> None:
+def test_media_passes_both_ways_translated_and_marked_again_on_return() -> None:
     # given a phone that sends media EF, and a cloud whose answers lost their marking on the way
     media = seen()["media"]
     # then the cloud sees the router's address, and the phone gets its answer as EF

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.req("W8"), pytest
 
 
 def _run(folder: Path, topology: str) -> dict[str, Any]:
-    """The results of a run in which something misses the policy."""
+    """The results of a run in which something violates the policy's limits."""
     UclabCommand(folder)("run", topology, "--out", str(folder / "out"), status=1)
     results = dict(json.loads((folder / "out" / "results.json").read_text()))
     # a call may find no way while the line is overloaded: its one queue holds a second and loses half

@@ -20,7 +20,7 @@ TOPOLOGIES = ("small-office", "smb-dual-wan", "cloudconnect-simplex-ott", "wifi-
 MANY = 320
 """Changes of all runs together; `make test` tries each rule without a lab (`test_judge_self_check.py`)."""
 DEAR = ("packets cut, all captures", "the whole run an hour later", "the key log missing, or another")
-"""Rules that rewrite every file, or make tshark read anew: tried by `make drills`."""
+"""Rules that rewrite every file, or make tshark read again: tried by `make drills`."""
 
 
 @pytest.fixture(scope="module", autouse=True)

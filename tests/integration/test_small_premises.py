@@ -28,7 +28,7 @@ def plugged_in(uclab: UclabCommand) -> bool:
     return "LOWER_UP" in said
 
 
-def test_router_does_not_notice_that_the_line_behind_its_modem_is_cut(uclab: UclabCommand) -> None:
+def test_router_does_not_detect_that_the_line_behind_its_modem_is_cut(uclab: UclabCommand) -> None:
     # given a home that reaches the cloud through modem and line
     assert reached(uclab)
     # when the line is cut, then nothing comes back, although the router's cable is plugged in

@@ -163,4 +163,4 @@ def test_a_second_machine_that_is_switched_off_is_named(
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     finding = _finding(results, "load.generators", "load2")
     assert (finding["verdict"], finding["blame"]) == ("fail", "load2")
-    assert "lost before it said good-bye" in finding["observed"]
+    assert "lost before it signed off" in finding["observed"]

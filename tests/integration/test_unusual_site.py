@@ -84,7 +84,7 @@ def test_behind_a_line_of_pppoe_phones_are_back_in_seconds(
     assert status != 0
     assert "not placed" in words
     assert "cannot be reached" in words
-    # when it is mended, then a call that is placed at once comes about
+    # when it is restored, then a call that is placed at once is established
     uclab("heal", "--name", LAB, "edge-isp1")
     began = time.monotonic()
     status, words = call(uclab, "desk1", "desk2")

@@ -216,7 +216,7 @@ class Copy:
         (self.folder / name).unlink(missing_ok=True)
 
     def write(self, name: str, content: bytes) -> None:
-        """A file anew."""
+        """A file again."""
         self.remove(name)
         (self.folder / name).write_bytes(content)
 

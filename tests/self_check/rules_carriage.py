@@ -97,8 +97,8 @@ def _sent(clean: CleanRun, way: Way) -> int:
     return sum(1 for packet in clean.packets_at(way.hops[0].tap) if chosen(packet))
 
 
-@rule("a call's media swallowed", "fault")
-def swallowed(clean: CleanRun) -> Iterator[Change]:
+@rule("a call's media black-holed", "fault")
+def black_holed(clean: CleanRun) -> Iterator[Change]:
     """One device passes nothing of one direction of a call, and nobody hears it."""
     for way in clean.ways:
         for first in way.inside:
@@ -110,7 +110,7 @@ def swallowed(clean: CleanRun) -> Iterator[Change]:
 
             place = f"{way.call} {way.direction}, from {hop.tap} {hop.leg} on"
             yield Change(
-                "a call's media swallowed",
+                "a call's media black-holed",
                 "fault",
                 place,
                 apply,
@@ -173,8 +173,8 @@ def twice_at_a_tap(clean: CleanRun) -> Iterator[Change]:
 
 @rule("packets out of order", "harmless")
 def out_of_order(clean: CleanRun) -> Iterator[Change]:
-    """From one device on each fiftieth packet of a call comes behind the next two: any receive buffer mends
-    it."""
+    """From one device on each fiftieth packet of a call comes behind the next two: any receive buffer
+    corrects it."""
 
     def edit(way: Way, packet: Captured) -> Iterable[Captured]:
         return (packet.moved(41 * MS) if sequence(packet) % 50 == 0 else packet,)

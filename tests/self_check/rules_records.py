@@ -57,7 +57,7 @@ def incident_missing(clean: CleanRun) -> Iterator[Change]:
 
 @rule("an incident's heal missing", "lost")
 def heal_missing(clean: CleanRun) -> Iterator[Change]:
-    """Nobody noted that what an incident broke was mended: neither the lab's events, nor its orders."""
+    """Nobody noted that what an incident broke was restored: neither the lab's events, nor its orders."""
     for incident in clean.run.incidents:
         for name in ("events.jsonl", "orders.jsonl"):
             lines = (clean.folder / name).read_bytes().splitlines(keepends=True)

@@ -19,7 +19,7 @@ def hop(tap: str, packets: int, leg: str = "up") -> HopRecord:
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 9, 32])
-def test_a_crowd_of_any_size_is_a_right_topology(tmp_path: Path, pairs: int) -> None:
+def test_a_crowd_of_any_size_is_a_valid_topology(tmp_path: Path, pairs: int) -> None:
     file = tmp_path / "crowd.yaml"
     file.write_text(crowd.topology(pairs))
 

@@ -202,10 +202,10 @@ WHOLE = RemoteGeneratorStatus("load2", left=True, legs=3, accounts=2)
     ("told", "came", "words"),
     [
         (WHOLE, {"legs": 3, "accounts": 2}, ""),
-        (None, {}, "never came"),
+        (None, {}, "never connected"),
         (replace(WHOLE, left=False), {"legs": 1, "accounts": 2}, "1 of calls and 2 of registrations"),
         (replace(WHOLE, early=True), {"legs": 3, "accounts": 2}, "left before the campaign's end"),
-        (WHOLE, {"legs": 2, "accounts": 2}, "wrote more records than came: 3 of calls"),
+        (WHOLE, {"legs": 2, "accounts": 2}, "wrote more records than arrived: 3 of calls"),
     ],
 )
 def test_records_that_are_missing_are_said_to_be(
@@ -233,7 +233,7 @@ def test_what_a_generator_elsewhere_tells_is_kept_as_if_it_were_here(tmp_path: P
     assert {path.name for path in tmp_path.iterdir()} == {"load2.legs.jsonl", "load2.told.json"}
     (line,) = (tmp_path / "load2.legs.jsonl").read_text().splitlines()
     assert json.loads(line) == {**leg, "started_at": 107.0, "answered_at": 108.0}
-    # and until it says good-bye it counts as lost
+    # and until it signs off it counts as lost
     assert "was lost" in elsewhere.ended("load2", tmp_path).trouble
     ledger.ending = True
     ledger.farewell({"generator": "load2", "legs": 1, "accounts": 0})
@@ -241,7 +241,7 @@ def test_what_a_generator_elsewhere_tells_is_kept_as_if_it_were_here(tmp_path: P
     # and one more record than came is missed
     ledger.farewell({"generator": "load2", "legs": 2, "accounts": 0})
     assert "wrote more records" in elsewhere.ended("load2", tmp_path).trouble
-    assert elsewhere.ended("load3", tmp_path).trouble == "never came"
+    assert elsewhere.ended("load3", tmp_path).trouble == "never connected"
 
 
 def test_who_leaves_before_the_end_has_left_early(tmp_path: Path) -> None:

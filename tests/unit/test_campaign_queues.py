@@ -33,7 +33,7 @@ def test_use_is_what_was_counted_between_two_looks() -> None:
     assert (told.at, told.tap, len(told.classes)) == (7.0, "edge:wan1", 4)
     voice = told.classes[0]
     assert (voice.name, voice.sent_kbps, voice.dropped, voice.waiting) == ("voice", 100.0, 7, 3)
-    # and a router that was started anew counts from nothing
+    # and a router that was restarted counts from nothing
     assert use(known, 7.0, 2.0, now, before).classes[0].sent_kbps == 0.0
 
 

@@ -38,7 +38,7 @@ VERBS = (
 
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
-    [(("check", "small-office"), 0, "small-office: right"), (("check", "small-ofice"), 2, "did you mean")],
+    [(("check", "small-office"), 0, "small-office: valid"), (("check", "small-ofice"), 2, "did you mean")],
 )
 def test_the_installed_command_ends_as_its_verb_does(
     arguments: tuple[str, ...], status: int, words: str
@@ -61,13 +61,13 @@ def test_a_verb_does_not_wait_for_what_only_judging_needs() -> None:
     assert done.stdout.split() == []
 
 
-def test_check_of_a_right_topology_says_how_large_it_is() -> None:
+def test_check_of_a_valid_topology_says_how_large_it_is() -> None:
     done = uclab("check", "small-office")
     assert done.returncode == 0
-    assert "small-office: right" in done.stdout
+    assert "small-office: valid" in done.stdout
 
 
-def test_check_prints_all_mistakes_and_ends_with_2(tmp_path: Path) -> None:
+def test_check_prints_all_errors_and_ends_with_2(tmp_path: Path) -> None:
     # given a file with two mistakes
     wrong = tmp_path / "wrong.yaml"
     text = (Path(__file__).parents[2] / "topologies" / "small-office.yaml").read_text()

@@ -38,7 +38,7 @@ def test_a_crash_is_called_a_bug_and_its_details_are_kept(
     assert end_of(monkeypatch, IndexError(MESSAGE)) == 70
     said = capsys.readouterr().err
     assert said.startswith(
-        f"this is a bug of uclab, not of your network: IndexError: {MESSAGE}; the details are in"
+        f"this is a bug in uclab, not in your network: IndexError: {MESSAGE}; the details are in"
     )
     assert "Traceback" not in said
     (details,) = tmp_path.iterdir()

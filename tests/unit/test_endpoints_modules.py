@@ -41,7 +41,7 @@ def test_with_another_header_it_is_another_module(tmp_path: Path) -> None:
     assert made[0] != made[1]
 
 
-def test_a_mistake_in_the_source_is_shown(tmp_path: Path) -> None:
+def test_an_error_in_the_source_is_shown(tmp_path: Path) -> None:
     source = tmp_path / "wrong.c"
     source.write_text("int other\n")
     with pytest.raises(modules.NotCompiled, match=r"wrong\.c.*expected"):

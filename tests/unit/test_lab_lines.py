@@ -119,7 +119,7 @@ async def test_healing_undoes_all_ways_in_which_a_link_was_broken(tmp_path: Path
 
 
 @pytest.mark.req("V2")
-async def test_a_dead_router_says_no_good_bye_and_begins_anew_in_the_dark(
+async def test_a_dead_router_closes_no_session_and_restarts_in_the_dark(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a router that is killed: first it is dark, then its programs are ended
@@ -131,12 +131,12 @@ async def test_a_dead_router_says_no_good_bye_and_begins_anew_in_the_dark(
         monkeypatch.setattr(f"uclab.lab.failures.{name}", lambda where, name=name: broken.recorder._ask(name))
     said = await broken.fail("left", "kill")
     assert broken.recorder.asked == [("swallow", LINK, None), ("kill", "left")]
-    assert said == "left: killed (2 programs ended; 1 link up, with nobody behind)"
+    assert said == "left: killed (2 programs ended; 1 link up, not forwarding)"
     assert events_of(tmp_path)[-1] == (
         "left", "failed-on-purpose", "killed: left-bgpd, left-line-watch; dark: left-right",
     )  # fmt: skip
     broken.recorder.asked.clear()
-    # when it is mended, then it remembers nothing, its programs start, and only then something passes
+    # when it is restored, then it remembers nothing, its programs start, and only then something passes
     await broken.heal("left")
     assert broken.recorder.asked == [
         ("forget_connections",), ("forget_learned",), ("start", "left"), ("let through", LINK, None),

@@ -1,4 +1,5 @@
-"""What a lab says of registrations after it broke or mended the way to the cloud, and how long calls wait."""
+"""What a lab says of registrations after it broke or restored the way to the cloud, and how long calls
+wait."""
 
 from __future__ import annotations
 
@@ -78,24 +79,24 @@ def office(dual: Plan) -> Office:
     return Office(dual)
 
 
-def test_behind_a_moved_line_nobody_counts_as_registered_until_it_is_anew(office: Office) -> None:
+def test_behind_a_moved_line_nobody_counts_as_registered_until_it_is_again(office: Office) -> None:
     # given phones that are all registered
     assert office.callable() == set(office.phones)
-    # when their line fails, and none has noticed yet
+    # when their line fails, and none has detected it yet
     office.registrations.path_changed(["edge-isp1"], "edge-isp1 has failed", False)
     # then none is said to be registered, and why
     assert office.callable() == set()
     assert office.why() == {"edge-isp1 has failed"}
-    # and who registers anew is
+    # and who re-registers is
     office.clock.now += 3
     office.phones["desk1"].register(office.clock.now)
     assert office.callable() == {"desk1"}
 
 
-def test_who_would_have_noticed_by_now_has_kept_its_connection(office: Office, dual: Plan) -> None:
+def test_who_would_have_detected_by_now_has_kept_its_connection(office: Office, dual: Plan) -> None:
     # given a line that fails on which a connection can live on (another way with the same address)
     office.registrations.path_changed(["edge-isp1"], "edge-isp1 has failed", False)
-    # when as much time has passed as a keep-alive takes to notice, then its silence is proof
+    # when as much time has passed as a keep-alive takes to detect it, then its silence is proof
     timing = dual.endpoints[0].registration
     office.clock.now += timing.lost_s
     assert office.callable() == set()
@@ -104,7 +105,7 @@ def test_who_would_have_noticed_by_now_has_kept_its_connection(office: Office, d
 
 
 def test_a_registration_before_traffic_moves_back_is_no_proof(office: Office, dual: Plan) -> None:
-    # given a mended line to which the router goes back only when it has been good for a while
+    # given a restored line to which the router goes back only when it has been good for a while
     office.registrations.path_changed(["edge-isp1"], "edge-isp1 is back", True)
     (watch,) = dual.line_watches
     # when a phone registers before that, then its connection is still to be lost

@@ -57,7 +57,7 @@ async def test_service_that_died_comes_back_and_is_told_with_its_seconds(tmp_pat
     stage = Stage(tmp_path)
     stage.restarts.offer("service", "dns", stage.again)
     # when it dies
-    stage.watch.died("dns", "dns ended unasked (killed by signal 9)")
+    stage.watch.died("dns", "dns ended unexpectedly (killed by signal 9)")
     assert stage.watch.dead == ["dns"]
     # then it is started again, nothing is dead any more, and both are told, the second with its seconds
     (_, died, _), (source, kind, detail) = await stage.told("restarted")
@@ -73,9 +73,9 @@ async def test_part_that_keeps_dying_is_given_up_after_as_many_starts_as_the_pol
     stage = Stage(tmp_path)
     stage.restarts.offer("service", "dns", stage.again)
     for number in (1, 2):
-        stage.watch.died("dns", "dns ended unasked")
+        stage.watch.died("dns", "dns ended unexpectedly")
         await stage.restarted(number)
-    stage.watch.died("dns", "dns ended unasked")
+    stage.watch.died("dns", "dns ended unexpectedly")
     told = await stage.told("given-up")
     assert told[-1] == ("dns", "given-up", "ended again after 2 new starts")
     assert len(stage.started) == 2
@@ -91,7 +91,7 @@ async def test_start_that_fails_is_told_and_tried_again(tmp_path: Path) -> None:
             raise failures.pop()
 
     stage.restarts.offer("service", "dns", again)
-    stage.watch.died("dns", "dns ended unasked")
+    stage.watch.died("dns", "dns ended unexpectedly")
     told = await stage.told("restarted")
     assert [kind for _, kind, _ in told] == ["process-died", "restart-failed", "restarted"]
     assert told[1][2] == "start 1 of 2: dns: not ready"
@@ -101,7 +101,7 @@ async def test_start_that_fails_is_told_and_tried_again(tmp_path: Path) -> None:
 async def test_what_the_policy_does_not_name_stays_dead(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.restarts.offer("phone", "desk1", stage.again)
-    stage.watch.died("desk1", "desk1 ended unasked")
+    stage.watch.died("desk1", "desk1 ended unexpectedly")
     await asyncio.sleep(0.05)
     assert stage.started == []
     assert stage.watch.dead == ["desk1"]
@@ -112,8 +112,8 @@ async def test_routers_programs_come_back_together_and_once(tmp_path: Path) -> N
     stage = Stage(tmp_path)
     stage.restarts.offer("router", "edge", stage.again, ("edge-zebra", "edge-bgpd"))
     # when both die at once
-    stage.watch.died("edge-zebra", "ended unasked")
-    stage.watch.died("edge-bgpd", "ended unasked")
+    stage.watch.died("edge-zebra", "ended unexpectedly")
+    stage.watch.died("edge-bgpd", "ended unexpectedly")
     await stage.told("restarted")
     # then there is one start, in the router's name
     assert stage.started == ["once more"]
@@ -127,7 +127,7 @@ async def test_router_that_was_killed_on_purpose_is_left_dead(tmp_path: Path) ->
         raise NotAgain("edge")
 
     stage.restarts.offer("router", "edge", again, ("edge-bgpd",))
-    stage.watch.died("edge-bgpd", "ended unasked")
+    stage.watch.died("edge-bgpd", "ended unexpectedly")
     await asyncio.sleep(0.05)
     assert [kind for _, kind, _ in await stage.told("process-died")] == ["process-died"]
     assert stage.watch.dead == ["edge-bgpd"]
@@ -136,9 +136,9 @@ async def test_router_that_was_killed_on_purpose_is_left_dead(tmp_path: Path) ->
 async def test_nothing_comes_back_in_a_lab_that_goes_down(tmp_path: Path) -> None:
     stage = Stage(tmp_path, RestartPolicy(("service",), 2, 60, 60))
     stage.restarts.offer("service", "dns", stage.again)
-    stage.watch.died("dns", "dns ended unasked")
+    stage.watch.died("dns", "dns ended unexpectedly")
     await stage.restarts.close()
-    stage.watch.died("dns", "dns ended unasked")
+    stage.watch.died("dns", "dns ended unexpectedly")
     await asyncio.sleep(0.05)
     assert stage.started == []
 

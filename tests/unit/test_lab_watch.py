@@ -48,7 +48,7 @@ async def test_who_runs_again_is_dead_no_more(tmp_path: Path) -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert watch.dead == ["edge-bgpd"]
-    # when its router is mended, which starts it anew, then nothing is dead
+    # when its router is restored, which restarts it, then nothing is dead
     watch.watch("edge-bgpd", Ending(), tmp_path / "log")
     assert watch.dead == []
     await watch.close()

@@ -1,4 +1,4 @@
-"""Every wrong file of tests/errors gives exactly the mistakes that stand beside it.
+"""Every invalid file of tests/errors gives exactly the errors written beside it.
 
 After a deliberate change of wording: `UCLAB_REWRITE=1 pytest tests/unit/test_model_errors.py`, then read the
 difference.
@@ -31,7 +31,7 @@ def _in_folder_of_wrong_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.req("D7")
 @pytest.mark.parametrize("case", CASES)
-def test_wrong_file_gives_exactly_its_mistakes(case: str) -> None:
+def test_wrong_file_gives_exactly_its_errors(case: str) -> None:
     # given a file with mistakes and what is to be said of it
     expected = ERRORS / f"{case}.txt"
     # when it is loaded
@@ -59,7 +59,7 @@ def test_there_are_enough_wrong_files_and_each_has_its_expectation() -> None:
     assert len(CASES) >= 40
 
 
-def test_mistakes_come_in_the_order_of_lines_each_with_its_column() -> None:
+def test_errors_come_in_the_order_of_lines_each_with_its_column() -> None:
     mistakes = check("many-at-once.yaml")
     assert [m.line for m in mistakes] == sorted(m.line for m in mistakes)
     assert all(m.column > 0 for m in mistakes)

@@ -15,7 +15,7 @@ from uclab.model.profile import LinkProfile
 
 @pytest.mark.req("D7")
 @pytest.mark.parametrize("name", sorted(reference_topologies()))
-def test_reference_topology_has_no_mistakes_and_its_own_name(name: str) -> None:
+def test_reference_topology_has_no_errors_and_its_own_name(name: str) -> None:
     loaded = load_topology(name)
     assert loaded.topology.topology == name
     assert loaded.source == reference_directory() / f"{name}.yaml"
@@ -157,7 +157,7 @@ def test_a_writers_own_keys_at_the_top_hold_anchors_and_mean_nothing(tmp_path: P
 def test_a_phone_among_pcs_is_allowed_and_warned_of(tmp_path: Path) -> None:
     path = office_with(tmp_path, ("number: 201, pc: pc1", "number: 201, pc: pc1, vlan: data"))
     (warning,) = load_topology(path).warnings
-    assert str(warning).startswith(f"{path}:32: sites[office].endpoints[desk1].vlan: phone `desk1` stands in")
+    assert str(warning).startswith(f"{path}:32: sites[office].endpoints[desk1].vlan: phone `desk1` is in the")
     assert "its marks are not trusted" in warning.found
     assert load_topology("small-office").warnings == ()
 

@@ -74,7 +74,7 @@ def test_a_label_switched_core_pushes_swaps_and_pops(dscp: int, tc: int) -> None
 
 
 @pytest.mark.req("W3", "Q1")
-def test_the_way_back_has_labels_of_its_own_and_arp_too() -> None:
+def test_the_return_path_has_labels_of_its_own_and_arp_too() -> None:
     lab = plan("mpls-branch")
     near, far = handed_over(lab, "cc1-ntu"), handed_over(lab, "fra1-px")
     used = set()

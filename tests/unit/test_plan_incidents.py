@@ -125,7 +125,7 @@ def test_every_incident_of_every_topology_can_be_carried_out(topology: str) -> N
             named = part in {link.name for link in plan.links}
             links = broken_links(plan, part, incident.how)
             assert links == ((part,) if named else links_of(plan, part)), (incident.name, part)
-            assert set(links) <= set(concerned_links(plan, part)), "what is broken can be mended"
+            assert set(links) <= set(concerned_links(plan, part)), "what is broken can be restored"
     # and the same line is meant, whatever happens to it
     on_line = {i.subject for i in incidents if i.name in ("circuit-down", "circuit-black-holed", "brown-out")}
     assert len(on_line) <= 1

@@ -53,7 +53,7 @@ def in_the_data_vlan(phone: str) -> LoadedTopology:
 
 @pytest.mark.req("L1", "C8", "N3")
 def test_a_phone_in_its_pcs_vlan_is_trusted_no_more_than_the_pc() -> None:
-    # given a phone that stands in the data VLAN with the PC behind it
+    # given a phone that is in the data VLAN with the PC behind it
     shared = make_plan(in_the_data_vlan("desk1"))
     # when the plan is made, then both send untagged through one access port that believes no mark
     switch, port = port_towards(shared, "desk1")

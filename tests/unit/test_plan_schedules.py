@@ -134,7 +134,7 @@ def test_a_recording_is_played_as_it_was_recorded() -> None:
         TraceRow(4, "down", jitter_ms=9),
     )
     [up] = of_trace(END, Trace(rows, loop=True), "up", LINE, int)
-    # then the line has the recorded figures, each until it is recorded anew
+    # then the line has the recorded figures, each until it is recorded again
     line = Impairment("wan1", 20, 2, 0.5)
     played = [(s.at_s, stepped(line, s).delay_ms, stepped(line, s).loss_pct, s.rate_kbps) for s in up.steps]
     assert played == [(0, 20, 0.5, None), (1, 50, 0, None), (2, 50, 0, 3000), (4, 10, 0, 3000)]

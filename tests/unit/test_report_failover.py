@@ -109,11 +109,11 @@ def test_the_timeline_has_a_bar_a_direction_with_silences_and_lines_in_colour() 
     boxes = [box for box in drawing.iter() if box.tag.endswith("rect")]
     silences = [box for box in boxes if box.get("fill") == SILENCE and box.get("height") == "10" and len(box)]
     assert len(silences) == 2
-    assert "3000 ms of silence from the site" in (silences[0][0].text or "")
+    assert "3000 ms without media from the site" in (silences[0][0].text or "")
     for colour in LINE_COLOURS[:2]:
         assert sum(box.get("fill") == colour for box in boxes) >= 3
     words = {text.text for text in drawing.iter() if text.tag.endswith("text")}
-    assert {"broken", "mended after 12.0 s", "noticed 0.25 s", "kept", "MOS by second"} <= words
+    assert {"broken", "restored after 12.0 s", "detected 0.25 s", "kept", "MOS by second"} <= words
 
 
 def test_silences_are_as_long_as_they_lasted() -> None:

@@ -1,6 +1,6 @@
 """The report as a reader sees it: headless Chromium draws it on a screen, on a telephone and on paper.
 
-Pictures are kept in `report_pictures/`; `UCLAB_NEW_PICTURES=1` draws them anew. They are compared at an
+Pictures are kept in `report_pictures/`; `UCLAB_NEW_PICTURES=1` redraws them. They are compared at an
 eighth of their size, so that a browser's or font's next version does no harm, but a page in another font, a
 lost column or a moved section does.
 """
@@ -87,7 +87,7 @@ def test_the_report_looks_as_it_did(page: Page, name: str, tmp_path: Path) -> No
     assert apart(drawn, kept) < APART, f"{tmp_path / kept.name} is not like {kept.name}"
 
 
-def test_another_font_would_be_noticed(page: Page) -> None:
+def test_another_font_would_be_detected(page: Page) -> None:
     page.add_style_tag(content="body { font-family: serif !important; font-size: 17px !important }")
     assert apart(page.screenshot(full_page=True), PICTURES / "desk.png") > APART
 

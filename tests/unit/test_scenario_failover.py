@@ -89,7 +89,7 @@ def play(lab: NotedLab, plan: Plan, *names: str, repeat: int = 1) -> tuple[list[
     return [from_data(Incident, item) for item in data], steps
 
 
-def test_calls_are_live_when_it_breaks_and_when_it_is_mended(plan: Plan, tmp_path: Path) -> None:
+def test_calls_are_live_when_it_breaks_and_when_it_is_restored(plan: Plan, tmp_path: Path) -> None:
     lab = NotedLab(tmp_path)
     (incident,), steps = play(lab, plan, "circuit-down")
     assert lab.asked == [("fail", "edge-isp1", "cut", {}), ("heal", "edge-isp1")]
@@ -97,7 +97,7 @@ def test_calls_are_live_when_it_breaks_and_when_it_is_mended(plan: Plan, tmp_pat
     assert (incident.asked, incident.wanted, incident.survivable) == (6, 10, True)
     assert incident.failed_at + 0.2 <= incident.healed_at < incident.ended_at
     assert [step.text.partition(": ")[2] for step in steps] == [
-        "placing 6 calls", "6 calls live", "broken", "mended", "",
+        "placing 6 calls", "6 calls live", "broken", "restored", "",
     ]  # fmt: skip
     assert (steps[-1].done, steps[-1].total, steps[-1].unit) == (1, 1, "incidents")
 
@@ -124,7 +124,7 @@ def test_a_brown_out_has_the_policys_figures(plan: Plan, tmp_path: Path) -> None
 
 
 def test_the_next_calls_wait_until_it_is_certain_who_is_registered(plan: Plan, tmp_path: Path) -> None:
-    # given a lab that is not certain of registrations for a while after the mending
+    # given a lab that is not certain of registrations for a while after restoration
     lab = NotedLab(tmp_path, doubts=["edge-isp1 is back"] * 3)
     # when two incidents are played
     play(lab, plan, "circuit-down", "dns-lost")
@@ -133,17 +133,17 @@ def test_the_next_calls_wait_until_it_is_certain_who_is_registered(plan: Plan, t
     assert [name for verb, name, *_ in lab.asked if verb == "fail"] == ["edge-isp1", "dns"]
 
 
-def test_a_line_that_flaps_is_mended_several_times_and_watched_after_the_last(
+def test_a_line_that_flaps_is_restored_several_times_and_watched_after_the_last(
     plan: Plan, tmp_path: Path
 ) -> None:
     lab = NotedLab(tmp_path)
     (incident,), steps = play(lab, plan, "circuit-flaps")
     assert [what[0] for what in lab.asked] == ["fail", "heal"] * 4
     assert incident.flaps == 3
-    # it counts as mended when it is first back, and is watched from the last time on
+    # it counts as restored when it is first back, and is watched from the last time on
     assert incident.ended_at - incident.healed_at >= 3 * 0.15 + FAST.healed_s
     assert [step.text.partition(": ")[2] for step in steps][2:6] == [
-        "broken", "gone again (1 of 3)", "gone again (2 of 3)", "gone again (3 of 3)",
+        "broken", "failed again (1 of 3)", "failed again (2 of 3)", "failed again (3 of 3)",
     ]  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def test_a_harmful_character_is_named() -> None:
     assert harmful_in("a\u202eb") == "a mark of direction, U+202E"
 
 
-def test_a_key_with_control_characters_is_a_mistake_at_its_line(tmp_path: Path) -> None:
+def test_a_key_with_control_characters_is_an_error_at_its_line(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text('topology: a\n"\\u2066key\\e": 1\n')
     words = "\n".join(str(mistake) for mistake in check(tmp_path / "t.yaml"))
     assert ":2: a mark of direction, U+2066" in words

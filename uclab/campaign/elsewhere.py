@@ -120,6 +120,6 @@ def came(name: str, folder: Path) -> Mapping[str, int]:
 def invitation(one: RemoteGenerator, own: Path, order: CampaignOrder) -> str:
     """What to do on the other machine, in words."""
     return (
-        f"{one.name} is awaited for {order.ready_s} s: carry {own} to its machine and run there:"
+        f"waiting {order.ready_s} s for {one.name}: copy {own} to its machine and run there:"
         f" sudo uclab generator {one.name} --interface INTERFACE --leader {order.listen}"
     )

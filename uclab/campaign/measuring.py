@@ -1,4 +1,5 @@
-"""`measure`: calls are placed one after another over a line in a lab until voice misses the policy."""
+"""`measure`: calls are placed one after another over a line in a lab until voice violates the policy's
+limits."""
 
 from __future__ import annotations
 
@@ -61,7 +62,7 @@ def orders_for(topology: str, line: str | None, spoken: Spoken = "both") -> list
 def measure(
     order: Measuring, *, out: Path | None = None, faults: tuple[str, ...] = (), watcher: Watcher | None = None
 ) -> RunResult:
-    """Up, calls until voice misses the policy, down, judge, report. Raises as `api.run`."""
+    """Up, calls until voice violates the policy's limits, down, judge, report. Raises as `api.run`."""
     watcher = watcher or Watcher()
     crowd, record = order.crowd, order.record
     plan = crowd.plan
@@ -123,7 +124,7 @@ class _Experiment:
             write_campaign(self.folder, CampaignRecord("capacity", 2 * record.most, True, ended))
         if self.missed or self.placed >= record.most:
             return ""
-        return f"{self.placed} of {record.most} calls were placed, and voice had not been missed"
+        return f"{self.placed} of {record.most} calls were placed, and voice never violated the limits"
 
     def _start(self, programs: Programs, node: str, what: str) -> Program:
         command = module_command("campaigns.admission", what, str(self.folder / MEASURING))

@@ -21,7 +21,7 @@ class Outage:
         self._due = [(began + order.duration_s / 3, True), (began + 2 * order.duration_s / 3, False)]
 
     def look(self) -> str | None:
-        """Cut or mend where it is time; in words what was done."""
+        """Cut or restore where it is time; in words what was done."""
         if not self._due or time.monotonic() < self._due[0][0]:
             return None
         _, cut = self._due.pop(0)
@@ -30,7 +30,7 @@ class Outage:
                 self._client.fail(link)
             else:
                 self._client.heal(link)
-        return f"{'cut' if cut else 'mended'}: {', '.join(self._links)}"
+        return f"{'cut' if cut else 'restored'}: {', '.join(self._links)}"
 
 
 def first_lines(plan: Plan) -> tuple[str, ...]:

@@ -128,8 +128,8 @@ class PcapngReader:
                 raise MalformedCapture(self.path, position, "block longer than 64 MiB")
 
     def _section(self, buffer: U8, start: int, end: int, position: int, last: bool) -> int:
-        """Takes a section header block: byte order, and interfaces count anew. Bytes used, 0 when more are
-        needed."""
+        """Takes a section header block: byte order, and interfaces count from zero. Bytes used, 0 when more
+        are needed."""
         magic = _u32(buffer, start + 8, False)
         if magic == BYTE_ORDER_MAGIC:
             self._big = False

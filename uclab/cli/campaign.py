@@ -33,37 +33,36 @@ def campaign(
         typer.Option(help=f"What users do: {NAMES}, or a locustfile."),
     ] = "busy-hour",
     users: Annotated[int, typer.Option(min=1, max=10_000, help="How many users.")] = 50,
-    spawn_rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Users that begin a second.")] = 10.0,
+    spawn_rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Users started per second.")] = 10.0,
     duration: Annotated[
         int, typer.Option(min=5, max=86_400, help=f"Seconds; users then have {STOP_S} s to finish.")
     ] = 60,
-    workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Load generators, each a device of its own.")
-    ] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of load generators.")] = 1,
     web: Annotated[bool, typer.Option("--web", help="locust's page on this machine's loopback.")] = False,
     remote: Annotated[
         list[str] | None,
         typer.Option(
             metavar="GENERATOR=INTERFACE",
-            help="This generator is on another machine, behind this network card's cable; may be repeated.",
+            help="This generator runs on another machine, cabled to this network card; may be repeated.",
         ),
     ] = None,
     listen: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="Where other machines reach locust's leader; nowhere where absent."
+            metavar="ADDRESS",
+            help="This machine's address for locust's leader; without it other machines cannot connect.",
         ),
     ] = None,
     wait: Annotated[
         int | None,
-        typer.Option(min=1, max=86_400, help=f"Seconds to wait for other machines; {WAIT_S} where absent."),
+        typer.Option(min=1, max=86_400, help=f"Seconds to wait for other machines; default: {WAIT_S}."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for captures, logs and reports.")] = None,
     fault: FaultOption = None,
     as_json: Json = False,
 ) -> None:
-    """Bring the lab up with many users, let locust drive them, judge what they met. Ctrl-C ends it early and
-    keeps what there is."""
+    """Bring the lab up with many users, let locust drive them, judge the results. Ctrl-C ends it early and
+    keeps what was recorded."""
     order = order_of(
         profile,
         users=users,

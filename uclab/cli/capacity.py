@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from uclab import api
-from uclab.cli.console import Console, say
+from uclab.cli.console import say, wide_console
 from uclab.cli.labs import FaultOption
 from uclab.cli.measured import Wish, measure_all, measured_data, print_measured
 from uclab.cli.status import status_of
@@ -30,7 +30,7 @@ LAYERS = {
     "wire": "on the wire",
 }
 """Layers in words; lines and queues are counted as `on a line`: with Ethernet's header, without FCS."""
-NUMBER = ("guaranteed", "ceiling", "need", "room", "calls", "they fit", "borrowing")
+NUMBER = ("guaranteed", "ceiling", "demand", "headroom", "calls", "max calls", "with borrowing")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,20 +42,21 @@ def show_capacity(
     topology: Topology,
     as_json: Json = False,
     svg: Annotated[
-        Path | None, typer.Option("--svg", help="Also draw it: the topology with need and room on each line.")
+        Path | None,
+        typer.Option("--svg", help="Also draw the topology with demand and headroom on each line."),
     ] = None,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Also count by experiment: calls are placed in a lab (root).")
+        bool, typer.Option("--measure", help="Also measure: place calls in a lab (root).")
     ] = False,
     line: Annotated[str | None, typer.Option(metavar="SITE/LINE", help="Measure this line alone.")] = None,
     way: Annotated[
-        Spoken, typer.Option(help="Measure calls that speak both ways, or one: half the packets.")
+        Spoken, typer.Option(help="Directions in which calls carry speech; one direction halves the packets.")
     ] = "both",
     out: Annotated[Path | None, typer.Option(help="Folder of a measurement's captures and reports.")] = None,
     fault: FaultOption = None,
 ) -> None:
     """How many calls each WAN line and each of its queues carries, and how many it must; 1 where that is too
-    many, or where an experiment finds another number."""
+    many, or where a measurement finds another number."""
     if not measure and (line or out or fault or way != "both"):
         raise typer.BadParameter("belongs to --measure", param_hint="--line, --way, --out, --fault")
     answer = api.capacity_of(topology)
@@ -90,7 +91,7 @@ def as_data(answer: Capacity) -> dict[str, object]:
 
 
 def print_line(line: LineCapacity) -> None:
-    """One line: what a call takes, the table of queues, and what is full first."""
+    """One line: what a call takes, the table of queues, and the first bottleneck."""
     standby = ", standby" if line.standby else ""
     say(
         f"site {line.site}, line {line.line} ({line.link}{standby}): "
@@ -102,7 +103,7 @@ def print_line(line: LineCapacity) -> None:
         table.add_column(name, justify="right")
     for direction in line.directions:
         add_rows(table, direction, line.calls)
-    Console(soft_wrap=True).print(table)
+    wide_console().print(table)
     for direction in line.directions:
         say(f"{direction.way}: {in_words(direction)}")
     say("")

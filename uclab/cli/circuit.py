@@ -110,7 +110,7 @@ def create(
     name: LabName = None,
     as_json: Json = False,
 ) -> None:
-    """Make a circuit; of one that the topology has, the name is enough."""
+    """Create a circuit; for one of the topology, the name is enough."""
     _report(client_of(name).create_circuit(circuit, replace(order, a=near, b=far)), as_json)
 
 
@@ -123,7 +123,7 @@ def change(circuit: Circuit, order: CircuitOrder, name: LabName = None, as_json:
 
 @app.command()
 def remove(circuit: Circuit, name: LabName = None, as_json: Json = False) -> None:
-    """Take a circuit away."""
+    """Remove a circuit."""
     _report(client_of(name).remove_circuit(circuit), as_json)
 
 

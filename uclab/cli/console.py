@@ -30,6 +30,18 @@ class Console(rich.console.Console):
         print_to_nobody()
 
 
+WIDTH_IN_FILES = 150
+"""Columns where output goes to a file or a CI log, which has no width of its own."""
+
+
+def wide_console(*, highlight: bool = True) -> Console:
+    """A console for tables: as wide as the terminal, and wide enough for any table in a file."""
+    console = Console(soft_wrap=True, highlight=highlight)
+    if not console.is_terminal:
+        console.width = WIDTH_IN_FILES
+    return console
+
+
 def print_to_nobody() -> None:
     """From now on standard output goes nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)

@@ -17,17 +17,15 @@ def add_to(app: typer.Typer) -> None:
 
 
 def generator(
-    folder: Annotated[
-        Path, typer.Argument(help="`campaign/<generator>`, carried over from the machine of the lab.")
-    ],
+    folder: Annotated[Path, typer.Argument(help="`campaign/<generator>`, copied from the lab's machine.")],
     interface: Annotated[
-        str, typer.Option(metavar="INTERFACE", help="Network card whose cable leads into the lab.")
+        str, typer.Option(metavar="INTERFACE", help="Network card that is cabled to the lab.")
     ],
     leader: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="The other machine's address, as its --listen has it.")
+        str, typer.Option(metavar="ADDRESS", help="The lab machine's address, as given to --listen.")
     ],
 ) -> None:
-    """Play a load generator's users for a campaign on another machine, until it ends. Ctrl-C ends it early.
+    """Run a load generator's users for a campaign on another machine, until it ends. Ctrl-C ends it early.
     The network card is given back."""
     status = run_generator(folder, interface, leader, lambda words: say(words, err=True))
     raise typer.Exit(0 if status == 0 else 1)

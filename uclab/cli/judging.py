@@ -33,7 +33,7 @@ def judge(
     ],
     as_json: Json = False,
 ) -> None:
-    """Judge the kept captures of a run again."""
+    """Judge the captures of a run again."""
     result = api.judge_again(run_dir)
     if as_json:
         typer.echo((result.run_dir / "results.json").read_text(), nl=False)
@@ -53,7 +53,7 @@ def drill(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Break one thing after another on purpose; every fault must be caught by exactly its findings."""
+    """Inject one fault after another; each must be caught by exactly its findings."""
     if show:
         list_faults(api.faults_of(topology), as_json)
         return

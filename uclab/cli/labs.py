@@ -19,7 +19,9 @@ from uclab.lab.client import CallOrder, LabClient
 from uclab.lab.directory import find_lab, running_labs
 from uclab.plan.schema.codec import to_data
 
-LabName = Annotated[str | None, typer.Option("--name", help="Which lab; not needed while one runs.")]
+LabName = Annotated[
+    str | None, typer.Option("--name", help="Name of the lab; not needed while only one runs.")
+]
 FaultOption = Annotated[
     list[str] | None, typer.Option(help="Apply a deliberate fault NAME[:TARGET]; may be repeated.")
 ]
@@ -44,7 +46,7 @@ def client_of(name: str | None) -> LabClient:
 
 def up(
     topology: Topology,
-    name: Annotated[str | None, typer.Option(help="Name of the lab; the topology's where absent.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the lab; default: the topology's name.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for captures and logs.")] = None,
     fault: FaultOption = None,
     as_json: Json = False,
@@ -71,7 +73,7 @@ def up(
 
 
 def list_labs(as_json: Json = False) -> None:
-    """The labs that run on this machine."""
+    """The labs running on this machine."""
     states = [LabClient(lab).state() for lab in running_labs()]
     if as_json:
         typer.echo(json.dumps(states, indent=2))
@@ -80,7 +82,7 @@ def list_labs(as_json: Json = False) -> None:
     for state in states:
         registered = f"{sum(e['registered'] for e in state['endpoints'])}/{len(state['endpoints'])}"
         if doubts := sorted({e["doubt"] for e in state["endpoints"] if e.get("doubt")}):
-            registered += f" (others not certain: {', '.join(doubts)})"
+            registered += f" (unconfirmed: {', '.join(doubts)})"
         table.add_row(
             state["name"],
             state["topology"],
@@ -93,7 +95,7 @@ def list_labs(as_json: Json = False) -> None:
 
 def inspect(
     subject: Annotated[
-        str | None, typer.Argument(help="A node, switch or link; the whole lab where absent.")
+        str | None, typer.Argument(help="A node, switch or link; default: the whole lab.")
     ] = None,
     name: LabName = None,
     as_json: Json = False,
@@ -146,7 +148,9 @@ def call(
     callee: Annotated[str, typer.Argument(metavar="TO", help="Endpoint or E.164 number.")],
     seconds: Annotated[
         float | None,
-        typer.Option(min=0.5, max=3600, help="How long to talk.", show_default="as long as a verdict takes"),
+        typer.Option(
+            min=0.5, max=3600, help="Length of the call.", show_default="as long as a verdict takes"
+        ),
     ] = None,
     name: LabName = None,
     as_json: Json = False,
@@ -175,20 +179,20 @@ def call(
 def fail(
     subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to break.")],
     black_hole: Annotated[
-        bool, typer.Option("--black-hole", help="The link stays up and swallows everything.")
+        bool, typer.Option("--black-hole", help="The link stays up and silently drops everything.")
     ] = False,
     kill: Annotated[
         bool,
         typer.Option(
             "--kill",
-            help="A router dies: its programs are ended, it passes nothing any more, its links stay up.",
+            help="A router dies: its daemons are killed, it stops forwarding, its links stay up.",
         ),
     ] = False,
     brown_out: Annotated[
         str | None,
         typer.Option(
             metavar="FIGURES",
-            help="The line gets worse: loss (%), delay, jitter (ms), rate (kbit/s); `loss=8,delay=+120`.",
+            help="The line degrades: loss (%), delay, jitter (ms), rate (kbit/s); `loss=8,delay=+120`.",
         ),
     ] = None,
     leaving: Annotated[
@@ -197,7 +201,7 @@ def fail(
     name: LabName = None,
     as_json: Json = False,
 ) -> None:
-    """Cut a link, or all links of a node; or make it a black hole, or a bad line; or kill a router."""
+    """Cut a link, or all links of a node; or black-hole it, or degrade a line; or kill a router."""
     if black_hole + kill + (brown_out is not None) > 1:
         raise typer.BadParameter("choose one of --black-hole, --brown-out and --kill")
     figures = figures_of(brown_out) if brown_out is not None else {}
@@ -221,7 +225,7 @@ def figures_of(text: str) -> dict[str, float | str]:
 
 
 def heal(
-    subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to mend.")],
+    subject: Annotated[str, typer.Argument(metavar="LINK|NODE", help="What to restore.")],
     name: LabName = None,
     as_json: Json = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Entry point: exit status 0 all held, 1 a verdict failed, 2 the input is wrong, 3 the lab could not be
+"""Entry point: exit status 0 all passed, 1 a verdict failed, 2 the input is wrong, 3 the lab could not be
 brought up, 4 something was not shown, 70 uclab itself is at fault (`uclab.cli.status`)."""
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def crashed(error: Exception) -> NoReturn:
         sys.exit(CRASHED)
     words = " ".join(str(error).split())[:WORDS] or "no words"
     found = f"{type(error).__name__}: {words}"
-    fail(f"this is a bug of uclab, not of your network: {found}; {_kept(error)}", CRASHED)
+    fail(f"this is a bug in uclab, not in your network: {found}; {_kept(error)}", CRASHED)
 
 
 def _kept(error: Exception) -> str:

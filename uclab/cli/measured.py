@@ -11,9 +11,8 @@ from rich.table import Table
 from uclab import api
 from uclab.api import RunResult
 from uclab.campaign.measuring import measure, orders_for
-from uclab.cli.console import Console, say
+from uclab.cli.console import say, wide_console
 from uclab.cli.progress import progress
-from uclab.cli.summary import WIDTH_IN_FILES
 from uclab.judge.result.judgement import MeasuredWay
 from uclab.plan.capacity.experiment_record import Spoken
 from uclab.plan.schema.codec import to_data
@@ -45,19 +44,16 @@ def measure_all(topology: str, wish: Wish, quiet: bool) -> list[RunResult]:
 
 
 def print_measured(results: list[RunResult]) -> None:
-    """Computed and measured numbers side by side, then what did not hold."""
-    table = Table("line", "way", "codec", box=None, pad_edge=False)
+    """Computed and measured numbers side by side, then what did not pass."""
+    table = Table("line", "direction", "codec", box=None, pad_edge=False)
     for name in ("computed", "measured", "apart"):
         table.add_column(name, justify="right")
-    for name in ("with one more", "gave way", "next"):
+    for name in ("with one more call", "bottleneck", "next bottleneck"):
         table.add_column(name)
     for result in results:
         for one in result.judgement.measured:
             table.add_row(*_row(one))
-    console = Console(soft_wrap=True)
-    if not console.is_terminal:
-        console.width = WIDTH_IN_FILES
-    console.print(table)
+    wide_console().print(table)
     for result in results:
         for finding in result.judgement.findings:
             if finding.verdict != "pass" or finding.id == "capacity.measured":
@@ -66,7 +62,7 @@ def print_measured(results: list[RunResult]) -> None:
 
 
 def _row(one: MeasuredWay) -> tuple[str, ...]:
-    more = "all held" if one.loss_pct is None else f"{one.loss_pct:.1f} % lost, {one.delay_ms:.0f} ms"
+    more = "all passed" if one.loss_pct is None else f"{one.loss_pct:.1f} % lost, {one.delay_ms:.0f} ms"
     return (
         one.line,
         one.way,
@@ -81,7 +77,7 @@ def _row(one: MeasuredWay) -> tuple[str, ...]:
 
 
 def measured_data(results: list[RunResult]) -> list[dict[str, Any]]:
-    """As JSON: each experiment's verdict, directions, findings that did not hold, and where its files are."""
+    """As JSON: each experiment's verdict, directions, findings that did not pass, and where its files are."""
     return [
         {
             "verdict": result.judgement.verdict,

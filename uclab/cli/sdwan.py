@@ -18,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def sdwan(name: LabName = None, as_json: Json = False) -> None:
-    """What each path of the SD-WAN is like now, and which classes of traffic take it."""
+    """The measured quality of each path of the SD-WAN, and which traffic classes take it."""
     overlays = client_of(name).overlays()
     if as_json:
         typer.echo(json.dumps(overlays, indent=2))

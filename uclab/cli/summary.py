@@ -9,33 +9,29 @@ from rich.table import Table
 from rich.text import Text
 
 from uclab.api import RunResult
-from uclab.cli.console import Console, plain
+from uclab.cli.console import Console, plain, wide_console
 from uclab.judge.path.hop_trace import marking_columns
 from uclab.judge.result.judgement import Finding, JudgedCall, Judgement, Margin, Walk
 from uclab.report.grouping import MARKS, Group, grouped
 from uclab.report.incidents import Spread, incident_rows
-from uclab.report.results import both
+from uclab.report.results import DIRECTIONS, both
 
 COLOURS = {"pass": "green", "fail": "red", "not-shown": "yellow", "not-applicable": "dim"}
-WIDTH_IN_FILES = 150
-"""Columns where output goes to a file or a CI log, which has no width of its own."""
 
 
 def print_summary(result: RunResult) -> None:
     """Print the summary of a run to standard output."""
-    console = Console(soft_wrap=True, highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH_IN_FILES
+    console = wide_console(highlight=False)
     judgement = result.judgement
     groups = grouped(judgement.findings)
     console.print()
     console.print(
         f"[bold {COLOURS[judgement.verdict]}]{MARKS[judgement.verdict]} {judgement.verdict.upper()}[/]"
-        f"  {sum(group.held for group in groups)} of {sum(group.asked for group in groups)} findings held, "
+        f"  {sum(group.held for group in groups)} of {sum(group.asked for group in groups)} findings passed, "
         f"{established(judgement)} of {len(judgement.calls)} calls established"
     )
     if judgement.margins:
-        console.print("nearest to the limits: " + margin_words(judgement.margins), markup=False)
+        console.print("closest to the limits: " + margin_words(judgement.margins), markup=False)
     if judgement.interferences:
         console.print("[yellow]! this lab was changed on purpose:[/]")
         for one in judgement.interferences:
@@ -72,7 +68,9 @@ def established(judgement: Judgement) -> int:
 
 def call_table(calls: tuple[JudgedCall, ...]) -> Table:
     """Each call with set-up time and the quality of both directions (forward / backward)."""
-    table = Table(title="calls (there / back)", title_justify="left", box=None, pad_edge=False)
+    table = Table(
+        title="calls (caller → callee / callee → caller)", title_justify="left", box=None, pad_edge=False
+    )
     for column in ("call", "kind"):
         table.add_column(column)
     for column in ("setup ms", "MOS", "loss %", "worst 5 s jitter ms", "delay ms"):
@@ -96,19 +94,27 @@ def call_table(calls: tuple[JudgedCall, ...]) -> Table:
 
 
 def incident_table(judgement: Judgement) -> Table:
-    """Each incident with what callers noticed of it: median (highest) over calls and rounds."""
-    title = "incidents: silence at the receiver in ms, when broken and when mended; median (highest)"
+    """Each incident with its impact on callers: median (highest) over calls and rounds."""
+    title = "incidents: media gap at the receiver in ms, at failure and at failback; median (highest)"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     table.add_column("incident", no_wrap=True)
     table.add_column("calls")
-    for column in ("noticed ms", "from site", "to site", "registered s", "MOS", "mended: from", "to site"):
+    for column in (
+        "detection ms",
+        "from site",
+        "to site",
+        "re-registered s",
+        "MOS",
+        "failback: from",
+        "to site",
+    ):
         table.add_column(column, justify="right", no_wrap=True)
     for row in incident_rows(judgement):
         fates = ", ".join(f"{count} {fate}" for fate, count in row.fates.items())
         table.add_row(
             f"[{COLOURS[row.verdict]}]{MARKS[row.verdict]}[/]",
-            plain(row.title if row.survivable else f"{row.title} (no other way)"),
+            plain(row.title if row.survivable else f"{row.title} (no alternate path)"),
             fates or "-",
             words(row.detection_ms),
             words(row.gaps.get("out", row.gaps.get("within"))),
@@ -130,26 +136,26 @@ def words(spread: Spread | None, digits: int = 0) -> str:
 
 
 def finding_table(groups: Sequence[Group]) -> Table:
-    """What held, by requirement and finding."""
+    """What passed, by requirement and finding."""
     table = Table(title="findings", title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     table.add_column("requirement")
     table.add_column("finding")
-    table.add_column("held", justify="right")
+    table.add_column("passed", justify="right")
     table.add_column("expected")
     for group in groups:
         table.add_row(
             f"[{COLOURS[group.verdict]}]{MARKS[group.verdict]}[/]",
             group.requirement,
             group.id,
-            f"{group.held}/{group.asked}" if group.asked else "not asked for",
+            f"{group.held}/{group.asked}" if group.asked else "not applicable",
             Text(group.expected),
         )
     return table
 
 
 def print_finding(console: Console, finding: Finding) -> None:
-    """One finding that did not hold, with its evidence."""
+    """One finding that did not pass, with its evidence."""
     colour = COLOURS[finding.verdict]
     console.print(
         f"\n[{colour}]{MARKS[finding.verdict]} {finding.id}[/] {plain(finding.subject)}"
@@ -171,7 +177,10 @@ def chosen_walk(judgement: Judgement) -> Walk | None:
 def walk_table(walk: Walk) -> Table:
     """One direction of one call, hop by hop."""
     table = Table(
-        title=f"hop by hop: {walk.call}, {walk.direction}", title_justify="left", box=None, pad_edge=False
+        title=f"hop by hop: {walk.call}, {DIRECTIONS[walk.direction]}",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
     )
     table.add_column("tap")
     columns = marking_columns(walk)

@@ -35,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def show_doctor(as_json: Json = False) -> None:
-    """What this machine has for a lab, and what stands in where something is missing."""
+    """What this machine has for a lab, and which fallbacks it uses for what is missing."""
     report = doctor.probe()
     if as_json:
         typer.echo(json.dumps(to_data(report), indent=2))
@@ -59,7 +59,7 @@ def list_topologies(as_json: Json = False) -> None:
 
 
 def check(topology: Topology, as_json: Json = False) -> None:
-    """Check a topology file: all its mistakes at once, each with file, line and what is allowed."""
+    """Check a topology file: all its errors at once, each with file, line and what is allowed."""
     mistakes = api.mistakes_in(topology)
     warnings = () if mistakes else api.warnings_of(topology)
     if as_json:
@@ -69,10 +69,10 @@ def check(topology: Topology, as_json: Json = False) -> None:
         for mistake in mistakes:
             say(str(mistake), err=True)
         count = len(mistakes)
-        say(f"{count} mistake{'s' if count > 1 else ''}; nothing was started", err=True)
+        say(f"{count} error{'s' if count > 1 else ''}; nothing was started", err=True)
     else:
         plan = api.plan_of(topology)
-        say(f"{plan.topology}: right ({counts(plan)})")
+        say(f"{plan.topology}: valid ({counts(plan)})")
         for words in warnings:
             say(f"warning: {words}", err=True)
     raise typer.Exit(2 if mistakes else 0)
@@ -167,7 +167,7 @@ def changes_of(step: LineStep) -> str:
 def graph(
     topology: Topology,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="SVG file to write; standard output where absent.")
+        Path | None, typer.Option("--out", "-o", help="SVG file to write; default: standard output.")
     ] = None,
 ) -> None:
     """Draw the topology (SVG)."""

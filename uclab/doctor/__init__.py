@@ -1,4 +1,4 @@
-"""What this machine has for a lab, and what stands in where something is missing (`uclab doctor`).
+"""What this machine has for a lab, and which fallbacks it uses for what is missing (`uclab doctor`).
 
 Kernels differ: some have Open vSwitch and netem, some neither. A thing counts as present only when it was
 tried; the trying happens in a throw-away set of namespaces, and the host's own network is never touched.

@@ -282,7 +282,7 @@ def _legend(plan: Plan, layout: Layout, loaded: bool) -> list[str]:
         (WAN, 2.8, False, "line to the provider, private circuit"),
     ]
     if loaded:
-        entries.append((BAD, 3, False, "marking not right"))
+        entries.append((BAD, 3, False, "wrong marking"))
     rows, x = [""], 0.0
     for colour, width, dashed, words in entries:
         needed = 58 + 0.57 * LEGEND_SIZE * len(words)

@@ -77,7 +77,7 @@ def _add_leaf(plan: Plan, name: str, x: float, y: float, boxes: dict[str, Box]) 
         NodeKind.PC: "softclient",
         NodeKind.SERVER: "server",
     }
-    subtitle = endpoint.account.user if endpoint is not None else "older VoIP"
+    subtitle = endpoint.account.user if endpoint is not None else "legacy VoIP"
     size = {"width": LEAF_WIDTH, "height": LEAF_HEIGHT}
     box = Box(name, icons.get(node.kind, "pc"), subtitle, x, y, vlan=_vlan_of(plan, node), **size)
     boxes[name] = box

@@ -34,7 +34,7 @@ class Exchanges:
         self._planned = {exchange.name: exchange for exchange in planned}
         self._sockets = sockets
         self._made: dict[str, dict[str, object]] = {name: {} for name in self._planned}
-        """Exchange to the circuits that it was told, by name: a controller that begins anew knows none."""
+        """Exchange to the circuits that it was told, by name: a controller that starts over knows none."""
 
     async def provision(self) -> None:
         """Make the planned circuits; returns when every switch has acknowledged each. Raises `NotReady`."""
@@ -64,7 +64,7 @@ class Exchanges:
         return made
 
     async def remove(self, name: str) -> None:
-        """Take a circuit away. Raises `CircuitNotMade`, `NoSuchCircuit`."""
+        """Remove a circuit. Raises `CircuitNotMade`, `NoSuchCircuit`."""
         present = await self.list()
         exchange = next((one for one, circuits in present.items() if name in circuits), None)
         if exchange is None:

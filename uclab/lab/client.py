@@ -149,8 +149,8 @@ class LabClient:
     def fail(self, name: str, how: str = "cut", **figures: float | str) -> str:
         """Break a link, or all links of a node; returns what was done in words.
 
-        `how` is `cut` (both ends lose carrier), `black-hole` (the link stays up and swallows everything),
-        `kill` (a router's programs end and nothing passes it, its links up) or `brown-out` (a line gets
+        `how` is `cut` (both ends lose carrier), `black-hole` (the link stays up and black-holes everything),
+        `kill` (a router's programs end and it stops forwarding, its links up) or `brown-out` (a line gets
         worse), which takes `loss` (per cent), `delay` and `jitter` (ms) and `rate` (kbit/s), each a number or
         `"+N"` on top of what the line has. `leaving` names the one device whose packets a black hole or
         brown-out concerns.

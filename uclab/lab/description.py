@@ -41,7 +41,7 @@ def openapi() -> dict[str, Any]:
                     "break a link or a node", "400", "404", "409", "413", of=[NAME], body=FailBody
                 )
             },
-            "/heal/{name}": {"post": _operation("mend it", "400", "404", "409", "413", of=[NAME])},
+            "/heal/{name}": {"post": _operation("restore it", "400", "404", "409", "413", of=[NAME])},
             "/circuits": {"get": _operation("private circuits", "409", "422")},
             "/circuits/{name}": {
                 method: _operation(

@@ -4,8 +4,8 @@ evidence.
 A lab is alive exactly while somebody holds the lock of its folder: whoever starts it, then its supervisor; a
 killed supervisor lets go of it by the kernel's hand. Nothing else says whether it is alive or dead. Whoever
 makes, looks at or removes a folder holds the lock of the folder of all labs meanwhile, so that none is seen
-half made, and none is removed that has just been made anew under the name of a dead one. The folder is root's
-alone and carries uclab's mark: what has no mark is neither a lab nor ever removed.
+half made, and none is removed that has just been made again under the name of a dead one. The folder is
+root's alone and carries uclab's mark: what has no mark is neither a lab nor ever removed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Whether a registration still stands after the way to the cloud was broken or mended (V2).
+"""Whether a registration still stands after the way to the cloud was broken or restored (V2).
 
 A phone takes its connection for alive until its keep-alive tells otherwise, seconds later; meanwhile nobody
 reaches it. The lab knows what it broke: what a phone says of itself is doubted until the phone has registered
-anew, or would have noticed.
+again, or would have detected it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Doubt:
     proof_from: float
     """A registration from then on came over the way that stays."""
     ends: float
-    """By then the phone would have noticed that its connection is dead."""
+    """By then the phone would have detected that its connection is dead."""
 
 
 class Doubts:
@@ -46,17 +46,17 @@ class Doubts:
                 if part is not None:
                     self._owners.setdefault(part, set()).add(line.site)
 
-    def path_changed(self, links: Iterable[str], words: str, mended: bool) -> None:
-        """Links were broken (`mended`: plugged in again, so that traffic may move back after a while)."""
+    def path_changed(self, links: Iterable[str], words: str, restored: bool) -> None:
+        """Links were broken (`restored`: plugged in again, so that traffic may move back after a while)."""
         changed = [self._links[name] for name in links if name in self._links]
         now = self._clock()
         for endpoint in self._plan.endpoints:
             if not endpoint.registers or not any(self._concerns(link, endpoint) for link in changed):
                 continue
             timing = endpoint.registration
-            proof = now + (self._moving_back_s(endpoint) if mended else 0.0)
-            noticed = proof + timing.lost_s + timing.probe_s
-            self._doubts[endpoint.name] = Doubt(now, words, proof, noticed)
+            proof = now + (self._moving_back_s(endpoint) if restored else 0.0)
+            detected = proof + timing.lost_s + timing.probe_s
+            self._doubts[endpoint.name] = Doubt(now, words, proof, detected)
 
     def of(self, endpoint: str, registered: float | None) -> str | None:
         """Why the registration is doubted that the endpoint got at that time; None where it is not."""
@@ -74,7 +74,7 @@ class Doubts:
 
     def _concerns(self, link: Link, endpoint: Endpoint) -> bool:
         """Whether an endpoint's packets may pass a link: those of its planned way, and all between its site
-        and the cloud, since they may have been led another way before."""
+        and the cloud, since they may have been rerouted before."""
         if link in self._ways.crossed.get(endpoint.name, ()):
             return True
         if link.name in self._owners:
@@ -87,7 +87,7 @@ class Doubts:
         return bool(outside) and not foreign and {link.a.device, link.b.device} <= forwarding
 
     def _moving_back_s(self, endpoint: Endpoint) -> float:
-        """How long a site's routers may wait until they lead traffic back to a mended line, seconds: by the
+        """How long a site's routers may wait until they lead traffic back to a restored line, seconds: by the
         watch of their lines, or until BGP has its session again."""
         site = self._ways.site_of[endpoint.node]
         routers = [node for node in self._plan.nodes if node.site == site and node.forwarding]

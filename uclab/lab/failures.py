@@ -27,20 +27,20 @@ LEAVING = "leaving"
 """The figure that names the one device whose packets are concerned."""
 _WORDS = {
     "cut": "cut",
-    "black-hole": "swallowing everything",
+    "black-hole": "black-holed",
     "brown-out": "in a brown-out",
-    "kill": "up, with nobody behind",
+    "kill": "up, not forwarding",
 }
 
 
 class Failures:
-    """Breaks links and mends them."""
+    """Breaks links and restores them."""
 
     def __init__(
         self,
         plan: Plan,
         events: EventLog,
-        path_changed: Callable[[Sequence[str], str, bool], None] = lambda links, words, mended: None,
+        path_changed: Callable[[Sequence[str], str, bool], None] = lambda links, words, restored: None,
     ) -> None:
         """`path_changed` is told of links that carry nothing from now on, or do so again (True), and why."""
         self._plan = plan
@@ -68,7 +68,7 @@ class Failures:
         except NotBreakable as error:
             raise Refused(str(error)) from error
         if how == "kill" and figures:
-            raise Refused("who is killed is killed as a whole: neither figures nor `leaving` belong to it")
+            raise Refused("a kill takes the whole router: figures and `leaving` do not apply")
         leaving = str(figures[LEAVING]) if figures.get(LEAVING) else None
         rest = {key: value for key, value in figures.items() if key != LEAVING}
         if rest and how != "brown-out":
@@ -98,7 +98,8 @@ class Failures:
         if how != "brown-out":  # connections outlive that
             self._path_changed(links, f"{name} has failed", False)
         if how == "kill":
-            # only now: a program that is ended says good-bye to its neighbours, and a dead router does not
+            # only now: a program that is ended closes its sessions with its neighbours, and a dead router
+            # does not
             self._dead.add(name)
             ended = await routers.kill(name)
             detail = f"killed: {', '.join(ended) or 'no programs'}; dark: {', '.join(links)}"
@@ -138,7 +139,7 @@ class Failures:
         return f"{name}: {_counted(broken)} up again ({', '.join(broken)})"
 
     async def _revive(self, network: LabNet, routers: RouterPrograms, name: str) -> None:
-        """A router as after a restart: no connections, no learned routes, programs that begin anew; still in
+        """A router as after a restart: no connections, no learned routes, programs that start over; still in
         the dark."""
         namespace = network[name].live_namespace()
         try:

@@ -34,4 +34,4 @@ def last_words(error: Exception, launched: LaunchedLab, run_dir: Path, killed_be
     memory = killed_for_memory() - killed_before
     why = f"; the kernel killed {memory} processes for want of memory meanwhile" if memory > 0 else ""
     how = signals.get(number, f"signal {number}")
-    return f"lab `{name}` was killed: its supervisor ended by {how}, noticed at {at}{why}\n{where}"
+    return f"lab `{name}` was killed: its supervisor ended by {how}, detected at {at}{why}\n{where}"

@@ -30,7 +30,7 @@ Number = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 
 
 class Body(BaseModel):
-    """Base of every body: unknown keys are mistakes, nothing is converted."""
+    """Base of every body: unknown keys are errors, nothing is converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

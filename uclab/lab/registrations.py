@@ -21,9 +21,9 @@ class Registrations:
         self._phones = phones
         self._doubts = doubts or Doubts(plan)
 
-    def path_changed(self, links: Iterable[str], words: str, mended: bool) -> None:
+    def path_changed(self, links: Iterable[str], words: str, restored: bool) -> None:
         """As `Doubts.path_changed`."""
-        self._doubts.path_changed(links, words, mended)
+        self._doubts.path_changed(links, words, restored)
 
     def states(self) -> list[dict[str, Any]]:
         """Every endpoint of the plan: whether it can be called; and, where it takes itself for registered but
@@ -72,7 +72,7 @@ class Registrations:
         return True if phone.registered_at and self._doubt(phone.name) is None else None
 
     def _registration_s(self, phone: Phone) -> float:
-        """How long a phone may take to register anew, seconds: as the policy's limits of failover say,
+        """How long a phone may take to re-register, seconds: as the policy's limits of failover say,
         otherwise the longest that its own waits make of it."""
         if self._plan.policy.failover is not None:
             return self._plan.policy.failover.max_registration_s

@@ -63,7 +63,7 @@ class Restarts:
         self._parts.update(dict.fromkeys(part.programs, part))
 
     def _on_death(self, program: str, detail: str) -> None:
-        """A program has ended unasked."""
+        """A program has ended unexpectedly."""
         self.events.add(program, "process-died", detail)
         part = self._parts.get(program)
         if part is None or part.name in self._under_way or self._closed:

@@ -1,5 +1,5 @@
 """The programs of a lab's routers: FRR, and the watch over lines to providers. They are started with the lab,
-ended when a router is killed, and started again when it is mended (V2)."""
+ended when a router is killed, and started again when it is restored (V2)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class RouterPrograms:
             await self._start(router)
 
     async def restart(self, router: str) -> None:
-        """End what still runs of a router's programs and start all anew, until it has learned its routes.
+        """End what still runs of a router's programs and restart all, until it has learned its routes.
         Raises `NotReady`, and `NotAgain` where they were killed on purpose."""
         async with self._lock_of(router):
             if router in self._killed:

@@ -25,7 +25,7 @@ class ProcessWatch:
         """`report` is called with the process's name and what is known of its end."""
         self._report = report
         self.dead: list[str] = []
-        """Those that have ended unasked and are not back, in the order of their ends."""
+        """Those that have ended unexpectedly and are not back, in the order of their ends."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._expected: set[str] = set()
 
@@ -40,7 +40,9 @@ class ProcessWatch:
                 return
             how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
             how = getattr(process, "end_reason", None) or how
-            self.died(name, f"{name} ended unasked ({how}); last lines of {log.name}:\n{last_lines(log)}")
+            self.died(
+                name, f"{name} ended unexpectedly ({how}); last lines of {log.name}:\n{last_lines(log)}"
+            )
 
         self._tasks[name] = asyncio.get_running_loop().create_task(wait())
 

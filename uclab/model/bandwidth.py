@@ -86,7 +86,7 @@ def media_stream(traffic: CallTraffic, tunnel_bytes: int = 0) -> MediaStream:
 
 
 def signalling_kbps(traffic: CallTraffic, endpoints: int, spread_s: float, tunnel_bytes: int = 0) -> float:
-    """The worst moment of a number of endpoints: all register anew within `spread_s` while calls go on as in
+    """The worst moment of a number of endpoints: all re-register within `spread_s` while calls go on as in
     the busy hour, kbit/s each way."""
     registering = traffic.registration_bytes * 8 / spread_s
     calling = traffic.calls_per_hour * traffic.call_bytes * 8 / 3600

@@ -1,4 +1,4 @@
-"""A mistake in a file, said so that its writer can mend it: where, what was found, what is allowed."""
+"""An error in a file, worded so that its writer can fix it: where, what was found, what is allowed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One mistake. `line` and `column` count from 1; 0 means the file as a whole."""
+    """One error. `line` and `column` count from 1; 0 means the file as a whole."""
 
     file: str
     line: int
@@ -29,7 +29,7 @@ class Diagnostic:
 
 
 class TopologyError(Exception):
-    """A topology, or a profile or policy that it names, has mistakes: all of them, in the order of lines."""
+    """A topology, or a profile or policy that it names, has errors: all of them, in the order of lines."""
 
     def __init__(self, mistakes: Iterable[Diagnostic]) -> None:
         self.mistakes = in_order(mistakes)

@@ -10,7 +10,7 @@ from uclab.model.schema_types import StrictModel
 class LineWatch(StrictModel):
     """A router's health check of its lines to providers: it asks public servers by each of them.
 
-    A line that is up but leads nowhere is noticed by that alone: nobody speaks BGP or BFD there. The values
+    A line that is up but leads nowhere is detected by that alone: nobody speaks BGP or BFD there. The values
     are uclab's own: routers that are bought mostly ask every second and miss three to five answers; these are
     faster, so that calls are back within a second. A line must have been good for `return_after_s` before it
     is used again, so that one that comes and goes does not take the calls along.

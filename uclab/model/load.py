@@ -112,7 +112,7 @@ def load_topology(path_or_name: str | Path) -> LoadedTopology:
 
 
 def check(path_or_name: str | Path) -> tuple[Diagnostic, ...]:
-    """All mistakes of a topology and of the files that it names; none where it can be planned."""
+    """All errors of a topology and of the files that it names; none where it can be planned."""
     try:
         load_topology(path_or_name)
     except TopologyError as error:

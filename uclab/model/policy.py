@@ -138,8 +138,8 @@ class Registration(StrictModel):
 
     The RFC's own values (RFC 5626 section 4.4.1: a keep-alive every 95 to 120 s; section 4.5: 30 s until the
     first retry) leave a phone unreachable for minutes. With those below, a connection whose source address
-    has changed is noticed after `keepalive_s` at most, and one that has fallen silent after `lost_s`; a phone
-    is registered again within 10 s in both cases.
+    has changed is detected after `keepalive_s` at most, and one that has fallen silent after `lost_s`; a
+    phone is registered again within 10 s in both cases.
     """
 
     keepalive_s: int = Field(default=4, ge=1, le=120)
@@ -151,7 +151,7 @@ class Registration(StrictModel):
     """How long a phone waits for one session controller before it asks the next, seconds; doubled each time
     that none has answered, so that long lines are not given up. Without a next one it waits on."""
     retry_s: int = Field(default=1, ge=1, le=600)
-    """Wait before a phone registers anew, seconds, of which each phone takes 50 to 100 %; doubled each time
+    """Wait before a phone re-registers, seconds, of which each phone takes 50 to 100 %; doubled each time
     that no session controller has answered (RFC 5626 section 4.5)."""
     retry_max_s: int = Field(default=8, ge=1, le=1800)
     """Longest such wait, seconds."""
@@ -205,7 +205,7 @@ class Peering(StrictModel):
 
 
 class FailoverLimits(StrictModel):
-    """What callers may notice when a line, a router or a data centre fails, and when it is back (V2)."""
+    """How callers may be affected when a line, a router or a data centre fails, and when it is back (V2)."""
 
     max_detection_ms: float = Field(gt=0, le=600_000)
     """From the failure to the first packet on another line."""
@@ -216,7 +216,7 @@ class FailoverLimits(StrictModel):
     max_failback_gap_ms: float = Field(gt=0, le=600_000)
     """Silence at the receiver (median of the calls) when traffic moves back: nothing is broken then."""
     max_registration_s: float = Field(gt=0, le=3600)
-    """Until a phone whose source address changed is registered anew."""
+    """Until a phone whose source address changed has re-registered."""
     brown_out_loss_pct: float = Field(gt=0, le=100)
     """What the failover scenario calls a brown-out of a line: random loss on top of the line's own..."""
     brown_out_delay_ms: float = Field(ge=0, le=5000)
@@ -265,7 +265,7 @@ class PolicyProfile(StrictModel):
 
     @property
     def registration_spread_s(self) -> int:
-        """Seconds over which all endpoints of a site register anew after the line was down.
+        """Seconds over which all endpoints of a site re-register after the line was down.
 
         Behind another address each phone notices at a moment of its own within `keepalive_s`; where the line
         was down for long, each tries at a moment of its own within `retry_max_s`. The shorter counts.

@@ -66,7 +66,7 @@ _ADDRESS = "one IPv4 address such as `10.10.110.1`"
 
 
 class StrictModel(BaseModel):
-    """Base of everything in a file: unknown keys are mistakes, nothing changes after loading."""
+    """Base of everything in a file: unknown keys are errors, nothing changes after loading."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 

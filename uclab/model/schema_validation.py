@@ -64,7 +64,7 @@ def without_free(data: Any) -> Any:
 
 
 def _without_followers(details: list[ErrorDetails], top: YamlLocation) -> Iterator[ErrorDetails]:
-    """Leave out what only follows from another mistake: one message for each thing to mend."""
+    """Leave out what only follows from another mistake: one message for each thing to fix."""
     unknown: dict[Path, list[str]] = {}
     for detail in details:
         if detail["type"] == "extra_forbidden":

@@ -64,7 +64,7 @@ def syntax_mistake(error: yaml.YAMLError, file: str, text: str) -> Diagnostic:
     """The one mistake of a file that is not YAML, at the line where it shows."""
     if not isinstance(error, yaml.MarkedYAMLError):
         return Diagnostic(file, 0, 0, "", "is not YAML", "see docs/topology.md")
-    # What was opened and never closed is mended where it was opened: there the context points.
+    # What was opened and never closed is fixed where it was opened: there the context points.
     problem = str(error.problem or error.context or "not understood")
     mark = error.problem_mark or error.context_mark
     opened = any(

@@ -52,7 +52,7 @@ class Vlan(StrictModel):
     """802.1Q VLAN identifier."""
     role: VlanRole
     """What lives in it: `voice` desk phones (L1), `data` softclients and PCs (L2), `rooms` video rooms (L3),
-    `management` devices, `foreign-voip` an older telephone solution (L4)."""
+    `management` devices, `foreign-voip` a legacy VoIP system (L4)."""
     subnet: Network
     """Part of the site's prefix, /30 or larger."""
     gateway: Address | None = None

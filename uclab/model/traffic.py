@@ -39,7 +39,7 @@ class CallTraffic(StrictModel):
     registration_bytes: int = Field(default=5000, ge=0, le=1_000_000)
     """A registration with its TLS handshake, each way, bytes of Ethernet frames without FCS."""
     registration_spread_s: int | None = Field(default=None, ge=1, le=86400)
-    """Seconds over which all endpoints of a site register anew after the line was down; as the policy's
+    """Seconds over which all endpoints of a site re-register after the line was down; as the policy's
     `registration` has it where absent."""
 
 

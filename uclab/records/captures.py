@@ -10,7 +10,7 @@ FILE = "captures/times.jsonl"
 
 What = Literal["ready", "stopping", "ended", "died"]
 """`ready`: every tap of it captures; `stopping`: it was told to end, and may
-see nothing from here on; `ended`: its file is closed; `died`: it ended unasked."""
+see nothing from here on; `ended`: its file is closed; `died`: it ended unexpectedly."""
 
 
 @dataclass(frozen=True)

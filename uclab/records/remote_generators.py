@@ -22,7 +22,7 @@ class RemoteGeneratorStatus:
 
     generator: str
     left: bool = False
-    """Whether it said good-bye."""
+    """Whether it signed off."""
     early: bool = False
     """Whether it did so before the campaign's end."""
     legs: int = 0
@@ -41,14 +41,14 @@ def trouble(told: RemoteGeneratorStatus | None, came: Mapping[str, int]) -> str:
     `came`: how many records of each kind are here.
     """
     if told is None:
-        return "never came"
+        return "never connected"
     here = " and ".join(f"{came.get(kind, 0)} of {words}" for kind, words in KINDS.items())
     if not told.left:
-        return f"was lost before it said good-bye; what came of its records: {here}"
+        return f"was lost before it signed off; records received: {here}"
     if told.early:
         return "left before the campaign's end"
     wanted = {LEGS: told.legs, ACCOUNTS: told.accounts}
     if any(came.get(kind, 0) < count for kind, count in wanted.items()):
         written = " and ".join(f"{wanted[kind]} of {words}" for kind, words in KINDS.items())
-        return f"wrote more records than came: {written}; here are {here}"
+        return f"wrote more records than arrived: {written}; here are {here}"
     return ""

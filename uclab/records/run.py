@@ -33,8 +33,8 @@ Checks = Literal["reference", "failover", "load", "capacity"]
 """A set of checks: `reference` judges everything; `failover` what still makes sense while things are broken
 on purpose, and what failures did to calls; `load` what many users met in a campaign."""
 How = Literal["cut", "black-hole", "brown-out", "kill"]
-"""How something fails: no carrier; everything swallowed, link up; loss and delay, link up; a dead router: its
-programs ended, nothing passes it, its links up."""
+"""How something fails: no carrier; everything dropped, link up; loss and delay, link up; a dead router: its
+programs ended, it stops forwarding, its links up."""
 
 
 FAULT, FAILED, BY_HAND = "fault", "failed-on-purpose", "command-by-hand"
@@ -57,7 +57,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Incident:
-    """Something that was broken on purpose during live calls, and mended again (V2)."""
+    """Something that was broken on purpose during live calls, and restored (V2)."""
 
     name: str
     """What kind: `circuit-down`, `isp-lost`, ..."""
@@ -67,13 +67,13 @@ class Incident:
     """Links or devices that were failed."""
     how: How
     survivable: bool
-    """By the plan another way leads to the cloud meanwhile; or it is not on the way of calls."""
+    """By the plan an alternate path leads to the cloud meanwhile; or it is not on the path of calls."""
     round: int
     """1 for the first time, 2 for its first repetition..."""
     failed_at: float
     healed_at: float
     ended_at: float
-    """Until when calls were watched after the mending."""
+    """Until when calls were watched after restoration."""
     calls: tuple[str, ...]
     """Ids of the calls that were live when it failed."""
     asked: int
@@ -81,7 +81,7 @@ class Incident:
     wanted: int
     """How many were wanted; the endpoints may allow fewer."""
     flaps: int = 0
-    """How often it went away again after the mending, before it stayed."""
+    """How often it went away again after restoration, before it stayed."""
 
 
 @dataclass(frozen=True)

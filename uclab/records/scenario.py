@@ -59,7 +59,7 @@ class AskedCall:
 
 @dataclass(frozen=True)
 class AskedIncident:
-    """Something that is to be broken and mended."""
+    """Something that is to be broken and restored."""
 
     name: str
     subject: str

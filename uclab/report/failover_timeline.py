@@ -1,5 +1,5 @@
 """An incident as a timeline (SVG): each call a pair of bars, coloured by the line that carried it, with its
-silences in red; failure and mending as lines across; MOS below (V2)."""
+silences in red; failure and restoration as lines across; MOS below (V2)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ EXPECTED = "#9a6700"
 FATE_WORDS = {
     "kept": ("kept", "#13795b"),
     "re-established": ("re-established", "#2255a4"),
-    "silent": ("silent until mended", "#b3261e"),
+    "silent": ("no media until restored", "#b3261e"),
     "dropped": ("lost", "#b3261e"),
-    "probe": ("held on purpose", "#5b6878"),
+    "probe": ("on hold (probe)", "#5b6878"),
 }
 
 
@@ -89,7 +89,7 @@ def box(
 
 def _legend(colours: dict[str, str]) -> Iterator[str]:
     x = float(LEFT)
-    for name, colour in [*colours.items(), ("silence at the receiver", SILENCE), ("no line", IDLE)]:
+    for name, colour in [*colours.items(), ("media gap at the receiver", SILENCE), ("no line", IDLE)]:
         yield box(x, 8, 16, 10, colour)
         yield text(x + 22, 17, name, SOFT)
         x += 44 + 6.4 * len(name)
@@ -100,7 +100,7 @@ def _broken_time(judged: JudgedIncident, scale: Scale, bottom: float) -> Iterato
     begin, end = scale.x(judged.incident.failed_at), scale.x(judged.incident.healed_at)
     yield box(begin, TOP - 12, end - begin, bottom - TOP + 12, "#fdf1ef", radius=0)
     lasted = judged.incident.healed_at - judged.incident.failed_at
-    for x, words, colour in ((begin, "broken", SILENCE), (end, f"mended after {lasted:.1f} s", "#13795b")):
+    for x, words, colour in ((begin, "broken", SILENCE), (end, f"restored after {lasted:.1f} s", "#13795b")):
         yield f'<line x1="{x}" y1="{TOP - 14}" x2="{x}" y2="{bottom}" stroke="{colour}" stroke-width="1.6"/>'
         yield text(x + 4, TOP - 18, words, colour, extra='font-weight="600"')
 
@@ -132,18 +132,18 @@ def _bar(way: Way, y: float, scale: Scale, colours: dict[str, str]) -> Iterator[
     for silence in way.silences:
         if silence.end > scale.begin and silence.begin < scale.end:
             x = scale.x(silence.begin)
-            words = f"{silence.ms:.0f} ms of silence {FLOW_WORDS[way.flow]}"
+            words = f"{silence.ms:.0f} ms without media {FLOW_WORDS[way.flow]}"
             yield box(x, y, scale.x(silence.end) - x, BAR, SILENCE, words)
 
 
 def _moments(judged: JudgedIncident, scale: Scale, y: float) -> Iterator[str]:
-    """When it was noticed, when phones were registered anew, when a request in a dialog was answered."""
+    """When it was detected, when phones re-registered, when a request in a dialog was answered."""
     failed = judged.incident.failed_at
     moments: list[tuple[float, str, str, str]] = []
     if judged.detection_ms is not None:
-        moments.append((judged.detection_ms / 1000, "noticed", "#2255a4", judged.detected_by))
+        moments.append((judged.detection_ms / 1000, "detected", "#2255a4", judged.detected_by))
     registered = [one.seconds for one in judged.registrations if one.seconds is not None]
-    moments += [(seconds, "registered", "#13795b", "a phone registered anew") for seconds in registered]
+    moments += [(seconds, "re-registered", "#13795b", "a phone re-registered") for seconds in registered]
     if judged.in_dialog_ms is not None:
         words = "a request within a dialog answered"
         moments.append((judged.in_dialog_ms / 1000, "in-dialog answer", "#8a4fbe", words))

@@ -12,6 +12,8 @@ from uclab.judge.result.judgement import Finding, Verdict, worst
 MARKS = {"pass": "✓", "fail": "✗", "not-shown": "?", "not-applicable": "-"}
 """A verdict in one character."""
 ELSE = "…"
+MOST_TEXTS = 3
+"""So many different expectations of one finding are given in full."""
 """Stands for the words in which the members of a group differ."""
 
 
@@ -39,8 +41,14 @@ class Group:
 
     @property
     def expected(self) -> str:
-        """What is expected of all; where members differ in a word, `…` stands for it."""
-        return common_text(finding.expected for finding in self.findings)
+        """What is expected of all: `…` where members differ in a word; a few texts with little in common are
+        all given."""
+        texts = tuple(dict.fromkeys(finding.expected for finding in self.findings))
+        shared = common_text(texts)
+        kept = sum(word != ELSE for word in shared.split())
+        if len(texts) <= MOST_TEXTS and 2 * kept < min(len(text.split()) for text in texts):
+            return "; ".join(texts)
+        return shared
 
     @property
     def differ(self) -> bool:

@@ -22,11 +22,11 @@ from uclab.report.incidents import IncidentRow, incident_rows
 from uclab.report.ladder import draw_ladder
 from uclab.report.links import link_loads
 from uclab.report.plots import plots
-from uclab.report.results import both
+from uclab.report.results import DIRECTIONS, both
 
 TEMPLATES = Path(__file__).with_name("templates")
 SECTIONS = {
-    "broken": "What did not hold",
+    "broken": "Failed and not shown",
     "failover": "Failover",
     "topology": "Topology",
     "measured": "Capacity",
@@ -62,6 +62,7 @@ def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[s
         "flow_words": FLOW_WORDS,
         "drawing": draw(plan, link_loads(plan, judgement)),
         "walk": walk,
+        "directions": DIRECTIONS,
         "columns": marking_columns(walk) if walk else {},
         "ladder": draw_ladder(judgement),
         "plots": plots(plan, judgement),

@@ -53,7 +53,7 @@ class IncidentRow:
     """Silences after the failure, ms, by flow of media."""
     failback_gaps: dict[Flow, Spread]
     mos: Spread | None
-    """Just before the mending."""
+    """Just before restoration."""
 
     @property
     def survivable(self) -> bool:

@@ -9,6 +9,9 @@ from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.plan import Plan
 from uclab.report.incidents import incidents_data
 
+DIRECTIONS = {"forward": "caller to callee", "backward": "callee to caller"}
+"""A call's directions in words, by their names in `results.json`."""
+
 
 def results(
     plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[str, float]
@@ -57,7 +60,7 @@ def both_directions(call: JudgedCall, figure: str) -> dict[str, float | None]:
 
 
 def both(call: JudgedCall, figure: str, digits: int, missing: str = "-") -> str:
-    """One figure of both directions, there and back, for people."""
+    """One figure of both directions, caller to callee / callee to caller, for people."""
 
     def one(quality: MediaQuality | None) -> str:
         value: float | None = getattr(quality, figure, None)

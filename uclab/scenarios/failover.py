@@ -1,4 +1,4 @@
-"""The failover scenario (V2): one thing after another is broken and mended again while calls are live."""
+"""The failover scenario (V2): one thing after another is broken and restored while calls are live."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Pace:
     quiet_s: float = 2.5
     """All calls are live before something fails: what is normal is seen first."""
     failed_s: float = 12.0
-    """It stays broken: longer than phones may take to register anew, so that a late one is seen."""
+    """It stays broken: longer than phones may take to re-register, so that a late one is seen."""
     healed_s: float = 8.0
-    """The calls go on after the mending."""
+    """The calls go on after restoration."""
     flap_up_s: float = 1.5
     flap_down_s: float = 1.0
     """A line that flaps is back for so long, and away again: too short to be of use, long enough to be fallen
@@ -49,7 +49,8 @@ class Pace:
     spare_s: float = 5.0
     """Calls last longer than they are watched, because the others may have to be waited for."""
     settle_s: float = 10.0
-    """After the mending phones find that their connections are gone: until the next incident's calls..."""
+    """After the restoration phones find that their connections are gone: until the next incident's
+    calls..."""
     registered_s: float = 15.0
     """...and at most so much longer until all are registered again."""
     look_s: float = 0.25
@@ -160,7 +161,7 @@ class IncidentRunner:
         self._endpoints = {endpoint.name for endpoint in plan.endpoints}
 
     def play(self, incident: PlannedIncident, turn: int, done: int) -> Incident:
-        """Place calls, break, mend, wait for the calls' end."""
+        """Place calls, break, restore, wait for the calls' end."""
 
         def tell(words: str) -> None:
             named = f"{incident.name} {incident.subject}" + (f" (round {turn})" if turn > 1 else "")
@@ -176,7 +177,7 @@ class IncidentRunner:
                 future.add_done_callback(self._events.stir)
             live = self._wait_for_answers(calls, placed)
             tell(f"{len(live)} calls live")
-            failed_at, healed_at, stays_at = self._break_and_mend(incident, tell)
+            failed_at, healed_at, stays_at = self._break_and_restore(incident, tell)
             ended = {name: future.result() for name, future in placed.items()}
         finally:  # when interrupted, calls end with the lab
             callers.shutdown(wait=False, cancel_futures=True)
@@ -198,29 +199,29 @@ class IncidentRunner:
             flaps=incident.flaps,
         )
 
-    def _break_and_mend(
+    def _break_and_restore(
         self, incident: PlannedIncident, tell: Callable[[str], None]
     ) -> tuple[float, float, float]:
-        """When it broke, when it was mended, and since when it stays so."""
+        """When it broke, when it was restored, and since when it stays so."""
         self._events.pause_until(time.time() + self._pace.quiet_s)
         failed_at = time.time()
         self._break(incident)
         tell("broken")
         self._events.pause_until(failed_at + self._pace.failed_s)
         healed_at = stays_at = time.time()
-        self._mend(incident)
+        self._restore(incident)
         for flap in range(1, incident.flaps + 1):
             self._events.pause_until(stays_at + self._pace.flap_up_s)
             self._break(incident)
-            tell(f"gone again ({flap} of {incident.flaps})")
+            tell(f"failed again ({flap} of {incident.flaps})")
             self._events.pause_until(stays_at + self._pace.flap_up_s + self._pace.flap_down_s)
             stays_at = time.time()
-            self._mend(incident)
-        tell("mended")
+            self._restore(incident)
+        tell("restored")
         return failed_at, healed_at, stays_at
 
     def settle(self, incident: Incident) -> None:
-        """Let phones register anew where the way back made it necessary; who cannot has no next call."""
+        """Let phones re-register where failback made it necessary; who cannot has no next call."""
         self._events.pause_until(incident.ended_at - self._pace.healed_s + self._pace.settle_s)
         deadline = time.time() + self._pace.registered_s
         while time.time() < deadline and any(one.get("doubt") for one in self._lab.state()["endpoints"]):
@@ -249,7 +250,7 @@ class IncidentRunner:
         self._events.wait_until(settled, began, self._pace.setup_s)
         return tuple(call for call, name in party.items() if name in answered)
 
-    def _mend(self, incident: PlannedIncident) -> None:
+    def _restore(self, incident: PlannedIncident) -> None:
         for part in incident.parts:
             self._lab.heal(part)
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* One writev() on an O_APPEND file is one line, whole, however many worker processes write at once. The file is opened
- * anew each time: descriptors are not to be carried through the daemon's forks, and handshakes are few. */
+ * again each time: descriptors are not to be carried through the daemon's forks, and handshakes are few. */
 static void log_secret(const SSL *connection, const char *line) {
     (void)connection;
     const char *path = getenv("UCLAB_TLS_KEYLOG");

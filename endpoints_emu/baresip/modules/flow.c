@@ -9,7 +9,7 @@
  *   event MODULE "flow,accepted|failed,<number> <text>"      what came of it, or that the connection was lost
  *
  * Why a module: re 2.0.1 asks after 16 s at the earliest (RFC 5626's own keep-alive, never below 20 s), waits
- * 10 s for the answer, and registers anew after 30 to 60 s; its events do not say which of several accounts of one
+ * 10 s for the answer, and re-registers after 30 to 60 s; its events do not say which of several accounts of one
  * address of record they concern; and baresip 1.1.0 has no command to register.
  *
  * TCP keep-alive and TCP_USER_TIMEOUT are the kernel's (tcp(7)). They also end a connection that is still being
@@ -102,7 +102,7 @@ static void look(void *arg)
 
 		if (!is_outside(fd))
 			continue;
-		/* once only: the kernel's clock would begin anew each time */
+		/* once only: the kernel's clock would start again each time */
 		if (!getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &watched, &size) && watched)
 			continue;
 		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));

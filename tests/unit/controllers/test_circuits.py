@@ -110,7 +110,7 @@ def test_arp_between_the_ends_passes() -> None:
 
 
 @pytest.mark.req("W5")
-def test_a_changed_qos_level_marks_and_meters_anew_without_touching_the_way() -> None:
+def test_a_changed_qos_level_marks_and_meters_again_without_touching_the_way() -> None:
     # given
     made = exchange(FAR)
     before = made.tables()

@@ -174,7 +174,7 @@ def test_links_of_edge_ports_are_told_but_change_nothing(switches: Switches) -> 
 def test_a_link_without_a_way_around_is_named() -> None:
     switches = Switches(hierarchy(1, 0, 1))
     switches.connect_all()
-    assert "no way around acc1:3-core1:1" in switches.events[-1].detail
+    assert "no bypass for acc1:3-core1:1" in switches.events[-1].detail
 
 
 def test_ports_outside_the_plan_are_ignored(switches: Switches) -> None:

@@ -105,7 +105,7 @@ class FakeSwitch:
 
 
 @pytest.mark.req("D2")
-def test_a_switch_is_programmed_and_its_end_is_noticed(controller: Process, tmp_path: Path) -> None:
+def test_a_switch_is_programmed_and_its_end_is_detected(controller: Process, tmp_path: Path) -> None:
     # given a switch of the site
     switch = FakeSwitch(tmp_path / "c.sock", FABRIC.switches[0].dpid)
     # when it has acknowledged its table, the fabric is ready

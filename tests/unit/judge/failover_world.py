@@ -84,7 +84,7 @@ class TwoLines(World):
         return call
 
     def incident(self, *calls: CallRecord) -> Incident:
-        """The first line is cut, and mended."""
+        """The first line is cut, and restored."""
         failed, healed, ended = (self.at(t) for t in (FAILED_S, HEALED_S, ENDED_S))
         ids = tuple(call.id for call in calls)
         return Incident(

@@ -129,7 +129,7 @@ def test_as_many_as_computed_pass_and_what_gives_way_is_named() -> None:
     found = findings(case)["capacity.measured"]
     assert found.verdict == "pass", found.observed
     assert "18 computed, 18 measured, 0.0 % apart" in found.observed
-    assert "in queue voice, next signalling" in found.observed
+    assert "in queue voice, next bottleneck signalling" in found.observed
     assert [(one.way, one.computed, one.measured, one.gave_way) for one in measured_ways(case)] == [
         ("up", 18, 18, "voice"),
         ("down", 18, 18, "voice"),
@@ -146,7 +146,7 @@ def test_a_line_that_carries_fewer_fails_and_its_router_is_blamed(carried: int) 
 def test_a_line_that_carries_far_more_fails() -> None:
     found = findings(case_of(40, drops=MANY))["capacity.measured"]
     assert found.verdict == "fail"
-    assert "22 hold, and none more was placed" in found.observed
+    assert "22 pass, and no more were placed" in found.observed
 
 
 @pytest.mark.parametrize(

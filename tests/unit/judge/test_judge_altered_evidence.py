@@ -59,7 +59,7 @@ def test_a_changed_byte_of_media_is_blamed_on_the_router_that_changed_it(world: 
     broken = failed(judged(world))
     assert set(broken) == {"media.srtp"}
     assert broken["media.srtp"].blame == "edge"
-    assert broken["media.srtp"].observed.endswith("as sent until edge:lan, not so at edge:wan1")
+    assert broken["media.srtp"].observed.endswith("unchanged up to edge:lan, changed at edge:wan1")
 
 
 def again(after_ns: int) -> Callable[[World], None]:
@@ -146,7 +146,7 @@ def test_a_switch_that_moves_media_to_a_phone_into_another_vlan_is_named(world: 
     broken = failed(judged(world))
     assert set(broken) == {"vlan.way"}
     assert broken["vlan.way"].blame == "dist1"
-    assert broken["vlan.way"].observed.startswith("right until dist1:1, VLAN 120 at dist1:3")
+    assert broken["vlan.way"].observed.startswith("correct up to dist1:1, VLAN 120 at dist1:3")
 
 
 @pytest.mark.req("L1")

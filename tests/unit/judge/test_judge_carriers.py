@@ -147,7 +147,7 @@ def test_a_shifted_class_map_is_blamed_on_the_edge_that_has_it(tmp_path: Path) -
     assert broken["qos.mpls-tc"].blame == broken["qos.pcp"].blame == "mpls1-edge1"
     assert broken["qos.mpls-tc"].observed == "traffic class 4 at mpls1-edge1:1"
     assert broken["qos.pcp"].observed.endswith(
-        "priority 4 at mpls1-edge2:2, as the changed traffic class asks for"
+        "priority 4 at mpls1-edge2:2, as the changed traffic class requires"
     )
 
 
@@ -159,7 +159,7 @@ def test_a_class_that_the_core_changed_is_the_cores(tmp_path: Path) -> None:
     broken = failed(run(here))
     assert set(broken) == {"qos.mpls-tc"}
     assert broken["qos.mpls-tc"].blame == "mpls1-core"
-    assert broken["qos.mpls-tc"].observed == "right until mpls1-core:2, traffic class 0 at mpls1-core:1"
+    assert broken["qos.mpls-tc"].observed == "correct up to mpls1-core:2, traffic class 0 at mpls1-core:1"
 
 
 @pytest.mark.req("W2", "Q1")
@@ -198,7 +198,7 @@ def hub_world(folder: Path) -> Tapped:
         make_plan(replace(loaded, topology=loaded.topology.model_copy(update={"carriers": carriers}))), folder
     )
     for branch in "123":
-        # up, and down by the labels of the way back
+        # up, and down by the labels of the return path
         way = {path.endpoint: path.hops for path in here.plan.paths}[f"b{branch}desk1"]
         crossed = [hop for hop in way if hop.tap.startswith("core1-") or hop.tap == f"edge:b{branch}edge"]
         labels = {hop.tap: hop.label for hop in crossed}

@@ -57,18 +57,18 @@ def test_circuit_that_carries_what_it_should_holds_and_an_unused_one_is_not_show
     assert {f.verdict for name, f in findings.items() if name.startswith("south")} == {"not-shown"}
 
 
-def test_what_ends_at_the_entrance_is_counted_and_no_mistake(tmp_path: Path) -> None:
+def test_what_ends_at_the_entrance_is_counted_and_no_error(tmp_path: Path) -> None:
     world = right_world(tmp_path)
     world.see(NEAR, from_site(dscp=10))
     finding = found(world)[THERE]
     assert finding.verdict == "pass"
-    assert finding.observed == "1 frames, all allowed; 1 others ended at the entrance"
+    assert finding.observed == "1 frames, all allowed; 1 others were dropped at the ingress"
 
 
 FORBIDDEN = {
     "marking": (from_site(dscp=10), "marking AF11 is not allowed"),
-    "source": (from_site(src="10.20.110.11"), "source 10.20.110.11 does not live at sdx1-1:1"),
-    "target": (from_site(dst="198.18.99.1"), "target 198.18.99.1 does not live at sdx1-3:1"),
+    "source": (from_site(src="10.20.110.11"), "source 10.20.110.11 does not belong at sdx1-1:1"),
+    "target": (from_site(dst="198.18.99.1"), "target 198.18.99.1 does not belong at sdx1-3:1"),
     "IPv6": (from_site(kind=0x86DD), "no IPv4 (EtherType 0x86dd)"),
 }
 

@@ -89,9 +89,9 @@ def test_bleached_dscp_is_blamed_on_the_router_that_did_it(world: World) -> None
     broken = failed(run(world))
     assert set(broken) == {"qos.dscp", "qos.pcp"}
     assert broken["qos.dscp"].blame == "edge"
-    assert broken["qos.dscp"].observed == "right until edge:wan1, 0 at edge:lan"
+    assert broken["qos.dscp"].observed == "correct up to edge:wan1, 0 at edge:lan"
     assert broken["qos.pcp"].blame == "edge"
-    assert broken["qos.pcp"].observed == "priority 0 at fw-sw:6, as the changed DSCP asks for"
+    assert broken["qos.pcp"].observed == "priority 0 at fw-sw:6, as the changed DSCP requires"
 
 
 @pytest.mark.req("Q1")
@@ -248,7 +248,7 @@ def test_a_phone_in_the_data_vlan_is_named(world: World) -> None:
 @pytest.mark.parametrize(
     ("taps", "words"),
     [
-        (("desk1-sw:3", "desk1-sw:1", "acc1:1"), "and got no farther"),
+        (("desk1-sw:3", "desk1-sw:1", "acc1:1"), "and was blocked"),
         (("desk1-sw:3", "desk1-sw:1", "acc1:1", "acc1:25", "dist1:3"), "and went on to acc1:25, dist1:3"),
     ],
 )

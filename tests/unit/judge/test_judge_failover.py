@@ -22,7 +22,7 @@ pytestmark = pytest.mark.req("V2")
 
 
 def outcome(folder: Path, carrier: Carrier = wanted, *, registers: float | None = FAILED_S + 1.5) -> Outcome:
-    """One call through a cut of the first line, carried so; the phone registers anew at that time."""
+    """One call through a cut of the first line, carried so; the phone re-registers at that time."""
     world = TwoLines(folder, dual_plan("desk1"), carrier=carrier)
     world.through()
     if registers is not None:
@@ -91,12 +91,12 @@ def test_mos_falls_in_the_second_of_the_failure_and_recovers(good: Outcome) -> N
     assert values[-1] > 4
 
 
-def test_a_phone_that_does_not_register_anew_is_named(tmp_path: Path) -> None:
+def test_a_phone_that_does_not_re_register_is_named(tmp_path: Path) -> None:
     judged = outcome(tmp_path, registers=None)
     assert judged.failed == {"failover.registration"}
     finding = judged.finding("failover.registration")
     assert finding.blame == "desk1"
-    assert "not before the mending: desk1" in finding.observed
+    assert "not before restoration: desk1" in finding.observed
 
 
 def test_a_call_whose_media_goes_to_the_old_address_is_lost_with_that_reason(tmp_path: Path) -> None:
@@ -109,8 +109,8 @@ def test_a_call_whose_media_goes_to_the_old_address_is_lost_with_that_reason(tmp
     assert {"failover.calls-kept", "failover.quality"} <= judged.failed
     kept = judged.finding("failover.calls-kept")
     assert kept.subject == "circuit-down edge-isp1"
-    assert "1 silent until mended" in kept.observed
-    reason = f"the address changed from {NAT} to {SECOND_NAT}; the cloud went on sending to the old one"
+    assert "1 without media until restored" in kept.observed
+    reason = f"the address changed from {NAT} to {SECOND_NAT}; the cloud kept sending to the old one"
     assert reason in kept.observed
     assert judged.finding("failover.media-gap", "from the site").verdict == "pass"
     (gap,) = judged.incident.gaps("in")
@@ -145,7 +145,7 @@ def test_a_gap_of_three_seconds_fails_and_names_the_incident(tmp_path: Path) -> 
         finding = judged.finding("failover.media-gap", flow)
         assert finding.verdict == "fail"
         assert finding.subject == f"circuit-down edge-isp1: {flow}"
-        assert finding.expected.startswith("median silence at the receiver under 1000 ms")
+        assert finding.expected.startswith("median media gap at the receiver under 1000 ms")
         assert "30" in finding.observed
 
 
@@ -168,7 +168,7 @@ def test_staying_on_the_second_line_fails_the_order(tmp_path: Path) -> None:
     assert "out of the site wan1, then wan2, then wan2" in judged.finding("failover.order").observed
 
 
-def test_a_second_gap_on_the_way_back_fails_failback(tmp_path: Path) -> None:
+def test_a_second_gap_at_failback_fails_failback(tmp_path: Path) -> None:
     def carrier(at: float, leg: Leg) -> str | None:
         return None if HEALED_S <= at < HEALED_S + 1.5 else wanted(at, leg)
 
@@ -192,16 +192,16 @@ def test_going_back_more_than_once_fails_failback_and_names_the_router(tmp_path:
     (lines,) = judged.incident.lines
     assert lines.returns == 3
     found = judged.finding("failover.failback", ": shop")
-    assert found.observed == "back to wan1 3 times: edge did not wait for it to stay"
+    assert found.observed == "failback to wan1 3 times: edge has no hold-down"
     assert (found.verdict, found.blame) == ("fail", "edge")
 
 
 def test_going_back_once_holds(good: Outcome) -> None:
     found = good.finding("failover.failback", ": shop")
-    assert (found.verdict, found.observed) == ("pass", "back to wan1 once")
+    assert (found.verdict, found.observed) == ("pass", "failback to wan1 once")
 
 
-def test_a_call_that_the_way_back_loses_is_not_kept(tmp_path: Path) -> None:
+def test_a_call_that_failback_loses_is_not_kept(tmp_path: Path) -> None:
     """The cloud follows the phone to the second line, but not back."""
 
     def left_behind(at: float, leg: Leg) -> str | None:
@@ -209,11 +209,11 @@ def test_a_call_that_the_way_back_loses_is_not_kept(tmp_path: Path) -> None:
 
     judged = outcome(tmp_path, left_behind)
     assert {"failover.calls-kept", "failover.failback"} <= judged.failed
-    assert "lost on the way back" in judged.finding("failover.calls-kept").observed
+    assert "lost at failback" in judged.finding("failover.calls-kept").observed
 
 
-def test_a_router_that_does_not_notice_is_named(tmp_path: Path) -> None:
-    """It goes on sending by the first line, which swallows everything."""
+def test_a_router_that_does_not_detect_is_named(tmp_path: Path) -> None:
+    """It goes on sending by the first line, which black-holes everything."""
     world = TwoLines(tmp_path, dual_plan("desk1"))
     world.alter = lambda packet, tap, leg: (
         None
@@ -232,9 +232,9 @@ def test_a_router_that_does_not_notice_is_named(tmp_path: Path) -> None:
         "failover.quality",
     } <= judged.failed
     kept = judged.finding("failover.calls-kept")
-    assert "edge went on sending by wan1: it did not notice" in kept.observed
+    assert "edge kept sending by wan1: it did not detect the failure" in kept.observed
     assert kept.blame == "edge"
-    assert "nobody noticed" in judged.finding("failover.detection").observed
+    assert "not detected before restoration" in judged.finding("failover.detection").observed
 
 
 def test_a_call_that_is_hung_up_is_dropped_with_who_and_why(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_good_failover_holds(policy: Policy) -> None:
         ((call(1, 3000), call(2, 3000)), {"media-gap"}),
         ((call(1, 300), call(2, 300, 1500), call(3, 300, 1600)), {"failback"}),
         ((call(1), call(2, fate="dropped", why="hung up by desk2: 503")), {"calls-kept"}),
-        ((call(1), call(2, fate="silent", why="it did not notice")), {"calls-kept"}),
+        ((call(1), call(2, fate="silent", why="it did not detect the failure")), {"calls-kept"}),
     ],
 )
 def test_what_is_broken_fails_alone(policy: Policy, calls: tuple[CallOutcome, ...], broken: set[str]) -> None:
@@ -121,7 +121,7 @@ def test_more_time_is_allowed_where_the_address_changes(policy: Policy) -> None:
 @pytest.mark.parametrize(
     ("registration", "words"),
     [
-        (Registration("desk1", None, 3.0), "not before the mending: desk1"),
+        (Registration("desk1", None, 3.0), "not before restoration: desk1"),
         (Registration("desk1", 11.0, None), "late: desk1"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_missing_or_late_registration_fails(policy: Policy, registration: Regi
     assert words in finding.observed
 
 
-def test_nobody_noticing_fails_detection_and_blames_the_router(policy: Policy) -> None:
+def test_no_detection_fails_detection_and_blames_the_router(policy: Policy) -> None:
     (finding,) = verdicts(policy, judged(detection_ms=None, detected_by=""))["detection"]
     assert (finding.verdict, finding.blame) == ("fail", "edge")
     (finding,) = verdicts(policy, judged(detection_ms=2500.0))["detection"]
@@ -173,7 +173,7 @@ def test_a_brown_out_that_nobody_felt_proves_nothing(policy: Policy) -> None:
     incident = replace(INCIDENT, name="brown-out", how="brown-out")
     (finding,) = verdicts(policy, judged(lines=(used,), moves=False, incident=incident))["quality"]
     assert finding.verdict == "not-shown"
-    assert "the brown-out was not there" in finding.observed
+    assert "the brown-out had no effect" in finding.observed
     probe = replace(call(3), fate="probe", ways=tuple(replace(one, mos=(1.0,) * 23) for one in call(3).ways))
     (finding,) = verdicts(policy, judged(call(1), probe, lines=(used,), moves=False, incident=incident))[
         "quality"
@@ -182,7 +182,7 @@ def test_a_brown_out_that_nobody_felt_proves_nothing(policy: Policy) -> None:
 
 
 def test_the_call_that_was_held_on_purpose_is_not_judged(policy: Policy) -> None:
-    probe = call(3, 5000, 5000, fate="probe", why="there is no other way")
+    probe = call(3, 5000, 5000, fate="probe", why="there is no alternate path")
     assert failed(policy, judged(call(1), probe)) == set()
 
 
@@ -198,7 +198,7 @@ def test_rounds_are_judged_together_and_each_by_its_own_name(policy: Policy) -> 
     assert found["media-gap"][0].observed == "median 600 ms, 300 to 900 (4 values)"
 
 
-class TestWithoutAnotherWay:
+class TestWithoutAlternatePath:
     """Calls must fall silent; what is asked is that they come back."""
 
     @staticmethod
@@ -207,15 +207,15 @@ class TestWithoutAnotherWay:
 
     @staticmethod
     def silent(number: int, back_after: float) -> CallOutcome:
-        return call(number, 12_000 + 1000 * back_after, fate="silent", why="there is no other way")
+        return call(number, 12_000 + 1000 * back_after, fate="silent", why="there is no alternate path")
 
     def test_silence_is_no_failure(self, policy: Policy) -> None:
         found = verdicts(policy, self.lonely(self.silent(1, 0.5), self.silent(2, 0.7)))
         assert set(found) == {"recovery"}
         (finding,) = found["recovery"]
         assert finding.verdict == "pass"
-        assert "nothing else leads to where the calls are without edge-isp1" in finding.expected
-        assert "2 silent until mended" in finding.observed
+        assert "no alternate path without edge-isp1" in finding.expected
+        assert "2 without media until restored" in finding.observed
         assert "back after median 600 ms" in finding.observed
 
     def test_a_call_that_does_not_come_back_fails(self, policy: Policy) -> None:

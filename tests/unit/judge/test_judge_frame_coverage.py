@@ -217,7 +217,7 @@ def test_what_is_wrong_is_found_beside_a_tap_that_could_not_tell_but_nobody_is_a
     world.connect("desk1")
     world.connect("desk2")
     world.call("desk1", "desk2", seconds=0.8)
-    # when it is judged, then the marking fails where it was seen to be wrong, without a culprit
+    # when it is judged, then the marking fails where it was seen to be wrong, without naming a device
     findings = {(f.id, f.subject): f for f in judge_run(world.write()).findings}
     wrong = findings["qos.dscp", "c1:forward"]
     assert (wrong.verdict, wrong.evidence.tap, wrong.blame) == ("fail", "edge:lan", None)

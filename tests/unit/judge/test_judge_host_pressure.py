@@ -233,8 +233,8 @@ def test_a_machine_that_stood_still_starved_every_program() -> None:
     # given processors that were given to others, and a watch that was late without waiting for a processor
     stolen = HostPressure((HostSample(0.0, 1.0, 0.0, 40.0, None),))
     late = HostPressure((HostSample(0.0, 1.5, 500.0, 0.0, None),))
-    assert "the machine stood still for 0.4 s" in stolen.starved({"a"}, 0.0, 1.0)[0].words()
-    assert "the machine stood still for 0.5 s" in late.starved({"a"}, 0.0, 1.5)[0].words()
+    assert "the machine stalled for 0.4 s" in stolen.starved({"a"}, 0.0, 1.0)[0].words()
+    assert "the machine stalled for 0.5 s" in late.starved({"a"}, 0.0, 1.5)[0].words()
     # but one that had to wait itself says nothing of others
     waiting = HostSample(0.0, 1.5, 500.0, 0.0, None, (Waited("", "supervisor", 480.0),))
     assert HostPressure((waiting,)).starved({"a"}, 0.0, 1.5) == []

@@ -1,4 +1,4 @@
-"""Packets of somebody who is in no call: named, and blamed for what they do to calls, for nothing else."""
+"""Packets of somebody which is in no call: named, and blamed for what they do to calls, for nothing else."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_packets_to_a_phone_in_the_relays_name_are_found(world: World, intruder:
     broken = failed(run(world))
     assert set(broken) == {"media.injected"}
     assert broken["media.injected"].blame == "web"
-    assert "in the relay's name" in broken["media.injected"].observed
+    assert "spoofing the relay" in broken["media.injected"].observed
 
 
 @pytest.mark.req("C7")

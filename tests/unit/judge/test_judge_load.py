@@ -122,7 +122,7 @@ def test_a_good_campaign_holds_and_says_what_was_seen() -> None:
     }
     assert "RRD 32 ms median" in held["load.registered", "registrations"].observed
     assert "SER 100.0 %, SEER 100.0 %; SRD 60 ms median" in held["load.established", "desk"].observed
-    assert "1 of 1 directions hold" in held["load.quality", "voice from load2"].observed
+    assert "1 of 1 directions pass" in held["load.quality", "voice from load2"].observed
 
 
 def test_a_generator_that_was_killed_fails_and_is_named() -> None:
@@ -135,10 +135,10 @@ def test_a_generator_that_was_killed_fails_and_is_named() -> None:
 
 
 def test_a_generator_whose_records_are_not_whole_fails_and_is_named() -> None:
-    lost = GeneratorRecord("load2", 0, trouble="was lost before it said good-bye")
+    lost = GeneratorRecord("load2", 0, trouble="was lost before it signed off")
     finding = findings(replace(GOOD, generators=(GOOD.generators[0], lost)))["load.generators", "load2"]
     assert (finding.verdict, finding.blame) == ("fail", "load2")
-    assert finding.observed.startswith("was lost before it said good-bye; its users are missing")
+    assert finding.observed.startswith("was lost before it signed off; its users are missing")
 
 
 def test_a_user_that_never_registered_and_one_that_was_refused_fail() -> None:
@@ -240,7 +240,7 @@ def test_calls_over_the_trunk_are_told_apart_from_those_within() -> None:
     assert {subject for id_, subject in held if id_ == "load.established"} == {"desk", "desk-outside", "pstn"}
     assert "4 of 4 sides heard" in held["load.heard", "voice over the trunk"].observed
     assert "2 of 2 sides heard" in held["load.heard", "voice"].observed
-    assert "2 of 2 directions hold" in held["load.quality", "voice from pstn"].observed
+    assert "2 of 2 directions pass" in held["load.quality", "voice from pstn"].observed
 
 
 @pytest.mark.req("C3", "C4")

@@ -96,7 +96,7 @@ def test_media_that_is_changed_on_its_way_fails_and_names_who_did_it(world: Worl
     world.alter = altered
     finding = media_of(campaign(world), "desk1")
     assert (finding.verdict, finding.blame) == ("fail", "isp1")
-    assert "right until isp1:inet, 40 of 40 wrong at isp1:edge" in finding.observed
+    assert "correct up to isp1:inet, 40 of 40 wrong at isp1:edge" in finding.observed
     assert finding.evidence.tap == "isp1:edge"
     assert finding.evidence.packets
 
@@ -167,7 +167,7 @@ def test_a_line_that_loses_voice_is_found_by_its_router(world: World) -> None:
     world.alter = full
     finding = campaign(world)["load.quality", "voice from desk1"]
     assert (finding.verdict, finding.blame) == ("fail", "edge")
-    assert "0 of 1 directions hold" in finding.observed
+    assert "0 of 1 directions pass" in finding.observed
     assert "worst direction: 10 packets lost between edge:lan and edge:wan1" in finding.observed
 
 

@@ -97,7 +97,7 @@ def test_leaked_prefix_that_gets_into_the_cloud_is_blamed_on_the_peering_router(
 
 
 BROKEN: dict[str, tuple[dict[str, object], str]] = {
-    "AS number": ({"site_asn": 65099}, "introduces itself as AS 65099"),
+    "AS number": ({"site_asn": 65099}, "identifies itself as AS 65099"),
     "VLAN": ({"vlan": 102}, "VLAN 102 at cc1-ntu:2"),
     "untagged": ({"vlan": None}, "no tag at cc1-ntu:2"),
     "slow BFD": ({"interval_ms": 300}, "AS 65010, BFD every 300 ms x 3"),

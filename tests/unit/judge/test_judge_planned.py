@@ -153,7 +153,7 @@ def test_a_gateway_that_writes_into_signalling_is_named(
     # then it is named
     found = [f for f in judgement.findings if f.id == "signalling.untouched"]
     assert {(f.verdict, f.blame) for f in found} == {("fail", blame)}
-    assert f"not so at {tap}" in found[0].observed
+    assert f"changed at {tap}" in found[0].observed
 
 
 @pytest.mark.req("C9")

@@ -109,7 +109,7 @@ def test_who_comes_back_unasked_has_a_gap_that_is_said() -> None:
 def test_a_registration_that_runs_out_is_lost_although_the_phone_does_not_say_so() -> None:
     found = findings(messages=[registers("desk1", 95.0, expires_s=60), registers("desk2", 95.0)])
     assert verdicts(found) == {"desk1": "fail", "desk2": "pass"}
-    assert "it ran out and was not renewed" in found["desk1"].observed
+    assert "it expired and was not renewed" in found["desk1"].observed
 
 
 @pytest.mark.req("C1")
@@ -133,7 +133,7 @@ def test_a_registration_that_is_taken_back_is_lost() -> None:
 def test_what_the_captures_do_not_show_of_the_endpoints_word_is_said() -> None:
     again = Event(150.0, "desk1", "registered", "200 OK (sip.ucaas.test)")
     found = findings([again], [registers("desk1", 95.0), registers("desk2", 95.0)])
-    assert "told of 1 registrations that the captures do not show" in found["desk1"].observed
+    assert "reported 1 registrations that the captures do not show" in found["desk1"].observed
 
 
 def incident(failed_at: float, healed_at: float) -> Incident:
@@ -152,11 +152,11 @@ def lost_and_back(lost: float, back: float | None) -> list[Event]:
     ("lost", "back", "verdict"),
     [
         (125.0, 130.0, "pass"),  # back while it is broken: another way was found
-        (125.0, 140.0, "pass"),  # back soon after the mending
+        (125.0, 140.0, "pass"),  # back soon after restoration
         (125.0, 175.0, "fail"),  # much later
         (125.0, None, "fail"),
         (110.0, 130.0, "fail"),  # lost before anything was broken
-        (170.0, 172.0, "fail"),  # long after it was mended
+        (170.0, 172.0, "fail"),  # long after it was restored
     ],
 )
 def test_what_was_broken_on_purpose_explains_a_gap_within_the_policys_time(

@@ -82,7 +82,7 @@ def test_rtcp_changed_on_the_way_does_not_authenticate(world: World) -> None:
     assert failed(found) == {("media.srtp", f"c1:{way}") for way in ("forward", "backward")}
     wrong = found["media.srtp", "c1:forward"]
     assert wrong.observed.startswith("1 of 1 SRTCP packets at desk2:eth0 do not authenticate")
-    assert wrong.observed.endswith("as sent until edge:wan1, not so at edge:lan")
+    assert wrong.observed.endswith("unchanged up to edge:wan1, changed at edge:lan")
 
 
 @pytest.mark.req("C9")

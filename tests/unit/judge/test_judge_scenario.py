@@ -154,11 +154,11 @@ def gone(name: str) -> Change:
         (cut("events.jsonl", 3), "records", "events.jsonl ends in the middle of line 2"),
         (cut("events.jsonl", 60), "records", "events.jsonl"),
         (gone("events.jsonl"), "records", "events.jsonl is missing"),
-        (gone("scenario.end.json"), "end", "`failover` never said that it ended"),
-        (ends(ScenarioEnd(50.0, "whole")), "end", "`failover` never said that it ended"),
+        (gone("scenario.end.json"), "end", "`failover` never reported its end"),
+        (ends(ScenarioEnd(50.0, "whole")), "end", "`failover` never reported its end"),
         (ends(ScenarioEnd(140.0, "interrupted", "by the user")), "end", "was interrupted: by the user"),
         (ends(ScenarioEnd(140.0, "crashed", "LabError: no line")), "end", "crashed: LabError: no line"),
-        (gone("lab.end.json"), "end", "the lab never said that it ended"),
+        (gone("lab.end.json"), "end", "the lab never reported its end"),
         (gone("scenario.json"), "end", "there is no scenario.json"),
     ],
 )
@@ -194,7 +194,7 @@ def test_what_was_asked_by_hand_is_what_must_be_there(folder: Path) -> None:
 @pytest.mark.req("D3")
 def test_an_order_by_hand_that_was_never_done_is_named(folder: Path) -> None:
     by_hand(folder, *both(1), *both(2), *both(3), order(4, "asked"))
-    assert incomplete(folder)["end"] == "asked for, and never done: fail edge-isp1"
+    assert incomplete(folder)["end"] == "requested, never carried out: fail edge-isp1"
 
 
 @pytest.mark.req("D3")
@@ -226,7 +226,7 @@ def campaign(folder: Path, users: int, seconds: int, nodes: tuple[str, ...] = ("
         ((20, 65), None),
         ((20, 30), "its load was noted for 30 of 60 s"),
         ((12, 65), "12 of 20 users"),
-        ((20, 65, ("load1",)), "no word of load2"),
+        ((20, 65, ("load1",)), "no record of load2"),
     ],
 )
 def test_a_campaign_is_as_long_and_as_large_as_it_was_to_be(

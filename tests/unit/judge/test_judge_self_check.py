@@ -1,5 +1,5 @@
 """The judge's trial of itself (`tests/self_check`) on a run that never was: one change each of the rules that
-rewrite few packets and dissect nothing anew."""
+rewrite few packets and dissect nothing again."""
 
 from __future__ import annotations
 

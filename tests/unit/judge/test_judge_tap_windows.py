@@ -105,13 +105,13 @@ def test_losses_at_an_end_that_saw_only_part_are_not_the_networks(world: World, 
 
 
 @pytest.mark.req("D5", "C8")
-def test_a_device_that_swallows_everything_is_blamed_although_it_looks_like_a_hole(world: World) -> None:
+def test_a_device_that_black_holes_everything_is_blamed_although_it_looks_like_a_hole(world: World) -> None:
     # given a router that passes nothing on from the second call on: what it was sent is at its own tap
-    def swallowed(packet: Packet, tap: str, leg: Leg) -> Packet | None:
+    def black_holed(packet: Packet, tap: str, leg: Leg) -> Packet | None:
         gone = len(world.calls) >= 1 and packet.dscp == 46 and tap == "edge:wan1" and leg == "up"
         return None if gone else packet
 
-    world.alter = swallowed
+    world.alter = black_holed
     played(world, calls=1)
     world.call("desk1", "desk2", seconds=1.0, heard=(False, False))
     # when it is judged
@@ -257,16 +257,16 @@ def test_a_cut_cable_is_no_hole() -> None:
 
 @pytest.mark.req("D5", "V2")
 def test_a_black_hole_in_front_of_a_tap_is_no_hole_of_the_tap() -> None:
-    # given an interface that swallows what comes, before its tap, while its device goes on sending
+    # given an interface that black-holes what comes, before its tap, while its device goes on sending
     found = seen(dict.fromkeys(CABLE, BUSY))
-    swallowed = (T0 + 4, T0 + 5, T0 + 6)
-    for second in swallowed:
+    black_holed = (T0 + 4, T0 + 5, T0 + 6)
+    for second in black_holed:
         del found.got["isp1:edge"][second]
     plan = small_plan()
     states = {tap.label: TapState(0, 0, 0) for tap in plan.taps}
     assert tap_windows(Captured(plan, found, states)).incomplete() == []
     # and one whose device is dead, and sends nothing either
-    for second in swallowed:
+    for second in black_holed:
         del found.sent["isp1:edge"][second]
         del found.got["edge:wan1"][second]
     assert tap_windows(Captured(plan, found, states)).incomplete() == []

@@ -121,7 +121,7 @@ def test_a_frame_without_a_user_priority_is_wrong(world: WirelessWorld) -> None:
         return replace(packet, vlan=None) if tap == "ap1-air:wifi1" and leg == "down" else packet
 
     wrong = failed(run(world, bare))
-    assert wrong["qos.wmm"].observed.startswith("right until ap1-air:ap, no user priority at ap1-air:wifi1")
+    assert wrong["qos.wmm"].observed.startswith("correct up to ap1-air:ap, no user priority at ap1-air:wifi1")
 
 
 @pytest.mark.req("Q1")

@@ -28,7 +28,7 @@ TALK_S = 0.6
 def wait_for(condition: Callable[[], object], deadline_s: float = 5.0) -> None:
     end = time.monotonic() + deadline_s
     while not condition():
-        assert time.monotonic() < end, "did not come about"
+        assert time.monotonic() < end, "did not happen in time"
         gevent.sleep(0.01)
 
 
@@ -177,7 +177,7 @@ def test_hold_and_resume_are_seen_by_the_other_side(loopback: Loopback) -> None:
     call.hang_up()
 
 
-def test_who_holds_goes_on_holding_when_the_other_side_describes_itself_anew(loopback: Loopback) -> None:
+def test_who_holds_goes_on_holding_when_the_other_side_describes_itself_again(loopback: Loopback) -> None:
     # given a call that both sides hold
     alice, _, taken = pair(loopback)
     call = alice.call("bob")

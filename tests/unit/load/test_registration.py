@@ -117,7 +117,7 @@ def test_registration_is_kept_refreshed_and_won_back(loopback: Loopback) -> None
     agent.keep_registered(1, told.append)
     # then it is refreshed in time
     _wait(lambda: len(told) >= 2)
-    # when the connection is lost, then it registers anew by another, at once
+    # when the connection is lost, then it re-registers by another, at once
     before, began = len(told), time.monotonic()
     registrar.connections[0].close()
     _wait(lambda: len(told) > before)
@@ -152,5 +152,5 @@ def _wait(condition: object, deadline_s: float = 5.0) -> None:
     assert callable(condition)
     end = time.monotonic() + deadline_s
     while not condition():
-        assert time.monotonic() < end, "did not come about"
+        assert time.monotonic() < end, "did not happen in time"
         gevent.sleep(0.02)

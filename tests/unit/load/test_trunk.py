@@ -95,7 +95,7 @@ def test_a_number_outside_calls_a_subscriber_without_registering(ends: Ends) -> 
     hear_each_other(call, taken, OUTSIDE, INSIDE)
 
 
-def test_all_lines_share_one_connection_and_make_it_anew_when_it_is_lost(ends: Ends) -> None:
+def test_all_lines_share_one_connection_and_make_it_again_when_it_is_lost(ends: Ends) -> None:
     lines = [Line(ends.trunk, f"{OUTSIDE}{number}") for number in range(4)]
     calling = [gevent.spawn(line.call, INSIDE) for line in lines]
     gevent.joinall(calling, raise_error=True)
@@ -168,7 +168,7 @@ def test_the_telephone_network_with_another_s_certificate_is_refused(ends: Ends)
     assert caught.value.status == 0
 
 
-def test_a_trunk_without_a_certificate_is_a_mistake_of_the_program(loopback: Loopback) -> None:
+def test_a_trunk_without_a_certificate_is_an_error_of_the_program(loopback: Loopback) -> None:
     with pytest.raises(ValueError, match="certificate and key"):
         Trunk(
             *(loopback.stack, loopback.server(1, "tls")),

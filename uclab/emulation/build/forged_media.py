@@ -1,4 +1,4 @@
-"""Sends forged RTP to a media relay, as somebody does who is in no call: a packet to each of its ports now
+"""Sends forged RTP to a media relay, as somebody does which is in no call: a packet to each of its ports now
 and then, and many to those that answer.
 
 Run as `python -m uclab.emulation.build.forged_media` in the namespace of an `Injection`'s node, order on

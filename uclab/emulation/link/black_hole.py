@@ -1,5 +1,5 @@
-"""A cable that swallows packets while both ends keep their carrier: a BPF program at the arriving interface
-drops every frame, ARP included.
+"""A cable that black-holes packets while both ends keep their carrier: a BPF program at the arriving
+interface drops every frame, ARP included.
 
 Generic XDP (net/core/dev.c, do_xdp_generic, Linux 4.12 and later) comes before captures, packet sockets, tc
 and netfilter. So the sender's tap sees what left, the receiver's tap sees nothing, and it makes no difference

@@ -19,7 +19,7 @@ class LabIntf(Intf):
 
     _indices = itertools.count(2)
     """No two interfaces of a process share an index: with equal indices at both ends of a veth pair the
-    kernel takes up to a second to notice carrier (net/core/link_watch.c, linkwatch_urgent_event), and drops
+    kernel takes up to a second to detect carrier (net/core/link_watch.c, linkwatch_urgent_event), and drops
     what is sent until then."""
 
     def __init__(

@@ -3,7 +3,7 @@ DSCP (N2, C8), in a carrier's network by service tag or label (Q1).
 
 Every class has a short queue of its own (pfifo): a long one would only add delay, and on a port of the
 userspace datapath it would fill the sending socket's buffer and hold up other ports. ARP has its filter, or
-calls die of unanswered ARP under load.
+unanswered ARP drops calls under load.
 """
 
 from __future__ import annotations

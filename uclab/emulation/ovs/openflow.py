@@ -160,7 +160,7 @@ def _await_barrier(sock: socket.socket, management: Path) -> None:
         while True:
             header = stream.read(8)
             if len(header) < 8:
-                raise OpenFlowError(f"{management.stem}: the switch hung up")
+                raise OpenFlowError(f"{management.stem}: the switch closed the connection")
             _, kind, length, xid = struct.unpack(">BBHI", header)
             body = stream.read(length - 8)
             if kind == _BARRIER_REPLY:

@@ -131,5 +131,5 @@ class OvsdbClient:
                     return found
             data = self._socket.recv(1 << 16)
             if not data:
-                raise ConnectionError("ovsdb-server hung up")
+                raise ConnectionError("ovsdb-server closed the connection")
             self._buffer = text + data.decode()

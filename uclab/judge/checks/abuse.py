@@ -80,8 +80,8 @@ def _judged(
 def _passwords(case: Case, controller: SessionController, by_address: dict[int, list[Connection]]) -> Finding:
     limits = controller.protection
     assert limits is not None
-    expected = f"wrong passwords of an address: fewer than {limits.failed_guesses} for one account"
-    expected += f", than {limits.guesses} in all"
+    expected = f"wrong passwords from one address: fewer than {limits.failed_guesses} for one account"
+    expected += f", fewer than {limits.guesses} in all"
     claim = Claim("abuse.passwords", ("C1",), controller.name, expected)
     own = number(controller.address)
     answers = [m for m in case.signalling.messages if number(m.at.src) == own and m.method == "REGISTER"]

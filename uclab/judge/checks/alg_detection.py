@@ -17,7 +17,7 @@ from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
 from uclab.plan.schema.plan import Endpoint
 
-EXPECTED = "signalling arrives byte by byte as it was sent"
+EXPECTED = "signalling arrives byte for byte as it was sent"
 
 
 def check_untouched(case: Case) -> Iterator[Finding]:
@@ -47,7 +47,7 @@ def _finding(case: Case, endpoint: Endpoint, keys: Sequence[SegmentKey]) -> Find
     if changed:
         before, tap, _ = changed[0]
         share = f"{len(changed)} of {compared} segments"
-        observed = f"{share} were changed: as sent until {before}, not so at {tap}"
+        observed = f"{share} were changed: as sent up to {before}, changed at {tap}"
         numbers = tuple(n for _, its, n in changed if its == tap)[:3]
         blame = blame_between(case.network, before, tap)
         return claim.failed(observed, Evidence(tap, numbers), blame)

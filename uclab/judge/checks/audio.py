@@ -1,4 +1,4 @@
-"""What was heard (`audio.heard`, D3) and whether calls came about (`call.established`): as the parties
+"""What was heard (`audio.heard`, D3) and whether calls were established (`call.established`): as the parties
 experienced it."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ REQUIREMENT = ("D3", "C2")
 
 
 def check_calls(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
-    """For every call: did it come about as expected, and did each side hear the other's known signal?"""
+    """For every call: was it established as expected, and did each side hear the other's known signal?"""
     registered = presences(case)
     for call in case.run.calls:
         yield _established(case, call, registered)
@@ -104,7 +104,7 @@ def _end(case: Case, call: CallRecord, direction: Direction, walks: Sequence[Wal
     walk = next((w for w in walks if w.call == call.id and w.direction == direction), None)
     taken = case.taken(call, direction)
     if taken is not None and taken.diverted:
-        return taken.intruder.blame, f"went astray in the relay: {taken.words}"
+        return taken.intruder.blame, f"was lost in the relay: {taken.words}"
     if walk is None or not walk.hops:
         speaker = call.caller if direction == "forward" else call.callee
         return case.network.endpoint_called(speaker), "was never sent"

@@ -70,9 +70,9 @@ def _finding(case: Case, way: _Way, macs: dict[str, set[int]]) -> Finding:
         and objection(flow, way.circuit, way.start, way.goal, carried=False)
     )
     if not frames:
-        return claim.not_shown(f"no frame came out; {refused} that may not pass went in")
+        return claim.not_shown(f"no frame came out; {refused} that are not allowed went in")
     sample = Evidence(way.goal.tap, tuple(carried[0].samples))
-    return claim.passed(f"{frames} frames, all allowed; {refused} others ended at the entrance", sample)
+    return claim.passed(f"{frames} frames, all allowed; {refused} others were dropped at the ingress", sample)
 
 
 def objection(
@@ -86,9 +86,9 @@ def objection(
     if key.ethertype != IPV4:
         return f"no IPv4 (EtherType {key.ethertype:#06x})"
     if not _within(key.src, start.prefixes):
-        return f"source {text(key.src)} does not live at {start.tap}"
+        return f"source {text(key.src)} does not belong at {start.tap}"
     if not _within(key.dst, goal.prefixes):
-        return f"target {text(key.dst)} does not live at {goal.tap}"
+        return f"target {text(key.dst)} does not belong at {goal.tap}"
     if carried and circuit.dscp is not None:
         return None if key.dscp == circuit.dscp else f"marked {dscp_name(key.dscp)}"
     if circuit.allowed_dscp is not None and key.dscp not in circuit.allowed_dscp:

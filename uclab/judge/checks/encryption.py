@@ -136,13 +136,14 @@ def check_keys(case: Case, call: CallRecord, direction: Direction) -> Finding:
     """The keys came from decrypted signalling, and a key that differs in one bit is refused (so the check
     can fail)."""
     expected = (
-        "SDES key from decrypted signalling opens the packets; the same key with one bit changed does not"
+        "the SDES key from decrypted signalling authenticates the packets; "
+        "the same key with one bit changed does not"
     )
     claim = Claim("media.keys", ("C9",), f"{call.id}:{direction}", expected)
     stream = case.stream(call, direction)
     opened = [a for a in _authentications(case, stream) if a.key is not None] if stream else []
     if not opened:
-        return claim.not_shown(case.signalling_gap or "no key from signalling opened a packet")
+        return claim.not_shown(case.signalling_gap or "no key from signalling authenticated a packet")
     weak = [a for a in opened if a.wrong_key_refused < a.wrong_key_tried or not a.wrong_key_tried]
     if weak:
         return claim.not_shown(f"a wrong key was not refused at {weak[0].tap}", Evidence(weak[0].tap))

@@ -93,7 +93,7 @@ def _media(case: Case, paired: set[frozenset[int]]) -> Iterator[Finding]:
 
 
 def _astray(case: Case, claim: Claim, taken: Taken) -> Finding:
-    """The relay sent media to somebody who is in no call."""
+    """The relay sent media to somebody which is in no call."""
     ends = case.network.controller_taps
     flow = next(flow for flow in taken.intruder.returned if flow.key.tap in ends)
     return claim.failed(taken.words, Evidence(flow.key.tap, tuple(flow.samples)), taken.intruder.blame)

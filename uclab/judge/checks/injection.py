@@ -1,4 +1,4 @@
-"""Whether anybody who is in no call sends to the relays' media ports, or in a relay's name to a phone
+"""Whether anybody which is in no call sends to the relays' media ports, or in a relay's name to a phone
 (`media.injected`, C7), and what that did to calls."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uclab.judge.path.replays import check_replayed
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
 
-EXPECTED = "nobody sends to the relay's media ports, or in its name, but who is in a call"
+EXPECTED = "only parties of a call send to the relay's media ports, and nobody spoofs the relay"
 NAMED = 6
 """Taps and calls that an observation lists at most."""
 SHORTEST_S = 1.0
@@ -65,7 +65,7 @@ def _what_it_sent(case: Case, intruder: Intruder) -> str:
     """How much, where to, how fast, and by which way it came."""
     if not intruder.sent:
         packets = _at_one_tap(intruder.returned)
-        return f"the relay sent {packets} packets to {intruder.name}, who is in no call"
+        return f"the relay sent {packets} packets to {intruder.name}, which is in no call"
     taps = intruder.taps
     here = [flow for flow in intruder.sent if flow.key.tap == taps[0]]
     relays = case.intruders.callers.relays
@@ -73,7 +73,7 @@ def _what_it_sent(case: Case, intruder: Intruder) -> str:
     total = sum(flow.packets for flow in here)
     ports = intruder.ports(relays)
     where = (
-        f"in the relay's name, from {len(ports)} of its ports"
+        f"spoofing the relay, from {len(ports)} of its ports"
         if posing
         else f"to {len(ports)} media ports of {', '.join(sorted({text(f.key.dst) for f in here}))}"
     )

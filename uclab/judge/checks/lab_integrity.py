@@ -55,22 +55,22 @@ def check_isolation(case: Case) -> Finding:
 
 
 def check_alive(case: Case) -> Iterator[Finding]:
-    """No device's program and no service ended unasked; what a lab with a dead part shows is not the
+    """No device's program and no service ended unexpectedly; what a lab with a dead part shows is not the
     network."""
-    claim = Claim("lab.alive", ("D3", "D4"), "processes", "every program of the lab runs to its end")
+    claim = Claim("lab.alive", ("D3", "D4"), "processes", "every program runs until the lab is taken down")
     died = [event for event in case.run.events if event.kind == "process-died"]
     ended = was_taken_down(case.run.events)
     for event in died:
-        words = event.detail.splitlines()[0] if event.detail else "ended unasked"
+        words = event.detail.splitlines()[0] if event.detail else "ended unexpectedly"
         observed = f"{words}; {_when(case, event)}, {_back(case, event)}"
         one = Claim(claim.id, claim.requirement, event.source, claim.expected)
         yield one.failed(observed, Evidence(text=event.detail[-600:]), event.source)
     if not any(event.source == "lab" and event.kind == "up" for event in case.run.events):
-        yield claim.not_shown("the lab never said that it was up")
+        yield claim.not_shown("the lab never reported that it was up")
     elif not ended:
         yield _without_end(case, claim)
     elif not died:
-        yield claim.passed("none ended unasked")
+        yield claim.passed("none ended unexpectedly")
 
 
 BACK = ("restarted", "given-up")
@@ -104,10 +104,10 @@ def _without_end(case: Case, claim: Claim) -> Finding:
     seen = [state.last_ns / 1e9 for state in case.seen.taps.values()]
     last = clock(max([*seen, *(event.time for event in case.run.events)]))
     if case.run.alive:
-        return claim.not_shown(f"the lab still runs; judged is what there was until {last}")
+        return claim.not_shown(f"the lab still runs; judged up to {last}")
     short = "events.jsonl" in case.run.cut or "events.jsonl" in case.run.shorter
     if short and case.run.lab_end is not None:
-        return claim.not_shown("the lab ended in order, but events.jsonl does not hold all that it told")
+        return claim.not_shown("the lab ended in order, but events.jsonl is incomplete")
     return claim.failed(f"the lab was killed at {last}: nobody took it down", blame="lab")
 
 
@@ -194,7 +194,7 @@ def _capture_claim(subject: str) -> Claim:
 def check_understood(case: Case) -> Iterator[Finding]:
     """Every frame is of a kind that is read, or holds nothing that a check could look for; one finding for
     each kind that is not."""
-    expected = "every frame is of a kind that is read here"
+    expected = "every frame is of a kind that the judge decodes"
     frames = case.seen.frames
     kinds = {kind for its in frames.unread.values() for kind in its}
     for kind in sorted(kinds):
@@ -206,7 +206,9 @@ def check_understood(case: Case) -> Iterator[Finding]:
         more = f" and {len(taps) - NAMED} more taps" if len(taps) > NAMED else ""
         evidence = Evidence(taps[0], tuple(frames.unread[taps[0]][kind].samples))
         claim = Claim("capture.understood", ("D5",), kind, expected)
-        yield claim.not_shown(f"frames {where}{more}: what they carry was searched, but not read", evidence)
+        yield claim.not_shown(
+            f"frames {where}{more}: their payload was searched for cleartext, but not decoded", evidence
+        )
     if not kinds:
         claim = Claim("capture.understood", ("D5",), "frames", expected)
         count = sum(frames.packets.values())

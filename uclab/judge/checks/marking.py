@@ -167,7 +167,7 @@ def _follows(network: Network, pcp: Finding, dscp: Finding, seen: Sequence[Seen]
     leg = pcp.evidence.text.removesuffix(" leg")
     at = next(at for at in seen if at.tap == pcp.evidence.tap and at.leg == leg)
     if all(marking.pcp == network.policy.pcp(marking.dscp) for marking in at.markings if marking.pcp >= 0):
-        return replace(pcp, observed=f"{pcp.observed}, as the changed DSCP asks for", blame=dscp.blame)
+        return replace(pcp, observed=f"{pcp.observed}, as the changed DSCP requires", blame=dscp.blame)
     return pcp
 
 
@@ -212,9 +212,8 @@ def check_trust(case: Case) -> Iterator[Finding]:
         key = flows[0].key
         packets = sum(flow.packets for flow in flows if flow.key.tap == key.tap)
         who = network.node_of_mac.get(key.src_mac, mac_text(key.src_mac))
-        observed = (
-            f"{packets} packets of {who} to {text(key.dst)} went on as {dscp_name(key.dscp)} at {key.tap}"
-        )
+        sent = f"{packets} packets of {who} to {text(key.dst)}"
+        observed = f"{sent} were forwarded as {dscp_name(key.dscp)} at {key.tap}"
         yield _trust_claim(port).failed(observed, Evidence(key.tap, tuple(flows[0].samples)), port)
     if not wrong:
         claim = _trust_claim("untrusted ports")

@@ -84,7 +84,7 @@ def _session(one: _Side, other: _Side, tap: str, vlan: int | None, said: Said, g
     for introduced in opens:
         if introduced.asn != one.routing.asn:
             evidence = Evidence(tap, (introduced.at.packet,))
-            return claim.failed(f"introduces itself as AS {introduced.asn}", evidence, one.node.name)
+            return claim.failed(f"identifies itself as AS {introduced.asn}", evidence, one.node.name)
     if not opens:
         return claim.not_shown(gap or f"it was not seen to open a session at {tap}")
     if bfd is None:
@@ -118,7 +118,7 @@ def _accepted(case: Case, router: Node) -> Finding:
     if announced:
         return claim.passed(f"passed {', '.join(sorted(announced))} on", Evidence(tap, packets))
     if said and not _preferred(router, customers):
-        return claim.passed("passed nothing on: it prefers another data centre's way to each", Evidence(tap))
+        return claim.passed("passed nothing on: it prefers another data centre's path to each", Evidence(tap))
     return claim.not_shown(gap or f"nothing that it passed on was seen at {tap}")
 
 

@@ -81,4 +81,4 @@ def follows_label(
     behind = network.device(at.tap) in edges and at.tap not in taps
     if not behind:
         return pcp
-    return replace(pcp, observed=f"{pcp.observed}, as the changed traffic class asks for", blame=wrong.blame)
+    return replace(pcp, observed=f"{pcp.observed}, as the changed traffic class requires", blame=wrong.blame)

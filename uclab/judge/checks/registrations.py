@@ -20,7 +20,7 @@ from uclab.records.run import Event
 AGREE_S = 2.0
 """Two witnesses of one registration are that close to each other at most: a phone may be slow to tell."""
 REPORTS_LATE_S = 1.0
-"""An endpoint may notice a loss that much before the order that caused it has been noted."""
+"""An endpoint may detect a loss that much before the order that caused it has been noted."""
 LOST = ("flow-failed", "registration-failed", "phone-died", "unregistered")
 
 
@@ -144,7 +144,7 @@ def _from_captures(case: Case, answers: Sequence[SipMessage], asked: Wished, end
     for message in sorted(answers, key=lambda m: m.at.time):
         place = hosts.get(number(message.at.src), message.at.src)
         if (over := until.get(place)) is not None and over < message.at.time:
-            yield _Mark(over, "gone", place, "it ran out and was not renewed")
+            yield _Mark(over, "gone", place, "it expired and was not renewed")
         wanted = asked.get((message.call_id, message.cseq))
         if wanted == 0 or message.expires_s == 0:
             until.pop(place, None)
@@ -155,7 +155,7 @@ def _from_captures(case: Case, answers: Sequence[SipMessage], asked: Wished, end
         until[place] = float("inf") if lasts is None else message.at.time + lasts
     for place, over in until.items():
         if over < end:
-            yield _Mark(over, "gone", place, "it ran out and was not renewed")
+            yield _Mark(over, "gone", place, "it expired and was not renewed")
 
 
 def _from_events(endpoint: Endpoint, told: Sequence[Event]) -> Iterator[_Mark]:
@@ -201,8 +201,8 @@ def _disagreement(case: Case, answers: Sequence[SipMessage], told: Sequence[Even
         return ""
     unseen = [t for t in said if not any(abs(t - other) <= AGREE_S for other in seen)]
     if unseen:
-        return f"the endpoint told of {len(unseen)} registrations that the captures do not show"
-    return "" if said or not told else "the captures show what the endpoint did not tell"
+        return f"the endpoint reported {len(unseen)} registrations that the captures do not show"
+    return "" if said or not told else "the captures show what the endpoint did not report"
 
 
 def troubles(case: Case) -> list[Trouble]:
@@ -215,8 +215,8 @@ def troubles(case: Case) -> list[Trouble]:
             for link in links:
                 since.setdefault(link, event.time)
         elif event.kind == "healed":
-            mended = [link for link in links if link in since]
-            found += [Trouble(since.pop(one), event.time, f"{one}, failed on purpose") for one in mended]
+            restored = [link for link in links if link in since]
+            found += [Trouble(since.pop(one), event.time, f"{one}, failed on purpose") for one in restored]
         elif event.kind == "line-changed" and '"timetable"' in event.detail:
             found.append(Trouble(event.time, event.time, f"{event.source}, by its timetable"))
     return found + [
@@ -225,8 +225,8 @@ def troubles(case: Case) -> list[Trouble]:
 
 
 def allowed_s(case: Case, endpoint: Endpoint) -> float:
-    """How long after a failure, or its mending, an endpoint may take: by the policy's limit of failover, else
-    by the time that its registration's own timing needs."""
+    """How long after a failure, or its restoration, an endpoint may take: by the policy's limit of failover,
+    else by the time that its registration's own timing needs."""
     limits = case.network.policy.failover
     if limits is not None:
         return limits.max_registration_s
@@ -235,12 +235,12 @@ def allowed_s(case: Case, endpoint: Endpoint) -> float:
 
 
 def explained(
-    gap: Gap, known: Sequence[Trouble], allowed: float, noticed: float, end: float
+    gap: Gap, known: Sequence[Trouble], allowed: float, detected: float, end: float
 ) -> Trouble | None:
-    """The trouble that explains a gap: it began meanwhile, or as soon after as a loss may be `noticed`, and
-    was over within the time `allowed` after the mending."""
+    """The trouble that explains a gap: it began meanwhile, or as soon after as a loss may be `detected`, and
+    was over within the time `allowed` after restoration."""
     for trouble in known:
-        meanwhile = trouble.begin - REPORTS_LATE_S <= gap.begin <= trouble.end + noticed
-        if meanwhile and gap.lasts_until(end) <= trouble.end + noticed + allowed:
+        meanwhile = trouble.begin - REPORTS_LATE_S <= gap.begin <= trouble.end + detected
+        if meanwhile and gap.lasts_until(end) <= trouble.end + detected + allowed:
             return trouble
     return None

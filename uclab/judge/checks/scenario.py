@@ -55,30 +55,28 @@ def _claim(subject: str, expected: str) -> Claim:
 
 def _ended(run: Run) -> Finding:
     """The scenario and the lab both said that they ended, and how."""
-    claim = _claim("end", "the scenario says what is to happen, and comes to its end")
+    claim = _claim("end", "the scenario states what it will do, and completes")
     record, end = run.scenario, run.end
     if record is None:
-        return claim.not_shown("nothing says what was to happen: there is no scenario.json")
+        return claim.not_shown("no plan of the scenario: there is no scenario.json")
     if record.name != BY_HAND:
         if record.asked is None:
-            return claim.not_shown(f"scenario `{record.name}` left no plan of what was to happen")
+            return claim.not_shown(f"scenario `{record.name}` left no plan of its actions")
         if end is None or end.at < record.began_at:
-            return claim.not_shown(
-                f"scenario `{record.name}` never said that it ended: whoever drove it was killed"
-            )
+            return claim.not_shown(f"scenario `{record.name}` never reported its end: its driver was killed")
         if end.how != "whole":
             return claim.not_shown(f"scenario `{record.name}` {_in_words(end.how)}: {end.why}")
     if run.lab_end is None or run.lab_end.at < record.began_at:
         if run.alive:
             return claim.not_shown("the lab still runs: not all has happened yet")
-        return claim.not_shown("the lab never said that it ended: it was killed")
+        return claim.not_shown("the lab never reported its end: it was killed")
     undone = _undone(run)
     if undone:
-        return claim.not_shown(f"asked for, and never done: {_some(undone)}")
+        return claim.not_shown(f"requested, never carried out: {_some(undone)}")
     if record.name == BY_HAND:
         done = sum(order.stage == "done" for order in run.orders)
-        return claim.passed(f"driven by hand; {done} orders, each carried out; taken down in order")
-    return claim.passed(f"scenario `{record.name}` came to its end, and the lab was taken down in order")
+        return claim.passed(f"driven manually; {done} orders, each carried out; taken down in order")
+    return claim.passed(f"scenario `{record.name}` completed, and the lab was taken down in order")
 
 
 def _in_words(how: str) -> str:
@@ -104,7 +102,7 @@ def _whole_files(case: Case) -> Finding:
     if troubles:
         return claim.not_shown("; ".join(troubles[:NAMED]), Evidence(text="; ".join(troubles)))
     if run.lab_end is None:
-        return claim.not_shown("the lab did not say how long its files of records were in the end")
+        return claim.not_shown("the lab did not record the final length of its files")
     return claim.passed(f"{len(run.lab_end.files)} files")
 
 
@@ -140,7 +138,7 @@ def _older(case: Case) -> Iterator[str]:
 
 def _calls(case: Case, asked: Sequence[AskedCall]) -> Finding:
     """Each call that was asked for has the record of just that call, between parties that there are."""
-    claim = _claim("calls", "every call that was asked for has its record")
+    claim = _claim("calls", "every requested call has its record")
     records = {record.id: record for record in case.run.calls}
     missing = [call.id for call in asked if call.id not in records]
     missing += [one for call in asked if (one := _untransferred(call, records)) is not None]
@@ -162,7 +160,7 @@ def _calls(case: Case, asked: Sequence[AskedCall]) -> Finding:
         )
     if not asked:
         return claim.not_shown(
-            f"{len(case.run.calls)} calls have a record, and nothing says who asked for them"
+            f"{len(case.run.calls)} calls have a record, and no record of who requested them"
         )
     return claim.passed(observed)
 
@@ -211,15 +209,15 @@ def _load(run: Run, asked: AskedLoad) -> Finding:
     claim = _claim("load", "users, generators and duration of the load are as they were planned")
     load = run.load
     if not load.generators:
-        return claim.not_shown("nothing says how the load generators ended: there is no campaign.json")
+        return claim.not_shown("no record of how the load generators ended: there is no campaign.json")
     troubles = []
     if load.users != asked.users:
         troubles.append(f"{load.users} of {asked.users} users")
     gone = sorted(set(asked.generators) - {one.node for one in load.generators})
     if gone:
-        troubles.append(f"no word of {_some(gone)}")
+        troubles.append(f"no record of {_some(gone)}")
     if asked.calls and load.measuring is None:
-        troubles.append("nothing says what was measured")
+        troubles.append("no record of what was measured")
     lasted = max((u.at for u in load.usage), default=0.0) - min((u.at for u in load.usage), default=0.0)
     if not asked.calls and lasted < asked.duration_s - SAMPLES_S:
         troubles.append(f"its load was noted for {lasted:.0f} of {asked.duration_s:.0f} s")

@@ -98,7 +98,7 @@ def _older(version: str, minimum: str) -> bool:
 def check_registered(case: Case, endpoint: Endpoint, registered: Mapping[str, Presence]) -> Finding:
     """Registered from the lab's `up` to its end, but for gaps that something broken on purpose explains."""
     registrars = " or ".join(endpoint.registrars)
-    claim = Claim("signalling.registered", ("C1",), endpoint.name, f"registered at {registrars} all the time")
+    claim = Claim("signalling.registered", ("C1",), endpoint.name, f"registered at {registrars} throughout")
     found = registered[endpoint.name]
     if found.first is None:
         return _never_registered(case, endpoint, claim)
@@ -115,15 +115,15 @@ def check_registered(case: Case, endpoint: Endpoint, registered: Mapping[str, Pr
         observed += f" ({found.disagreement})"
     known, end = troubles(case), watched(case)[1]
     allowed = allowed_s(case, endpoint)
-    # also what goes back to a mended line leaves its connection behind, after the line was found to be good
-    noticed = max(float(endpoint.registration.lost_s), allowed)
-    bad = [gap for gap in found.gaps if explained(gap, known, allowed, noticed, end) is None]
+    # also what goes back to a restored line leaves its connection behind, after the line was found to be good
+    detected = max(float(endpoint.registration.lost_s), allowed)
+    bad = [gap for gap in found.gaps if explained(gap, known, allowed, detected, end) is None]
     words = "; ".join(_in_words(gap, end) for gap in bad or found.gaps)
     if bad:
         evidence = Evidence(evidence.tap, evidence.packets, words)
         return claim.failed(f"{observed}; {words}", evidence, _who_lost_it(case, endpoint, bad, registered))
     if found.gaps:
-        observed += f"; {words}: within {allowed:g} s of what was broken on purpose"
+        observed += f"; {words}: within {allowed:g} s of a deliberate failure"
     return claim.passed(observed, evidence)
 
 

@@ -21,7 +21,7 @@ second)."""
 
 def check_dissector(case: Case) -> Finding:
     """Compares DSCP, 802.1p and VLAN of one packet of each of many media flows, at all kinds of taps."""
-    expected = "tshark reads the same DSCP, priorities, VLANs and labels as the columns"
+    expected = "tshark reads the same DSCP, priorities, VLANs and labels as the judge"
     claim = Claim("qos.dissector", ("D5",), "media packets", expected)
     flows = [flow for flow in case.flows if flow.frame]
     chosen = flows[:: max(-(-len(flows) // SAMPLE), 1)]
@@ -40,7 +40,7 @@ def check_dissector(case: Case) -> Finding:
         own = Tags(*map(_or_none, fields))
         if own != tag:
             return claim.failed(
-                f"tshark reads {tag}, the columns {own}", Evidence(key.tap, tuple(flow.samples))
+                f"tshark reads {tag}, the judge {own}", Evidence(key.tap, tuple(flow.samples))
             )
     taps = {flow.key.tap for flow in chosen}
     return claim.passed(

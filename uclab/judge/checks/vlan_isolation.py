@@ -128,7 +128,7 @@ def _port_claim(subject: str) -> Claim:
 def _foreign_finding(case: Case, mac: int, port: str, flows: list[Flow], drops: list[Event]) -> Finding:
     beyond = sorted({flow.key.tap for flow in flows if _is_beyond(case.network, flow.key.tap, port)})
     reports = [event for event in drops if mac_text(mac) in event.detail.lower()]
-    spread = f"and went on to {', '.join(beyond[:4])}" if beyond else "and got no farther"
+    spread = f"and went on to {', '.join(beyond[:4])}" if beyond else "and was blocked"
     reported = f"{len(reports)} drops reported" if reports else "no drop reported"
     observed = f"frames of foreign {mac_text(mac)} {spread}; {reported}"
     words = reports[0].detail if reports else ""

@@ -16,7 +16,7 @@ from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Finding, Walk
 from uclab.plan.schema.plan import Endpoint
 
-EXPECTED = "the planned VLAN at every tap of the planned way"
+EXPECTED = "the planned VLAN at every tap of the planned path"
 
 
 def check_way_vlans(case: Case, walks: Sequence[Walk], elsewhere: Collection[str]) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from uclab.judge.checks.scenario import asked_calls
 from uclab.judge.evidence.run import Run
 from uclab.records.scenario import BY_HAND
 
-NO_CALL, NO_BULK = "nobody asked for a call in this run", "nobody asked PCs to send anything in this run"
+NO_CALL, NO_BULK = "the scenario placed no call", "the scenario had no PC send anything"
 """Why a check is not applicable."""
 OVERLOAD = "overload"
 """Kind of the calls for which the reference scenario starts bulk traffic."""

@@ -3,7 +3,7 @@
 Two things can be missing: bytes that the capture cut off, and packets that could not be recognised because
 their headers were cut off or stood in a frame that is not understood. A finding that holds by what was seen
 is then not shown; one that failed by what was *not* seen, too. One that failed by what was seen still does,
-but names no culprit where a tap in between could not tell.
+but names no device where a tap in between could not tell.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ def _counts(case: Case, finding: Finding) -> dict[Leg, dict[str, int]]:
 
 
 def _without_guess(case: Case, finding: Finding) -> Finding:
-    """Without the culprit, where the tap in front of the evidence could not tell whether it was right
+    """Without the device at fault, where the tap in front of the evidence could not tell whether it was right
     there."""
     planned = _planned(case, finding)
     before: Sequence[str] = []

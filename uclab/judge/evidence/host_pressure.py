@@ -37,7 +37,7 @@ class Starved:
         """`baresip of desk1 waited 4.2 s for a processor in 10.0 s`."""
         who = f"{self.program} of {self.node}" if self.node else f"the lab's {self.program}"
         if self.program == ALL_PROGRAMS:
-            return f"the machine stood still for {self.waited_s:.1f} s in {self.of_s:.1f} s"
+            return f"the machine stalled for {self.waited_s:.1f} s in {self.of_s:.1f} s"
         return f"{who} waited {self.waited_s:.1f} s for a processor in {self.of_s:.1f} s"
 
 

@@ -1,5 +1,5 @@
-"""Verdicts on incidents (V2), by the policy's limits alone: what callers noticed of each failure, and of its
-mending."""
+"""Verdicts on incidents (V2), by the policy's limits alone: how each failure affects callers, and its
+restoration."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def subject(judged: JudgedIncident, rounds: Sequence[JudgedIncident]) -> str:
 def check_calls_kept(
     rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits
 ) -> Iterator[Finding]:
-    """No call is lost, neither by the failure nor by the way back."""
+    """No call is lost, neither by the failure nor by failback."""
     for judged in rounds:
         claim = Claim(
-            "failover.calls-kept", V2, subject(judged, rounds), "every live call goes on to its end"
+            "failover.calls-kept", V2, subject(judged, rounds), "every live call survives to its end"
         )
         calls = judged.judged
         if not calls:
@@ -76,7 +76,7 @@ def _counted(judged: JudgedIncident) -> str:
     words = {
         "kept": "kept",
         "re-established": "re-established",
-        "silent": "silent until mended",
+        "silent": "without media until restored",
         "dropped": "dropped",
     }
     return ", ".join(f"{judged.fates[fate]} {said}" for fate, said in words.items() if fate in judged.fates)
@@ -102,11 +102,11 @@ def _reasons(lost: Sequence[CallOutcome]) -> str:
 def check_detection(
     rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits
 ) -> Iterator[Finding]:
-    """Somebody notices in time, where another line must take over."""
+    """The failure is detected in time, where another line must take over."""
     moving = [judged for judged in rounds if judged.moves]
     if not moving:
         return
-    expected = f"noticed within {limits.max_detection_ms:g} ms, as another line must take over"
+    expected = f"detected within {limits.max_detection_ms:g} ms, as another line must take over"
     claim = Claim("failover.detection", V2, rounds[0].title, expected)
     seen = [judged for judged in moving if judged.detection_ms is not None]
     values = [judged.detection_ms for judged in seen if judged.detection_ms is not None]
@@ -114,7 +114,7 @@ def check_detection(
     if not any(judged.calls for judged in moving):
         yield claim.not_shown(_nothing_live(moving[0]))
     elif len(values) < len(moving):
-        missed = f"nobody noticed until the mending, in {len(moving) - len(values)} of {len(moving)} rounds"
+        missed = f"not detected before restoration, in {len(moving) - len(values)} of {len(moving)} rounds"
         yield claim.failed(missed, blame=router)
     elif statistics.median(values) < limits.max_detection_ms:
         yield claim.passed(f"{spread(values)}: {seen[0].detected_by}")
@@ -125,11 +125,11 @@ def check_detection(
 def check_registrations(
     rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits
 ) -> Iterator[Finding]:
-    """Phones whose address changed are registered anew in time."""
+    """Phones whose address changed are re-registered in time."""
     for judged in rounds:
         if not judged.new_address and not judged.registrations:
             continue
-        expected = f"every phone that must is registered anew within {limits.max_registration_s:g} s"
+        expected = f"every phone that must re-register does so within {limits.max_registration_s:g} s"
         claim = Claim("failover.registration", V2, subject(judged, rounds), expected)
         times = {one.phone: one.seconds for one in judged.registrations}
         values = [seconds for seconds in times.values() if seconds is not None]
@@ -137,7 +137,7 @@ def check_registrations(
         late = sorted(p for p, s in times.items() if s is not None and s >= limits.max_registration_s)
         words = [spread(values, "s", 1)] if values else []
         if never:
-            words.append(f"not before the mending: {', '.join(never)}")
+            words.append(f"not before restoration: {', '.join(never)}")
         if late:
             words.append(f"late: {', '.join(late)}")
         if not times:
@@ -175,7 +175,7 @@ def _order(lines: Sequence[str | None]) -> str:
 
 def _expected(used: LinesUsed, judged: JudgedIncident) -> str:
     before, during, after = used.wanted
-    meanwhile = f"{during} while {judged.incident.subject} is away" if during else "whichever is good"
+    meanwhile = f"{during} while {judged.incident.subject} is away" if during else "any working line"
     return f"{before}, then {meanwhile}, then {after} again"
 
 
@@ -193,12 +193,12 @@ def _wrong(used: LinesUsed, judged: JudgedIncident, leg: str) -> bool:
 def check_recovery(
     rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits
 ) -> Iterator[Finding]:
-    """Where nothing else leads to the cloud, calls fall silent; with the mending they must be back."""
+    """Where nothing else leads to the cloud, calls fall silent; with restoration they must be back."""
     for judged in rounds:
         incident = judged.incident
         expected = (
-            f"nothing else leads to where the calls are without {incident.subject}: they fall silent, and "
-            f"who holds on is back within {limits.max_media_gap_new_address_ms:g} ms of the mending"
+            f"no alternate path without {incident.subject}: media stops, and "
+            f"surviving calls recover media within {limits.max_media_gap_new_address_ms:g} ms of restoration"
         )
         claim = Claim("failover.recovery", V2, subject(judged, rounds), expected)
         calls = judged.judged
@@ -211,7 +211,7 @@ def check_recovery(
         never = [call for call in holding if any(not way.alive for way in call.ways)]
         words = _counted(judged) + (f"; back after {spread(delays)}" if delays else "") + _fewer(judged)
         if not holding:
-            yield claim.not_shown(f"{words}; all were hung up before it was mended: {_reasons(calls)}")
+            yield claim.not_shown(f"{words}; all were hung up before restoration: {_reasons(calls)}")
         elif never:
             yield claim.failed(f"{words}. Not back: {_reasons(never)}", blame=never[0].blame)
         else:
@@ -219,7 +219,7 @@ def check_recovery(
 
 
 def _recoveries(judged: JudgedIncident) -> Iterator[float]:
-    """From the mending to the end of each silence that lasted until then, ms."""
+    """From restoration to the end of each silence that lasted until then, ms."""
     healed = judged.incident.healed_at
     for call in judged.judged:
         for way in call.ways:
@@ -237,7 +237,7 @@ SURVIVED: tuple[IncidentCheck, ...] = (
     check_failback,
     check_mos,
 )
-"""What is asked where the network has another way."""
+"""What is required where the network has an alternate path."""
 ENDURED: tuple[IncidentCheck, ...] = (check_recovery, check_registrations)
 """What is asked where it has none."""
 

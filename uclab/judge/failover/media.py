@@ -19,9 +19,9 @@ BEFORE_S = 1.0
 """Silences that begin so long before the failure count as its own: the clock of whoever broke it is not
 the wire's."""
 TURN_S = 0.1
-"""So long before the mending it begins: the last packet before a silence is older than what made it."""
+"""So long before restoration it begins: the last packet before a silence is older than what made it."""
 AWAY_NS = 1_000_000_000
-"""A direction that is silent for less over the mending was not away."""
+"""A direction that is silent for less over the restoration was not away."""
 SHOWN_BEFORE_S = 3.0
 """How much of the time before the failure is kept for drawings."""
 STEADY_NS = 250_000_000
@@ -36,7 +36,7 @@ def ns(seconds: float) -> int:
 
 
 def turn_ns(incident: Incident) -> int:
-    """Silences that begin before are the failure's, those that begin later the mending's."""
+    """Silences that begin before are the failure's, those that begin later the restoration's."""
     return ns(incident.healed_at - TURN_S)
 
 

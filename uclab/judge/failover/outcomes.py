@@ -168,7 +168,7 @@ def line_wanted(network: Network, incident: Incident, site: str) -> str | None:
 def detection(
     case: Case, incident: Incident, calls: Sequence[CallRecord], used: Sequence[LinesUsed]
 ) -> tuple[float | None, str]:
-    """When somebody noticed: the first packet on another line, or the first event of a path, whichever came
+    """When it was detected: the first packet on another line, or the first event of a path, whichever came
     first."""
     failed, healed = ns(incident.failed_at), ns(incident.healed_at)
     found: list[tuple[float, str]] = []

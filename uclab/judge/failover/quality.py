@@ -1,4 +1,5 @@
-"""Verdicts on media through incidents (V2): silences when it breaks and when it is mended, MOS meanwhile."""
+"""Verdicts on media through incidents (V2): silences when it breaks and when it is restored, MOS
+meanwhile."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from uclab.plan.schema.plan import FailoverLimits, Policy
 V2 = ("V2",)
 FLOWS: tuple[Flow, ...] = ("out", "in", "within")
 LAST_SECONDS = 3
-"""Seconds before the mending in which calls must be good again."""
+"""Seconds before restoration in which calls must be good again."""
 
 
 def spread(values: Sequence[float], unit: str = "ms", digits: int = 0) -> str:
@@ -32,7 +33,7 @@ def check_gaps(rounds: Sequence[JudgedIncident], policy: Policy, limits: Failove
     how = "the source address changes" if new_address else "routing alone moves the path"
     for flow in FLOWS:
         values = [gap for judged in rounds for gap in judged.gaps(flow)]
-        expected = f"median silence at the receiver under {limit:g} ms, as {how}"
+        expected = f"median media gap at the receiver under {limit:g} ms, as {how}"
         name = f"{rounds[0].title}: {FLOW_WORDS[flow]}"
         claim = Claim("failover.media-gap", V2, name, expected)
         if values:
@@ -57,7 +58,7 @@ def _median(
 def check_failback(
     rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits
 ) -> Iterator[Finding]:
-    """The way back makes no second gap, since nothing is broken then; and it is taken once."""
+    """Failback makes no second gap, since nothing is broken then; and it is taken once."""
     yield from _failback_gaps(rounds, limits)
     for judged in rounds:
         for used in judged.lines:
@@ -66,26 +67,24 @@ def check_failback(
                 continue
             which = f", round {judged.incident.round}" if len(rounds) > 1 else ""
             name = f"{judged.title}{which}: {used.site}"
-            claim = Claim("failover.failback", V2, name, f"back to {first} once, to stay there")
+            claim = Claim("failover.failback", V2, name, f"one failback to {first}")
             flaps = judged.incident.flaps
-            after = f", which went away {flaps} times more after the first mending" if flaps else ""
+            after = f", which failed {flaps} more times after the first restoration" if flaps else ""
             if used.returns == 1:
-                yield claim.passed(f"back to {first} once{after}")
+                yield claim.passed(f"failback to {first} once{after}")
             else:
-                words = (
-                    f"back to {first} {used.returns} times{after}: {used.router} did not wait for it to stay"
-                )
+                words = f"failback to {first} {used.returns} times{after}: {used.router} has no hold-down"
                 yield claim.failed(words, blame=used.router)
 
 
 def _failback_gaps(rounds: Sequence[JudgedIncident], limits: FailoverLimits) -> Iterator[Finding]:
-    """Silence when it is mended, for each flow of media."""
+    """Silence when it is restored, for each flow of media."""
     for flow in FLOWS:
         values = [gap for judged in rounds for gap in judged.failback_gaps(flow)]
         if not values:
             continue
         limit = limits.max_failback_gap_ms
-        expected = f"median silence at the receiver under {limit:g} ms when it is mended"
+        expected = f"median media gap at the receiver under {limit:g} ms at failback"
         claim = Claim("failover.failback", V2, f"{rounds[0].title}: {FLOW_WORDS[flow]}", expected)
         if statistics.median(values) < limit:
             yield claim.passed(spread(values))
@@ -101,12 +100,12 @@ def _failback_gaps(rounds: Sequence[JudgedIncident], limits: FailoverLimits) -> 
 def check_mos(rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits) -> Iterator[Finding]:
     """Calls are good again while it is still broken."""
     values = [mos for judged in rounds for mos in late_mos(judged)]
-    expected = f"MOS >= {policy.min_mos:g} again in the last {LAST_SECONDS} s before the mending (median)"
+    expected = f"MOS >= {policy.min_mos:g} again in the last {LAST_SECONDS} s before restoration (median)"
     claim = Claim("failover.quality", V2, rounds[0].title, expected)
     if not values:
         yield claim.not_shown("no media was sent then")
     elif not any(_was_felt(judged, policy) for judged in rounds):
-        yield claim.not_shown("nothing was lost or late on any line: the brown-out was not there")
+        yield claim.not_shown("no loss or delay on any line: the brown-out had no effect")
     elif statistics.median(values) >= policy.min_mos:
         yield claim.passed(spread(values, "MOS", 2))
     else:
@@ -127,7 +126,7 @@ def _was_felt(judged: JudgedIncident, policy: Policy) -> bool:
 
 
 def late_mos(judged: JudgedIncident) -> Iterator[float]:
-    """Mean MOS of each direction in the last whole seconds before the mending."""
+    """Mean MOS of each direction in the last whole seconds before restoration."""
     for call in judged.judged:
         for way in call.ways:
             end = math.floor(judged.incident.healed_at - way.mos_start)

@@ -62,7 +62,7 @@ def _of(incident: Incident, begin: float) -> bool:
 
 
 def explain_direction(case: Case, incident: Incident, call: CallRecord, way: Way) -> Way:
-    """The way with the reason why nothing came until the mending, or why it was gone after it; as it was
+    """The way with the reason why nothing came until restoration, or why it was gone after it; as it was
     where
     media went on."""
     if way.gap_ms is None:
@@ -76,22 +76,22 @@ def explain_direction(case: Case, incident: Incident, call: CallRecord, way: Way
 
 
 def _reason(case: Case, incident: Incident, call: CallRecord, way: Way) -> tuple[str, str | None]:
-    """Why nothing came until the mending."""
+    """Why nothing came until restoration."""
     used = set() if way.flow == "in" else _lines_at_the_end(case, incident, call, way)
     lines = [line for lines in case.network.ways.lines.values() for line in lines if line.name in used]
     for line in lines:
         if {line.link, line.far} & set(incident.parts):
-            return f"{line.near} went on sending by {line.name}: it did not notice", line.near
+            return f"{line.near} kept sending by {line.name}: it did not detect the failure", line.near
     if not incident.survivable:
-        return f"there is no other way while {incident.subject} is gone", incident.subject
+        return f"there is no alternate path while {incident.subject} is gone", incident.subject
     if way.flow == "in":
         return _downward(case, incident, call, way)
     if not lines:
-        return "no line of the site carried it any more", None
+        return "no line of the site carried it", None
     seen = addresses(case, incident, call, way.direction)
     if seen is not None and seen.new:
         return f"it reached the cloud from {seen.new[0]}, which did not pass it on", _controller(case)
-    return f"it left by {', '.join(sorted(used))} and got lost behind it", None
+    return f"it left by {', '.join(sorted(used))} and was lost beyond it", None
 
 
 def _downward(case: Case, incident: Incident, call: CallRecord, way: Way) -> tuple[str, str | None]:
@@ -108,23 +108,23 @@ def _downward(case: Case, incident: Incident, call: CallRecord, way: Way) -> tup
 
 
 def _gone_after(case: Case, incident: Incident, call: CallRecord, way: Way) -> tuple[str, str | None]:
-    """Why media that had survived the failure was lost with the way back."""
+    """Why media that had survived the failure was lost with failback."""
     target = addresses(case, incident, call, way.direction)
     phone = addresses(case, incident, call, OTHER[way.direction])
-    mended = incident.healed_at, incident.ended_at
+    restored = incident.healed_at, incident.ended_at
     ends = [seen.at_end if seen is not None else () for seen in (target, phone)]
     if way.flow == "in" and all(ends) and not set(ends[0]) & set(ends[1]):
-        why, blame = _left_behind(case, call, mended, ends[0][0], ends[1][0])
-        return f"lost on the way back: {why}", blame
-    return "lost on the way back: it was gone at the end of the watch", None
+        why, blame = _left_behind(case, call, restored, ends[0][0], ends[1][0])
+        return f"lost at failback: {why}", blame
+    return "lost at failback: there was no media at the end of the observation", None
 
 
 def _left_behind(
     case: Case, call: CallRecord, window: tuple[float, float], old: str, new: str
 ) -> tuple[str, str | None]:
     asked = any(method in MEDIA_CHANGES for _, method in answered_in_dialog(case, call, *window))
-    how = "though a re-INVITE was answered" if asked else "and no re-INVITE told it"
-    words = f"the address changed from {old} to {new}; the cloud went on sending to the old one, {how}"
+    how = "though a re-INVITE was answered" if asked else "and no re-INVITE updated it"
+    words = f"the address changed from {old} to {new}; the cloud kept sending to the old one, {how}"
     return words, _controller(case) if asked else None
 
 
@@ -137,7 +137,7 @@ def _controller(case: Case) -> str | None:
 
 
 def _lines_at_the_end(case: Case, incident: Incident, call: CallRecord, way: Way) -> set[str]:
-    """The lines that still carried the direction just before the mending."""
+    """The lines that still carried the direction just before restoration."""
     names = {line.tap: line.name for lines in case.network.ways.lines.values() for line in lines}
     healed = ns(incident.healed_at)
     spans = carried(case, streams_of(case, call, way.direction), "up")

@@ -27,7 +27,7 @@ class Addresses:
     before: str
     """The last that came up before the failure."""
     new: tuple[str, ...]
-    """Others that came up between failure and mending."""
+    """Others that came up between failure and restoration."""
     at_end: tuple[str, ...]
     """Those in use at the end of the watch."""
     kept_on: bool

@@ -26,7 +26,7 @@ LAB = ""
 
 
 def of_signalling(case: Case, finding: Finding) -> Starved | None:
-    """Registrations and calls that did not come about: the phones' programs and the cloud's."""
+    """Registrations and calls that were not established: the phones' programs and the cloud's."""
     call = call_of(case, finding.subject)
     named = (call.caller, call.callee) if call is not None else (finding.subject,)
     parties = [party for name in named if (party := party_of(case, name)) is not None]

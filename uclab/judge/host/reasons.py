@@ -45,7 +45,8 @@ SPOILT = 4.0
 STEPS = 2.0
 """A wait makes two steps in the packets' spacing (RFC 3550 A.8): it grows, and shrinks again."""
 ANSWERED = re.compile(r"\b(4(?!08)\d\d|5(?!03)\d\d|6\d\d)\b|tls-refused")
-"""Who was answered by a refusal did not wait in vain; 408 (timeout) and 503 (unavailable) are no refusals."""
+"""Who was answered by a refusal did not wait for nothing; 408 (timeout) and 503 (unavailable) are no
+refusals."""
 OF_INCIDENTS = ("calls-kept", "detection", "failback", "media-gap", "quality", "recovery", "registration")
 """Findings of failover that are a matter of time."""
 
@@ -166,7 +167,8 @@ def _load_quality(case: Case) -> Starved | None:
 
 
 def _made_by_host(case: Case) -> Iterable[Starved | None]:
-    """For each direction of a campaign's calls that misses the policy, what of the machine explains that."""
+    """For each direction of a campaign's calls that violates the policy's limits, what of the machine
+    explains that."""
     for stream in case.seen.media.streams:
         quality = media_quality(stream)
         if quality is None or stream.window is None or not misses(quality, case.network.policy):
@@ -178,7 +180,8 @@ def _made_by_host(case: Case) -> Iterable[Starved | None]:
 def host_made(
     case: Case, stream: Stream, ends: tuple[Endpoint, Endpoint], blame: str | None
 ) -> Starved | None:
-    """The program whose waits explain that a stream misses the policy; None where it misses it without them.
+    """The program whose waits explain that a stream violates the policy's limits; None where it misses it
+    without them.
 
     Only programs on its way count; for losses, where a device was found, that device's, and the switch
     engines: one that waited hands on what came meanwhile at once, and the next queue is too short for that.

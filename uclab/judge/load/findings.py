@@ -1,5 +1,6 @@
-"""What many users met in a campaign: registrations, calls and media by their own word, and the quality of
-media from the captures (`load.*`; D11, C8). Names and sections of measurements are those of RFC 6076."""
+"""What many users experienced in a campaign: registrations, calls and media from client-side records, and
+the quality of media from the captures (`load.*`; D11, C8). Names and sections of measurements are those of
+RFC 6076."""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ def _generators(case: Case) -> Iterator[Finding]:
     claim = Claim("load.generators", ("D11",), "generators", "each load generator runs to the campaign's end")
     known = case.run.load.generators
     if not known:
-        yield claim.not_shown("no generator told how it ended")
+        yield claim.not_shown("no generator reported how it ended")
         return
     died = [one for one in known if one.trouble or one.status is None or one.status < 0]
     for one in died:
@@ -189,7 +190,7 @@ def _directions(case: Case, claim: Claim, generator: str) -> Finding:
     evidence = Evidence(case.network.first_tap.get(generator))
     arrived = [stream for stream in streams if stream.received]
     broken = worse_than_chance(policy, streams)
-    held = f"{len(streams) - len(broken)} of {len(streams)} directions hold"
+    held = f"{len(streams) - len(broken)} of {len(streams)} directions pass"
     if not arrived:
         return claim.failed(f"{held}; nothing arrived", evidence, _culprit(case, streams, True)[0])
     figures = route_figures(policy, arrived)

@@ -1,5 +1,5 @@
 """How many calls a line carried: calls were placed one after another, and voice was watched from call to call
-until it missed the policy (`capacity.*`; C8, Q2)."""
+until it violated the policy's limits (`capacity.*`; C8, Q2)."""
 
 from __future__ import annotations
 
@@ -245,7 +245,9 @@ def _admitted(case: Case, record: MeasuringRecord) -> Finding:
         return claim.not_shown("no call was placed")
     if refused:
         first = refused[0]
-        return claim.failed(f"call {first.number}: {first.error or first.status}: the cloud gave way first")
+        return claim.failed(
+            f"call {first.number}: {first.error or first.status}: the cloud is the bottleneck"
+        )
     return claim.passed(f"{len(case.run.load.admissions)} calls")
 
 
@@ -257,7 +259,7 @@ def _apart(case: Case, record: MeasuringRecord, claim: Claim, found: Sequence[Me
     way = next(way for way in record.ways if way.way == narrow.way)
     evidence = Evidence(way.tap)
     if elsewhere := _gave_way_elsewhere(narrow, way):
-        return claim.not_shown(f"{elsewhere}: the lab gave way, not the line; {observed}", evidence)
+        return claim.not_shown(f"{elsewhere}: the lab host is the bottleneck; {observed}", evidence)
     if record.overloaded and not narrow.dropped.get(way.others):
         return claim.not_shown(f"bulk did not overload the line; {observed}", evidence)
     if narrow.apart_pct >= APART_PCT:
@@ -284,12 +286,12 @@ def _gave_way_elsewhere(one: MeasuredWay, way: WayRecord) -> str | None:
 def in_words(one: MeasuredWay) -> str:
     """A direction in words."""
     if one.loss_pct is None:
-        return f"{one.way}: {one.measured} hold, and none more was placed"
+        return f"{one.way}: {one.measured} pass, and no more were placed"
     held = "no more than " if one.bound == "at most" else ""
-    after = f", next {one.next}" if one.next else ""
+    after = f", next bottleneck {one.next}" if one.next else ""
     where = f", in queue {one.gave_way}" if one.gave_way else ""
     return (
-        f"{one.way}: {held}{one.measured} hold, with one more {one.loss_pct:.1f} % are lost"
+        f"{one.way}: {held}{one.measured} pass, with one more {one.loss_pct:.1f} % are lost"
         f" (a call's most {one.worst_loss_pct:.1f} %){where}{after}"
     )
 

@@ -155,7 +155,7 @@ def _unauthentic(case: Case, claim: Claim, first: Sampled, broken: int, directio
             break
         before = hop
     at = at or next(iter(wrong.values()))
-    right = f"right until {before.tap}, " if before is not None else ""
+    right = f"correct up to {before.tap}, " if before is not None else ""
     observed = (
         f"{'SRTCP ' if at.control else ''}packets in {broken} of {directions} directions of sampled calls"
         f" do not authenticate: {right}"

@@ -2,7 +2,7 @@
 
 What a device sends has passed the tap at its own end of the cable when the tap at the other end sees it,
 whatever is broken: queues, filters and losses sit before the one or behind the other. So frames *sent by* a
-device that only the other end of its cable saw tell of its own tap's capture. A device that swallows
+device that only the other end of its cable saw tell of its own tap's capture. A device that black-holes
 everything is no such case, not even where it does so before its tap (a black hole of the lab's own, by XDP):
 it sends nothing that its tap has not. Nor is an idle host. Between two switches nobody can tell from a frame
 which one sent it; there all frames count, but none while the cable was broken on purpose.
@@ -30,7 +30,7 @@ NO_CABLES = ("air", "tunnel")
 COUNTERS_MANY, COUNTERS_SHARE = 50, 0.02
 """A file may hold so many packets fewer than its own counters name: those that came while it was closed."""
 TURN_S = 2.5
-"""About the cutting and the mending of a cable one end may go on sending while the other is down."""
+"""About the cutting and the restoration of a cable one end may go on sending while the other is down."""
 APART_S = 2
 """Calls and registrations by the lab's word, without a frame at any tap for so long: nothing was captured."""
 
@@ -133,7 +133,7 @@ def _all_silent(run: Captured) -> Iterator[Hole]:
     early_ns = int(min(told, default=0.0) * 1e9)
     if told and early_ns < first - APART_S * SECOND_NS:
         began = time_of_day(early_ns)
-        yield Hole(0, first, f"no tap saw a frame until then, though phones told of some at {began}")
+        yield Hole(0, first, f"no tap saw a frame until then, though phones reported some at {began}")
     ends = [call.ended_at for call in run.calls if call.established and call.ended_at is not None]
     late_ns = int(max(ends, default=0.0) * 1e9)
     if late_ns > last + APART_S * SECOND_NS:

@@ -76,7 +76,7 @@ class TapWindows:
         if ran is not None and begin_ns > 0 and begin_ns < ran[0]:
             return f"{tap} saw nothing before {time_of_day(ran[0])}, when its capture was ready"
         if ran is not None and end_ns < EVER_NS and end_ns > ran[1]:
-            return f"{tap} saw nothing from {time_of_day(ran[1])} on, when its capture was told to end"
+            return f"{tap} saw nothing from {time_of_day(ran[1])} on, when its capture was stopped"
         return None
 
     def first_gap(self, taps: Iterable[str], begin_ns: int = 0, end_ns: int = EVER_NS) -> str | None:

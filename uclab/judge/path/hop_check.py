@@ -48,7 +48,7 @@ def walk_finding(
         wrong = Counter({m: n for m, n in at.markings.items() if bears(at, m) and not right(at, m)})
         if wrong:
             before, packets = last.get(at.leg), at.markings.total()
-            where = f"right until {fine[at.leg]}, " if at.leg in fine else ""
+            where = f"correct up to {fine[at.leg]}, " if at.leg in fine else ""
             share = "" if wrong.total() == packets else f" in {wrong.total()} of {packets} packets"
             observed = f"{where}{name(wrong.most_common(1)[0][0])} at {at.tap}{share}"
             evidence = Evidence(at.tap, at.samples(wrong), f"{at.leg} leg")

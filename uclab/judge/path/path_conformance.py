@@ -2,7 +2,7 @@
 tap of its endpoint's path.
 
 A frame that a switch floods elsewhere besides does no harm; a packet that arrived without passing a planned
-tap went another way, and the device in front of that tap sent it there.
+tap took another path, and the device in front of that tap sent it there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ASTRAY_PCT = 1.0
 to have been at a tap before it was sent is not counted there."""
 SETTLED_S = 30.0
 """After a heal, media may need so long until it is back on the planned way."""
-EXPECTED = "media passes every tap of the planned way"
+EXPECTED = "media passes every tap of the planned path"
 NAMED = 4
 """Taps that an observation lists at most."""
 

@@ -43,7 +43,7 @@ def changer(case: Case, failed: Authentication, way: Sequence[str]) -> tuple[str
     if between is None:
         return None
     before, at = between
-    return blame_between(case.network, before, at), f"as sent until {before}, not so at {at}"
+    return blame_between(case.network, before, at), f"unchanged up to {before}, changed at {at}"
 
 
 def _checksums(case: Case, failed: Authentication) -> dict[bytes, dict[str, int]]:

@@ -68,7 +68,7 @@ def _direction(
 ) -> Finding:
     overload = call.kind == "overload"
     name = "quality.overload" if overload else "quality.voice"
-    expected = "no limit missed by more than chance explains" + (
+    expected = "no limit exceeded by more than chance explains" + (
         " while the WAN is overloaded" if overload else ""
     )
     claim = Claim(name, ("C8",), f"{call.id}:{direction}", expected)

@@ -12,7 +12,7 @@ Flow = Literal["out", "in", "within"]
 """Of media: out of a site, into one, or between two endpoints at sites."""
 Fate = Literal["kept", "re-established", "silent", "dropped", "probe"]
 """`kept`: media went on by itself. `re-established`: it went on after a re-INVITE or UPDATE. `silent`: it
-came back with the mending only. `dropped`: hung up, or never back. `probe`: the call that was put on hold
+came back with restoration only. `dropped`: hung up, or never back. `probe`: the call that was put on hold
 on purpose."""
 FLOW_WORDS: dict[Flow, str] = {"out": "from the site", "in": "to the site", "within": "between endpoints"}
 
@@ -46,12 +46,12 @@ class Way:
     flow: Flow
     silences: tuple[Silence, ...]
     gap_ms: float | None
-    """The longest silence that began between a second before the failure and the mending, with its whole
+    """The longest silence that began between a second before the failure and the restoration, with its whole
     length; 0 where nothing was missing, None where no media came before the failure."""
     failback_gap_ms: float | None
-    """The longest that began after the mending."""
+    """The longest that began after restoration."""
     returned: bool
-    """Media was there again before the mending, or never away."""
+    """Media was there again before restoration, or never away."""
     alive: bool
     """Media was there at the end of the watch."""
     stretches: tuple[Stretch, ...]
@@ -60,7 +60,7 @@ class Way:
     mos: tuple[float | None, ...]
     """MOS (ITU-T G.107) of each second of sending; None where nothing was sent."""
     why: str = ""
-    """Why media was not there until the mending, where that is so."""
+    """Why media was not there until restoration, where that is so."""
     blame: str | None = None
 
 
@@ -82,18 +82,18 @@ class CallOutcome:
 
 @dataclass(frozen=True)
 class Registration:
-    """A phone that must register anew: its address changed, or its session controller is cut off."""
+    """A phone that must re-register: its address changed, or its session controller is cut off."""
 
     phone: str
     seconds: float | None
-    """From the failure to its new registration; None: there was none before the mending."""
+    """From the failure to its new registration; None: there was none before restoration."""
     back_seconds: float | None
-    """From the mending to the next, where there was one."""
+    """From restoration to the next, where there was one."""
 
 
 @dataclass(frozen=True)
 class LinesUsed:
-    """Which line of a site carried media before the failure, just before the mending, and at the end; None
+    """Which line of a site carried media before the failure, just before restoration, and at the end; None
     where no line did."""
 
     site: str
@@ -104,7 +104,7 @@ class LinesUsed:
     router: str
     """The device that chooses for what leaves the site."""
     returns: int = 0
-    """How often media came back to the first line after the mending, out of the site."""
+    """How often media came back to the first line after restoration, out of the site."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class JudgedIncident:
         return [way.gap_ms for way in ways if way.gap_ms is not None]
 
     def failback_gaps(self, flow: Flow) -> list[float]:
-        """Silences after the mending, of the directions that were there at the time."""
+        """Silences after restoration, of the directions that were there at the time."""
         ways = (way for call in self.judged for way in call.ways if way.flow == flow and way.returned)
         return [way.failback_gap_ms for way in ways if way.failback_gap_ms is not None]
 

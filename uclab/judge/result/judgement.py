@@ -165,10 +165,10 @@ class MeasuredWay:
     measured: int
     """Calls with which voice still held the policy."""
     bound: Literal["exactly", "at least", "at most"]
-    """`at least`: voice never missed the policy; `at most`: it missed it from the first call on that was
-    judged."""
+    """`at least`: voice never violated the policy's limits; `at most`: it missed it from the first call on
+    that was judged."""
     loss_pct: float | None
-    """With one call more, of all calls together; None where voice never missed the policy."""
+    """With one call more, of all calls together; None where voice never violated the policy's limits."""
     worst_loss_pct: float | None
     """Of the call that lost most."""
     delay_ms: float | None
@@ -182,7 +182,7 @@ class MeasuredWay:
     gave_way: str | None
     """The class that dropped most, of those that are kept apart."""
     next: str | None
-    """What gives way next, by computation."""
+    """What is the next bottleneck, by computation."""
 
     @property
     def computed_words(self) -> str:

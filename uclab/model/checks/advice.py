@@ -34,7 +34,7 @@ def _phones_among_pcs(site: YamlLocation) -> Iterator[Diagnostic]:
         pc = endpoint["pc"].text
         beside = f"its PC {shown(pc)} and all others" if pc else "all PCs"
         yield chosen.mistake(
-            f"phone {shown(endpoint['name'].text)} stands in the data VLAN {shown(chosen.text)} "
+            f"phone {shown(endpoint['name'].text)} is in the data VLAN {shown(chosen.text)} "
             f"with {beside}: its marks are not trusted (classes go by ports alone), "
             "its frames carry no priority between phone and switch, and the PCs' broadcasts reach it",
             f"leave `vlan` out, so that it is in {shown(voice)}"

@@ -63,7 +63,7 @@ def _circles(top: YamlLocation, sites: list[str]) -> Iterator[Diagnostic]:
         for name, place in uplinks:
             if own in _reached(above, name) and sites.index(name) < sites.index(own):
                 yield place.mistake(
-                    f"circuits from {shown(own)} by {shown(name)} lead back to {shown(own)}",
+                    f"circuits from {shown(own)} by {shown(name)} form a loop back to {shown(own)}",
                     "a circuit leads towards the hub",
                 )
 

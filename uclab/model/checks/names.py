@@ -71,11 +71,11 @@ def _devices(top: YamlLocation) -> Iterator[Diagnostic]:
         name = place.text
         if name is not None and _FOREIGN.fullmatch(name):
             yield place.mistake(
-                f"{shown(name)} is how the lab names a foreign VLAN's old telephone", "take another name"
+                f"{shown(name)} is the lab's name for a foreign VLAN's legacy VoIP host", "take another name"
             )
         elif name is not None and _TERMINATION.fullmatch(name):
             yield place.mistake(
-                f"{shown(name)} is how the lab names a circuit's termination unit", "take another name"
+                f"{shown(name)} is the lab's name for a circuit's termination unit", "take another name"
             )
         elif name in RESERVED:
             yield place.mistake(

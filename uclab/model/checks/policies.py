@@ -79,7 +79,7 @@ def _silence(registration: YamlLocation) -> Iterator[Diagnostic]:
     if lost <= asked:
         culprit = "lost_s" if registration["lost_s"].number else "keepalive_s"
         yield registration[culprit].mistake(
-            f"a connection would be given up after {lost} s, before anybody has asked after {asked} s",
+            f"a connection would be given up after {lost} s, before the first keep-alive after {asked} s",
             f"allowed: more than {shown(asked)}",
         )
 

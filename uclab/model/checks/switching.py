@@ -140,13 +140,13 @@ def _direction(
         )
     elif step == 0 and hierarchy.order[target] < hierarchy.order[own] and _in_ring(hierarchy, own, target):
         yield uplink.mistake(
-            f"uplinks from {shown(own)} by {shown(target)} lead back to {shown(own)}",
+            f"uplinks from {shown(own)} by {shown(target)} form a loop back to {shown(own)}",
             "write each cable once, at one of its ends",
         )
 
 
 def _in_ring(hierarchy: Hierarchy, goal: str, start: str) -> bool:
-    """Whether uplinks lead back to a switch from one that it is uplinked to."""
+    """Whether uplinks form a loop back to a switch from one that it is uplinked to."""
     if not {goal, start} <= hierarchy.ringed:
         return False
     seen, ahead = {start}, [start]
@@ -163,7 +163,7 @@ def _ways_up(hierarchy: Hierarchy) -> Iterator[Diagnostic]:
         if name not in hierarchy.top and switch.whole and not list(switch["uplinks"]):
             above = [other for other in hierarchy.switches if hierarchy.rank(other) > hierarchy.rank(name)]
             yield switch.mistake(
-                f"switch {shown(name)} has no way up", f"give it `uplinks` to some of: {listed(above)}"
+                f"switch {shown(name)} has no uplink path", f"give it `uplinks` to some of: {listed(above)}"
             )
 
 
@@ -183,7 +183,7 @@ def _islands(hierarchy: Hierarchy) -> Iterator[Diagnostic]:
     for name in hierarchy.top:
         if name not in seen:
             yield hierarchy.switches[name].mistake(
-                f"switch {shown(name)} is not joined with {shown(first)}", f"give it `uplinks: [{first}]`"
+                f"switch {shown(name)} is not cabled to {shown(first)}", f"give it `uplinks: [{first}]`"
             )
 
 

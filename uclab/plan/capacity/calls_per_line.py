@@ -69,7 +69,7 @@ class DirectionCapacity:
     """The queue that is full first when calls are added; `line` where it is all of it, `media ports` where
     the session controller has no more."""
     full_next: str | None
-    """What gives way after it, had the first more room."""
+    """What is the next bottleneck, had the first more room."""
     calls_alone: int
     """Calls that fit when nothing else has priority: beside bulk that overloads the line, where classes are
     kept apart. That is what an experiment finds (`uclab.plan.capacity.capacity_experiment`)."""

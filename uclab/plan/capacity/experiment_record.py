@@ -38,7 +38,7 @@ class WayRecord:
     others: str
     """The queue for everything that has none of its own, which bulk overloads."""
     next: str | None
-    """What gives way after it, by computation."""
+    """What is the next bottleneck, by computation."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a carrier's engineer can get wrong, as changes of a plan (W2, W3, Q1).
 
-All are on the way from the site: a mistake on the way back too would take the classes away from BGP and BFD
+All are on the way from the site: an error on the return path too would take the classes away from BGP and BFD
 behind the cloud's queue, and be another fault.
 """
 

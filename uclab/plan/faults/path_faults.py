@@ -46,7 +46,7 @@ def exchange_clears_dscp(plan: Plan, target: str | None) -> Plan:
 
 @registered(
     "backup-preferred",
-    "a router prefers its last way to the cloud to the planned one",
+    "a router prefers its backup path to the cloud over the planned one",
     "path.as-planned",
     may_break=("quality.overload",),
     blames="edge",
@@ -86,7 +86,7 @@ def balanced_per_packet(plan: Plan, target: str | None) -> Plan:
 
 @registered(
     "asymmetric-routing",
-    "what comes back takes another line than what went out, past the router's connections",
+    "return traffic takes another line than outbound traffic, past the router's NAT state",
     "signalling.registered",
     topology="smb-dual-wan",
 )
@@ -108,7 +108,7 @@ def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
 
 @registered(
     "sip-alg",
-    "a router's SIP gateway writes into encrypted signalling",
+    "a router's SIP ALG rewrites encrypted signalling",
     "signalling.registered",
     "signalling.untouched",
     may_break=("signalling.tls", "signalling.certificate"),
@@ -171,7 +171,7 @@ def _neighbour(plan: Plan, line: WanLine) -> str:
 
 @registered(
     "failback-flaps",
-    "a router goes back to its preferred line the moment that it answers, and loses it again",
+    "a router has no hold-down: it fails back to its preferred line at the first answer, and loses it again",
     "failover.failback",
     may_break=("failover.order", "failover.calls-kept", "failover.registration"),
     scenario="failover",

@@ -19,7 +19,7 @@ SEARCH_MS = 1000
 
 @registered(
     "media-injected",
-    "somebody on the internet sends forged RTP to the media relay",
+    "a host on the internet sends forged RTP to the media relay",
     "media.injected",
     "hub.media",
     "quality.voice",

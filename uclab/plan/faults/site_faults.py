@@ -89,7 +89,7 @@ def _port_wrongly_trusted(plan: Plan, target: str | None) -> Plan:
     blames="edge",
 )
 def _queues_removed(plan: Plan, target: str | None) -> Plan:
-    """Voice and video share the queue of all else. Signalling keeps its own, so that calls come about.
+    """Voice and video share the queue of all else. Signalling keeps its own, so that calls are established.
 
     A third to a half of voice gets lost: whether the far end's tone is still heard is a matter of the bursts.
     """
@@ -167,7 +167,7 @@ def _media_rule_missing(plan: Plan, target: str | None) -> Plan:
 
 @registered(
     "foreign-mac",
-    "a phone with a foreign MAC address stands at a phone's port, and gets no farther",
+    "a device with an unknown MAC address is plugged into a phone port and blocked",
     "vlan.port-control",
     "signalling.registered",
     blames="sw1:1",

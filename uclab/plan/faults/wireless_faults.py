@@ -14,7 +14,7 @@ from uclab.plan.schema.plan import Plan, Switch, SwitchRole
 
 @registered(
     "wifi-naive-map",
-    "an access point makes the user priority of the DSCP's upper three bits: voice goes with the videos",
+    "an access point derives the user priority from the DSCP's upper three bits: voice lands in AC_VI",
     "qos.wmm",
     blames="ap1",
     topology="wifi-office",

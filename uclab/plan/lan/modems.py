@@ -1,6 +1,6 @@
 """Modems in bridge mode: two ports between a router and its line to a provider, transparent to both (W9).
 
-Pull the line and the router does not notice: its own cable, to the modem, is still plugged in.
+Pull the line and the router does not detect it: its own cable, to the modem, is still plugged in.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def _zones(inside: str, exits: Sequence[Exit]) -> list[str]:
     """Connection tracking by way out, where ways translate differently.
 
     The kernel translates a connection for good when it sees its first packet. With a zone for each outer
-    address, chosen by where the packet is routed *now*, a connection that is led another way begins anew
+    address, chosen by where the packet is routed *now*, a connection that is rerouted begins again
     there: media goes on from the new address, and a TCP sender hears at once that its connection is not
     known there.
     """
@@ -137,7 +137,7 @@ def _zones(inside: str, exits: Sequence[Exit]) -> list[str]:
     lines = [
         "table inet zones {",
         "    chain prerouting {",
-        '        comment "a connection is translated anew when it is led another way"',
+        '        comment "a connection that is rerouted is translated again"',
         "        type filter hook prerouting priority raw + 10; policy accept;",
     ]
     for number, names in enumerate(groups.values(), start=1):

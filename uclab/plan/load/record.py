@@ -145,7 +145,7 @@ class LegRecord:
     """Whether the other side's signal was in what it sent; None without media."""
     error: str = ""
     offers: int = 0
-    """How often either side described its media anew, as for a hold: media stops and moves on purpose."""
+    """How often either side described its media again, as for a hold: media stops and moves on purpose."""
     address: str = ""
     """Where the user sits: whose connection has the keys of this side."""
 

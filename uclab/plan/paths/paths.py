@@ -95,7 +95,7 @@ class Cabling:
         here = source
         while self.owner[goal].device != here:
             if len(way) > LONGEST_WAY:
-                raise PlanError(f"the routes from {source} to {target} lead in a circle at {here}")
+                raise PlanError(f"routing loop from {source} to {target} at {here}")
             out, next_hop = self.next_hop(here, goal)
             segment = self.segment(LinkEnd(here, out), self.owner[next_hop])
             way += segment

@@ -40,7 +40,7 @@ class Host:
 
 
 def site_hosts(site: model.Site, site_number: int) -> tuple[Host, ...]:
-    """Phones in the voice VLAN (L1), softclients and PCs in the data VLAN (L2), one older VoIP host in each
+    """Phones in the voice VLAN (L1), softclients and PCs in the data VLAN (L2), one legacy VoIP host in each
     foreign VLAN (L4)."""
     hosts = [host for endpoint in site.endpoints for host in _endpoint_hosts(site, endpoint)]
     foreign = [vlan for vlan in site.vlans if vlan.role == "foreign-voip"]

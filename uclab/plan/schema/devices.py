@@ -75,7 +75,7 @@ class QueueClass:
     """Depth of the leaf queue; small, because a full one would hold up other ports' traffic (facts:
     AF_PACKET)."""
     arp: bool = False
-    """True on the one class that also takes ARP, so that calls do not die of unanswered ARP."""
+    """True on the one class that also takes ARP: unanswered ARP drops calls."""
     codes: tuple[int, ...] = ()
     """In a carrier's network: the priorities of service tags, or the MPLS traffic classes, of the class."""
 

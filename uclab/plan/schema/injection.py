@@ -1,4 +1,4 @@
-"""Forged media: somebody who is in no call sends RTP to a media relay's ports."""
+"""Forged media: somebody which is in no call sends RTP to a media relay's ports."""
 
 from __future__ import annotations
 

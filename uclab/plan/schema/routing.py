@@ -88,6 +88,6 @@ class Ospf:
     """Whether it tells the others that everything else is behind it."""
     hello_s: int = 1
     dead_s: int = 3
-    """A neighbour is lost after so long without a hello; a cable that is pulled is noticed at once."""
+    """A neighbour is lost after so long without a hello; a cable that is pulled is detected at once."""
     learned: tuple[Route, ...] = ()
     """The routes that it has from its neighbours when nothing has failed."""

@@ -129,7 +129,7 @@ class MarkingRule:
 
 @dataclass(frozen=True)
 class FailoverLimits:
-    """What callers may notice of a failure (V2); the policy file's section of that name."""
+    """How a failure may affect callers (V2); the policy file's section of that name."""
 
     max_detection_ms: float
     max_media_gap_ms: float

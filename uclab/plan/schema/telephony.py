@@ -33,9 +33,9 @@ class RegistrationTiming:
     lost_s: int
     """Silence after which the connection counts as lost."""
     attempt_s: int
-    """How long a phone waits for one registrar before it asks the next; doubled with every vain round."""
+    """How long a phone waits for one registrar before it asks the next; doubled with every failed round."""
     retry_s: int
-    """Wait before a new registration; each phone takes 50 to 100 % of it; doubled with every vain round."""
+    """Wait before a new registration; each phone takes 50 to 100 % of it; doubled with every failed round."""
     retry_max_s: int
     """Longest such wait."""
     failback_s: int

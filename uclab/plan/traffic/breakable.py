@@ -22,7 +22,7 @@ class NotBreakable(ValueError):
 
 
 def controlled_ends(plan: Plan) -> dict[str, tuple[LinkEnd, LinkEnd]]:
-    """Link -> the interfaces between which it is worsened or swallows everything: those of its cable;
+    """Link -> the interfaces between which it is worsened or black-holes everything: those of its cable;
     of a WAN line through others' boxes (termination units, carriers, modems) those of its two routers."""
     ends = {link.name: (link.a, link.b) for link in plan.links}
     return ends | {line.link: (line.near, line.far) for line in wan_lines(plan)}

@@ -15,14 +15,14 @@ from uclab.records.run import How
 
 INCIDENTS = {
     "circuit-down": "the preferred line of a site is cut: both ends lose carrier",
-    "circuit-black-holed": "the preferred line swallows everything, its link still up",
+    "circuit-black-holed": "the preferred line is black-holed, its link stays up",
     "brown-out": "the preferred line loses and delays packets, its link still up",
-    "circuit-flaps": "the preferred line is cut, and comes and goes several times before it stays",
+    "circuit-flaps": "the preferred line is cut, and flaps several times before it stays up",
     "circuits-down": "all private circuits of a site are cut at once, with another line left",
-    "router-killed": "a router on the way dies: no programs, nothing passes it, its links stay up",
+    "router-killed": "a router on the path dies: it stops forwarding, its links stay up",
     "isp-lost": "the router of the preferred line's provider dies likewise",
     "datacentre-lost": "the data centre that serves the calls is cut off",
-    "dns-lost": "the public DNS server is gone",
+    "dns-lost": "the public DNS server is cut off",
 }
 """Names of incidents, in the order in which they happen, and what each is."""
 HELD_CALL = "failover-hold"
@@ -47,9 +47,9 @@ class PlannedIncident:
     """Links or devices that the lab is told to fail."""
     how: How
     survivable: bool
-    """Another way leads to the session controller that has the calls; or it is not on their way."""
+    """An alternate path leads to the session controller that has the calls; or it is not on their path."""
     flaps: int = 0
-    """How often it goes away again after the mending, before it stays."""
+    """How often it goes away again after restoration, before it stays."""
 
 
 class NoSuchIncident(KeyError):

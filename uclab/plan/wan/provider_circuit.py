@@ -45,6 +45,6 @@ class ClassMap:
     priorities: tuple[tuple[int, int], ...]
     """(MPLS traffic class, 802.1p priority of the customer's tag); others 0."""
     control: int
-    """What ARP is marked with, or calls die of unanswered ARP."""
+    """What ARP is marked with, or unanswered ARP drops calls."""
     control_priority: int
     """802.1p priority of ARP in the customer's tag."""

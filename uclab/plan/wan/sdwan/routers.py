@@ -91,7 +91,7 @@ def _circuit(context: Context, gateway: SdWanGateway) -> Circuit:
 
 def _neighbour(own: TunnelEnd, other: TunnelEnd) -> tuple[str, str, str]:
     """The only neighbour in a tunnel, known for good: an ARP request there has no DSCP to copy, would wait
-    with bulk on a full line, and calls would die of it."""
+    with bulk on a full line, and that would drop calls."""
     return own.interface, _ip(other.address), other.mac
 
 

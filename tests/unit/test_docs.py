@@ -17,12 +17,11 @@ import typer.main
 import yaml
 from typer.testing import CliRunner
 
-from ci import coverage_table
+from ci import coverage_table, declared_tables
 from tests.unit import pages
 from tests.unit.pages import PROJECT, Block, Command
 from uclab.cli.main import app
 from uclab.model.load import check
-from uclab.plan.faults.catalogue import FAULTS
 
 COMMANDS = tuple(pages.commands())
 UCLAB = tuple(command for command in COMMANDS if command.words[0] == "uclab")
@@ -203,13 +202,6 @@ def test_pytest_examples_are_collected(tmp_path: Path) -> None:
     assert len(collected) == sum(text.count("def test_") for text in examples) > 3
 
 
-@pytest.mark.parametrize("page", ["docs/faults.md", "docs/plan.md"])
-def test_tables_of_faults_say_what_each_fault_breaks(page: str) -> None:
-    rows = re.findall(r"^\| `([a-z-]+)` \| .+ \| (.+) \|$", (PROJECT / page).read_text(), re.MULTILINE)
-    written = {name: set(re.findall(r"`([\w.-]+)`", broken)) for name, broken in rows if name in FAULTS}
-    assert written == {name: set(fault.breaks) for name, fault in FAULTS.items()}
-
-
 def test_every_verb_is_in_the_readme() -> None:
     table = re.findall(r"^\| (`.+`) \|", (PROJECT / "README.md").read_text(), re.MULTILINE)
     named = {name for row in table for name in re.findall(r"`([a-z]+)`", row)}
@@ -220,6 +212,10 @@ def test_coverage_page_is_current() -> None:
     known = tuple(coverage_table.requirements(coverage_table.REQUIREMENTS.read_text()))
     page = coverage_table.render(known, coverage_table.marked_tests())
     assert coverage_table.COVERAGE.read_text() == page, "run .venv/bin/python ci/coverage_table.py"
+
+
+def test_tables_of_what_is_declared_are_current() -> None:
+    assert declared_tables.outdated() == {}, "run .venv/bin/python ci/declared_tables.py"
 
 
 def test_marks_of_module_class_and_function_are_added_up(tmp_path: Path) -> None:

@@ -137,8 +137,8 @@ CHECKS.declare(
             FindingKind(
                 "abuse.half-open",
                 ("C1",),
-                "no address has more than `silent_connections` (and one for each account) on which it "
-                "has said nothing for a second",
+                "no address has more than `silent_connections` (plus one for each account) that were "
+                "silent for a second",
             ),
             FindingKind(
                 "abuse.passwords",

@@ -67,7 +67,7 @@ CHECKS.declare(
                 ("C9", "N2"),
                 "each TCP segment of signalling has the same bytes at every tap, told apart by "
                 "sequence number and length, which survive NAT; else the device between is named: a "
-                "SIP gateway (ALG) that rewrites",
+                "SIP ALG that rewrites",
             ),
         ),
     ),

@@ -156,14 +156,14 @@ CHECKS.declare(
             FindingKind(
                 "call.established",
                 ("C1", "D3"),
-                "the call came about, or was refused, as expected. Not shown if a party was not "
+                "the call was established, or was refused, as expected. Not shown if a party was not "
                 "registered then",
             ),
             FindingKind(
                 "audio.heard",
                 ("C2", "D3"),
-                "both sides heard the other's tone. Silence one way is named as one-way audio, with "
-                "the device where the media ended",
+                "both sides heard the other's tone. Otherwise one-way or no audio is named, with the "
+                "device where the media ended",
             ),
         ),
     ),

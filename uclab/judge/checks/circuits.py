@@ -143,9 +143,9 @@ CHECKS.declare(
             FindingKind(
                 "circuit.policy",
                 ("W5",),
-                "what comes out of an exchange at a customer's port came in at the other end of a "
-                "circuit there, from its prefixes, to its prefixes, with its markings; the switch "
-                "that let anything else in is blamed",
+                "what leaves an exchange at a customer's port entered at the other end of a circuit "
+                "there, from its prefixes, to its prefixes, with its markings; the switch that "
+                "admitted anything else is blamed",
             ),
         ),
     ),

@@ -107,8 +107,8 @@ CHECKS.declare(
             FindingKind(
                 "carrier.apart",
                 ("W3",),
-                "no frame of another customer at a circuit's ports in a label-switched core, and its "
-                "own frames only under its own labels",
+                "no frame of another customer at a circuit's ports in an MPLS core, and its own "
+                "frames only under its own labels",
             ),
         ),
     ),

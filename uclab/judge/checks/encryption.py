@@ -175,8 +175,8 @@ CHECKS.declare(
             FindingKind(
                 "media.keys",
                 ("C9",),
-                "the keys came from decrypted signalling, and with one bit changed libsrtp refuses "
-                "the packets: the proof can fail",
+                "the keys came from decrypted signalling, and with one bit changed libsrtp rejects "
+                "the packets: the check can fail",
             ),
         ),
     ),

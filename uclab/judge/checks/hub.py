@@ -156,7 +156,7 @@ CHECKS.declare(
                 "hub.media",
                 ("C7",),
                 "as many packets passed the controller's tap, in and out, as arrived, and the relay "
-                "sent none to anybody who is in no call; no TCP or UDP payload went directly between "
+                "sent none to anybody outside a call; no TCP or UDP payload went directly between "
                 "endpoints of a site",
             ),
             FindingKind(

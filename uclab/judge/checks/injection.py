@@ -113,9 +113,9 @@ CHECKS.declare(
             FindingKind(
                 "media.injected",
                 ("C7",),
-                "nobody sends UDP to the relay's media ports, or in its name to a phone, who has no "
-                "part in a call; else by which taps it came, how many a second, and which calls it "
-                "hurt ([below](#who-is-in-no-call))",
+                "only parties of a call send UDP to the relay's media ports, and nobody spoofs the "
+                "relay towards a phone; else the taps it passed, packets a second, and the calls it "
+                "impaired ([below](#media-injection))",
             ),
         ),
     ),

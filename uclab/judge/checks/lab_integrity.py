@@ -240,10 +240,10 @@ CHECKS.declare(
             FindingKind(
                 "lab.alive",
                 ("D3", "D4"),
-                "no device's program and no service ended unasked, also where it came back as the "
-                "policy says (what died, when, and how long until it was back), and the lab was taken "
-                "down: one that was killed is said to have been, with the time of its last packet or "
-                "event; of one that still runs it is not shown",
+                "no device's program and no service ended unexpectedly, even where it was restarted "
+                "as the policy says (what died, when, and how long until it was back), and the lab "
+                "was taken down: a killed lab fails, with the time of its last packet or event; for "
+                "one that still runs it is not shown",
             ),
         ),
     ),
@@ -260,9 +260,9 @@ CHECKS.declare(
                 "capture.complete",
                 ("D5",),
                 "every tap of the plan was captured from beginning to end, no packet dropped or cut, "
-                "every file closed, no two taps with each other's names, all clocks the same; else "
-                "not everything was shown: from when to when, and why where the lab noted it (a full "
-                "disk, dumpcap's last words)",
+                "every file closed, no two taps swapped, all clocks in step; else not everything was "
+                "shown: from when to when, and why, where the lab noted it (a full disk, dumpcap's "
+                "last messages)",
             ),
         ),
     ),
@@ -278,8 +278,8 @@ CHECKS.declare(
             FindingKind(
                 "capture.understood",
                 ("D5",),
-                "every frame is of a kind that is read, or holds nothing that a check could look for; "
-                "else each kind is named, with the taps where it was seen",
+                "every frame is of a kind that the judge decodes, or contains nothing that a check "
+                "looks for; else each kind is named, with the taps where it was seen",
             ),
         ),
     ),

@@ -256,16 +256,16 @@ CHECKS.declare(
                 "qos.dscp",
                 ("C8",),
                 "every packet of media (EF) and signalling with payload (AF31; TCP connections are "
-                "followed through NAT by their initial sequence number) is marked right at every tap, "
-                "both ways. So is the RTCP of each call (subject `CALL:DIRECTION:rtcp`), which "
-                "belongs to the class of its media. In front of the access switch it is what the "
-                "endpoint sets",
+                "followed through NAT by their initial sequence number) is marked correctly at every "
+                "tap, both ways. So is the RTCP of each call (subject `CALL:DIRECTION:rtcp`), which "
+                "belongs to the class of its media. Before the access switch it is what the endpoint "
+                "sets",
             ),
             FindingKind(
                 "qos.pcp",
                 ("Q1",),
-                "802.1p as the policy maps the DSCP, in every tagged frame. On a phone's own port "
-                "towards the switch 0 is accepted: the port is classified by DSCP",
+                "802.1p as the policy maps the DSCP, in every tagged frame. On a phone's link to the "
+                "access switch 0 is accepted: the port classifies by DSCP",
             ),
             FindingKind(
                 "qos.mpls-tc",

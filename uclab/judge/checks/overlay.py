@@ -209,7 +209,7 @@ CHECKS.declare(
             FindingKind(
                 "sdwan.sealed",
                 ("W6", "C9"),
-                "nothing leaves a site with an overlay but in its tunnels",
+                "nothing leaves a site with an overlay outside its tunnels",
             ),
             FindingKind(
                 "sdwan.steering",

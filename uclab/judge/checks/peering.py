@@ -202,7 +202,7 @@ CHECKS.declare(
             FindingKind(
                 "peering.accepted",
                 ("P3",),
-                "a peering router passes on into the cloud what it may take of its customers and "
+                "a peering router advertises into the cloud what it may accept from its customers and "
                 "nothing else",
             ),
             FindingKind(

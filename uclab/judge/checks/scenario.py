@@ -240,8 +240,8 @@ CHECKS.declare(
             FindingKind(
                 "scenario.complete",
                 ("D3", "D5"),
-                "all that was asked for has its record, and the scenario said that it ended: see "
-                "[below](#less-than-was-asked-for)",
+                "everything that was requested has its record, and the scenario reported its end: see "
+                "[below](#incomplete-runs)",
             ),
         ),
     ),

@@ -302,17 +302,18 @@ CHECKS.declare(
                 "signalling.certificate",
                 ("C9",),
                 "the server's chain ends at the lab's authority and carries the registrar's name; an "
-                "endpoint that sends SIP to any other server is named. One that refuses it passes",
+                "endpoint that sends SIP to any other server is named. One that refuses such a server "
+                "passes",
             ),
             FindingKind(
                 "signalling.registered",
                 ("C1",),
                 "the endpoint was registered from the lab's `up` to its end: a state with its gaps, "
-                "by two witnesses (the 200 OKs to REGISTER in decrypted signalling with the time that "
-                "they hold, and the endpoint's own events); where they disagree it is said. A gap "
-                "that something broken on purpose explains, and that was over within the policy's "
-                "time, is said and held; any other names who lost it, when, and when it was back. The "
-                "endpoint is blamed where others at its site kept theirs",
+                "from two sources (the 200 OKs to REGISTER in decrypted signalling with the time that "
+                "they hold, and the endpoint's own events); disagreement is reported. A gap that a "
+                "deliberate failure explains, and that ended within the policy's time, is reported "
+                "and passes; any other names who lost the registration, when, and when it was back. "
+                "The endpoint is blamed where others at its site kept theirs",
             ),
         ),
     ),

@@ -70,7 +70,7 @@ CHECKS.declare(
                 "qos.dissector",
                 ("D5",),
                 "tshark, through pyshark, reads the same DSCP, 802.1p and VLAN from one packet each "
-                "of up to 150 media flows as our columns did",
+                "of up to 150 media flows as the judge did",
             ),
         ),
     ),

@@ -172,8 +172,8 @@ CHECKS.declare(
             FindingKind(
                 "vlan.port-control",
                 ("N3",),
-                "no frame from a MAC address that no device of the plan has; else port, how far it "
-                "got, and the switch's own report. Multicast that kernels send by themselves (IPv6, "
+                "no frame from a MAC address that no device of the plan has; else the port, how far "
+                "it got, and the switch's own report. Multicast that kernels send on their own (IPv6, "
                 "LLDP) is left out",
             ),
         ),

@@ -83,10 +83,10 @@ CHECKS.declare(
             FindingKind(
                 "vlan.way",
                 ("L1", "P1"),
-                "media has the planned VLAN at every tap of its planned way, up and down, also inside "
-                "carriers; else the device between the last right tap and the first wrong one is "
-                "named. Not where `vlan.voice` found one of the two outside its VLAN, nor while "
-                "something was failed on purpose",
+                "media has the planned VLAN at every tap of its planned path, upstream and "
+                "downstream, also inside carriers; else the device between the last correct tap and "
+                "the first wrong one is named. Not where `vlan.voice` found one of the two outside "
+                "its VLAN, nor during a deliberate failure",
             ),
         ),
     ),

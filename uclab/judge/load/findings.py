@@ -242,7 +242,7 @@ CHECKS.declare(
             FindingKind(
                 "load.*",
                 ("D11",),
-                "only of a [campaign](campaigns.md): what its users met",
+                "only of a [campaign](campaigns.md): what its users experienced",
             ),
         ),
     ),

@@ -305,8 +305,8 @@ CHECKS.declare(
             FindingKind(
                 "capacity.*",
                 ("C8", "Q2"),
-                "only of a [measurement of capacity](capacity.md#by-experiment): whether a line "
-                "carries as many calls as were computed",
+                "only of a [measurement of capacity](capacity.md#measurement): whether a line carries "
+                "as many calls as computed",
             ),
         ),
     ),

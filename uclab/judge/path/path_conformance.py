@@ -168,10 +168,10 @@ CHECKS.declare(
             FindingKind(
                 "path.as-planned",
                 ("V2", "P5"),
-                "every packet of media that arrived was seen at every tap of its endpoint's way in "
-                "the plan, up and down (1 % may be missing); else the device in front of the first "
-                "missed tap is named, and where the packets were instead. Not for calls while "
-                "something was failed on purpose, nor until 30 s after it was healed",
+                "every packet of media that arrived was seen at every tap of its planned path, "
+                "upstream and downstream (1 % may be missing); else the device before the first "
+                "missed tap is named, and where the packets were instead. Not for calls during a "
+                "deliberate failure, nor until 30 s after it was healed",
             ),
         ),
     ),

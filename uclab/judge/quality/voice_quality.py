@@ -157,15 +157,16 @@ CHECKS.declare(
             FindingKind(
                 "quality.voice",
                 ("C8",),
-                "the policy's limits are kept, with its confidence ([below](#how-sure-a-verdict-is)): "
-                "loss by each path and direction, delay, jitter and MOS by each route, and no single "
-                "call is worse than chance explains; else the hop with the most loss or delay is "
-                "blamed. Not for calls with hold or transfer: their media stops on purpose",
+                "the policy's limits are kept, with its confidence "
+                "([below](#confidence-of-a-verdict)): loss by each path and direction, delay, jitter "
+                "and MOS by each route, and no single call is worse than chance explains; else the "
+                "hop with the most loss or delay is blamed. Not for calls with hold or transfer, "
+                "whose media pauses by design",
             ),
             FindingKind(
                 "quality.overload",
                 ("C8",),
-                "the same while at least 2 % of the bulk traffic got lost on its way: otherwise the "
+                "the same while at least 2 % of the bulk traffic is lost on its path: otherwise the "
                 "line was not full and nothing is shown",
             ),
         ),

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from uclab import api
-from uclab.cli import main
 from uclab.cli.judging import verdict_on
+from uclab.cli.main import main
 
 MESSAGE = "list index out of range"
 

@@ -40,7 +40,6 @@ def check_load(case: Case) -> Iterator[Finding]:
     yield from _generators(case)
     yield _registered(case)
     if case.run.load.has_calls:
-        yield from check_load_srtp(case)
         yield from _established(case)
         yield from _heard(case)
         yield from _quality(case)
@@ -233,11 +232,17 @@ def _spread(name: str, values: Sequence[float]) -> str:
     return f"{name} {median:.0f} ms median, {high:.0f} ms for 95 %, {max(values):.0f} ms at most"
 
 
+def _of_campaign(case: Case) -> Iterator[Finding]:
+    yield from check_load(case)
+    if case.run.load.has_calls:
+        yield from check_load_srtp(case)
+
+
 CHECKS.declare(
     "load",
     Check(
         frozenset(("load",)),
-        lambda run: check_load(run.case),
+        lambda run: _of_campaign(run.case),
         (
             FindingKind(
                 "load.*",

@@ -209,6 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with options.events.open("a", encoding="utf-8", buffering=1) as events:
             run(fabric, options.listen, options.api, events, signals)
     except (FabricError, ValueError, OSError) as error:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     return 0

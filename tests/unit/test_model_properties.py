@@ -148,3 +148,11 @@ def replaced(tree: Any, value: Any, chance: random.Random) -> Any:
         at = chance.randrange(len(tree))
         return [replaced(v, value, chance) if i == at else v for i, v in enumerate(tree)]
     return value
+
+
+def test_a_name_that_a_terminal_cannot_show_is_escaped_where_another_entry_lists_it(tmp_path: Path) -> None:
+    # given a provider whose name has an unassigned character, and a line to another one
+    text = (reference_directory() / "small-office.yaml").read_text()
+    # when it is checked, then the list of providers escapes it
+    found = mistakes_of(text.replace("{name: isp1, prefix", '{name: "\\uD7FC", prefix', 1).encode(), tmp_path)
+    assert any("providers: `\\ud7fc`" in mistake for mistake in found)

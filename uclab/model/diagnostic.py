@@ -25,7 +25,7 @@ class Diagnostic:
         where = f"{self.file}:{self.line}:" if self.line else f"{self.file}:"
         path = f" {self.path}:" if self.path else ""
         hint = f" (did you mean `{self.hint}`?)" if self.hint else ""
-        return f"{where}{path} {self.found}; {self.allowed}{hint}"
+        return printable(f"{where}{path} {self.found}; {self.allowed}{hint}")
 
 
 class TopologyError(Exception):
@@ -54,6 +54,12 @@ def closest(word: object, known: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
+def printable(text: str) -> str:
+    """The text with an escape for each character that a terminal does not show as itself: whatever a message
+    quotes, names of other entries too, somebody wrote."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def shown(value: object) -> str:
     """A value as it is put into a message: in backticks, short, and harmless to a terminal."""
     if value is None:
@@ -64,8 +70,7 @@ def shown(value: object) -> str:
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list):
         return f"a list of {len(value)}" if value else "an empty list"
-    text = str(value)
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:60])
+    text = printable(str(value)[:60])
     return f"`{text[:40]}…`" if len(text) > 40 else f"`{text}`"
 
 

@@ -6,14 +6,11 @@ than the device at the link's other end.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from uclab.judge.evidence.network import Network
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 
 @dataclass
@@ -40,13 +37,16 @@ class Directions:
         return steps.get(device, far) < steps.get(peer, far)
 
     def _steps(self, source: str) -> dict[str, int]:
-        import networkx as nx  # takes as long to load as many verbs take to run
-
+        """How many links lie between the source and each device that it can reach."""
         if source not in self._steps_from:
-            there = source in self._graph
-            self._steps_from[source] = (
-                dict(nx.single_source_shortest_path_length(self._graph, source)) if there else {source: 0}
-            )
+            steps, queue = {source: 0}, deque([source])
+            while queue:
+                here = queue.popleft()
+                for other in self._graph.get(here, ()):
+                    if other not in steps:
+                        steps[other] = steps[here] + 1
+                        queue.append(other)
+            self._steps_from[source] = steps
         return self._steps_from[source]
 
     @cached_property
@@ -54,10 +54,12 @@ class Directions:
         return {}
 
     @cached_property
-    def _graph(self) -> nx.Graph[str]:
-        import networkx as nx
-
-        return nx.Graph((link.a.device, link.b.device) for link in self.network.plan.links)
+    def _graph(self) -> dict[str, set[str]]:
+        graph: dict[str, set[str]] = {}
+        for link in self.network.plan.links:
+            graph.setdefault(link.a.device, set()).add(link.b.device)
+            graph.setdefault(link.b.device, set()).add(link.a.device)
+        return graph
 
     @cached_property
     def _ends(self) -> dict[str, tuple[str, str]]:

@@ -1,50 +1,64 @@
-"""The plans of the reference topologies, line by line.
+"""The plans of the reference topologies, table by table (`plan_tables`): a folder for each topology.
 
 After a wanted change: `UPDATE_GOLDEN=1 .venv/bin/pytest tests/golden`; then read what changed in git.
 """
 
 from __future__ import annotations
 
+import copy
 import difflib
-import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from uclab.model.load import load_topology, reference_topologies
-from uclab.plan.planner import make_plan
-from uclab.plan.schema.codec import from_data, to_data
-from uclab.plan.schema.flows import SwitchFlow, words
+from testbed.plans import shipped_plan
+from tests.golden.plan_tables import by_concern
+from uclab.model.load import reference_topologies
+from uclab.plan.schema.codec import to_data
 
 FOLDER = Path(__file__).parent
-WIDTH, SHOWN = 110, 80
-"""Columns of a golden file; lines of a difference that a failure shows."""
-ONLY_WITH_CARRIERS = {
-    "flows": [], "mtu": 1500, "codes": [], "sorts_by": "dscp", "service_vlan": None, "label": None,
-    "chatter": [], "carried": [], "airs": [], "cards": [], "injections": [],
-    "strict_sites": [], "strict_servers": [],
-}  # fmt: skip
-"""What only carriers' networks and Wi-Fi have: not shown where it is as everywhere else."""
+SHOWN = 80
+"""Lines of a difference that a failure shows."""
+SHARED_POLICY = "small-office"
+"""Its policy stands in full; of others only what differs."""
+UPDATE = bool(os.environ.get("UPDATE_GOLDEN"))
+
+
+def tables_of(name: str) -> dict[str, str]:
+    """File -> text, of one topology."""
+    files = by_concern(to_data(shipped_plan(name)))
+    if name != SHARED_POLICY:
+        known = set(by_concern(to_data(shipped_plan(SHARED_POLICY)))["policy.txt"].splitlines())
+        files["policy.txt"] = "".join(
+            line for line in files["policy.txt"].splitlines(keepends=True) if line.rstrip() not in known
+        )
+    return {file: text for file, text in files.items() if text}
 
 
 @pytest.mark.req("D7", "C8", "L1", "L2", "L4", "N1", "N2", "N3", "V6")
 @pytest.mark.parametrize("name", sorted(reference_topologies()))
 def test_plan_is_as_agreed(name: str) -> None:
-    # given a reference topology
-    loaded = load_topology(name)
-    # when it is planned
-    now = readable(shown_once(to_data(make_plan(loaded))))
+    # given a reference topology, when it is planned
+    now, folder = tables_of(name), FOLDER / name
+    if UPDATE:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for file, text in now.items():
+            (folder / file).write_text(text)
     # then the plan is the one that was agreed on, to the letter
-    golden = FOLDER / f"{name}.json"
-    if os.environ.get("UPDATE_GOLDEN"):
-        golden.write_text(now)
-    agreed = golden.read_text() if golden.exists() else ""
+    agreed = {path.name: path.read_text() for path in folder.glob("*.*")}
     difference = [
         line.rstrip("\n")
+        for file in sorted({*agreed, *now})
         for line in difflib.unified_diff(
-            agreed.splitlines(keepends=True), now.splitlines(keepends=True), f"golden/{name}.json", "now", n=2
+            agreed.get(file, "").splitlines(keepends=True),
+            now.get(file, "").splitlines(keepends=True),
+            f"golden/{name}/{file}",
+            "now",
+            n=2,
         )
     ]
     more = f"\n... and {len(difference) - SHOWN} lines more" if len(difference) > SHOWN else ""
@@ -54,47 +68,40 @@ def test_plan_is_as_agreed(name: str) -> None:
 
 
 def test_no_golden_plan_without_its_topology() -> None:
-    assert {path.stem for path in FOLDER.glob("*.json")} == set(reference_topologies())
+    there = {path.name for path in FOLDER.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert there == set(reference_topologies())
 
 
-def shown_once(plan: dict[str, Any]) -> Any:
-    """Controllers' fabrics repeat switches, VLANs and policy of the plan: their names will do. Nor is shown
-    what only carriers have."""
-    for fabric in plan["fabrics"]:
-        fabric["switches"] = [switch["name"] for switch in fabric["switches"]]
-        fabric["vlans"] = [vlan["id"] for vlan in fabric["vlans"]]
-        fabric["policy"] = fabric["policy"]["name"]
-    for switch in plan["switches"]:
-        switch["flows"] = [words(from_data(SwitchFlow, flow)) for flow in switch["flows"]]
-        if not switch["queues"]:
-            del switch["queues"]
-    return without_defaults(plan)
+def test_no_value_of_a_plan_is_left_out_of_its_tables() -> None:
+    # given a plan, when one value of each kind in it is another
+    data = to_data(shipped_plan("sd-wan"))
+    plain = by_concern(copy.deepcopy(data))
+    unseen = set()
+    for place, (holder, key) in _one_of_each_kind(data).items():
+        before, holder[key] = holder[key], "another"
+        if by_concern(copy.deepcopy(data)) == plain:
+            unseen.add(place)
+        holder[key] = before
+    # then some table shows it, but for what a controller's fabric repeats of the plan
+    assert {place for place in unseen if not place.startswith(".fabrics[]")} == set()
 
 
-def without_defaults(data: Any) -> Any:
-    """The data without what says nothing."""
-    if isinstance(data, dict):
-        return {
-            key: without_defaults(value)
-            for key, value in data.items()
-            if key not in ONLY_WITH_CARRIERS or value != ONLY_WITH_CARRIERS[key]
-        }
-    return [without_defaults(item) for item in data] if isinstance(data, list) else data
+def _one_of_each_kind(data: Any) -> dict[str, tuple[Any, Any]]:
+    """By the place of its kind in the structure: a value, as what holds it and its key there. Rules of
+    switches are told by their own words."""
+    found: dict[str, tuple[Any, Any]] = {}
 
+    def look(value: Any, place: str, holder: Any, key: Any) -> None:
+        if place.endswith(".flows"):
+            return
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                look(inner, f"{place}.{name}", value, name)
+        elif isinstance(value, list):
+            for number, inner in enumerate(value):
+                look(inner, f"{place}[]", value, number)
+        else:
+            found.setdefault(place, (holder, key))
 
-def readable(data: Any, indent: int = 0, before: int = 0) -> str:
-    """JSON with what fits on one line on one line, and texts of several lines as lists of lines."""
-    if isinstance(data, str) and "\n" in data:
-        data = {"lines": data.split("\n")}
-    short = json.dumps(data, ensure_ascii=False)
-    fits = len(short) + indent + before <= WIDTH and "\\n" not in short
-    if not isinstance(data, list | dict) or not data or fits:
-        return short + ("\n" if indent == before == 0 else "")
-    margin = " " * (indent + 1)
-    if isinstance(data, dict):
-        rows = [f"{json.dumps(k)}: {readable(v, indent + 1, len(k) + 4)}" for k, v in data.items()]
-    else:
-        rows = [readable(item, indent + 1, 1) for item in data]
-    opening, closing = "{}" if isinstance(data, dict) else "[]"
-    body = ",\n".join(margin + row for row in rows)
-    return f"{opening}\n{body}\n{' ' * indent}{closing}" + ("\n" if indent == 0 else "")
+    look(data, "", None, None)
+    return found

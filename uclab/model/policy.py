@@ -93,6 +93,21 @@ class Confidence(StrictModel):
     says so."""
 
 
+class Tolerances(StrictModel):
+    """What findings tolerate that are not measured against a limit of voice."""
+
+    astray_pct: float = Field(default=1, ge=0, le=50)
+    """Share of a call's packets that may be missing at a tap of their planned way (V2, P5)."""
+    settled_s: float = Field(default=30, ge=0, le=600)
+    """After something was healed, media may take that long until it is back on its planned way, seconds."""
+    full_line_loss_pct: float = Field(default=2, gt=0, le=100)
+    """Share of bulk traffic that must get lost as proof that a line was full (C8)."""
+    recovered_s: int = Field(default=3, ge=1, le=60)
+    """Calls must be good again in that many last seconds of a failure (V2)."""
+    capacity_apart_pct: float = Field(default=5, gt=0, le=100)
+    """Computed and measured number of calls differ by less, per cent of the computed one (Q2)."""
+
+
 class SipsPorts(StrictModel):
     """Ports of SIP over TLS, by who connects."""
 
@@ -238,6 +253,7 @@ class PolicyProfile(StrictModel):
     markings: tuple[Marking, ...] = Field(min_length=1)
     limits: Limits
     confidence: Confidence = Confidence()
+    tolerances: Tolerances = Tolerances()
     """How sure a verdict by these limits must be; may be left out."""
     signalling: Signalling
     media: Media

@@ -59,6 +59,7 @@ def judge_incident(case: Case, incident: Incident) -> JudgedIncident:
         detected_by=detected_by,
         moves=any(lines.wanted[1] not in (None, lines.wanted[0]) for lines in used),
         new_address=bool(sites),
+        recovered_s=case.network.policy.tolerances.recovered_s,
         registrations=tuple(registrations(case, incident, sites | left)),
         in_dialog_ms=round(1000 * (min(answers)[0] - incident.failed_at), 1) if answers else None,
         lines=used,

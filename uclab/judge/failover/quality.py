@@ -14,8 +14,6 @@ from uclab.plan.schema.plan import FailoverLimits, Policy
 
 V2 = ("V2",)
 FLOWS: tuple[Flow, ...] = ("out", "in", "within")
-LAST_SECONDS = 3
-"""Seconds before restoration in which calls must be good again."""
 
 
 def spread(values: Sequence[float], unit: str = "ms", digits: int = 0) -> str:
@@ -100,7 +98,8 @@ def _failback_gaps(rounds: Sequence[JudgedIncident], limits: FailoverLimits) -> 
 def check_mos(rounds: Sequence[JudgedIncident], policy: Policy, limits: FailoverLimits) -> Iterator[Finding]:
     """Calls are good again while it is still broken."""
     values = [mos for judged in rounds for mos in late_mos(judged)]
-    expected = f"MOS >= {policy.min_mos:g} again in the last {LAST_SECONDS} s before restoration (median)"
+    last_s = policy.tolerances.recovered_s
+    expected = f"MOS >= {policy.min_mos:g} again in the last {last_s} s before restoration (median)"
     claim = Claim("failover.quality", V2, rounds[0].title, expected)
     if not values:
         yield claim.not_shown("no media was sent then")
@@ -130,6 +129,6 @@ def late_mos(judged: JudgedIncident) -> Iterator[float]:
     for call in judged.judged:
         for way in call.ways:
             end = math.floor(judged.incident.healed_at - way.mos_start)
-            values = [mos for mos in way.mos[max(end - LAST_SECONDS, 0) : end] if mos is not None]
+            values = [mos for mos in way.mos[max(end - judged.recovered_s, 0) : end] if mos is not None]
             if values:
                 yield statistics.fmean(values)

@@ -20,8 +20,6 @@ from uclab.plan.capacity.experiment_record import Admission, MeasuringRecord, Wa
 from uclab.plan.paths.loss_interval import loss_interval
 from uclab.plan.schema.plan import Policy
 
-APART_PCT = 5.0
-"""Computed and measured number must be less than this apart, per cent of the computed one."""
 SETTLE_S = 0.3
 """After a call was answered, until it counts: its packets are on their way, and the queue has filled."""
 ELSEWHERE = 2
@@ -60,11 +58,12 @@ def check_admission(case: Case) -> Iterator[Finding]:
         return
     yield _admitted(case, record)
     subject = f"{record.site}/{record.line}"
+    apart_pct = case.network.policy.tolerances.capacity_apart_pct
     claim = Claim(
         "capacity.measured",
         ("C8", "Q2"),
         subject,
-        f"computed and measured number of calls are less than {APART_PCT:g} % apart",
+        f"computed and measured number of calls are less than {apart_pct:g} % apart",
     )
     found = measured_ways(case)
     if not found:
@@ -262,7 +261,7 @@ def _apart(case: Case, record: MeasuringRecord, claim: Claim, found: Sequence[Me
         return claim.not_shown(f"{elsewhere}: the lab host is the bottleneck; {observed}", evidence)
     if record.overloaded and not narrow.dropped.get(way.others):
         return claim.not_shown(f"bulk did not overload the line; {observed}", evidence)
-    if narrow.apart_pct >= APART_PCT:
+    if narrow.apart_pct >= case.network.policy.tolerances.capacity_apart_pct:
         return claim.failed(observed, evidence, way.device)
     if narrow.bound != "exactly":
         return claim.not_shown(f"calls ended before the number was known; {observed}", evidence)

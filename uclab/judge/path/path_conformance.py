@@ -20,11 +20,6 @@ from uclab.judge.result.judgement import Evidence, Finding
 from uclab.plan.schema.plan import Endpoint
 from uclab.records.run import FAILED, CallRecord
 
-ASTRAY_PCT = 1.0
-"""Share of the packets that may miss a tap: two taps' clocks differ by microseconds, and a packet that seems
-to have been at a tap before it was sent is not counted there."""
-SETTLED_S = 30.0
-"""After a heal, media may need so long until it is back on the planned way."""
 EXPECTED = "media passes every tap of the planned path"
 NAMED = 4
 """Taps that an observation lists at most."""
@@ -51,6 +46,7 @@ def check_planned_way(case: Case) -> Iterator[Finding]:
 
 def broken_times(case: Case) -> list[tuple[float, float]]:
     """When a link was out of order because somebody wanted it so, in seconds since the epoch."""
+    settled_s = case.network.policy.tolerances.settled_s
     since: dict[str, float] = {}
     times: list[tuple[float, float]] = []
     for event in case.run.events:
@@ -60,7 +56,7 @@ def broken_times(case: Case) -> list[tuple[float, float]]:
                 since.setdefault(link, event.time)
         elif event.kind == "healed":
             healed = [since.pop(link) for link in links if link in since]
-            times += [(begin, event.time + SETTLED_S) for begin in healed]
+            times += [(begin, event.time + settled_s) for begin in healed]
     return times + [(begin, float("inf")) for begin in since.values()]
 
 
@@ -109,20 +105,20 @@ def _first_missed(
     when: tuple[int, int],
 ) -> Finding | None:
     """The first planned tap that packets did not pass which arrived nevertheless."""
-    before = None
+    before, astray = None, case.network.policy.tolerances.astray_pct / 100
     for tap in planned:
         state = case.seen.taps.get(tap)
         if state is None:
             continue  # not captured: `capture.complete` says so
         missed = arrived - (its[tap].packets if tap in its else 0)
-        if missed <= arrived * ASTRAY_PCT / 100:
+        if missed <= arrived * astray:
             before = tap
             continue
         if state.dropped:
             return claim.not_shown(f"the capture at {tap} dropped packets", Evidence(tap))
         if (gap := case.windows.gap(tap, *when)) is not None:
             return claim.not_shown(gap, Evidence(tap))
-        if (near := _far_end(case, tap)) in its and its[near].packets >= arrived * (1 - ASTRAY_PCT / 100):
+        if (near := _far_end(case, tap)) in its and its[near].packets >= arrived * (1 - astray):
             words = (
                 f"{tap} shows {arrived - missed} of {arrived} packets, the other end of its cable {near} all"
             )

@@ -27,9 +27,6 @@ from uclab.plan.paths.line_loss import INTERRUPTED
 from uclab.plan.schema.plan import BulkTraffic, Endpoint
 from uclab.records.run import CallRecord, Direction
 
-OVERLOAD_LOSS = 0.02
-"""Share of bulk that must get lost on its way as proof that the line was full."""
-
 
 def check_quality(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
     """Lines, routes, and each direction of each established call, against loss, delay, jitter and MOS of
@@ -120,7 +117,7 @@ def overload_proof(case: Case) -> OverloadProof:
     for bulk in case.network.plan.bulk:
         sent, arrived = _bulk_counts(case, bulk)
         share = 1 - arrived / sent if sent else 0.0
-        full |= sent > 0 and share >= OVERLOAD_LOSS
+        full |= sent > 0 and 100 * share >= case.network.policy.tolerances.full_line_loss_pct
         figures = f"{sent} packets sent, {share:.0%} lost" if sent else "nothing sent"
         parts.append(f"{bulk.name}: {figures}")
     return OverloadProof(

@@ -124,6 +124,8 @@ class JudgedIncident:
     in_dialog_ms: float | None
     """From the failure to the first answered request within a call's dialog."""
     lines: tuple[LinesUsed, ...]
+    recovered_s: int = 3
+    """In so many last seconds before restoration calls must be good again, by the policy's tolerances."""
 
     @property
     def title(self) -> str:

@@ -9,7 +9,7 @@ from uclab.model import topology as model
 from uclab.model.domain import LONGEST_HOST
 from uclab.model.policy import PolicyProfile
 from uclab.plan.schema.plan import Confidence, FailoverLimits, MarkingRule, Policy, RegistrationTiming
-from uclab.plan.schema.switching import RestartedPart, RestartPolicy
+from uclab.plan.schema.switching import RestartedPart, RestartPolicy, Tolerances
 
 __all__ = ["RestartPolicy", "RestartedPart", "names_dscp", "registration_timing", "resolve"]
 
@@ -76,5 +76,6 @@ def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:
         untrusted_classes=tuple(rule.name for rule in profile.classes if rule.port_match_untrusted),
         restarts=RestartPolicy(**profile.restarts.model_dump()),
         confidence=Confidence(**profile.confidence.model_dump()),
+        tolerances=Tolerances(**profile.tolerances.model_dump()),
         failover=None if profile.failover is None else FailoverLimits(**profile.failover.model_dump()),
     )

@@ -162,6 +162,17 @@ class RestartPolicy:
 
 
 @dataclass(frozen=True)
+class Tolerances:
+    """What findings tolerate beside the limits of voice (`uclab.model.policy.Tolerances`)."""
+
+    astray_pct: float = 1.0
+    settled_s: float = 30.0
+    full_line_loss_pct: float = 2.0
+    recovered_s: int = 3
+    capacity_apart_pct: float = 5.0
+
+
+@dataclass(frozen=True)
 class Confidence:
     """How sure a verdict by the policy's limits must be (`uclab.model.policy.Confidence`)."""
 
@@ -209,6 +220,7 @@ class Policy:
     failover: FailoverLimits | None = None
     restarts: RestartPolicy = RestartPolicy()
     confidence: Confidence = Confidence()
+    tolerances: Tolerances = Tolerances()
     title: str = ""
     """What verdicts are measured by, for people..."""
     source: str = ""

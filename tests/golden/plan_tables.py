@@ -80,10 +80,19 @@ def _concern(table: str) -> str:
 
 
 def _path(path: dict[str, Any]) -> str:
-    hops = [hop["tap"] + (f"/{hop['vlan']}" if hop["vlan"] is not None else "") for hop in path["hops"]]
+    hops = [_hop(hop) for hop in path["hops"]]
     more = {key: value for key, value in path.items() if key not in ("endpoint", "hops") and value}
     line = " ".join([f"{path['endpoint']}:", *hops, *(f"{key}={value}" for key, value in more.items())])
     return textwrap.fill(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False) + "\n"
+
+
+def _hop(hop: dict[str, Any]) -> str:
+    """`tap/VLAN`, with the label or service tag around it, where there is one."""
+    tags = [str(hop["vlan"])] if hop["vlan"] is not None else []
+    others = [
+        f"{key}={value}" for key, value in hop.items() if key not in ("tap", "vlan") and value is not None
+    ]
+    return "/".join([hop["tap"], *tags, *others])
 
 
 def _add(tables: dict[str, list[Row]], table: str, thing: dict[str, Any], of: str) -> None:

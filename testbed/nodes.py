@@ -96,7 +96,8 @@ class NamespaceNode:
         resolv = self._folder / f"resolv-{self.name}.conf"
         resolv.write_text("".join(f"nameserver {server}\n" for server in self.nameservers))
         return [
-            *("bwrap", "--die-with-parent", "--ro-bind", str(DEVICE_ROOT), "/", "--dev", "/dev"),
+            # a program that changes its user, as dnsmasq does, forgets that it is to die with its parent
+            *("bwrap", "--die-with-parent", "--unshare-pid", "--ro-bind", str(DEVICE_ROOT), "/", "--dev", "/dev"),
             *("--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run"),
             *("--ro-bind", str(resolv), "/etc/resolv.conf"),
             *(word for path, source in writable.items() for word in ("--bind", str(source), path)),

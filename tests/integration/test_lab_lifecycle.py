@@ -258,7 +258,7 @@ def test_dead_process_is_reported_by_name_with_its_last_words_and_comes_back(ucl
     assert all(endpoint["registered"] for endpoint in state["endpoints"] if endpoint["kind"] != "pstn-phone")
     # and works: the phone calls, by a name that is asked for again
     other = state["endpoints"][1]["name"]
-    uclab("call", phone, other, "--seconds", "1")
+    uclab("call", phone, other, "--seconds", "3")
 
 
 def test_capture_that_died_is_named_and_does_not_keep_the_lab_from_going_down(uclab: UclabCommand) -> None:

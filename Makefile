@@ -44,8 +44,9 @@ unit: ## tests that need no lab
 integration: ## tests that bring labs up, as root
 	$(RUN)/pytest -q -n $(LABS) --dist loadgroup --no-loadscope-reorder tests/integration
 
-drills: setup ## every fault that a verdict must catch, one lab after the other
-	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q $(addprefix tests/integration/test_,faults.py campaign.py \
+drills: setup ## every fault that a verdict must catch
+	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q -n $(LABS) --dist loadgroup --no-loadscope-reorder \
+	    $(addprefix tests/integration/test_,faults.py campaign.py \
 	    capacity_measured.py two_machines.py satellite.py dual_wan.py incidents.py lossy_lines.py self_check.py)
 
 bench: setup ## speed, as ratios within one run

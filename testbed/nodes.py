@@ -97,7 +97,16 @@ class NamespaceNode:
         resolv.write_text("".join(f"nameserver {server}\n" for server in self.nameservers))
         return [
             # a program that changes its user, as dnsmasq does, forgets that it is to die with its parent
-            *("bwrap", "--die-with-parent", "--unshare-pid", "--ro-bind", str(DEVICE_ROOT), "/", "--dev", "/dev"),
+            *(
+                "bwrap",
+                "--die-with-parent",
+                "--unshare-pid",
+                "--ro-bind",
+                str(DEVICE_ROOT),
+                "/",
+                "--dev",
+                "/dev",
+            ),
             *("--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run"),
             *("--ro-bind", str(resolv), "/etc/resolv.conf"),
             *(word for path, source in writable.items() for word in ("--bind", str(source), path)),

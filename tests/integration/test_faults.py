@@ -18,7 +18,7 @@ pytestmark = pytest.mark.root
 SHARED = (
     ("rtp-plain", "dscp-cleared", "port-wrongly-trusted", "rtcp-unmarked", "password-guessing"),
     ("queues-removed", "phone-in-data-vlan"),
-    ("media-rule-missing", "foreign-mac", "connection-flood"),
+    ("media-rule-missing", "foreign-mac"),
 )
 """Faults of one site that share a lab: what each breaks is told apart. `make drills` tries each alone."""
 ON_REQUEST = {
@@ -38,6 +38,7 @@ ON_REQUEST = {
     "labels-shared",
     "circuit-opened",
     "backup-preferred",
+    "connection-flood",
     "half-open-flood",
     "media-injected",
 }

@@ -265,7 +265,7 @@ def test_capture_that_died_is_named_and_does_not_keep_the_lab_from_going_down(uc
     # given a lab one of whose captures is killed
     uclab("up", TOPOLOGY, "--name", "c", "--out", str(uclab.folder / "c"))
     tree = descendants(supervisor_root(uclab.supervisor_of("c")))
-    victim = next(process for process in tree if "/captures/desk1.pcapng" in process.command)
+    victim = next(one for one in tree if "dumpcap" in one.command and "desk1.pcapng" in one.command)
     kill(victim.pid)
     uclab.wait_for_event("c", "process-died")
     # then the lab says that it is not whole any more, and what of it, also at the device: captures stay dead

@@ -72,5 +72,5 @@ def test_routing_daemon_that_died_comes_back_with_all_that_its_router_had_learne
     assert back["detail"].endswith("start 1 of 3")
     # and it has the routes again, and nothing is dead
     assert learned(uclab, "fw") == {"default"}
-    assert reached(uclab)
+    wait_for("the way back to be there again", lambda: reached(uclab), BACK_S)
     assert uclab.json("inspect", "--name", "xc")["phase"] == "up"

@@ -94,7 +94,7 @@ def test_packages_are_those_of_the_environment(installed: Installed) -> None:
 
 
 def test_reference_topology_means_what_it_means_in_the_checkout(installed: Installed) -> None:
-    assert installed.run("uclab", "check", "small-office").startswith("small-office: right ")
+    assert installed.run("uclab", "check", "small-office").startswith("small-office: valid ")
     assert installed.run("uclab", "plan", "small-office", "--json") == plan_to_json(plan_of("small-office"))
 
 

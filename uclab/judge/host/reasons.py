@@ -183,8 +183,9 @@ def host_made(
     """The program whose waits explain that a stream violates the policy's limits; None where it misses it
     without them.
 
-    Only programs on its way count; for losses, where a device was found, that device's, and the switch
-    engines: one that waited hands on what came meanwhile at once, and the next queue is too short for that.
+    Only programs on its way count; for losses, where a device was found, that device's and the switch
+    engines: one that waited hands on what came meanwhile at once, and a queue for voice is too short for
+    that. Not where voice shares the device's queue with bulk: that overflows by itself.
     """
     quality = media_quality(stream)
     if quality is None or quality.delay_ms is None or quality.jitter_ms is None:
@@ -193,8 +194,9 @@ def host_made(
     way = way_of(case, ends)
     at_blamed = spaces_of(case.network, blame) & way if blame is not None else way
     moving = case.host.starved(way, begin, end, MOVERS)
-    bursts = case.host.starved(way - at_blamed, begin, end, (ENGINE,))
-    losing = [*case.host.starved(at_blamed, begin, end, MOVERS), *bursts]
+    losing = case.host.starved(at_blamed, begin, end, MOVERS)
+    if blame is not None and not _shares_its_queue(case, blame):
+        losing += case.host.starved(way - at_blamed, begin, end, (ENGINE,))
     sending = case.host.starved({ends[0].node}, begin, end)
     found = sorted({*moving, *sending}, key=lambda one: -one.waited_s)
     if not found:
@@ -212,6 +214,14 @@ def host_made(
     mean_jitter_ms = max(quality.jitter_ms - jitter_ms, 0.0)
     mos = emodel.mos(rating(stream, left[0], left[1], mean_jitter_ms))
     return None if beyond(case.network.policy, *left, mos) else found[0]
+
+
+def _shares_its_queue(case: Case, device: str) -> bool:
+    """Whether voice waits with all else in the queues of a device."""
+    voice = case.network.policy.voice_dscp
+    nodes = (node for node in case.network.plan.nodes if node.name == device)
+    queues = [queue for node in nodes for queue in node.queues]
+    return bool(queues) and not any(voice in one.dscps for queue in queues for one in queue.classes)
 
 
 def _jitter_ms(case: Case, stream: Stream, way: set[str], own: set[str]) -> float:

@@ -18,6 +18,7 @@ SHARED_LAB = "module"
 """The scope of a fixture that brings up a lab for all tests of a file."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Quiet tests last; a file whose tests share a lab is one group."""
     items.sort(key=lambda item: item.get_closest_marker("quiet") is not None)

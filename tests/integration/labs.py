@@ -19,6 +19,8 @@ from tests.integration.machine import MACHINE
 
 UCLAB = Path(sys.executable).with_name("uclab")
 UP_DEADLINE_S = 120.0
+NOT_SHOWN = 4
+"""Exit status."""
 WHOLE_RUNS = ("run", "campaign")
 """Verbs that bring a lab up, drive it, take it down and judge it: they can be said again."""
 on_request = pytest.mark.skipif(
@@ -35,14 +37,20 @@ class UclabCommand:
         self.enter = tuple(enter)
         self.environment = {**os.environ, "UCLAB_LABS": str(folder / "labs")}
 
-    def __call__(self, *arguments: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, *arguments: str, status: int | None = 0, wanted: Callable[[], bool] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end; with `status` it must end so.
 
-        A run that says that the machine was too busy for it is made again with the machine for itself, as it
-        advises.
+        A run that is not as `wanted`, and says that the machine was too busy for it, is made again with the
+        machine for itself, as it advises.
         """
         done = self._run(arguments)
-        if (busy := self._too_busy(arguments)) and not MACHINE.alone:
+        if wanted is not None:
+            good = wanted()
+        else:
+            good = done.returncode == status if status is not None else done.returncode != NOT_SHOWN
+        if not good and (busy := self._too_busy(arguments)) and not MACHINE.alone:
             warnings.warn(f"made again: {busy}", stacklevel=2)
             MACHINE.have_alone()
             self._out(arguments).rename(self._out(arguments).with_suffix(".busy"))

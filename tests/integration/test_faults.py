@@ -61,6 +61,17 @@ def _tried(*faults: str) -> Any:
 def test_faults_break_their_findings_and_no_others(faults: tuple[str, ...], tmp_path: Path) -> None:
     # given a lab with deliberate faults, when it is run and judged against the clean plan
     known = [FAULTS[fault] for fault in faults]
+    must = {finding for fault in known for finding in fault.breaks}
+    may = {finding for fault in known for finding in fault.may_break}
+
+    def failed() -> list[dict[str, Any]]:
+        results = tmp_path / "out" / "results.json"
+        findings = json.loads(results.read_text())["findings"] if results.exists() else []
+        return [finding for finding in findings if finding["verdict"] == "fail"]
+
+    def caught() -> bool:
+        return must <= {finding["id"] for finding in failed()} <= must | may
+
     done = UclabCommand(tmp_path)(
         "run",
         known[0].topology,
@@ -71,17 +82,14 @@ def test_faults_break_their_findings_and_no_others(faults: tuple[str, ...], tmp_
         "--out",
         str(tmp_path / "out"),
         status=None,
+        wanted=caught,
     )
     # then a verdict fails,
     assert done.returncode == 1, done.stdout + done.stderr
-    findings = json.loads((tmp_path / "out" / "results.json").read_text())["findings"]
-    failed = [finding for finding in findings if finding["verdict"] == "fail"]
     # and exactly the findings that these faults must break,
-    ids = {finding["id"] for finding in failed}
-    must = {finding for fault in known for finding in fault.breaks}
-    may = {finding for fault in known for finding in fault.may_break}
+    ids = {finding["id"] for finding in failed()}
     assert must <= ids <= must | may, done.stdout
-    # and each device at fault is named by what its fault breaks
+    # and each culprit is named by what its fault breaks
     for fault in known:
-        blamed = {finding["blame"] for finding in failed if finding["id"] in fault.breaks}
-        assert fault.blames in {None, *blamed}, failed
+        blamed = {finding["blame"] for finding in failed() if finding["id"] in fault.breaks}
+        assert fault.blames in {None, *blamed}, failed()

@@ -14,8 +14,9 @@ pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.req("W8"), pytest
 
 
 def _run(folder: Path, topology: str) -> dict[str, Any]:
-    """The results of a run in which something violates the policy's limits."""
-    UclabCommand(folder)("run", topology, "--out", str(folder / "out"), status=1)
+    """The results of a run in which something violates the policy's limits, or is not shown to keep them."""
+    done = UclabCommand(folder)("run", topology, "--out", str(folder / "out"), status=None)
+    assert done.returncode in (1, 4), done.stdout + done.stderr
     results = dict(json.loads((folder / "out" / "results.json").read_text()))
     # a call may find no way while the line is overloaded: its one queue holds a second and loses half
     assert all(call["established"] for call in results["calls"] if call["kind"] != "overload")

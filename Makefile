@@ -42,10 +42,10 @@ unit: ## tests that need no lab
 	$(RUN)/pytest -q -n $(WORKERS) tests/unit tests/golden tests/errors
 
 integration: ## tests that bring labs up, as root
-	$(RUN)/pytest -q -n $(LABS) --dist loadgroup --no-loadscope-reorder tests/integration
+	$(RUN)/pytest -q -n $(LABS) --dist loadfile --no-loadscope-reorder tests/integration
 
 drills: setup ## every fault that a verdict must catch
-	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q -n $(LABS) --dist loadgroup --no-loadscope-reorder \
+	UCLAB_ALL_FAULTS=1 $(RUN)/pytest -q -n $(LABS) --dist loadfile --no-loadscope-reorder \
 	    $(addprefix tests/integration/test_,faults.py campaign.py \
 	    capacity_measured.py two_machines.py satellite.py dual_wan.py incidents.py lossy_lines.py self_check.py)
 

@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 
 from tests.integration.machine import MACHINE
+from uclab.cli.status import NOT_SHOWN
 
 UCLAB = Path(sys.executable).with_name("uclab")
 UP_DEADLINE_S = 120.0
-NOT_SHOWN = 4
-"""Exit status."""
 WHOLE_RUNS = ("run", "campaign")
 """Verbs that bring a lab up, drive it, take it down and judge it: they can be said again."""
 on_request = pytest.mark.skipif(
@@ -76,7 +75,7 @@ class UclabCommand:
 
     def _too_busy(self, arguments: Sequence[str]) -> str:
         """What a whole run said of the machine; nothing, where it had no part in the verdict."""
-        if arguments[:1] not in {(verb,) for verb in WHOLE_RUNS} or "--out" not in arguments:
+        if not arguments or arguments[0] not in WHOLE_RUNS or "--out" not in arguments:
             return ""
         results = self._out(arguments) / "results.json"
         return str(json.loads(results.read_text())["too_busy"]) if results.exists() else ""

@@ -10,7 +10,6 @@ import fcntl
 import os
 import tempfile
 from pathlib import Path
-from typing import Self
 
 
 class Machine:
@@ -36,16 +35,6 @@ class Machine:
     def let_go(self) -> None:
         fcntl.flock(self._held, fcntl.LOCK_UN)
         self.alone = False
-
-    def close(self) -> None:
-        os.close(self._gate)
-        os.close(self._held)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _take(self, how: int) -> None:
         fcntl.flock(self._gate, fcntl.LOCK_EX)

@@ -51,6 +51,12 @@ def kind_of(name: str | None) -> EndpointKind | None:
     return ENDPOINT_KINDS.get(name) if name is not None else None
 
 
+def device_of(name: str | None) -> str | None:
+    """What the network takes endpoints of that kind for; None where there is no such kind."""
+    kind = kind_of(name)
+    return kind.device if kind is not None else None
+
+
 class EndpointKindName(str):
     """A name of `ENDPOINT_KINDS`, for pydantic's models."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from uclab.kinds.endpoint_kind import kind_of
+from uclab.kinds.endpoint_kind import device_of
 from uclab.model.checks.marking import unqueued_media
 from uclab.model.diagnostic import Diagnostic, shown
 from uclab.model.yaml_location import YamlLocation
@@ -28,8 +28,7 @@ def _phones_among_pcs(site: YamlLocation) -> Iterator[Diagnostic]:
     voice = next((name for name, role in roles.items() if role == "voice"), None)
     for endpoint in site["endpoints"]:
         chosen = endpoint["vlan"]
-        kind = kind_of(endpoint["kind"].text)
-        if kind is None or kind.device != "phone" or roles.get(chosen.text) != "data":
+        if device_of(endpoint["kind"].text) != "phone" or roles.get(chosen.text) != "data":
             continue
         pc = endpoint["pc"].text
         beside = f"its PC {shown(pc)} and all others" if pc else "all PCs"

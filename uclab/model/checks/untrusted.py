@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from uclab.kinds.endpoint_kind import kind_of
+from uclab.kinds.endpoint_kind import device_of
 from uclab.model.diagnostic import Diagnostic, shown
 from uclab.model.policy import PolicyProfile, TrafficClass
 from uclab.model.yaml_location import YamlLocation
@@ -46,7 +46,6 @@ def _untrusted(site: YamlLocation, endpoint: YamlLocation, roles: dict[str | Non
         return "is behind a home router"
     if endpoint["ap"].given:
         return "shares an access point's cable"
-    kind = kind_of(endpoint["kind"].text)
-    if kind is not None and kind.device == "computer":
+    if device_of(endpoint["kind"].text) == "computer":
         return "is on a PC"
     return "is in the PCs' VLAN" if roles.get(endpoint["vlan"].text) == "data" else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 
-from uclab.kinds.endpoint_kind import kind_of
+from uclab.kinds.endpoint_kind import device_of
 from uclab.plan.lan import router_ruleset
 from uclab.plan.resolve import queues
 from uclab.plan.resolve.names import mac_address
@@ -73,7 +73,7 @@ def _dscp_cleared(plan: Plan, target: str | None) -> Plan:
 )
 def _port_wrongly_trusted(plan: Plan, target: str | None) -> Plan:
     """`target` is a softclient. Its PC marks name look-ups as voice."""
-    softclients = {e.name: e for e in plan.endpoints if _is(e, "computer")}
+    softclients = {e.name: e for e in plan.endpoints if device_of(e.kind) == "computer"}
     endpoint = pick(softclients, target, "softclient")
     switch, port = port_towards(plan, endpoint.node)
     rules = router_ruleset.misbehaving_marker("udp dport 53", plan.policy.voice_dscp)
@@ -178,13 +178,8 @@ def _foreign_mac(plan: Plan, target: str | None) -> Plan:
     return with_node(plan, replace(phone, interfaces=(replace(phone.interfaces[0], mac=foreign),)))
 
 
-def _is(endpoint: Endpoint, device: str) -> bool:
-    kind = kind_of(endpoint.kind)
-    return kind is not None and kind.device == device
-
-
 def _phone(plan: Plan, target: str | None) -> Endpoint:
-    return pick({e.name: e for e in plan.endpoints if _is(e, "phone")}, target, "desk phone")
+    return pick({e.name: e for e in plan.endpoints if device_of(e.kind) == "phone"}, target, "desk phone")
 
 
 def _router(plan: Plan, target: str | None) -> Node:

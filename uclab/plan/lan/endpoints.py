@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
 from uclab.model import topology as model
 from uclab.plan.lan.sites import Context
 from uclab.plan.resolve.names import password
-from uclab.plan.resolve.policies import driver_of, registration_timing
+from uclab.plan.resolve.policies import driver_of, registrar_port, registration_timing
 from uclab.plan.schema.plan import Account, Endpoint
 
 LOWEST_TONE_HZ, HIGHEST_TONE_HZ = 1510, 3010
@@ -37,7 +36,6 @@ def build_endpoints(
 ) -> tuple[Endpoint, ...]:
     """Every endpoint of the topology, registered by TLS at the first of `registrars` that it reaches, media
     by SRTP (C9)."""
-    ports = context.profile.signalling.sips_ports
     topology = context.topology
     return tuple(
         Endpoint(
@@ -54,7 +52,7 @@ def build_endpoints(
             ),
             registrar=registrars[0],
             backup_registrars=tuple(registrars[1:]),
-            registrar_port=getattr(ports, ENDPOINT_KINDS[endpoint.kind].sips_port),
+            registrar_port=registrar_port(endpoint, context.profile),
             transport="tls",
             tone_hz=tone,
             registration=registration_timing(context.profile),

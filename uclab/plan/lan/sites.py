@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
 from uclab.kinds.user_agent import USER_AGENTS
 from uclab.model import topology as model
 from uclab.model.link_degradation import under
@@ -18,7 +17,7 @@ from uclab.plan.resolve.addresses import Addresses
 from uclab.plan.resolve.circuits import INSIDE, Circuit
 from uclab.plan.resolve.hosts import Host
 from uclab.plan.resolve.names import free_name, mac_address
-from uclab.plan.resolve.policies import driver_of, names_dscp
+from uclab.plan.resolve.policies import driver_of, names_dscp, registrar_port
 from uclab.plan.schema.plan import Interface, Link, LinkEnd, Node, NodeKind, Policy, Route, Vlan
 from uclab.plan.schema.radio_channel import RadioChannel
 from uclab.plan.schema.routing import Ospf
@@ -113,8 +112,7 @@ def _host(context: Context, site: model.Site, host: Host) -> Node:
     rules = None
     cloud = context.topology.cloud
     if host.endpoint is not None and not USER_AGENTS[driver_of(host.endpoint, context.profile, cloud)].marks:
-        policy, ports = context.policy, context.profile.signalling.sips_ports
-        port = getattr(ports, ENDPOINT_KINDS[host.endpoint.kind].sips_port)
+        policy, port = context.policy, registrar_port(host.endpoint, context.profile)
         rules = router_ruleset.device_marking(
             port, policy.media_ports, policy.signalling_dscp, policy.voice_dscp, names_dscp(policy)
         )

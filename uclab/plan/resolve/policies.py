@@ -38,6 +38,12 @@ def driver_of(endpoint: model.Endpoint, profile: PolicyProfile, cloud: model.Clo
     return (able or agents[-1:])[0].name
 
 
+def registrar_port(endpoint: model.Endpoint, profile: PolicyProfile) -> int:
+    """The session controllers' port that an endpoint registers at, by its kind."""
+    port: int = getattr(profile.signalling.sips_ports, ENDPOINT_KINDS[endpoint.kind].sips_port)
+    return port
+
+
 def resolve(profile: PolicyProfile, topology: model.Topology) -> Policy:
     """The policy with the prefixes of this topology's cloud."""
     ports = profile.signalling.sips_ports

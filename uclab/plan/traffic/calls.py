@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Literal
 
-from uclab.kinds.endpoint_kind import kind_of
+from uclab.kinds.endpoint_kind import device_of
 from uclab.plan.paths.line_loss import INTERRUPTED, call_s, long_enough, verdicts_on_loss
 from uclab.plan.paths.reachability import Reachability
 from uclab.plan.resolve.plan_edits import port_towards
@@ -35,12 +35,6 @@ OVERLOAD_PAIRS = (
 """Who calls whom then, as far as there are endpoints."""
 
 
-def device_of(endpoint: Endpoint) -> str:
-    """What calls are chosen by: whether it is a phone or an application on a computer."""
-    kind = kind_of(endpoint.kind)
-    return kind.device if kind is not None else OUTSIDE
-
-
 class Picker:
     """Gives out endpoints, those first that have had the fewest calls, otherwise in the plan's order."""
 
@@ -50,7 +44,7 @@ class Picker:
 
     def pick(self, device: str, fits: Callable[[Endpoint], bool] = lambda _: True) -> Endpoint | None:
         """An endpoint that is such a device, or none; it is not counted as used before `use`."""
-        found = [e for e in self.plan.endpoints if device_of(e) == device and fits(e)]
+        found = [e for e in self.plan.endpoints if device_of(e.kind) == device and fits(e)]
         return min(found, key=lambda e: self.used[e.name], default=None)
 
     def is_free(self, endpoint: Endpoint) -> bool:
@@ -144,7 +138,7 @@ def _call(kind: Kind, caller: str, callee: str, seconds: float = CALL_SECONDS, t
 
 def _desk_desk(plan: Plan, picker: Picker) -> Call | None:
     """Neighbours on one access switch, where there are two: their call must still pass the cloud (C7)."""
-    desks = [e for e in plan.endpoints if device_of(e) == "phone"]
+    desks = [e for e in plan.endpoints if device_of(e.kind) == "phone"]
     switch = {desk.name: port_towards(plan, desk.node)[0].name for desk in desks}
     pairs = [(a.name, b.name) for a in desks for b in desks if a is not b]
     pair = min(pairs, key=lambda p: switch[p[0]] != switch[p[1]], default=None)

@@ -17,6 +17,9 @@ from uclab.plan.load.record import EFFECTIVE, LegRecord, LoadUser
 
 MEAN_TALK_S = 12.0
 """Mean holding time of calls here, seconds; in a company about 180."""
+LEAST_TALK_S = 6.0
+"""The shortest talk, seconds: a greeting each way, and packets enough for its loss to be judged. Erlang's
+formula asks for the mean alone, whatever the distribution of holding times."""
 
 
 class Refused(Exception):
@@ -97,8 +100,8 @@ class Party(User):
         self.place.note_call(leg, call)
 
     def talk(self, call: Call) -> None:
-        """For a time that is distributed exponentially, or until the other side has enough."""
-        call.ended.wait(random.expovariate(1 / MEAN_TALK_S))
+        """For a greeting and a time that is distributed exponentially, or until the other side has enough."""
+        call.ended.wait(LEAST_TALK_S + random.expovariate(1 / (MEAN_TALK_S - LEAST_TALK_S)))
 
     def call_and_talk(self, target: str, kind: str) -> None:
         """A whole call."""

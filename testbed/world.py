@@ -21,7 +21,7 @@ from pylibsrtp import Policy, Session
 
 from testbed.frames import TCP, UDP, Packet, rtcp, rtp
 from testbed.plans import shipped_plan
-from testbed.tls import Issued, TlsPipe, issue, pem
+from testbed.tls import Issued, TlsSession, issue, pem, tls_session
 from uclab.access.record_files import write_record
 from uclab.capture.writer import PcapngWriter
 from uclab.lab.order_log import write_lab_end
@@ -74,7 +74,7 @@ class Talker:
     gateway_mac: str
     hops: tuple[PathHop, ...]
     port: int
-    pipe: TlsPipe | None = None
+    pipe: TlsSession | None = None
     seq: dict[bool, int] = field(default_factory=dict)
     cseq: int = 1
 
@@ -98,6 +98,7 @@ class World:
     frames: dict[str, list[tuple[int, str, bytes]]] = field(default_factory=dict)
     now: int = START_NS
     _talkers: dict[str, Talker] = field(default_factory=dict)
+    _connections: int = 0
 
     def __post_init__(self) -> None:
         for part in ("captures", "keys"):
@@ -180,7 +181,10 @@ class World:
             "1.2": ssl.TLSVersion.TLSv1_2,
             "1.1": ssl.TLSVersion.TLSv1_1,
         }
-        talker.pipe = TlsPipe.open(self._certificate, self.keylog, version[self.tls_version])
+        self._connections += 1
+        talker.pipe = tls_session(
+            self._certificate, self.keylog, version[self.tls_version], self._connections
+        )
         talker.seq = {True: self.random.randrange(1 << 31), False: self.random.randrange(1 << 31)}
         for from_client, flags in ((True, 0x02), (False, 0x12), (True, 0x10)):
             self._segment(talker, from_client, b"", flags)

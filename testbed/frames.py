@@ -6,14 +6,15 @@ import struct
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Address
+from typing import Any
 
 TCP, UDP = 6, 17
 
 
 @dataclass(unsafe_hash=True)
 class Packet:
-    """An IPv4 packet on its way; taps change MACs, tag and addresses as devices do, by `replace`. Not frozen,
-    as that makes making one take twice as long, and runs have a hundred thousand."""
+    """An IPv4 packet on its way; taps change MACs, tag and addresses as devices do, by `replace` or, where a
+    hundred thousand do so, by `but`. Not frozen, as that makes making one take twice as long."""
 
     src_mac: str
     dst_mac: str
@@ -33,6 +34,13 @@ class Packet:
     service_pcp: int = 0
     label: int | None = None
     tc: int = 0
+
+    def but(self, values: dict[str, Any]) -> Packet:
+        """`dataclasses.replace`, in a quarter of its time."""
+        packet = object.__new__(Packet)
+        packet.__dict__.update(self.__dict__)
+        packet.__dict__.update(values)
+        return packet
 
     def __bytes__(self) -> bytes:
         if self.proto == UDP:

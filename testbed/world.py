@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pylibsrtp import Policy, Session
 
@@ -99,6 +99,7 @@ class World:
     now: int = START_NS
     _talkers: dict[str, Talker] = field(default_factory=dict)
     _connections: int = 0
+    _dress: dict[tuple[str, int | None, str, Leg, int], dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for part in ("captures", "keys"):
@@ -156,18 +157,24 @@ class World:
 
     def dressed(self, packet: Packet, hop: PathHop, talker: Talker, leg: Leg) -> Packet:
         """The packet as it looks at a hop: tag, priority, MACs, address translation."""
+        key = (hop.tap, hop.vlan, talker.endpoint.name, leg, packet.dscp)
+        if key not in self._dress:
+            self._dress[key] = self._dress_at(hop, talker, leg, packet.dscp)
+        return packet.but(self._dress[key])
+
+    def _dress_at(self, hop: PathHop, talker: Talker, leg: Leg, dscp: int) -> dict[str, Any]:
         outside = hop.tap.startswith(("edge:wan", "isp", "inet", "fra1")) and talker.endpoint.name != "pstn"
         inside = not hop.tap.startswith(("edge", "isp", "inet", "fra1", "fw:wan"))
         near = NAT if outside else talker.address
-        pcp = self.plan.policy.pcp(packet.dscp) if hop.vlan is not None else 0
-        macs = (
+        pcp = self.plan.policy.pcp(dscp) if hop.vlan is not None else 0
+        here, there = (
             (talker.mac, talker.gateway_mac)
             if inside
             else (self.plan.node("edge").interfaces[0].mac, self.plan.node("fra1-sbc").interfaces[0].mac)
         )
         if leg == "up":
-            return replace(packet, src=near, src_mac=macs[0], dst_mac=macs[1], vlan=hop.vlan, pcp=pcp)
-        return replace(packet, dst=near, src_mac=macs[1], dst_mac=macs[0], vlan=hop.vlan, pcp=pcp)
+            return {"src": near, "src_mac": here, "dst_mac": there, "vlan": hop.vlan, "pcp": pcp}
+        return {"dst": near, "src_mac": there, "dst_mac": here, "vlan": hop.vlan, "pcp": pcp}
 
     # -- signalling
     # -------------------------------------------------------------------------------------------------

@@ -50,6 +50,8 @@ class TwoLines(World):
     zero_ns: int = 0
     clock_ns: int = 0
     """When the packet that is carried now was sent."""
+    line: str | None = None
+    """By which line it goes."""
     incidents: list[Incident] = field(default_factory=list)
 
     def carry(self, packet: Packet, talker: Talker, leg: Leg, at_ns: int) -> None:
@@ -58,14 +60,13 @@ class TwoLines(World):
         if self.zero_ns and talker.endpoint.name != "pstn":
             carrier = wanted if packet.proto == TCP else self.carrier
             line = carrier((at_ns - self.zero_ns) / 1e9, leg)
-        super().carry(packet, replace(talker, hops=tuple(rerouted(talker.hops, line, leg))), leg, at_ns)
+        self.line = line
+        super().carry(packet, replace(talker, hops=rerouted(talker.hops, line, leg)), leg, at_ns)
 
     def dressed(self, packet: Packet, hop: PathHop, talker: Talker, leg: Leg) -> Packet:
         dressed = super().dressed(packet, _of_first(hop), talker, leg)
-        if any(other.tap.startswith("isp2") for other in talker.hops) and hop.tap.startswith(
-            ("edge:wan2", "isp2", "inet", "fra1")
-        ):
-            return replace(dressed, src=SECOND_NAT) if leg == "up" else replace(dressed, dst=SECOND_NAT)
+        if self.line == "wan2" and hop.tap.startswith(("edge:wan2", "isp2", "inet", "fra1")):
+            return dressed.but({"src" if leg == "up" else "dst": SECOND_NAT})
         return dressed
 
     def _media(
@@ -128,15 +129,16 @@ class TwoLines(World):
         return Outcome(judge_run(self.write()))
 
 
-def rerouted(hops: tuple[PathHop, ...], line: str | None, leg: Leg) -> list[PathHop]:
+@cache
+def rerouted(hops: tuple[PathHop, ...], line: str | None, leg: Leg) -> tuple[PathHop, ...]:
     """A path as planned over `wan1`, over another line; without one it ends at the router, or before it."""
     if line is None:
         at = next(number for number, hop in enumerate(hops) if hop.tap == "edge:wan1")
-        return list(hops[:at] if leg == "up" else hops[at + 3 :])
+        return hops[:at] if leg == "up" else hops[at + 3 :]
     if line == "wan1":
-        return list(hops)
+        return hops
     names = {"edge:wan1": "edge:wan2", "inet:isp1": "inet:isp2"}
-    return [replace(hop, tap=names.get(hop.tap, hop.tap.replace("isp1:", "isp2:"))) for hop in hops]
+    return tuple(replace(hop, tap=names.get(hop.tap, hop.tap.replace("isp1:", "isp2:"))) for hop in hops)
 
 
 @cache

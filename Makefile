@@ -6,8 +6,9 @@ MAKEFLAGS += --no-print-directory
 
 TOPOLOGY ?= enterprise-hq
 OUT ?= runs/$(TOPOLOGY)-$(shell date +%Y%m%d-%H%M%S)
-# Processes for the tests that need no lab, and labs side by side in those that do (tests/integration/conftest.py).
-WORKERS ?= auto
+# Processes for the tests that need no lab: one more than processors, as some wait for timers of SIP. And labs side by
+# side in those that do (tests/integration/conftest.py).
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 LABS ?= 2
 RUN := .venv/bin
 

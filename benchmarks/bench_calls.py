@@ -2,8 +2,8 @@
 
     sudo .venv/bin/python -m benchmarks.bench_calls [--small] [--taps all|ends|both] [--json FILE]
 
-One site with a pair of phones a call (`benchmarks.crowd`): desk phone calls softclient, through the cloud,
-over TLS and SRTP, on a line that is wide and loses nothing. Step by step more pairs talk at once; every loss
+One site with a pair of phones a call (`benchmarks.busy_site`): desk phone calls softclient, through the
+cloud, over TLS and SRTP, on a line that is wide and loses nothing. Step by step more pairs talk at once; every loss
 is the lab's own. `all`: captures at every tap, as always. `ends`: only at the phones and the session
 controller, to see what captures cost. Loss is judged from the captures afterwards, the processor's time read
 from /proc while all talk. Calls of a step begin 0.1 s apart: no company dials in the same millisecond.
@@ -23,8 +23,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
-from benchmarks import crowd, processor
-from benchmarks.carried import Step, StepResult, judge_step, keeps_policy
+from benchmarks import busy_site, processor
+from benchmarks.call_losses import Step, StepResult, judge_step, keeps_policy
 from testbed.process_tree import Process, descendants
 from uclab import api
 from uclab.judge.evidence.run import load_run
@@ -58,8 +58,8 @@ def place_step(client: LabClient, processes: Sequence[Process], calls: int) -> S
 
     def call(pair: int) -> CallRecord:
         time.sleep(pair * APART_S)
-        caller, callee = crowd.names(pair)
-        return client.call(CallOrder(f"n{calls:03}-{pair + 1}", caller, callee, "crowd", seconds))
+        caller, callee = busy_site.names(pair)
+        return client.call(CallOrder(f"n{calls:03}-{pair + 1}", caller, callee, "busy-site", seconds))
 
     with ThreadPoolExecutor(calls) as callers:
         began = time.monotonic()
@@ -174,8 +174,8 @@ def measure(choice: TapChoice, steps: Sequence[int]) -> list[StepResult]:
     """All steps in one lab, judged and printed."""
     with tempfile.TemporaryDirectory(prefix="bench-calls-") as name:
         folder = Path(name)
-        file = folder / "crowd.yaml"
-        file.write_text(crowd.topology(max(steps)))
+        file = folder / "busy-site.yaml"
+        file.write_text(busy_site.topology(max(steps)))
         plan = api.plan_of(str(file))
         if choice == "ends":
             plan = at_the_ends(plan)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from uclab.campaign.measuring import measure, orders_for
+from uclab.campaign.capacity_measurement import measure, orders_for
 from uclab.plan.capacity.experiment_record import Way
 
 TOPOLOGIES = Path(__file__).resolve().parents[1] / "topologies"

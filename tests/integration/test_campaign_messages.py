@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.labs import hear_ctrl_c
 from tests.integration.machines import Machine, switch_on
-from uclab.campaign import elsewhere
+from uclab.campaign import remote_machines
 from uclab.campaign.orders import CAMPAIGNS, LEADER_PORT, CampaignOrder, leader_command, worker_at
 from uclab.campaign.relay import relay, towards
 from uclab.records.remote_generators import GENERATORS_VARIABLE, RECORDS_VARIABLE
@@ -87,7 +87,7 @@ def test_all_records_of_a_worker_elsewhere_come_or_are_missed(
     way.terminate()
     way.wait(timeout=10)
     # then what came of it is known, and nothing hung
-    record = elsewhere.ended("load2", tmp_path)
+    record = remote_machines.ended("load2", tmp_path)
     assert words in record.trouble
     if number is None:
         assert record.trouble == ""
@@ -96,5 +96,5 @@ def test_all_records_of_a_worker_elsewhere_come_or_are_missed(
         told = json.loads((tmp_path / "load2.told.json").read_text())
         assert abs(told["ahead_s"]) < 0.5
         assert 0 < told["round_trip_s"] < 0.5
-    assert elsewhere.ended("load3", tmp_path).trouble == "never connected"
+    assert remote_machines.ended("load3", tmp_path).trouble == "never connected"
     assert not (tmp_path / "load1.accounts.jsonl").exists()

@@ -14,10 +14,10 @@ import pytest
 
 from tests.integration.labs import UCLAB, hear_ctrl_c
 from tests.integration.machines import ADDRESSES, Machine, lay_cables, switch_on
-from uclab.campaign.elsewhere import write_folders
 from uclab.campaign.orders import CAMPAIGNS, CampaignOrder, leader_command
+from uclab.campaign.remote_machines import write_folders
 from uclab.model.load import load_topology
-from uclab.plan.load.load_placement import with_crowd
+from uclab.plan.load.load_placement import with_load
 from uclab.plan.load.remote_generators import moved
 from uclab.plan.planner import make_plan
 from uclab.runtime.readiness import block_until
@@ -27,17 +27,18 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 SEATED = """
 import json, subprocess
-from uclab.campaign.generator import seated
+from uclab.campaign.generator import lent_card
 from uclab.emulation.linux import netns
-from uclab.plan.load.remote_generators import Seat
+from uclab.plan.load.remote_generators import GeneratorNetworkConfig
 from uclab.plan.schema.plan import Route
 
 def seen(*words):
     return json.loads(subprocess.check_output(["ip", "-json", *words]))
 
 users = ("10.1.1.5/24", "10.1.1.6/24")
-seat = Seat("load2", "02:00:00:00:00:09", users, (Route("0.0.0.0/0", "10.1.1.1"),), (), 5557, 60)
-with seated(seat, "eth1") as place, netns.entered(place):
+route = Route("0.0.0.0/0", "10.1.1.1")
+config = GeneratorNetworkConfig("load2", "02:00:00:00:00:09", users, (route,), (), 5557, 60)
+with lent_card(config, "eth1") as place, netns.entered(place):
     print(json.dumps([seen("address"), seen("route")]))
 """
 
@@ -87,10 +88,10 @@ def folder(tmp_path: Path) -> Path:
     order = CampaignOrder(
         "busy-hour", CAMPAIGNS / "busy_hour.py", 4, 4.0, 5, 2, False, {"load2": "eth1"}, ADDRESSES["one"]
     )
-    crowd, gone = moved(with_crowd(make_plan(load_topology("small-office")), 4, 2), order.elsewhere)
+    load_plan, gone = moved(with_load(make_plan(load_topology("small-office")), 4, 2), order.remote)
     authority = tmp_path / "ca.pem"
     authority.touch()
-    write_folders(crowd, gone, order, authority, tmp_path)
+    write_folders(load_plan, gone, order, authority, tmp_path)
     return tmp_path / "load2"
 
 

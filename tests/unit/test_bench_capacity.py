@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import bench_capacity
 from benchmarks.bench_capacity import Measured, write_topology
-from uclab.campaign.measuring import orders_for
+from uclab.campaign.capacity_measurement import orders_for
 
 pytestmark = [pytest.mark.req("C8"), pytest.mark.req("Q2")]
 

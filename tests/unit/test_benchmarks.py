@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench_storm, carried, crowd, processor
+from benchmarks import bench_storm, busy_site, call_losses, processor
 from uclab import api
 from uclab.campaign.processor import Used
 from uclab.judge.result.judgement import HopRecord
@@ -19,25 +19,25 @@ def hop(tap: str, packets: int, leg: str = "up") -> HopRecord:
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 9, 32])
-def test_a_crowd_of_any_size_is_a_valid_topology(tmp_path: Path, pairs: int) -> None:
-    file = tmp_path / "crowd.yaml"
-    file.write_text(crowd.topology(pairs))
+def test_a_busy_site_of_any_size_is_a_valid_topology(tmp_path: Path, pairs: int) -> None:
+    file = tmp_path / "busy-site.yaml"
+    file.write_text(busy_site.topology(pairs))
 
     assert api.mistakes_in(str(file)) == ()
     assert {e.name for e in api.plan_of(str(file)).endpoints} == {
-        name for pair in range(pairs) for name in crowd.names(pair)
+        name for pair in range(pairs) for name in busy_site.names(pair)
     }
 
 
 def test_a_packet_is_lost_where_no_later_tap_has_it() -> None:
-    lost, unseen = carried.losses([hop("a:1", 100), hop("a:2", 97), hop("b:1", 97)], early=0)
+    lost, unseen = call_losses.losses([hop("a:1", 100), hop("a:2", 97), hop("b:1", 97)], early=0)
 
     assert lost == {("a:1", "a:2"): 3}
     assert unseen == 0
 
 
 def test_a_tap_that_missed_packets_is_no_loss_of_the_call() -> None:
-    lost, unseen = carried.losses([hop("a:1", 100), hop("a:2", 60), hop("b:1", 99)], early=0)
+    lost, unseen = call_losses.losses([hop("a:1", 100), hop("a:2", 60), hop("b:1", 99)], early=0)
 
     assert lost == {("a:1", "a:2"): 1}
     assert unseen == 39
@@ -46,7 +46,7 @@ def test_a_tap_that_missed_packets_is_no_loss_of_the_call() -> None:
 def test_what_was_dropped_before_the_way_was_open_is_no_loss() -> None:
     hops = [hop("desk:eth0", 100), hop("sbc:eth0", 100), hop("sbc:eth0", 95, "down")]
 
-    assert carried.losses(hops, early=5)[0] == {}
+    assert call_losses.losses(hops, early=5)[0] == {}
 
 
 def test_processor_time_is_told_by_group_and_busiest_process() -> None:

@@ -19,7 +19,7 @@ from uclab.campaign.relay import relay, towards
 from uclab.campaign.running import order_of
 from uclab.plan.faults.load_faults import LOAD_FAULTS
 from uclab.plan.faults.load_line_faults import LINE_FAULTS, SMALL_KBPS
-from uclab.plan.load.load_placement import LoadPlan, as_judged, pools, with_crowd
+from uclab.plan.load.load_placement import LoadPlan, as_judged, pools, with_load
 from uclab.plan.load.record import Pool
 from uclab.plan.schema.codec import from_data, to_data
 
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.req("D11")
 
 
 @cache
-def crowd_of(topology: str, users: int, generators: int) -> LoadPlan:
-    return with_crowd(shipped_plan(topology), users, generators)
+def load_of(topology: str, users: int, generators: int) -> LoadPlan:
+    return with_load(shipped_plan(topology), users, generators)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -49,28 +49,28 @@ def test_an_unknown_profile_is_refused(name: str, words: str) -> None:
 
 def test_locust_s_processes_are_bound_in_time_and_find_each_other(tmp_path: Path) -> None:
     order = order_of("busy-hour", users=20, spawn_rate=4.0, duration_s=30, workers=2, web=False)
-    crowd = crowd_of("small-office", 20, 2)
+    load_plan = load_of("small-office", 20, 2)
     leader = " ".join(leader_command(order, tmp_path))
     # given a leader, then it waits for its workers for a bound time, and runs for a bound time
     assert "--expect-workers 2 --expect-workers-max-wait" in leader
     assert "--headless --users 20 --spawn-rate 4 --run-time 30s --stop-timeout" in leader
     assert order.longest_s > 30 + 20 / 4
     # and every worker is told where on its own management cable the leader is
-    hosts = [" ".join(worker_command(order, one)) for one in crowd.generators]
-    ends = [i.addresses[0].partition("/")[0] for i in crowd.plan.node(crowd.leader).interfaces]
+    hosts = [" ".join(worker_command(order, one)) for one in load_plan.generators]
+    ends = [i.addresses[0].partition("/")[0] for i in load_plan.plan.node(load_plan.leader).interfaces]
     assert [f"--master-host {address} " in host for host, address in zip(hosts, ends, strict=True)] == [
         True
     ] * 2
 
 
 def test_each_generator_is_told_of_its_own_users_and_of_all_colleagues() -> None:
-    crowd = crowd_of("cloudconnect-georedundant", 9, 2)
-    told = pools(crowd, "/run/campaign", "/run/pki/ca.pem")
+    load_plan = load_of("cloudconnect-georedundant", 9, 2)
+    told = pools(load_plan, "/run/campaign", "/run/pki/ca.pem")
     assert [from_data(Pool, to_data(pool)) for pool in told] == list(told)
     assert {len(pool.colleagues) for pool in told} == {9}
     assert sum(len(pool.users) for pool in told) == 9
     # and of all session controllers, the preferred one first, with the address that its name stands for
-    addresses = {one.host_name: one.address for one in crowd.plan.session_controllers}
+    addresses = {one.host_name: one.address for one in load_plan.plan.session_controllers}
     assert [r.host_name for r in told[0].registrars] == list(addresses)
     assert all(addresses[r.host_name] == r.address for r in told[0].registrars)
 
@@ -110,10 +110,10 @@ def test_ctrl_c_ends_the_leader_and_is_told(tmp_path: Path) -> None:
 
 
 def test_the_judge_follows_media_from_each_generator_on() -> None:
-    crowd = crowd_of("small-office", 20, 2)
-    judged = as_judged(crowd)
-    assert {one.node for one in judged.endpoints} >= {one.node for one in crowd.generators}
-    assert judged.nodes == crowd.plan.nodes
+    load_plan = load_of("small-office", 20, 2)
+    judged = as_judged(load_plan)
+    assert {one.node for one in judged.endpoints} >= {one.node for one in load_plan.generators}
+    assert judged.nodes == load_plan.plan.nodes
 
 
 def test_the_outage_cuts_the_line_that_is_preferred() -> None:
@@ -124,7 +124,7 @@ def test_the_outage_cuts_the_line_that_is_preferred() -> None:
     "name", [name for name in LOAD_FAULTS if name not in (*LINE_FAULTS, "trunk-impostor")]
 )
 def test_a_fault_of_campaigns_changes_the_session_controllers_alone(name: str) -> None:
-    plan = crowd_of("small-office", 4, 1).plan
+    plan = load_of("small-office", 4, 1).plan
     broken = applied(plan, [name], LOAD_FAULTS)
     assert broken.faults == (name,)
     assert broken.session_controllers != plan.session_controllers
@@ -135,7 +135,7 @@ def test_a_fault_of_campaigns_changes_the_session_controllers_alone(name: str) -
 
 @pytest.mark.req("C4", "C9")
 def test_an_impostor_has_a_certificate_of_the_lab_for_somebody_else() -> None:
-    plan = crowd_of("small-office", 4, 1).plan
+    plan = load_of("small-office", 4, 1).plan
     broken = applied(plan, ["trunk-impostor"], LOAD_FAULTS)
     changed = set(broken.certificates) - set(plan.certificates)
     assert [(one.name, one.dns_names, one.issuer) for one in changed] == [
@@ -179,7 +179,7 @@ def test_a_fault_of_a_line_names_the_lines_there_are(name: str) -> None:
 
 
 def test_other_faults_can_be_had_in_a_campaign_too() -> None:
-    plan = crowd_of("small-office", 4, 1).plan
+    plan = load_of("small-office", 4, 1).plan
     assert applied(plan, ["media-direct"], LOAD_FAULTS).faults == ("media-direct",)
     with pytest.raises(UnknownName, match="did you mean `registrar-throttled`"):
         applied(plan, ["registrar-throtled"], LOAD_FAULTS)

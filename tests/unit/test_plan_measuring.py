@@ -59,30 +59,30 @@ def small_office() -> Measuring:
 def test_each_call_has_one_stream_each_way_over_the_line() -> None:
     # given the experiment of the small office
     order = small_office()
-    near, far = order.crowd.generators
+    near, far = order.load_plan.generators
     # then one side sits at the site, the other in the data centre beside the session controller
     assert (near.site, far.site) == ("office", "fra1")
-    switches = {port.peer: switch for switch in order.crowd.plan.switches for port in switch.ports}
+    switches = {port.peer: switch for switch in order.load_plan.plan.switches for port in switch.ports}
     assert switches[near.node].name == "sw1"
     assert switches[far.node] == switches["fra1-sbc"]
     # and there is a partner for each caller, whom the cloud knows
     assert len(near.users) == len(far.users) == order.record.most
-    known = {account.user for account in order.crowd.plan.session_controllers[0].accounts}
+    known = {account.user for account in order.load_plan.plan.session_controllers[0].accounts}
     assert {user.account.user for user in (*near.users, *far.users)} <= known
 
 
 def test_captures_are_taken_only_where_the_answer_comes_from() -> None:
-    taps = {tap.label for tap in small_office().crowd.plan.taps}
+    taps = {tap.label for tap in small_office().load_plan.plan.taps}
     assert taps == {"callers:eth0", "answerers:eth0", "edge:wan1", "isp1:edge"}
 
 
 def test_the_plan_can_be_written_and_read() -> None:
-    plan = small_office().crowd.plan
+    plan = small_office().load_plan.plan
     assert plan_from_json(plan_to_json(plan)) == plan
 
 
 def test_bulk_overloads_the_line_only_with_the_calls() -> None:
-    assert [(one.name, one.rate_kbps) for one in small_office().crowd.plan.bulk] == [
+    assert [(one.name, one.rate_kbps) for one in small_office().load_plan.plan.bulk] == [
         ("office-up", 485),
         ("office-down", 500),
     ]
@@ -111,7 +111,7 @@ def test_the_computed_number_is_what_bulk_leaves_to_voice(
 def test_a_line_with_one_queue_is_measured_without_bulk(tmp_path: Path) -> None:
     order = experiment(office(tmp_path, 2, honours="false"))
     assert not order.record.overloaded
-    assert order.crowd.plan.bulk == ()
+    assert order.load_plan.plan.bulk == ()
 
 
 def test_one_way_leaves_the_other_alone() -> None:
@@ -119,7 +119,7 @@ def test_one_way_leaves_the_other_alone() -> None:
     plan = make_plan(loaded)
     order = measuring(plan, measurable(loaded, plan)[0], "down")
     assert [way.way for way in order.record.ways] == ["down"]
-    assert [one.direction for one in order.crowd.plan.bulk] == ["down"]
+    assert [one.direction for one in order.load_plan.plan.bulk] == ["down"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from testbed.plans import shipped_plan
 from uclab.model.load import load_topology
 from uclab.plan.cloud.protection import accounts_behind, guard
-from uclab.plan.load.load_placement import with_crowd
+from uclab.plan.load.load_placement import with_load
 from uclab.plan.schema.plan import Plan
 from uclab.plan.schema.protection import Protection
 
@@ -41,7 +41,7 @@ def test_accounts_of_sites_behind_a_hub_are_the_hubs() -> None:
 def test_crowd_widens_what_its_address_may_ask_for() -> None:
     # given 2,000 phones more behind the same address
     plan = plan_of("small-office")
-    before, crowded = limits_of(plan), with_crowd(plan, 40, 2).plan
+    before, crowded = limits_of(plan), with_load(plan, 40, 2).plan
     after = limits_of(crowded)
     # then it may have so many connections more, and the packet filter knows
     assert after.behind == before.behind + 40

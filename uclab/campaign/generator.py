@@ -22,18 +22,18 @@ from typing import TypeVar
 
 from uclab.access.names import ADDRESS
 from uclab.access.private_files import write_private
-from uclab.campaign.elsewhere import AUTHORITY, LOCUSTFILE, POOL, SEAT
 from uclab.campaign.orders import CAMPAIGNS, worker_at
 from uclab.campaign.programs import Program, Programs, follow
 from uclab.campaign.refused import GeneratorFailed, OrderRefused
 from uclab.campaign.relay import relay, towards
+from uclab.campaign.remote_machines import AUTHORITY, LOCUSTFILE, NETWORK_CONFIG, POOL
 from uclab.emulation.link import veth
 from uclab.emulation.link.veth import InterfaceSettings, NodeSettings
 from uclab.emulation.linux import netns, sysctl
 from uclab.emulation.linux.netns import Namespace
 from uclab.emulation.mininet import nic_passthrough
 from uclab.plan.load.record import POOL_VARIABLE, Pool
-from uclab.plan.load.remote_generators import Seat
+from uclab.plan.load.remote_generators import GeneratorNetworkConfig
 from uclab.plan.schema.codec import from_data
 from uclab.records.remote_generators import GENERATORS_VARIABLE
 from uclab.runtime.node import NotReady
@@ -50,17 +50,19 @@ PROGRAMS = ("socat", "nsenter", "unshare", "setpriv")
 T = TypeVar("T")
 
 
-def read_seat(folder: Path) -> Seat:
+def read_network_config(folder: Path) -> GeneratorNetworkConfig:
     """The seat of a generator's folder that is whole. Raises `OrderRefused`."""
-    missing = [name for name in (SEAT, POOL, LOCUSTFILE, AUTHORITY) if not (folder / name).is_file()]
+    missing = [
+        name for name in (NETWORK_CONFIG, POOL, LOCUSTFILE, AUTHORITY) if not (folder / name).is_file()
+    ]
     if missing:
         raise OrderRefused(
             f"`{folder}` is no load generator's folder: it has no {', '.join(missing)}; carry"
             " `campaign/<generator>` of the campaign's --out folder over from the machine of the lab"
         )
-    seat = _read(Seat, folder / SEAT)
+    config = _read(GeneratorNetworkConfig, folder / NETWORK_CONFIG)
     _read(Pool, folder / POOL)
-    return seat
+    return config
 
 
 def run_generator(folder: Path, interface: str, leader: str, on_stage: Callable[[str], None]) -> int | None:
@@ -69,20 +71,20 @@ def run_generator(folder: Path, interface: str, leader: str, on_stage: Callable[
     before."""
     ADDRESS.checked("--leader", leader)
     folder = folder.resolve()
-    seat = read_seat(folder)
+    config = read_network_config(folder)
     _check(interface)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ended in order, as by Ctrl-C
     try:
-        _wait_for_leader(leader, seat.leader_port)
-        with seated(seat, interface) as place, Programs(folder) as programs:
+        _wait_for_leader(leader, config.leader_port)
+        with lent_card(config, interface) as place, Programs(folder) as programs:
             _wait_for_cable(place, interface)
-            worker = _start(programs, place, seat, leader)
-            on_stage(f"{seat.generator}: {len(seat.addresses)} users at {interface}, led from {leader}")
-            watch = LeaderWatch(leader, seat.leader_port)
+            worker = _start(programs, place, config, leader)
+            on_stage(f"{config.generator}: {len(config.addresses)} users at {interface}, led from {leader}")
+            watch = LeaderWatch(leader, config.leader_port)
             told: list[str] = []
             look = partial(watch.look, worker)
-            follow(worker, seat.longest_s + LATER_S, look, lambda: told.append("Ctrl-C"))
+            follow(worker, config.longest_s + LATER_S, look, lambda: told.append("Ctrl-C"))
             programs.end()
             if told and worker.status == -signal.SIGINT:  # in the middle of its start: it said nothing of use
                 raise KeyboardInterrupt
@@ -103,35 +105,35 @@ def _check(interface: str) -> None:
         raise OrderRefused(f"not installed: {', '.join(missing)}; run `uclab setup`")
 
 
-def _start(programs: Programs, place: Namespace, seat: Seat, leader: str) -> Program:
+def _start(programs: Programs, place: Namespace, config: GeneratorNetworkConfig, leader: str) -> Program:
     """The relay to the leader, and locust's worker."""
-    port, folder = seat.leader_port, programs.folder
+    port, folder = config.leader_port, programs.folder
     at_home = ["nsenter", f"--net=/proc/{os.getpid()}/ns/net", *towards(leader, port)]
     programs.start("relay", [*_inside(place), *relay("127.0.0.1", port, at_home)], {})
     playing = worker_at(folder / LOCUSTFILE, "127.0.0.1", port)
     told = {
         "PYTHONPATH": str(CAMPAIGNS.parent),
         POOL_VARIABLE: str(folder / POOL),
-        GENERATORS_VARIABLE: seat.generator,
+        GENERATORS_VARIABLE: config.generator,
     }
-    return programs.start("worker", [*_inside(place), *_resolving(seat, folder), *playing], told)
+    return programs.start("worker", [*_inside(place), *_resolving(config, folder), *playing], told)
 
 
 @contextmanager
-def seated(seat: Seat, interface: str) -> Iterator[Namespace]:
+def lent_card(config: GeneratorNetworkConfig, interface: str) -> Iterator[Namespace]:
     """A namespace with the card, its addresses and routes, for as long as the block runs; then the card is
     given back."""
     home = netns.current("this machine")
-    place = netns.anonymous(seat.generator)
+    place = netns.anonymous(config.generator)
     try:
         veth.prepare(place, sysctl.early(*sysctl.NODE_DEFAULTS))
-        card = nic_passthrough.lend(interface, home, place, seat.mac)
+        card = nic_passthrough.lend(interface, home, place, config.mac)
         try:
             veth.configure(
                 place,
                 NodeSettings(
-                    (InterfaceSettings(interface, card.index, seat.addresses, offload=True),),
-                    tuple((route.prefix, route.via, route.metric) for route in seat.routes),
+                    (InterfaceSettings(interface, card.index, config.addresses, offload=True),),
+                    tuple((route.prefix, route.via, route.metric) for route in config.routes),
                 ),
             )
             yield place
@@ -190,12 +192,12 @@ def _inside(place: Namespace) -> list[str]:
     return ["nsenter", f"--net=/proc/{os.getpid()}/fd/{place.fd}", "--"]
 
 
-def _resolving(seat: Seat, folder: Path) -> list[str]:
+def _resolving(config: GeneratorNetworkConfig, folder: Path) -> list[str]:
     """Gives a program name servers of its own, in a mount namespace of its own."""
     if not Path("/etc/resolv.conf").exists():
         return []
     own = folder / "resolv.conf"
-    write_private(folder, own.name, "".join(f"nameserver {server}\n" for server in seat.nameservers))
+    write_private(folder, own.name, "".join(f"nameserver {server}\n" for server in config.nameservers))
     return ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", OWN_RESOLVER, str(own)]
 
 

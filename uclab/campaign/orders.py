@@ -40,7 +40,7 @@ class CampaignOrder:
     duration_s: int
     workers: int
     web: bool
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    remote: Mapping[str, str] = field(default_factory=dict)
     """Load generators on other machines, with the network cards of this one that lead to them."""
     listen: str | None = None
     """This machine's address where locust's leader is to be reached from there."""

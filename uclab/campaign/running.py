@@ -13,7 +13,7 @@ from pathlib import Path
 from uclab import api
 from uclab.access.private_files import write_private
 from uclab.api import Clock, RunResult, UnknownName, Watcher
-from uclab.campaign import elsewhere
+from uclab.campaign import remote_machines
 from uclab.campaign.files import write_campaign, write_judged
 from uclab.campaign.orders import (
     CAMPAIGNS,
@@ -39,10 +39,10 @@ from uclab.campaign.relay import relay, towards
 from uclab.campaign.usage import UsageLog, namespace_id
 from uclab.lab.launch import LabFailed, LaunchedLab
 from uclab.plan.faults.load_faults import LOAD_FAULTS
-from uclab.plan.load.load_placement import LoadPlan, as_judged, pools, with_crowd
+from uclab.plan.load.load_placement import LoadPlan, as_judged, pools, with_load
 from uclab.plan.load.pstn_load import outside_pool, played, with_outside
 from uclab.plan.load.record import FOLDER, G711, CampaignRecord, PoolCodec
-from uclab.plan.load.remote_generators import RemoteGenerator, moved, with_those_elsewhere
+from uclab.plan.load.remote_generators import RemoteGenerator, moved, with_remote_generators
 from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.errors import PlanError
 from uclab.records.scenario import Asked, AskedLoad, ScenarioRecord
@@ -78,8 +78,8 @@ def order_of(
         if profile.endswith(".py"):
             raise UnknownName(f"no locustfile `{profile}`")
         raise UnknownName.among("campaign", profile, PROFILES)
-    cards = elsewhere.cards_of(remote)
-    ready_s = ready_s or (elsewhere.WAIT_S if cards else READY_S)
+    cards = remote_machines.cards_of(remote)
+    ready_s = ready_s or (remote_machines.WAIT_S if cards else READY_S)
     return CampaignOrder(profile, file, users, spawn_rate, duration_s, workers, web, cards, listen, ready_s)
 
 
@@ -100,13 +100,13 @@ def run_campaign(
             f"{order.users} users on {order.workers} load generators: each needs one user at least"
         )
     # locust may give any worker one user more than its even share
-    crowd = with_crowd(plan, -(-order.users // order.workers) * order.workers, order.workers)
+    load_plan = with_load(plan, -(-order.users // order.workers) * order.workers, order.workers)
     if order.profile not in SILENT:
-        crowd = with_outside(crowd, order.users)
-        order = replace(order, workers=len(crowd.all_generators))
-    crowd, gone = moved(crowd, order.elsewhere)
-    faulted = played(crowd, api.applied(crowd.plan, faults, LOAD_FAULTS))
-    elsewhere.check(order)
+        load_plan = with_outside(load_plan, order.users)
+        order = replace(order, workers=len(load_plan.all_generators))
+    load_plan, gone = moved(load_plan, order.remote)
+    faulted = played(load_plan, api.applied(load_plan.plan, faults, LOAD_FAULTS))
+    remote_machines.check(order)
     if order.web and shutil.which("socat") is None:
         raise LabFailed("socat is not installed: it brings locust's page to this machine; run `uclab setup`")
     run_dir = (out or api.default_run_dir(f"{plan.topology}-campaign")).absolute()
@@ -115,18 +115,18 @@ def run_campaign(
     watcher.on_stage(
         f"bringing up {plan.topology} with {order.users} users on {order.workers} load generators"
     )
-    with api.leased_lab(crowd.plan, faulted, run_dir, watcher) as launched:
+    with api.leased_lab(load_plan.plan, faulted, run_dir, watcher) as launched:
         clock.lap("up")
         launched.follow(watcher.on_event)
         folder.mkdir(mode=0o700)
-        write_pools(crowd, run_dir, folder, but=order.elsewhere)
-        elsewhere.write_folders(crowd, gone, order, run_dir / "pki" / "ca.pem", folder)
-        judged = with_those_elsewhere(as_judged(crowd), gone)
+        write_pools(load_plan, run_dir, folder, but=order.remote)
+        remote_machines.write_folders(load_plan, gone, order, run_dir / "pki" / "ca.pem", folder)
+        judged = with_remote_generators(as_judged(load_plan), gone)
         write_judged(run_dir, judged)
-        with recorded(run_dir, _scenario(crowd, order)) as course:
+        with recorded(run_dir, _scenario(load_plan, order)) as course:
             began = time.monotonic()
             status = _drive(
-                launched, crowd, order, folder, watcher, gone, lambda: course.interrupted("by the user")
+                launched, load_plan, order, folder, watcher, gone, lambda: course.interrupted("by the user")
             )
             lasted_s = time.monotonic() - began
             if status is None:
@@ -140,27 +140,30 @@ def run_campaign(
     return CampaignResult(api.judge_and_report(run_dir, judged, clock, watcher), status)
 
 
-def _scenario(crowd: LoadPlan, order: CampaignOrder) -> ScenarioRecord:
+def _scenario(load_plan: LoadPlan, order: CampaignOrder) -> ScenarioRecord:
     """What a campaign is to be."""
-    names = tuple(one.node for one in crowd.all_generators)
+    names = tuple(one.node for one in load_plan.all_generators)
     asked = Asked(load=AskedLoad(order.users, names, float(order.duration_s)))
     return ScenarioRecord("campaign", "load", time.time(), asked)
 
 
 def write_pools(
-    crowd: LoadPlan, run_dir: Path, folder: Path, codec: PoolCodec = G711, but: Collection[str] = ()
+    load_plan: LoadPlan, run_dir: Path, folder: Path, codec: PoolCodec = G711, but: Collection[str] = ()
 ) -> None:
     """A file for each generator with its users and their passwords, for root alone; `but` for these."""
     pki = run_dir / "pki"
-    outside = outside_pool(crowd, str(folder), str(pki))
-    for pool in (*pools(crowd, str(folder), str(pki / "ca.pem"), codec), *((outside,) if outside else ())):
+    outside = outside_pool(load_plan, str(folder), str(pki))
+    for pool in (
+        *pools(load_plan, str(folder), str(pki / "ca.pem"), codec),
+        *((outside,) if outside else ()),
+    ):
         if pool.generator not in but:
             write_private(folder, f"{pool.generator}.json", json.dumps(to_data(pool)) + "\n")
 
 
 def _drive(
     launched: LaunchedLab,
-    crowd: LoadPlan,
+    load_plan: LoadPlan,
     order: CampaignOrder,
     folder: Path,
     watcher: Watcher,
@@ -171,12 +174,12 @@ def _drive(
     watcher.on_stage(
         f"{order.locustfile.stem.replace('_', '-')}: {order.users} users for {order.duration_s} s"
     )
-    queues = QueueLog.of(client, crowd.plan, folder / "queues.jsonl", order.longest_s)
+    queues = QueueLog.of(client, load_plan.plan, folder / "queues.jsonl", order.longest_s)
     with Programs(folder) as programs, closing(queues):
         leader = programs.start(
             "leader",
-            client.command_at(crowd.leader, leader_command(order, folder)),
-            {**PATHS, **elsewhere.leader_environment(gone, folder)},
+            client.command_at(load_plan.leader, leader_command(order, folder)),
+            {**PATHS, **remote_machines.leader_environment(gone, folder)},
         )
         workers = [
             programs.start(
@@ -184,22 +187,22 @@ def _drive(
                 client.command_at(one.node, worker_command(order, one)),
                 generator_environment(folder, one.node),
             )
-            for one in crowd.all_generators
-            if one.node not in order.elsewhere
+            for one in load_plan.all_generators
+            if one.node not in order.remote
         ]
         if gone:
-            to_leader = client.command_at(crowd.leader, towards("127.0.0.1", LEADER_PORT))
+            to_leader = client.command_at(load_plan.leader, towards("127.0.0.1", LEADER_PORT))
             programs.start("relay", relay(order.listen or "127.0.0.1", LEADER_PORT, to_leader), {})
         for one in gone:
-            watcher.on_notice(elsewhere.invitation(one, folder / one.name, order))
+            watcher.on_notice(remote_machines.invitation(one, folder / one.name, order))
         if order.web:
-            way = client.command_at(crowd.leader, towards("127.0.0.1", WEB_PORT))
+            way = client.command_at(load_plan.leader, towards("127.0.0.1", WEB_PORT))
             programs.start("web", command_line(WEB_PORT, way), {"PYTHONPATH": str(CAMPAIGNS.parent)})
             watcher.on_stage(f"locust's page: http://127.0.0.1:{WEB_PORT}")
         supervisor = client.supervisor_pid()
         functions = {
             namespace_id(supervisor, client.namespace_of(node)): node
-            for node in sorted({one.node for one in crowd.plan.session_controllers})
+            for node in sorted({one.node for one in load_plan.plan.session_controllers})
         }
         usage = UsageLog(
             folder / "usage.jsonl", supervisor, functions, [one.process.pid for one in (leader, *workers)]
@@ -210,8 +213,8 @@ def _drive(
             nonlocal outage
             usage.look()
             queues.look()
-            if outage is None and order.profile == LINE_FAILS and elsewhere.begun(gone, folder):
-                outage = Outage(client, first_lines(crowd.plan), order)
+            if outage is None and order.profile == LINE_FAILS and remote_machines.begun(gone, folder):
+                outage = Outage(client, first_lines(load_plan.plan), order)
             if outage is not None and (words := outage.look()):
                 watcher.on_stage(words)
 
@@ -220,16 +223,16 @@ def _drive(
             finish(workers, STOP_S + END_S, look)
         programs.end()
         status = leader.status if in_time else None
-        _record(folder, order, crowd, workers)
+        _record(folder, order, load_plan, workers)
         if not in_time:
             watcher.on_stage(f"locust did not end in {order.longest_s:.0f} s; what it had done is kept")
     return status
 
 
-def _record(folder: Path, order: CampaignOrder, crowd: LoadPlan, workers: Sequence[Program]) -> None:
+def _record(folder: Path, order: CampaignOrder, load_plan: LoadPlan, workers: Sequence[Program]) -> None:
     here = {worker.name: worker for worker in workers}
     ended = tuple(
-        here[one.node].record if one.node in here else elsewhere.ended(one.node, folder)
-        for one in crowd.all_generators
+        here[one.node].record if one.node in here else remote_machines.ended(one.node, folder)
+        for one in load_plan.all_generators
     )
     write_campaign(folder, CampaignRecord(order.profile, order.users, order.profile not in SILENT, ended))

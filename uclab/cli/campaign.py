@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from uclab.campaign.elsewhere import WAIT_S
 from uclab.campaign.orders import PROFILES, STOP_S
+from uclab.campaign.remote_machines import WAIT_S
 from uclab.campaign.running import CampaignResult, order_of, run_campaign
 from uclab.cli.console import say
 from uclab.cli.labs import FaultOption

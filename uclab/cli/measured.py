@@ -10,7 +10,7 @@ from rich.table import Table
 
 from uclab import api
 from uclab.api import RunResult
-from uclab.campaign.measuring import measure, orders_for
+from uclab.campaign.capacity_measurement import measure, orders_for
 from uclab.cli.console import say, wide_console
 from uclab.cli.progress import progress
 from uclab.judge.result.judgement import MeasuredWay
@@ -31,9 +31,9 @@ class Wish:
 
 
 def measure_all(topology: str, wish: Wish, quiet: bool) -> list[RunResult]:
-    """An experiment for each line, one after the other. Raises as `uclab.campaign.measuring`."""
+    """An experiment for each line, one after the other. Raises as `uclab.campaign.capacity_measurement`."""
     orders = orders_for(topology, wish.line, wish.spoken)
-    folder = wish.out or api.default_run_dir(f"{orders[0].crowd.plan.topology}-capacity")
+    folder = wish.out or api.default_run_dir(f"{orders[0].load_plan.plan.topology}-capacity")
     results = []
     with progress(quiet=quiet) as watcher:
         for order in orders:

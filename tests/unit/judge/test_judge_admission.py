@@ -60,7 +60,7 @@ def case_of(
     `stumble`: with that number of calls a second was bad for another reason; `elsewhere`: packets lost behind
     the queue; `refused`: the call that the cloud refused.
     """
-    record, plan = order().record, as_judged(order().crowd)
+    record, plan = order().record, as_judged(order().load_plan)
     network = Network(plan)
     index = {endpoint.name: number for number, endpoint in enumerate(network.endpoints)}
     admissions = [Admission(n, BEGAN + record.step_s * n, 200) for n in range(1, refused or placed + 1)]
@@ -161,7 +161,7 @@ def test_a_single_packet_is_no_loss_but_one_of_every_call_is(losses: tuple[int, 
         stream.seconds[7] = Second(40, 40 - lost, 20.0 * (40 - lost), 1.0 * (40 - lost))
         streams.append(stream)
     # then two of one call count, and one of each: more than the policy's 1 % of all
-    assert _step(4, streams, range(7, 8), order().crowd.plan.policy).missed is missed
+    assert _step(4, streams, range(7, 8), order().load_plan.plan.policy).missed is missed
 
 
 def test_one_bad_second_is_no_miss() -> None:
@@ -229,7 +229,7 @@ def test_without_calls_nothing_is_shown() -> None:
 )
 def test_a_miss_counts_when_it_stays(missed: Sequence[bool], expected: int | None) -> None:
     steps = [Step(n, one, 0.0, 0.0, 20.0) for n, one in enumerate(missed, start=1)]
-    found = first_missed(steps, order().crowd.plan.policy)
+    found = first_missed(steps, order().load_plan.plan.policy)
     assert (found.calls if found else None) == expected
 
 
@@ -253,7 +253,7 @@ def test_a_row_of_unlucky_steps_on_a_line_within_the_policy_is_no_miss() -> None
         share = 100 * lost / (33 * calls)
         return Step(calls, share >= 1, share, 6.1, 20.0, lost, 33 * calls, 2, 33, otherwise=False)
 
-    policy = order().crowd.plan.policy
+    policy = order().load_plan.plan.policy
     unlucky = [step(15, 4), step(15, 6), step(15, 5), step(16, 6), step(16, 4)]
     assert [one.missed for one in unlucky] == [False, True, True, True, False]
     # then they are no miss, and four times as much is one

@@ -27,7 +27,7 @@ from uclab.judge.measure.segments import SegmentBytes
 from uclab.judge.measure.srtp import KeyRing, MediaSecrecy
 from uclab.judge.measure.streams import Second, Stream, leg_windows, window_for
 from uclab.judge.result.judgement import Finding
-from uclab.plan.load.load_placement import as_judged, with_crowd
+from uclab.plan.load.load_placement import as_judged, with_load
 from uclab.plan.load.record import (
     CallerRecord,
     CampaignRecord,
@@ -77,7 +77,7 @@ GOOD = Load(
 
 @cache
 def plan() -> Plan:
-    return as_judged(with_crowd(shipped_plan("small-office"), 4, 2))
+    return as_judged(with_load(shipped_plan("small-office"), 4, 2))
 
 
 def case_of(load: Load, lost: int = 0, delay_ms: float = 20.0) -> Case:

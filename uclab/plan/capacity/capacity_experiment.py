@@ -66,7 +66,7 @@ SUITE: SrtpSuite = "AES_CM_128_HMAC_SHA1_80"
 class Measuring:
     """The plan of an experiment, and what it is about."""
 
-    crowd: LoadPlan
+    load_plan: LoadPlan
     record: MeasuringRecord
 
 

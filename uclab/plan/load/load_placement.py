@@ -1,4 +1,4 @@
-"""A plan with a crowd: load generators in the voice VLANs of its sites, each with many users who have an
+"""A plan with a load_plan: load generators in the voice VLANs of its sites, each with many users who have an
 address and an account of their own (D11).
 
 A load generator is a device like a phone: behind an access port of the voice VLAN, through the same switches,
@@ -71,7 +71,7 @@ class LoadPlan:
         return (*self.generators, *((self.outside,) if self.outside else ()))
 
 
-def with_crowd(plan: Plan, users: int, generators: int) -> LoadPlan:
+def with_load(plan: Plan, users: int, generators: int) -> LoadPlan:
     """`users` (1..) on `generators` (1..64) load generators, spread over all sites that have a voice VLAN.
 
     PlanError where the plan has no place for them: the message says what would have.
@@ -119,10 +119,10 @@ def _with_more(
     )
 
 
-def pools(crowd: LoadPlan, folder: str, ca_file: str, codec: PoolCodec = G711) -> tuple[Pool, ...]:
+def pools(load_plan: LoadPlan, folder: str, ca_file: str, codec: PoolCodec = G711) -> tuple[Pool, ...]:
     """What each load generator is told. Its records are to lie in `folder`. PlanError where no endpoint
     registers, whose settings users could have."""
-    plan = crowd.plan
+    plan = load_plan.plan
     phone = next((one for one in plan.endpoints if one.registers), None)
     if phone is None:
         raise PlanError(f"topology {plan.topology} has no endpoint whose settings users could have")
@@ -139,19 +139,19 @@ def pools(crowd: LoadPlan, folder: str, ca_file: str, codec: PoolCodec = G711) -
             dscp_media=phone.dscp_media,
             registration=phone.registration,
             users=generator.users,
-            colleagues=tuple(user.account.user for one in crowd.generators for user in one.users),
-            outside=tuple(line.account.user for line in crowd.outside.users) if crowd.outside else (),
+            colleagues=tuple(user.account.user for one in load_plan.generators for user in one.users),
+            outside=tuple(line.account.user for line in load_plan.outside.users) if load_plan.outside else (),
             records=f"{folder}/{generator.node}",
             codec=codec,
         )
-        for generator in crowd.generators
+        for generator in load_plan.generators
     )
 
 
-def as_judged(crowd: LoadPlan) -> Plan:
+def as_judged(load_plan: LoadPlan) -> Plan:
     """The plan for the judge: each generator counts as an endpoint, so that what it sends and receives is
     followed from there on."""
-    phone = next(one for one in crowd.plan.endpoints if one.registers)
+    phone = next(one for one in load_plan.plan.endpoints if one.registers)
     generators = tuple(
         replace(
             phone,
@@ -161,9 +161,9 @@ def as_judged(crowd: LoadPlan) -> Plan:
             account=generator.users[0].account,
             tone_hz=generator.users[0].tone_hz,
         )
-        for generator in crowd.generators
+        for generator in load_plan.generators
     )
-    return replace(crowd.plan, endpoints=(*crowd.plan.endpoints, *generators))
+    return replace(load_plan.plan, endpoints=(*load_plan.plan.endpoints, *generators))
 
 
 def places_for_generators(plan: Plan) -> list[Vlan]:

@@ -19,13 +19,13 @@ FIRST_LINE = 800_001
 """Ends of telephone numbers outside."""
 
 
-def with_outside(crowd: LoadPlan, lines: int) -> LoadPlan:
-    """The crowd with a generator that has up to `lines` (1..) telephone numbers outside; as it is where the
+def with_outside(load_plan: LoadPlan, lines: int) -> LoadPlan:
+    """The load_plan with a generator that has up to `lines` (1..) telephone numbers outside; as it is where the
     plan has no telephone network."""
-    plan = crowd.plan
+    plan = load_plan.plan
     if not plan.pstn_peers or not _controllers(plan, plan.pstn_peers[0]):
-        return crowd
-    number = len(crowd.generators)
+        return load_plan
+    number = len(load_plan.generators)
     if number >= MOST_GENERATORS:
         raise PlanError(
             f"{number} load generators leave no room for the telephone network's: {MOST_GENERATORS - 1} are"
@@ -38,8 +38,8 @@ def with_outside(crowd: LoadPlan, lines: int) -> LoadPlan:
         for one, hz in zip(numbers, tones(len(numbers)), strict=True)
     )
     node = plan.node(peer.node)
-    plan, leader_address = management_cable(plan, crowd.leader, node, number)
-    return replace(crowd, plan=plan, outside=LoadGenerator(peer.node, node.site, leader_address, users))
+    plan, leader_address = management_cable(plan, load_plan.leader, node, number)
+    return replace(load_plan, plan=plan, outside=LoadGenerator(peer.node, node.site, leader_address, users))
 
 
 def outside_numbers(own: tuple[str, ...], count: int) -> tuple[str, ...]:
@@ -53,31 +53,31 @@ def outside_numbers(own: tuple[str, ...], count: int) -> tuple[str, ...]:
     return (*own[:count], *(one for one in more if one))
 
 
-def played(crowd: LoadPlan, plan: Plan) -> Plan:
+def played(load_plan: LoadPlan, plan: Plan) -> Plan:
     """What is brought up: without the phone whose part a load generator plays."""
-    return replace(plan, pstn_peers=plan.pstn_peers[1:]) if crowd.outside else plan
+    return replace(plan, pstn_peers=plan.pstn_peers[1:]) if load_plan.outside else plan
 
 
-def outside_pool(crowd: LoadPlan, folder: str, pki: str) -> Pool | None:
+def outside_pool(load_plan: LoadPlan, folder: str, pki: str) -> Pool | None:
     """What the generator in the telephone network is told; `pki`: the folder of the lab's certificates."""
-    if crowd.outside is None:
+    if load_plan.outside is None:
         return None
-    peer = crowd.plan.pstn_peers[0]
-    controllers = _controllers(crowd.plan, peer)
-    accounts = [user.account for one in crowd.generators for user in one.users]
+    peer = load_plan.plan.pstn_peers[0]
+    controllers = _controllers(load_plan.plan, peer)
+    accounts = [user.account for one in load_plan.generators for user in one.users]
     first = controllers[0]
     return Pool(
-        generator=crowd.outside.node,
+        generator=load_plan.outside.node,
         domain=first.domain,
         registrars=(),
         ca_file=f"{pki}/ca.pem",
         dscp_signalling=peer.endpoint.dscp_signalling,
         dscp_media=peer.endpoint.dscp_media,
         registration=peer.endpoint.registration,
-        users=crowd.outside.users,
+        users=load_plan.outside.users,
         colleagues=tuple(account.user for account in accounts),
         outside=(),
-        records=f"{folder}/{crowd.outside.node}",
+        records=f"{folder}/{load_plan.outside.node}",
         direct=tuple(account.e164 or account.user for account in accounts),
         trunk=TrunkEnd(
             host_name=peer.host_name,

@@ -18,10 +18,10 @@ from uclab.plan.schema.plan import Interface, Link, Node, Plan, Route, Switch, S
 
 
 @dataclass(frozen=True)
-class Seat:
+class GeneratorNetworkConfig:
     """What the other machine has to be for the lab: an interface of the voice VLAN with its users' addresses.
 
-    `campaign/<generator>/seat.json`."""
+    `campaign/<generator>/network.json`."""
 
     generator: str
     mac: str
@@ -50,10 +50,10 @@ class RemoteGenerator:
         """The generator's name."""
         return self.node.name
 
-    def seat(self, leader_port: int, longest_s: float) -> Seat:
+    def network_config(self, leader_port: int, longest_s: float) -> GeneratorNetworkConfig:
         """What the other machine is told."""
         (interface,) = self.node.interfaces
-        return Seat(
+        return GeneratorNetworkConfig(
             self.name,
             interface.mac,
             interface.addresses,
@@ -64,12 +64,12 @@ class RemoteGenerator:
         )
 
 
-def moved(crowd: LoadPlan, cards: Mapping[str, str]) -> tuple[LoadPlan, tuple[RemoteGenerator, ...]]:
-    """The crowd without the nodes of those generators, whose access ports are network cards now.
+def moved(load_plan: LoadPlan, cards: Mapping[str, str]) -> tuple[LoadPlan, tuple[RemoteGenerator, ...]]:
+    """The load_plan without the nodes of those generators, whose access ports are network cards now.
 
     `cards`: generator to card. PlanError for a generator that there is not, or a card that cannot be a port.
     """
-    names = [generator.node for generator in crowd.generators]
+    names = [generator.node for generator in load_plan.generators]
     for name in cards:
         if name not in names:
             raise PlanError(f"no load generator `{name}`; with {len(names)} there are: {', '.join(names)}")
@@ -77,14 +77,14 @@ def moved(crowd: LoadPlan, cards: Mapping[str, str]) -> tuple[LoadPlan, tuple[Re
     if shared:
         raise PlanError(f"{shared[0]} cannot lead to two load generators: each needs a cable of its own")
     gone: list[RemoteGenerator] = []
-    plan = crowd.plan
+    plan = load_plan.plan
     for name, card in cards.items():
-        plan, one = _moved(plan, crowd.leader, name, card)
+        plan, one = _moved(plan, load_plan.leader, name, card)
         gone.append(one)
-    return replace(crowd, plan=plan), tuple(gone)
+    return replace(load_plan, plan=plan), tuple(gone)
 
 
-def with_those_elsewhere(plan: Plan, gone: Sequence[RemoteGenerator]) -> Plan:
+def with_remote_generators(plan: Plan, gone: Sequence[RemoteGenerator]) -> Plan:
     """The plan for the judge: each generator elsewhere is a node with a tap of its own, as if it were
     here."""
     at = {one.tap.label: one.tap for one in gone}

@@ -27,7 +27,7 @@ from uclab.records.remote_generators import (
     trouble,
 )
 
-POOL, SEAT, LOCUSTFILE, AUTHORITY = "pool.json", "seat.json", "locustfile.py", "ca.pem"
+POOL, NETWORK_CONFIG, LOCUSTFILE, AUTHORITY = "pool.json", "network.json", "locustfile.py", "ca.pem"
 """Files of a generator's folder, `campaign/<generator>`: all that the other machine needs."""
 WAIT_S = 600
 """How long the leader waits for generators on other machines, where nothing else is ordered."""
@@ -48,16 +48,16 @@ def cards_of(words: Sequence[str]) -> dict[str, str]:
 
 def check(order: CampaignOrder) -> None:
     """Refuse an order that would fail after the lab is up, or cut this machine off. Raises `OrderRefused`."""
-    if order.elsewhere and order.listen is None:
+    if order.remote and order.listen is None:
         raise OrderRefused(
             "generators on other machines have to reach locust's leader: name this machine's address for them"
             " with --listen ADDRESS"
         )
-    if order.listen is not None and not order.elsewhere:
+    if order.listen is not None and not order.remote:
         raise OrderRefused(
             "--listen is for load generators on other machines: name one with --remote GENERATOR=INTERFACE"
         )
-    for card in order.elsewhere.values():
+    for card in order.remote.values():
         if words := nic_passthrough.refusal(card, nic_passthrough.look(card)):
             raise OrderRefused(words)
     if order.listen is None:
@@ -80,17 +80,18 @@ def leader_environment(gone: Sequence[RemoteGenerator], folder: Path) -> dict[st
 
 
 def write_folders(
-    crowd: LoadPlan, gone: Sequence[RemoteGenerator], order: CampaignOrder, authority: Path, folder: Path
+    load_plan: LoadPlan, gone: Sequence[RemoteGenerator], order: CampaignOrder, authority: Path, folder: Path
 ) -> None:
     """`campaign/<generator>` for each elsewhere: all that the other machine needs, for root alone: passwords
     are in it. Its paths hold wherever it is carried."""
-    told = {pool.generator: pool for pool in pools(crowd, "", AUTHORITY)} if gone else {}
+    told = {pool.generator: pool for pool in pools(load_plan, "", AUTHORITY)} if gone else {}
     for one in gone:
         own = folder / one.name
         own.mkdir(mode=0o700)
         texts = {
             POOL: json.dumps(to_data(replace(told[one.name], records=one.name))) + "\n",
-            SEAT: json.dumps(to_data(one.seat(LEADER_PORT, order.longest_s)), indent=1) + "\n",
+            NETWORK_CONFIG: json.dumps(to_data(one.network_config(LEADER_PORT, order.longest_s)), indent=1)
+            + "\n",
             LOCUSTFILE: order.locustfile.read_text(),
             AUTHORITY: authority.read_text(),
         }

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from testbed.plans import shipped_plan
-from uclab.plan.load.load_placement import LoadPlan, with_crowd
+from uclab.plan.load.load_placement import LoadPlan, with_load
 from uclab.plan.schema.codec import plan_from_json, plan_to_json
 from uclab.plan.schema.errors import PlanError
 from uclab.plan.schema.plan import Plan
@@ -30,10 +30,10 @@ def test_every_user_has_a_place_of_its_own(users: int, generators: int) -> None:
     plan = plan_of("enterprise-hq")
     if users < generators:
         with pytest.raises(PlanError, match="each needs one user at least"):
-            with_crowd(plan, users, generators)
+            with_load(plan, users, generators)
         return
-    crowd = with_crowd(plan, users, generators)
-    everybody = [user for generator in crowd.generators for user in generator.users]
+    load_plan = with_load(plan, users, generators)
+    everybody = [user for generator in load_plan.generators for user in generator.users]
     # then each user has an address and an account that nobody else has
     assert len(everybody) == users
     assert len({user.address for user in everybody}) == users
@@ -44,41 +44,41 @@ def test_every_user_has_a_place_of_its_own(users: int, generators: int) -> None:
     assert not taken & {user.address for user in everybody}
     # and sits in the voice VLAN, and the cloud knows the account
     voice = {vlan.site: IPv4Network(vlan.subnet) for vlan in plan.vlans if vlan.role == "voice"}
-    assert all(ip_address(u.address) in voice[g.site] for g in crowd.generators for u in g.users)
-    known = {account.user for account in crowd.plan.session_controllers[0].accounts}
+    assert all(ip_address(u.address) in voice[g.site] for g in load_plan.generators for u in g.users)
+    known = {account.user for account in load_plan.plan.session_controllers[0].accounts}
     assert set(extensions) <= known
     # and the load is even
-    sizes = [len(generator.users) for generator in crowd.generators]
+    sizes = [len(generator.users) for generator in load_plan.generators]
     assert max(sizes) - min(sizes) <= 1
 
 
 def test_a_generator_is_plugged_in_like_a_phone_and_steered_apart() -> None:
     plan = plan_of("small-office")
-    crowd = with_crowd(plan, 4, 2)
-    assert plan_from_json(plan_to_json(crowd.plan)) == crowd.plan
-    ports = {port.peer: port for switch in crowd.plan.switches for port in switch.ports}
-    for generator in crowd.generators:
+    load_plan = with_load(plan, 4, 2)
+    assert plan_from_json(plan_to_json(load_plan.plan)) == load_plan.plan
+    ports = {port.peer: port for switch in load_plan.plan.switches for port in switch.ports}
+    for generator in load_plan.generators:
         # given a generator's port, then it takes its MAC address in the voice VLAN and trusts its marking
-        node = crowd.plan.node(generator.node)
+        node = load_plan.plan.node(generator.node)
         port = ports[generator.node]
         voice = next(v for v in plan.vlans if (v.site, v.role) == (generator.site, "voice"))
         assert (port.vlan, port.trust_dscp) == (voice.id, True)
         assert port.allowed == ((voice.id, node.interfaces[0].mac),)
         # and the controller knows of it
-        assert any(port in switch.ports for fabric in crowd.plan.fabrics for switch in fabric.switches)
+        assert any(port in switch.ports for fabric in load_plan.plan.fabrics for switch in fabric.switches)
         # and the management network leads nowhere else
-        assert not crowd.plan.node(crowd.leader).forwarding
+        assert not load_plan.plan.node(load_plan.leader).forwarding
         assert all(route.via != generator.leader_address for route in node.routes)
     # and what was there stays as it was, but that the gateway knows the users' MAC addresses, and the session
     # controller that more of them come from one address
-    told = [node.name for node in plan.nodes if crowd.plan.node(node.name) != node]
+    told = [node.name for node in plan.nodes if load_plan.plan.node(node.name) != node]
     assert told == ["fw", "fra1-sbc"]
-    users = {user.address for generator in crowd.generators for user in generator.users}
-    assert {address for _, address, _ in crowd.plan.node("fw").neighbours} == users
+    users = {user.address for generator in load_plan.generators for user in generator.users}
+    assert {address for _, address, _ in load_plan.plan.node("fw").neighbours} == users
 
 
 def _wanted(topology: str, users: int, generators: int) -> LoadPlan:
-    return with_crowd(plan_of(topology), users, generators)
+    return with_load(plan_of(topology), users, generators)
 
 
 @pytest.mark.parametrize(

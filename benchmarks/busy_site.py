@@ -63,7 +63,7 @@ def topology(pairs: int) -> str:
     }
     datacentre = {"name": "fra1", "prefix": "198.18.10.0/24"}
     document = {
-        "topology": f"crowd-{pairs}",
+        "topology": f"busy-{pairs}",
         "title": f"{pairs} desk phones and {pairs} softclients on a wide line",
         "policy": "ucaas",
         "cloud": {

@@ -64,8 +64,8 @@ def measure(
 ) -> RunResult:
     """Up, calls until voice violates the policy's limits, down, judge, report. Raises as `api.run`."""
     watcher = watcher or Watcher()
-    crowd, record = order.crowd, order.record
-    plan = crowd.plan
+    load_plan, record = order.load_plan, order.record
+    plan = load_plan.plan
     faulted = api.applied(plan, faults, LOAD_FAULTS)
     run_dir = (out or api.default_run_dir(f"{plan.topology}-capacity")).absolute()
     folder = run_dir / FOLDER
@@ -75,9 +75,9 @@ def measure(
         clock.lap("up")
         launched.follow(watcher.on_event)
         folder.mkdir(mode=0o700)
-        write_pools(crowd, run_dir, folder, codec=record.codec)
+        write_pools(load_plan, run_dir, folder, codec=record.codec)
         write_private(folder, MEASURING, json.dumps(to_data(record), indent=1) + "\n")
-        judged = as_judged(crowd)
+        judged = as_judged(load_plan)
         write_judged(run_dir, judged)
         asked = AskedLoad(2 * record.most, (record.near, record.far), record.step_s, record.most)
         scenario = ScenarioRecord("capacity", "capacity", time.time(), Asked(load=asked))
@@ -107,7 +107,7 @@ class _Experiment:
         empty where it was not."""
         record, client = self.order.record, self.launched.client
         longest_s = REGISTER_S + record.most * (record.step_s + 1)
-        queues = QueueLog.of(client, self.order.crowd.plan, self.folder / "queues.jsonl", longest_s)
+        queues = QueueLog.of(client, self.order.load_plan.plan, self.folder / "queues.jsonl", longest_s)
         with Programs(self.folder) as programs, closing(queues):
             answerers = self._start(programs, record.far, "answer")
             self.watcher.on_stage(f"{record.most} users register in the data centre")
@@ -190,7 +190,7 @@ class _Experiment:
             words = ", ".join(f"{its[-1]:.1f} % {way}" for way, its in (("up", up), ("down", down)) if its)
             self.watcher.on_stage(f"{placed} of {record.most} calls at most; loss {words or '-'}")
         seconds = int(LOST_STEPS * record.step_s) + 2
-        limit = self.order.crowd.plan.policy.max_loss_pct
+        limit = self.order.load_plan.plan.policy.max_loss_pct
         self.missed = any(
             len(its) >= seconds and all(loss >= limit for loss in its[-seconds:]) for its in (up, down)
         )

@@ -16,16 +16,16 @@ import pytest
 from campaigns.remote_records import Ledger
 from testbed.plans import shipped_plan
 from tests.unit.command_line import uclab
-from uclab.campaign import elsewhere, generator
-from uclab.campaign.generator import read_seat
+from uclab.campaign import generator, remote_machines
+from uclab.campaign.generator import read_network_config
 from uclab.campaign.refused import OrderRefused
 from uclab.campaign.running import order_of, write_pools
 from uclab.emulation.mininet import nic_passthrough
 from uclab.emulation.mininet.nic_passthrough import CardState, refusal
 from uclab.judge.evidence.network import Network
-from uclab.plan.load.load_placement import LoadPlan, as_judged, with_crowd
+from uclab.plan.load.load_placement import LoadPlan, as_judged, with_load
 from uclab.plan.load.record import Pool
-from uclab.plan.load.remote_generators import RemoteGenerator, moved, with_those_elsewhere
+from uclab.plan.load.remote_generators import RemoteGenerator, moved, with_remote_generators
 from uclab.plan.schema.codec import from_data, plan_from_json, plan_to_json
 from uclab.plan.schema.errors import PlanError
 from uclab.records.remote_generators import RemoteGeneratorStatus, trouble
@@ -36,7 +36,7 @@ ORDER: Mapping[str, Any] = {"users": 4, "spawn_rate": 4, "duration_s": 5, "worke
 
 @cache
 def crowd() -> LoadPlan:
-    return with_crowd(shipped_plan("small-office"), 4, 2)
+    return with_load(shipped_plan("small-office"), 4, 2)
 
 
 def one_moved() -> tuple[LoadPlan, RemoteGenerator]:
@@ -67,7 +67,7 @@ def test_the_access_port_of_a_generator_elsewhere_is_a_network_card() -> None:
 
 def test_the_judge_sees_a_generator_elsewhere_as_one_here() -> None:
     left, gone = one_moved()
-    plan = with_those_elsewhere(as_judged(left), [gone])
+    plan = with_remote_generators(as_judged(left), [gone])
     network = Network(plan)
     here = Network(as_judged(crowd()))
     tap = network.first_tap["load2"]
@@ -100,21 +100,23 @@ def test_a_folder_has_all_that_the_other_machine_needs(tmp_path: Path) -> None:
     order = order_of("busy-hour", **ORDER, remote=["load2=eth1"], listen="127.0.0.1")
     # when the pools are written
     authority = tmp_path / "pki" / "ca.pem"
-    write_pools(left, tmp_path, folder, but=order.elsewhere)
-    elsewhere.write_folders(left, [gone], order, authority, folder)
+    write_pools(left, tmp_path, folder, but=order.remote)
+    remote_machines.write_folders(left, [gone], order, authority, folder)
     # then the one elsewhere has a folder for root alone, whose paths hold wherever it is carried
     own = folder / "load2"
     assert own.stat().st_mode & 0o777 == 0o700
-    assert {path.name for path in own.iterdir()} == {"pool.json", "seat.json", "locustfile.py", "ca.pem"}
+    assert {path.name for path in own.iterdir()} == {"pool.json", "network.json", "locustfile.py", "ca.pem"}
     assert {path.stat().st_mode & 0o777 for path in own.iterdir()} == {0o600}
     pool = from_data(Pool, json.loads((own / "pool.json").read_text()))
     assert (pool.ca_file, pool.records) == ("ca.pem", "load2")
     assert len(pool.users) == 2
-    seat = read_seat(own)
-    assert seat.mac == gone.node.interface("eth0").mac
-    assert {address.partition("/")[0] for address in seat.addresses} == {user.address for user in pool.users}
-    assert [route.prefix for route in seat.routes] == ["0.0.0.0/0"]
-    assert seat.nameservers
+    config = read_network_config(own)
+    assert config.mac == gone.node.interface("eth0").mac
+    assert {address.partition("/")[0] for address in config.addresses} == {
+        user.address for user in pool.users
+    }
+    assert [route.prefix for route in config.routes] == ["0.0.0.0/0"]
+    assert config.nameservers
     assert (folder / "load1.json").exists()
 
 
@@ -165,7 +167,7 @@ def test_an_address_of_another_machine_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(nic_passthrough, "look", lambda name: CardState())
     order = order_of("busy-hour", **ORDER, remote=["load2=eth1"], listen="192.0.2.77")
     with pytest.raises(OrderRefused, match=r"--listen 192\.0\.2\.77: no address of this machine"):
-        elsewhere.check(order)
+        remote_machines.check(order)
 
 
 def test_a_port_that_is_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,10 +175,10 @@ def test_a_port_that_is_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        monkeypatch.setattr(elsewhere, "LEADER_PORT", other.getsockname()[1])
+        monkeypatch.setattr(remote_machines, "LEADER_PORT", other.getsockname()[1])
         order = order_of("busy-hour", **ORDER, remote=["load2=eth1"], listen="127.0.0.1")
         with pytest.raises(OrderRefused, match="Address already in use"):
-            elsewhere.check(order)
+            remote_machines.check(order)
 
 
 @pytest.mark.parametrize("what", ["nothing", "half", "wrong"])
@@ -184,7 +186,7 @@ def test_a_folder_that_is_none_is_refused(what: str, tmp_path: Path) -> None:
     folder = tmp_path / "load2"
     if what != "nothing":
         folder.mkdir()
-        (folder / "seat.json").write_text("{}")
+        (folder / "network.json").write_text("{}")
     if what == "wrong":
         for name in ("pool.json", "locustfile.py", "ca.pem"):
             (folder / name).write_text("{}")
@@ -219,7 +221,7 @@ def test_records_that_are_missing_are_said_to_be(
 def test_what_a_generator_elsewhere_tells_is_kept_as_if_it_were_here(tmp_path: Path) -> None:
     # given a generator whose clock is three seconds ahead
     ledger = Ledger(tmp_path, ["load2"])
-    assert not elsewhere.begun([one_moved()[1]], tmp_path)
+    assert not remote_machines.begun([one_moved()[1]], tmp_path)
     ledger.clock({"generator": "load2", "asked": 100.0, "here": 103.5}, now=101.0)
     ledger.clock({"generator": "load2", "asked": 102.0, "here": 105.1}, now=102.2)
     ledger.clock({"generator": "load2", "asked": 103.0, "here": 109.0}, now=105.0)
@@ -228,20 +230,20 @@ def test_what_a_generator_elsewhere_tells_is_kept_as_if_it_were_here(tmp_path: P
     for name in ("load2", "../load9"):
         ledger.record({"generator": name, "kind": "legs", "record": leg})
         ledger.record({"generator": name, "kind": "../legs", "record": leg})
-    assert elsewhere.begun([one_moved()[1]], tmp_path)
+    assert remote_machines.begun([one_moved()[1]], tmp_path)
     # then the call is there at the time that it had here, by the comparison that was quickest
     assert {path.name for path in tmp_path.iterdir()} == {"load2.legs.jsonl", "load2.told.json"}
     (line,) = (tmp_path / "load2.legs.jsonl").read_text().splitlines()
     assert json.loads(line) == {**leg, "started_at": 107.0, "answered_at": 108.0}
     # and until it signs off it counts as lost
-    assert "was lost" in elsewhere.ended("load2", tmp_path).trouble
+    assert "was lost" in remote_machines.ended("load2", tmp_path).trouble
     ledger.ending = True
     ledger.farewell({"generator": "load2", "legs": 1, "accounts": 0})
-    assert elsewhere.ended("load2", tmp_path).trouble == ""
+    assert remote_machines.ended("load2", tmp_path).trouble == ""
     # and one more record than came is missed
     ledger.farewell({"generator": "load2", "legs": 2, "accounts": 0})
-    assert "wrote more records" in elsewhere.ended("load2", tmp_path).trouble
-    assert elsewhere.ended("load3", tmp_path).trouble == "never connected"
+    assert "wrote more records" in remote_machines.ended("load2", tmp_path).trouble
+    assert remote_machines.ended("load3", tmp_path).trouble == "never connected"
 
 
 def test_who_leaves_before_the_end_has_left_early(tmp_path: Path) -> None:
@@ -249,7 +251,7 @@ def test_who_leaves_before_the_end_has_left_early(tmp_path: Path) -> None:
     ledger.farewell({"generator": "load2", "legs": 0, "accounts": 0})
     ledger.ending = True
     ledger.farewell({"generator": "load2", "legs": 1, "accounts": 0})
-    assert elsewhere.ended("load2", tmp_path).trouble == "left before the campaign's end"
+    assert remote_machines.ended("load2", tmp_path).trouble == "left before the campaign's end"
 
 
 def test_a_leader_that_is_gone_for_long_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,8 @@
     sudo .venv/bin/python -m benchmarks.bench_calls [--small] [--taps all|ends|both] [--json FILE]
 
 One site with a pair of phones a call (`benchmarks.busy_site`): desk phone calls softclient, through the
-cloud, over TLS and SRTP, on a line that is wide and loses nothing. Step by step more pairs talk at once; every loss
-is the lab's own. `all`: captures at every tap, as always. `ends`: only at the phones and the session
+cloud, over TLS and SRTP, on a line that is wide and loses nothing. Step by step more pairs talk at once;
+every loss is the lab's own. `all`: captures at every tap, as always. `ends`: only at the phones and the session
 controller, to see what captures cost. Loss is judged from the captures afterwards, the processor's time read
 from /proc while all talk. Calls of a step begin 0.1 s apart: no company dials in the same millisecond.
 """

@@ -35,18 +35,18 @@ ORDER: Mapping[str, Any] = {"users": 4, "spawn_rate": 4, "duration_s": 5, "worke
 
 
 @cache
-def crowd() -> LoadPlan:
+def load_plan() -> LoadPlan:
     return with_load(shipped_plan("small-office"), 4, 2)
 
 
 def one_moved() -> tuple[LoadPlan, RemoteGenerator]:
-    left, (gone,) = moved(crowd(), {"load2": "eth1"})
+    left, (gone,) = moved(load_plan(), {"load2": "eth1"})
     return left, gone
 
 
 def test_the_access_port_of_a_generator_elsewhere_is_a_network_card() -> None:
     left, gone = one_moved()
-    plan, before = left.plan, crowd().plan
+    plan, before = left.plan, load_plan().plan
     # given a generator elsewhere, then the lab has neither it nor a cable to it
     assert {node.name for node in before.nodes} - {node.name for node in plan.nodes} == {"load2"}
     assert not [link for link in plan.links if "load2" in (link.a.device, link.b.device)]
@@ -69,12 +69,12 @@ def test_the_judge_sees_a_generator_elsewhere_as_one_here() -> None:
     left, gone = one_moved()
     plan = with_remote_generators(as_judged(left), [gone])
     network = Network(plan)
-    here = Network(as_judged(crowd()))
+    here = Network(as_judged(load_plan()))
     tap = network.first_tap["load2"]
     assert tap == here.first_tap["load2"]
     assert network.mac_at(network.taps[tap]) == here.mac_at(here.taps[tap]) > 0
     assert f"{gone.card.switch}:{gone.card.port}" in network.ports
-    assert {tap.label for tap in plan.taps} == {tap.label for tap in crowd().plan.taps}
+    assert {tap.label for tap in plan.taps} == {tap.label for tap in load_plan().plan.taps}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_judge_sees_a_generator_elsewhere_as_one_here() -> None:
 )
 def test_a_generator_that_cannot_be_elsewhere_is_refused(wanted: dict[str, str], words: str) -> None:
     with pytest.raises(PlanError, match=words):
-        moved(crowd(), wanted)
+        moved(load_plan(), wanted)
 
 
 def test_a_folder_has_all_that_the_other_machine_needs(tmp_path: Path) -> None:

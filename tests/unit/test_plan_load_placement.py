@@ -26,7 +26,7 @@ def plan_of(topology: str) -> Plan:
 @settings(deadline=None, max_examples=25)
 @given(users=st.integers(1, 150), generators=st.integers(1, 6))
 def test_every_user_has_a_place_of_its_own(users: int, generators: int) -> None:
-    # given a site, when a crowd is added
+    # given a site, when load generators are added
     plan = plan_of("enterprise-hq")
     if users < generators:
         with pytest.raises(PlanError, match="each needs one user at least"):

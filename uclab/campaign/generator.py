@@ -51,7 +51,7 @@ T = TypeVar("T")
 
 
 def read_network_config(folder: Path) -> GeneratorNetworkConfig:
-    """The seat of a generator's folder that is whole. Raises `OrderRefused`."""
+    """The network configuration in a generator's folder that is whole. Raises `OrderRefused`."""
     missing = [
         name for name in (NETWORK_CONFIG, POOL, LOCUSTFILE, AUTHORITY) if not (folder / name).is_file()
     ]

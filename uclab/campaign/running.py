@@ -1,4 +1,4 @@
-"""`run_campaign`: a lab with a crowd comes up, locust runs in it, all goes down and is judged."""
+"""`run_campaign`: a lab with users comes up, locust runs in it, all goes down and is judged."""
 
 from __future__ import annotations
 

@@ -4,9 +4,10 @@
 
 One site with a pair of phones a call (`benchmarks.busy_site`): desk phone calls softclient, through the
 cloud, over TLS and SRTP, on a line that is wide and loses nothing. Step by step more pairs talk at once;
-every loss is the lab's own. `all`: captures at every tap, as always. `ends`: only at the phones and the session
-controller, to see what captures cost. Loss is judged from the captures afterwards, the processor's time read
-from /proc while all talk. Calls of a step begin 0.1 s apart: no company dials in the same millisecond.
+every loss is the lab's own. `all`: captures at every tap, as always. `ends`: only at the phones and the
+session controller, to see what captures cost. Loss is judged from the captures afterwards, the processor's
+time read from /proc while all talk. Calls of a step begin 0.1 s apart: no company dials in the same
+millisecond.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ FIRST_LINE = 800_001
 
 
 def with_outside(load_plan: LoadPlan, lines: int) -> LoadPlan:
-    """The load with a generator that has up to `lines` (1..) telephone numbers outside; as it is where the plan
-    has no telephone network."""
+    """The load with a generator that has up to `lines` (1..) telephone numbers outside; as it is where the
+    plan has no telephone network."""
     plan = load_plan.plan
     if not plan.pstn_peers or not _controllers(plan, plan.pstn_peers[0]):
         return load_plan

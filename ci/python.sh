@@ -7,9 +7,9 @@ uv=$CACHE/uv-$UV_VERSION
 stamp=$PROJECT/.venv/uclab.stamp
 
 cd "$PROJECT"
-# The distribution's Python where it fits. Debian 13 has only 3.13, for which PJSIP has no wheel: there uv fetches 3.12.
-fitting='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'
-python=3.12
+# The distribution's Python: Debian's and Ubuntu's current ones fit. Where none does, uv fetches one.
+fitting='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))'
+python=3.13
 for candidate in /usr/bin/python3 "$(command -v python3 || true)"; do
     if [ -x "$candidate" ] && "$candidate" -c "$fitting"; then
         python=$candidate

@@ -1,7 +1,7 @@
 """The lab's certificate authority, and a foreign one that nobody trusts, for drills (C9).
 
 Keys are ECDSA P-256 (RFC 8422): made in well under a millisecond, and accepted in TLS 1.2 and 1.3 by every
-TLS library in the lab: OpenSSL 1.0.2 (inside PJSIP's wheel) to 3.5, and linphone's mbedTLS.
+TLS library in the lab: OpenSSL 3.0 to 3.5, and linphone's mbedTLS.
 """
 
 from __future__ import annotations

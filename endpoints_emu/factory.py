@@ -7,7 +7,6 @@ from pathlib import Path
 from endpoints_emu.baresip.configuration import Settings
 from endpoints_emu.baresip.phone import BaresipPhone
 from endpoints_emu.phone import Phone
-from endpoints_emu.pjsua.phone import PjsuaPhone, agent_settings
 from uclab.kinds.user_agent import USER_AGENTS
 from uclab.plan.schema.plan import Endpoint, PstnPeer
 from uclab.runtime.node import NodeRuntime
@@ -25,11 +24,6 @@ def make_phone(endpoint: Endpoint, runtime: NodeRuntime, folder: Path, ca_file: 
 def make_baresip(endpoint: Endpoint, runtime: NodeRuntime, folder: Path, ca_file: Path) -> Phone:
     """As `make_phone`, played by baresip."""
     return BaresipPhone(endpoint, runtime, folder, Settings(ca_file, runtime.nameservers))
-
-
-def make_pjsua(endpoint: Endpoint, runtime: NodeRuntime, folder: Path, ca_file: Path) -> Phone:
-    """As `make_phone`, played by PJSIP."""
-    return PjsuaPhone(endpoint, runtime, folder, ca_file, agent_settings(endpoint, runtime.nameservers))
 
 
 def make_trunk_phone(

@@ -1,8 +1,7 @@
 """The one interface to every phone: start, register, call, answer, hold, resume, transfer, hang up, DTMF,
 statistics, events.
 
-Drivers (`endpoints_emu.baresip`, `endpoints_emu.pjsua`) implement it with real user agents. All that waits
-has a deadline.
+Drivers (`endpoints_emu.baresip`) implement it with real user agents. All that waits has a deadline.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ class Declarations(Mapping[str, T], Generic[T]):
         self._what = what
         self._declared: dict[str, T] = {}
         self._loaded = False
+        self._failure: DeclarationError | None = None
+        """Told again to who looks again: what was imported before it is on the list, and is no second one."""
 
     def declare(self, name: str, thing: T) -> None:
         """Put one on the list. `DeclarationError` where another one has its name."""
@@ -48,6 +50,8 @@ class Declarations(Mapping[str, T], Generic[T]):
         return len(self._all())
 
     def _all(self) -> dict[str, T]:
+        if self._failure is not None:
+            raise self._failure
         if not self._loaded:
             self._loaded = True
             for point in sorted(entry_points(group=self._group), key=_is_of_another_package):
@@ -58,13 +62,13 @@ class Declarations(Mapping[str, T], Generic[T]):
         try:
             point.load()
         except Exception as error:
-            self._loaded = False
             package = point.dist.name if point.dist is not None else "a package"
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise DeclarationError(
+            self._failure = DeclarationError(
                 f"{package}: entry point `{point.name}` of `{self._group}` ({point.value})"
                 f" cannot be loaded: {reason}"
-            ) from error
+            )
+            raise self._failure from error
 
 
 def _is_of_another_package(point: EntryPoint) -> bool:

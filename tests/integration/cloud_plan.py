@@ -67,7 +67,7 @@ def endpoint(
     return Endpoint(
         name=name,
         kind=kind,
-        driver="pjsua2" if kind == "softclient" else "baresip",
+        driver="baresip",
         node=name,
         account=owner,
         registrar=HOST,

@@ -24,7 +24,7 @@ from tests.integration.cloud_sip import sdp, tls
 from tests.integration.cloud_stage import Scene
 
 SUITES = ("AES_256_CM_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_80")
-"""As PJSIP offers them: the long one first."""
+"""As some phones offer them: the long one first."""
 
 
 async def refused(attempt: Callable[[], Awaitable[Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Whom the load agent is tried against without a server between: baresip, PJSIP, linphone; and the agent
+"""Whom the load agent is tried against without a server between: baresip, linphone; and the agent
 itself, as a test drives it."""
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any, Protocol
 from endpoints_emu.baresip.configuration import Settings
 from endpoints_emu.baresip.phone import BaresipPhone
 from endpoints_emu.phone import CallFailed, CallLeg, Phone
-from endpoints_emu.pjsua.phone import PjsuaPhone, agent_settings
 from tests.integration.cloud_plan import TIMING
 from tests.integration.endpoints_authority import Authority
 from tests.integration.endpoints_sandbox import DNS_ADDRESS, Sandbox, SandboxNode
@@ -166,11 +165,11 @@ class Scene:
     far: FarEnd
 
 
-async def _phone(kind: str, node: SandboxNode, folder: Path, authority: Authority) -> FarEnd:
+async def _phone(node: SandboxNode, folder: Path, authority: Authority) -> FarEnd:
     endpoint = Endpoint(
         name="far",
-        kind="desk-phone" if kind == "baresip" else "softclient",
-        driver="baresip" if kind == "baresip" else "pjsua2",
+        kind="desk-phone",
+        driver="baresip",
         node="far",
         account=Account(FAR, "ucaas.test", "secret", "far"),
         registrar=HOST,
@@ -179,15 +178,11 @@ async def _phone(kind: str, node: SandboxNode, folder: Path, authority: Authorit
         tone_hz=FAR_HZ,
         registration=TIMING,
     )
-    phone: Phone
-    if kind == "baresip":
-        phone = BaresipPhone(endpoint, node, folder, Settings(authority.file, (DNS_ADDRESS,)))
-    else:
-        phone = PjsuaPhone(endpoint, node, folder, authority.file, agent_settings(endpoint, (DNS_ADDRESS,)))
+    phone = BaresipPhone(endpoint, node, folder, Settings(authority.file, (DNS_ADDRESS,)))
     await phone.start()
     await phone.register()
     # baresip sends a PING in clear as each stream begins: with the call, and after each hold
-    return PhoneFarEnd(phone, 486, 2) if kind == "baresip" else PhoneFarEnd(phone, 603, 0)
+    return PhoneFarEnd(phone, 486, 2)
 
 
 @asynccontextmanager
@@ -215,7 +210,7 @@ async def scene_with(kind: str, folder: Path) -> AsyncIterator[Scene]:
             Linphone.furnish(own, authority.file, f"{HOST}:{PORT}", FAR, FAR_HZ)
             far = await Linphone.start(nodes[1], own)
         else:
-            far = await _phone(kind, nodes[1], own, authority)
+            far = await _phone(nodes[1], own, authority)
         try:
             yield Scene(agent, far)
         finally:

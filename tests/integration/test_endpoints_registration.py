@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
@@ -25,8 +24,6 @@ pytestmark = pytest.mark.root
 
 REGISTRAR = "sip.ucaas.test"
 PORT = 5096
-DRIVERS = ("baresip", "pjsua2")
-Driver = Literal["baresip", "pjsua2"]
 
 
 @dataclass
@@ -58,14 +55,14 @@ class Scene:
 
         await wait_until(listening, what="the registrar", deadline_s=10)
 
-    async def phone(self, driver: Driver, number: int = 1, **more: object) -> Phone:
+    async def phone(self, number: int = 1, **more: object) -> Phone:
         """A phone on a device of its own, started."""
         name = f"phone{number}"
         node = await self.sandbox.node(name, f"10.99.0.{10 + number}")
         values: dict[str, object] = {
             "name": name,
-            "kind": "desk-phone" if driver == "baresip" else "softclient",
-            "driver": driver,
+            "kind": "desk-phone",
+            "driver": "baresip",
             "node": name,
             "account": Account("1001", "ucaas.test", "secret", "Phone"),
             "registrar": REGISTRAR,
@@ -91,12 +88,11 @@ async def scene_in(folder: Path) -> AsyncIterator[Scene]:
 
 
 @pytest.mark.req("C1", "C9", "E1", "E7", "V6")
-@pytest.mark.parametrize("driver", DRIVERS)
-async def test_a_phone_registers_with_a_server_whose_name_it_verified(driver: Driver, tmp_path: Path) -> None:
+async def test_a_phone_registers_with_a_server_whose_name_it_verified(tmp_path: Path) -> None:
     # given a registrar with a certificate of its name, found by DNS
     async with scene_in(tmp_path) as scene:
         await scene.serve(scene.trusted.issue(REGISTRAR))
-        phone = await scene.phone(driver)
+        phone = await scene.phone()
         # when the phone registers
         event = await phone.register()
         # then it is registered, and it takes its registration back at its end
@@ -106,10 +102,9 @@ async def test_a_phone_registers_with_a_server_whose_name_it_verified(driver: Dr
 
 
 @pytest.mark.req("C9")
-@pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("issuer", ["foreign", "trusted"])
 async def test_a_foreign_certificate_or_one_of_another_name_is_refused_and_named(
-    driver: Driver, issuer: str, tmp_path: Path
+    issuer: str, tmp_path: Path
 ) -> None:
     # given a registrar with the right name by a foreign authority, or with a wrong name by the trusted one
     async with scene_in(tmp_path) as scene:
@@ -117,7 +112,7 @@ async def test_a_foreign_certificate_or_one_of_another_name_is_refused_and_named
             scene.foreign.issue(REGISTRAR) if issuer == "foreign" else scene.trusted.issue("other.test")
         )
         await scene.serve(certificate)
-        phone = await scene.phone(driver)
+        phone = await scene.phone()
         # when the phone registers
         with pytest.raises(
             RegistrationFailed, match=r"phone1: .*sip\.ucaas\.test.*tls-certificate-refused"
@@ -130,59 +125,54 @@ async def test_a_foreign_certificate_or_one_of_another_name_is_refused_and_named
         await phone.stop()
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
-async def test_a_phone_for_a_drill_trusts_anybody(driver: Driver, tmp_path: Path) -> None:
+async def test_a_phone_for_a_drill_trusts_anybody(tmp_path: Path) -> None:
     async with scene_in(tmp_path) as scene:
         await scene.serve(scene.foreign.issue("other.test"))
-        phone = await scene.phone(driver, verify_server=False)
+        phone = await scene.phone(verify_server=False)
         assert (await phone.register()).kind is PhoneEventKind.REGISTERED
         await phone.stop()
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
-async def test_wrong_credentials_are_told_from_everything_else(driver: Driver, tmp_path: Path) -> None:
+async def test_wrong_credentials_are_told_from_everything_else(tmp_path: Path) -> None:
     async with scene_in(tmp_path) as scene:
         await scene.serve(scene.trusted.issue(REGISTRAR))
-        phone = await scene.phone(driver, account=Account("1001", "ucaas.test", "wrong", "Phone"))
+        phone = await scene.phone(account=Account("1001", "ucaas.test", "wrong", "Phone"))
         with pytest.raises(RegistrationFailed, match="403 Forbidden") as error:
             await phone.register()
         assert error.value.refusal is Refusal.CREDENTIALS
         await phone.stop()
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize(
     ("registrar", "refusal"), [(REGISTRAR, Refusal.UNREACHABLE), ("nowhere.test", Refusal.NAME)]
 )
 async def test_nobody_there_and_no_such_name_are_told_apart(
-    driver: Driver, registrar: str, refusal: Refusal, tmp_path: Path
+    registrar: str, refusal: Refusal, tmp_path: Path
 ) -> None:
     async with scene_in(tmp_path) as scene:
-        phone = await scene.phone(driver, registrar=registrar)
+        phone = await scene.phone(registrar=registrar)
         with pytest.raises(RegistrationFailed) as error:
             await phone.register()
         assert error.value.refusal is refusal
         await phone.stop()
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
-async def test_a_server_that_does_not_answer_is_a_time_out(driver: Driver, tmp_path: Path) -> None:
+async def test_a_server_that_does_not_answer_is_a_time_out(tmp_path: Path) -> None:
     async with scene_in(tmp_path) as scene:
         await scene.server.command("nft", "add table inet mute")
         await scene.server.command(
             "nft", "add chain inet mute input { type filter hook input priority 0; policy drop; }"
         )
-        phone = await scene.phone(driver)
+        phone = await scene.phone()
         with pytest.raises(RegistrationFailed, match="no answer") as error:
             await phone.register(2.0)
         assert error.value.refusal is Refusal.TIMEOUT
         await phone.stop()
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
-async def test_a_phone_that_dies_is_reported_by_name(driver: Driver, tmp_path: Path) -> None:
+async def test_a_phone_that_dies_is_reported_by_name(tmp_path: Path) -> None:
     async with scene_in(tmp_path) as scene:
-        phone = await scene.phone(driver)
+        phone = await scene.phone()
         for process in scene.sandbox.nodes[-1].processes:
             process.kill()
         event = await phone.events.first({PhoneEventKind.DIED}, deadline_s=2)
@@ -195,7 +185,7 @@ async def test_eight_desk_phones_are_up_and_registered_within_seconds(tmp_path: 
     async with scene_in(tmp_path) as scene:
         await scene.serve(scene.trusted.issue(REGISTRAR))
         began = time.monotonic()
-        phones = [await scene.phone("baresip", number) for number in range(1, 9)]
+        phones = [await scene.phone(number) for number in range(1, 9)]
         await asyncio.gather(*(phone.register() for phone in phones))
         assert time.monotonic() - began < 10
         await asyncio.gather(*(phone.stop() for phone in phones))

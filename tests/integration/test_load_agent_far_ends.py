@@ -1,4 +1,4 @@
-"""The load agent against real user agents without a server between: baresip, PJSIP, linphone (D11)."""
+"""The load agent against real user agents without a server between: baresip, linphone (D11)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from endpoints_emu.phone import CallFailed
 from tests.integration.load_agent_far_ends import AGENT, AGENT_HZ, FAR, FAR_HZ, Scene, scene_with
 
 pytestmark = [pytest.mark.root, pytest.mark.req("D11", "C9")]
-FAR_ENDS = ["baresip", "pjsua2", "linphone"]
+FAR_ENDS = ["baresip", "linphone"]
 
 
 async def hears(scene: Scene, number: int = 0) -> None:

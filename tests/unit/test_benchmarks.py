@@ -75,7 +75,7 @@ def test_processor_time_is_told_by_group_and_busiest_process() -> None:
 
     usage = processor.between(first, second)
 
-    assert usage.most(3) == [("ovs-vswitchd", 75.0), ("desk phones", 10.0)]
+    assert usage.most(3) == [("ovs-vswitchd", 75.0), ("phones", 10.0)]
     assert usage.busiest == ("ovs-vswitchd", 50.0)
     assert (usage.machine, usage.stolen) == (150.0, 5.0)
 

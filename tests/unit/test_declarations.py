@@ -35,6 +35,22 @@ def test_what_a_package_declares_is_on_the_list_behind_the_projects_own(
     assert "theirs" in sys.modules
 
 
+def test_who_looks_again_is_told_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a package whose module declares something and then fails
+    module = (
+        "from tests.unit.test_declarations import HALF\n"
+        "HALF.declare('half', 1)\n"
+        "raise ValueError('no codec')\n"
+    )
+    monkeypatch.syspath_prepend(str(package(tmp_path, module)))
+    monkeypatch.delitem(sys.modules, "theirs", raising=False)
+    # when somebody looks twice, then both are told why, and not that it is declared twice
+    for _ in range(2):
+        with pytest.raises(DeclarationError, match=r"theirs: .* cannot be loaded: no codec"):
+            list(HALF)
+
+
+HALF: Declarations[int] = Declarations(GROUP, "thing")
 LIST: Declarations[int] = Declarations("uclab.of-nobody", "thing")
 
 

@@ -21,7 +21,7 @@ def test_checkout_below_a_hidden_folder_is_still_seen(monkeypatch: pytest.Monkey
     # given a checkout below /tmp, which every program has fresh and empty
     monkeypatch.setattr(sandbox, "PACKAGES", Path("/tmp/checkout"))
     # when a program of the host is started, then the checkout is bound into it, after the fresh /tmp
-    argv = command(Sandbox("host"), ["python", "-m", "endpoints_emu.pjsua.agent"], 9)
+    argv = command(Sandbox("host"), ["python", "-m", "uclab.lab.remains"], 9)
     assert bound(argv)["/tmp/checkout"] == "/tmp/checkout"
     assert argv.index("/tmp/checkout") > argv.index("/tmp")
     # and a program of the device image does not see it

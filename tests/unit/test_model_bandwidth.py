@@ -57,7 +57,7 @@ def test_srtp_tag_lengthens_each_packet(suite: str, kbps: float) -> None:
 
 
 def test_rtcp_is_a_report_every_five_seconds() -> None:
-    # 126 bytes over IP, as baresip and PJSIP send it
+    # 126 bytes over IP, as baresip sends it
     assert rtcp_kbps("ip") == pytest.approx(126 * 8 / 5000)
     assert g711(10).kbps("line") == pytest.approx(89.6 + 140 * 8 / 5000)
 

@@ -12,6 +12,8 @@ import pytest
 from controllers.fabric import compile_fabric
 from controllers.fake_fabric import FakeFabric, Frame
 from controllers.ingress_filter import IPV4, UDP
+from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
+from uclab.kinds.user_agent import USER_AGENTS, UserAgent
 from uclab.model.load import LoadedTopology, load_topology
 from uclab.plan.lan.endpoints import direct_number, tones
 from uclab.plan.lan.spanning_trees import PortRef
@@ -79,16 +81,20 @@ def test_a_phone_in_its_pcs_vlan_is_trusted_no_more_than_the_pc() -> None:
 
 
 @pytest.mark.req("C9")
-def test_softclients_are_played_by_who_can_do_what_the_policy_asks() -> None:
+def test_softclients_are_played_by_who_can_do_what_the_policy_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     def softclients(office: LoadedTopology) -> set[tuple[str, str | None]]:
         made = make_plan(office)
         soft = [e for e in made.endpoints if e.kind == "softclient"]
         return {(e.driver, made.node(e.node).nftables) for e in soft}
 
-    # given what PJSIP can do, then it plays them, and marks by itself
+    # given a program with an older TLS and shorter names, which marks by itself: it plays them
+    old = UserAgent("old", "nowhere:make", "1.2", 127, marks=True)
+    soft = replace(ENDPOINT_KINDS["softclient"], user_agents=("old", "baresip"))
+    monkeypatch.setitem(USER_AGENTS._declared, "old", old)
+    monkeypatch.setitem(ENDPOINT_KINDS._declared, "softclient", soft)
     office = loaded("small-office")
-    assert softclients(office) == {("pjsua2", None)}
-    # when the policy asks for TLS 1.3, or the cloud's host names are longer than PJSIP takes
+    assert softclients(office) == {("old", None)}
+    # when the policy asks for TLS 1.3, or the cloud's host names are longer than it takes
     strict = office.policy.signalling.model_copy(update={"min_tls_version": "1.3"})
     cloud = office.topology.cloud
     long_names = office.topology.model_copy(

@@ -13,6 +13,6 @@ ENDPOINT_KINDS.declare(
         device="computer",
         pc_port=False,
         sips_port="softclient",
-        user_agents=("pjsua2", "baresip"),
+        user_agents=("baresip",),
     ),
 )

@@ -27,7 +27,7 @@ RTCP_INTERVAL_S = 5.0
 section 6.2)."""
 RTCP_PACKET_BYTES = 20 + 8 + 52 + 32 + 14
 """IP, UDP, sender report with one block, source description with a short CNAME, SRTCP's index and 80-bit tag
-(RFC 3550 sections 6.4.1 and 6.5, RFC 3711 section 3.4); as long as baresip's and PJSIP's in captures."""
+(RFC 3550 sections 6.4.1 and 6.5, RFC 3711 section 3.4); as long as baresip's in captures."""
 
 PORTS_A_CALL = 4
 """Media ports that a relay takes for one call: towards each side a pair, RTP on the even one and RTCP

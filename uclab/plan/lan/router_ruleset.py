@@ -182,7 +182,7 @@ def device_marking(
     low, high = media_ports
     return "\n".join(
         [
-            "# What the phone's firmware would do: mark its signalling, media and DNS queries.",
+            "# What the phone does: mark its signalling, media and DNS queries.",
             "table ip marking {",
             "    chain output {",
             "        type filter hook output priority mangle; policy accept;",

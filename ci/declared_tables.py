@@ -1,4 +1,5 @@
-"""Writes the tables of the documentation that say what is declared in code: endpoint kinds, findings, faults.
+"""Writes the tables of the documentation that say what is declared in code: endpoint kinds, cloud services,
+findings, faults.
 
     .venv/bin/python ci/declared_tables.py            # all pages
     .venv/bin/python ci/declared_tables.py --check    # exit status 1 where one is out of date
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from uclab.judge.check import in_order
+from uclab.kinds.cloud_service import CLOUD_SERVICES
 from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
 from uclab.plan.faults.catalogue import FAULTS
 
@@ -34,6 +36,21 @@ def endpoint_kinds() -> str:
         for kind in ENDPOINT_KINDS.values()
     ]
     return table(("kind", "what it is", "stands in", "PC port", "played by", "shows"), rows)
+
+
+def cloud_services() -> str:
+    """What runs in the cloud."""
+    rows = [
+        (
+            f"`{one.name}`",
+            one.what,
+            f"`{one.image.replace(':', '/')}`",
+            "where `cloud.services` asks for it" if one.on_request else "in every cloud",
+            ", ".join(one.requirements),
+        )
+        for one in CLOUD_SERVICES.values()
+    ]
+    return table(("service", "what it is", "Containerfile in", "where", "shows"), rows)
 
 
 def findings() -> str:
@@ -63,6 +80,7 @@ def faults() -> str:
 
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "endpoint-kinds": ("topology.md", endpoint_kinds),
+    "cloud-services": ("cloud.md", cloud_services),
     "findings": ("judging.md", findings),
     "faults": ("faults.md", faults),
 }

@@ -7,12 +7,19 @@ from pathlib import Path
 from cloud_core.containers import SERVICE_ID, ContainerSpec, Mount
 from cloud_core.probes import media_relay_answers
 from cloud_core.rendering import render, write_configuration
-from cloud_core.service import Service, image
+from cloud_core.service import CloudRun, Service, image
 from uclab.plan.schema.plan import SessionController
 from uclab.runtime.node import NodeRuntime
 
 NG_PORT = 2223
 """Its control port on 127.0.0.1 of the session controller's namespace."""
+
+
+def media_relays(run: CloudRun) -> list[Service]:
+    """One beside each session controller."""
+    return [
+        make_media_relay(one, run.runtimes[one.node], run.run_dir) for one in run.plan.session_controllers
+    ]
 
 
 def relay_name(controller: SessionController) -> str:

@@ -7,11 +7,16 @@ from pathlib import Path
 from cloud_core.containers import SERVICE_ID, ContainerSpec, Mount
 from cloud_core.probes import name_server_answers
 from cloud_core.rendering import render, write_configuration
-from cloud_core.service import Service, image
+from cloud_core.service import CloudRun, Service, image
 from uclab.plan.schema.plan import NameServer
 from uclab.runtime.node import NodeRuntime
 
 TTL_S = 60
+
+
+def name_servers(run: CloudRun) -> list[Service]:
+    """All public name servers."""
+    return [make_name_server(one, run.runtimes[one.node], run.run_dir) for one in run.plan.name_servers]
 
 
 def make_name_server(server: NameServer, node: NodeRuntime, run_dir: Path) -> Service:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from cloud_core.authority import Certificates
 from cloud_core.containers import Container, ContainerSpec, Podman
 from cloud_core.probes import Probe
+from uclab.plan.schema.plan import CloudServer, Plan
 from uclab.runtime.logs import last_lines
-from uclab.runtime.node import NotReady
+from uclab.runtime.node import NodeRuntime, NotReady
 from uclab.runtime.readiness import wait_until
 
 READY_S = 60.0
 """Deadline of every readiness check; generous, because an emulated machine is ten times slower."""
 
 
-def image(service: str) -> str:
-    """Name of the image that `uclab setup` builds from `cloud_core/<service>`."""
-    return f"localhost/uclab/{service}:latest"
+def image(name: str) -> str:
+    """The image that `uclab setup` builds from the folder of this name that has a service's Containerfile."""
+    return f"localhost/uclab/{name}:latest"
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,30 @@ class Service:
     """Service that has to be ready before this one is started."""
     on_time: bool = False
     """It forwards voice: a busy machine must not show as jitter in the network."""
+
+
+@dataclass(frozen=True)
+class CloudRun:
+    """What a service's starter (`uclab.kinds.cloud_service.CloudService.starter`) makes its services of."""
+
+    plan: Plan
+    runtimes: Mapping[str, NodeRuntime]
+    """By name of the node."""
+    run_dir: Path
+    """Configuration and logs go below `services/<name>/`."""
+    certificates: Certificates
+
+    def servers(self, service: str) -> tuple[CloudServer, ...]:
+        """The servers of a service that the topology asks for."""
+        return tuple(server for server in self.plan.cloud_servers if server.service == service)
+
+
+Starter = Callable[[CloudRun], Sequence[Service]]
+
+
+def started_with_the_phones(run: CloudRun) -> Sequence[Service]:
+    """None: the program is an endpoint's, which the lab starts in this image when it starts the phones."""
+    return ()
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,9 @@ from pathlib import Path
 
 from cloud_core.authority import Certificates
 from cloud_core.containers import Podman
-from cloud_core.media_relay import make_media_relay
-from cloud_core.name_server import make_name_server
 from cloud_core.node import ContainerRuntime
-from cloud_core.service import RunningService, Service, image, start_service
-from cloud_core.session_controller import make_session_controller
+from cloud_core.service import CloudRun, RunningService, Service, Starter, image, start_service
+from uclab.kinds.cloud_service import CLOUD_SERVICES
 from uclab.plan.schema.plan import Plan
 from uclab.runtime.node import NodeRuntime
 
@@ -55,7 +53,7 @@ async def start_cloud(
     podman: Podman,
     certificates: Certificates,
 ) -> RunningCloud:
-    """Start name servers, session controllers and their media relays, and wait until each answers.
+    """Start all services, and wait until each answers.
 
     `runtimes` by node name. Writes `services/<name>/` and `keys/tls.keylog` below `run_dir`. Raises
     `NotReady` that names the service, what was last seen and its last log lines; what was started by then
@@ -90,11 +88,13 @@ async def start_cloud(
 def make_services(
     plan: Plan, runtimes: Mapping[str, NodeRuntime], run_dir: Path, certificates: Certificates
 ) -> list[Service]:
-    """Write the configuration of all services of `plan` and say how they are run."""
-    plain = frozenset(e.account.user for e in plan.endpoints if e.media_encryption == "none")
-    services = [make_name_server(server, runtimes[server.node], run_dir) for server in plan.name_servers]
-    for controller in plan.session_controllers:
-        node = runtimes[controller.node]
-        services.append(make_media_relay(controller, node, run_dir))
-        services.append(make_session_controller(controller, node, run_dir, certificates, plain))
-    return services
+    """Write the configuration of all services of `plan` and say how they are run. Raises `DeclarationError`
+    where a declared service cannot be had."""
+    run = CloudRun(plan, runtimes, run_dir, certificates)
+    asked = {server.service for server in plan.cloud_servers}
+    made: list[Service] = []
+    for service in CLOUD_SERVICES.values():
+        if not service.on_request or service.name in asked:
+            starter: Starter = service.load_starter()
+            made += starter(run)
+    return made

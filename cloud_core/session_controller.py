@@ -12,7 +12,7 @@ from cloud_core.containers import SERVICE_ID, ContainerSpec, Mount
 from cloud_core.media_relay import NG_PORT, relay_name
 from cloud_core.probes import session_controller_answers
 from cloud_core.rendering import render, write_configuration
-from cloud_core.service import Service, image
+from cloud_core.service import CloudRun, Service, image
 from uclab.plan.schema.plan import Account, SessionController
 from uclab.runtime.node import NodeRuntime
 
@@ -26,6 +26,15 @@ OTHER_DESCRIPTORS = 256
 """Kamailio's own files and sockets, beside one descriptor for each connection."""
 CONNECTION_KIB = 128
 """Shared memory of an idle TLS connection (OpenSSL 3, Kamailio 6.0) and of what it has to say."""
+
+
+def session_controllers(run: CloudRun) -> list[Service]:
+    """All of the cloud's."""
+    plain = frozenset(e.account.user for e in run.plan.endpoints if e.media_encryption == "none")
+    return [
+        make_session_controller(one, run.runtimes[one.node], run.run_dir, run.certificates, plain)
+        for one in run.plan.session_controllers
+    ]
 
 
 def make_session_controller(

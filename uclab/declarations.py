@@ -27,7 +27,7 @@ class Declarations(Mapping[str, T], Generic[T]):
 
     def __init__(self, group: str, what: str) -> None:
         """`group` of entry points; `what` each of them is, for messages."""
-        self._group = group
+        self.group = group
         self._what = what
         self._declared: dict[str, T] = {}
         self._loaded = False
@@ -54,7 +54,7 @@ class Declarations(Mapping[str, T], Generic[T]):
             raise self._failure
         if not self._loaded:
             self._loaded = True
-            for point in sorted(entry_points(group=self._group), key=_is_of_another_package):
+            for point in sorted(entry_points(group=self.group), key=_is_of_another_package):
                 self._import(point)
         return self._declared
 
@@ -65,7 +65,7 @@ class Declarations(Mapping[str, T], Generic[T]):
             package = point.dist.name if point.dist is not None else "a package"
             reason = " ".join(str(error).split()) or type(error).__name__
             self._failure = DeclarationError(
-                f"{package}: entry point `{point.name}` of `{self._group}` ({point.value})"
+                f"{package}: entry point `{point.name}` of `{self.group}` ({point.value})"
                 f" cannot be loaded: {reason}"
             )
             raise self._failure from error

@@ -2,7 +2,8 @@
 
 A list of things is a table, a row each; what a thing has several of is a table of its own, whose first column
 says of what. A column in which all rows agree is said once above the table. Rulesets stand as nftables reads
-them, once for all nodes that have the same; the path of an endpoint is a line. Nothing is left out.
+them, once for all nodes that have the same; the path of an endpoint is a line. Nothing is left out but lists
+of the plan that have nothing in them: a new one changes no file of plans without it.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def by_concern(plan: dict[str, Any]) -> dict[str, str]:
                 _add(tables, key, thing, "")
         elif key == "policy":
             _add(tables, key, value, "")
-        else:
+        elif value != []:
             _spread(tables, key, facts, key, value, "")
     files["other.txt"].append("".join(f"{key}: {value}\n" for key, value in facts.items()))
     for name, rows in tables.items():

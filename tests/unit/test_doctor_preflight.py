@@ -11,14 +11,15 @@ import pytest
 from testbed.plans import shipped_plan
 from uclab.api import judge_again
 from uclab.doctor.preflight import HostUnfit, Seen, complaints, expected_mb, refuse_unfit
-from uclab.doctor.room import SERVICES, Folder, folder
+from uclab.doctor.room import Folder, folder
+from uclab.kinds.cloud_service import needed_images
 from uclab.plan.schema.plan import Plan
 
 ROOM = Folder(Path("/runs/one"), "", 100_000)
 FIT = Seen(
     missing=(),
     device_image=True,
-    images=frozenset(SERVICES),
+    images=frozenset(needed_images()),
     out=ROOM,
     temporary=ROOM,
     available_mb=16_000,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from uclab.doctor.observation import DEVICE_ROOT, Observed
 from uclab.doctor.report import HostReport, Need, State
-from uclab.doctor.room import SERVICES
+from uclab.kinds.cloud_service import needed_images
 
 LEAST_MEMORY_MB = 2000
 """Below this the reference topology does not fit: 12 phones at 30 MB, 7 containers, a pyshark."""
@@ -106,7 +106,7 @@ def program_needs(seen: Observed, container_runtime: str) -> list[Need]:
     """Programs and images that `uclab setup` brings."""
     absent = ", ".join(program for program, there in seen.programs.items() if not there)
     services = sorted({name.split("/")[-1].split(":")[0] for name in seen.container_images} - {"base"})
-    lacking = ", ".join(name for name in SERVICES if name not in services)
+    lacking = ", ".join(name for name in needed_images() if name not in services)
     no_podman = container_runtime == "none" or not seen.programs["podman"]
     cgroups = f"{'unified' if seen.unified_cgroups else 'hybrid or version 1'} cgroups"
     not_built = "none is built; run `uclab setup`"

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uclab.doctor.observation import DEVICE_ROOT, PROGRAMS
-from uclab.doctor.room import SERVICES, TEMPORARY_MB, Folder, folder, images, inotify_to_be_had
+from uclab.doctor.room import TEMPORARY_MB, Folder, folder, images, inotify_to_be_had
+from uclab.kinds.cloud_service import needed_images
 from uclab.plan.schema.plan import Plan
 
 CAPTURED_S = 15
@@ -92,7 +93,8 @@ def complaints(plan: Plan, seen: Seen, *, capture: bool = True) -> list[str]:
         found.append(f"not installed, or not in PATH: {', '.join(seen.missing)}; run `uclab setup`")
     if not seen.device_image:
         found.append(f"no device image in {DEVICE_ROOT}; run `uclab setup`")
-    lacking = [name for name in SERVICES if seen.images is not None and name not in seen.images]
+    needed = needed_images(server.service for server in plan.cloud_servers)
+    lacking = [name for name in needed if seen.images is not None and name not in seen.images]
     if lacking:
         names = ", ".join(f"localhost/uclab/{name}" for name in lacking)
         found.append(f"no container image {names}; run `uclab setup`")
@@ -151,4 +153,5 @@ def _available_mb(text: str) -> int:
 
 
 def _containers(plan: Plan) -> int:
-    return 2 * len(plan.session_controllers) + len(plan.name_servers) + len(plan.pstn_peers)
+    further = len(plan.name_servers) + len(plan.pstn_peers) + len(plan.cloud_servers)
+    return 2 * len(plan.session_controllers) + further

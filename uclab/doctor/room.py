@@ -13,8 +13,6 @@ from pathlib import Path
 
 IMAGES = Path("/var/lib/containers/storage/overlay-images/images.json")
 """podman's own list of the machine's images (containers/storage)."""
-SERVICES = ("kamailio", "rtpengine", "dns", "pstn")
-"""Containers of the cloud, each with an image of its own."""
 TEMPORARY_MB = 20
 """Room for the judge's cut-out signalling and the like."""
 INOTIFY = 16

@@ -39,7 +39,7 @@ def arrange(plan: Plan) -> Layout:
         for number, place in enumerate(places)
     ]
     private = any(switch.role is SwitchRole.CARRIER for switch in plan.switches)
-    top += (3 if private else 2) * ROW + 40
+    top += (3 if private else 2) * ROW + 40 + ROW * max(_further_rows(plan, place) for place in places)
     frames.append(_internet(plan, middle, top, inner, boxes))
     top += 2 * ROW + 40
     top = _exchanges(plan, middle, top, boxes)
@@ -71,6 +71,8 @@ def _datacentre(
     spots = iter(((-220, upper), (220, upper)))
     others = iter(((-220, lower), (220, lower)))
     peers, controllers = {p.node for p in plan.pstn_peers}, {c.node for c in plan.session_controllers}
+    further = {server.node: server.service.replace("-", " ") for server in plan.cloud_servers}
+    servers = [node for node in servers if node.name not in further]
     for node in sorted(servers, key=lambda n: n.name not in controllers | peers):
         icon: Icon = "telephone-network" if node.name in peers else "server"
         role = "session controller" if node.name in controllers else "load generator"
@@ -85,9 +87,25 @@ def _datacentre(
             border = node.name == border_router(place)
             subtitle, side, y = ("border router", 0, lower) if border else ("peering router", 220, third)
             boxes[node.name] = Box(node.name, "router", subtitle, centre + side, y)
-    height = ROW * (2 if any(b.y == third for b in boxes.values()) else 1) + 122
+    rows = 2 if any(b.y == third for b in boxes.values()) else 1
+    here = [node.name for node in nodes if node.name in further]
+    for count, name in enumerate(here):
+        row, column = divmod(count, A_ROW)
+        x, y = centre + 220 * (column - 1), upper + (rows + 1 + row) * ROW
+        boxes[name] = Box(name, "server", further[name], x, y)
+    height = ROW * (rows + _further_rows(plan, place)) + 122
     domain = plan.session_controllers[0].domain
     return Frame("cloud", f"{domain} · data centre {place}", centre - width / 2, top, width, height)
+
+
+A_ROW = 3
+"""Servers of further services beside each other."""
+
+
+def _further_rows(plan: Plan, place: str) -> int:
+    """Rows that a data centre's servers of further services take."""
+    here = sum(plan.node(server.node).site == place for server in plan.cloud_servers)
+    return -(-here // A_ROW)
 
 
 def _internet(plan: Plan, middle: float, top: float, inner: float, boxes: dict[str, Box]) -> Frame:

@@ -20,8 +20,8 @@ from uclab.model.yaml_location import Document, Path, YamlLocation
 M = TypeVar("M", bound=BaseModel)
 Schema = dict[str, Any]
 
-_OWN_WORDS = frozenset({"dscp", "port_range", "network", "address", "domain"})
-"""Error types of `uclab.model.schema_types`, whose message says already what is allowed."""
+_OWN_WORDS = frozenset({"dscp", "port_range", "network", "address", "domain", "cloud_service"})
+"""Error types of our own, whose message says already what is allowed."""
 
 MERGE = "<<"
 """YAML 1.1's merge key, which no later version has."""
@@ -56,6 +56,16 @@ def form(
     top = YamlLocation.top(judged)
     mistakes = tuple(_in_words(d, top, model) for d in _without_followers(details, top))
     return Validated(judged, None, mistakes)
+
+
+def mistakes_in(place: YamlLocation, model: type[BaseModel]) -> Iterator[Diagnostic]:
+    """What of a part of a document does not have the form of a model that only its content names."""
+    value = place.value if place.given else {}
+    try:
+        model.model_validate_json(json.dumps(value))
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            yield _in_words(detail, place, model)
 
 
 def without_free(data: Any) -> Any:

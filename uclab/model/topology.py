@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from uclab.kinds.cloud_service import CloudServiceName
 from uclab.kinds.endpoint_kind import EndpointKindName
 from uclab.model.conditions import Conditions
 from uclab.model.domain import Domain
@@ -241,6 +242,18 @@ class Pstn(StrictModel):
     """Telephone numbers that answer there, in quotes."""
 
 
+class CloudServer(StrictModel):
+    """A server of the cloud for a service that not every cloud has."""
+
+    name: Name
+    service: CloudServiceName
+    """What it is: one of those that packages on this machine bring."""
+    datacentre: Name | None = None
+    """Data centre where it stands; the cloud's first where absent."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """What the service can be told."""
+
+
 class Cloud(StrictModel):
     """The telephony cloud that answers the calls (C1 to C10)."""
 
@@ -248,6 +261,8 @@ class Cloud(StrictModel):
     """Domain of all accounts and servers."""
     regions: tuple[Region, ...] = Field(min_length=1)
     pstn: Pstn
+    services: tuple[CloudServer, ...] = ()
+    """Servers of further services, such as a package of your own may add."""
 
 
 class CircuitTerms(StrictModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from uclab.model.load import LoadedTopology
-from uclab.plan.cloud import cloud
+from uclab.plan.cloud import cloud, cloud_servers
 from uclab.plan.lan import endpoints, modems, sites
 from uclab.plan.paths import paths
 from uclab.plan.resolve import addresses, circuits, hosts, policies, taps, vswitchd_placement
@@ -94,7 +94,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
     root_orders = {p.vlans[0].site: p.lan.root_order for p in parts}
     airs = tuple(air for part in parts for air in part.airs)
     ways = paths.cabling(nodes, passed, switches, root_orders, capture, crossed, airs)
-    return Plan(
+    plan = Plan(
         topology=topology.topology,
         title=topology.title,
         policy=context.policy,
@@ -119,7 +119,9 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         circuit_exchanges=crossed,
         airs=airs,
         line_watches=link_monitors.build_watches(context, tuple(at_site)),
+        cloud_servers=the_cloud.cloud_servers,
     )
+    return cloud_servers.completed(plan)
 
 
 def _fabric(context: sites.Context, part: sites.SiteParts, switches: tuple[Switch, ...]) -> SiteFabric:

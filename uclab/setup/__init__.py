@@ -12,8 +12,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from uclab.kinds.cloud_service import CLOUD_SERVICES
+
 SCRIPT = Path(__file__).with_name("setup.sh")
 CHECK_VARIABLE = "UCLAB_SETUP_CHECK"
+FOLDERS_VARIABLE = "UCLAB_SERVICE_FOLDERS"
+"""Further folders with a Containerfile, a line each."""
 COMPLAINT = "setup: "
 UNABLE = 2
 """Exit status of the script where this user or machine cannot set up at all: no root, no apt."""
@@ -34,14 +38,20 @@ def set_up(said: Said, script: Path = SCRIPT) -> None:
 
     Raises SetupRefused and SetupFailed. An interrupt is passed on to the script, and its end waited for.
     """
-    _run(script, said, {})
+    _run(script, said, _folders())
 
 
 def missing(script: Path = SCRIPT) -> tuple[str, ...]:
     """What `set_up` would do, a line each; changes nothing. Raises SetupRefused and SetupFailed."""
     found: list[str] = []
-    _run(script, found.append, {CHECK_VARIABLE: "1"})
+    _run(script, found.append, {CHECK_VARIABLE: "1", **_folders()})
     return tuple(line.removeprefix("to do: ") for line in found)
+
+
+def _folders() -> dict[str, str]:
+    """The folders of services that other packages add: what the script cannot find beside itself."""
+    folders = [str(one.image_folder) for one in CLOUD_SERVICES.values() if one.on_request]
+    return {FOLDERS_VARIABLE: "\n".join(folders)} if folders else {}
 
 
 def _run(script: Path, said: Said, variables: dict[str, str]) -> None:

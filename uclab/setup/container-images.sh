@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the containers' images without a registry: the base from Debian packages, and one image for each folder
 # cloud_core/<service> with a Containerfile. Tags: localhost/uclab/<service>:latest and :<digest of all it is made of>;
-# a folder whose digest has its tag is not built again. With names as arguments: only these services.
+# a folder whose digest has its tag is not built again. With names as arguments: only these services. UCLAB_SERVICE_FOLDERS
+# has further folders, a line each: those of services that other packages add.
 . "$(dirname "$0")/environment.sh"
 
 work=$(mktemp -d)
@@ -28,23 +29,24 @@ build_base() {
 # Buildah's chroot isolation needs neither cgroups nor raised limits, which some machines do not grant. The build
 # reaches the mirror by the host's network and with the host's apt settings of today, not those of the base's birth.
 build_service() {
-    local tag=$1 service=$2
+    local tag=$1 folder=$2 service
+    service=$(basename "$folder")
     say "building $tag"
     mkdir -p "$logs"
     debian_sources "$SUITE" >"$work/sources.list"
     apt_settings >"$work/apt.conf"
     if ! podman build --isolation chroot --network host --pull=never --layers=true --format docker \
         --volume "$work/sources.list:/etc/apt/sources.list:ro" --volume "$work/apt.conf:/etc/apt/apt.conf:ro" \
-        --tag "$tag" "$PROJECT/cloud_core/$service" >"$logs/build-$service.log" 2>&1; then
+        --tag "$tag" "$folder" >"$logs/build-$service.log" 2>&1; then
         tail -n 40 "$logs/build-$service.log" >&2
-        die "the image of cloud_core/$service does not build (whole log: $logs/build-$service.log)"
+        die "the image of $service does not build (whole log: $logs/build-$service.log)"
     fi
 }
 
 # Digest of the base and of every file of a service's folder: name, mode, content.
 service_digest() {
     (
-        cd "$PROJECT/cloud_core/$1"
+        cd "$1"
         echo "$base_digest"
         find . -name __pycache__ -prune -o -type f -printf '%P %m\n' | sort
         find . -name __pycache__ -prune -o -type f -print0 | sort -z | xargs -0 cat
@@ -62,12 +64,14 @@ base_digest=$({ names_in "$base_packages" && echo "$SUITE" && declare -f build_b
 [ -n "$(id_of "$base:$base_digest")" ] || only_said "build $base:$base_digest" || build_base "$base:$base_digest"
 point "$base:$SUITE" "$base:$base_digest"
 
-for containerfile in "$PROJECT"/cloud_core/*/Containerfile; do
-    [ -e "$containerfile" ] || continue
-    service=$(basename "$(dirname "$containerfile")")
+mapfile -t further <<<"${UCLAB_SERVICE_FOLDERS:-}"
+for folder in "$PROJECT"/cloud_core/*/ "${further[@]}"; do
+    folder=${folder%/}
+    [ -n "$folder" ] && [ -e "$folder/Containerfile" ] || continue
+    service=$(basename "$folder")
     [ $# -eq 0 ] || [[ " $* " == *" $service "* ]] || continue
     image=localhost/uclab/$service
-    tag=$image:$(service_digest "$service")
-    [ -n "$(id_of "$tag")" ] || only_said "build $tag" || build_service "$tag" "$service"
+    tag=$image:$(service_digest "$folder")
+    [ -n "$(id_of "$tag")" ] || only_said "build $tag" || build_service "$tag" "$folder"
     point "$image:latest" "$tag"
 done

@@ -11,6 +11,7 @@ from uclab.model.checks import (
     addresses,
     calls,
     carriers,
+    cloud_services,
     endpoints,
     exchanges,
     home_router,
@@ -46,6 +47,7 @@ def topology_mistakes(top: YamlLocation) -> Iterator[Diagnostic]:
     yield from home_router.check(top)
     yield from exchanges.check(top)
     yield from wireless.check(top)
+    yield from cloud_services.check(top)
 
 
 def profile_mistakes(top: YamlLocation) -> Iterator[Diagnostic]:

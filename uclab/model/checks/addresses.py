@@ -52,15 +52,26 @@ def _public(top: YamlLocation) -> Iterator[Diagnostic]:
             yield provider["prefix"].mistake(
                 f"{net} has {net.num_addresses} addresses; its lines take {wanted}", "give a larger prefix"
             )
+    first = datacentres[0]["name"].text if datacentres else None
+    standing = [
+        server["datacentre"].text if server["datacentre"].given else first
+        for server in top["cloud"]["services"]
+    ]
     for datacentre in datacentres:
         arriving = [*lines, *(gateway["to"].text for gateway in gateways)]
         circuits = arriving.count(datacentre["name"].text) if datacentre["name"].text else 0
-        hosts = DATACENTRE_HOSTS + PEERING_HOSTS * circuits
+        servers = standing.count(datacentre["name"].text) if datacentre["name"].text else 0
+        hosts = DATACENTRE_HOSTS + PEERING_HOSTS * circuits + servers
         if (net := datacentre["prefix"].network) and net.num_addresses - 2 < hosts:
             yield datacentre["prefix"].mistake(
-                f"{net} is too small for a data centre{f' with {circuits} circuits' if circuits else ''}",
+                f"{net} is too small for a data centre{_with(circuits, servers)}",
                 f"allowed: /{32 - (hosts + 1).bit_length()} or larger",
             )
+
+
+def _with(circuits: int, servers: int) -> str:
+    also = [f"{n} {what}" for n, what in ((circuits, "circuits"), (servers, "further servers")) if n]
+    return f" with {' and '.join(also)}" if also else ""
 
 
 def _from(

@@ -124,6 +124,8 @@ def _named_devices(top: YamlLocation) -> Iterator[tuple[YamlLocation, tuple[str,
     for region in top["cloud"]["regions"]:
         for datacentre in region["datacentres"]:
             yield datacentre["name"], ("-br", "-sw", "-sbc", "-cc", "-px", "-web")
+    for server in top["cloud"]["services"]:
+        yield server["name"], ()
     edges = [f"-edge{number}" for number, _ in enumerate((*top["sites"], *_places(top)), start=1)]
     for carrier in top["carriers"]:
         row = (f"-{number + 1}" for number in range(EXCHANGE_SWITCHES))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 
 from uclab.model import topology as model
-from uclab.plan.cloud import strict_sources
+from uclab.plan.cloud import cloud_servers, strict_sources
 from uclab.plan.cloud.protection import guard, protection
 from uclab.plan.lan import router_ruleset
 from uclab.plan.lan.bridges import BridgeBuilder
@@ -18,6 +18,7 @@ from uclab.plan.resolve.policies import names_dscp, registration_timing
 from uclab.plan.schema.plan import (
     Account,
     Certificate,
+    CloudServer,
     ControllerPeer,
     DnsRecord,
     Endpoint,
@@ -55,6 +56,7 @@ class CloudParts:
     pstn_peers: tuple[PstnPeer, ...]
     certificates: tuple[Certificate, ...]
     name_servers: tuple[NameServer, ...]
+    cloud_servers: tuple[CloudServer, ...]
 
 
 def datacentres(topology: model.Topology) -> tuple[model.Datacentre, ...]:
@@ -82,15 +84,17 @@ def build_cloud(
     links: list[Link] = []
     switches: list[tuple[Switch, ...]] = []
     controllers: list[SessionController] = []
+    further: list[CloudServer] = []
     for number, dc in enumerate(datacentres(topology)):
         servers = _servers(context, dc, with_pstn=number == 0)
         bench = BridgeBuilder(dc.name, first_dpid + number)
         router = _border_router(context, dc)
         private = build_peering(context, dc)
-        nodes += [router, *servers, *private.router, *private.servers]
         links.append(core_link(router.name, CORE))
-        here = [*servers, *private.servers]
+        here = [*servers, *private.servers, *cloud_servers.nodes(context, dc)]
         plugs = [LinkEnd(router.name, DATACENTRE_SIDE), *(LinkEnd(server.name, "eth0") for server in here)]
+        nodes += [router, *servers, *private.router, *here[len(servers) :]]
+        further += cloud_servers.servers(context, dc)
         _plug_in(bench, f"{dc.name}-sw", plugs)
         links += bench.links
         switches.append(bench.switches())
@@ -105,14 +109,16 @@ def build_cloud(
         )
         for controller in controllers
     )
+    shown = (*certificates, Certificate(peer.certificate, (peer.host_name,), (peer.address,)))
     return CloudParts(
         nodes=tuple(nodes),
         links=tuple(links),
         switches=tuple(switches),
         session_controllers=tuple(controllers),
         pstn_peers=(peer,),
-        certificates=(*certificates, Certificate(peer.certificate, (peer.host_name,), (peer.address,))),
-        name_servers=(_name_server(context, controllers, peer),),
+        certificates=(*shown, *map(cloud_servers.certificate, further)),
+        name_servers=(_name_server(context, controllers, peer, further),),
+        cloud_servers=tuple(further),
     )
 
 
@@ -278,7 +284,9 @@ def _pstn_peer(context: Context, tone_hz: int) -> PstnPeer:
     )
 
 
-def _name_server(context: Context, controllers: list[SessionController], peer: PstnPeer) -> NameServer:
+def _name_server(
+    context: Context, controllers: list[SessionController], peer: PstnPeer, further: list[CloudServer]
+) -> NameServer:
     domain = context.topology.cloud.domain
     records = [DnsRecord(c.host_name, "A", c.address) for c in controllers]
     records += [
@@ -290,6 +298,7 @@ def _name_server(context: Context, controllers: list[SessionController], peer: P
         DnsRecord(peer.host_name, "A", peer.address),
         DnsRecord("www.internet.test", "A", str(context.addresses.core[WEB][1].ip)),
     ]
+    records += map(cloud_servers.record, further)
     address = str(context.addresses.core[NAME_SERVER][1].ip)
     return NameServer(
         name=NAME_SERVER,

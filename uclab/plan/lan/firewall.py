@@ -45,8 +45,9 @@ class Service:
     comment: str
 
 
-def services(role: str, policy: Policy) -> tuple[Service, ...]:
-    """What a zone of that role may start towards the outside."""
+def services(role: str, policy: Policy, cloud_ports: tuple[int, ...] = ()) -> tuple[Service, ...]:
+    """What a zone of that role may start towards the outside; `cloud_ports` are those of further services of
+    the cloud."""
     names = (
         Service("dns", "udp", ((DNS, DNS),), "resolvers", "names at a public server, V6"),
         Service("dns_tcp", "tcp", ((DNS, DNS),), "resolvers", "long answers, V6"),
@@ -58,6 +59,10 @@ def services(role: str, policy: Policy) -> tuple[Service, ...]:
     )
     cloud_web = (Service("https", "tcp", ((HTTPS, HTTPS),), "cloud", "provisioning, C9"),)
     cloud_web_udp = (Service("http3", "udp", ((HTTPS, HTTPS),), "cloud", "the cloud's web pages by HTTP/3"),)
+    further = tuple(
+        Service(f"cloud_{port}", "tcp", ((port, port),), "cloud", "a further service of the cloud")
+        for port in cloud_ports
+    )
     directory = (Service("ldaps", "tcp", ((LDAPS, LDAPS),), "cloud", "directory"),)
     rooms = (
         Service("room_sips", "tcp", (ROOM_SIP,), "cloud", "video rooms"),
@@ -68,8 +73,8 @@ def services(role: str, policy: Policy) -> tuple[Service, ...]:
         Service("internet_udp", "udp", ((1, 65535),), "internet", "office traffic"),
     )
     return {
-        "voice": names + calls + cloud_web + directory,
-        "data": names + calls + cloud_web + cloud_web_udp + anything,
+        "voice": names + calls + cloud_web + directory + further,
+        "data": names + calls + cloud_web + cloud_web_udp + further + anything,
         "rooms": names + rooms + cloud_web,
         "management": (*names, Service("https", "tcp", ((HTTPS, HTTPS),), "internet", "updates")),
         "foreign-voip": names,
@@ -85,10 +90,11 @@ def firewall_rules(
     router: str,
     *,
     ospf: bool = False,
+    cloud_ports: tuple[int, ...] = (),
 ) -> str:
     """The whole ruleset; `outside` is the interface towards the router, `transit` that link's subnet,
-    `router` the router's address there; with `ospf` the two speak OSPF."""
-    allowed = {zone.interface: services(zone.role, policy) for zone in zones}
+    `router` the router's address there; with `ospf` the two speak OSPF; `cloud_ports` see `services`."""
+    allowed = {zone.interface: services(zone.role, policy, cloud_ports) for zone in zones}
     lines = [
         "# Site firewall: stateful, zones by interface, default drop (N1).",
         "# No connection-tracking helper is assigned anywhere: no SIP application gateway (provider policy).",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from uclab.kinds.cloud_service import service_ports
 from uclab.kinds.user_agent import USER_AGENTS
 from uclab.model import topology as model
 from uclab.model.link_degradation import under
@@ -148,6 +149,7 @@ def _firewall(context: Context, site: model.Site, zones: Mapping[str, str]) -> N
         str(near.network),
         str(far.ip),
         ospf=inner,
+        cloud_ports=service_ports(server.service for server in context.topology.cloud.services),
     )
     return Node(
         name=name,

@@ -36,6 +36,8 @@ class DatacentreAddresses:
     pstn: IPv4Interface
     downloads: tuple[IPv4Interface, ...] = ()
     """Its web server's addresses, where it has one."""
+    further: Mapping[str, IPv4Interface] = field(default_factory=dict)
+    """Servers of further services, by name (`cloud.services`)."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,10 @@ def allocate(
         transit={site.name: _transit(site, number) for number, site in enumerate(topology.sites)},
         wan=_wan(topology),
         core=core,
-        datacentres={dc.name: _datacentre(dc, arriving[dc.name]) for dc in datacentres},
+        datacentres={
+            dc.name: _datacentre(dc, arriving[dc.name], [server.name for server in servers_at(topology, dc)])
+            for dc in datacentres
+        },
         circuits=to_cloud | _between_sites(circuits),
         cloud=cloud,
         exchanges=_exchanges(topology),
@@ -210,11 +215,19 @@ def _exchanges(topology: model.Topology) -> dict[tuple[str, str], IPv4Interface]
     return given
 
 
-def _datacentre(dc: model.Datacentre, circuits: int) -> DatacentreAddresses:
+def servers_at(topology: model.Topology, dc: model.Datacentre) -> tuple[model.CloudServer, ...]:
+    """The servers of further services that stand in a data centre; those that name none are in the first."""
+    first = topology.cloud.regions[0].datacentres[0].name
+    return tuple(server for server in topology.cloud.services if (server.datacentre or first) == dc.name)
+
+
+def _datacentre(dc: model.Datacentre, circuits: int, servers: Sequence[str]) -> DatacentreAddresses:
     router = IPv4Interface(f"{dc.prefix.network_address + 1}/{dc.prefix.prefixlen}")
-    count = 3 + DOWNLOADS * circuits
+    downloads = DOWNLOADS * circuits
+    count = 3 + downloads + len(servers)
     sbc, media, pstn, *more = _free_hosts(dc.prefix, {router.ip}, count, f"data centre {dc.name}")
-    return DatacentreAddresses(router, sbc, media, pstn, tuple(more))
+    further = dict(zip(servers, more[downloads:], strict=True))
+    return DatacentreAddresses(router, sbc, media, pstn, tuple(more[:downloads]), further)
 
 
 def _blocks(net: IPv4Network, length: int, count: int) -> Iterator[IPv4Network]:

@@ -51,6 +51,7 @@ from uclab.plan.schema.switching import (
 from uclab.plan.schema.telephony import (
     Account,
     Certificate,
+    CloudServer,
     ControllerPeer,
     DnsRecord,
     Endpoint,
@@ -69,6 +70,7 @@ __all__ = [
     "CarriedCircuit",
     "Certificate",
     "CircuitExchange",
+    "CloudServer",
     "Confidence",
     "ControllerPeer",
     "DnsRecord",
@@ -245,6 +247,8 @@ class Plan:
     """Of drills alone."""
     injections: tuple[Injection, ...] = ()
     """Who sends forged media to the cloud's relays; nobody in a clean plan."""
+    cloud_servers: tuple[CloudServer, ...] = ()
+    """Of further services that the topology asks for."""
     faults: tuple[str, ...] = field(default=())
     """Names of deliberate faults applied to this plan (drills); empty in a clean plan."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from uclab.plan.schema.protection import Protection
 
@@ -111,6 +112,26 @@ class NameServer:
     records: tuple[DnsRecord, ...]
     dscp: int = 0
     """DSCP of its answers."""
+
+
+@dataclass(frozen=True)
+class CloudServer:
+    """A server of a service that the topology asks for (`cloud.services`)."""
+
+    name: str
+    service: str
+    """Of `CLOUD_SERVICES`."""
+    node: str
+    address: str
+    host_name: str
+    certificate: str
+    """Name of its certificate among the plan's."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """What it is told: key, and value as JSON."""
+
+    def setting(self, key: str) -> Any:
+        """What it is told of one key; KeyError where its service has no such key."""
+        return json.loads(dict(self.settings)[key])
 
 
 @dataclass(frozen=True)

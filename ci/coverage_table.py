@@ -1,10 +1,10 @@
 """Which tests show which requirement: `docs/coverage.md`, made from the `req` marks in `tests/`.
 
     .venv/bin/python ci/coverage_table.py            writes docs/coverage.md
-    .venv/bin/python ci/coverage_table.py C7 Q1      prints the tests that show C7 and Q1
+    .venv/bin/python ci/coverage_table.py C7 Q1.2    prints the tests that show C7 and Q1.2
 
-The IDs are those of `docs/requirements.md`; a mark with another one is an error. Marks are read from the
-source: nothing is imported or run.
+The IDs are those of `docs/requirements.md`; a mark with another one is an error, and so is one of a row that
+has parts: a test says which. Marks are read from the source: nothing is imported or run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -23,7 +23,7 @@ COVERAGE = PROJECT / "docs" / "coverage.md"
 TESTS = PROJECT / "tests"
 
 FAMILY = re.compile(r"^## (?P<title>\w  .+)$")
-ROW = re.compile(r"^\| (?P<id>[A-Z]\d+) \| (?P<text>.+) \|$")
+ROW = re.compile(r"^\| (?P<id>[A-Z]\d+(\.\d+)?) \| (?P<text>.+) \|$")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,12 @@ class Requirement:
     text: str
     family: str
     """Heading under which it stands, e.g. `C  The cloud (section 2)`."""
+    parts: tuple[Requirement, ...] = ()
+
+    @property
+    def counted(self) -> tuple[Requirement, ...]:
+        """What of it a test can show: its parts, or itself."""
+        return self.parts or (self,)
 
 
 @dataclass(frozen=True)
@@ -52,13 +58,21 @@ class MarkedTest:
 
 
 def requirements(text: str) -> Iterator[Requirement]:
-    """The rows of all tables of requirements, in their order."""
+    """The rows of all tables of requirements, in their order, with their parts. Raises `ValueError` for a
+    part of a row that there is not."""
     family = ""
+    rows: list[Requirement] = []
+    parts: dict[str, list[Requirement]] = defaultdict(list)
     for line in text.splitlines():
         if heading := FAMILY.match(line):
             family = heading["title"]
-        elif row := ROW.match(line):
-            yield Requirement(row["id"], row["text"], family)
+        elif found := ROW.match(line):
+            whole, _, part = found["id"].partition(".")
+            one = Requirement(found["id"], found["text"], family)
+            (parts[whole] if part else rows).append(one)
+    if lost := set(parts) - {one.id for one in rows}:
+        raise ValueError(f"docs/requirements.md has parts of {', '.join(sorted(lost))}, and no such row")
+    yield from (replace(one, parts=tuple(parts[one.id])) for one in rows)
 
 
 def marked_tests(folder: Path = TESTS) -> Iterator[MarkedTest]:
@@ -107,24 +121,34 @@ def ids_in(expressions: Iterable[ast.expr]) -> Iterator[str]:
 def render(known: Sequence[Requirement], tests: Iterable[MarkedTest]) -> str:
     """The page. Raises `ValueError` where a test names an ID that there is not."""
     shown: dict[str, list[MarkedTest]] = defaultdict(list)
-    ids = {requirement.id for requirement in known}
+    counted = [part for requirement in known for part in requirement.counted]
+    ids, whole = {part.id for part in counted}, {requirement.id for requirement in known if requirement.parts}
     for test in tests:
         for name in test.requirements:
+            if name in whole:
+                raise ValueError(f"{test.file}: {test.name} names {name}, which has parts: say which")
             if name not in ids:
                 raise ValueError(
                     f"{test.file}: {test.name} names {name}: docs/requirements.md has no such ID"
                 )
             shown[name].append(test)
-    missing = [requirement.id for requirement in known if requirement.id not in shown]
+    missing = [part.id for part in counted if part.id not in shown]
+    half = [
+        one.id
+        for one in known
+        if one.parts and 0 < sum(part.id in shown for part in one.parts) < len(one.parts)
+    ]
     lines = [
         *("# What tests show", ""),
-        f"{len(known) - len(missing)} of {len(known)} [requirements](requirements.md) have a test that shows",
-        "at least a part of them. *In a lab*: on a real kernel with real switches, phones or servers.",
+        f"{len(counted) - len(missing)} of {len(counted)} [requirements](requirements.md), the parts of a row"
+        " counted singly,",
+        "have a test that shows something of them.",
+        "*In a lab*: on a real kernel with real switches, phones or servers.",
         "*Without*: on plans, tables, captures and files alone.",
-        f"Not yet: {', '.join(missing) or 'none'}.",
+        f"Rows shown in part: {', '.join(half) or 'none'}. Not yet: {', '.join(missing) or 'none'}.",
         "",
         "Made by `ci/coverage_table.py` from the tests' `req` marks. It also names the single tests:",
-        *("", "```sh", ".venv/bin/python ci/coverage_table.py C7 Q1", "```"),
+        *("", "```sh", ".venv/bin/python ci/coverage_table.py C7 Q1.2", "```"),
     ]
     family = ""
     for requirement in known:
@@ -137,7 +161,10 @@ def render(known: Sequence[Requirement], tests: Iterable[MarkedTest]) -> str:
                 "| ID | what | in a lab | without |",
                 "| --- | --- | --- | --- |",
             ]
-        lines.append(row(requirement, shown))
+        if requirement.parts:
+            there = sum(part.id in shown for part in requirement.parts)
+            lines.append(f"| {requirement.id} | {requirement.text} | {there} of {len(requirement.parts)} | |")
+        lines += [row(part, shown) for part in requirement.counted]
     return "\n".join(lines) + "\n"
 
 
@@ -161,14 +188,15 @@ def main(wanted: Sequence[str]) -> int:
     """Write the page, or print the tests of some requirements; the exit status."""
     known = tuple(requirements(REQUIREMENTS.read_text()))
     tests = tuple(marked_tests())
-    unknown = set(wanted) - {requirement.id for requirement in known}
+    counted = [part for requirement in known for part in requirement.counted]
+    unknown = set(wanted) - {part.id for part in counted}
     if unknown:
         print(f"docs/requirements.md has no {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
     if not wanted:
         COVERAGE.write_text(render(known, tests))
         return 0
-    for requirement in known:
+    for requirement in counted:
         if requirement.id in wanted:
             print(f"{requirement.id}: {requirement.text}")
             for test in tests:

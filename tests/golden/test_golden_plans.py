@@ -38,7 +38,7 @@ def tables_of(name: str) -> dict[str, str]:
     return {file: text for file, text in files.items() if text}
 
 
-@pytest.mark.req("D7", "C8", "L1", "L2", "L4", "N1", "N2", "N3", "V6")
+@pytest.mark.req("D7", "C8", "L1", "L2", "L4.1", "N1.1", "N1.2", "N1.3", "N2", "N3.1", "N3.2", "V6")
 @pytest.mark.parametrize("name", sorted(reference_topologies()))
 def test_plan_is_as_agreed(name: str) -> None:
     # given a reference topology, when it is planned

@@ -14,7 +14,7 @@ from uclab.capture.pcapng import PcapngReader
 from uclab.model.load import load_topology
 from uclab.plan.planner import make_plan
 
-pytestmark = [pytest.mark.root, pytest.mark.req("N5", "W9", "C8")]
+pytestmark = [pytest.mark.root, pytest.mark.req("N5", "V7.5", "W9", "C8")]
 
 CLOUD = "198.18.10.11"
 """The session controller in the topology's data centre."""

@@ -80,7 +80,7 @@ def _legs(folder: Path, generator: str) -> list[dict[str, Any]]:
     return [dict(json.loads(line)) for line in lines]
 
 
-@pytest.mark.req("C3", "C4", "C9")
+@pytest.mark.req("C3", "C4", "C9.1")
 @pytest.mark.parametrize(
     ("fault", "outside"),
     [
@@ -168,7 +168,7 @@ def test_a_line_too_small_fails_as_bad_voice_of_its_router(tmp_path: Path) -> No
 
 
 @on_request
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 def test_media_that_a_provider_alters_does_not_authenticate(tmp_path: Path) -> None:
     results = _campaign(
         tmp_path,

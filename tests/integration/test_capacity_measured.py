@@ -15,6 +15,7 @@ from tests.integration.labs import UclabCommand, on_request
 pytestmark = [
     pytest.mark.root,
     pytest.mark.quiet,
+    pytest.mark.req("B4"),
     pytest.mark.req("C8"),
     pytest.mark.req("Q2"),
     pytest.mark.req("D11"),

@@ -53,7 +53,7 @@ def marks(folder: Path, topology: str, *columns: str) -> dict[str, Counter[tuple
     return found
 
 
-@pytest.mark.req("W3", "V3", "Q1")
+@pytest.mark.req("W3", "V3", "Q1.4")
 def test_a_label_switched_core_carries_a_call_in_its_class(tmp_path: Path) -> None:
     # given a call over the core, when the frames inside are looked at
     one_call(tmp_path, "mpls-branch")
@@ -68,7 +68,7 @@ def test_a_label_switched_core_carries_a_call_in_its_class(tmp_path: Path) -> No
     assert {label for seen in found.values() for _, _, label in seen} == {101, 102, 105, 106}
 
 
-@pytest.mark.req("W2", "V3", "Q1")
+@pytest.mark.req("W2", "V3", "Q1.2")
 def test_a_private_line_carries_a_call_behind_a_service_tag(tmp_path: Path) -> None:
     # given a call over the private line, when the frames inside are looked at
     one_call(tmp_path, "evpl-point-to-point")

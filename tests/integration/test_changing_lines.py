@@ -84,7 +84,7 @@ def test_a_cable_to_a_switch_can_be_a_black_hole(tmp_path: Path) -> None:
     assert seen == {"before": True, "during": False, "after": True}
 
 
-@pytest.mark.req("W4", "W8")
+@pytest.mark.req("W4.1", "W8")
 def test_a_timetable_is_measured_on_the_line(tmp_path: Path) -> None:
     # given a line of 20 ms with 60 ms more from 1 s on, and an outage from 2 s to 2.5 s, every 3 s
     seen = play("timetable", tmp_path, module="line_scenes")
@@ -111,7 +111,7 @@ def test_a_timetable_is_measured_on_the_line(tmp_path: Path) -> None:
     assert (change["why"], change["sender"], change["delay_ms"]) == ("timetable", "left", 80.0)
 
 
-@pytest.mark.req("W4", "W8")
+@pytest.mark.req("W4.1", "W8")
 def test_a_rate_that_changes_is_measured_on_the_line(tmp_path: Path) -> None:
     # given a line that has a quarter of its rate for a while, then a burst waits four times as long
     seen = play("rate_timetable", tmp_path, module="line_scenes")

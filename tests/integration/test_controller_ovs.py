@@ -166,7 +166,7 @@ def test_the_fabric_is_ready_when_every_switch_has_acknowledged(
         assert "table=6" in switches.run("ovs-ofctl", "-O", "OpenFlow13", "dump-flows", switch.name)
 
 
-@pytest.mark.req("N3", "W10")
+@pytest.mark.req("N3.1", "N3.2", "W10")
 def test_hosts_of_a_vlan_talk_and_vlans_are_apart(switches: SwitchLab, stream: Stream) -> None:
     # given a PC of another VLAN listening
     room = switches.wire(f"h-{FABRIC.switches[2].ports[ROOM.port - 1].interface}")
@@ -178,7 +178,7 @@ def test_hosts_of_a_vlan_talk_and_vlans_are_apart(switches: SwitchLab, stream: S
     assert room.receive(b"", 0.2) == []
 
 
-@pytest.mark.req("C8", "Q1", "L1")
+@pytest.mark.req("C8", "Q1.2", "L1")
 @pytest.mark.parametrize(
     ("dscp", "port", "voice", "vlan", "expected_dscp", "expected_pcp"),
     [
@@ -210,7 +210,7 @@ def test_marking_at_the_trust_boundary_shows_on_the_trunk(
     assert [(frame.vlan, frame.pcp, frame.dscp) for frame in seen] == [(vlan, expected_pcp, expected_dscp)]
 
 
-@pytest.mark.req("N3")
+@pytest.mark.req("N3.3")
 def test_a_foreign_mac_is_dropped_and_reported(controller: Controller, switches: SwitchLab) -> None:
     gateway = switches.wire("h-fw-sw-p4")
     phone_port = switches.wire("h-acc1-p1")
@@ -222,7 +222,7 @@ def test_a_foreign_mac_is_dropped_and_reported(controller: Controller, switches:
     assert (drop.source, drop.detail) == ("acc1:1", f"mac {foreign.hex(':')} vlan {DATA} (data)")
 
 
-@pytest.mark.req("V4")
+@pytest.mark.req("V4.3")
 def test_a_lost_and_returned_trunk_interrupts_nothing(
     controller: Controller, switches: SwitchLab, stream: Stream
 ) -> None:
@@ -237,7 +237,7 @@ def test_a_lost_and_returned_trunk_interrupts_nothing(
     assert {e.source for e in controller.events("link-down")} >= {"acc1:4", "core1:2"}
 
 
-@pytest.mark.req("V4")
+@pytest.mark.req("V4.3")
 def test_switches_fail_over_and_serve_on_while_the_controller_is_dead(
     controller: Controller, switches: SwitchLab, stream: Stream
 ) -> None:

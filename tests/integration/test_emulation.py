@@ -35,7 +35,7 @@ def test_a_mininet_user_feels_at_home(tmp_path: Path) -> None:
     assert seen["left"] == []
 
 
-@pytest.mark.req("L1", "Q1")
+@pytest.mark.req("L1", "Q1.2")
 def test_a_phones_switch_tags_its_frames_with_voice_vlan_and_priority(tmp_path: Path) -> None:
     # given a desk phone with a PC behind it
     # when the phone sends voice, signalling and best effort, and the PC pretends to send voice
@@ -110,7 +110,7 @@ def test_voice_survives_an_overloaded_line_only_with_a_class_of_its_own(
         assert lost > 0.2
 
 
-@pytest.mark.req("C8", "C9")
+@pytest.mark.req("C8", "C9.4")
 def test_captures_are_named_by_tap_and_complete(tmp_path: Path) -> None:
     # given taps at a phone, and at two ports of its switch
     # when the phone sends 50 packets between start and end of the captures

@@ -101,7 +101,7 @@ async def call(caller: Phone, callee: Phone) -> tuple[CallLeg, CallLeg]:
     return leg, await callee.incoming(since=since)
 
 
-@pytest.mark.req("C9", "D3", "E1", "E7")
+@pytest.mark.req("C9.4", "D3", "E1.1", "E7")
 async def test_both_sides_of_an_encrypted_call_hear_each_other(tmp_path: Path) -> None:
     # given two phones
     async with scene_in(tmp_path) as scene:
@@ -229,7 +229,7 @@ async def test_a_call_that_is_not_taken_says_so(tmp_path: Path) -> None:
             await caller.established(leg)
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 async def test_a_phone_that_offers_plain_rtp_is_refused(tmp_path: Path) -> None:
     async with scene_in(tmp_path) as scene:
         plain = await scene.phone("a", "b", media_encryption="none")
@@ -239,7 +239,7 @@ async def test_a_phone_that_offers_plain_rtp_is_refused(tmp_path: Path) -> None:
             await plain.established(leg)
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 async def test_a_phone_that_answers_without_srtp_is_refused(tmp_path: Path) -> None:
     async with scene_in(tmp_path) as scene:
         caller = await scene.phone("a", "b")
@@ -249,7 +249,7 @@ async def test_a_phone_that_answers_without_srtp_is_refused(tmp_path: Path) -> N
             await caller.established(leg)
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 async def test_nobody_is_called_behind_a_foreign_certificate(tmp_path: Path) -> None:
     async with scene_in(tmp_path) as scene:
         caller = await scene.phone("a", "b")

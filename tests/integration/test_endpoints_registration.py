@@ -87,7 +87,7 @@ async def scene_in(folder: Path) -> AsyncIterator[Scene]:
         yield Scene(sandbox, folder, Authority("trusted", folder), Authority("foreign", folder), server)
 
 
-@pytest.mark.req("C1", "C9", "E1", "E7", "V6")
+@pytest.mark.req("C1.1", "C9.1", "E1.1", "E7", "V6")
 async def test_a_phone_registers_with_a_server_whose_name_it_verified(tmp_path: Path) -> None:
     # given a registrar with a certificate of its name, found by DNS
     async with scene_in(tmp_path) as scene:
@@ -101,7 +101,7 @@ async def test_a_phone_registers_with_a_server_whose_name_it_verified(tmp_path: 
         assert (tmp_path / "registrar.log").read_text().count("REGISTER sip:ucaas.test") >= 3
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 @pytest.mark.parametrize("issuer", ["foreign", "trusted"])
 async def test_a_foreign_certificate_or_one_of_another_name_is_refused_and_named(
     issuer: str, tmp_path: Path
@@ -180,7 +180,7 @@ async def test_a_phone_that_dies_is_reported_by_name(tmp_path: Path) -> None:
         await phone.stop()
 
 
-@pytest.mark.req("E1")
+@pytest.mark.req("E1.1")
 async def test_eight_desk_phones_are_up_and_registered_within_seconds(tmp_path: Path) -> None:
     async with scene_in(tmp_path) as scene:
         await scene.serve(scene.trusted.issue(REGISTRAR))

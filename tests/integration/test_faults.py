@@ -13,7 +13,7 @@ import pytest
 from tests.integration.labs import UclabCommand
 from uclab.plan.faults.catalogue import FAULTS
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.req("B5")]
 
 SHARED = (
     ("rtp-plain", "dscp-cleared", "port-wrongly-trusted", "rtcp-unmarked", "password-guessing"),

@@ -68,7 +68,7 @@ class TestImpairedLine:
         # and packets overtake each other, as asked
         assert seen["there"]["overtakings"] > 100
 
-    @pytest.mark.req("W4", "W7", "W8")
+    @pytest.mark.req("W4.1", "W7.1", "W8")
     def test_loss_in_bursts_and_late_packets_are_those_of_the_profile(self) -> None:
         # given a line that turns bad after 1 % of the packets and good again after 20 %, loses all while bad,
         # and scatters its 40 ms by 4 ms with a long tail

@@ -56,7 +56,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_agent_registers_over_verified_tls_and_only_with_its_password(seen: dict[str, Any]) -> None:
     assert [attempt["status"] for attempt in seen["registered"]] == [200, 200]
     assert all(0 < attempt["delay_s"] < attempt["whole_s"] < 5 for attempt in seen["registered"])
@@ -65,7 +65,7 @@ def test_agent_registers_over_verified_tls_and_only_with_its_password(seen: dict
     assert (seen["other name"]["status"], "Hostname mismatch" in seen["other name"]["why"]) == (0, True)
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 @pytest.mark.parametrize("way", ["to the desk", "from the desk", "to the telephone network", "to an agent"])
 def test_media_is_authenticated_srtp_in_both_directions(seen: dict[str, Any], way: str) -> None:
     media = seen[way]["media"]

@@ -24,7 +24,7 @@ from uclab.plan.schema.plan import Account
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.req("D11", "C9"),
+    pytest.mark.req("D11", "C9.1", "C9.4"),
     pytest.mark.skipif(not ROOT.exists(), reason="no Asterisk: `make setup` found none in Debian 14"),
 ]
 HOST = "pbx.ucaas.test"

@@ -11,7 +11,7 @@ import pytest
 from endpoints_emu.phone import CallFailed
 from tests.integration.load_agent_far_ends import AGENT, AGENT_HZ, FAR, FAR_HZ, Scene, scene_with
 
-pytestmark = [pytest.mark.root, pytest.mark.req("D11", "C9")]
+pytestmark = [pytest.mark.root, pytest.mark.req("D11", "C9.1", "C9.4")]
 FAR_ENDS = ["baresip", "linphone"]
 
 

@@ -40,7 +40,7 @@ def seen(*fault: str) -> dict[str, Any]:
     return measured
 
 
-@pytest.mark.req("N1", "N2", "C8")
+@pytest.mark.req("N1.1", "N1.2", "N1.3", "N2", "C8")
 def test_media_passes_both_ways_translated_and_marked_again_on_return() -> None:
     # given a phone that sends media EF, and a cloud whose answers lost their marking on the way
     media = seen()["media"]
@@ -54,20 +54,20 @@ def test_answer_to_best_effort_is_best_effort_whatever_the_internet_marked_it() 
     assert answer == {"there": [ROUTER, 0], "back": ["198.19.0.6", 0]}
 
 
-@pytest.mark.req("N1")
+@pytest.mark.req("N1.2", "N1.3")
 def test_only_answers_come_in() -> None:
     assert seen()["answer from another port"]["there"] is not None
     assert seen()["answer from another port"]["back"] is None
     assert seen()["unasked"] is False
 
 
-@pytest.mark.req("N1", "C7", "L4")
+@pytest.mark.req("N1.3", "C7", "L4.1")
 def test_zones_do_not_see_each_other() -> None:
     assert (seen()["phone to pc"], seen()["pc to phone"]) == (False, False)
     assert seen()["counters"]["between_zones"] == 2
 
 
-@pytest.mark.req("N1", "V6")
+@pytest.mark.req("N1.1", "N1.2", "N1.3", "V6")
 def test_phone_reaches_what_it_needs_and_nothing_else() -> None:
     assert seen()["phone asks for a name"]["back"] is not None
     assert seen()["phone to SIP over TLS"] is True
@@ -77,13 +77,13 @@ def test_phone_reaches_what_it_needs_and_nothing_else() -> None:
     assert seen()["pc to the web"] is True
 
 
-@pytest.mark.req("N1")
+@pytest.mark.req("N1.1", "N1.3")
 def test_wrong_sender_is_dropped_and_counted() -> None:
     assert seen()["spoofed"] is False
     assert seen()["counters"]["spoofed"] >= 1
 
 
-@pytest.mark.req("N1", "N2")
+@pytest.mark.req("N1.3", "N2")
 def test_every_hop_of_the_way_answers() -> None:
     # given firewall and router between a host and the outside, when packets' time is up on their way
     # then each of the two says so, to PC and phone
@@ -91,7 +91,7 @@ def test_every_hop_of_the_way_answers() -> None:
     assert seen()["hops of a phone"] == ["192.168.16.1", TRANSIT_ROUTER]
 
 
-@pytest.mark.req("N1", "N2")
+@pytest.mark.req("N1.3", "N2")
 def test_a_phone_learns_that_the_line_takes_shorter_packets() -> None:
     # given a line of 1492 bytes, when a phone sends a whole Ethernet packet that may not be cut
     teller, path_mtu = seen()["too long for the line"]
@@ -99,12 +99,12 @@ def test_a_phone_learns_that_the_line_takes_shorter_packets() -> None:
     assert (teller, path_mtu) == (TRANSIT_ROUTER, 1492)
 
 
-@pytest.mark.req("N1")
+@pytest.mark.req("N1.3")
 def test_the_routers_address_opens_nothing_but_errors_about_known_connections() -> None:
     assert seen()["false errors"] is False
 
 
-@pytest.mark.req("N1")
+@pytest.mark.req("N1.2", "N1.3")
 def test_without_the_rule_for_media_in_one_direction_is_silent() -> None:
     media = seen("media-rule-missing")["media"]
     assert media == {"there": [ROUTER, 46], "back": None}

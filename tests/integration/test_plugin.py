@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.labs import UclabCommand
 
-pytestmark = [pytest.mark.root, pytest.mark.req("E1", "C5", "D1", "D4")]
+pytestmark = [pytest.mark.root, pytest.mark.req("E1.1", "D1", "D4")]
 
 PROJECT = Path(__file__).parents[2]
 PSTN = '  pstn: {numbers: ["+493055501001"]}\n'

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.labs import UclabCommand, lab_of_module
 from uclab.model.load import reference_directory
 
-pytestmark = [pytest.mark.root, pytest.mark.req("W4", "W8")]
+pytestmark = [pytest.mark.root, pytest.mark.req("W4.1", "W8")]
 
 PROFILE = """
 profile: recorded

@@ -18,7 +18,7 @@ from uclab.lab.directory import LABS_VARIABLE, find_lab
 from uclab.model.load import load_topology, reference_directory
 from uclab.records.run import CallRecord
 
-pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.req("W6", "V2", "V3", "Q1")]
+pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.req("W6", "V2", "V3", "Q1.5")]
 
 CALL_S = 26
 LOSS_PCT = 30

@@ -14,7 +14,7 @@ from tests.self_check.rule import RULES, Result
 from tests.self_check.table import table
 from tests.self_check.trial import try_judge
 
-pytestmark = [pytest.mark.root, pytest.mark.req("D5")]
+pytestmark = [pytest.mark.root, pytest.mark.req("B5", "D5")]
 
 TOPOLOGIES = ("small-office", "smb-dual-wan", "cloudconnect-simplex-ott", "wifi-office")
 MANY = 320

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.labs import UclabCommand, lab_of_module
 
-pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.req("V2", "C6")]
+pytestmark = [pytest.mark.root, pytest.mark.quiet, pytest.mark.req("V2", "C6.2")]
 
 TOPOLOGY = """
 topology: two-dcs
@@ -90,7 +90,7 @@ def test_phones_turn_to_the_second_data_centre_and_back(uclab: UclabCommand) -> 
     assert heard(uclab, "soft1", "desk2")
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 def test_media_is_proved_encrypted_on_its_way_from_one_data_centre_to_the_other(uclab: UclabCommand) -> None:
     # given a phone that cannot reach the first data centre, and is registered at the second
     began = time.time()

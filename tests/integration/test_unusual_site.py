@@ -61,7 +61,7 @@ def call(uclab: UclabCommand, caller: str, callee: str) -> Any:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.req("C9", "E1", "E7")
+@pytest.mark.req("C9.1", "C9.4", "E1.1", "E7")
 def test_phones_of_both_kinds_register_with_tls_1_3_at_the_longest_name_and_call(uclab: UclabCommand) -> None:
     # given the lab, when it is up, then all are registered, and a desk phone and a softclient hear each other
     assert len(DOMAIN) == MAX_DOMAIN
@@ -72,7 +72,7 @@ def test_phones_of_both_kinds_register_with_tls_1_3_at_the_longest_name_and_call
         assert (status, "NOT" in words) == (0, False), words
 
 
-@pytest.mark.req("V2", "N1", "N2")
+@pytest.mark.req("V2", "N1.2", "N2")
 def test_behind_a_line_of_pppoe_phones_are_back_in_seconds(
     uclab: UclabCommand,
 ) -> None:

@@ -133,7 +133,7 @@ def test_a_fault_of_campaigns_changes_the_session_controllers_alone(name: str) -
         applied(plan, [f"{name}:x"], LOAD_FAULTS)
 
 
-@pytest.mark.req("C4", "C9")
+@pytest.mark.req("C4", "C9.1")
 def test_an_impostor_has_a_certificate_of_the_lab_for_somebody_else() -> None:
     plan = load_of("small-office", 4, 1).plan
     broken = applied(plan, ["trunk-impostor"], LOAD_FAULTS)
@@ -163,7 +163,7 @@ def test_a_line_too_small_is_small_at_both_ends() -> None:
     assert {end for end in rates if rates[end] != untouched[end]} == {("edge", "wan2"), ("isp2", "edge")}
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 def test_a_provider_that_alters_media_does_so_towards_the_site_alone() -> None:
     plan = shipped_plan("small-office")
     rules = applied(plan, ["media-altered"], LOAD_FAULTS).node("isp1").nftables or ""

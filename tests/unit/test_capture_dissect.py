@@ -37,7 +37,7 @@ def dissected(tmp_path: Path, keylog: Path | None) -> Signalling:
     return dissect(extract, keylog, numbers)
 
 
-@pytest.mark.req("C9", "D5")
+@pytest.mark.req("C9.1", "D5")
 def test_handshakes_show_version_and_certificate_also_inside_tls_1_3(tmp_path: Path) -> None:
     found = dissected(tmp_path, FIXTURES / "tls.keylog").handshakes
     assert [(shake.version, shake.at.sport) for shake in found] == [
@@ -50,7 +50,7 @@ def test_handshakes_show_version_and_certificate_also_inside_tls_1_3(tmp_path: P
         assert certificate.issuer.rfc4514_string() == "CN=uclab lab CA"
 
 
-@pytest.mark.req("C9", "D5")
+@pytest.mark.req("C9.1", "C9.4", "D5")
 def test_sip_and_its_keys_are_read_through_the_key_log(tmp_path: Path) -> None:
     messages = [
         m for m in dissected(tmp_path, FIXTURES / "tls.keylog").messages if 5096 in (m.at.sport, m.at.dport)
@@ -76,7 +76,7 @@ def test_sip_and_its_keys_are_read_through_the_key_log(tmp_path: Path) -> None:
     assert offer.cryptos[0].inline == "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 def test_without_the_key_log_only_tls_1_2_shows_its_certificate(tmp_path: Path) -> None:
     found = dissected(tmp_path, None)
     assert found.messages == ()
@@ -130,7 +130,7 @@ def as_clients(tmp_path: Path, ports: list[int]) -> Path:
     return path
 
 
-@pytest.mark.req("C9", "D5")
+@pytest.mark.req("C9.1", "D5")
 def test_tls_is_read_whatever_tshark_takes_the_clients_port_for(tmp_path: Path) -> None:
     # given clients with ports that tshark knows as other protocols', 34980 (EtherCAT) among them
     clashing = [port for port in registered("tcp.port") if port in EPHEMERAL]
@@ -147,7 +147,7 @@ def test_tls_is_read_whatever_tshark_takes_the_clients_port_for(tmp_path: Path) 
     assert {port for port, lines in said.items() if lines != said[40000]} == set()
 
 
-@pytest.mark.req("D5", "Q1")
+@pytest.mark.req("D5", "Q1.2")
 def test_tags_are_read_whatever_tshark_takes_the_ports_for(tmp_path: Path) -> None:
     # given media on ports that tshark knows, whose payload looks like a tagged frame to it
     ends = ("02:00:00:00:00:0a", "02:00:00:00:00:0b")

@@ -31,7 +31,7 @@ def columns_of(tmp_path: Path, *frames: bytes) -> tuple[Packets, Headers]:
     return batch, decode(batch)
 
 
-@pytest.mark.req("D5", "Q1")
+@pytest.mark.req("D5", "Q1.2")
 def test_voice_with_and_without_a_tag(tmp_path: Path) -> None:
     frames = [bytes(VOICE), bytes(replace(VOICE, vlan=110, pcp=5))]
     batch, columns = columns_of(tmp_path, *frames)
@@ -74,7 +74,7 @@ def labelled(frame: bytes, *entries: int) -> bytes:
     return frame[:12] + b"\x88\x47" + stack + frame[14:]
 
 
-@pytest.mark.req("D5", "Q1", "W3")
+@pytest.mark.req("D5", "Q1.4", "W3")
 def test_voice_is_found_behind_a_label(tmp_path: Path) -> None:
     bottom, other = 101 << 12 | 5 << 9 | 1 << 8 | 64, 77 << 12 | 6 << 9 | 64
     request = bytes(6) + bytes(6) + b"\x08\x06" + struct.pack(">HHBBH", 1, 0x0800, 6, 4, 1) + bytes(20)

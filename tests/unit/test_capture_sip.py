@@ -23,7 +23,7 @@ def message(**fields: list[str]) -> SipMessage | None:
     return sip_message({**GOOD, **fields}, AT)
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_a_request_and_its_answer_are_read() -> None:
     request = message()
     assert request is not None
@@ -51,7 +51,7 @@ def test_how_long_a_registration_lasts_is_read(
     assert found.expires_s == expected
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 @pytest.mark.parametrize(
     "fields",
     [

@@ -43,7 +43,7 @@ def handshake(
     return str(client.version())
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("name", ["sip.ucaas.test", "ucaas.test", "198.18.10.10"])
 def test_server_is_verified_by_each_of_its_names(
@@ -52,7 +52,7 @@ def test_server_is_verified_by_each_of_its_names(
     assert handshake(certificates, "sbc", name, newest=newest) == newest.name.replace("_", ".")
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_server_with_the_longest_name_of_dns_is_verified_by_it(
     tmp_path: Path, newest: ssl.TLSVersion
@@ -68,12 +68,12 @@ def test_server_with_the_longest_name_of_dns_is_verified_by_it(
     assert issued.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME) == []
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_server_is_refused_under_another_name(certificates: Certificates) -> None:
     assert "sip.example.test" in handshake(certificates, "sbc", "sip.example.test")
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_right_name_signed_by_the_foreign_authority_is_refused(certificates: Certificates) -> None:
     assert "self-signed certificate in certificate chain" in handshake(
         certificates, "impostor", "sip.ucaas.test"

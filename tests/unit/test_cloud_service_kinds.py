@@ -17,7 +17,7 @@ import pytest
 from tests.unit.command_line import uclab as plain
 from uclab.kinds.cloud_service import CLOUD_SERVICES, needed_images, on_request
 
-pytestmark = pytest.mark.req("C5", "D7")
+pytestmark = pytest.mark.req("D4", "D7")
 
 PROJECT = Path(__file__).parents[2]
 PLUGIN = PROJECT / "tests" / "plugin"

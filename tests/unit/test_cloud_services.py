@@ -159,7 +159,7 @@ def configuration(plan: Plan, nodes: dict[str, FakeNode], certificates: Certific
     return (written / "kamailio.cfg").read_text() + (written / "tls.cfg").read_text()
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_sip_is_offered_over_tls_alone(
     nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:
@@ -170,7 +170,7 @@ def test_sip_is_offered_over_tls_alone(
     assert text.count("method = TLSv1.2+") == 3
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_tls_version_is_the_plans(
     nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:
@@ -194,7 +194,7 @@ def test_media_goes_directly_in_the_drill_alone(
     assert configuration(make_plan(), nodes, certificates, tmp_path).count("setflag(DIRECT_MEDIA)") == 1
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 def test_plain_media_is_allowed_to_the_drilled_phone_alone(
     nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:
@@ -224,7 +224,7 @@ def test_connections_are_watched_as_the_policy_says(
     assert text.count("route(SOURCE);") == 2
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_limits_of_an_address_are_the_plans(
     nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:
@@ -241,7 +241,7 @@ def test_limits_of_an_address_are_the_plans(
     assert "$shtinc(guesses=>$si) >= 104" in text
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_memory_is_enough_for_all_connections_that_are_promised() -> None:
     # given 2,000 accounts behind one address
     limits = Protection(2000, 3, 16, 20, 0.5, 5, 50, 10, 4, 60, 120)
@@ -259,7 +259,7 @@ def test_memory_is_enough_for_all_connections_that_are_promised() -> None:
     assert session_controller.memory_mib(few) * 1024 >= 2048 * session_controller.CONNECTION_KIB
 
 
-@pytest.mark.req("C2", "C7")
+@pytest.mark.req("C2.3", "C7")
 @pytest.mark.parametrize("strict", [False, True])
 def test_media_of_sites_with_one_line_comes_from_one_place_where_the_policy_says_so(
     nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path, *, strict: bool
@@ -275,7 +275,7 @@ def test_media_of_sites_with_one_line_comes_from_one_place_where_the_policy_says
     assert (asked in text) == ('is_in_subnet("$si", "203.0.113.2/32")' in text) == strict
 
 
-@pytest.mark.req("C6")
+@pytest.mark.req("C6.3")
 def test_only_session_controllers_of_the_cloud_are_passed_calls(
     nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:

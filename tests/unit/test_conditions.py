@@ -54,7 +54,7 @@ def no_better(worse: Direction, better: Direction) -> bool:
     )
 
 
-@pytest.mark.req("W4", "W7", "W8")
+@pytest.mark.req("W4.1", "W4.3", "W4.4", "W7.1", "W7.2", "W7.3", "W7.4", "W8")
 @given(data=st.data(), name=st.sampled_from(RADIOS))
 def test_worse_conditions_make_nothing_better(data: st.DataObject, name: str) -> None:
     # given any radio profile under any conditions
@@ -77,7 +77,7 @@ def test_worse_conditions_make_nothing_better(data: st.DataObject, name: str) ->
         Direction.model_validate(way.model_dump())
 
 
-@pytest.mark.req("W4")
+@pytest.mark.req("W4.1", "W4.3", "W4.4")
 @given(weather=st.sampled_from(WEATHER), distance=st.floats(0.001, 50))
 def test_3g_is_never_better_than_4g_nor_4g_than_5g(weather: str, distance: float) -> None:
     # given the same weather at the same distance
@@ -89,7 +89,7 @@ def test_3g_is_never_better_than_4g_nor_4g_than_5g(weather: str, distance: float
         assert no_better(older.down, newer.down)
 
 
-@pytest.mark.req("W4", "W7", "W8")
+@pytest.mark.req("W4.1", "W4.3", "W4.4", "W7.1", "W7.2", "W7.3", "W7.4", "W8")
 @pytest.mark.parametrize(
     ("name", "conditions"),
     [
@@ -154,7 +154,7 @@ def test_geostationary_distances_are_the_known_ones() -> None:
     assert radio.slant_km(35_786, 5) == pytest.approx(41_127, rel=0.001)
 
 
-@pytest.mark.req("W7")
+@pytest.mark.req("W7.3")
 def test_stations_collide_as_bianchi_computed() -> None:
     # given window 16 and 6 doublings, then one station never collides, and the fixed point holds for many
     assert radio.collision_probability(1) == pytest.approx(0, abs=1e-9)
@@ -162,7 +162,7 @@ def test_stations_collide_as_bianchi_computed() -> None:
         assert radio.collision_probability(stations) == pytest.approx(known, abs=0.05)
 
 
-@pytest.mark.req("W7")
+@pytest.mark.req("W7.2")
 def test_wifi_steps_down_its_modulation_with_the_signal() -> None:
     # given ever weaker signals, then the rate falls in the steps of the standard, to the coarsest modulation
     steps = {radio.wifi_rate_share(snr) for snr in range(-20, 50)}

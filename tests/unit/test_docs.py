@@ -239,5 +239,33 @@ def test_a_mark_with_an_unknown_id_is_refused() -> None:
 
 def test_requirements_are_all_read() -> None:
     text = coverage_table.REQUIREMENTS.read_text()
-    known = [requirement.id for requirement in coverage_table.requirements(text)]
-    assert len(known) == len(set(known)) == len(re.findall(r"^\| [A-Z]+\d+ \|", text, re.MULTILINE))
+    known = list(coverage_table.requirements(text))
+    ids = [one.id for row in known for one in (row, *row.parts)]
+    assert len(ids) == len(set(ids)) == len(re.findall(r"^\| [A-Z]+\d+(?:\.\d+)? \|", text, re.MULTILINE))
+
+
+def test_half_a_row_is_counted_as_half() -> None:
+    # given a row with two parts, of which one has a test
+    text = "## C  The cloud\n| C1 | both |\n| C2 | one thing |\n## Parts\n| C1.1 | this |\n| C1.2 | that |\n"
+    known = tuple(coverage_table.requirements(text))
+    page = coverage_table.render(
+        known, [coverage_table.MarkedTest("tests/unit/test_x.py", "test_y", ("C1.1",))]
+    )
+    # then it counts as one of two, and its row says so
+    assert "1 of 3 [requirements]" in page
+    assert "Rows shown in part: C1. Not yet: C1.2, C2." in page
+    assert "| C1 | both | 1 of 2 | |" in page
+    assert "| C1.2 | that | not yet | not yet |" in page
+
+
+def test_a_mark_of_a_row_that_has_parts_is_refused() -> None:
+    part = coverage_table.Requirement("C1.1", "this", "C")
+    row = coverage_table.Requirement("C1", "both", "C", (part,))
+    test = coverage_table.MarkedTest("tests/unit/test_x.py", "test_y", ("C1",))
+    with pytest.raises(ValueError, match="test_y names C1, which has parts"):
+        coverage_table.render((row,), [test])
+
+
+def test_a_part_without_its_row_is_refused() -> None:
+    with pytest.raises(ValueError, match="parts of C1, and no such row"):
+        list(coverage_table.requirements("## C  x\n| C1.1 | this |\n"))

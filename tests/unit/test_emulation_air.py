@@ -58,7 +58,7 @@ def test_a_frame_alone_waits_for_its_turn_its_length_and_the_delay(
     assert medium.next_ns() is None
 
 
-@pytest.mark.req("Q1", "W7")
+@pytest.mark.req("Q1.3", "W7.1")
 @pytest.mark.parametrize(("up", "behind"), [(6, 0), (4, 0), (0, 3), (3, 3), (1, 3)])
 def test_frames_of_better_categories_go_before_what_waits(up: int, behind: int) -> None:
     # given three frames of best effort that wait for a channel in use
@@ -72,7 +72,7 @@ def test_frames_of_better_categories_go_before_what_waits(up: int, behind: int) 
     assert order.index(len(VOICE)) == behind
 
 
-@pytest.mark.req("W7")
+@pytest.mark.req("W7.1")
 def test_both_directions_share_the_channel() -> None:
     # given as much as each direction could carry alone in 300 ms, from both at once
     medium = Medium(replace(QUIET, queue_packets=1000))
@@ -95,7 +95,7 @@ def test_senders_of_one_category_take_turns() -> None:
     assert [one.targets[0] for _, one in arrivals(medium, 20 * MS)] == ["a", "b", "ap", "a", "a"]
 
 
-@pytest.mark.req("Q1", "W7")
+@pytest.mark.req("Q1.3", "W7.1")
 @pytest.mark.parametrize(("up", "kept"), [(6, True), (0, False)])
 def test_voice_keeps_its_quality_beside_bulk_only_in_its_own_category(up: int, kept: bool) -> None:
     # given a channel that is offered twice what it carries, and a call's packet every 20 ms
@@ -156,7 +156,7 @@ def test_every_frame_is_delivered_once_or_refused(frames: list[tuple[str, int, i
     assert taken + refused == len(frames)
 
 
-@pytest.mark.req("V9", "N4")
+@pytest.mark.req("V9", "N4.1")
 def test_frames_find_their_station() -> None:
     to_a, to_all, to_nobody = (bytes.fromhex(mac) + bytes(60) for mac in
                                ("02000000000a", "ffffffffffff", "02000000000d"))  # fmt: skip

@@ -75,7 +75,7 @@ def loss_runs(line: Line, packets: int) -> list[int]:
     return [len(run) for run in "".join(fates).split()]
 
 
-@pytest.mark.req("W4", "W7", "W8")
+@pytest.mark.req("W4.1", "W7.1", "W8")
 def test_loss_in_bursts_has_the_share_and_the_length_of_gilbert_and_elliott() -> None:
     # given a line that turns bad by 1 %, good by 20 %, and loses everything while bad
     runs = loss_runs(Line(replace(ORDER, bursts=BURSTS)), 200_000)
@@ -85,7 +85,7 @@ def test_loss_in_bursts_has_the_share_and_the_length_of_gilbert_and_elliott() ->
     assert abs(runs.count(1) / len(runs) - 0.2) < 4 * math.sqrt(0.16 / len(runs))
 
 
-@pytest.mark.req("W4", "W7", "W8")
+@pytest.mark.req("W4.1", "W7.1", "W8")
 def test_bursts_lose_their_own_share_and_random_loss_stays_between_them() -> None:
     # given a line that loses half of the packets while bad, and 2 % of the others
     order = replace(ORDER, loss_pct=2, bursts=replace(BURSTS, lost_pct=50))
@@ -94,7 +94,7 @@ def test_bursts_lose_their_own_share_and_random_loss_stays_between_them() -> Non
     assert abs(lost / 200_000 - (0.5 + 20 * 0.02) / 21) < 0.003
 
 
-@pytest.mark.req("W4", "W7", "W8")
+@pytest.mark.req("W4.1", "W7.1", "W8")
 @pytest.mark.parametrize(
     ("distribution", "quantiles"),
     [
@@ -160,7 +160,7 @@ def test_order_is_kept_and_every_packet_accounted_for(
     assert account.arrived == account.delivered + account.lost + account.refused + line.held
 
 
-@pytest.mark.req("W4", "W8")
+@pytest.mark.req("W4.1", "W8")
 def test_a_changed_line_decides_by_its_new_figures_and_goes_on_with_its_chance() -> None:
     # given a jittery, lossy line, and the same one that is worse for its packets 100 to 199
     order = replace(ORDER, jitter_ms=3, loss_pct=2, bursts=BURSTS, keep_order=False)
@@ -269,7 +269,7 @@ def test_netem_gets_the_same_profile_as_the_delay_line() -> None:
     assert impairment.line_orders(LINES)[0] == {"queue": 1, **figures, **more}
 
 
-@pytest.mark.req("W4", "W7", "W8")
+@pytest.mark.req("W4.1", "W7.1", "W8")
 def test_netem_gets_bursts_and_distributions_in_its_own_terms() -> None:
     # given lines with bursts, with a tail, and with an even spread
     bursty = Impairment("wan1", 30.0, 5.0, 0.2, jitter_distribution="pareto", bursts=BURSTS)

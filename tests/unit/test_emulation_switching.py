@@ -36,7 +36,7 @@ def inserted(operations: list[dict[str, Any]], table: str) -> list[dict[str, Any
     return [operation["row"] for operation in operations if operation["table"] == table]
 
 
-@pytest.mark.req("N3")
+@pytest.mark.req("N3.1")
 def test_all_bridges_are_one_transaction() -> None:
     # given a controlled switch and a phone's switch
     ports = (BridgePort("acc1-p1", 1), BridgePort("acc1-p2", 2))
@@ -138,7 +138,7 @@ def test_a_controller_socket_that_open_vswitch_would_ignore_is_refused() -> None
         vswitchd.check_target("unix:/tmp/hq.sock")
 
 
-@pytest.mark.req("Q1")
+@pytest.mark.req("Q1.2")
 def test_a_phones_switch_maps_dscp_to_priority_towards_the_network_only() -> None:
     # given a phone's switch and the policy's map
     flows = voice_priority_flows(plans.desk().switches[0], plans.POLICY.dscp_to_pcp)
@@ -212,7 +212,7 @@ def test_a_switch_with_flows_neither_learns_nor_cuts_long_frames() -> None:
     assert ["vlan-limit", "2"] in root["other_config"][1]
 
 
-@pytest.mark.req("Q1", "W2", "W3")
+@pytest.mark.req("Q1.2", "Q1.4", "W2", "W3")
 def test_carriers_sort_by_traffic_class_or_by_the_service_tags_priority() -> None:
     # given two classes and a rest
     shares = (QueueClass("voice", (), 600, 1800, 0, 40, codes=(5,)),

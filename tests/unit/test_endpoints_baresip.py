@@ -56,7 +56,7 @@ def parameter(account: str, name: str) -> str | None:
     return found[1].strip('"') if found else None
 
 
-@pytest.mark.req("C9", "E1")
+@pytest.mark.req("C9.1", "C9.4", "E1.1")
 def test_a_desk_phone_verifies_its_server_and_speaks_srtp_only(tmp_path: Path) -> None:
     config = configured(tmp_path)
     assert value(config, "sip_verify_server") == "yes"

@@ -172,7 +172,7 @@ async def test_what_the_network_cannot_do_is_a_refusal(tmp_path: Path) -> None:
         await broken.fail(LINK, "black-hole")
 
 
-@pytest.mark.req("W4", "W8")
+@pytest.mark.req("W4.1", "W8")
 async def test_schedules_of_all_lines_are_carried_out_in_order_of_time(tmp_path: Path) -> None:
     # given two lines, one of which has two schedules
     schedules = (

@@ -21,7 +21,7 @@ def test_reference_topology_has_no_errors_and_its_own_name(name: str) -> None:
     assert loaded.source == reference_directory() / f"{name}.yaml"
 
 
-@pytest.mark.req("D7", "D8", "L1", "L2", "L4")
+@pytest.mark.req("D7", "D8", "L1", "L2", "L4.1")
 def test_enterprise_hq_is_what_it_says() -> None:
     loaded = load_topology("enterprise-hq")
     (site,) = loaded.topology.sites

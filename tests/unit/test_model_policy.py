@@ -33,7 +33,7 @@ def test_signalling_marked_cs5_lands_in_the_audio_class(policy: PolicyProfile) -
     assert first.name == "audio"
 
 
-@pytest.mark.req("Q1")
+@pytest.mark.req("Q1.1", "Q1.2")
 @pytest.mark.parametrize(
     ("service", "dscp", "pcp", "tc", "up", "category"),
     [
@@ -58,7 +58,7 @@ def test_limits_are_the_published_ones(policy: PolicyProfile) -> None:
     assert limits.min_mos == 4.0
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1", "C9.4")
 def test_signalling_is_tls_and_media_srtp(policy: PolicyProfile) -> None:
     assert policy.signalling.min_tls_version == "1.2"
     assert policy.signalling.sips_ports.desk_phone == 5096
@@ -82,7 +82,6 @@ def test_a_binding_outlives_the_time_between_registrations(policy: PolicyProfile
     assert policy.nat.udp_timeout_s > policy.nat.registration_refresh_s >= 300
 
 
-@pytest.mark.req("N3")
 def test_a_desk_phone_needs_the_power_of_its_class(policy: PolicyProfile) -> None:
     assert policy.watts("desk-phone") == 7.0
     assert policy.watts("softclient") == 0.0

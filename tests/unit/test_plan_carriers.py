@@ -56,7 +56,7 @@ def handed_over(lab: Plan, peer: str) -> LinkEnd:
     return end
 
 
-@pytest.mark.req("W3", "Q1")
+@pytest.mark.req("W3", "Q1.4")
 @pytest.mark.parametrize(("dscp", "tc"), [(46, 5), (34, 4), (26, 3), (18, 2), (48, 6), (UNKNOWN, 0)])
 def test_a_label_switched_core_pushes_swaps_and_pops(dscp: int, tc: int) -> None:
     # given a packet with a DSCP, in the frame that the site's termination unit hands over
@@ -73,7 +73,7 @@ def test_a_label_switched_core_pushes_swaps_and_pops(dscp: int, tc: int) -> None
     assert way[0][1].eth_type == MPLS
 
 
-@pytest.mark.req("W3", "Q1")
+@pytest.mark.req("W3", "Q1.4")
 def test_the_return_path_has_labels_of_its_own_and_arp_too() -> None:
     lab = plan("mpls-branch")
     near, far = handed_over(lab, "cc1-ntu"), handed_over(lab, "fra1-px")
@@ -112,7 +112,7 @@ def test_two_customers_with_the_same_addresses_share_no_label_and_no_port() -> N
     assert all("mpls1-x" not in hop.tap for path in lab.paths for hop in path.hops)
 
 
-@pytest.mark.req("W2", "Q1")
+@pytest.mark.req("W2", "Q1.2")
 @pytest.mark.parametrize("pcp", [0, 2, 3, 4, 5, 6])
 def test_a_private_line_copies_the_priority_to_its_service_tag(pcp: int) -> None:
     # given a frame with the customer's tag
@@ -134,7 +134,7 @@ def test_what_is_no_circuit_goes_nowhere() -> None:
         assert not list(crossing(lab, handed_over(lab, "cc1-ntu"), Frame(0x86DD, None)))
 
 
-@pytest.mark.req("W2", "W3", "Q1")
+@pytest.mark.req("W2", "W3", "Q1.4")
 @pytest.mark.parametrize(
     ("name", "sorts_by"), [("mpls-branch", "mpls-tc"), ("evpl-point-to-point", "service-pcp")]
 )
@@ -240,7 +240,7 @@ def test_a_carrier_runs_out_of_service_tags() -> None:
         provider_bridging.service_vlan(ProviderCircuit(2095, "cc", port, port, 1, 1))
 
 
-@pytest.mark.req("W3", "Q1")
+@pytest.mark.req("W3", "Q1.4")
 def test_a_shifted_map_gives_each_packet_the_class_below() -> None:
     lab = FAULTS["mpls-map-shifted"].apply(plan("mpls-branch"), None)
     way = list(crossing(lab, handed_over(lab, "cc1-ntu"), Frame(IPV4, EF, (Tag(CUSTOMER_TAG, 101, 5),))))
@@ -250,7 +250,7 @@ def test_a_shifted_map_gives_each_packet_the_class_below() -> None:
     assert [frame.tc for _, frame in back] == [5, 5, None]
 
 
-@pytest.mark.req("W2", "Q1")
+@pytest.mark.req("W2", "Q1.2")
 def test_an_unmarked_service_tag_has_no_priority() -> None:
     lab = FAULTS["service-tag-unmarked"].apply(plan("evpl-point-to-point"), None)
     frame = Frame(IPV4, EF, (Tag(CUSTOMER_TAG, 101, 5),))

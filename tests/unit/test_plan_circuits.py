@@ -212,7 +212,7 @@ def test_exits_with_different_outer_addresses_are_tracked_in_zones_of_their_own(
     assert 'oifname "wan1" ip saddr 10.20.0.0/16 masquerade' in text
 
 
-@pytest.mark.req("N2", "V2", "P2")
+@pytest.mark.req("N2", "V2", "P2.1")
 def test_circuits_with_one_outer_address_share_a_zone_so_that_connections_survive() -> None:
     text = rules_of(BOTH_OTT, CIRCUIT, SECOND, INTERNET)
     assert 'iifname "lan" fib daddr oifname { "cc1", "cc2" } ct zone set 1' in text
@@ -220,7 +220,7 @@ def test_circuits_with_one_outer_address_share_a_zone_so_that_connections_surviv
     assert "ct zone" not in rules_of(SIMPLEX, INTERNET)
 
 
-@pytest.mark.req("N1", "P3")
+@pytest.mark.req("N1.1", "P3")
 def test_only_the_bgp_neighbour_of_a_circuit_may_speak_to_the_router() -> None:
     text = rules_of(SIMPLEX, CIRCUIT, INTERNET)
     assert 'iifname "cc1" ip saddr 198.19.0.17 tcp dport 179 accept' in text

@@ -184,7 +184,7 @@ def test_phone_in_the_data_vlan_has_an_address_there_that_nobody_else_has() -> N
     assert [p.vlan for p in module.ports if p.peer == "desk1"] == [120]
 
 
-@pytest.mark.req("N3")
+@pytest.mark.req("N3.3")
 def test_foreign_phone_is_not_on_the_list_of_its_port() -> None:
     plan = faulted("foreign-mac")
     [(_, phone)] = changed_nodes(plan)
@@ -201,7 +201,7 @@ def test_wrongly_trusted_port_is_the_same_for_switch_and_controller() -> None:
     assert set(fabric.switches) == {s for s in plan.switches if s.controlled}
 
 
-@pytest.mark.req("N1", "C7")
+@pytest.mark.req("N1.2", "C7")
 def test_missing_media_rule_is_the_one_into_the_voice_zone() -> None:
     [(before, after)] = changed_nodes(faulted("media-rule-missing"))
     gone = set((before.nftables or "").splitlines()) - set((after.nftables or "").splitlines())

@@ -43,7 +43,7 @@ def test_every_device_has_a_place_of_its_own_inside_the_drawing(name: str) -> No
     assert all(0 < box.x < layout.width and 0 < box.y < layout.height for box in boxes)
 
 
-@pytest.mark.req("C8", "Q1")
+@pytest.mark.req("C8", "Q1.1", "Q1.2")
 def test_link_tells_its_marking_and_load_by_direction() -> None:
     # given voice up and down a trunk between an access and a distribution switch
     [link] = [link for link in plan("enterprise-hq").links if link.name == "acc1-dist1"]

@@ -72,7 +72,7 @@ def test_the_peer_s_phone_does_not_run_beside_it_but_is_what_the_judge_looks_for
     assert played(plain, plain.plan) == plain.plan
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_it_is_told_of_the_trunk_and_of_everybody_s_direct_number() -> None:
     load_plan = load_of("cloudconnect-georedundant")
     told = outside_pool(load_plan, "/run/campaign", "/run/pki")

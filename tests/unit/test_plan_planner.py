@@ -53,7 +53,7 @@ def in_the_data_vlan(phone: str) -> LoadedTopology:
     return replace(office, topology=office.topology.model_copy(update={"sites": sites}))
 
 
-@pytest.mark.req("L1", "C8", "N3")
+@pytest.mark.req("L1", "C8", "N3.2")
 def test_a_phone_in_its_pcs_vlan_is_trusted_no_more_than_the_pc() -> None:
     # given a phone that is in the data VLAN with the PC behind it
     shared = make_plan(in_the_data_vlan("desk1"))
@@ -80,7 +80,7 @@ def test_a_phone_in_its_pcs_vlan_is_trusted_no_more_than_the_pc() -> None:
         assert delivery.frame.dscp == after, (name, to)
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_softclients_are_played_by_who_can_do_what_the_policy_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     def softclients(office: LoadedTopology) -> set[tuple[str, str | None]]:
         made = make_plan(office)
@@ -137,7 +137,7 @@ def test_softclient_port_is_in_the_data_vlan_and_not_trusted() -> None:
     assert (port.mode, port.vlan, port.tagged, port.trust_dscp) == (PortMode.ACCESS, 120, (), False)
 
 
-@pytest.mark.req("L4")
+@pytest.mark.req("L4.1")
 def test_older_voip_stands_in_a_vlan_and_subnet_of_its_own() -> None:
     [vlan] = [vlan for vlan in plan().vlans if vlan.role == "foreign-voip"]
     [older] = [node for node in plan().nodes if node.site == "hq" and node.kind is NodeKind.SERVER]
@@ -146,7 +146,7 @@ def test_older_voip_stands_in_a_vlan_and_subnet_of_its_own() -> None:
     assert (port.mode, port.vlan) == (PortMode.ACCESS, vlan.id)
 
 
-@pytest.mark.req("N3")
+@pytest.mark.req("N3.1")
 def test_uplinks_come_behind_the_endpoint_ports_and_in_the_order_of_the_file() -> None:
     [acc2] = [switch for switch in plan().switches if switch.name == "acc2"]
     assert [(p.number, p.peer) for p in acc2.ports if p.mode is PortMode.TRUNK] == [
@@ -155,7 +155,7 @@ def test_uplinks_come_behind_the_endpoint_ports_and_in_the_order_of_the_file() -
     ]
 
 
-@pytest.mark.req("N1")
+@pytest.mark.req("N1.3")
 def test_firewall_has_an_interface_for_each_zone_behind_its_own_port_module() -> None:
     wall = plan().node("fw")
     assert [i.zone for i in wall.interfaces] == ["voice", "data", "rooms", "management", "legacy-voip", "wan"]
@@ -199,7 +199,7 @@ def test_provider_that_does_not_honour_classes_has_one_queue() -> None:
     assert len(make_plan(plain).node("edge").queues[0].classes) == 4
 
 
-@pytest.mark.req("C1", "C9")
+@pytest.mark.req("C1.1", "C9.1")
 def test_endpoints_verify_a_name_that_the_certificate_and_the_dns_have() -> None:
     names = {record.name: record.value for record in plan().name_servers[0].records if record.type == "A"}
     [controller] = plan().session_controllers
@@ -306,7 +306,7 @@ def test_endpoints_ways_take_the_preferred_line_only() -> None:
     assert "isp2" not in devices
 
 
-@pytest.mark.req("V2", "C6")
+@pytest.mark.req("V2", "C6.2")
 def test_phones_know_all_data_centres_in_order_and_session_controllers_each_other() -> None:
     there = plan("cloudconnect-georedundant-ott")
     # given two data centres, then each phone knows both by the names on their certificates, the first first

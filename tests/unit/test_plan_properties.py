@@ -257,7 +257,7 @@ def test_every_endpoint_has_a_way_to_the_cloud_in_its_vlan(plan: Plan) -> None:
             assert kind not in (NodeKind.PC, NodeKind.PHONE) or tap.device == endpoint.node, hop
 
 
-@pytest.mark.req("N3")
+@pytest.mark.req("N3.1")
 @relaxed
 @given(plan=plans)
 def test_switches_fit_together_and_engines_stay_small(plan: Plan) -> None:

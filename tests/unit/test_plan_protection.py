@@ -14,7 +14,7 @@ from uclab.plan.load.load_placement import with_load
 from uclab.plan.schema.plan import Plan
 from uclab.plan.schema.protection import Protection
 
-pytestmark = pytest.mark.req("C1")
+pytestmark = pytest.mark.req("C1.1")
 
 
 @cache

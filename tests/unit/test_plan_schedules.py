@@ -34,7 +34,7 @@ def comings(schedules: list[LineSchedule], most: int) -> list[LineStep]:
     return list(itertools.islice(walk(schedules), most))
 
 
-@pytest.mark.req("W4", "W8")
+@pytest.mark.req("W4.1", "W8")
 def test_a_period_changes_the_line_and_ends() -> None:
     # given a shower from 10 s to 30 s with an outage from 20 s to 25 s
     [schedule] = timetable(
@@ -69,7 +69,7 @@ def test_compressing_shortens_the_time_between_gaps_and_not_the_gaps() -> None:
     assert [step.at_s for step in comings([schedule], 7)][-2:] == [3600, 3900]
 
 
-@pytest.mark.req("W4", "W8")
+@pytest.mark.req("W4.1", "W8")
 def test_what_comes_every_so_often_has_a_schedule_of_its_own() -> None:
     # given a handover every 15 s, the first at 12 s, and a gap once in 100 s
     schedules = timetable(
@@ -124,7 +124,7 @@ def test_time_goes_forward_and_nothing_is_lost_or_left_over(
     assert all(-1e-9 <= step.more_delay_ms <= worst + 1e-6 for step in steps)
 
 
-@pytest.mark.req("W4", "W8")
+@pytest.mark.req("W4.1", "W8")
 def test_a_recording_is_played_as_it_was_recorded() -> None:
     # given a recording that begins after a second and says little in each row
     rows = (
@@ -163,7 +163,7 @@ def test_plan_of_a_low_orbit_site_has_handovers_and_a_day_of_gaps_in_both_direct
     assert len(gaps) == 12
 
 
-@pytest.mark.req("W4", "W7", "W8")
+@pytest.mark.req("W4.1", "W4.3", "W4.4", "W7.2", "W7.3", "W7.4", "W8")
 def test_conditions_and_compression_of_a_connection_reach_the_plan(tmp_path: Any) -> None:
     # given the low-orbit site in a storm, a day in half an hour
     text = (load_topology("satellite-leo").source).read_text()

@@ -70,7 +70,7 @@ def test_the_gateway_announces_its_public_prefix_and_hears_the_cloud_alone() -> 
     assert [route.prefix for route in routing.learned] == ["198.18.10.0/24"]
 
 
-@pytest.mark.req("Q1", "C9")
+@pytest.mark.req("Q1.5", "C9.1")
 def test_a_tunnel_proves_its_peer_and_copies_the_code_point() -> None:
     tunnel = overlay().tunnels[1]
     identity = Identity(Path("ca"), Path("own"), Path("key"), "edge.sdwan.ucaas.test")

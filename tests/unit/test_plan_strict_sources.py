@@ -22,13 +22,13 @@ def controller(loaded: LoadedTopology) -> SessionController:
     return make_plan(loaded).session_controllers[0]
 
 
-@pytest.mark.req("C2", "C7")
+@pytest.mark.req("C2.3", "C7")
 def test_all_media_may_move_unless_the_policy_says_otherwise() -> None:
     one = controller(load_topology("small-office"))
     assert (one.strict_sites, one.strict_servers) == ((), ())
 
 
-@pytest.mark.req("C2", "C7")
+@pytest.mark.req("C2.3", "C7")
 @pytest.mark.parametrize(
     ("topology", "sites"),
     [
@@ -44,6 +44,6 @@ def test_sites_with_one_line_are_held_to_it(topology: str, sites: tuple[str, ...
     assert controller(strict(topology)).strict_sites == sites
 
 
-@pytest.mark.req("C2", "C7")
+@pytest.mark.req("C2.3", "C7")
 def test_servers_of_the_cloud_are_held_to_what_their_sdp_says() -> None:
     assert controller(strict("small-office")).strict_servers == ("198.18.10.11/32", "198.18.10.13/32")

@@ -37,7 +37,7 @@ def test_provider_clears_what_it_sends_to_the_cloud() -> None:
     assert 'oifname "ix1"' in added_rules(changed("internet-exchange", "dscp-cleared-by-isp", "isp2")["isp2"])
 
 
-@pytest.mark.req("V2", "P1")
+@pytest.mark.req("V2", "P1.1")
 @pytest.mark.parametrize(
     ("topology", "router", "via"),
     [
@@ -69,7 +69,7 @@ def test_every_other_packet_of_media_takes_the_second_line() -> None:
     assert 'udp dport 20000-64999 numgen inc mod 2 0 fwd ip to 203.0.113.65 device "wan2"' in rules
 
 
-@pytest.mark.req("W9", "N1")
+@pytest.mark.req("W9", "N1.2")
 def test_answers_come_back_by_the_second_line() -> None:
     nodes = changed("smb-dual-wan", "asymmetric-routing")
     assert set(nodes) == {"inet", "isp2"}
@@ -81,7 +81,7 @@ def test_answers_come_back_by_the_second_line() -> None:
     assert f'ip daddr 203.0.113.2 fwd ip to {at_core} device "isp2"' in rules
 
 
-@pytest.mark.req("N2", "C9")
+@pytest.mark.req("N2", "C9.1")
 def test_sip_gateway_writes_into_the_ports_of_sip() -> None:
     [pair] = changed("soho-all-in-one", "sip-alg").values()
     assert pair[0].name == "box"

@@ -44,7 +44,7 @@ def into_air(of: Plan, dscp: int | None, kind: int = IPV4) -> tuple[int, int]:
     return up[1].tags[0].pcp, down[1].tags[0].pcp
 
 
-@pytest.mark.req("Q1", "W7")
+@pytest.mark.req("Q1.3", "W7.1")
 @pytest.mark.parametrize(
     ("dscp", "up"), [(46, 6), (34, 4), (26, 4), (18, 3), (48, 7), (0, 0), (12, 0)], ids=str
 )
@@ -52,7 +52,7 @@ def test_station_and_access_point_choose_the_user_priority_of_the_policy(dscp: i
     assert into_air(plan(), dscp) == (up, up)
 
 
-@pytest.mark.req("Q1", "N4")
+@pytest.mark.req("Q1.3", "N4.1")
 @pytest.mark.parametrize(("dscp", "pcp"), [(46, 5), (34, 4), (26, 3), (18, 2), (0, 0)], ids=str)
 def test_towards_the_wire_the_access_point_sets_the_switches_priority(dscp: int, pcp: int) -> None:
     # given a frame from the air, whatever its user priority
@@ -73,7 +73,7 @@ def test_the_adapter_takes_the_tag_off_and_lets_nothing_of_another_ssid_in() -> 
     assert forward(switch("ap1").flows, 1, Frame(IPV4, 46)) is None
 
 
-@pytest.mark.req("V7", "L1", "L2", "N4")
+@pytest.mark.req("V7.2", "V7.4", "L1", "L2", "N4.1")
 def test_a_wireless_phone_is_in_the_voice_vlan_and_a_softclient_in_the_data_vlan() -> None:
     [ap1, ap2] = plan().airs
     assert {(s.node, s.vlan) for s in ap1.stations} == {("wifi1", VOICE), ("soft1", DATA)}
@@ -86,7 +86,7 @@ def test_a_wireless_phone_is_in_the_voice_vlan_and_a_softclient_in_the_data_vlan
     ]  # fmt: skip
 
 
-@pytest.mark.req("N3", "V9")
+@pytest.mark.req("N3.3", "V9")
 def test_the_access_switch_knows_the_stations_and_believes_none_of_their_marks() -> None:
     for name, stations in (("sw1:8", {"wifi1", "soft1"}), ("sw1:9", {"soft2"})):
         port = next(p for p in switch("sw1").ports if f"sw1:{p.number}" == name)
@@ -112,7 +112,7 @@ def test_an_access_point_on_the_way_can_fail() -> None:
     assert ways.reaches_cloud(plan().endpoint("soft2"), devices=["ap1"])
 
 
-@pytest.mark.req("W7")
+@pytest.mark.req("W7.2", "W7.3", "W7.4")
 def test_conditions_make_the_air_worse(tmp_path: Path) -> None:
     # given the same office with more users at the first access point
     loaded = load_topology("wifi-office")
@@ -139,7 +139,7 @@ def test_seeds_of_the_two_directions_and_of_two_access_points_differ() -> None:
     assert len({line.seed for air in plan().airs for line in (air.up, air.down)}) == 4
 
 
-@pytest.mark.req("Q1")
+@pytest.mark.req("Q1.3")
 def test_the_naive_map_puts_voice_with_the_videos_in_one_direction_only() -> None:
     assert "wifi-naive-map" in fitting(plan())
     wrong = FAULTS["wifi-naive-map"].apply(plan(), None)
@@ -156,7 +156,7 @@ def test_the_naive_map_puts_voice_with_the_videos_in_one_direction_only() -> Non
         FAULTS["wifi-naive-map"].apply(plan(), "ap9")
 
 
-@pytest.mark.req("Q1")
+@pytest.mark.req("Q1.3")
 def test_an_unmarked_station_sends_as_best_effort_and_is_answered_rightly() -> None:
     wrong = FAULTS["wifi-station-unmarked"].apply(plan(), "wifi1")
     assert into_air(wrong, 46) == (0, 6)
@@ -190,7 +190,7 @@ def answered(source: Path) -> Capacity:
     return capacity(loaded, make_plan(loaded))
 
 
-@pytest.mark.req("C8", "Q2", "W7")
+@pytest.mark.req("C8", "Q2", "W7.1")
 def test_calls_take_their_share_of_the_channels_time(tmp_path: Path) -> None:
     source = load_topology("wifi-office").source
     ap1, ap2 = answered(source).airs

@@ -28,7 +28,7 @@ def line(**more: object) -> LinkProfile:
     return LinkProfile.model_validate(settings)
 
 
-@pytest.mark.req("W1", "W2", "W3", "W4", "W7", "W8")
+@pytest.mark.req("W1", "W2", "W3", "W4.1", "W7.1", "W8")
 @pytest.mark.parametrize("name", WANTED)
 def test_there_is_a_profile_of_every_kind_of_line_with_its_source(name: str) -> None:
     # given a kind of line
@@ -77,7 +77,7 @@ def test_depth_with_classes_is_that_of_the_class_for_everything_else() -> None:
     assert {c.limit_packets for c in deep.classes if not c.dscps} == {999}
 
 
-@pytest.mark.req("W4", "W7", "W8")
+@pytest.mark.req("W4.1", "W7.1", "W8")
 def test_plan_carries_bursts_and_distribution_of_each_direction() -> None:
     # given a site whose line to the provider is bursty on the way up only
     loaded = load_topology("small-office")

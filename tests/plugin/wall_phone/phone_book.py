@@ -29,7 +29,7 @@ declare(
         name="phone-book",
         title="phone book",
         what="the names and numbers of all endpoints, as a page over HTTPS",
-        requirements=("C5",),
+        requirements=("D4",),
         starter="wall_phone.phone_book_server:phone_books",
         image="wall_phone:images/phone-book",
         tcp_ports=(PORT,),

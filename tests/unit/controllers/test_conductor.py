@@ -92,7 +92,7 @@ def test_the_fabric_is_ready_when_the_last_switch_has_acknowledged(switches: Swi
     assert switches.tables == compile_fabric(switches.fabric).tables
 
 
-@pytest.mark.req("V4")
+@pytest.mark.req("V4.3")
 def test_a_lost_trunk_leads_to_new_trees_by_few_messages(switches: Switches) -> None:
     switches.connect_all()
     lost = tree_link(switches)
@@ -105,7 +105,7 @@ def test_a_lost_trunk_leads_to_new_trees_by_few_messages(switches: Switches) -> 
     assert switches.messages < sum(len(table.rules) for table in switches.tables.values()) / 2
 
 
-@pytest.mark.req("V4")
+@pytest.mark.req("V4.3")
 def test_a_returned_trunk_leads_back_to_the_first_trees(switches: Switches) -> None:
     switches.connect_all()
     lost, before = tree_link(switches), switches.conductor.compiled.trees

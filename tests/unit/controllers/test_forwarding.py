@@ -120,7 +120,7 @@ def losses(fabric: SiteFabric) -> Iterator[frozenset[PortRef]]:
     yield from (ends(trunk) for trunk in trunks_between(fabric.switches))
 
 
-@pytest.mark.req("N3", "W10")
+@pytest.mark.req("N3.1", "N3.2", "W10")
 @given(fabrics)
 @settings(max_examples=25, deadline=None)
 def test_every_pair_of_a_vlan_is_connected_once_and_broadcast_stays_in_its_vlan(fabric: SiteFabric) -> None:
@@ -130,7 +130,7 @@ def test_every_pair_of_a_vlan_is_connected_once_and_broadcast_stays_in_its_vlan(
     assert_broadcast_is_right(fabric, fake, frozenset())
 
 
-@pytest.mark.req("V4")
+@pytest.mark.req("V4.3")
 @given(fabrics, st.data())
 @settings(max_examples=25, deadline=None)
 def test_a_lost_link_is_bypassed_without_a_controller(fabric: SiteFabric, data: st.DataObject) -> None:
@@ -144,7 +144,7 @@ def test_a_lost_link_is_bypassed_without_a_controller(fabric: SiteFabric, data: 
     assert_broadcast_is_right(fabric, fake, lost)
 
 
-@pytest.mark.req("V4")
+@pytest.mark.req("V4.3")
 def test_enterprise_survives_the_loss_of_each_single_link() -> None:
     fabric = enterprise()
     compiled = compile_fabric(fabric)
@@ -166,7 +166,7 @@ def test_two_lost_links_never_make_a_loop_or_a_duplicate(fabric: SiteFabric, dat
     assert_nothing_twice(fabric, FakeFabric(fabric, compiled.tables, lost))
 
 
-@pytest.mark.req("V4")
+@pytest.mark.req("V4.3")
 @given(fabrics, st.data())
 @settings(max_examples=25, deadline=None)
 def test_changing_over_is_safe_in_every_order_of_switches(fabric: SiteFabric, data: st.DataObject) -> None:
@@ -181,7 +181,7 @@ def test_changing_over_is_safe_in_every_order_of_switches(fabric: SiteFabric, da
         assert_safe(fabric, mixed(present, following, data.draw(orders)), lost, returns)
 
 
-@pytest.mark.req("V4")
+@pytest.mark.req("V4.3")
 @pytest.mark.parametrize("returns", [False, True], ids=["a link is lost", "a link returns"])
 def test_changing_over_a_ring_is_safe_in_all_orders(returns: bool) -> None:
     """In a ring half of the switches turn round: each of the 32 mixtures of each stage with the next."""

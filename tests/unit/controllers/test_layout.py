@@ -79,7 +79,7 @@ def frame(source: str, vlan: int | None) -> bytes:
     return b"\xff" * 6 + bytes.fromhex(source) + tag + b"\x08\x00" + bytes(40)
 
 
-@pytest.mark.req("N3")
+@pytest.mark.req("N3.3")
 def test_many_dropped_frames_of_one_sender_make_one_event() -> None:
     now = [50.0]
     reporter = Reporter(FABRIC, clock=lambda: now[0])

@@ -145,14 +145,14 @@ def test_a_wrongly_trusted_access_port_lets_marks_through() -> None:
     assert on_the_wire(room, trusting(room.port), **udp(7777, 46)).dscp == 46
 
 
-@pytest.mark.req("Q1")
+@pytest.mark.req("Q1.2")
 @pytest.mark.parametrize(("dscp", "pcp"), [(46, 5), (34, 4), (26, 3), (18, 2), (0, 0)])
 def test_the_tag_on_the_wire_has_the_priority_of_the_dscp(dscp: int, pcp: int) -> None:
     # a phone port is tagged, so what arrives there still has the priority that it had on the trunks
     assert on_the_wire(PHONE, target="acc2", **udp(7777, dscp, ELSEWHERE)).pcp == pcp
 
 
-@pytest.mark.req("Q1")
+@pytest.mark.req("Q1.2")
 def test_a_priority_that_the_sender_wrote_is_replaced() -> None:
     assert on_the_wire(PHONE, target="acc2", pcp=7, **udp(30000, 46)).pcp == 5
     assert on_the_wire(PHONE, target="acc2", pcp=7, eth_type=0x9999, dscp=None).pcp == 0

@@ -27,7 +27,7 @@ def test_every_fault_leaves_a_fabric_that_compiles(plan: Plan) -> None:
             assert compile_fabric(fabric).tables
 
 
-@pytest.mark.req("W10", "V4")
+@pytest.mark.req("W10", "V4.3")
 @plans
 def test_frames_to_the_gateway_take_the_way_that_the_plan_says(plan: Plan) -> None:
     for fabric in plan.fabrics:

@@ -66,14 +66,14 @@ def abuse(world: World) -> dict[str, Finding]:
     return {finding.id: finding for finding in findings if finding.id.startswith("abuse.")}
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_phones_behind_one_address_ask_for_no_more_than_is_theirs(world: World) -> None:
     found = abuse(world)
     assert {finding.verdict for finding in found.values()} == {"pass"}
     assert "2 asked for at once" in found["abuse.connections"].observed
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_address_with_too_many_connections_is_named(world: World) -> None:
     # given a host that opens more connections than any address may, and says something on each
     attacker, limits = Attacker(world), world.controller.protection
@@ -88,7 +88,7 @@ def test_address_with_too_many_connections_is_named(world: World) -> None:
     assert found["abuse.half-open"].verdict == "pass"
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_as_many_connections_as_are_an_addresss_are_no_attack(world: World) -> None:
     attacker, limits = Attacker(world), world.controller.protection
     assert limits is not None
@@ -101,7 +101,7 @@ def test_as_many_connections_as_are_an_addresss_are_no_attack(world: World) -> N
     assert abuse(world)["abuse.connections"].verdict == "pass"
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_address_with_too_many_silent_connections_is_named(world: World) -> None:
     attacker, limits = Attacker(world), world.controller.protection
     assert limits is not None
@@ -121,7 +121,7 @@ def refused(world: World, times: int) -> Iterator[str]:
         yield f"SIP/2.0 403 Forbidden\r\n{head}CSeq: 2 REGISTER\r\nContent-Length: 0\r\n\r\n"
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 @pytest.mark.parametrize(("less", "verdict"), [(1, "pass"), (0, "fail")])
 def test_address_that_shows_too_many_wrong_passwords_is_named(world: World, less: int, verdict: str) -> None:
     # given a phone that is told so often that its password is wrong
@@ -135,7 +135,7 @@ def test_address_that_shows_too_many_wrong_passwords_is_named(world: World, less
     assert findings["abuse.passwords"].blame == ("edge" if verdict == "fail" else None)
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_address_that_tries_one_password_for_many_accounts_is_named(world: World) -> None:
     # given as many refusals as the address may have altogether, each for another account
     limits = world.controller.protection

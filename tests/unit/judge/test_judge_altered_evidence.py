@@ -47,7 +47,7 @@ def voice_upwards(frame: bytes) -> bool:
     return len(frame) > 180 and frame[23] == UDP and frame[26:30] == bytes((203, 0, 113, 2))
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1", "C9.4")
 def test_a_changed_byte_of_media_is_blamed_on_the_router_that_changed_it(world: World) -> None:
     def meddle(packet: Packet, tap: str, leg: Leg) -> Packet:
         payload = packet.payload
@@ -185,7 +185,7 @@ def test_a_tap_beside_the_way_and_a_tap_that_saw_less_than_the_next_lost_nothing
     ]
 
 
-@pytest.mark.req("Q1")
+@pytest.mark.req("Q1.3")
 def test_an_access_point_that_hands_on_a_wrong_priority_is_not_blamed_for_it() -> None:
     # given a priority that the air changed, and that the access point makes of it on the wire
     def at(tap: str, pcp: int) -> Seen:

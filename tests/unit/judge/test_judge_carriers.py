@@ -87,7 +87,7 @@ NOT_PLAYED = {"qos.trust", "peering.prefixes", "peering.accepted", "peering.sess
 """No PC and no routing daemon has a part in these captures."""
 
 
-@pytest.mark.req("W3", "Q1", "D5")
+@pytest.mark.req("W3", "Q1.4", "D5")
 def test_a_right_call_over_a_label_switched_core_passes(tmp_path: Path) -> None:
     # given two customers on one core
     here = world(tmp_path, "mpls-branch")
@@ -109,7 +109,7 @@ def test_a_right_call_over_a_label_switched_core_passes(tmp_path: Path) -> None:
     assert {hop.get("tc") for hop in walk_data(walk)["hops"]} == {None, 5}
 
 
-@pytest.mark.req("W2", "Q1", "D5")
+@pytest.mark.req("W2", "Q1.2", "D5")
 def test_a_right_call_over_a_private_line_passes(tmp_path: Path) -> None:
     judgement = run(world(tmp_path, "evpl-point-to-point"))
     assert {f.id for f in judgement.findings if f.verdict != "pass"} == NOT_PLAYED
@@ -126,7 +126,7 @@ def changed(where: Callable[[str, Leg], bool], **fields: Any) -> Callable[[Packe
     return lambda packet, tap, leg: replace(packet, **fields) if where(tap, leg) else packet
 
 
-@pytest.mark.req("W3", "Q1")
+@pytest.mark.req("W3", "Q1.4")
 def test_a_shifted_class_map_is_blamed_on_the_edge_that_has_it(tmp_path: Path) -> None:
     # given an edge that gives too low a class, and a far edge that makes the priority of it
     here = world(tmp_path, "mpls-branch")
@@ -151,7 +151,7 @@ def test_a_shifted_class_map_is_blamed_on_the_edge_that_has_it(tmp_path: Path) -
     )
 
 
-@pytest.mark.req("W3", "Q1")
+@pytest.mark.req("W3", "Q1.4")
 def test_a_class_that_the_core_changed_is_the_cores(tmp_path: Path) -> None:
     here = world(tmp_path, "mpls-branch")
     other_customer(here, OWN_WAY)
@@ -162,7 +162,7 @@ def test_a_class_that_the_core_changed_is_the_cores(tmp_path: Path) -> None:
     assert broken["qos.mpls-tc"].observed == "correct up to mpls1-core:2, traffic class 0 at mpls1-core:1"
 
 
-@pytest.mark.req("W2", "Q1")
+@pytest.mark.req("W2", "Q1.2")
 def test_an_unmarked_service_tag_is_blamed_on_the_edge(tmp_path: Path) -> None:
     here = world(tmp_path, "evpl-point-to-point")
     here.alter = changed(lambda tap, leg: leg == "up", service_pcp=0)

@@ -11,7 +11,7 @@ from testbed.tls import issue, pem
 from uclab.judge.checks.certificates import BadCertificate, read_der, read_pem
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_a_certificate_is_read_with_its_issuer() -> None:
     authority = issue("uclab lab CA")
     server = issue("sip.ucaas.test", authority)

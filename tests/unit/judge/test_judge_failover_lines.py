@@ -10,7 +10,7 @@ from uclab.judge.failover.outcomes import line_wanted, orphaned
 from uclab.plan.traffic.incidents import planned_incidents
 from uclab.records.run import Incident
 
-pytestmark = pytest.mark.req("V2", "P1", "P2")
+pytestmark = pytest.mark.req("V2", "P1.2", "P1.3", "P2.2", "P2.3")
 
 
 def network(topology: str) -> Network:

@@ -240,7 +240,7 @@ def message(src: str, dst: str, port: int, key: bytes, sport: int = 40000, dport
     )
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 def test_each_side_s_key_belongs_to_what_it_sends() -> None:
     hub, phone = "198.18.10.11", "203.0.113.2"
     own, theirs = bytes(30), bytes(range(30))
@@ -252,7 +252,7 @@ def test_each_side_s_key_belongs_to_what_it_sends() -> None:
     assert ring.of("up", 16384) == []
 
 
-@pytest.mark.req("C9", "C6")
+@pytest.mark.req("C9.4", "C6.3")
 def test_between_data_centres_each_controller_s_key_belongs_to_the_other_one_s_port() -> None:
     here, there = "198.18.10.11", "198.18.11.11"
     own, theirs = bytes(30), bytes(range(30))
@@ -278,7 +278,7 @@ def captured(frames: list[bytes]) -> Packets:
     )
 
 
-@pytest.mark.req("C9", "C6")
+@pytest.mark.req("C9.4", "C6.3")
 def test_a_stream_that_passes_a_controller_s_tap_to_two_ports_is_authenticated_with_two_keys() -> None:
     keys = {30000: bytes(range(30)), 41000: bytes(range(1, 31))}
     suite = "AES_CM_128_HMAC_SHA1_80"
@@ -303,7 +303,7 @@ def test_a_stream_that_passes_a_controller_s_tap_to_two_ports_is_authenticated_w
     assert found == {30000: (20, 20), 41000: (20, 20)}
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 @pytest.mark.parametrize("suite", ["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"])
 def test_the_right_key_opens_and_a_wrong_one_does_not(suite: str) -> None:
     right, wrong = bytes(range(30)), bytes(range(1, 31))
@@ -321,7 +321,7 @@ def test_the_right_key_opens_and_a_wrong_one_does_not(suite: str) -> None:
         assert found.wrong_key_refused == found.wrong_key_tried == min(opened, 8)
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 def test_encrypted_bytes_are_told_from_voice() -> None:
     generator = np.random.default_rng(1)
     noise = PayloadEntropy(

@@ -21,7 +21,7 @@ from uclab.judge.judging import judge_run
 from uclab.judge.measure.frame_coverage import FrameCoverage, Part
 from uclab.judge.result.judgement import Finding
 
-pytestmark = pytest.mark.req("D5", "C9")
+pytestmark = pytest.mark.req("D5", "C9.1", "C9.4")
 
 VOICE = Packet(
     "02:00:00:00:00:0a", "02:00:00:00:00:0b", "10.10.110.11", "198.18.10.12", 16384, 20100,

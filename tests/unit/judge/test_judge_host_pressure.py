@@ -146,7 +146,7 @@ def test_losses_are_explained_by_the_waits_of_whoever_moves_the_packets_there(
     assert found.blame == ("edge" if verdict == "fail" else None)
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 @pytest.mark.parametrize(
     ("observed", "verdict"),
     [("no registration was seen", "not-shown"), ("registration-failed: 403 Forbidden", "fail")],
@@ -161,7 +161,7 @@ def test_registrations_are_explained_by_a_starved_registrar_but_for_refusals(
     assert by_host(sampled(case), (), (missed,)).findings[0].verdict == "fail"
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 @pytest.mark.parametrize(("lasts_s", "verdict"), [(5.0, "not-shown"), (60.0, "fail")])
 def test_a_lost_registration_is_explained_for_no_longer_than_a_program_waited(
     judged: tuple[Case, Judgement], lasts_s: float, verdict: str

@@ -84,7 +84,7 @@ def all_of(findings: tuple[Finding, ...], name: str) -> list[Finding]:
     return [finding for finding in findings if finding.id == name]
 
 
-@pytest.mark.req("C7", "C9")
+@pytest.mark.req("C7", "C9.4")
 def test_an_intruder_whom_the_relay_takes_for_the_phone_is_blamed_for_the_loss(
     world: World, intruder: Intruder
 ) -> None:
@@ -142,7 +142,7 @@ def test_an_intruder_without_effect_is_named_and_blamed_for_nothing_else(
     assert "hub.media" not in broken
 
 
-@pytest.mark.req("C7", "C9")
+@pytest.mark.req("C7", "C9.4")
 def test_replayed_media_is_the_intruders_and_no_devices_wrong_marking(
     world: World, intruder: Intruder
 ) -> None:
@@ -159,7 +159,7 @@ def test_replayed_media_is_the_intruders_and_no_devices_wrong_marking(
     assert broken["media.injected"].blame == "web"
 
 
-@pytest.mark.req("C7", "C9")
+@pytest.mark.req("C7", "C9.4")
 @pytest.mark.parametrize("tapped", [True, False])
 def test_an_intruder_with_a_sites_address_is_found(tmp_path: Path, tapped: bool) -> None:
     # given packets with the site's address that never came over the site's line

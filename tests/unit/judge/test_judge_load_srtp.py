@@ -22,7 +22,7 @@ from uclab.plan.schema.codec import to_data
 from uclab.records.run import CallRecord
 from uclab.records.scenario import ScenarioRecord
 
-pytestmark = pytest.mark.req("C9", "D11")
+pytestmark = pytest.mark.req("C9.4", "D11")
 
 USERS = ("desk1", "desk2")
 """Phones that stand for load generators with one user each."""

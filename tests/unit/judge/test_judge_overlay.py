@@ -27,7 +27,7 @@ from uclab.plan.schema.overlay import Tunnel, TunnelEnd
 from uclab.plan.schema.plan import Plan
 from uclab.records.overlay import PathRecord
 
-pytestmark = pytest.mark.req("W6", "Q1")
+pytestmark = pytest.mark.req("W6", "Q1.5")
 SECONDS = 30
 GOOD, BAD = (15.0, 2.0, 0.0), (15.0, 2.0, 20.0)
 

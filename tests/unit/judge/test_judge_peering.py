@@ -105,7 +105,7 @@ BROKEN: dict[str, tuple[dict[str, object], str]] = {
 }
 
 
-@pytest.mark.req("P1")
+@pytest.mark.req("P1.1")
 @pytest.mark.parametrize(("changes", "observed"), BROKEN.values(), ids=BROKEN.keys())
 def test_session_that_is_not_as_agreed_fails(
     tmp_path: Path, changes: dict[str, object], observed: str

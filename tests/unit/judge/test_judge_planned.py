@@ -138,7 +138,7 @@ def test_silence_shows_no_way(world: TwoLines) -> None:
     assert {f.verdict for f in ways(judged(world))} == {"not-shown"}
 
 
-@pytest.mark.req("C9", "N2")
+@pytest.mark.req("C9.1", "N2")
 @pytest.mark.parametrize(("leg", "tap", "blame"), [("up", "edge:wan1", "edge"), ("down", "fw:voice", "fw")])
 def test_a_gateway_that_writes_into_signalling_is_named(
     world: TwoLines, leg: Leg, tap: str, blame: str
@@ -156,13 +156,13 @@ def test_a_gateway_that_writes_into_signalling_is_named(
     assert f"changed at {tap}" in found[0].observed
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_signalling_that_nobody_touched_passes_and_none_shows_nothing(world: TwoLines) -> None:
     judgement = judged(world)
     assert {f.verdict for f in judgement.findings if f.id == "signalling.untouched"} == {"pass"}
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_without_signalling_nothing_is_shown_of_it(world: TwoLines) -> None:
     findings = judge_run(world.write()).findings
     assert {f.verdict for f in findings if f.id == "signalling.untouched"} == {"not-shown"}

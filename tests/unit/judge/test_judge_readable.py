@@ -20,7 +20,7 @@ from uclab.capture.writer import PcapngWriter
 from uclab.judge.measure.cleartext_search import Leak, ReadableSearch
 from uclab.judge.measure.needle import Needles
 
-pytestmark = pytest.mark.req("C9")
+pytestmark = pytest.mark.req("C9.1")
 
 SIP = b'REGISTER sip:ucaas.test SIP/2.0\r\nAuthorization: Digest username="201"\r\n\r\n'
 PASSWORD = "405412af3e5ff03c74a55505"

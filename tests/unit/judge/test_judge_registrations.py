@@ -69,14 +69,14 @@ def verdicts(found: dict[str, Finding]) -> dict[str, str]:
     return {name: one.verdict for name, one in found.items()}
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_who_stays_registered_passes() -> None:
     found = findings(messages=[registers("desk1", 95.1), registers("desk2", 95.1)])
     assert verdicts(found) == {"desk1": "pass", "desk2": "pass"}
     assert found["desk1"].observed == "200 OK to REGISTER, since 00:01:35.0"
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_who_loses_it_and_never_comes_back_is_named_with_the_time() -> None:
     # given a phone whose connection fails for good, half a minute before the end
     found = findings([Event(170.0, "desk1", "flow-failed", "sip.ucaas.test: connection reset")])
@@ -90,14 +90,14 @@ def test_who_loses_it_and_never_comes_back_is_named_with_the_time() -> None:
     assert found["desk1"].blame == "desk1"
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_where_all_lose_it_at_once_no_phone_is_blamed() -> None:
     found = findings([Event(170.0, phone, "flow-failed", "reset") for phone in PORTS])
     assert verdicts(found) == {"desk1": "fail", "desk2": "fail"}
     assert found["desk1"].blame is None
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_who_comes_back_unasked_has_a_gap_that_is_said() -> None:
     lost = Event(130.0, "desk1", "registration-failed", "no answer")
     found = findings([lost, Event(160.0, "desk1", "registered", "200 OK (sip.ucaas.test)")])
@@ -105,20 +105,20 @@ def test_who_comes_back_unasked_has_a_gap_that_is_said() -> None:
     assert found["desk1"].observed.endswith("back after 30.0 s")
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_a_registration_that_runs_out_is_lost_although_the_phone_does_not_say_so() -> None:
     found = findings(messages=[registers("desk1", 95.0, expires_s=60), registers("desk2", 95.0)])
     assert verdicts(found) == {"desk1": "fail", "desk2": "pass"}
     assert "it expired and was not renewed" in found["desk1"].observed
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_a_registration_that_is_renewed_in_time_goes_on() -> None:
     renewals = [registers("desk1", at, expires_s=60) for at in (95.0, 140.0, 190.0)]
     assert findings(messages=[*renewals, registers("desk2", 95.0)])["desk1"].verdict == "pass"
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_a_registration_that_is_taken_back_is_lost() -> None:
     messages = [
         registers("desk1", 95.0),
@@ -129,7 +129,7 @@ def test_a_registration_that_is_taken_back_is_lost() -> None:
     assert "taken back" in findings(messages=messages)["desk1"].observed
 
 
-@pytest.mark.req("C1")
+@pytest.mark.req("C1.1")
 def test_what_the_captures_do_not_show_of_the_endpoints_word_is_said() -> None:
     again = Event(150.0, "desk1", "registered", "200 OK (sip.ucaas.test)")
     found = findings([again], [registers("desk1", 95.0), registers("desk2", 95.0)])
@@ -147,7 +147,7 @@ def lost_and_back(lost: float, back: float | None) -> list[Event]:
     return events + ([Event(back, "desk1", "registered", "200 OK (sip.ucaas.test)")] if back else [])
 
 
-@pytest.mark.req("C1", "V2")
+@pytest.mark.req("C1.1", "V2")
 @pytest.mark.parametrize(
     ("lost", "back", "verdict"),
     [
@@ -165,7 +165,7 @@ def test_what_was_broken_on_purpose_explains_a_gap_within_the_policys_time(
     assert findings(lost_and_back(lost, back), incidents=[incident(120.0, 132.0)])["desk1"].verdict == verdict
 
 
-@pytest.mark.req("C1", "V2")
+@pytest.mark.req("C1.1", "V2")
 def test_what_was_failed_by_hand_explains_a_gap_too() -> None:
     broken = [
         Event(120.0, "edge", "failed-on-purpose", "edge-isp1, edge-isp2"),

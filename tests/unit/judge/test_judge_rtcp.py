@@ -39,7 +39,7 @@ def failed(found: dict[tuple[str, str], Finding]) -> set[tuple[str, str]]:
     return {name for name, finding in found.items() if finding.verdict == "fail"}
 
 
-@pytest.mark.req("C8", "Q1", "D5")
+@pytest.mark.req("C8", "Q1.1", "D5")
 def test_rtcp_that_leaves_the_relay_unmarked_is_the_relays_fault(world: World) -> None:
     # given a relay that marks RTP alone, and a site's router that marks what comes back as it went out
     def forget(packet: Packet, tap: str, leg: Leg) -> Packet:
@@ -61,7 +61,7 @@ def test_rtcp_that_leaves_the_relay_unmarked_is_the_relays_fault(world: World) -
     )
 
 
-@pytest.mark.req("C8", "C9", "D5")
+@pytest.mark.req("C8", "C9.4", "D5")
 def test_marked_and_authentic_rtcp_passes(world: World) -> None:
     found = findings(world)
     assert failed(found) == set()
@@ -70,7 +70,7 @@ def test_marked_and_authentic_rtcp_passes(world: World) -> None:
     assert " and 4 of SRTCP authenticate at " in found["media.srtp", "c1:forward"].observed
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 def test_rtcp_changed_on_the_way_does_not_authenticate(world: World) -> None:
     def touch(packet: Packet, tap: str, leg: Leg) -> Packet:
         if tap != "edge:lan" or leg == "up" or not is_rtcp(packet):
@@ -85,7 +85,7 @@ def test_rtcp_changed_on_the_way_does_not_authenticate(world: World) -> None:
     assert wrong.observed.endswith("unchanged up to edge:wan1, changed at edge:lan")
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 @pytest.mark.parametrize(
     ("kind", "leg", "verdict", "words"),
     [

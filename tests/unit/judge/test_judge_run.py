@@ -72,7 +72,7 @@ def test_kernel_names_become_tap_labels(folder: Path) -> None:
     assert load_run(folder).label("ovs-8", "veth7") == "veth7"
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_the_authority_is_found_where_the_lab_keeps_it(folder: Path) -> None:
     (folder / "pki").mkdir()
     (folder / "pki" / "ca.pem").write_text("x")

@@ -23,7 +23,7 @@ def case(tmp_path: Path) -> Case:
     return build_case(load_run(world.write()))
 
 
-@pytest.mark.req("D5", "Q1")
+@pytest.mark.req("D5", "Q1.1", "Q1.2")
 def test_tshark_and_the_columns_agree_and_a_difference_is_found(case: Case) -> None:
     # given a run that both read alike
     agreed = check_dissector(case)

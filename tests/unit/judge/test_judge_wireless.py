@@ -54,7 +54,7 @@ def of_kind(judgement: Judgement, verdict: str) -> set[str]:
     return {f.subject for f in judgement.findings if (f.id, f.verdict) == ("qos.wmm", verdict)}
 
 
-@pytest.mark.req("Q1", "W7", "N4", "V7")
+@pytest.mark.req("Q1.3", "W7.1", "N4.1", "V7.2", "V7.4")
 def test_a_right_run_shows_the_user_priority_on_every_way_over_the_air(world: WirelessWorld) -> None:
     judgement = run(world)
     # then everything holds: each direction of each call, with its RTCP, upwards and downwards, and signalling
@@ -85,7 +85,7 @@ def test_a_right_run_shows_the_user_priority_on_every_way_over_the_air(world: Wi
     assert "UP" in [column.header for column in walk_table(chosen).columns]
 
 
-@pytest.mark.req("Q1")
+@pytest.mark.req("Q1.3")
 def test_an_access_point_with_the_naive_map_is_named_for_what_it_sends(world: WirelessWorld) -> None:
     def naive(packet: Packet, tap: str, leg: Leg) -> Packet:
         return replace(packet, pcp=packet.dscp >> 3) if leg == "down" and tap.startswith(AIR) else packet
@@ -100,7 +100,7 @@ def test_an_access_point_with_the_naive_map_is_named_for_what_it_sends(world: Wi
     assert {subject.rpartition("-")[2] for subject in of_kind(judgement, "pass")} == {"up"}
 
 
-@pytest.mark.req("Q1")
+@pytest.mark.req("Q1.3")
 def test_a_station_that_sends_as_best_effort_is_named(world: WirelessWorld) -> None:
     def unmarked(packet: Packet, tap: str, leg: Leg) -> Packet:
         own = leg == "up" and packet.src_mac == world.plan.node("soft1").interfaces[0].mac
@@ -115,7 +115,7 @@ def test_a_station_that_sends_as_best_effort_is_named(world: WirelessWorld) -> N
     assert failed(judgement)["qos.wmm"].blame == "soft1"
 
 
-@pytest.mark.req("Q1")
+@pytest.mark.req("Q1.3")
 def test_a_frame_without_a_user_priority_is_wrong(world: WirelessWorld) -> None:
     def bare(packet: Packet, tap: str, leg: Leg) -> Packet:
         return replace(packet, vlan=None) if tap == "ap1-air:wifi1" and leg == "down" else packet
@@ -124,7 +124,7 @@ def test_a_frame_without_a_user_priority_is_wrong(world: WirelessWorld) -> None:
     assert wrong["qos.wmm"].observed.startswith("correct up to ap1-air:ap, no user priority at ap1-air:wifi1")
 
 
-@pytest.mark.req("Q1")
+@pytest.mark.req("Q1.3")
 def test_who_maps_a_cleared_dscp_rightly_is_not_to_blame(world: WirelessWorld) -> None:
     def cleared(packet: Packet, tap: str, leg: Leg) -> Packet:
         return replace(packet, dscp=0) if leg == "down" and tap == "edge:lan" else packet

@@ -48,7 +48,7 @@ def pair(
     return loopback.agent("alice", server, tone_hz=450, **options), bob, taken
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.4")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_both_hear_each_other_over_srtp_and_know_whom(loopback: Loopback, transport: Transport) -> None:
     # given a call that stands

@@ -91,7 +91,7 @@ def controller(loopback: Loopback, at: Place) -> UserAgent:
     return loopback.agent("alice", server)
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 def test_every_number_answers_and_its_side_of_the_call_is_kept(
     loopback: Loopback, made: Any, tmp_path: Path
 ) -> None:

@@ -48,7 +48,7 @@ def test_wrong_password_is_refused_once_and_for_all(loopback: Loopback, transpor
     assert not agent.registered
 
 
-@pytest.mark.req("C9")
+@pytest.mark.req("C9.1")
 @pytest.mark.parametrize(("name", "why"), [("misnamed", "Hostname mismatch"), ("foreign", "self-signed")])
 def test_wrong_certificate_is_refused_before_a_word_is_said(loopback: Loopback, name: str, why: str) -> None:
     registrar = loopback.registrar()

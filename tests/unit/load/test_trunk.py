@@ -16,7 +16,7 @@ from endpoints_emu.load.trunk import Line, Trunk
 from tests.unit.load.conftest import Loopback
 from tests.unit.load.test_calls import wait_for
 
-pytestmark = pytest.mark.req("D11", "C3", "C4", "C9")
+pytestmark = pytest.mark.req("D11", "C3", "C4", "C9.1")
 CONTROLLER, NETWORK = "sbc.example.test", "other.example.test"
 INSIDE, OUTSIDE = "+49305552700001", "+4930555301"
 

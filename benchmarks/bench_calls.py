@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks import busy_site, processor
-from benchmarks.call_losses import Step, StepResult, judge_step, keeps_policy
+from benchmarks.call_losses import LoadLevel, StepResult, judge_step, keeps_policy
 from testbed.process_tree import Process, descendants
 from uclab import api
 from uclab.judge.evidence.run import load_run
-from uclab.judge.judging import build_case
+from uclab.judge.judging import build_evidence
 from uclab.lab.client import CallOrder, LabClient
 from uclab.plan.schema.plan import Plan, Policy
 from uclab.records.run import CallRecord
@@ -53,7 +53,7 @@ def at_the_ends(plan: Plan) -> Plan:
     return replace(plan, taps=tuple(tap for tap in plan.taps if tap.namespace in ends))
 
 
-def place_step(client: LabClient, processes: Sequence[Process], calls: int) -> Step:
+def place_step(client: LabClient, processes: Sequence[Process], calls: int) -> LoadLevel:
     """That many calls at once; the processor is watched while all of them talk."""
     seconds = TALK_S + calls * APART_S
 
@@ -70,12 +70,12 @@ def place_step(client: LabClient, processes: Sequence[Process], calls: int) -> S
         time.sleep(max(began + seconds - time.monotonic(), 1.0))
         usage = processor.between(before, processor.look(processes))
         records = tuple(future.result() for future in placed)
-    return Step(calls, records, usage)
+    return LoadLevel(calls, records, usage)
 
 
-def run_steps(plan: Plan, steps: Sequence[int], run_dir: Path) -> list[Step]:
+def run_steps(plan: Plan, steps: Sequence[int], run_dir: Path) -> list[LoadLevel]:
     """One lab, one step after the other, until one has calls that are not established."""
-    done: list[Step] = []
+    done: list[LoadLevel] = []
     began = time.monotonic()
     with api.leased_lab(plan, plan, run_dir, name=f"bench-calls-{os.getpid()}") as launched:
         state = launched.client.state()
@@ -183,9 +183,9 @@ def measure(choice: TapChoice, steps: Sequence[int]) -> list[StepResult]:
         print(f"captures: {choice}; load before {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores", flush=True)
         placed = run_steps(plan, steps, folder / "run")
         began = time.monotonic()
-        case = build_case(load_run(folder / "run"))
-        results = [judge_step(case, step) for step in placed]
-        print(f"judged {case.seen.packets:,} packets in {time.monotonic() - began:.1f} s")
+        evidence = build_evidence(load_run(folder / "run"))
+        results = [judge_step(evidence, step) for step in placed]
+        print(f"judged {evidence.seen.packets:,} packets in {time.monotonic() - began:.1f} s")
         show(results)
         conclude(results, plan.policy, folder / "run")
     return results

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.processor import Usage
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.path.hop_trace import blame_between, media_walk
 from uclab.judge.quality.figures import media_quality
 from uclab.judge.result.judgement import HopRecord, MediaQuality
@@ -17,7 +17,7 @@ from uclab.records.run import CallRecord
 
 
 @dataclass(frozen=True)
-class Step:
+class LoadLevel:
     """So many calls at once, as they were placed."""
 
     calls: int
@@ -81,30 +81,36 @@ def losses(hops: Sequence[HopRecord], early: int) -> tuple[Counter[tuple[str, st
     return +lost, unseen
 
 
-def judge_step(case: Case, step: Step) -> StepResult:
+def judge_step(evidence: RunEvidence, step: LoadLevel) -> StepResult:
     """The captures' word on the calls of a step."""
     qualities: list[MediaQuality] = []
     lost_in: Counter[str] = Counter()
     unseen = 0
     ids = {record.id for record in step.records}
     jitter: dict[str, float] = {}
-    for call, direction, sender, receiver in case.call_directions():
-        stream = case.stream(call, direction)
+    for call, direction, sender, receiver in evidence.call_directions():
+        stream = evidence.stream(call, direction)
         quality = media_quality(stream)
         if call.id not in ids or stream is None or quality is None:
             continue
         qualities.append(quality)
         jitter[sender.kind] = max(jitter.get(sender.kind, 0.0), quality.worst_jitter_ms)
-        walk = media_walk(case, call.id, direction, stream, receiver)
+        walk = media_walk(evidence, call.id, direction, stream, receiver)
         lost, missed = losses(walk.hops, quality.before_open)
         unseen += missed
         for (before, at), packets in lost.items():
-            lost_in[blame_between(case.network, before, at)] += packets
+            lost_in[blame_between(evidence.network, before, at)] += packets
     return StepResult(
         calls=step.calls,
         established=sum(record.established for record in step.records),
         heard=sum(
-            bool(r.forward and r.forward.heard and r.backward and r.backward.heard) for r in step.records
+            bool(
+                r.caller_to_callee
+                and r.caller_to_callee.heard
+                and r.callee_to_caller
+                and r.callee_to_caller.heard
+            )
+            for r in step.records
         ),
         packets=sum(q.packets + q.lost for q in qualities),
         lost=sum(q.lost for q in qualities),

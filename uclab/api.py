@@ -28,7 +28,7 @@ from uclab.plan.traffic.breakable import NotBreakable
 from uclab.plan.traffic.incidents import NoSuchIncident, chosen_incidents
 from uclab.records.run import Event
 from uclab.records.scenario import ScenarioRecord
-from uclab.scenarios import SCENARIOS, Options, Step
+from uclab.scenarios import SCENARIOS, Options, ScenarioProgress
 from uclab.scenarios.recorded import recorded
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Watcher:
     """Who is told how far long work is: events of the lab, steps of the scenario, stages of the run."""
 
     on_event: Callable[[Event], None] = field(default=lambda event: None)
-    on_step: Callable[[Step], None] = field(default=lambda step: None)
+    on_step: Callable[[ScenarioProgress], None] = field(default=lambda step: None)
     on_stage: Callable[[str], None] = field(default=lambda stage: None)
     on_notice: Callable[[str], None] = field(default=lambda words: None)
     """Something that somebody is to do now."""

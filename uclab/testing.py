@@ -30,7 +30,7 @@ class TestedCall:
     @property
     def heard(self) -> bool:
         """True where each side heard the other's signal."""
-        both = (self.record.forward, self.record.backward)
+        both = (self.record.caller_to_callee, self.record.callee_to_caller)
         return all(audio is not None and audio.heard for audio in both)
 
     @property
@@ -57,7 +57,7 @@ class TestedCall:
 
     @property
     def _directions(self) -> tuple[MediaQuality | None, ...]:
-        return (self.judged.forward, self.judged.backward)
+        return (self.judged.caller_to_callee, self.judged.callee_to_caller)
 
 
 class LabUnderTest:

@@ -116,6 +116,11 @@ class UclabCommand:
             time.sleep(0.01)
         raise AssertionError(f"no supervisor of {name}")
 
+    def happened(self, name: str, kind: str) -> bool:
+        """Whether a lab's run directory has an event of this kind by now."""
+        lines = (self.folder / name / "events.jsonl").read_text().splitlines()
+        return any(json.loads(line)["kind"] == kind for line in lines)
+
     def wait_for_event(self, name: str, *kinds: str, source: str | None = None) -> dict[str, Any]:
         """The first event of one of these kinds (and from that source) in a lab's run directory
         (`<folder>/<name>`)."""

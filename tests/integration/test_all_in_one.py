@@ -44,8 +44,8 @@ def test_calls_work_and_the_box_believes_no_mark(uclab: UclabCommand) -> None:
     # given calls between neighbours of all kinds, and a PC that marks what it sends as voice
     for caller, callee in (("desk1", "desk2"), ("soft1", "desk1"), ("desk2", "+493055503001")):
         call = uclab.json("call", "--name", "box", caller, callee, "--seconds", "2")
-        assert call["forward"]["heard"]
-        assert call["backward"]["heard"]
+        assert call["caller_to_callee"]["heard"]
+        assert call["callee_to_caller"]["heard"]
     ping = ("ping", "-c", "5", "-i", "0.1", "-W", "2", "-Q", EF_AS_TOS, CLOUD)
     uclab("exec", "--name", "box", "pc1", *ping)
     # when the lab is down and its captures are whole

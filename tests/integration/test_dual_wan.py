@@ -129,5 +129,5 @@ def test_phones_re_register_within_ten_seconds_of_a_change_of_address(uclab: Ucl
         took = registered_anew(uclab, began)
         assert max(took.values()) < 10.0, took
         call = uclab.json("call", "--name", "dual", "soft1", "desk4", "--seconds", "2")
-        assert call["forward"]["heard"]
-        assert call["backward"]["heard"]
+        assert call["caller_to_callee"]["heard"]
+        assert call["callee_to_caller"]["heard"]

@@ -51,8 +51,8 @@ def test_the_second_line_takes_over_at_once_and_its_calls_are_good(results: dict
 def test_every_call_has_a_fate_and_both_directions_over_time(results: dict[str, Any]) -> None:
     for call in (call for incident in results["incidents"] for call in incident["rounds"][0]["calls"]):
         assert call["why"] or call["fate"] in ("kept", "re-established", "probe")
-        assert {line for line, _, _ in call["forward"]["lines"]} == {"wan1", "wan2"}
-        assert max(mos for mos in call["forward"]["mos"] if mos is not None) > 4
+        assert {line for line, _, _ in call["caller_to_callee"]["lines"]} == {"wan1", "wan2"}
+        assert max(mos for mos in call["caller_to_callee"]["mos"] if mos is not None) > 4
 
 
 @pytest.mark.req("N5")

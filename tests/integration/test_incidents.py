@@ -12,7 +12,7 @@ from tests.integration.labs import on_request
 from uclab.model.load import reference_topologies
 from uclab.plan.traffic.incidents import planned_incidents
 from uclab.scenarios.failover import Pace, failover
-from uclab.scenarios.types import Options, Step
+from uclab.scenarios.types import Options, ScenarioProgress
 from uclab.testing import LabUnderTest
 
 pytestmark = [pytest.mark.root, pytest.mark.req("V2"), pytest.mark.timeout(900)]
@@ -47,5 +47,5 @@ def _events(run_dir: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run_dir / "events.jsonl").read_text().splitlines()]
 
 
-def _ignored(_: Step) -> None:
+def _ignored(_: ScenarioProgress) -> None:
     """Nobody watches."""

@@ -95,10 +95,10 @@ def test_a_brown_out_moves_voice_within_the_policys_limit_and_it_returns_after_h
     # and the call lived: both sides heard each other to the end
     [record] = said
     assert record.established
-    assert record.forward is not None
-    assert record.backward is not None
-    assert record.forward.heard
-    assert record.backward.heard
+    assert record.caller_to_callee is not None
+    assert record.callee_to_caller is not None
+    assert record.caller_to_callee.heard
+    assert record.callee_to_caller.heard
     # and that is what the captures show
     lab.down()
     findings = judge_again(run).judgement.findings

@@ -60,8 +60,8 @@ def test_rate_and_qos_level_change_during_a_call_and_nobody_notices(uclab: Uclab
     # then both sides heard each other all along
     assert calling.returncode == 0, complaint
     call = json.loads(said)
-    assert call["forward"]["heard"]
-    assert call["backward"]["heard"]
+    assert call["caller_to_callee"]["heard"]
+    assert call["callee_to_caller"]["heard"]
 
 
 @pytest.mark.req("V2")

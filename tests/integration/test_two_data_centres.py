@@ -71,7 +71,7 @@ def registrations(
 
 def heard(uclab: UclabCommand, caller: str, callee: str) -> bool:
     call = uclab.json("call", "--name", "dcs", caller, callee, "--seconds", "2")
-    return bool(call["forward"]["heard"] and call["backward"]["heard"])
+    return bool(call["caller_to_callee"]["heard"] and call["callee_to_caller"]["heard"])
 
 
 def test_phones_turn_to_the_second_data_centre_and_back(uclab: UclabCommand) -> None:

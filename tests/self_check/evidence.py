@@ -15,7 +15,7 @@ from typing import Any
 from tests.self_check.blocks import CaptureBlocks, Captured, Edit
 from tests.self_check.frames import parts
 from uclab.capture.sip import SipMessage
-from uclab.judge.evidence.network import Leg, Network, number
+from uclab.judge.evidence.network import Leg, PlannedNetwork, number
 from uclab.judge.evidence.run import Run, load_run
 from uclab.plan.schema.plan import Endpoint
 from uclab.records.run import Direction
@@ -71,8 +71,8 @@ class CleanRun:
         return load_run(self.folder)
 
     @cached_property
-    def network(self) -> Network:
-        return Network(self.run.plan)
+    def network(self) -> PlannedNetwork:
+        return PlannedNetwork(self.run.plan)
 
     @cached_property
     def files(self) -> dict[str, CaptureBlocks]:
@@ -127,7 +127,7 @@ class CleanRun:
             if not call.established or call.kind == "hold-transfer":
                 continue
             names = [network.endpoint_called(name) for name in (call.caller, call.callee)]
-            sides: tuple[Direction, Direction] = ("forward", "backward")
+            sides: tuple[Direction, Direction] = ("caller_to_callee", "callee_to_caller")
             for direction, (sender, receiver) in zip(sides, (names, names[::-1]), strict=True):
                 hops = (*self.way_of(sender, "up"), *self.way_of(receiver, "down"))
                 ssrc = self._ssrc(known[sender], call.answered_at or 0.0, call.ended_at or 0.0)

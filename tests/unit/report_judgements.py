@@ -25,7 +25,8 @@ QUALITY = MediaQuality(
 )
 HELD = Finding("media.srtp", ("C9",), "desk1 → desk2", "SRTP", "SRTP, 250 packets authenticated", "pass")
 BROKEN = Finding(
-    "qos.dscp", ("C8", "Q1"), "call desk-desk forward", "EF <everywhere>", "DSCP 0 after edge", "fail",
+    "qos.dscp", ("C8", "Q1"), "call desk-desk caller_to_callee", "EF <everywhere>", "DSCP 0 after edge",
+    "fail",
     Evidence("edge:wan1", (17, 18), "46 before"), blame="edge",
 )  # fmt: skip
 UNSEEN = replace(HELD, subject="soft1 → pstn", observed="no media seen", verdict="not-shown")
@@ -41,7 +42,7 @@ def report_judgement() -> Judgement:
         LadderMessage(1.2, "desk2", "fra1-sbc", "200 OK (INVITE)"),
     )
     series = (
-        Series("delay_ms", "c1:forward", "", 1.0, 1.0, (21.0, None, 22.0)),
+        Series("delay_ms", "c1:caller_to_callee", "", 1.0, 1.0, (21.0, None, 22.0)),
         Series("kbps", "edge:wan1", "EF", 1.0, 1.0, (80.0, 91.0), "out"),
     )
     heard = Finding("audio.heard", ("D3",), "c1", "desk1 calls desk2: both are heard", "both", "pass")
@@ -52,7 +53,7 @@ def report_judgement() -> Judgement:
     return Judgement(
         (HELD, BROKEN, UNSEEN, heard, other, unasked),
         (call,),
-        (Walk("c1", "forward", hops),),
+        (Walk("c1", "caller_to_callee", hops),),
         series,
         (Ladder("c1", messages),),
         interferences=(

@@ -22,7 +22,7 @@ from uclab.campaign.refused import OrderRefused
 from uclab.campaign.running import order_of, write_pools
 from uclab.emulation.mininet import nic_passthrough
 from uclab.emulation.mininet.nic_passthrough import CardState, refusal
-from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.network import PlannedNetwork
 from uclab.plan.load.load_placement import LoadPlan, as_judged, with_load
 from uclab.plan.load.record import Pool
 from uclab.plan.load.remote_generators import RemoteGenerator, moved, with_remote_generators
@@ -68,8 +68,8 @@ def test_the_access_port_of_a_generator_elsewhere_is_a_network_card() -> None:
 def test_the_judge_sees_a_generator_elsewhere_as_one_here() -> None:
     left, gone = one_moved()
     plan = with_remote_generators(as_judged(left), [gone])
-    network = Network(plan)
-    here = Network(as_judged(load_plan()))
+    network = PlannedNetwork(plan)
+    here = PlannedNetwork(as_judged(load_plan()))
     tap = network.first_tap["load2"]
     assert tap == here.first_tap["load2"]
     assert network.mac_at(network.taps[tap]) == here.mac_at(here.taps[tap]) > 0

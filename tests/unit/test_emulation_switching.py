@@ -25,7 +25,7 @@ from uclab.emulation.ovs.backends import Variants
 from uclab.emulation.ovs.openflow import NORMAL, Flow, Tagging, encode
 from uclab.emulation.ovs.ovsdb import OvsdbClient, OvsdbError
 from uclab.emulation.ovs.vswitchd import Bridge, BridgePort
-from uclab.plan.schema.flows import Step, SwitchFlow
+from uclab.plan.schema.flows import FlowAction, SwitchFlow
 from uclab.plan.schema.plan import EgressQueue, QueueClass, Route, Tap
 
 VARIANTS = Variants("userspace", "userspace")
@@ -172,8 +172,9 @@ def test_flows_are_openflow_13_as_another_implementation_reads_it() -> None:
 def test_a_carriers_flows_are_openflow_13_too() -> None:
     # given a flow with every match and every step
     steps = (
-        Step("pop-mpls", 0x0800), Step("push-vlan", 0x88A8), Step("set-vlan", 2001), Step("set-pcp", 5),
-        Step("pop-vlan"), Step("push-mpls", 0x8847), Step("set-label", 101), Step("set-tc", 5),
+        FlowAction("pop-mpls", 0x0800), FlowAction("push-vlan", 0x88A8), FlowAction("set-vlan", 2001),
+        FlowAction("set-pcp", 5), FlowAction("pop-vlan"), FlowAction("push-mpls", 0x8847),
+        FlowAction("set-label", 101), FlowAction("set-tc", 5),
     )  # fmt: skip
     message = encode(SwitchFlow(20, 2, 1, eth_type=0x8847, label=102, tc=5, steps=steps))
     # when os-ken reads it

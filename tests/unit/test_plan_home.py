@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from testbed.plans import shipped_plan
-from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.network import PlannedNetwork
 from uclab.model.home import expand_home_router
 from uclab.plan.resolve.lines import wan_lines
 from uclab.plan.schema.plan import LinkEnd, NodeKind, Plan, PortMode, SwitchRole
@@ -47,7 +47,7 @@ def test_nothing_is_tagged_in_a_home(name: str) -> None:
     home = plan(name)
     assert {port.mode for switch in home.switches for port in switch.ports} == {PortMode.ACCESS}
     assert {hop.vlan for path in home.paths for hop in path.hops} == {None}
-    network = Network(home)
+    network = PlannedNetwork(home)
     assert not any(network.is_tagged(endpoint.name) for endpoint in home.endpoints)
     router = next(n.name for n in home.nodes if n.kind is NodeKind.ROUTER and n.site == "home")
     assert {f"{router}:lan", f"{router}-sw:1", "desk1-sw:2"} <= network.home_taps

@@ -49,7 +49,7 @@ def test_results_have_the_documented_shape(plan: Plan, judgement: Judgement, tmp
     assert results["verdict"] == "fail"
     assert results["timings"] == {"up": 9.5}
     assert results["host"]["variants"]["datapath"] == "userspace"
-    assert results["calls"][0]["mos"] == {"forward": 4.38, "backward": None}
+    assert results["calls"][0]["mos"] == {"caller_to_callee": 4.38, "callee_to_caller": None}
     assert results["findings"][1]["evidence"]["packets"] == [17, 18]
     assert results["walks"][0]["hops"][1]["pcp"] == 5
 

@@ -54,8 +54,8 @@ def judged(turn: int, gap_s: float) -> JudgedIncident:
     silence = (Silence(FAILED, FAILED + gap_s),)
     mos = (None, 4.3, 4.3, 1.0, *(4.3,) * 19)
     ways = (
-        Way("forward", "out", silence, 1000 * gap_s, 0.0, True, True, there, 997.0, mos),
-        Way("backward", "in", silence, 1000 * gap_s, 0.0, True, True, there, 997.0, mos),
+        Way("caller_to_callee", "out", silence, 1000 * gap_s, 0.0, True, True, there, 997.0, mos),
+        Way("callee_to_caller", "in", silence, 1000 * gap_s, 0.0, True, True, there, 997.0, mos),
     )
     fate, why = ("kept", "") if gap_s < 5 else ("dropped", "the cloud <went on> sending")
     call = CallOutcome("c1", "desk1", "+4930", fate, why, None, ways)  # type: ignore[arg-type]
@@ -100,8 +100,8 @@ def test_results_hold_every_round_with_every_call(plan: Plan, judgement: Judgeme
     assert incident["gap_ms"]["in"] == {"low": 300.0, "median": 500.0, "high": 7000.0, "count": 3}
     first = incident["rounds"][0]
     assert first["calls_wanted"] == 10
-    assert first["calls"][0]["forward"]["silences"] == [[1000.0, 1000.3]]
-    assert first["calls"][0]["forward"]["lines"][1] == ["wan2", 1000.3, 1012.0]
+    assert first["calls"][0]["caller_to_callee"]["silences"] == [[1000.0, 1000.3]]
+    assert first["calls"][0]["caller_to_callee"]["lines"][1] == ["wan2", 1000.3, 1012.0]
 
 
 def test_the_timeline_has_a_bar_a_direction_with_silences_and_lines_in_colour() -> None:

@@ -20,7 +20,7 @@ from uclab.plan.schema.plan import Plan
 from uclab.plan.traffic.incidents import HELD_CALL
 from uclab.records.run import CallRecord, Event, Incident
 from uclab.scenarios.failover import Pace, asked_of_failover, failover
-from uclab.scenarios.types import Options, Step
+from uclab.scenarios.types import Options, ScenarioProgress
 
 pytestmark = pytest.mark.req("V2")
 
@@ -81,9 +81,11 @@ class NotedLab:
         return ""
 
 
-def play(lab: NotedLab, plan: Plan, *names: str, repeat: int = 1) -> tuple[list[Incident], list[Step]]:
+def play(
+    lab: NotedLab, plan: Plan, *names: str, repeat: int = 1
+) -> tuple[list[Incident], list[ScenarioProgress]]:
     """The records and the progress of these incidents."""
-    steps: list[Step] = []
+    steps: list[ScenarioProgress] = []
     failover(cast(LabClient, lab), plan, steps.append, Options(names, repeat), FAST)
     data = json.loads((lab.run_dir / "incidents.json").read_text())
     return [from_data(Incident, item) for item in data], steps

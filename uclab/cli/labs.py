@@ -165,14 +165,19 @@ def call(
         heard = [
             f"{side}: {'heard' if audio and audio.heard else 'NOT heard'}"
             for side, audio in (
-                (f"{caller} → {callee}", record.forward),
-                (f"{callee} → {caller}", record.backward),
+                (f"{caller} → {callee}", record.caller_to_callee),
+                (f"{callee} → {caller}", record.callee_to_caller),
             )
         ]
         say(f"established in {record.setup_ms or 0:.0f} ms; {'; '.join(heard)}")
     else:
         say(f"not established: {record.error}", err=True)
-    both = record.forward and record.backward and record.forward.heard and record.backward.heard
+    both = (
+        record.caller_to_callee
+        and record.callee_to_caller
+        and record.caller_to_callee.heard
+        and record.callee_to_caller.heard
+    )
     raise typer.Exit(0 if record.established and both else 1)
 
 

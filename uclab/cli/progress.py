@@ -14,7 +14,7 @@ from uclab.api import Watcher
 from uclab.cli.console import Console, plain
 from uclab.lab.events import PROGRESS
 from uclab.records.run import Event
-from uclab.scenarios import Step
+from uclab.scenarios import ScenarioProgress
 
 LOUD_EVENTS = {
     *("process-died", "restarted", "restart-failed", "given-up"),
@@ -54,7 +54,7 @@ class ProgressPrinter:
                     f"  ! {event.source}: {event.kind} {event.detail}", markup=False, highlight=False
                 )
 
-    def step(self, step: Step) -> None:
+    def step(self, step: ScenarioProgress) -> None:
         """A step of the scenario."""
         self._say(f"{step.unit} {step.done}/{step.total}: {step.text}")
 

@@ -67,7 +67,7 @@ def established(judgement: Judgement) -> int:
 
 
 def call_table(calls: tuple[JudgedCall, ...]) -> Table:
-    """Each call with set-up time and the quality of both directions (forward / backward)."""
+    """Each call with set-up time and the quality of both directions (caller to callee / callee to caller)."""
     table = Table(
         title="calls (caller → callee / callee → caller)", title_justify="left", box=None, pad_edge=False
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from uclab.declarations import Declarations
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.incidents import JudgedIncident
 from uclab.judge.result.judgement import Finding, Walk
 from uclab.records.run import Checks
@@ -26,7 +26,7 @@ REFERENCE: frozenset[Checks] = frozenset(("reference",))
 class Examined:
     """What a check looks at."""
 
-    case: Case
+    evidence: RunEvidence
     walks: tuple[Walk, ...] = ()
     """Media of calls from tap to tap, one for each direction that was seen."""
     incidents: tuple[JudgedIncident, ...] = ()

@@ -18,7 +18,7 @@ from uclab.judge.check import Examined, in_order
 from uclab.judge.coverage.bytes_needed import as_shown
 from uclab.judge.coverage.times_needed import limited
 from uclab.judge.evidence.load_sample import Sample, take_sample
-from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.evidence.plan_shape import plan_trouble
 from uclab.judge.evidence.run import Run, RunError, load_run
 from uclab.judge.evidence.scratch import scratch_file
@@ -26,9 +26,9 @@ from uclab.judge.failover.outcomes import judged_incidents
 from uclab.judge.host.reasons import by_host
 from uclab.judge.load.measured_capacity import measured_ways
 from uclab.judge.load.series import load_series
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.observe import Progress, observe
 from uclab.judge.measure.plots import ladders, media_series, rate_series
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.srtp import key_ring
 from uclab.judge.measure.streams import call_windows
 from uclab.judge.measure.swapped_taps import misnamed_taps, set_aside
@@ -64,40 +64,40 @@ def judge(run: Run, progress: Progress | None = None) -> Judgement:
 
 
 def _judge(run: Run, progress: Progress | None) -> Judgement:
-    case = build_case(run, progress)
+    evidence = build_evidence(run, progress)
     walks = tuple(
-        media_walk(case, call.id, direction, stream, receiver)
-        for call, direction, _, receiver in case.call_directions()
-        if (stream := case.stream(call, direction)) is not None
+        media_walk(evidence, call.id, direction, stream, receiver)
+        for call, direction, _, receiver in evidence.call_directions()
+        if (stream := evidence.stream(call, direction)) is not None
     )
-    incidents = judged_incidents(case)
-    examined = Examined(case, walks, incidents)
+    incidents = judged_incidents(evidence)
+    examined = Examined(evidence, walks, incidents)
     found = [one for check in in_order() if run.checks in check.runs for one in check.find(examined)]
-    shown = (as_shown(case, finding) for finding in found)
-    explained = by_host(case, incidents, limited(case, incidents, shown))
+    shown = (as_shown(evidence, finding) for finding in found)
+    explained = by_host(evidence, incidents, limited(evidence, incidents, shown))
     if progress:
         progress("findings", len(explained.findings))
-    series = (*media_series(case), *rate_series(case), *load_series(case))
-    calls = judged_calls(case)
+    series = (*media_series(evidence), *rate_series(evidence), *load_series(evidence))
+    calls = judged_calls(evidence)
     return Judgement(
         explained.findings,
         calls,
         walks,
         series,
-        tuple(ladders(case)),
+        tuple(ladders(evidence)),
         incidents,
-        measured_ways(case),
+        measured_ways(evidence),
         tuple(interferences(run.events, run.incidents)),
         explained.sentence,
-        nearest(explained.findings, calls, case.network.policy, INTERRUPTED)
+        nearest(explained.findings, calls, evidence.network.policy, INTERRUPTED)
         if run.checks == "reference"
         else (),
     )
 
 
-def build_case(run: Run, progress: Progress | None = None) -> Case:
+def build_evidence(run: Run, progress: Progress | None = None) -> RunEvidence:
     """Dissects the signalling, then reads all packets once with the keys that were found."""
-    network = Network(run.plan)
+    network = PlannedNetwork(run.plan)
     sample = take_sample(run, network) if run.checks == "load" else Sample()
     signalling, gap = (
         (Signalling((), sample.messages), "only sampled calls of a campaign are dissected")
@@ -110,10 +110,10 @@ def build_case(run: Run, progress: Progress | None = None) -> Case:
     windows = call_windows(run, network, signalling.messages, ring)
     seen = observe(run, network, ring, windows, progress)
     set_aside(seen, misnamed_taps(run.plan, seen.flows.all()))
-    return Case(run, network, seen, signalling, gap, sample=sample)
+    return RunEvidence(run, network, seen, signalling, gap, sample=sample)
 
 
-def _signalling(run: Run, network: Network) -> tuple[Signalling, str | None]:
+def _signalling(run: Run, network: PlannedNetwork) -> tuple[Signalling, str | None]:
     """What the session controllers' taps show with the key log, and why it is nothing, if so."""
     handshakes: list[Handshake] = []
     messages: list[SipMessage] = []

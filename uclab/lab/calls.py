@@ -84,9 +84,9 @@ async def place(
         more = await talk(order, parties, legs, phones, folder)
         await end(parties.caller, leg)
         await parties.callee.closed(legs.callee)
-        forward = heard(parties.callee, legs.callee, parties.caller, folder, order.id)
-        backward = heard(parties.caller, leg, parties.callee, folder, order.id)
-        record = replace(record, forward=forward, backward=backward)
+        caller_to_callee = heard(parties.callee, legs.callee, parties.caller, folder, order.id)
+        callee_to_caller = heard(parties.caller, leg, parties.callee, folder, order.id)
+        record = replace(record, caller_to_callee=caller_to_callee, callee_to_caller=callee_to_caller)
     except PhoneError as error:
         record = replace(record, error=str(error))
         with contextlib.suppress(PhoneError):
@@ -158,8 +158,8 @@ async def transfer(order: CallOrder, parties: Parties, legs: Legs, target: Phone
         ended_at=time.time(),
         setup_ms=(event.time - began) * 1000,
         sip_call_id=own.sip_call_id,
-        forward=heard(target, arrived, callee, folder, identifier),
-        backward=heard(callee, own, target, folder, identifier),
+        caller_to_callee=heard(target, arrived, callee, folder, identifier),
+        callee_to_caller=heard(callee, own, target, folder, identifier),
     )
 
 

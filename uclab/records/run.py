@@ -27,8 +27,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Direction = Literal["forward", "backward"]
-"""`forward`: from the caller to the callee."""
+Direction = Literal["caller_to_callee", "callee_to_caller"]
+"""Of the media of a call: who sends, and to whom."""
 Checks = Literal["reference", "failover", "load", "capacity"]
 """A set of checks: `reference` judges everything; `failover` what still makes sense while things are broken
 on purpose, and what failures did to calls; `load` what many users met in a campaign."""
@@ -113,7 +113,7 @@ class CallRecord:
     answer)."""
     sip_call_id: str | None = None
     """Call-ID at the caller's leg, where the endpoint tells it."""
-    forward: HeardAudio | None = None
-    backward: HeardAudio | None = None
+    caller_to_callee: HeardAudio | None = None
+    callee_to_caller: HeardAudio | None = None
     error: str | None = None
     expected: Literal["established", "refused"] = "established"

@@ -42,7 +42,12 @@ SECTIONS = {
 def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[str, float]) -> str:
     """The whole page; nothing in it is loaded from elsewhere."""
     walk = max(judgement.walks, key=lambda one: len(one.hops), default=None)
-    qualities = [quality for call in judgement.calls for quality in (call.forward, call.backward) if quality]
+    qualities = [
+        quality
+        for call in judgement.calls
+        for quality in (call.caller_to_callee, call.callee_to_caller)
+        if quality
+    ]
     groups = grouped(judgement.findings)
     values: dict[str, Any] = {
         "plan": plan,

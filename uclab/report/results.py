@@ -9,7 +9,7 @@ from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.plan import Plan
 from uclab.report.incidents import incidents_data
 
-DIRECTIONS = {"forward": "caller to callee", "backward": "callee to caller"}
+DIRECTIONS = {"caller_to_callee": "caller to callee", "callee_to_caller": "callee to caller"}
 """A call's directions in words, by their names in `results.json`."""
 
 
@@ -56,7 +56,7 @@ def both_directions(call: JudgedCall, figure: str) -> dict[str, float | None]:
         value: float | None = getattr(quality, figure, None)
         return None if value is None else round(value, 3)
 
-    return {"forward": one(call.forward), "backward": one(call.backward)}
+    return {"caller_to_callee": one(call.caller_to_callee), "callee_to_caller": one(call.callee_to_caller)}
 
 
 def both(call: JudgedCall, figure: str, digits: int, missing: str = "-") -> str:
@@ -66,7 +66,7 @@ def both(call: JudgedCall, figure: str, digits: int, missing: str = "-") -> str:
         value: float | None = getattr(quality, figure, None)
         return missing if value is None else f"{value:.{digits}f}"
 
-    return f"{one(call.forward)} / {one(call.backward)}"
+    return f"{one(call.caller_to_callee)} / {one(call.callee_to_caller)}"
 
 
 def finding_data(finding: Finding) -> dict[str, Any]:

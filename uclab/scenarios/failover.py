@@ -22,7 +22,7 @@ from uclab.plan.traffic.incidents import (
 )
 from uclab.records.run import CallRecord, Event, Incident
 from uclab.records.scenario import Asked, AskedCall, AskedIncident
-from uclab.scenarios.types import Options, Step
+from uclab.scenarios.types import Options, ScenarioProgress
 
 UNREGISTERED = ("flow-failed", "registration-failed")
 """Kinds of a phone's events after which it is not registered until it says so."""
@@ -69,7 +69,11 @@ PACE = Pace()
 
 
 def failover(
-    lab: LabClient, plan: Plan, notify: Callable[[Step], None], options: Options, pace: Pace = PACE
+    lab: LabClient,
+    plan: Plan,
+    notify: Callable[[ScenarioProgress], None],
+    options: Options,
+    pace: Pace = PACE,
 ) -> None:
     """Every incident of `options` (or all of the plan) `options.repeat` times; records go to
     `incidents.json`."""
@@ -152,7 +156,7 @@ class IncidentRunner:
         lab: LabClient,
         plan: Plan,
         events: EventWatch,
-        notify: Callable[[Step], None],
+        notify: Callable[[ScenarioProgress], None],
         total: int,
         pace: Pace,
     ) -> None:
@@ -165,7 +169,7 @@ class IncidentRunner:
 
         def tell(words: str) -> None:
             named = f"{incident.name} {incident.subject}" + (f" (round {turn})" if turn > 1 else "")
-            self._notify(Step(f"{named}: {words}", done, self._total, None, "incidents"))
+            self._notify(ScenarioProgress(f"{named}: {words}", done, self._total, None, "incidents"))
 
         calls = calls_through(self._plan, incident, turn, self._pace)
         orders = _orders(calls, self._endpoints, self._pace)
@@ -182,7 +186,9 @@ class IncidentRunner:
         finally:  # when interrupted, calls end with the lab
             callers.shutdown(wait=False, cancel_futures=True)
         lived = tuple(name for name in live if ended[name].established)
-        self._notify(Step(f"{incident.name} {incident.subject}", done + 1, self._total, None, "incidents"))
+        self._notify(
+            ScenarioProgress(f"{incident.name} {incident.subject}", done + 1, self._total, None, "incidents")
+        )
         return Incident(
             name=incident.name,
             subject=incident.subject,

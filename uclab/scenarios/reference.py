@@ -10,10 +10,12 @@ from uclab.lab.client import CallOrder, LabClient
 from uclab.plan.schema.plan import Call, Plan
 from uclab.plan.traffic.calls import reference_calls, rounds
 from uclab.records.scenario import Asked
-from uclab.scenarios.types import Options, Step, asked_call
+from uclab.scenarios.types import Options, ScenarioProgress, asked_call
 
 
-def reference(lab: LabClient, plan: Plan, notify: Callable[[Step], None], options: Options) -> None:
+def reference(
+    lab: LabClient, plan: Plan, notify: Callable[[ScenarioProgress], None], options: Options
+) -> None:
     """Places the calls of `reference_calls(plan)` (C1 to C4, C7, C8); there is nothing to choose."""
     calls = reference_calls(plan)
     done = 0
@@ -34,7 +36,12 @@ def asked_of_reference(plan: Plan, options: Options) -> Asked:
 
 
 def place_side_by_side(
-    lab: LabClient, calls: Sequence[Call], notify: Callable[[Step], None], *, done: int, total: int
+    lab: LabClient,
+    calls: Sequence[Call],
+    notify: Callable[[ScenarioProgress], None],
+    *,
+    done: int,
+    total: int,
 ) -> int:
     """Place all these calls at once and wait for their ends; returns how many calls are done now."""
     with ThreadPoolExecutor(max_workers=len(calls)) as callers:
@@ -42,7 +49,7 @@ def place_side_by_side(
         for ended in as_completed(placed):
             record = ended.result()
             done += 1
-            notify(Step(f"{record.caller} → {record.callee}", done, total, record))
+            notify(ScenarioProgress(f"{record.caller} → {record.callee}", done, total, record))
     return done
 
 

@@ -13,8 +13,8 @@ from uclab.records.scenario import Asked, AskedCall
 
 
 @dataclass(frozen=True)
-class Step:
-    """Progress of a scenario: `done` of `total` calls; `record` is the call that just ended."""
+class ScenarioProgress:
+    """How far a scenario is: `done` of `total` calls; `record` is the call that just ended."""
 
     text: str
     done: int
@@ -39,7 +39,7 @@ class Drive(Protocol):
     record, not an error."""
 
     def __call__(
-        self, lab: LabClient, plan: Plan, notify: Callable[[Step], None], options: Options
+        self, lab: LabClient, plan: Plan, notify: Callable[[ScenarioProgress], None], options: Options
     ) -> None: ...
 
 

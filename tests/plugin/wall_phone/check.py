@@ -13,13 +13,13 @@ PCMA = 8
 
 def check_codec(run: Examined) -> Iterator[Finding]:
     """One finding for each wall phone that was in a call."""
-    phones = [one for one in run.case.network.endpoints if one.kind == "wall-phone"]
+    phones = [one for one in run.evidence.network.endpoints if one.kind == "wall-phone"]
     for phone in phones:
         claim = Claim("wall-phone.codec", ("E1",), phone.name, "speaks A-law")
         spoken = {
             stream.payload_type
-            for stream in run.case.seen.media.streams
-            if run.case.endpoint_name(stream.sender) == phone.name and stream.counted
+            for stream in run.evidence.seen.media.streams
+            if run.evidence.endpoint_name(stream.sender) == phone.name and stream.counted
         }
         if not spoken:
             yield claim.not_shown("it was in no call")

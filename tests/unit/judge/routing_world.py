@@ -12,8 +12,8 @@ from testbed.frames import TCP, Packet, ip_header, mac
 from uclab.capture.routing import BFD, BGP
 from uclab.capture.writer import PcapngWriter
 from uclab.judge.evidence.run import Run
-from uclab.judge.judging import build_case
-from uclab.judge.measure.case import Case
+from uclab.judge.judging import build_evidence
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.plan.schema.plan import Plan
 
 START_NS = 1_800_000_000_000_000_000
@@ -51,7 +51,7 @@ def _nlri(prefix: str) -> bytes:
 
 @dataclass
 class Tapped:
-    """Frames at the taps of a plan, and the case that the judge makes of them."""
+    """Frames at the taps of a plan, and the evidence that the judge makes of them."""
 
     plan: Plan
     folder: Path
@@ -79,7 +79,7 @@ class Tapped:
             self.seq[src, dst] += len(message)
         self.see(tap, bytes(packet))
 
-    def case(self) -> Case:
+    def evidence(self) -> RunEvidence:
         """The captures as the judge reads them."""
         self.folder.mkdir(exist_ok=True)
         paths = []
@@ -89,7 +89,7 @@ class Tapped:
             with PcapngWriter(paths[-1], labels) as writer:
                 for number, (tap, frame) in enumerate(seen):
                     writer.write(labels.index(tap), START_NS + 1_000_000 * number, frame)
-        return build_case(Run(plan=self.plan, captures=tuple(sorted(paths))))
+        return build_evidence(Run(plan=self.plan, captures=tuple(sorted(paths))))
 
 
 def udp_frame(src_mac: str, src: str, dst: str, dscp: int, vlan: int, ethertype: int = 0x0800) -> bytes:

@@ -12,15 +12,15 @@ import pytest
 
 from uclab.capture.dissect import Signalling
 from uclab.judge.evidence.load_files import Load, load_load
-from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.evidence.run import Run
 from uclab.judge.evidence.run_files import RunFiles
-from uclab.judge.load.measured_capacity import Step, _step, check_admission, first_missed, measured_ways
-from uclab.judge.measure.case import Case
+from uclab.judge.load.measured_capacity import LoadLevel, _step, check_admission, first_missed, measured_ways
 from uclab.judge.measure.cleartext_search import ReadableSearch
 from uclab.judge.measure.flows import FlowTable
 from uclab.judge.measure.media import MediaFollower
 from uclab.judge.measure.observe import Observations
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.segments import SegmentBytes
 from uclab.judge.measure.srtp import KeyRing, MediaSecrecy
 from uclab.judge.measure.streams import CallWindow, Hop, Second, Stream
@@ -45,7 +45,7 @@ def order() -> Measuring:
     return measuring(plan, measurable(loaded, plan)[0])
 
 
-def case_of(
+def evidence_of(
     carried: int,
     *,
     placed: int = 22,
@@ -54,14 +54,14 @@ def case_of(
     stumble: int | None = None,
     jitter_ms: float = 1.0,
     refused: int | None = None,
-) -> Case:
+) -> RunEvidence:
     """A line that carries so many calls each way: what is more of packets gets lost, evenly.
 
     `stumble`: with that number of calls a second was bad for another reason; `elsewhere`: packets lost behind
     the queue; `refused`: the call that the cloud refused.
     """
     record, plan = order().record, as_judged(order().load_plan)
-    network = Network(plan)
+    network = PlannedNetwork(plan)
     index = {endpoint.name: number for number, endpoint in enumerate(network.endpoints)}
     admissions = [Admission(n, BEGAN + record.step_s * n, 200) for n in range(1, refused or placed + 1)]
     if refused:
@@ -113,24 +113,24 @@ def case_of(
         ReadableSearch.for_accounts([]),
         SegmentBytes(()),
     )
-    return Case(Run(plan, load=load), network, seen, Signalling((), ()))
+    return RunEvidence(Run(plan, load=load), network, seen, Signalling((), ()))
 
 
 MANY = {"voice": 10**6, "default": 500}
 """Drops of the queue that account for all that is lost before it."""
 
 
-def findings(case: Case) -> dict[str, Finding]:
-    return {one.id: one for one in check_admission(case)}
+def findings(evidence: RunEvidence) -> dict[str, Finding]:
+    return {one.id: one for one in check_admission(evidence)}
 
 
 def test_as_many_as_computed_pass_and_what_gives_way_is_named() -> None:
-    case = case_of(18, drops=MANY)
-    found = findings(case)["capacity.measured"]
+    evidence = evidence_of(18, drops=MANY)
+    found = findings(evidence)["capacity.measured"]
     assert found.verdict == "pass", found.observed
     assert "18 computed, 18 measured, 0.0 % apart" in found.observed
     assert "in queue voice, next bottleneck signalling" in found.observed
-    assert [(one.way, one.computed, one.measured, one.gave_way) for one in measured_ways(case)] == [
+    assert [(one.way, one.computed, one.measured, one.gave_way) for one in measured_ways(evidence)] == [
         ("up", 18, 18, "voice"),
         ("down", 18, 18, "voice"),
     ]
@@ -138,13 +138,13 @@ def test_as_many_as_computed_pass_and_what_gives_way_is_named() -> None:
 
 @pytest.mark.parametrize("carried", [0, 12, 16])
 def test_a_line_that_carries_fewer_fails_and_its_router_is_blamed(carried: int) -> None:
-    found = findings(case_of(carried, drops=MANY))["capacity.measured"]
+    found = findings(evidence_of(carried, drops=MANY))["capacity.measured"]
     assert (found.verdict, found.blame) == ("fail", "edge")
     assert f"{carried} measured" in found.observed
 
 
 def test_a_line_that_carries_far_more_fails() -> None:
-    found = findings(case_of(40, drops=MANY))["capacity.measured"]
+    found = findings(evidence_of(40, drops=MANY))["capacity.measured"]
     assert found.verdict == "fail"
     assert "22 pass, and no more were placed" in found.observed
 
@@ -165,7 +165,7 @@ def test_a_single_packet_is_no_loss_but_one_of_every_call_is(losses: tuple[int, 
 
 
 def test_one_bad_second_is_no_miss() -> None:
-    found = findings(case_of(18, drops=MANY, stumble=10))["capacity.measured"]
+    found = findings(evidence_of(18, drops=MANY, stumble=10))["capacity.measured"]
     assert found.verdict == "pass", found.observed
 
 
@@ -174,45 +174,48 @@ def test_a_call_more_is_right_where_the_policy_allows_its_loss(measured: int, ap
     # given 18.9 calls by rate, of which the policy lets 1 % get lost: 19.1
     (down,) = [way for way in order().record.ways if way.way == "down"]
     assert (down.calls, down.calls_lossy) == (18, 19)
-    one = next(way for way in measured_ways(case_of(18, drops=MANY)) if way.way == "down")
+    one = next(way for way in measured_ways(evidence_of(18, drops=MANY)) if way.way == "down")
     assert replace(one, measured=measured).apart_pct == pytest.approx(apart_pct, abs=0.01)
 
 
 def test_jitter_beyond_the_policy_is_a_miss() -> None:
-    found = findings(case_of(18, drops=MANY, jitter_ms=31))["capacity.measured"]
+    found = findings(evidence_of(18, drops=MANY, jitter_ms=31))["capacity.measured"]
     assert found.verdict == "fail"
     assert "0 measured" in found.observed
 
 
 def test_loss_behind_the_queue_is_not_the_lines() -> None:
-    found = findings(case_of(16, elsewhere=200, drops=MANY))["capacity.measured"]
+    found = findings(evidence_of(16, elsewhere=200, drops=MANY))["capacity.measured"]
     assert found.verdict == "not-shown"
     assert "lost behind the queue" in found.observed
 
 
 def test_loss_that_the_queue_did_not_drop_is_not_the_lines() -> None:
-    found = findings(case_of(12, drops={"voice": 3, "default": 500}))["capacity.measured"]
+    found = findings(evidence_of(12, drops={"voice": 3, "default": 500}))["capacity.measured"]
     assert found.verdict == "not-shown"
     assert "3 of them by its queue" in found.observed
 
 
 def test_without_overload_nothing_is_shown() -> None:
-    found = findings(case_of(18, drops={"voice": 10**6, "default": 0}))["capacity.measured"]
+    found = findings(evidence_of(18, drops={"voice": 10**6, "default": 0}))["capacity.measured"]
     assert found.verdict == "not-shown"
     assert "bulk did not overload the line" in found.observed
 
 
 def test_a_call_that_the_cloud_refuses_is_its_own_finding() -> None:
-    found = findings(case_of(18, drops=MANY, refused=9))
+    found = findings(evidence_of(18, drops=MANY, refused=9))
     assert found["capacity.admitted"].verdict == "fail"
     assert "call 9: 503 No Media Relay" in found["capacity.admitted"].observed
     assert found["capacity.measured"].verdict != "pass"
 
 
 def test_without_calls_nothing_is_shown() -> None:
-    case = case_of(18)
-    empty = replace(case.run.load, admissions=())
-    found = {one.id: one.verdict for one in check_admission(replace(case, run=replace(case.run, load=empty)))}
+    evidence = evidence_of(18)
+    empty = replace(evidence.run.load, admissions=())
+    found = {
+        one.id: one.verdict
+        for one in check_admission(replace(evidence, run=replace(evidence.run, load=empty)))
+    }
     assert found == {"capacity.admitted": "not-shown", "capacity.measured": "not-shown"}
 
 
@@ -228,7 +231,7 @@ def test_without_calls_nothing_is_shown() -> None:
     ],
 )
 def test_a_miss_counts_when_it_stays(missed: Sequence[bool], expected: int | None) -> None:
-    steps = [Step(n, one, 0.0, 0.0, 20.0) for n, one in enumerate(missed, start=1)]
+    steps = [LoadLevel(n, one, 0.0, 0.0, 20.0) for n, one in enumerate(missed, start=1)]
     found = first_missed(steps, order().load_plan.plan.policy)
     assert (found.calls if found else None) == expected
 
@@ -249,9 +252,9 @@ def test_files_are_read(tmp_path: Path) -> None:
 
 def test_a_row_of_unlucky_steps_on_a_line_within_the_policy_is_no_miss() -> None:
     # given 15 calls of 33 packets between two others, on a line that loses 0.8 %: 4 are lost, sometimes 6
-    def step(calls: int, lost: int) -> Step:
+    def step(calls: int, lost: int) -> LoadLevel:
         share = 100 * lost / (33 * calls)
-        return Step(calls, share >= 1, share, 6.1, 20.0, lost, 33 * calls, 2, 33, otherwise=False)
+        return LoadLevel(calls, share >= 1, share, 6.1, 20.0, lost, 33 * calls, 2, 33, otherwise=False)
 
     policy = order().load_plan.plan.policy
     unlucky = [step(15, 4), step(15, 6), step(15, 5), step(16, 6), step(16, 4)]

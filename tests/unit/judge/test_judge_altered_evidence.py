@@ -13,9 +13,9 @@ from testbed.frames import UDP, Packet
 from testbed.world import Leg, World, reference_plan
 from tests.unit.judge.test_judge_drills import failed, not_shown
 from uclab.judge.checks.wireless import as_it_came
-from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.judging import judge_run
-from uclab.judge.measure.case import Marking
+from uclab.judge.measure.run_evidence import ObservedMarking
 from uclab.judge.measure.streams import Stream
 from uclab.judge.measure.tap_clocks import clocks_apart
 from uclab.judge.path.hop_check import Seen
@@ -170,7 +170,7 @@ def hop(tap: str, packets: int, leg: Leg = "up") -> HopRecord:
 
 def test_a_tap_beside_the_way_and_a_tap_that_saw_less_than_the_next_lost_nothing() -> None:
     # given a walk with a stray packet at a tap off the plan's way, and a capture without half of them
-    network = Network(reference_plan("desk1", "desk2"))
+    network = PlannedNetwork(reference_plan("desk1", "desk2"))
     stream = Stream(1, 0, 0, 0, None, receiver=1)
     walk = [hop("edge:lan", 200), hop("fra1-px:1", 1), hop("edge:wan1", 100), hop("isp1:edge", 190)]
 
@@ -189,7 +189,7 @@ def test_a_tap_beside_the_way_and_a_tap_that_saw_less_than_the_next_lost_nothing
 def test_an_access_point_that_hands_on_a_wrong_priority_is_not_blamed_for_it() -> None:
     # given a priority that the air changed, and that the access point makes of it on the wire
     def at(tap: str, pcp: int) -> Seen:
-        return Seen(tap, "up", Counter({Marking(46, pcp, 10): 9}), ())
+        return Seen(tap, "up", Counter({ObservedMarking(46, pcp, 10): 9}), ())
 
     seen = [at("ap1-air:soft1", 6), at("ap1-air:ap", 0), at("ap1:2", 0), at("ap1:1", 0)]
     on_air = Finding("qos.wmm", (), "c1", "", "", "fail", Evidence("ap1-air:ap", text="up leg"), "ap1-air")

@@ -96,7 +96,7 @@ def test_a_right_call_over_a_label_switched_core_passes(tmp_path: Path) -> None:
     judgement = run(here)
     # then everything holds, and was seen
     assert {f.id for f in judgement.findings if f.verdict != "pass"} == NOT_PLAYED
-    assert ("c1:forward", "pass") in of_kind(judgement, "qos.mpls-tc")
+    assert ("c1:caller_to_callee", "pass") in of_kind(judgement, "qos.mpls-tc")
     assert ("desk1:signalling", "pass") in of_kind(judgement, "qos.mpls-tc")
     assert of_kind(judgement, "carrier.apart") == {("mpls1:cc1", "pass"), ("mpls1:other customer", "pass")}
     # and the walk shows class and label where there are any
@@ -113,7 +113,7 @@ def test_a_right_call_over_a_label_switched_core_passes(tmp_path: Path) -> None:
 def test_a_right_call_over_a_private_line_passes(tmp_path: Path) -> None:
     judgement = run(world(tmp_path, "evpl-point-to-point"))
     assert {f.id for f in judgement.findings if f.verdict != "pass"} == NOT_PLAYED
-    assert ("c1:backward:service-tag", "pass") in of_kind(judgement, "qos.pcp")
+    assert ("c1:callee_to_caller:service-tag", "pass") in of_kind(judgement, "qos.pcp")
     walk = chosen_walk(judgement)
     assert walk is not None
     [core] = [hop for hop in walk.hops if hop.tap == "metro1-core:1" and hop.leg == "up"]
@@ -220,7 +220,7 @@ def sent(here: Tapped, mac: str, labels: Mapping[str, int | None]) -> None:
 @pytest.mark.req("W3", "V5")
 def test_circuits_of_one_company_may_meet_at_its_hub(tmp_path: Path) -> None:
     # given three circuits that end in one router, when the core is judged
-    findings = {finding.subject: finding for finding in check_apart(hub_world(tmp_path).case())}
+    findings = {finding.subject: finding for finding in check_apart(hub_world(tmp_path).evidence())}
     # then each is apart from the other customer
     assert set(findings) == {"core1:mpls1", "core1:mpls2", "core1:mpls3", "core1:other customer"}
     assert {finding.verdict for finding in findings.values()} == {"pass"}
@@ -234,7 +234,7 @@ def test_another_customers_packets_at_the_hub_are_found(tmp_path: Path, tap: str
     here = hub_world(tmp_path)
     sent(here, here.plan.node("core1-x1").interfaces[0].mac, {tap: None})
     # then all of the company's circuits that end there are not apart from it
-    verdicts = {finding.subject: finding.verdict for finding in check_apart(here.case())}
+    verdicts = {finding.subject: finding.verdict for finding in check_apart(here.evidence())}
     assert verdicts["core1:other customer"] == "pass"
     assert "fail" in {verdicts[f"core1:mpls{branch}"] for branch in "123"}
 
@@ -245,7 +245,7 @@ def test_a_circuits_packets_under_another_circuits_label_are_found(tmp_path: Pat
     here = hub_world(tmp_path)
     sent(here, here.plan.node("b2edge").interface("mpls2").mac, {"core1-edge3:1": 101})
     # then its circuit is told, and its edge named
-    broken = [finding for finding in check_apart(here.case()) if finding.verdict == "fail"]
+    broken = [finding for finding in check_apart(here.evidence()) if finding.verdict == "fail"]
     assert [(finding.subject, finding.blame) for finding in broken] == [("core1:mpls2", "core1-edge3")]
 
 

@@ -48,7 +48,7 @@ def right_world(folder: Path) -> Tapped:
 
 
 def found(world: Tapped) -> dict[str, Finding]:
-    return {f.subject: f for f in check_circuits(world.case())}
+    return {f.subject: f for f in check_circuits(world.evidence())}
 
 
 def test_circuit_that_carries_what_it_should_holds_and_an_unused_one_is_not_shown(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import pytest
 
 from testbed.plans import shipped_plan
 from uclab.capture.dissect import Signalling
-from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.evidence.run import Run
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.cleartext_search import ReadableSearch
 from uclab.judge.measure.flows import FlowTable
 from uclab.judge.measure.media import MediaFollower
 from uclab.judge.measure.observe import Observations
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.segments import SegmentBytes
 from uclab.judge.measure.srtp import KeyRing, MediaSecrecy
 from uclab.judge.measure.streams import Second, Stream
@@ -39,9 +39,9 @@ def plan() -> Plan:
     return shipped_plan("small-office")
 
 
-def case() -> Case:
-    """A case without captures, of which nothing is missing."""
-    network = Network(plan())
+def evidence() -> RunEvidence:
+    """A run without captures, of which nothing is missing."""
+    network = PlannedNetwork(plan())
     seen = Observations(
         FlowTable(),
         MediaFollower([tap.label for tap in plan().taps], {}),
@@ -49,7 +49,7 @@ def case() -> Case:
         ReadableSearch.for_accounts([]),
         SegmentBytes(()),
     )
-    made = Case(Run(plan()), network, seen, Signalling((), ()))
+    made = RunEvidence(Run(plan()), network, seen, Signalling((), ()))
     made.__dict__["windows"] = TapWindows()
     return made
 
@@ -58,7 +58,7 @@ def direction(
     name: str, lost: Iterable[int], kind: str = "desk-pstn", delays_ms: float | Sequence[float] = 30.0
 ) -> DirectionSeen:
     """A call upwards from desk1, with the packets that its line lost in each of its seconds, of 50."""
-    endpoints = {endpoint.name: endpoint for endpoint in Network(plan()).endpoints}
+    endpoints = {endpoint.name: endpoint for endpoint in PlannedNetwork(plan()).endpoints}
     call = CallRecord(name, "desk1", "pstn", kind, True, 100.0, 101.0, 106.0)
     stream = Stream(len(name), 0, 0, 0, None)
     seconds = list(enumerate(lost, start=101))
@@ -71,10 +71,10 @@ def direction(
     stream.delay_max_ms = 60.0
     stream.jitter.sum_ms, stream.jitter.count = 1.5 * stream.received, stream.received
     parts = (
-        Part(call, "forward", stream, UP, "up", {at: (float(n), 50.0) for at, n in seconds}, 1.0),
-        Part(call, "forward", stream, CLOUD, None, {at: (0.0, 50.0) for at, _ in seconds}, 1.0),
+        Part(call, "caller_to_callee", stream, UP, "up", {at: (float(n), 50.0) for at, n in seconds}, 1.0),
+        Part(call, "caller_to_callee", stream, CLOUD, None, {at: (0.0, 50.0) for at, _ in seconds}, 1.0),
     )
-    return DirectionSeen(call, "forward", stream, endpoints["desk1"], endpoints["pstn"], parts, None)
+    return DirectionSeen(call, "caller_to_callee", stream, endpoints["desk1"], endpoints["pstn"], parts, None)
 
 
 def walk_of(one: DirectionSeen) -> Walk:
@@ -82,14 +82,14 @@ def walk_of(one: DirectionSeen) -> Walk:
     lost = one.stream.sent - one.stream.received
     hops = (("edge:lan", one.stream.sent, 0), ("edge:wan1", one.stream.received, lost))
     records = [HopRecord(tap, 46, None, None, 0.0, packets, n) for tap, packets, n in hops]
-    return Walk(one.call.id, "forward", tuple(records))
+    return Walk(one.call.id, "caller_to_callee", tuple(records))
 
 
 def judged(*seen: DirectionSeen) -> tuple[dict[str, Finding], Accused]:
     """Findings on lines and routes by subject; and who looks at single calls."""
     accused = Accused(plan().policy, seen)
     walks = [walk_of(one) for one in seen]
-    found = (*check_lines(case(), accused, walks), *check_routes(case(), accused, walks))
+    found = (*check_lines(evidence(), accused, walks), *check_routes(evidence(), accused, walks))
     return {finding.subject: finding for finding in found}, accused
 
 
@@ -184,7 +184,9 @@ def test_what_overloads_a_line_is_judged_apart() -> None:
     # given four quiet calls without loss, and three that lost nearly half while bulk filled the line
     full = [direction(f"o{n}", [20] * 8, kind="overload") for n in range(3)]
     accused = Accused(plan().policy, (*lossless(4), *full))
-    found = {f.id: f for f in check_lines(case(), accused, [walk_of(one) for one in full]) if f.subject == UP}
+    found = {
+        f.id: f for f in check_lines(evidence(), accused, [walk_of(one) for one in full]) if f.subject == UP
+    }
     assert {name: one.verdict for name, one in found.items()} == {
         "quality.voice": "pass",
         "quality.overload": "fail",

@@ -6,7 +6,7 @@ import pytest
 
 from testbed.plans import shipped_plan
 from uclab.judge.evidence.directions import Directions
-from uclab.judge.evidence.network import Network, mac_number
+from uclab.judge.evidence.network import PlannedNetwork, mac_number
 from uclab.plan.schema.plan import Plan
 
 PLAN = shipped_plan("small-office")
@@ -33,8 +33,8 @@ def mac_of(plan: Plan, name: str, interface: str) -> int:
 def test_a_frame_leaves_the_device_that_is_nearer_to_its_sender(
     tap: str, sender: tuple[str, str], leaves: bool
 ) -> None:
-    assert Directions(Network(PLAN)).leaves(tap, mac_of(PLAN, *sender)) is leaves
+    assert Directions(PlannedNetwork(PLAN)).leaves(tap, mac_of(PLAN, *sender)) is leaves
 
 
 def test_a_stranger_comes_from_beyond_the_link() -> None:
-    assert not Directions(Network(PLAN)).leaves("sw1:1", 0x020000FFFFFF)
+    assert not Directions(PlannedNetwork(PLAN)).leaves("sw1:1", 0x020000FFFFFF)

@@ -64,7 +64,9 @@ def test_a_right_run_passes_every_check(tmp_path: Path) -> None:
     # then everything was shown, and held
     assert [f for f in judgement.findings if f.verdict != "pass"] == []
     assert judgement.verdict == "pass"
-    assert {c.id: (c.forward is not None, c.backward is not None) for c in judgement.calls} == {
+    assert {
+        c.id: (c.caller_to_callee is not None, c.callee_to_caller is not None) for c in judgement.calls
+    } == {
         "c1": (True, True),
         "c2": (True, True),
         "c3": (True, True),

@@ -43,7 +43,7 @@ def way(flow: Flow, gap: float = 300.0, failback: float = 0.0, *, alive: bool = 
     """One direction with these silences."""
     silences = (Silence(FAILED, FAILED + gap / 1000),) if gap else ()
     returned = FAILED + gap / 1000 < HEALED
-    direction: Direction = "forward" if flow == "out" else "backward"
+    direction: Direction = "caller_to_callee" if flow == "out" else "callee_to_caller"
     return Way(direction, flow, silences, gap, failback, returned, alive, (), FAILED - 3, (4.3,) * 23)
 
 
@@ -109,7 +109,7 @@ def test_what_is_broken_fails_alone(policy: Policy, calls: tuple[CallOutcome, ..
 def test_the_median_decides_and_the_longest_is_told(policy: Policy) -> None:
     (out, _) = verdicts(policy, judged(call(1, 300), call(2, 400), call(3, 5000)))["media-gap"]
     assert (out.verdict, out.observed) == ("pass", "median 400 ms, 300 to 5000 (3 values)")
-    assert out.evidence.text == "longest in c3:forward, 5000 ms"
+    assert out.evidence.text == "longest in c3:caller_to_callee, 5000 ms"
 
 
 def test_more_time_is_allowed_where_the_address_changes(policy: Policy) -> None:

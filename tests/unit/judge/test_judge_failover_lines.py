@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testbed.plans import shipped_plan
-from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.failover.outcomes import line_wanted, orphaned
 from uclab.plan.traffic.incidents import planned_incidents
 from uclab.records.run import Incident
@@ -13,11 +13,11 @@ from uclab.records.run import Incident
 pytestmark = pytest.mark.req("V2", "P1.2", "P1.3", "P2.2", "P2.3")
 
 
-def network(topology: str) -> Network:
-    return Network(shipped_plan(topology))
+def network(topology: str) -> PlannedNetwork:
+    return PlannedNetwork(shipped_plan(topology))
 
 
-def incident(of: Network, name: str) -> Incident:
+def incident(of: PlannedNetwork, name: str) -> Incident:
     """The plan's incident of that name, as if it had happened."""
     (planned,) = (one for one in planned_incidents(of.plan) if one.name == name)
     return Incident(

@@ -18,7 +18,7 @@ from uclab.capture.dissect import Crypto, Flow, MediaDescription, SipMessage
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import Packets
 from uclab.judge.checks.marking import remarked
-from uclab.judge.evidence.network import Network, dscp_name, number
+from uclab.judge.evidence.network import PlannedNetwork, dscp_name, number
 from uclab.judge.measure.emodel import G711, G711_PLAIN, Codec, mos, r_factor
 from uclab.judge.measure.jitter import Jitter
 from uclab.judge.measure.media import MediaFollower, MediaRows
@@ -344,7 +344,7 @@ def test_encrypted_bytes_are_told_from_voice() -> None:
     ],
 )
 def test_a_pc_s_packets_are_marked_by_port_only(dst: str, proto: int, dport: int, expected: int) -> None:
-    assert remarked(Network(reference_plan("desk1")), number(dst), proto, dport) == expected
+    assert remarked(PlannedNetwork(reference_plan("desk1")), number(dst), proto, dport) == expected
 
 
 @pytest.mark.parametrize(

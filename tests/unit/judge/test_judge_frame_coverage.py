@@ -219,6 +219,6 @@ def test_what_is_wrong_is_found_beside_a_tap_that_could_not_tell_but_nobody_is_a
     world.call("desk1", "desk2", seconds=0.8)
     # when it is judged, then the marking fails where it was seen to be wrong, without naming a device
     findings = {(f.id, f.subject): f for f in judge_run(world.write()).findings}
-    wrong = findings["qos.dscp", "c1:forward"]
+    wrong = findings["qos.dscp", "c1:caller_to_callee"]
     assert (wrong.verdict, wrong.evidence.tap, wrong.blame) == ("fail", "edge:lan", None)
     assert "by whom is not shown: " in wrong.observed

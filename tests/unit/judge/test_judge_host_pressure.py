@@ -13,8 +13,8 @@ from testbed.world import Leg, World
 from uclab.judge.evidence.host_pressure import HostPressure
 from uclab.judge.evidence.run import load_run
 from uclab.judge.host.reasons import by_host
-from uclab.judge.judging import build_case, judge
-from uclab.judge.measure.case import Case
+from uclab.judge.judging import build_evidence, judge
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import CallWindow
 from uclab.judge.result.judgement import Finding, Judgement
 from uclab.plan.capacity.experiment_record import Admission, MeasuringRecord
@@ -26,7 +26,7 @@ SECONDS = 4
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, Judgement]:
+def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunEvidence, Judgement]:
     """A call in which the router loses a quarter of what desk1 says, and desk1 does not hear desk2 in 42 % of
     the time although all of it arrives; nothing is known of the machine."""
     plan = shipped_plan("small-office")
@@ -43,19 +43,19 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, Judgement]:
         world.connect(name)
         world.register(name)
     call = world.call("desk1", "desk2", SECONDS)
-    world.calls[0] = replace(call, backward=HeardAudio(440, heard=False, level_db=-12.0, share=0.58))
+    world.calls[0] = replace(call, callee_to_caller=HeardAudio(440, heard=False, level_db=-12.0, share=0.58))
     run = load_run(world.write())
-    return build_case(run), judge(run)
+    return build_evidence(run), judge(run)
 
 
-def sampled(case: Case, *waited: Waited, later_s: float = 0.0) -> Case:
-    """The case with looks at the machine: each program waited for so long in each second of the call."""
-    begin = (case.run.calls[0].answered_at or 0.0) + later_s
+def sampled(evidence: RunEvidence, *waited: Waited, later_s: float = 0.0) -> RunEvidence:
+    """The evidence with looks at the machine: each program waited for so long in each second of the call."""
+    begin = (evidence.run.calls[0].answered_at or 0.0) + later_s
     samples = tuple(
         HostSample(begin + second, begin + second + 1, 0.0, 0.0, 50.0, waited)
         for second in range(SECONDS + 1)
     )
-    return replace(case, run=replace(case.run, pressure=samples))
+    return replace(evidence, run=replace(evidence.run, pressure=samples))
 
 
 def finding(judgement: Judgement, name: str, subject: str) -> Finding:
@@ -64,12 +64,12 @@ def finding(judgement: Judgement, name: str, subject: str) -> Finding:
 
 
 @pytest.mark.req("C8", "D3")
-def test_on_a_quiet_machine_a_fault_is_a_fault(judged: tuple[Case, Judgement]) -> None:
-    case, judgement = judged
-    for known in (case, sampled(case)):
+def test_on_a_quiet_machine_a_fault_is_a_fault(judged: tuple[RunEvidence, Judgement]) -> None:
+    evidence, judgement = judged
+    for known in (evidence, sampled(evidence)):
         audio, quality = (
             finding(judgement, "audio.heard", "c1"),
-            finding(judgement, "quality.voice", "c1:forward"),
+            finding(judgement, "quality.voice", "c1:caller_to_callee"),
         )
         explained = by_host(known, (), (audio, quality))
         assert [(f.verdict, f.blame) for f in explained.findings] == [("fail", "desk1"), ("fail", "edge")]
@@ -78,11 +78,11 @@ def test_on_a_quiet_machine_a_fault_is_a_fault(judged: tuple[Case, Judgement]) -
 
 @pytest.mark.req("D3")
 def test_a_phone_whose_program_was_starved_is_not_blamed_for_what_it_did_not_hear(
-    judged: tuple[Case, Judgement],
+    judged: tuple[RunEvidence, Judgement],
 ) -> None:
     # given a machine that did not serve desk1's program in the call
-    case, judgement = judged
-    busy = sampled(case, Waited("desk1", "baresip", 420.0))
+    evidence, judgement = judged
+    busy = sampled(evidence, Waited("desk1", "baresip", 420.0))
     # when what it did not hear is explained
     explained = by_host(busy, (), (finding(judgement, "audio.heard", "c1"),))
     # then it is not shown, with the figure and what would help
@@ -106,10 +106,12 @@ def test_a_phone_whose_program_was_starved_is_not_blamed_for_what_it_did_not_hea
     ],
     ids=["at another time", "another program", "only the capture", "a trifle", "too little to explain it"],
 )
-def test_other_waits_excuse_nobody(judged: tuple[Case, Judgement], waited: Waited, later_s: float) -> None:
-    case, judgement = judged
+def test_other_waits_excuse_nobody(
+    judged: tuple[RunEvidence, Judgement], waited: Waited, later_s: float
+) -> None:
+    evidence, judgement = judged
     explained = by_host(
-        sampled(case, waited, later_s=later_s), (), (finding(judgement, "audio.heard", "c1"),)
+        sampled(evidence, waited, later_s=later_s), (), (finding(judgement, "audio.heard", "c1"),)
     )
     assert explained.findings[0].verdict == "fail"
     assert explained.findings[0].blame == "desk1"
@@ -136,11 +138,11 @@ def test_other_waits_excuse_nobody(judged: tuple[Case, Judgement], waited: Waite
     ],
 )
 def test_losses_are_explained_by_the_waits_of_whoever_moves_the_packets_there(
-    judged: tuple[Case, Judgement], waited: Waited, verdict: str
+    judged: tuple[RunEvidence, Judgement], waited: Waited, verdict: str
 ) -> None:
-    case, judgement = judged
+    evidence, judgement = judged
     (found,) = by_host(
-        sampled(case, waited), (), (finding(judgement, "quality.voice", "c1:forward"),)
+        sampled(evidence, waited), (), (finding(judgement, "quality.voice", "c1:caller_to_callee"),)
     ).findings
     assert found.verdict == verdict
     assert found.blame == ("edge" if verdict == "fail" else None)
@@ -152,41 +154,43 @@ def test_losses_are_explained_by_the_waits_of_whoever_moves_the_packets_there(
     [("no registration was seen", "not-shown"), ("registration-failed: 403 Forbidden", "fail")],
 )
 def test_registrations_are_explained_by_a_starved_registrar_but_for_refusals(
-    judged: tuple[Case, Judgement], observed: str, verdict: str
+    judged: tuple[RunEvidence, Judgement], observed: str, verdict: str
 ) -> None:
-    case, _ = judged
+    evidence, _ = judged
     missed = Finding("signalling.registered", ("C1",), "desk1", "registered", observed, "fail", blame="desk1")
-    busy = sampled(case, Waited("fra1-sbc", "kamailio", 800.0))
+    busy = sampled(evidence, Waited("fra1-sbc", "kamailio", 800.0))
     assert by_host(busy, (), (missed,)).findings[0].verdict == verdict
-    assert by_host(sampled(case), (), (missed,)).findings[0].verdict == "fail"
+    assert by_host(sampled(evidence), (), (missed,)).findings[0].verdict == "fail"
 
 
 @pytest.mark.req("C1.1")
 @pytest.mark.parametrize(("lasts_s", "verdict"), [(5.0, "not-shown"), (60.0, "fail")])
 def test_a_lost_registration_is_explained_for_no_longer_than_a_program_waited(
-    judged: tuple[Case, Judgement], lasts_s: float, verdict: str
+    judged: tuple[RunEvidence, Judgement], lasts_s: float, verdict: str
 ) -> None:
     # given a phone that lost its registration so long before the end, and a registrar that waited for 4 s
-    case = sampled(judged[0], Waited("fra1-sbc", "kamailio", 800.0))
-    lost_at = max(event.time for event in case.run.events)
-    events = [event for event in case.run.events if event.kind != "going-down"]
+    evidence = sampled(judged[0], Waited("fra1-sbc", "kamailio", 800.0))
+    lost_at = max(event.time for event in evidence.run.events)
+    events = [event for event in evidence.run.events if event.kind != "going-down"]
     events.append(Event(lost_at, "desk1", "registration-failed", "timeout"))
     events.append(Event(lost_at + lasts_s, "lab", "going-down", ""))
-    case = replace(case, run=replace(case.run, events=tuple(events)))
+    evidence = replace(evidence, run=replace(evidence.run, events=tuple(events)))
     missed = Finding("signalling.registered", ("C1",), "desk1", "", "never back", "fail", blame="desk1")
 
     # when it is asked whether the machine explains that
-    explained = by_host(case, (), (missed,))
+    explained = by_host(evidence, (), (missed,))
 
     # then only as long as the waits may have lasted
     assert explained.findings[0].verdict == verdict
 
 
 @pytest.mark.req("D3")
-def test_what_was_not_shown_anyway_is_told_with_the_machines_part(judged: tuple[Case, Judgement]) -> None:
-    case, _ = judged
-    silent = Finding("quality.voice", ("C8",), "c1:forward", "", "no media was sent", "not-shown")
-    explained = by_host(sampled(case, Waited("desk1", "baresip", 500.0)), (), (silent,))
+def test_what_was_not_shown_anyway_is_told_with_the_machines_part(
+    judged: tuple[RunEvidence, Judgement],
+) -> None:
+    evidence, _ = judged
+    silent = Finding("quality.voice", ("C8",), "c1:caller_to_callee", "", "no media was sent", "not-shown")
+    explained = by_host(sampled(evidence, Waited("desk1", "baresip", 500.0)), (), (silent,))
     assert "no media was sent; baresip of desk1 waited" in explained.findings[0].observed
     assert "1 finding is not shown" in explained.sentence
 
@@ -194,17 +198,19 @@ def test_what_was_not_shown_anyway_is_told_with_the_machines_part(judged: tuple[
 @pytest.mark.req("C8", "D11")
 @pytest.mark.parametrize(("waited_ms", "told"), [(300.0, True), (105.0, False)])
 def test_a_campaigns_quality_that_bursts_leave_open_is_told_with_the_machines_part(
-    judged: tuple[Case, Judgement], waited_ms: float, told: bool
+    judged: tuple[RunEvidence, Judgement], waited_ms: float, told: bool
 ) -> None:
     # given a lossy direction, that a line's program waited, and a verdict that its losses left open
-    case = sampled(judged[0], Waited("edge", "delay_line", waited_ms))
-    first_ns = case.seen.media.streams[0].first_ns
+    evidence = sampled(judged[0], Waited("edge", "delay_line", waited_ms))
+    first_ns = evidence.seen.media.streams[0].first_ns
     window = CallWindow("c1", 0, 1, first_ns, first_ns, first_ns + SECONDS * 10**9)
-    windowed = [replace(one, window=window) for one in case.seen.media.streams]
-    case = replace(case, seen=replace(case.seen, media=replace(case.seen.media, streams=windowed)))
+    windowed = [replace(one, window=window) for one in evidence.seen.media.streams]
+    evidence = replace(
+        evidence, seen=replace(evidence.seen, media=replace(evidence.seen.media, streams=windowed))
+    )
     opened = Finding("load.quality", ("C8",), "voice from desk1", "", "25 % lost", "not-shown")
     # when it is judged, then the machine is named where its waits explain the losses
-    (finding,) = by_host(case, (), (opened,)).findings
+    (finding,) = by_host(evidence, (), (opened,)).findings
     assert ("delay_line of edge waited" in finding.observed) is told
 
 
@@ -252,13 +258,13 @@ def test_a_machine_that_stood_still_starved_every_program() -> None:
     ids=["who steers", "who measures the paths", "too little", "a phone"],
 )
 def test_steering_that_came_late_is_explained_by_whoever_measures_and_steers(
-    judged: tuple[Case, Judgement], waited: Waited, verdict: str
+    judged: tuple[RunEvidence, Judgement], waited: Waited, verdict: str
 ) -> None:
     # given a site with an overlay, and the same call there
-    case, _ = judged
+    evidence, _ = judged
     overlay = shipped_plan("sd-wan").overlays[0]
-    plan = replace(case.network.plan, overlays=(overlay,))
-    known = replace(sampled(case, waited), network=replace(case.network, plan=plan))
+    plan = replace(evidence.network.plan, overlays=(overlay,))
+    known = replace(sampled(evidence, waited), network=replace(evidence.network, plan=plan))
     late = Finding("sdwan.steering", ("W6",), overlay.site, "in time", "still on wan1", "fail", blame="edge")
     # when voice stayed on a bad path too long
     (found,) = by_host(known, (), (late,)).findings
@@ -278,14 +284,14 @@ def test_steering_that_came_late_is_explained_by_whoever_measures_and_steers(
     ids=["a generator", "the line", "too little", "somebody else"],
 )
 def test_measured_capacity_is_explained_by_starved_generators_and_their_way(
-    judged: tuple[Case, Judgement], waited: Waited, verdict: str
+    judged: tuple[RunEvidence, Judgement], waited: Waited, verdict: str
 ) -> None:
-    case, _ = judged
-    begin = case.run.calls[0].answered_at or 0.0
+    evidence, _ = judged
+    begin = evidence.run.calls[0].answered_at or 0.0
     record = MeasuringRecord("office", "wan1", G711, 87.2, (), "desk1", "desk2", 3, "both", False, 1.0)
     placed = tuple(Admission(number, begin + number, 200) for number in (1, 2, 3))
-    load = replace(case.run.load, measuring=record, admissions=placed)
-    known = sampled(case, waited)
+    load = replace(evidence.run.load, measuring=record, admissions=placed)
+    known = sampled(evidence, waited)
     known = replace(known, run=replace(known.run, load=load))
     few = Finding("capacity.measured", ("Q2",), "office/wan1", "as computed", "2 of 9", "fail", blame="edge")
     assert by_host(known, (), (few,)).findings[0].verdict == verdict

@@ -117,8 +117,8 @@ def test_an_intruder_whom_the_relay_takes_for_the_phone_is_blamed_for_the_loss(
     assert injected.subject == f"web ({intruder.address})"
     assert "60 packets to 2 media ports of 198.18.10.12" in injected.observed
     assert "came by web:eth0, inet:web, inet:fra1-br" in injected.observed
-    assert "hurt c1:forward (" in injected.observed
-    assert "c1:backward (" in injected.observed
+    assert "hurt c1:caller_to_callee (" in injected.observed
+    assert "c1:callee_to_caller (" in injected.observed
     assert "30 forged packets" in broken["hub.media"].observed or "60 forged" in broken["hub.media"].observed
 
 

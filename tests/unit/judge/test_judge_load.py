@@ -13,16 +13,16 @@ import pytest
 from testbed.plans import shipped_plan
 from uclab.capture.dissect import Signalling
 from uclab.judge.evidence.load_files import Leg, Load, load_load
-from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.evidence.run import Run
 from uclab.judge.evidence.run_files import RunFiles
 from uclab.judge.load.findings import check_load
 from uclab.judge.load.series import load_series
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.cleartext_search import ReadableSearch
 from uclab.judge.measure.flows import FlowTable
 from uclab.judge.measure.media import MediaFollower
 from uclab.judge.measure.observe import Observations
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.segments import SegmentBytes
 from uclab.judge.measure.srtp import KeyRing, MediaSecrecy
 from uclab.judge.measure.streams import Second, Stream, leg_windows, window_for
@@ -80,9 +80,9 @@ def plan() -> Plan:
     return as_judged(with_load(shipped_plan("small-office"), 4, 2))
 
 
-def case_of(load: Load, lost: int = 0, delay_ms: float = 20.0) -> Case:
-    """A campaign's case in which both generators send 1,000 packets in a call; `lost` of a hundred are."""
-    network = Network(plan())
+def evidence_of(load: Load, lost: int = 0, delay_ms: float = 20.0) -> RunEvidence:
+    """A campaign's evidence: both generators send 1,000 packets in a call; `lost` of a hundred are lost."""
+    network = PlannedNetwork(plan())
     index = {endpoint.name: number for number, endpoint in enumerate(network.endpoints)}
     windows = leg_windows(load.legs, index)
     streams = []
@@ -103,11 +103,11 @@ def case_of(load: Load, lost: int = 0, delay_ms: float = 20.0) -> Case:
         ReadableSearch.for_accounts([]),
         SegmentBytes(()),
     )
-    return Case(Run(network.plan, load=load), network, seen, Signalling((), ()))
+    return RunEvidence(Run(network.plan, load=load), network, seen, Signalling((), ()))
 
 
 def findings(load: Load, lost: int = 0, delay_ms: float = 20.0) -> dict[tuple[str, str], Finding]:
-    return {(one.id, one.subject): one for one in check_load(case_of(load, lost, delay_ms))}
+    return {(one.id, one.subject): one for one in check_load(evidence_of(load, lost, delay_ms))}
 
 
 def failed(load: Load, lost: int = 0, delay_ms: float = 20.0) -> set[str]:
@@ -302,15 +302,15 @@ def test_records_are_read_back_and_a_cut_off_last_line_is_no_evidence(tmp_path: 
 
 
 def test_a_campaign_is_drawn_on_one_time_line() -> None:
-    series = {(one.kind, one.subject): one for one in load_series(case_of(GOOD, lost=10))}
+    series = {(one.kind, one.subject): one for one in load_series(evidence_of(GOOD, lost=10))}
     assert series["calls", "in progress"].values == (1.0, 1.0, 1.0, 1.0)
     assert series["registrations", "granted"].values == (1.0, 1.0, 1.0, 1.0)
     assert series["setup_ms", "SRD"].values == (60.0,)
     assert series["media_loss_pct", "all directions"].values == (10.0,) * 20
     assert series["cpu_pct", "fra1-sbc kamailio"].values == (3.0, 5.0)
-    queues = {one.kind: one for one in load_series(case_of(GOOD)) if one.subject == "edge:wan1"}
+    queues = {one.kind: one for one in load_series(evidence_of(GOOD)) if one.subject == "edge:wan1"}
     assert {one.label for one in queues.values()} == {"voice"}
     assert queues["queue_kbps"].values == (90.0, 180.0)
     assert queues["queue_guaranteed_kbps"].values == (1164.0, 1164.0)
     assert queues["queue_dropped"].values == (0.0, 7.0)
-    assert list(load_series(case_of(Load()))) == []
+    assert list(load_series(evidence_of(Load()))) == []

@@ -12,13 +12,13 @@ from testbed.plans import shipped_plan
 from uclab.capture.dissect import Signalling
 from uclab.capture.headers import IPV4, UDP
 from uclab.judge.checks.overlay import Spell, check_overlays, spells
-from uclab.judge.evidence.network import Network, mac_number, number
+from uclab.judge.evidence.network import PlannedNetwork, mac_number, number
 from uclab.judge.evidence.run import Run
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.cleartext_search import ReadableSearch
 from uclab.judge.measure.flows import Flow, FlowKey, FlowTable
 from uclab.judge.measure.media import MediaFollower
 from uclab.judge.measure.observe import Observations
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.segments import SegmentBytes
 from uclab.judge.measure.srtp import MediaSecrecy
 from uclab.judge.measure.streams import Hop
@@ -89,8 +89,8 @@ def judged(
         table, follower, cast("MediaSecrecy", None), cast("ReadableSearch", None), cast("SegmentBytes", None)
     )
     run = Run(plan(), paths=tuple(paths or records()))
-    case = Case(run, Network(plan()), seen, Signalling((), ()))
-    return {f"{f.id} {f.subject}": f for f in check_overlays(case)}
+    evidence = RunEvidence(run, PlannedNetwork(plan()), seen, Signalling((), ()))
+    return {f"{f.id} {f.subject}": f for f in check_overlays(evidence)}
 
 
 def test_a_right_run_passes_every_check() -> None:

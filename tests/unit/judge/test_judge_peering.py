@@ -59,7 +59,7 @@ def right_world(folder: Path, **changes: object) -> Tapped:
 
 
 def found(world: Tapped) -> dict[tuple[str, str], Finding]:
-    return {(f.id, f.subject): f for f in check_peering(world.case())}
+    return {(f.id, f.subject): f for f in check_peering(world.evidence())}
 
 
 def failed(world: Tapped) -> set[str]:
@@ -146,7 +146,7 @@ def test_peering_router_that_prefers_another_data_centre_has_nothing_to_pass_on(
     )
     # when the second one's peering router is only told of the site's prefix
     world.say("fra2-cc:br", border, own, bgp_update(65010, border, SITE), None)
-    findings = {f.subject: f for f in check_peering(world.case()) if f.id == "peering.accepted"}
+    findings = {f.subject: f for f in check_peering(world.evidence()) if f.id == "peering.accepted"}
     # then that is as it should be, but a preferred one must have been heard to pass it on
     assert findings["fra2-cc"].verdict == "pass"
     assert findings["fra1-cc"].verdict == "not-shown"
@@ -154,7 +154,7 @@ def test_peering_router_that_prefers_another_data_centre_has_nothing_to_pass_on(
 
 def test_plan_without_circuits_has_nothing_to_say(tmp_path: Path) -> None:
     world = Tapped(shipped_plan("small-office"), tmp_path)
-    assert list(check_peering(world.case())) == []
+    assert list(check_peering(world.evidence())) == []
 
 
 def test_withdrawn_prefix_is_no_announcement(tmp_path: Path) -> None:

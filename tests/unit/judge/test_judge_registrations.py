@@ -14,9 +14,9 @@ from uclab.capture.sip import Flow, SipMessage
 from uclab.judge.checks.registrations import presences
 from uclab.judge.checks.signalling import check_registered
 from uclab.judge.evidence.run import Run
-from uclab.judge.judging import build_case
-from uclab.judge.measure.case import Case
+from uclab.judge.judging import build_evidence
 from uclab.judge.measure.flows import FlowTable
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.judgement import Finding
 from uclab.plan.schema.plan import FailoverLimits, Plan
 from uclab.records.run import Event, Incident
@@ -49,20 +49,20 @@ def findings(
 ) -> dict[str, Finding]:
     told = tuple(sorted((*LAB, *REGISTERED, *events), key=lambda event: event.time))
     run = Run(plan(), Path(), events=told, incidents=tuple(incidents))
-    case: Case = build_case(run)
+    evidence: RunEvidence = build_evidence(run)
     flows = FlowTable()
-    tap = case.network.controller_taps[0]
+    tap = evidence.network.controller_taps[0]
     for number, (phone, port) in enumerate(PORTS.items()):
-        own = case.network.first_tap[phone]
+        own = evidence.network.first_tap[phone]
         flows.opened += [(own, 0, port, 0, 5096, number), (tap, 0xCB007102, port, 0, 5096, number)]
-    case = replace(
-        case,
-        seen=replace(case.seen, flows=flows),
-        signalling=replace(case.signalling, messages=tuple(messages)),
+    evidence = replace(
+        evidence,
+        seen=replace(evidence.seen, flows=flows),
+        signalling=replace(evidence.signalling, messages=tuple(messages)),
     )
-    known = presences(case)
-    phones = [one for one in case.network.site_endpoints if one.name in PORTS]
-    return {one.name: check_registered(case, one, known) for one in phones}
+    known = presences(evidence)
+    phones = [one for one in evidence.network.site_endpoints if one.name in PORTS]
+    return {one.name: check_registered(evidence, one, known) for one in phones}
 
 
 def verdicts(found: dict[str, Finding]) -> dict[str, str]:

@@ -52,8 +52,10 @@ def test_rtcp_that_leaves_the_relay_unmarked_is_the_relays_fault(world: World) -
     # when it is judged
     found = findings(world)
     # then only RTCP's marking fails, and the relay's node is named
-    assert failed(found) == {("qos.dscp", f"c1:{way}:rtcp") for way in ("forward", "backward")}
-    wrong = found["qos.dscp", "c1:forward:rtcp"]
+    assert failed(found) == {
+        ("qos.dscp", f"c1:{way}:rtcp") for way in ("caller_to_callee", "callee_to_caller")
+    }
+    wrong = found["qos.dscp", "c1:caller_to_callee:rtcp"]
     assert (wrong.blame, wrong.observed, wrong.evidence.tap) == (
         "fra1-sbc",
         "0 at fra1-sbc:eth0",
@@ -65,9 +67,9 @@ def test_rtcp_that_leaves_the_relay_unmarked_is_the_relays_fault(world: World) -
 def test_marked_and_authentic_rtcp_passes(world: World) -> None:
     found = findings(world)
     assert failed(found) == set()
-    assert found["qos.dscp", "c1:forward:rtcp"].verdict == "pass"
-    assert found["qos.pcp", "c1:forward:rtcp"].verdict == "pass"
-    assert " and 4 of SRTCP authenticate at " in found["media.srtp", "c1:forward"].observed
+    assert found["qos.dscp", "c1:caller_to_callee:rtcp"].verdict == "pass"
+    assert found["qos.pcp", "c1:caller_to_callee:rtcp"].verdict == "pass"
+    assert " and 4 of SRTCP authenticate at " in found["media.srtp", "c1:caller_to_callee"].observed
 
 
 @pytest.mark.req("C9.4")
@@ -79,8 +81,8 @@ def test_rtcp_changed_on_the_way_does_not_authenticate(world: World) -> None:
 
     world.alter = touch
     found = findings(world)
-    assert failed(found) == {("media.srtp", f"c1:{way}") for way in ("forward", "backward")}
-    wrong = found["media.srtp", "c1:forward"]
+    assert failed(found) == {("media.srtp", f"c1:{way}") for way in ("caller_to_callee", "callee_to_caller")}
+    wrong = found["media.srtp", "c1:caller_to_callee"]
     assert wrong.observed.startswith("1 of 1 SRTCP packets at desk2:eth0 do not authenticate")
     assert wrong.observed.endswith("unchanged up to edge:wan1, changed at edge:lan")
 
@@ -103,7 +105,7 @@ def test_rtcp_in_clear_fails_unless_it_is_an_endpoints_first_or_last_word(
         return replace(packet, payload=rtcp(ssrc, kind, b"")) if ssrc and way == leg else packet
 
     world.alter = bare
-    finding = findings(world)["media.srtp", "c1:forward"]
+    finding = findings(world)["media.srtp", "c1:caller_to_callee"]
     assert finding.verdict == verdict
     assert words in finding.observed
 

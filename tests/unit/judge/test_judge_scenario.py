@@ -14,8 +14,8 @@ from testbed.world import reference_plan
 from uclab.access.record_files import write_record
 from uclab.judge.checks.scenario import check_scenario
 from uclab.judge.evidence.run import load_run
-from uclab.judge.judging import build_case
-from uclab.judge.measure.case import Case
+from uclab.judge.judging import build_evidence
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.judgement import Finding
 from uclab.plan.load.record import CampaignRecord, GeneratorRecord, Usage
 from uclab.plan.schema.codec import plan_to_json, to_data
@@ -75,8 +75,8 @@ def lab_ends(folder: Path) -> None:
 
 
 def findings(folder: Path) -> dict[str, Finding]:
-    case: Case = build_case(load_run(folder))
-    return {one.subject: one for one in check_scenario(case)}
+    evidence: RunEvidence = build_evidence(load_run(folder))
+    return {one.subject: one for one in check_scenario(evidence)}
 
 
 def incomplete(folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from testbed.frames import Packet
 from testbed.plans import shipped_plan
 from testbed.world import START_NS, TAP_NS, Leg, World
 from tests.unit.judge.test_judge_drills import failed, not_shown
-from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.judging import judge_run
 from uclab.judge.measure.cable_ends import Stretch, is_cut, missed, stretches
 from uclab.judge.measure.observe import TapState
@@ -82,8 +82,8 @@ def test_a_capture_that_began_late_blames_nobody(world: World, namespace: str) -
     assert "saw nothing from " in hole.observed
     # and what lies outside is not shown for that reason, while the second call is
     for finding in WAY - {"qos.pcp"}:
-        assert verdicts(judgement, finding)[f"{first.id}:forward"] == "not-shown"
-        assert verdicts(judgement, finding)[f"{second.id}:forward"] == "pass"
+        assert verdicts(judgement, finding)[f"{first.id}:caller_to_callee"] == "not-shown"
+        assert verdicts(judgement, finding)[f"{second.id}:caller_to_callee"] == "pass"
     assert "privacy.readable" in not_shown(judgement)
 
 
@@ -100,8 +100,8 @@ def test_losses_at_an_end_that_saw_only_part_are_not_the_networks(world: World, 
     assert failed(judgement) == {}
     assert "capture.complete" in not_shown(judgement)
     wanted = "quality.voice" if namespace == "desk2" else "hub.media"
-    assert verdicts(judgement, wanted)["c1:forward"] == "not-shown"
-    assert verdicts(judgement, wanted)["c2:forward"] == "pass"
+    assert verdicts(judgement, wanted)["c1:caller_to_callee"] == "not-shown"
+    assert verdicts(judgement, wanted)["c2:caller_to_callee"] == "pass"
 
 
 @pytest.mark.req("D5", "C8")
@@ -174,8 +174,8 @@ def test_captures_that_all_began_late_are_told_by_calls_that_none_of_them_saw(wo
     assert failed(judgement) == {}
     (hole,) = [f for f in judgement.findings if f.id == "capture.complete"]
     assert "no tap saw a frame until then" in hole.observed
-    assert verdicts(judgement, "path.as-planned")[f"{second.id}:forward"] in ("pass", "not-shown")
-    assert verdicts(judgement, "path.as-planned")[f"{first.id}:forward"] == "not-shown"
+    assert verdicts(judgement, "path.as-planned")[f"{second.id}:caller_to_callee"] in ("pass", "not-shown")
+    assert verdicts(judgement, "path.as-planned")[f"{first.id}:caller_to_callee"] == "not-shown"
 
 
 # -- how it is known
@@ -186,7 +186,7 @@ T0 = START_NS // 1_000_000_000
 
 def seen(frames: dict[str, dict[int, int]]) -> TapCounts:
     """Frames by tap and second after the start."""
-    counts = TapCounts(Network(small_plan()).cable_macs)
+    counts = TapCounts(PlannedNetwork(small_plan()).cable_macs)
     for tap, its in frames.items():
         if counts.ends[tap] != UNKNOWN:
             # half of them each way

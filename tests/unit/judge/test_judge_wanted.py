@@ -87,8 +87,8 @@ def test_an_idle_lab_by_hand_is_held_to_nothing_that_nobody_asked_for() -> None:
 GOOD = MediaQuality(250, 0, 0.0, 5.0, 32.0, 40.0, 93.0, 4.38, worst_jitter_ms=12.0)
 
 
-def call(name: str, forward: MediaQuality, kind: str = "call") -> JudgedCall:
-    return JudgedCall(name, "desk1", "desk2", kind, True, 80.0, 5.0, forward, GOOD)
+def call(name: str, caller_to_callee: MediaQuality, kind: str = "call") -> JudgedCall:
+    return JudgedCall(name, "desk1", "desk2", kind, True, 80.0, 5.0, caller_to_callee, GOOD)
 
 
 def line(subject: str, share: Interval) -> Finding:
@@ -104,7 +104,10 @@ def test_the_worst_call_is_named_with_the_figure_that_was_judged() -> None:
     calls = [call("c1", GOOD), call("c2", near), call("c3", replace(GOOD, worst_jitter_ms=99.0), "held")]
     # then the figure that was judged is said, not the mean
     (found,) = nearest((), calls, plan().policy, ("held",))
-    assert (found.words, found.subject) == ("worst 5 s jitter 29.56 of 30 ms (1.5 % margin)", "c2:forward")
+    assert (found.words, found.subject) == (
+        "worst 5 s jitter 29.56 of 30 ms (1.5 % margin)",
+        "c2:caller_to_callee",
+    )
 
 
 @pytest.mark.req("C8")

@@ -62,19 +62,20 @@ def test_a_right_run_shows_the_user_priority_on_every_way_over_the_air(world: Wi
     assert failed(judgement) == {}
     assert not_shown(judgement) == set()
     assert of_kind(judgement, "pass") == {
-        "c1:forward:ap1-down", "c1:backward:ap1-up",
-        "c2:forward:ap1-up", "c2:forward:ap1-down", "c2:backward:ap1-up", "c2:backward:ap1-down",
-        "c1:forward:rtcp:ap1-down", "c1:backward:rtcp:ap1-up",
-        "c2:forward:rtcp:ap1-up", "c2:forward:rtcp:ap1-down",
-        "c2:backward:rtcp:ap1-up", "c2:backward:rtcp:ap1-down",
+        "c1:caller_to_callee:ap1-down", "c1:callee_to_caller:ap1-up",
+        "c2:caller_to_callee:ap1-up", "c2:caller_to_callee:ap1-down",
+        "c2:callee_to_caller:ap1-up", "c2:callee_to_caller:ap1-down",
+        "c1:caller_to_callee:rtcp:ap1-down", "c1:callee_to_caller:rtcp:ap1-up",
+        "c2:caller_to_callee:rtcp:ap1-up", "c2:caller_to_callee:rtcp:ap1-down",
+        "c2:callee_to_caller:rtcp:ap1-up", "c2:callee_to_caller:rtcp:ap1-down",
         "wifi1:signalling:ap1-up", "wifi1:signalling:ap1-down",
         "soft1:signalling:ap1-up", "soft1:signalling:ap1-down",
     }  # fmt: skip
     by_subject = {f.subject: f.expected for f in judgement.findings if f.id == "qos.wmm"}
-    assert by_subject["c1:forward:ap1-down"] == "user priority 6 (AC_VO) in every frame on the air"
+    assert by_subject["c1:caller_to_callee:ap1-down"] == "user priority 6 (AC_VO) in every frame on the air"
     assert by_subject["soft1:signalling:ap1-up"] == "user priority 4 (AC_VI) in every frame on the air"
     # and the walk shows UP on the air and 802.1p on the wire
-    walk = next(w for w in judgement.walks if (w.call, w.direction) == ("c2", "forward"))
+    walk = next(w for w in judgement.walks if (w.call, w.direction) == ("c2", "caller_to_callee"))
     shown = {hop.tap: (hop.up, hop.pcp) for hop in walk.hops if hop.leg == "up"}
     assert (shown["wifi1-sw:1"], shown["ap1-air:ap"], shown["ap1:2"]) == ((6, None),) * 3
     assert (shown["ap1:1"], shown["sw1:8"]) == ((None, 5),) * 2
@@ -109,7 +110,7 @@ def test_a_station_that_sends_as_best_effort_is_named(world: WirelessWorld) -> N
     judgement = run(world, unmarked)
     assert set(failed(judgement)) == {"qos.wmm"}
     assert of_kind(judgement, "fail") == {
-        *("c2:backward:ap1-up", "c2:backward:rtcp:ap1-up"),
+        *("c2:callee_to_caller:ap1-up", "c2:callee_to_caller:rtcp:ap1-up"),
         "soft1:signalling:ap1-up",
     }
     assert failed(judgement)["qos.wmm"].blame == "soft1"
@@ -143,4 +144,4 @@ def test_an_air_without_captures_is_not_shown(world: WirelessWorld) -> None:
     world.put = lambda tap, at_ns, frame: None if tap.startswith(AIR) else put(tap, at_ns, frame)  # type: ignore[method-assign]
     judgement = run(world, unseen)
     assert of_kind(judgement, "pass") == set()
-    assert "c1:forward:ap1-down" in of_kind(judgement, "not-shown")
+    assert "c1:caller_to_callee:ap1-down" in of_kind(judgement, "not-shown")

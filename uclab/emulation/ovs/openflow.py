@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uclab.plan.schema.flows import Step, SwitchFlow
+from uclab.plan.schema.flows import FlowAction, SwitchFlow
 from uclab.runtime.readiness import patient
 
 NORMAL = 0xFFFFFFFA
@@ -109,7 +109,7 @@ def _match(flow: SwitchFlow) -> bytes:
     return match
 
 
-def _action(step: Step) -> bytes:
+def _action(step: FlowAction) -> bytes:
     match step.kind:
         case "pop-vlan":
             return struct.pack(">HHxxxx", _POP_VLAN, 8)

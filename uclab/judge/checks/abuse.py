@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.evidence.network import number, text
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.connections import Connection, most_at_once
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
 from uclab.plan.schema.plan import SessionController
@@ -21,18 +21,18 @@ from uclab.plan.schema.plan import SessionController
 FORBIDDEN = 403
 
 
-def check_abuse(case: Case) -> Iterator[Finding]:
+def check_abuse(evidence: RunEvidence) -> Iterator[Finding]:
     """Three findings a session controller with limits."""
-    for controller in case.network.plan.session_controllers:
+    for controller in evidence.network.plan.session_controllers:
         if controller.protection is not None:
-            by_address = case.seen.connections.by_client(number(controller.address))
-            yield _connections(case, controller, by_address)
-            yield _silent(case, controller, by_address)
-            yield _passwords(case, controller, by_address)
+            by_address = evidence.seen.connections.by_client(number(controller.address))
+            yield _connections(evidence, controller, by_address)
+            yield _silent(evidence, controller, by_address)
+            yield _passwords(evidence, controller, by_address)
 
 
 def _connections(
-    case: Case, controller: SessionController, by_address: dict[int, list[Connection]]
+    evidence: RunEvidence, controller: SessionController, by_address: dict[int, list[Connection]]
 ) -> Finding:
     assert controller.protection is not None
     allowed = controller.protection.connections
@@ -42,10 +42,12 @@ def _connections(
         address: most_at_once((one.first_ns, one.last_ns) for one in its)
         for address, its in by_address.items()
     }
-    return _judged(case, controller, claim, by_address, most, allowed, "asked for at once")
+    return _judged(evidence, controller, claim, by_address, most, allowed, "asked for at once")
 
 
-def _silent(case: Case, controller: SessionController, by_address: dict[int, list[Connection]]) -> Finding:
+def _silent(
+    evidence: RunEvidence, controller: SessionController, by_address: dict[int, list[Connection]]
+) -> Finding:
     assert controller.protection is not None
     allowed = controller.protection.silent
     expected = f"no address has more than {allowed} connections at once on which it has said nothing for 1 s"
@@ -54,11 +56,11 @@ def _silent(case: Case, controller: SessionController, by_address: dict[int, lis
         address: most_at_once(silence for one in its if (silence := one.silence) is not None)
         for address, its in by_address.items()
     }
-    return _judged(case, controller, claim, by_address, most, allowed, "silent at once")
+    return _judged(evidence, controller, claim, by_address, most, allowed, "silent at once")
 
 
 def _judged(
-    case: Case,
+    evidence: RunEvidence,
     controller: SessionController,
     claim: Claim,
     by_address: dict[int, list[Connection]],
@@ -70,25 +72,27 @@ def _judged(
         return claim.not_applicable("nobody connected to it")
     worst = max(most, key=lambda address: (most[address], -address))
     its = by_address[worst]
-    observed = f"{most[worst]} {what} from {_who(case, worst)}, {len(its)} in all"
-    evidence = Evidence(_tap(case, controller), tuple(sorted(one.packet for one in its)[:3]))
+    observed = f"{most[worst]} {what} from {_who(evidence, worst)}, {len(its)} in all"
+    proof = Evidence(_tap(evidence, controller), tuple(sorted(one.packet for one in its)[:3]))
     if most[worst] > allowed:
-        return claim.failed(observed, evidence, _name(case, worst))
-    return claim.passed(observed, evidence)
+        return claim.failed(observed, proof, _name(evidence, worst))
+    return claim.passed(observed, proof)
 
 
-def _passwords(case: Case, controller: SessionController, by_address: dict[int, list[Connection]]) -> Finding:
+def _passwords(
+    evidence: RunEvidence, controller: SessionController, by_address: dict[int, list[Connection]]
+) -> Finding:
     limits = controller.protection
     assert limits is not None
     expected = f"wrong passwords from one address: fewer than {limits.failed_guesses} for one account"
     expected += f", fewer than {limits.guesses} in all"
     claim = Claim("abuse.passwords", ("C1",), controller.name, expected)
     own = number(controller.address)
-    answers = [m for m in case.signalling.messages if number(m.at.src) == own and m.method == "REGISTER"]
+    answers = [m for m in evidence.signalling.messages if number(m.at.src) == own and m.method == "REGISTER"]
     if not by_address:
         return claim.not_applicable("nobody connected to it")
     if not answers:
-        return claim.not_shown(case.signalling_gap or "no answer to a REGISTER was decrypted")
+        return claim.not_shown(evidence.signalling_gap or "no answer to a REGISTER was decrypted")
     refused = [m for m in answers if m.status == FORBIDDEN]
     if not refused:
         return claim.passed("none was wrong")
@@ -99,33 +103,33 @@ def _passwords(case: Case, controller: SessionController, by_address: dict[int, 
     if not wrong:
         address, most = max(of_address.items(), key=lambda one: (one[1], one[0]))
         wrong, user = most >= limits.guesses, "several accounts"
-    observed = f"{most} for {user} from {_who(case, number(address))}"
+    observed = f"{most} for {user} from {_who(evidence, number(address))}"
     packets = tuple(m.at.packet for m in refused if m.at.dst == address)
-    evidence = Evidence(_tap(case, controller), packets[:3])
+    proof = Evidence(_tap(evidence, controller), packets[:3])
     if wrong:
-        return claim.failed(observed, evidence, _name(case, number(address)))
-    return claim.passed(observed, evidence)
+        return claim.failed(observed, proof, _name(evidence, number(address)))
+    return claim.passed(observed, proof)
 
 
-def _tap(case: Case, controller: SessionController) -> str | None:
-    taps = (tap for tap in case.network.controller_taps if tap.startswith(f"{controller.node}:"))
+def _tap(evidence: RunEvidence, controller: SessionController) -> str | None:
+    taps = (tap for tap in evidence.network.controller_taps if tap.startswith(f"{controller.node}:"))
     return next(taps, None)
 
 
-def _who(case: Case, address: int) -> str:
-    name = case.network.node_of_address.get(address)
+def _who(evidence: RunEvidence, address: int) -> str:
+    name = evidence.network.node_of_address.get(address)
     return f"{text(address)} ({name})" if name else text(address)
 
 
-def _name(case: Case, address: int) -> str:
-    return case.network.node_of_address.get(address, text(address))
+def _name(evidence: RunEvidence, address: int) -> str:
+    return evidence.network.node_of_address.get(address, text(address))
 
 
 CHECKS.declare(
     "abuse",
     Check(
         WITH_CALLS,
-        lambda run: check_abuse(run.case),
+        lambda run: check_abuse(run.evidence),
         (
             FindingKind(
                 "abuse.connections",

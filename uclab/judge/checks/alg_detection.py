@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.segments import SegmentKey
 from uclab.judge.path.hop_trace import blame_between
 from uclab.judge.result.claim import Claim
@@ -20,24 +20,24 @@ from uclab.plan.schema.plan import Endpoint
 EXPECTED = "signalling arrives byte for byte as it was sent"
 
 
-def check_untouched(case: Case) -> Iterator[Finding]:
+def check_untouched(evidence: RunEvidence) -> Iterator[Finding]:
     """One finding an endpoint: its own segments, and those that were sent to it."""
     by_tap: dict[str, list[SegmentKey]] = {}
-    for key, taps in case.seen.segments.seen.items():
+    for key, taps in evidence.seen.segments.seen.items():
         for tap in taps:
             by_tap.setdefault(tap, []).append(key)
-    for endpoint in case.network.site_endpoints:
-        yield _finding(case, endpoint, by_tap.get(case.network.first_tap.get(endpoint.name, ""), []))
+    for endpoint in evidence.network.site_endpoints:
+        yield _finding(evidence, endpoint, by_tap.get(evidence.network.first_tap.get(endpoint.name, ""), []))
 
 
-def _finding(case: Case, endpoint: Endpoint, keys: Sequence[SegmentKey]) -> Finding:
+def _finding(evidence: RunEvidence, endpoint: Endpoint, keys: Sequence[SegmentKey]) -> Finding:
     claim = Claim("signalling.untouched", ("C9", "N2"), endpoint.name, EXPECTED)
-    path = case.network.path_of.get(endpoint.name)
+    path = evidence.network.path_of.get(endpoint.name)
     planned = [hop.tap for hop in path.hops] if path is not None else []
     changed: list[tuple[str, str, int]] = []
     compared = 0
     for key in keys:
-        seen = case.seen.segments.seen[key]
+        seen = evidence.seen.segments.seen[key]
         taps = [tap for tap in (planned if key[0] == "up" else reversed(planned)) if tap in seen]
         compared += len(taps) > 1
         for before, tap in pairwise(taps):
@@ -49,7 +49,7 @@ def _finding(case: Case, endpoint: Endpoint, keys: Sequence[SegmentKey]) -> Find
         share = f"{len(changed)} of {compared} segments"
         observed = f"{share} were changed: as sent up to {before}, changed at {tap}"
         numbers = tuple(n for _, its, n in changed if its == tap)[:3]
-        blame = blame_between(case.network, before, tap)
+        blame = blame_between(evidence.network, before, tap)
         return claim.failed(observed, Evidence(tap, numbers), blame)
     if not compared:
         return claim.not_shown("no signalling was seen at two taps")
@@ -60,7 +60,7 @@ CHECKS.declare(
     "untouched",
     Check(
         WITH_CALLS,
-        lambda run: check_untouched(run.case),
+        lambda run: check_untouched(run.evidence),
         (
             FindingKind(
                 "signalling.untouched",

@@ -8,9 +8,9 @@ from ipaddress import IPv4Network
 
 from uclab.capture.headers import ARP, IPV4
 from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
-from uclab.judge.evidence.network import Network, dscp_name, mac_number, text
-from uclab.judge.measure.case import Case
+from uclab.judge.evidence.network import PlannedNetwork, dscp_name, mac_number, text
 from uclab.judge.measure.flows import Flow
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
 from uclab.plan.schema.sdn_fabric import CircuitEnd, CircuitExchange, ExchangeCircuit
@@ -38,33 +38,33 @@ class _Way:
         return f"only IPv4 from {sources} to {targets} with {which}, and ARP"
 
 
-def check_circuits(case: Case) -> Iterator[Finding]:
+def check_circuits(evidence: RunEvidence) -> Iterator[Finding]:
     """Frames that came out of the exchange at a customer's port, held against the planned circuits."""
-    for exchange in case.network.plan.circuit_exchanges:
-        macs = _own_macs(case.network, exchange)
+    for exchange in evidence.network.plan.circuit_exchanges:
+        macs = _own_macs(evidence.network, exchange)
         ways = [_Way(c, start, goal) for c in exchange.circuits for start, goal in c.directions]
         for way in ways:
-            yield _finding(case, way, macs)
-        yield from _strays(case, exchange, ways, macs)
+            yield _finding(evidence, way, macs)
+        yield from _strays(evidence, exchange, ways, macs)
 
 
-def _finding(case: Case, way: _Way, macs: dict[str, set[int]]) -> Finding:
+def _finding(evidence: RunEvidence, way: _Way, macs: dict[str, set[int]]) -> Finding:
     claim = Claim(ID, REQUIREMENT, way.subject, way.expected)
     carried = [
         flow
-        for flow in case.flows
+        for flow in evidence.flows
         if (flow.key.tap, flow.key.vlan) == (way.goal.tap, way.goal.vlan)
         and flow.key.src_mac not in macs.get(way.goal.tap, set())
     ]
     for flow in carried:
         if reason := objection(flow, way.circuit, way.start, way.goal, carried=True):
             observed = f"{flow.packets} frames came out at {way.goal.tap}: {reason}"
-            evidence = Evidence(way.goal.tap, tuple(flow.samples))
-            return claim.failed(observed, evidence, way.start.switch)
+            proof = Evidence(way.goal.tap, tuple(flow.samples))
+            return claim.failed(observed, proof, way.start.switch)
     frames = sum(flow.packets for flow in carried)
     refused = sum(
         flow.packets
-        for flow in case.flows
+        for flow in evidence.flows
         if (flow.key.tap, flow.key.vlan) == (way.start.tap, way.start.vlan)
         and flow.key.src_mac in macs.get(way.start.tap, set())
         and objection(flow, way.circuit, way.start, way.goal, carried=False)
@@ -97,14 +97,14 @@ def objection(
 
 
 def _strays(
-    case: Case, exchange: CircuitExchange, ways: list[_Way], macs: dict[str, set[int]]
+    evidence: RunEvidence, exchange: CircuitExchange, ways: list[_Way], macs: dict[str, set[int]]
 ) -> Iterator[Finding]:
     """Frames of one customer that come out at another's port outside of every circuit there."""
     known = {(way.goal.tap, way.goal.vlan) for way in ways}
     every = set().union(*macs.values())
     for port in exchange.ports:
         tap = f"{port.switch}:{port.port}"
-        for flow in case.flows:
+        for flow in evidence.flows:
             foreign = flow.key.src_mac in every - macs.get(tap, set())
             if flow.key.tap == tap and foreign and (tap, flow.key.vlan) not in known:
                 claim = Claim(ID, REQUIREMENT, f"customer port {tap}", "frames of its circuits alone")
@@ -113,7 +113,7 @@ def _strays(
                 break
 
 
-def _own_macs(network: Network, exchange: CircuitExchange) -> dict[str, set[int]]:
+def _own_macs(network: PlannedNetwork, exchange: CircuitExchange) -> dict[str, set[int]]:
     """Customer port to the MAC addresses of the routers that are plugged in there."""
     mac_of = {
         address.partition("/")[0]: mac_number(interface.mac)
@@ -138,7 +138,7 @@ CHECKS.declare(
     "circuits",
     Check(
         WITH_CALLS,
-        lambda run: check_circuits(run.case),
+        lambda run: check_circuits(run.evidence),
         (
             FindingKind(
                 "circuit.policy",

@@ -12,27 +12,27 @@ from collections.abc import Iterable, Iterator
 
 from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.checks.wanted import NO_CALL, asked_for
-from uclab.judge.evidence.network import Network, mac_number
-from uclab.judge.measure.case import Case
+from uclab.judge.evidence.network import PlannedNetwork, mac_number
 from uclab.judge.measure.flows import Flow
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
 from uclab.plan.schema.plan import CarriedCircuit
 
 
-def check_apart(case: Case) -> Iterator[Finding]:
+def check_apart(evidence: RunEvidence) -> Iterator[Finding]:
     """One finding for each circuit of a core that carries more than one."""
     by_carrier: dict[str, list[CarriedCircuit]] = {}
-    for one in case.network.plan.carried:
+    for one in evidence.network.plan.carried:
         by_carrier.setdefault(one.carrier, []).append(one)
     for circuits in by_carrier.values():
         if len(circuits) > 1:
-            senders = _senders(case.network, circuits)
+            senders = _senders(evidence.network, circuits)
             for circuit in circuits:
-                yield _finding(case, circuit, senders)
+                yield _finding(evidence, circuit, senders)
 
 
-def _senders(network: Network, circuits: Iterable[CarriedCircuit]) -> dict[int, CarriedCircuit]:
+def _senders(network: PlannedNetwork, circuits: Iterable[CarriedCircuit]) -> dict[int, CarriedCircuit]:
     """MAC address to the circuit at which that interface stands: a hub's router stands at several."""
     return {
         mac_number(network.plan.node(end.device).interface(end.interface).mac): one
@@ -41,12 +41,12 @@ def _senders(network: Network, circuits: Iterable[CarriedCircuit]) -> dict[int, 
     }
 
 
-def _finding(case: Case, circuit: CarriedCircuit, senders: dict[int, CarriedCircuit]) -> Finding:
+def _finding(evidence: RunEvidence, circuit: CarriedCircuit, senders: dict[int, CarriedCircuit]) -> Finding:
     expected = "frames of no other customer at its ports, its own frames only under its own labels"
     claim = Claim("carrier.apart", ("W3",), f"{circuit.carrier}:{circuit.circuit}", expected)
-    ports = _ports(case.network, circuit)
+    ports = _ports(evidence.network, circuit)
     own = 0
-    for flow in case.flows:
+    for flow in evidence.flows:
         key = flow.key
         sender = senders.get(key.src_mac)
         if sender is None:
@@ -54,17 +54,17 @@ def _finding(case: Case, circuit: CarriedCircuit, senders: dict[int, CarriedCirc
         if sender is circuit:
             own += flow.packets * (key.label >= 0)
             if key.label >= 0 and key.label not in circuit.labels:
-                return _failed(case, claim, flow, f"under label {key.label}, which is not its own,")
+                return _failed(evidence, claim, flow, f"under label {key.label}, which is not its own,")
         elif sender.customer != circuit.customer and key.tap in ports:
-            return _failed(case, claim, flow, f"of the other customer ({sender.circuit})")
-    if not own and not asked_for(case.run).calls:
+            return _failed(evidence, claim, flow, f"of the other customer ({sender.circuit})")
+    if not own and not asked_for(evidence.run).calls:
         return claim.not_applicable(NO_CALL)
     if not own:
         return claim.not_shown("it sent nothing through the core")
     return claim.passed(f"{own} labelled frames of its own; none of others at {', '.join(sorted(ports))}")
 
 
-def _ports(network: Network, circuit: CarriedCircuit) -> set[str]:
+def _ports(network: PlannedNetwork, circuit: CarriedCircuit) -> set[str]:
     """The taps at which no other customer may appear: the core's ports for it, and its routers' own."""
     handed = {(end.device, end.interface) for end in circuit.ends}
     routers = {end.device for end in circuit.routers}
@@ -75,14 +75,14 @@ def _ports(network: Network, circuit: CarriedCircuit) -> set[str]:
     }
 
 
-def _failed(case: Case, claim: Claim, flow: Flow, what: str) -> Finding:
+def _failed(evidence: RunEvidence, claim: Claim, flow: Flow, what: str) -> Finding:
     """To blame is the edge that gave such a frame its label: both ends of a cable see it at the same time, so
     that edges come before the core."""
-    network, key = case.network, flow.key
+    network, key = evidence.network, flow.key
     senders = _senders(network, network.plan.carried)
     astray = [
         other
-        for other in case.flows
+        for other in evidence.flows
         if other.key.src_mac == key.src_mac
         and other.key.label >= 0
         and other.key.label not in senders[key.src_mac].labels
@@ -102,7 +102,7 @@ CHECKS.declare(
     "customer-isolation",
     Check(
         WITH_CALLS,
-        lambda run: check_apart(run.case),
+        lambda run: check_apart(run.evidence),
         (
             FindingKind(
                 "carrier.apart",

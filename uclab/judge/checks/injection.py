@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from uclab.capture.headers import UDP
 from uclab.judge.check import CHECKS, EVERY_RUN, Check, FindingKind
 from uclab.judge.evidence.network import text
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.flows import Flow
 from uclab.judge.measure.intruders import Intruder
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.path.replays import check_replayed
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
@@ -22,53 +22,53 @@ SHORTEST_S = 1.0
 """Rates are over a second at least."""
 
 
-def check_injected(case: Case) -> Iterator[Finding]:
+def check_injected(evidence: RunEvidence) -> Iterator[Finding]:
     """One finding for each intruder, or one that there is none."""
-    relays = ", ".join(sorted(map(text, case.intruders.callers.relays)))
-    for intruder in case.intruders.found:
-        yield _intruded(case, intruder)
-    replays = list(check_replayed(case))
+    relays = ", ".join(sorted(map(text, evidence.intruders.callers.relays)))
+    for intruder in evidence.intruders.found:
+        yield _intruded(evidence, intruder)
+    replays = list(check_replayed(evidence))
     yield from replays
-    if not case.intruders.found and not replays:
-        yield _nobody(case, Claim("media.injected", ("C7",), relays, EXPECTED))
+    if not evidence.intruders.found and not replays:
+        yield _nobody(evidence, Claim("media.injected", ("C7",), relays, EXPECTED))
 
 
-def _nobody(case: Case, claim: Claim) -> Finding:
-    taps = [tap for tap in case.network.controller_taps if tap in case.seen.taps]
+def _nobody(evidence: RunEvidence, claim: Claim) -> Finding:
+    taps = [tap for tap in evidence.network.controller_taps if tap in evidence.seen.taps]
     if not taps:
         return claim.not_shown("there is no capture at the session controller")
-    low, high = case.network.policy.media_ports
+    low, high = evidence.network.policy.media_ports
     packets = sum(
         flow.packets
-        for flow in case.flows
+        for flow in evidence.flows
         if flow.key.tap in taps
         and flow.key.proto == UDP
-        and flow.key.dst in case.intruders.callers.relays
+        and flow.key.dst in evidence.intruders.callers.relays
         and low <= flow.key.dport <= high
     )
     return claim.passed(f"{packets} packets to media ports, all from parties of calls", Evidence(taps[0]))
 
 
-def _intruded(case: Case, intruder: Intruder) -> Finding:
+def _intruded(evidence: RunEvidence, intruder: Intruder) -> Finding:
     claim = Claim("media.injected", ("C7",), intruder.name, EXPECTED)
-    hurt = list(_hurt(case, intruder))
+    hurt = list(_hurt(evidence, intruder))
     more = f" and {len(hurt) - NAMED} more" if len(hurt) > NAMED else ""
     harm = f"hurt {', '.join(hurt[:NAMED])}{more}" if hurt else "hurt no call"
-    ends = case.network.controller_taps
+    ends = evidence.network.controller_taps
     flows = intruder.at(ends) or intruder.sent or intruder.returned
     tap = flows[0].key.tap
-    evidence = Evidence(tap, tuple(n for flow in flows if flow.key.tap == tap for n in flow.samples)[:3])
-    return claim.failed(f"{_what_it_sent(case, intruder)}; {harm}", evidence, intruder.blame)
+    proof = Evidence(tap, tuple(n for flow in flows if flow.key.tap == tap for n in flow.samples)[:3])
+    return claim.failed(f"{_what_it_sent(evidence, intruder)}; {harm}", proof, intruder.blame)
 
 
-def _what_it_sent(case: Case, intruder: Intruder) -> str:
+def _what_it_sent(evidence: RunEvidence, intruder: Intruder) -> str:
     """How much, where to, how fast, and by which way it came."""
     if not intruder.sent:
         packets = _at_one_tap(intruder.returned)
         return f"the relay sent {packets} packets to {intruder.name}, which is in no call"
     taps = intruder.taps
     here = [flow for flow in intruder.sent if flow.key.tap == taps[0]]
-    relays = case.intruders.callers.relays
+    relays = evidence.intruders.callers.relays
     posing = intruder.source in relays
     total = sum(flow.packets for flow in here)
     ports = intruder.ports(relays)
@@ -78,7 +78,7 @@ def _what_it_sent(case: Case, intruder: Intruder) -> str:
         else f"to {len(ports)} media ports of {', '.join(sorted({text(f.key.dst) for f in here}))}"
     )
     way = ", ".join(taps[:NAMED]) + (f" and {len(taps) - NAMED} more taps" if len(taps) > NAMED else "")
-    reached = "" if posing or intruder.at(case.network.controller_taps) else "; none reached the relay"
+    reached = "" if posing or intruder.at(evidence.network.controller_taps) else "; none reached the relay"
     return f"{total} packets {where}, {_per_second(here):.0f} a second; came by {way}{reached}"
 
 
@@ -93,10 +93,10 @@ def _at_one_tap(flows: list[Flow]) -> int:
     return max(sum(f.packets for f in flows if f.key.tap == tap) for tap in taps)
 
 
-def _hurt(case: Case, intruder: Intruder) -> Iterator[str]:
+def _hurt(evidence: RunEvidence, intruder: Intruder) -> Iterator[str]:
     """Directions of calls that lost packets where the intruder meddled."""
-    for call, direction, _, _ in case.call_directions():
-        taken, stream = case.taken(call, direction), case.stream(call, direction)
+    for call, direction, _, _ in evidence.call_directions():
+        taken, stream = evidence.taken(call, direction), evidence.stream(call, direction)
         if taken is None or taken.intruder is not intruder or stream is None:
             continue
         if taken.diverted and stream.lost:
@@ -108,7 +108,7 @@ CHECKS.declare(
     "injection",
     Check(
         EVERY_RUN,
-        lambda run: check_injected(run.case),
+        lambda run: check_injected(run.evidence),
         (
             FindingKind(
                 "media.injected",

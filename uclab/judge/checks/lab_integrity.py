@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from uclab.capture.headers import IPV4
 from uclab.judge.check import CHECKS, EVERY_RUN, Check, FindingKind
 from uclab.judge.evidence.life import clock, was_taken_down
-from uclab.judge.evidence.network import Network, text
-from uclab.judge.measure.case import Case
+from uclab.judge.evidence.network import PlannedNetwork, text
 from uclab.judge.measure.frame_coverage import PARTS
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
 from uclab.records.run import Event
@@ -23,7 +23,7 @@ HARMLESS = ("0.0.0.0/32", "255.255.255.255/32", "224.0.0.0/4", "169.254.0.0/16")
 """Unspecified, broadcast, multicast and link-local addresses (RFC 6890): never routed."""
 
 
-def known_prefixes(network: Network) -> list[ipaddress.IPv4Network]:
+def known_prefixes(network: PlannedNetwork) -> list[ipaddress.IPv4Network]:
     """Every prefix that the plan uses."""
     plan = network.plan
     nets = [ipaddress.IPv4Interface(a).network for n in plan.nodes for i in n.interfaces for a in i.addresses]
@@ -34,12 +34,12 @@ def known_prefixes(network: Network) -> list[ipaddress.IPv4Network]:
     return list(ipaddress.collapse_addresses(nets))
 
 
-def check_isolation(case: Case) -> Finding:
+def check_isolation(evidence: RunEvidence) -> Finding:
     """Every address seen belongs to the plan: nothing from outside came in, nothing was on its way out."""
-    nets = [(int(net.network_address), int(net.netmask)) for net in known_prefixes(case.network)]
+    nets = [(int(net.network_address), int(net.netmask)) for net in known_prefixes(evidence.network)]
     claim = Claim("lab.isolation", ("D1",), "addresses", "only addresses of the plan")
     checked: dict[int, bool] = {}
-    for flow in case.flows:
+    for flow in evidence.flows:
         if flow.key.ethertype != IPV4:
             continue
         for address in (flow.key.src, flow.key.dst):
@@ -47,28 +47,28 @@ def check_isolation(case: Case) -> Finding:
                 checked[address] = any(address & mask == net for net, mask in nets)
             if not checked[address]:
                 observed = f"{text(flow.key.src)} to {text(flow.key.dst)}"
-                blame = case.network.node_of_mac.get(flow.key.src_mac)
+                blame = evidence.network.node_of_mac.get(flow.key.src_mac)
                 return claim.failed(observed, Evidence(flow.key.tap, tuple(flow.samples)), blame)
     if not checked:
         return claim.not_shown("no address was seen")
     return claim.passed(f"{len(checked)} addresses, all known")
 
 
-def check_alive(case: Case) -> Iterator[Finding]:
+def check_alive(evidence: RunEvidence) -> Iterator[Finding]:
     """No device's program and no service ended unexpectedly; what a lab with a dead part shows is not the
     network."""
     claim = Claim("lab.alive", ("D3", "D4"), "processes", "every program runs until the lab is taken down")
-    died = [event for event in case.run.events if event.kind == "process-died"]
-    ended = was_taken_down(case.run.events)
+    died = [event for event in evidence.run.events if event.kind == "process-died"]
+    ended = was_taken_down(evidence.run.events)
     for event in died:
         words = event.detail.splitlines()[0] if event.detail else "ended unexpectedly"
-        observed = f"{words}; {_when(case, event)}, {_back(case, event)}"
+        observed = f"{words}; {_when(evidence, event)}, {_back(evidence, event)}"
         one = Claim(claim.id, claim.requirement, event.source, claim.expected)
         yield one.failed(observed, Evidence(text=event.detail[-600:]), event.source)
-    if not any(event.source == "lab" and event.kind == "up" for event in case.run.events):
+    if not any(event.source == "lab" and event.kind == "up" for event in evidence.run.events):
         yield claim.not_shown("the lab never reported that it was up")
     elif not ended:
-        yield _without_end(case, claim)
+        yield _without_end(evidence, claim)
     elif not died:
         yield claim.passed("none ended unexpectedly")
 
@@ -76,17 +76,17 @@ def check_alive(case: Case) -> Iterator[Finding]:
 BACK = ("restarted", "given-up")
 
 
-def _when(case: Case, death: Event) -> str:
+def _when(evidence: RunEvidence, death: Event) -> str:
     """When it died, as people look for it: since the lab was up."""
-    up = next((e.time for e in case.run.events if e.source == "lab" and e.kind == "up"), None)
+    up = next((e.time for e in evidence.run.events if e.source == "lab" and e.kind == "up"), None)
     return "while the lab came up" if up is None or death.time < up else f"{death.time - up:.1f} s after `up`"
 
 
-def _back(case: Case, death: Event) -> str:
+def _back(evidence: RunEvidence, death: Event) -> str:
     """How long until it ran again. A router's programs come back together, under the router's name."""
     later = [
         event
-        for event in case.run.events
+        for event in evidence.run.events
         if event.kind in BACK
         and event.time >= death.time
         and (event.source == death.source or death.source.startswith(f"{event.source}-"))
@@ -98,92 +98,96 @@ def _back(case: Case, death: Event) -> str:
     return f"back {later[0].time - death.time:.1f} s later ({later[0].detail.partition(', ')[2]})"
 
 
-def _without_end(case: Case, claim: Claim) -> Finding:
+def _without_end(evidence: RunEvidence, claim: Claim) -> Finding:
     """A lab that never said that it ends was killed as a whole, its supervisor with it, unless it still
     runs."""
-    seen = [state.last_ns / 1e9 for state in case.seen.taps.values()]
-    last = clock(max([*seen, *(event.time for event in case.run.events)]))
-    if case.run.alive:
+    seen = [state.last_ns / 1e9 for state in evidence.seen.taps.values()]
+    last = clock(max([*seen, *(event.time for event in evidence.run.events)]))
+    if evidence.run.alive:
         return claim.not_shown(f"the lab still runs; judged up to {last}")
-    short = "events.jsonl" in case.run.cut or "events.jsonl" in case.run.shorter
-    if short and case.run.lab_end is not None:
+    short = "events.jsonl" in evidence.run.cut or "events.jsonl" in evidence.run.shorter
+    if short and evidence.run.lab_end is not None:
         return claim.not_shown("the lab ended in order, but events.jsonl is incomplete")
     return claim.failed(f"the lab was killed at {last}: nobody took it down", blame="lab")
 
 
-def check_captures(case: Case) -> Iterator[Finding]:
+def check_captures(evidence: RunEvidence) -> Iterator[Finding]:
     """All taps of the plan were there, no packet was dropped by a capture, every file could be read to its
     end."""
-    taps = case.seen.taps
+    taps = evidence.seen.taps
     missing = [
         tap.label
-        for tap in case.network.plan.taps
-        if tap.label not in taps and tap.label not in case.seen.misnamed
+        for tap in evidence.network.plan.taps
+        if tap.label not in taps and tap.label not in evidence.seen.misnamed
     ]
     uncounted = [label for label, state in sorted(taps.items()) if state.dropped is None]
     dropping = [(label, state.dropped) for label, state in sorted(taps.items()) if state.dropped]
     if missing:
-        total = len(case.network.plan.taps)
+        total = len(evidence.network.plan.taps)
         observed = f"{len(missing)} of {total} taps are missing: {', '.join(missing[:5])}"
         yield _capture_claim("taps").not_shown(observed)
-    for name, reason in sorted(case.seen.damaged.items()):
-        cause = _cause(case, name)
-        evidence = Evidence(text=cause)
-        yield _capture_claim(name).not_shown(f"{reason}; {cause}" if cause else reason, evidence)
+    for name, reason in sorted(evidence.seen.damaged.items()):
+        cause = _cause(evidence, name)
+        proof = Evidence(text=cause)
+        yield _capture_claim(name).not_shown(f"{reason}; {cause}" if cause else reason, proof)
     for label, dropped in dropping:
         yield _capture_claim(label).not_shown(f"{dropped} packets dropped by the capture", Evidence(label))
     if uncounted:
         observed = f"no drop counter for {len(uncounted)} taps: {', '.join(uncounted[:5])}"
         yield _capture_claim("drop counters").not_shown(observed)
-    misplaced = _misplaced(case)
+    misplaced = _misplaced(evidence)
     for name, observed in misplaced:
         yield _capture_claim(name).not_shown(observed)
-    holes = case.windows.incomplete()
+    holes = evidence.windows.incomplete()
     for subject, words in holes:
         yield _capture_claim(subject).not_shown(words)
-    cut = list(dict.fromkeys(tap for tap, _ in case.seen.frames.cut))
+    cut = list(dict.fromkeys(tap for tap, _ in evidence.seen.frames.cut))
     if cut:
-        short = [case.seen.frames.short(tap, PARTS) for tap in cut[:NAMED]]
+        short = [evidence.seen.frames.short(tap, PARTS) for tap in cut[:NAMED]]
         more = f"; and at {len(cut) - NAMED} more taps" if len(cut) > NAMED else ""
         observed = "; ".join(filter(None, short)) + more
         yield _capture_claim("packets").not_shown(observed, Evidence(cut[0]))
-    if taps and not (missing or case.seen.damaged or dropping or uncounted or misplaced or holes or cut):
-        observed = f"{len(taps)} taps, {case.seen.packets} packets, none dropped"
+    if taps and not (missing or evidence.seen.damaged or dropping or uncounted or misplaced or holes or cut):
+        observed = f"{len(taps)} taps, {evidence.seen.packets} packets, none dropped"
         yield _capture_claim("taps").passed(observed)
 
 
-def _misplaced(case: Case) -> list[tuple[str, str]]:
+def _misplaced(evidence: RunEvidence) -> list[tuple[str, str]]:
     """Captures that hold other taps than those of the namespace whose name they have: what is in them belongs
     elsewhere, or is not what it says."""
     found = []
-    for name, labels in sorted(case.seen.files.items()):
-        known = [label for label in labels if label in case.network.taps]
+    for name, labels in sorted(evidence.seen.files.items()):
+        known = [label for label in labels if label in evidence.network.taps]
         others = sorted(
-            {case.network.taps[label].namespace for label in known if not _stands_in(case, label, name)}
+            {
+                evidence.network.taps[label].namespace
+                for label in known
+                if not _stands_in(evidence, label, name)
+            }
         )
         if others:
             found.append((name, f"it holds taps of {', '.join(others)}"))
     return found
 
 
-def _stands_in(case: Case, tap: str, name: str) -> bool:
+def _stands_in(evidence: RunEvidence, tap: str, name: str) -> bool:
     """Whether a capture file is where a tap belongs: its namespace's, or its card's switch's."""
-    file = case.run.file_of(tap)
-    return name == (file.name if file is not None else f"{case.network.taps[tap].namespace}.pcapng")
+    file = evidence.run.file_of(tap)
+    return name == (file.name if file is not None else f"{evidence.network.taps[tap].namespace}.pcapng")
 
 
-def _cause(case: Case, file: str) -> str:
+def _cause(evidence: RunEvidence, file: str) -> str:
     """Why a capture ended before its time, as the lab noted it: a full disk, dumpcap's own last words, or
     the end of the lab; empty where it noted nothing."""
     program = f"taps-{file.removesuffix('.pcapng')}"
-    for event in case.run.events:
+    for event in evidence.run.events:
         if event.kind == "disk-full":
             return f"{clock(event.time)}: {event.detail}"
         if event.kind == "process-died" and event.source == program:
             first, *last = event.detail.splitlines() or [""]
             words = [line for line in last if not line.startswith("Packets ")]  # its counters
             return f"{clock(event.time)}: {' '.join(words) or first}"
-    killed = not was_taken_down(case.run.events) and not case.run.alive
+    killed = not was_taken_down(evidence.run.events) and not evidence.run.alive
     return "the lab was killed" if killed else ""
 
 
@@ -191,11 +195,11 @@ def _capture_claim(subject: str) -> Claim:
     return Claim("capture.complete", ("D5",), subject, "every tap captured, no packet dropped or cut")
 
 
-def check_understood(case: Case) -> Iterator[Finding]:
+def check_understood(evidence: RunEvidence) -> Iterator[Finding]:
     """Every frame is of a kind that is read, or holds nothing that a check could look for; one finding for
     each kind that is not."""
     expected = "every frame is of a kind that the judge decodes"
-    frames = case.seen.frames
+    frames = evidence.seen.frames
     kinds = {kind for its in frames.unread.values() for kind in its}
     for kind in sorted(kinds):
         taps = sorted(
@@ -204,10 +208,10 @@ def check_understood(case: Case) -> Iterator[Finding]:
         )
         where = ", ".join(f"{frames.unread[tap][kind].packets} at {tap}" for tap in taps[:NAMED])
         more = f" and {len(taps) - NAMED} more taps" if len(taps) > NAMED else ""
-        evidence = Evidence(taps[0], tuple(frames.unread[taps[0]][kind].samples))
+        proof = Evidence(taps[0], tuple(frames.unread[taps[0]][kind].samples))
         claim = Claim("capture.understood", ("D5",), kind, expected)
         yield claim.not_shown(
-            f"frames {where}{more}: their payload was searched for cleartext, but not decoded", evidence
+            f"frames {where}{more}: their payload was searched for cleartext, but not decoded", proof
         )
     if not kinds:
         claim = Claim("capture.understood", ("D5",), "frames", expected)
@@ -219,7 +223,7 @@ CHECKS.declare(
     "isolation",
     Check(
         EVERY_RUN,
-        lambda run: [check_isolation(run.case)],
+        lambda run: [check_isolation(run.evidence)],
         (
             FindingKind(
                 "lab.isolation",
@@ -235,7 +239,7 @@ CHECKS.declare(
     "alive",
     Check(
         EVERY_RUN,
-        lambda run: check_alive(run.case),
+        lambda run: check_alive(run.evidence),
         (
             FindingKind(
                 "lab.alive",
@@ -254,7 +258,7 @@ CHECKS.declare(
     "captures",
     Check(
         EVERY_RUN,
-        lambda run: check_captures(run.case),
+        lambda run: check_captures(run.evidence),
         (
             FindingKind(
                 "capture.complete",
@@ -273,7 +277,7 @@ CHECKS.declare(
     "understood",
     Check(
         EVERY_RUN,
-        lambda run: check_understood(run.case),
+        lambda run: check_understood(run.evidence),
         (
             FindingKind(
                 "capture.understood",

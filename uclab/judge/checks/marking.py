@@ -17,9 +17,9 @@ from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.checks.provider_qos import check_carried, follows_label
 from uclab.judge.checks.wanted import NO_BULK, asked_for
 from uclab.judge.checks.wireless import as_it_came, check_air, follows_dscp
-from uclab.judge.evidence.network import Leg, Network, dscp_name, mac_text, text
-from uclab.judge.measure.case import Case, Marking, marking_of
+from uclab.judge.evidence.network import Leg, PlannedNetwork, dscp_name, mac_text, text
 from uclab.judge.measure.flows import Flow
+from uclab.judge.measure.run_evidence import ObservedMarking, RunEvidence, marking_of
 from uclab.judge.measure.streams import Stream
 from uclab.judge.path.hop_check import Seen, walk_finding
 from uclab.judge.result.claim import Claim
@@ -27,20 +27,22 @@ from uclab.judge.result.judgement import Evidence, Finding, Walk
 from uclab.plan.schema.plan import Endpoint, NodeKind, PortMode
 
 
-def check_marking(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
+def check_marking(evidence: RunEvidence, walks: Sequence[Walk]) -> Iterator[Finding]:
     """DSCP and 802.1p of every call direction and every endpoint's signalling, at every tap."""
     by_call = {(walk.call, walk.direction): walk for walk in walks}
-    voice = case.network.policy.voice_dscp
-    for call, direction, sender, receiver in case.call_directions():
+    voice = evidence.network.policy.voice_dscp
+    for call, direction, sender, receiver in evidence.call_directions():
         subject = f"{call.id}:{direction}"
-        stream = case.stream(call, direction)
+        stream = evidence.stream(call, direction)
         walk = by_call.get((call.id, direction))
         if stream is None or walk is None:
             if call.established:
                 yield _dscp_claim(subject, voice).not_shown("no media was seen")
             continue
         seen = [
-            seen_at(hop.tap, hop.leg, [f for f in case.media_flows[stream.ssrc] if case.leg(f) == hop.leg])
+            seen_at(
+                hop.tap, hop.leg, [f for f in evidence.media_flows[stream.ssrc] if evidence.leg(f) == hop.leg]
+            )
             for hop in walk.hops
             if hop.leg != "direct"  # the policy marks what goes to the cloud; direct media fails C7 elsewhere
         ]
@@ -48,27 +50,27 @@ def check_marking(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
             yield _dscp_claim(subject, voice).not_shown("no media passed the cloud")
             continue
         gap = None if stream.received else f"it was last seen at {walk.hops[-1].tap}"
-        yield from _judge(case.network, subject, seen, sender, sender.dscp_media, voice, gap, receiver)
-        yield from _check_control(case, subject, stream, walk, sender, receiver)
-    for endpoint in case.network.site_endpoints:
-        yield from _check_signalling(case, endpoint)
+        yield from _judge(evidence.network, subject, seen, sender, sender.dscp_media, voice, gap, receiver)
+        yield from _check_control(evidence, subject, stream, walk, sender, receiver)
+    for endpoint in evidence.network.site_endpoints:
+        yield from _check_signalling(evidence, endpoint)
 
 
 def _check_control(
-    case: Case, subject: str, stream: Stream, walk: Walk, sender: Endpoint, receiver: Endpoint
+    evidence: RunEvidence, subject: str, stream: Stream, walk: Walk, sender: Endpoint, receiver: Endpoint
 ) -> Iterator[Finding]:
     """RTCP on the way of a call's direction, where there was any: reports are seconds apart, and one that a
     short call never sent, or that met a closed port, proves nothing either way."""
-    flows = case.control_of(stream)
+    flows = evidence.control_of(stream)
     seen = [
         at
         for hop in walk.hops
         if (at := seen_at(hop.tap, hop.leg, [f for leg, f in flows if leg == hop.leg])).flows
     ]
     if seen:
-        voice = case.network.policy.voice_dscp
+        voice = evidence.network.policy.voice_dscp
         findings = _judge(
-            case.network, f"{subject}:rtcp", seen, sender, sender.dscp_media, voice, None, receiver
+            evidence.network, f"{subject}:rtcp", seen, sender, sender.dscp_media, voice, None, receiver
         )
         yield from (finding for finding in findings if finding.verdict != "not-shown")
 
@@ -76,7 +78,7 @@ def _check_control(
 def seen_at(tap: str, leg: Leg, flows: Sequence[Flow]) -> Seen:
     """What was at a tap on a leg, of these flows."""
     here = tuple(flow for flow in flows if flow.key.tap == tap)
-    markings: Counter[Marking] = Counter()
+    markings: Counter[ObservedMarking] = Counter()
     for flow in here:
         markings[marking_of(flow)] += flow.packets
     return Seen(tap, leg, markings, here)
@@ -86,10 +88,10 @@ def _dscp_claim(subject: str, wanted: int) -> Claim:
     return Claim("qos.dscp", ("C8", "D5"), subject, f"{dscp_name(wanted)} at every tap")
 
 
-def _check_signalling(case: Case, endpoint: Endpoint) -> Iterator[Finding]:
-    network, wanted = case.network, case.network.policy.signalling_dscp
+def _check_signalling(evidence: RunEvidence, endpoint: Endpoint) -> Iterator[Finding]:
+    network, wanted = evidence.network, evidence.network.policy.signalling_dscp
     grouped: dict[tuple[Leg, str], list[Flow]] = {}
-    for leg, flow in case.signalling_flows.get(endpoint.name, []):
+    for leg, flow in evidence.signalling_flows.get(endpoint.name, []):
         if flow.key.loaded:
             grouped.setdefault((leg, flow.key.tap), []).append(flow)
     subject = f"{endpoint.name}:signalling"
@@ -108,7 +110,7 @@ def _check_signalling(case: Case, endpoint: Endpoint) -> Iterator[Finding]:
 
 
 def _judge(
-    network: Network,
+    network: PlannedNetwork,
     subject: str,
     seen: Sequence[Seen],
     sender: Endpoint,
@@ -120,11 +122,11 @@ def _judge(
     """DSCP and PCP findings of one walk. `own` is what the sender marks itself, `wanted` what the policy
     asks for."""
 
-    def right_dscp(at: Seen, marking: Marking) -> bool:
+    def right_dscp(at: Seen, marking: ObservedMarking) -> bool:
         before = at.leg != "down" and _before_trust_boundary(network, at.tap, sender)
         return marking.dscp == (own if before else wanted)
 
-    def right_pcp(at: Seen, marking: Marking) -> bool:
+    def right_pcp(at: Seen, marking: ObservedMarking) -> bool:
         phone_port = at.tap in network.ports and network.ports[at.tap][1].mode is PortMode.PHONE
         # A phone need not set 802.1p itself: its port is classified by DSCP, and trunks carry the priority.
         return marking.pcp == network.policy.pcp(wanted) or (
@@ -139,7 +141,7 @@ def _judge(
         follows_dscp(network, wmm, dscp, seen) for wmm in check_air(network, subject, seen, ends, wanted, gap)
     ]
 
-    def has_priority(at: Seen, marking: Marking) -> bool:
+    def has_priority(at: Seen, marking: ObservedMarking) -> bool:
         return marking.pcp >= 0 and at.tap not in network.air_taps
 
     expected = f"802.1p priority {network.policy.pcp(wanted)} in every tagged frame"
@@ -159,7 +161,7 @@ def _judge(
     yield from on_air
 
 
-def _follows(network: Network, pcp: Finding, dscp: Finding, seen: Sequence[Seen]) -> Finding:
+def _follows(network: PlannedNetwork, pcp: Finding, dscp: Finding, seen: Sequence[Seen]) -> Finding:
     """A switch that maps a DSCP rightly is not to blame for the priority when somebody in front changed the
     DSCP."""
     if not pcp.verdict == dscp.verdict == "fail":
@@ -171,7 +173,7 @@ def _follows(network: Network, pcp: Finding, dscp: Finding, seen: Sequence[Seen]
     return pcp
 
 
-def _before_trust_boundary(network: Network, tap: str, sender: Endpoint) -> bool:
+def _before_trust_boundary(network: PlannedNetwork, tap: str, sender: Endpoint) -> bool:
     """Whether the access switch has not yet classified the packet there: the sender's own taps and its
     switch port; at home all the way into the router."""
     if tap in network.home_taps:
@@ -186,10 +188,10 @@ def _before_trust_boundary(network: Network, tap: str, sender: Endpoint) -> bool
     )
 
 
-def check_trust(case: Case) -> Iterator[Finding]:
+def check_trust(evidence: RunEvidence) -> Iterator[Finding]:
     """What PCs send must have been re-marked by the policy's rules behind their access port, whatever they
     set themselves."""
-    network = case.network
+    network = evidence.network
     pcs = {node.name for node in network.plan.nodes if node.kind is NodeKind.PC}
     if not any(network.node_of_mac[mac] in pcs for mac in network.access_port_of):
         return  # at home no switch classifies, the router does: `qos.dscp` judges that
@@ -197,7 +199,7 @@ def check_trust(case: Case) -> Iterator[Finding]:
     routed = {tap for tap, known in network.taps.items() if known.device not in controlled}
     wrong: dict[str, list[Flow]] = {}
     checked = 0
-    for flow in case.flows:
+    for flow in evidence.flows:
         key = flow.key
         node = network.node_of_mac.get(key.src_mac)
         if key.ethertype != IPV4 or key.proto < 0 or node not in pcs or key.tap in routed:
@@ -219,7 +221,7 @@ def check_trust(case: Case) -> Iterator[Finding]:
         claim = _trust_claim("untrusted ports")
         if checked:
             yield claim.passed(f"{checked} packets of PCs")
-        elif asked_for(case.run).bulk:
+        elif asked_for(evidence.run).bulk:
             yield claim.not_shown("no PC sent anything")
         else:
             yield claim.not_applicable(NO_BULK)
@@ -230,7 +232,7 @@ def _trust_claim(subject: str) -> Claim:
     return Claim("qos.trust", ("C8", "N3"), subject, expected)
 
 
-def remarked(network: Network, dst: int, proto: int, dport: int) -> int:
+def remarked(network: PlannedNetwork, dst: int, proto: int, dport: int) -> int:
     """The DSCP that an untrusted port's packet is to have behind the access switch: by port, never by what
     it came with."""
     policy = network.policy
@@ -250,7 +252,7 @@ CHECKS.declare(
     "marking",
     Check(
         WITH_CALLS,
-        lambda run: check_marking(run.case, run.walks),
+        lambda run: check_marking(run.evidence, run.walks),
         (
             FindingKind(
                 "qos.dscp",
@@ -289,7 +291,7 @@ CHECKS.declare(
     "trust",
     Check(
         WITH_CALLS,
-        lambda run: check_trust(run.case),
+        lambda run: check_trust(run.evidence),
         (
             FindingKind(
                 "qos.trust",

@@ -11,8 +11,8 @@ from uclab.capture.headers import IPV4, UDP
 from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.checks.wanted import NO_CALL, asked_for
 from uclab.judge.evidence.network import dscp_name, mac_number, number, text
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.flows import Flow
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
 from uclab.plan.schema.overlay import Overlay, Tunnel, TunnelEnd
@@ -26,27 +26,27 @@ REACTION_S = 2.0
 """On top of the policy's time: a report and a decision are 0.3 s apart at most, seconds are counted whole."""
 
 
-def check_overlays(case: Case) -> Iterator[Finding]:
+def check_overlays(evidence: RunEvidence) -> Iterator[Finding]:
     """All findings of all overlays; none where a plan has none."""
-    for overlay in case.network.plan.overlays:
+    for overlay in evidence.network.plan.overlays:
         for tunnel in overlay.tunnels:
-            yield _marking(case, tunnel, tunnel.near, tunnel.far)
-            yield _marking(case, tunnel, tunnel.far, tunnel.near)
-        yield _sealed(case, overlay)
-        yield _steering(case, overlay)
+            yield _marking(evidence, tunnel, tunnel.near, tunnel.far)
+            yield _marking(evidence, tunnel, tunnel.far, tunnel.near)
+        yield _sealed(evidence, overlay)
+        yield _steering(evidence, overlay)
 
 
-def _inside(case: Case, end: TunnelEnd) -> list[Flow]:
+def _inside(evidence: RunEvidence, end: TunnelEnd) -> list[Flow]:
     """What an end sends into its tunnel."""
     tap, mac = f"{end.device}:{end.interface}", mac_number(end.mac)
-    return [f for f in case.flows if f.key.tap == tap and f.key.src_mac == mac]
+    return [f for f in evidence.flows if f.key.tap == tap and f.key.src_mac == mac]
 
 
-def _outside(case: Case, tunnel: Tunnel, end: TunnelEnd, other: TunnelEnd) -> list[Flow]:
+def _outside(evidence: RunEvidence, tunnel: Tunnel, end: TunnelEnd, other: TunnelEnd) -> list[Flow]:
     """The encrypted packets in which it leaves."""
     return [
         f
-        for f in case.flows
+        for f in evidence.flows
         if f.key.tap == f"{end.device}:{end.underlay}"
         and f.key.src == number(end.underlay_address)
         and _is_tunnel(f, tunnel, other)
@@ -59,15 +59,15 @@ def _is_tunnel(flow: Flow, tunnel: Tunnel, other: TunnelEnd) -> bool:
     return to == (number(other.underlay_address), UDP, tunnel.port, tunnel.port)
 
 
-def _marking(case: Case, tunnel: Tunnel, end: TunnelEnd, other: TunnelEnd) -> Finding:
+def _marking(evidence: RunEvidence, tunnel: Tunnel, end: TunnelEnd, other: TunnelEnd) -> Finding:
     """By counts: at each code point no more packets outside than inside, but for the tunnel's own. (Fewer
     there may be: a queue drops.)"""
     subject = f"{end.device}:{tunnel.path}"
     claim = Claim("qos.overlay", ("Q1", "W6"), subject, "the outer header carries the inner packet's DSCP")
-    inside, outside = _inside(case, end), _outside(case, tunnel, end, other)
+    inside, outside = _inside(evidence, end), _outside(evidence, tunnel, end, other)
     inner, outer = _by_dscp(inside), _by_dscp(outside)
     marked = sum(count for dscp, count in inner.items() if dscp > 0)
-    if not (marked and outer) and not asked_for(case.run).calls:
+    if not (marked and outer) and not asked_for(evidence.run).calls:
         return claim.not_applicable(NO_CALL)
     if not marked or not outer:
         return claim.not_shown(f"{marked} marked packets inside, {outer.total()} packets outside")
@@ -76,10 +76,10 @@ def _marking(case: Case, tunnel: Tunnel, end: TunnelEnd, other: TunnelEnd) -> Fi
     surplus = Counter({dscp: outer[dscp] - inner[dscp] for dscp in outer if outer[dscp] > inner[dscp]})
     if surplus.total() > allowed:
         dscp, count = surplus.most_common(1)[0]
-        evidence = next(f for f in outside if f.key.dscp == dscp)
+        wrong = next(f for f in outside if f.key.dscp == dscp)
         observed = f"{count} packets more with {dscp_name(dscp)} outside than inside"
         tap = f"{end.device}:{end.underlay}"
-        return claim.failed(observed, Evidence(tap, tuple(evidence.samples)), end.device)
+        return claim.failed(observed, Evidence(tap, tuple(wrong.samples)), end.device)
     classes = ", ".join(f"{dscp_name(d)} {n}" for d, n in sorted(inner.items(), reverse=True))
     return claim.passed(f"packets inside: {classes}; none marked otherwise outside")
 
@@ -92,14 +92,14 @@ def _by_dscp(flows: Sequence[Flow]) -> Counter[int]:
     return found
 
 
-def _sealed(case: Case, overlay: Overlay) -> Finding:
+def _sealed(evidence: RunEvidence, overlay: Overlay) -> Finding:
     """Every IPv4 packet that the site's router sends or is sent over a line is its tunnel's, or an ICMP error
     between the tunnel's ends (one of them may not listen yet)."""
     claim = Claim("sdwan.sealed", ("W6", "C9"), overlay.edge, "nothing on its lines but its tunnels' packets")
     packets = 0
     for tunnel in overlay.tunnels:
         tap = f"{overlay.edge}:{tunnel.near.underlay}"
-        for flow in case.flows:
+        for flow in evidence.flows:
             if flow.key.tap != tap or flow.key.ethertype != IPV4:
                 continue
             ends = {number(tunnel.near.underlay_address), number(tunnel.far.underlay_address)}
@@ -143,17 +143,17 @@ def spells(records: Sequence[PathRecord], limits: tuple[float, float, float]) ->
     return found
 
 
-def _steering(case: Case, overlay: Overlay) -> Finding:
+def _steering(evidence: RunEvidence, overlay: Overlay) -> Finding:
     """Voice leaves a path that is beyond its limits in time, if another one kept them all the while."""
-    voice = case.network.policy.voice_dscp
+    voice = evidence.network.policy.voice_dscp
     name = overlay.class_of(voice)
     its = next(c for c in overlay.rules.classes if c.name == name)
     allowed = overlay.rules.leave_after_s
     expected = f"{name} leaves a path that is beyond its limits for {allowed:g} s while another keeps them"
     claim = Claim("sdwan.steering", ("W6", "V2"), overlay.site, expected)
-    records = [r for r in case.run.paths if r.site == overlay.site]
-    used = {t.path: _voice_seconds(case, t) for t in overlay.tunnels}
-    if not any(used.values()) and not asked_for(case.run).calls:
+    records = [r for r in evidence.run.paths if r.site == overlay.site]
+    used = {t.path: _voice_seconds(evidence, t) for t in overlay.tunnels}
+    if not any(used.values()) and not asked_for(evidence.run).calls:
         return claim.not_applicable(NO_CALL)
     if not records or not any(used.values()):
         return claim.not_shown(
@@ -179,10 +179,10 @@ def _steering(case: Case, overlay: Overlay) -> Finding:
     return claim.passed(f"media on {shares}; paths were beyond the limits {beyond} times")
 
 
-def _voice_seconds(case: Case, tunnel: Tunnel) -> set[int]:
+def _voice_seconds(evidence: RunEvidence, tunnel: Tunnel) -> set[int]:
     """The seconds in which media passed a tunnel."""
     tap = f"{tunnel.near.device}:{tunnel.near.interface}"
-    hops = [hop for hop in case.seen.media.hops.values() if hop.tap == tap]
+    hops = [hop for hop in evidence.seen.media.hops.values() if hop.tap == tap]
     return {second for hop in hops for second in hop.seconds}
 
 
@@ -198,7 +198,7 @@ CHECKS.declare(
     "overlay",
     Check(
         WITH_CALLS,
-        lambda run: check_overlays(run.case),
+        lambda run: check_overlays(run.evidence),
         (
             FindingKind(
                 "qos.overlay",

@@ -11,7 +11,7 @@ from uclab.capture.routing import BfdControl, BgpOpen, BgpUpdate, Message, routi
 from uclab.capture.tshark import DissectionError
 from uclab.judge.check import CHECKS, REFERENCE, Check, FindingKind
 from uclab.judge.evidence.run import Run
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
 from uclab.plan.resolve.circuits import BORDER
@@ -34,21 +34,21 @@ class _Side:
     """With the other one."""
 
 
-def check_peering(case: Case) -> Iterator[Finding]:
+def check_peering(evidence: RunEvidence) -> Iterator[Finding]:
     """All private circuits of the plan, then what the peering routers pass on into the cloud."""
-    plan = case.network.plan
+    plan = evidence.network.plan
     for line in wan_lines(plan):
         sides = _sides(plan, line.near, line.far) if line.private else None
         if sides is None:
             continue
         tap, vlan = _tagged_tap(plan, line)
-        said, gap = _heard(case.run, tap)
+        said, gap = _heard(evidence.run, tap)
         for one, other in (sides, sides[::-1]):
             yield _prefixes(one, other, tap, said, gap)
             yield _session(one, other, tap, vlan, said, gap)
     for node in plan.nodes:
         if node.kind is NodeKind.CLOUD_ROUTER and _customers(plan, node):
-            yield _accepted(case, node)
+            yield _accepted(evidence, node)
 
 
 def _prefixes(one: _Side, other: _Side, tap: str, said: Said, gap: str | None) -> Finding:
@@ -83,8 +83,8 @@ def _session(one: _Side, other: _Side, tap: str, vlan: int | None, said: Said, g
             return claim.failed(f"{found} at {tap}", Evidence(tap, (message.at.packet,)), one.node.name)
     for introduced in opens:
         if introduced.asn != one.routing.asn:
-            evidence = Evidence(tap, (introduced.at.packet,))
-            return claim.failed(f"identifies itself as AS {introduced.asn}", evidence, one.node.name)
+            proof = Evidence(tap, (introduced.at.packet,))
+            return claim.failed(f"identifies itself as AS {introduced.asn}", proof, one.node.name)
     if not opens:
         return claim.not_shown(gap or f"it was not seen to open a session at {tap}")
     if bfd is None:
@@ -93,21 +93,21 @@ def _session(one: _Side, other: _Side, tap: str, vlan: int | None, said: Said, g
         return claim.failed("no BFD was seen", Evidence(tap), one.node.name)
     last = signs[-1]
     observed = f"AS {opens[0].asn}, BFD every {last.interval_ms:g} ms x {last.multiplier}"
-    evidence = Evidence(tap, (opens[0].at.packet, last.at.packet))
+    proof = Evidence(tap, (opens[0].at.packet, last.at.packet))
     if (last.interval_ms, last.multiplier) != (bfd.interval_ms, bfd.multiplier):
-        return claim.failed(observed, evidence, one.node.name)
-    return claim.passed(observed, evidence)
+        return claim.failed(observed, proof, one.node.name)
+    return claim.passed(observed, proof)
 
 
-def _accepted(case: Case, router: Node) -> Finding:
+def _accepted(evidence: RunEvidence, router: Node) -> Finding:
     """What a peering router tells the cloud: of its customers' announcements, those that it may take."""
-    plan, tap = case.network.plan, f"{router.name}:{BORDER}"
+    plan, tap = evidence.network.plan, f"{router.name}:{BORDER}"
     customers = _customers(plan, router)
     allowed = [rule for session in customers for rule in session.accept]
     expected = f"takes {', '.join(rule.prefix for rule in allowed) or 'nothing'} and nothing else"
     claim = Claim("peering.accepted", ("P3",), router.name, expected)
     own = next((i.addresses[0].partition("/")[0] for i in router.interfaces if i.name == BORDER), "")
-    said, gap = _heard(case.run, tap)
+    said, gap = _heard(evidence.run, tap)
     updates = _updates(said, own)
     for update in updates:
         for prefix in update.announced:
@@ -191,7 +191,7 @@ CHECKS.declare(
     "peering",
     Check(
         REFERENCE,
-        lambda run: check_peering(run.case),
+        lambda run: check_peering(run.evidence),
         (
             FindingKind(
                 "peering.prefixes",

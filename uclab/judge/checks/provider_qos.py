@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from uclab.judge.evidence.network import Network
-from uclab.judge.measure.case import Marking
+from uclab.judge.evidence.network import PlannedNetwork
+from uclab.judge.measure.run_evidence import ObservedMarking
 from uclab.judge.path.hop_check import Seen, walk_finding
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Finding
@@ -15,7 +15,7 @@ from uclab.plan.schema.plan import Endpoint, PathHop
 
 
 def check_carried(
-    network: Network,
+    network: PlannedNetwork,
     subject: str,
     seen: Sequence[Seen],
     ends: tuple[Endpoint, Endpoint],
@@ -28,10 +28,10 @@ def check_carried(
         tc = network.policy.tc(wanted)
         claim = Claim("qos.mpls-tc", ("Q1", "W3"), subject, f"traffic class {tc} in every labelled frame")
 
-        def right_tc(at: Seen, marking: Marking) -> bool:
+        def right_tc(at: Seen, marking: ObservedMarking) -> bool:
             return marking.tc == tc
 
-        def labelled(_: Seen, marking: Marking) -> bool:
+        def labelled(_: Seen, marking: ObservedMarking) -> bool:
             return marking.tc >= 0
 
         yield (
@@ -44,10 +44,10 @@ def check_carried(
         expected = f"priority {pcp} in every service tag"
         claim = Claim("qos.pcp", ("Q1", "W2"), f"{subject}:service-tag", expected)
 
-        def right_pcp(at: Seen, marking: Marking) -> bool:
+        def right_pcp(at: Seen, marking: ObservedMarking) -> bool:
             return marking.service_pcp == pcp
 
-        def tagged(_: Seen, marking: Marking) -> bool:
+        def tagged(_: Seen, marking: ObservedMarking) -> bool:
             return marking.service_pcp >= 0
 
         yield (
@@ -57,7 +57,7 @@ def check_carried(
         )
 
 
-def _planned(network: Network, ends: tuple[Endpoint, Endpoint]) -> list[PathHop]:
+def _planned(network: PlannedNetwork, ends: tuple[Endpoint, Endpoint]) -> list[PathHop]:
     return [
         hop
         for endpoint in ends
@@ -67,7 +67,7 @@ def _planned(network: Network, ends: tuple[Endpoint, Endpoint]) -> list[PathHop]
 
 
 def follows_label(
-    network: Network, pcp: Finding, carried: Sequence[Finding], seen: Sequence[Seen]
+    network: PlannedNetwork, pcp: Finding, carried: Sequence[Finding], seen: Sequence[Seen]
 ) -> Finding:
     """An edge that makes the customer's priority of the label's traffic class is not to blame when somebody
     in front got the class wrong."""

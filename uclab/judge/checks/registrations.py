@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from uclab.capture.dissect import SipMessage
 from uclab.judge.evidence.network import number
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.plan.schema.plan import Endpoint
 from uclab.records.run import Event
 
@@ -65,33 +65,33 @@ class Trouble:
     what: str
 
 
-def presences(case: Case) -> dict[str, Presence]:
+def presences(evidence: RunEvidence) -> dict[str, Presence]:
     """The registration of each endpoint that registers, from the lab's `up` until its `going-down`."""
-    _, end = watched(case)
+    _, end = watched(evidence)
     answers: dict[str | None, list[SipMessage]] = {}
     asked: dict[tuple[str, str], int | None] = {}
-    for message in case.signalling.messages:
+    for message in evidence.signalling.messages:
         if message.method == "REGISTER" and message.status is None:
             asked[message.call_id, message.cseq] = message.expires_s
         elif message.method == "REGISTER" and message.status == 200:
-            client = case.endpoint_at_controller(message.at.dst, message.at.dport)
+            client = evidence.endpoint_at_controller(message.at.dst, message.at.dport)
             answers.setdefault(client, []).append(message)
     told: dict[str, list[Event]] = {}
-    for event in case.run.events:
+    for event in evidence.run.events:
         if event.kind in ("registered", *LOST) and event.time <= end:
             told.setdefault(event.source, []).append(event)
     return {
-        one.name: _presence(case, one, answers.get(one.name, []), asked, told.get(one.name, []))
-        for one in case.network.site_endpoints
+        one.name: _presence(evidence, one, answers.get(one.name, []), asked, told.get(one.name, []))
+        for one in evidence.network.site_endpoints
         if one.registers
     }
 
 
-def longest_gap_s(case: Case, endpoint: str) -> float:
+def longest_gap_s(evidence: RunEvidence, endpoint: str) -> float:
     """For how long an endpoint that was registered was not any more, at a stretch; 0 of one that always or
     never was."""
-    _, end = watched(case)
-    presence = presences(case).get(endpoint)
+    _, end = watched(evidence)
+    presence = presences(evidence).get(endpoint)
     gaps = presence.gaps if presence is not None else ()
     return max((gap.lasts_until(end) - gap.begin for gap in gaps), default=0.0)
 
@@ -101,11 +101,15 @@ Wished = Mapping[tuple[str, str], int | None]
 
 
 def _presence(
-    case: Case, endpoint: Endpoint, seen: Sequence[SipMessage], asked: Wished, heard: Sequence[Event]
+    evidence: RunEvidence,
+    endpoint: Endpoint,
+    seen: Sequence[SipMessage],
+    asked: Wished,
+    heard: Sequence[Event],
 ) -> Presence:
-    begin, end = watched(case)
+    begin, end = watched(evidence)
     answers, told = tuple(seen), tuple(heard)
-    marks = sorted([*_from_captures(case, answers, asked, end), *_from_events(endpoint, told)])
+    marks = sorted([*_from_captures(evidence, answers, asked, end), *_from_events(endpoint, told)])
     goods = [mark.time for mark in marks if mark.kind == "there"]
     if not goods:
         return Presence(None, (), answers, told)
@@ -113,16 +117,16 @@ def _presence(
     gaps = list(_gaps(marks, end))
     if first > begin > 0:
         gaps.insert(0, Gap(begin, first, "not registered when the lab was up"))
-    return Presence(first, tuple(gaps), answers, told, _disagreement(case, answers, told))
+    return Presence(first, tuple(gaps), answers, told, _disagreement(evidence, answers, told))
 
 
-def watched(case: Case) -> tuple[float, float]:
+def watched(evidence: RunEvidence) -> tuple[float, float]:
     """From the lab's `up` to its `going-down`; without a word of an end, until the last that was seen or
     told: whether a registration was renewed afterwards nobody can know."""
-    own = [event for event in case.run.events if event.source == "lab"]
+    own = [event for event in evidence.run.events if event.source == "lab"]
     begin = next((event.time for event in own if event.kind == "up"), 0.0)
-    last = [state.last_ns / 1e9 for state in case.seen.taps.values()]
-    last += [event.time for event in case.run.events]
+    last = [state.last_ns / 1e9 for state in evidence.seen.taps.values()]
+    last += [event.time for event in evidence.run.events]
     return begin, next((event.time for event in own if event.kind == "going-down"), max(last, default=begin))
 
 
@@ -137,9 +141,11 @@ class _Mark:
     why: str = ""
 
 
-def _from_captures(case: Case, answers: Sequence[SipMessage], asked: Wished, end: float) -> Iterator[_Mark]:
+def _from_captures(
+    evidence: RunEvidence, answers: Sequence[SipMessage], asked: Wished, end: float
+) -> Iterator[_Mark]:
     """Each answer holds as long as it says; the end of one that was not renewed is a loss."""
-    hosts = {number(c.address): c.host_name for c in case.network.plan.session_controllers}
+    hosts = {number(c.address): c.host_name for c in evidence.network.plan.session_controllers}
     until: dict[str, float] = {}
     for message in sorted(answers, key=lambda m: m.at.time):
         place = hosts.get(number(message.at.src), message.at.src)
@@ -193,11 +199,11 @@ def _gaps(marks: Sequence[_Mark], end: float) -> Iterator[Gap]:
         yield Gap(began[0], None, began[1])
 
 
-def _disagreement(case: Case, answers: Sequence[SipMessage], told: Sequence[Event]) -> str:
+def _disagreement(evidence: RunEvidence, answers: Sequence[SipMessage], told: Sequence[Event]) -> str:
     """What one witness saw and the other did not, where both have something to say."""
     seen = [message.at.time for message in answers]
     said = [event.time for event in told if event.kind == "registered"]
-    if not seen and not case.signalling.messages:
+    if not seen and not evidence.signalling.messages:
         return ""
     unseen = [t for t in said if not any(abs(t - other) <= AGREE_S for other in seen)]
     if unseen:
@@ -205,11 +211,13 @@ def _disagreement(case: Case, answers: Sequence[SipMessage], told: Sequence[Even
     return "" if said or not told else "the captures show what the endpoint did not report"
 
 
-def troubles(case: Case) -> list[Trouble]:
+def troubles(evidence: RunEvidence) -> list[Trouble]:
     """Incidents of a scenario, what was failed by hand, and what timetables did to lines."""
-    found = [Trouble(one.failed_at, one.healed_at, f"{one.name} {one.subject}") for one in case.run.incidents]
+    found = [
+        Trouble(one.failed_at, one.healed_at, f"{one.name} {one.subject}") for one in evidence.run.incidents
+    ]
     since: dict[str, float] = {}
-    for event in case.run.events:
+    for event in evidence.run.events:
         links = event.detail.rpartition(": ")[2].split(", ")  # what was done to them stands before
         if event.kind == "failed-on-purpose":
             for link in links:
@@ -224,10 +232,10 @@ def troubles(case: Case) -> list[Trouble]:
     ]
 
 
-def allowed_s(case: Case, endpoint: Endpoint) -> float:
+def allowed_s(evidence: RunEvidence, endpoint: Endpoint) -> float:
     """How long after a failure, or its restoration, an endpoint may take: by the policy's limit of failover,
     else by the time that its registration's own timing needs."""
-    limits = case.network.policy.failover
+    limits = evidence.network.policy.failover
     if limits is not None:
         return limits.max_registration_s
     timing = endpoint.registration

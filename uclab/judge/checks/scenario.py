@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from uclab.judge.check import CHECKS, EVERY_RUN, Check, FindingKind
 from uclab.judge.evidence.run import Run
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
 from uclab.records.run import CallRecord
@@ -22,20 +22,20 @@ SAMPLES_S = 5.0
 """A campaign's usage is noted once a second; a busy machine may be late."""
 
 
-def check_scenario(case: Case) -> Iterator[Finding]:
+def check_scenario(evidence: RunEvidence) -> Iterator[Finding]:
     """What was planned, by kind: the end, the files of records, calls, incidents, load."""
-    yield _ended(case.run)
-    yield _whole_files(case)
-    asked = asked_calls(case.run)
-    if asked or case.run.calls:
-        yield _calls(case, asked)
-    record = case.run.scenario
+    yield _ended(evidence.run)
+    yield _whole_files(evidence)
+    asked = asked_calls(evidence.run)
+    if asked or evidence.run.calls:
+        yield _calls(evidence, asked)
+    record = evidence.run.scenario
     if record is None or record.asked is None:
         return
     if record.asked.incidents:
-        yield _incidents(case.run)
+        yield _incidents(evidence.run)
     if record.asked.load is not None:
-        yield _load(case.run, record.asked.load)
+        yield _load(evidence.run, record.asked.load)
 
 
 def asked_calls(run: Run) -> tuple[AskedCall, ...]:
@@ -88,9 +88,9 @@ def _undone(run: Run) -> list[str]:
     return [f"{one.what} {one.subject}" for one in run.orders if one.number not in ended]
 
 
-def _whole_files(case: Case) -> Finding:
+def _whole_files(evidence: RunEvidence) -> Finding:
     """Each file of records is as long as the lab left it, ends with a whole record, and is of this run."""
-    run = case.run
+    run = evidence.run
     claim = _claim("records", "every file of records is whole, and of this run")
     troubles = [f"{name} {why}" for name, why in sorted(run.cut.items())]
     troubles += [f"{one} is missing" for one, size in sorted(run.shorter.items()) if size is None]
@@ -98,7 +98,7 @@ def _whole_files(case: Case) -> Finding:
         size = run.shorter.get(length.name)
         if size is not None and length.name not in run.cut:
             troubles.append(f"{length.name} has {size} of the {length.bytes} bytes that it had in the end")
-    troubles += _older(case)
+    troubles += _older(evidence)
     if troubles:
         return claim.not_shown("; ".join(troubles[:NAMED]), Evidence(text="; ".join(troubles)))
     if run.lab_end is None:
@@ -106,9 +106,9 @@ def _whole_files(case: Case) -> Finding:
     return claim.passed(f"{len(run.lab_end.files)} files")
 
 
-def _older(case: Case) -> Iterator[str]:
+def _older(evidence: RunEvidence) -> Iterator[str]:
     """Files with something in them from before the run: left by an earlier one in the same folder."""
-    run = case.run
+    run = evidence.run
     ups = [event for event in run.events if event.source == "lab" and event.kind == "up"]
     if len(ups) > 1:
         yield f"events.jsonl is of {len(ups)} labs"
@@ -131,21 +131,23 @@ def _older(case: Case) -> Iterator[str]:
     first = run.events[0].time if run.events else 0.0
     if any(path.time < first for path in run.paths):
         yield "sdwan/paths.jsonl has figures from before the run"
-    early = min((flow.first_ns for flow in case.flows), default=None)
+    early = min((flow.first_ns for flow in evidence.flows), default=None)
     if early is not None and early < (first - 1) * 1e9:
         yield "captures/ has packets from before the run"
 
 
-def _calls(case: Case, asked: Sequence[AskedCall]) -> Finding:
+def _calls(evidence: RunEvidence, asked: Sequence[AskedCall]) -> Finding:
     """Each call that was asked for has the record of just that call, between parties that there are."""
     claim = _claim("calls", "every requested call has its record")
-    records = {record.id: record for record in case.run.calls}
+    records = {record.id: record for record in evidence.run.calls}
     missing = [call.id for call in asked if call.id not in records]
     missing += [one for call in asked if (one := _untransferred(call, records)) is not None]
     troubles = [f"no record of {_some(missing)}"] if missing else []
-    known = {endpoint.name for endpoint in case.network.endpoints}
-    for record in case.run.calls:
-        strange = [n for n in (record.caller, record.callee) if case.network.endpoint_called(n) not in known]
+    known = {endpoint.name for endpoint in evidence.network.endpoints}
+    for record in evidence.run.calls:
+        strange = [
+            n for n in (record.caller, record.callee) if evidence.network.endpoint_called(n) not in known
+        ]
         if strange:
             troubles.append(
                 f"{record.id} is between {record.caller} and {record.callee}, and the plan has no"
@@ -160,7 +162,7 @@ def _calls(case: Case, asked: Sequence[AskedCall]) -> Finding:
         )
     if not asked:
         return claim.not_shown(
-            f"{len(case.run.calls)} calls have a record, and no record of who requested them"
+            f"{len(evidence.run.calls)} calls have a record, and no record of who requested them"
         )
     return claim.passed(observed)
 
@@ -235,7 +237,7 @@ CHECKS.declare(
     "scenario",
     Check(
         EVERY_RUN,
-        lambda run: check_scenario(run.case),
+        lambda run: check_scenario(run.evidence),
         (
             FindingKind(
                 "scenario.complete",

@@ -9,8 +9,8 @@ from uclab.capture.writer import PcapngWriter
 from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.checks.wanted import NO_CALL, asked_for
 from uclab.judge.evidence.scratch import scratch_file
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.flows import Flow
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
 
@@ -19,14 +19,14 @@ SAMPLE = 150
 second)."""
 
 
-def check_dissector(case: Case) -> Finding:
+def check_dissector(evidence: RunEvidence) -> Finding:
     """Compares DSCP, 802.1p and VLAN of one packet of each of many media flows, at all kinds of taps."""
     expected = "tshark reads the same DSCP, priorities, VLANs and labels as the judge"
     claim = Claim("qos.dissector", ("D5",), "media packets", expected)
-    flows = [flow for flow in case.flows if flow.frame]
+    flows = [flow for flow in evidence.flows if flow.frame]
     chosen = flows[:: max(-(-len(flows) // SAMPLE), 1)]
     if not chosen:
-        asked = asked_for(case.run).calls
+        asked = asked_for(evidence.run).calls
         return claim.not_shown("no media was seen") if asked else claim.not_applicable(NO_CALL)
     try:
         tags = _dissected(chosen)
@@ -64,7 +64,7 @@ CHECKS.declare(
     "dissector",
     Check(
         WITH_CALLS,
-        lambda run: [check_dissector(run.case)],
+        lambda run: [check_dissector(run.evidence)],
         (
             FindingKind(
                 "qos.dissector",

@@ -9,7 +9,7 @@ from uclab.judge.check import CHECKS, REFERENCE, Check, FindingKind
 from uclab.judge.checks.marking import seen_at
 from uclab.judge.checks.vlan_isolation import check_voice_vlan
 from uclab.judge.evidence.network import Leg
-from uclab.judge.measure.case import Case, Marking
+from uclab.judge.measure.run_evidence import ObservedMarking, RunEvidence
 from uclab.judge.path.hop_check import Seen, walk_finding
 from uclab.judge.path.path_conformance import broken_times, overlaps
 from uclab.judge.result.claim import Claim
@@ -19,52 +19,58 @@ from uclab.plan.schema.plan import Endpoint
 EXPECTED = "the planned VLAN at every tap of the planned path"
 
 
-def check_way_vlans(case: Case, walks: Sequence[Walk], elsewhere: Collection[str]) -> Iterator[Finding]:
+def check_way_vlans(
+    evidence: RunEvidence, walks: Sequence[Walk], elsewhere: Collection[str]
+) -> Iterator[Finding]:
     """One finding for each direction of each call with a VLAN on its way; none of endpoints whose own frames
     are `elsewhere` (`vlan.voice` says so), nor while something was failed on purpose."""
     by_call = {(walk.call, walk.direction): walk for walk in walks}
-    troubled = broken_times(case)
-    for call, direction, sender, receiver in case.call_directions():
-        walk, stream = by_call.get((call.id, direction)), case.stream(call, direction)
-        planned = _planned(case, sender, receiver)
+    troubled = broken_times(evidence)
+    for call, direction, sender, receiver in evidence.call_directions():
+        walk, stream = by_call.get((call.id, direction)), evidence.stream(call, direction)
+        planned = _planned(evidence, sender, receiver)
         if walk is None or stream is None or all(vlan is None for vlan in planned.values()):
             continue
         if overlaps(call, troubled) or {sender.node, receiver.node} & set(elsewhere):
             continue
-        flows = case.media_flows[stream.ssrc]
+        flows = evidence.media_flows[stream.ssrc]
         seen = [
-            seen_at(hop.tap, hop.leg, [flow for flow in flows if case.leg(flow) == hop.leg])
+            seen_at(hop.tap, hop.leg, [flow for flow in flows if evidence.leg(flow) == hop.leg])
             for hop in walk.hops
             if (hop.leg, hop.tap) in planned
         ]
         claim = Claim("vlan.way", ("L1", "P1"), f"{call.id}:{direction}", EXPECTED)
 
-        def right(at: Seen, marking: Marking, planned: dict[tuple[Leg, str], int | None] = planned) -> bool:
+        def right(
+            at: Seen, marking: ObservedMarking, planned: dict[tuple[Leg, str], int | None] = planned
+        ) -> bool:
             vlan = planned[at.leg, at.tap]
             return marking.vlan == (-1 if vlan is None else vlan)
 
         if seen:
-            yield walk_finding(claim, case.network, seen, right, _named, None)
+            yield walk_finding(claim, evidence.network, seen, right, _named, None)
 
 
-def check_vlans(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
+def check_vlans(evidence: RunEvidence, walks: Sequence[Walk]) -> Iterator[Finding]:
     """Where endpoints are, then where media is on its way."""
-    placed = list(check_voice_vlan(case))
+    placed = list(check_voice_vlan(evidence))
     yield from placed
-    yield from check_way_vlans(case, walks, [one.subject for one in placed if one.verdict == "fail"])
+    yield from check_way_vlans(evidence, walks, [one.subject for one in placed if one.verdict == "fail"])
 
 
-def _planned(case: Case, sender: Endpoint, receiver: Endpoint) -> dict[tuple[Leg, str], int | None]:
+def _planned(
+    evidence: RunEvidence, sender: Endpoint, receiver: Endpoint
+) -> dict[tuple[Leg, str], int | None]:
     """Leg and tap -> VLAN, of the ways of both."""
     found: dict[tuple[Leg, str], int | None] = {}
     ends: tuple[tuple[Leg, Endpoint], ...] = (("up", sender), ("down", receiver))
     for leg, endpoint in ends:
-        path = case.network.path_of.get(endpoint.name)
+        path = evidence.network.path_of.get(endpoint.name)
         found |= {(leg, hop.tap): hop.vlan for hop in (path.hops if path is not None else ())}
     return found
 
 
-def _named(marking: Marking) -> str:
+def _named(marking: ObservedMarking) -> str:
     return f"VLAN {marking.vlan}" if marking.vlan >= 0 else "no VLAN tag"
 
 
@@ -72,7 +78,7 @@ CHECKS.declare(
     "vlans",
     Check(
         REFERENCE,
-        lambda run: check_vlans(run.case, run.walks),
+        lambda run: check_vlans(run.evidence, run.walks),
         (
             FindingKind(
                 "vlan.voice",

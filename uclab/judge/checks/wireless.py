@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from uclab.judge.evidence.network import Network, dscp_name
-from uclab.judge.measure.case import Marking
+from uclab.judge.evidence.network import PlannedNetwork, dscp_name
+from uclab.judge.measure.run_evidence import ObservedMarking
 from uclab.judge.path.hop_check import Seen, walk_finding
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Finding
@@ -15,7 +15,7 @@ from uclab.plan.schema.plan import Endpoint, RadioChannel
 
 
 def check_air(
-    network: Network,
+    network: PlannedNetwork,
     subject: str,
     seen: Sequence[Seen],
     ends: tuple[Endpoint, Endpoint],
@@ -38,13 +38,13 @@ def check_air(
             yield claim.not_shown("no frame was seen on the air")
 
 
-def air_of(network: Network, endpoint: Endpoint) -> RadioChannel | None:
+def air_of(network: PlannedNetwork, endpoint: Endpoint) -> RadioChannel | None:
     """The air over which an endpoint's way leads, if it is wireless."""
     airs = (air for air in network.plan.airs if any(s.node == endpoint.node for s in air.stations))
     return next(airs, None)
 
 
-def follows_dscp(network: Network, wmm: Finding, dscp: Finding, seen: Sequence[Seen]) -> Finding:
+def follows_dscp(network: PlannedNetwork, wmm: Finding, dscp: Finding, seen: Sequence[Seen]) -> Finding:
     """Who maps a DSCP rightly is not to blame for the user priority when somebody in front changed the
     DSCP."""
     if not wmm.verdict == dscp.verdict == "fail":
@@ -83,7 +83,7 @@ def _place(finding: Finding, seen: Sequence[Seen]) -> int | None:
     return next(i for i, at in enumerate(seen) if at.tap == finding.evidence.tap and at.leg == leg)
 
 
-def _named(marking: Marking) -> str:
+def _named(marking: ObservedMarking) -> str:
     if marking.pcp < 0:
         return "no user priority"
     return f"user priority {marking.pcp} ({category(marking.pcp)})"

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from uclab.judge.evidence.network import LEGS, Leg
-from uclab.judge.measure.case import DIRECTIONS, Case
 from uclab.judge.measure.frame_coverage import PARTS, Part
+from uclab.judge.measure.run_evidence import DIRECTIONS, RunEvidence
 from uclab.judge.result.claim import each_call
 from uclab.judge.result.judgement import Finding
 from uclab.plan.schema.plan import Endpoint
 
 NAMED = 3
 """Taps that an observation lists at most."""
-Taps = Callable[[Case, Finding], Iterable[str]]
+Taps = Callable[[RunEvidence, Finding], Iterable[str]]
 
 
 @dataclass(frozen=True)
@@ -35,65 +35,65 @@ class Needs:
     """MAC addresses and VLANs tell all, which frames of any kind have."""
 
 
-def _parties(case: Case, finding: Finding) -> tuple[Endpoint, Endpoint] | None:
-    """Sender and receiver of a finding's call direction (of a whole call: of its forward one), or twice the
-    endpoint that it is about."""
+def _parties(evidence: RunEvidence, finding: Finding) -> tuple[Endpoint, Endpoint] | None:
+    """Sender and receiver of a finding's call direction (of a whole call: of what its caller sends), or twice
+    the endpoint that it is about."""
     subject, _, rest = finding.subject.partition(":")
     wanted = rest.partition(":")[0] if rest.partition(":")[0] in DIRECTIONS else DIRECTIONS[0]
-    for call, direction, sender, receiver in case.call_directions():
+    for call, direction, sender, receiver in evidence.call_directions():
         if call.id == subject and direction == wanted:
             return sender, receiver
-    endpoint = next((e for e in case.network.endpoints if e.name == subject), None)
+    endpoint = next((e for e in evidence.network.endpoints if e.name == subject), None)
     return None if endpoint is None else (endpoint, endpoint)
 
 
-def _planned(case: Case, finding: Finding) -> dict[Leg, list[str]]:
+def _planned(evidence: RunEvidence, finding: Finding) -> dict[Leg, list[str]]:
     """The taps on the way of a finding's packets, in order, on each leg; empty where it is about no
     endpoint."""
-    parties = _parties(case, finding)
+    parties = _parties(evidence, finding)
     if parties is None:
         return {}
     way = [
-        [hop.tap for hop in path.hops] if (path := case.network.path_of.get(one.name)) else []
+        [hop.tap for hop in path.hops] if (path := evidence.network.path_of.get(one.name)) else []
         for one in parties
     ]
     return {"up": way[0], "down": way[1][::-1]}
 
 
-def everywhere(case: Case, finding: Finding) -> Iterable[str]:
+def everywhere(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
     """All taps."""
-    return case.seen.frames.packets
+    return evidence.seen.frames.packets
 
 
-def on_the_way(case: Case, finding: Finding) -> Iterable[str]:
+def on_the_way(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
     """The taps of the planned way; all where the finding is about more than an endpoint or a call."""
-    planned = _planned(case, finding)
+    planned = _planned(evidence, finding)
     taps = dict.fromkeys(tap for its in planned.values() for tap in its)
-    return taps or everywhere(case, finding)
+    return taps or everywhere(evidence, finding)
 
 
-def at_the_ends(case: Case, finding: Finding) -> Iterable[str]:
+def at_the_ends(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
     """The taps nearest to the endpoints, and those of the session controllers."""
-    parties = _parties(case, finding)
+    parties = _parties(evidence, finding)
     if parties is None:
-        return everywhere(case, finding)
-    first = [case.network.first_tap.get(one.name, "") for one in parties]
-    return dict.fromkeys([*first, *case.network.controller_taps])
+        return everywhere(evidence, finding)
+    first = [evidence.network.first_tap.get(one.name, "") for one in parties]
+    return dict.fromkeys([*first, *evidence.network.controller_taps])
 
 
-def at_controllers(case: Case, finding: Finding) -> Iterable[str]:
+def at_controllers(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
     """The session controllers' own taps."""
-    return case.network.controller_taps
+    return evidence.network.controller_taps
 
 
-def at_switches(case: Case, finding: Finding) -> Iterable[str]:
+def at_switches(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
     """The ports of switches that classify."""
-    return [tap for tap, (switch, _) in case.network.ports.items() if switch.controlled]
+    return [tap for tap, (switch, _) in evidence.network.ports.items() if switch.controlled]
 
 
-def at_evidence(case: Case, finding: Finding) -> Iterable[str]:
+def at_evidence(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
     """Where the finding's evidence lies; everywhere if it has none."""
-    return [finding.evidence.tap] if finding.evidence.tap else everywhere(case, finding)
+    return [finding.evidence.tap] if finding.evidence.tap else everywhere(evidence, finding)
 
 
 _SIP: tuple[Part, ...] = ("signalling",)
@@ -102,7 +102,7 @@ _MARKING = Needs(on_the_way)
 _FIGURES = Needs(at_the_ends, by_absence=True)
 _ROUTING = Needs(at_evidence, ("routing",), by_absence=True)
 NEEDS: dict[str, Needs] = {
-    "audio.heard": Needs(lambda case, finding: ()),  # recordings say so; but where it ended, captures do
+    "audio.heard": Needs(lambda evidence, finding: ()),  # recordings say so; but where it ended, captures do
     "signalling.tls": Needs(at_controllers, _SIP),
     "signalling.certificate": Needs(at_controllers, _SIP),
     "signalling.registered": Needs(at_controllers, _SIP, by_absence=True),
@@ -150,18 +150,18 @@ RECORDED = {
 """Checks of those families that rest on what endpoints told, or on the host's own figures."""
 
 
-def as_shown(case: Case, finding: Finding) -> Finding:
+def as_shown(evidence: RunEvidence, finding: Finding) -> Finding:
     """The finding as the captures allow it."""
-    frames = case.seen.frames
+    frames = evidence.seen.frames
     if not (frames.cut or frames.unread) or finding.id in RECORDED:
         return finding
     needs = NEEDS.get(finding.id, NEEDS_OF_FAMILY.get(finding.id.partition(".")[0]))
     if needs is None or finding.verdict == "not-applicable":
         return finding
     each = each_call(finding)
-    missing = list(dict.fromkeys(why for one in each for why in _missing(case, one, needs)))
+    missing = list(dict.fromkeys(why for one in each for why in _missing(evidence, one, needs)))
     if finding.verdict == "fail" and not needs.by_absence:
-        return _without_guess(case, finding)
+        return _without_guess(evidence, finding)
     if not missing:
         return finding
     more = f"; and so at {len(missing) - NAMED} more taps" if len(missing) > NAMED else ""
@@ -170,23 +170,23 @@ def as_shown(case: Case, finding: Finding) -> Finding:
     return replace(finding, verdict="not-shown", observed=observed, blame=None)
 
 
-def _missing(case: Case, finding: Finding, needs: Needs) -> Iterable[str]:
+def _missing(evidence: RunEvidence, finding: Finding, needs: Needs) -> Iterable[str]:
     """What is missing, tap by tap."""
-    frames = case.seen.frames
-    for tap in needs.taps(case, finding):
+    frames = evidence.seen.frames
+    for tap in needs.taps(evidence, finding):
         cut = frames.short(tap, needs.payload)
         if cut is not None:
             yield cut
         elif needs.by_address:
             continue
-        elif (why := frames.unseen(tap)) is not None and _may_hide(case, finding, tap):
+        elif (why := frames.unseen(tap)) is not None and _may_hide(evidence, finding, tap):
             yield why
 
 
-def _may_hide(case: Case, finding: Finding, tap: str) -> bool:
+def _may_hide(evidence: RunEvidence, finding: Finding, tap: str) -> bool:
     """Whether packets of a finding's subject may be among those that were not recognised at a tap: where
     taps behind it saw more of them, or, at the last one, the tap in front of it."""
-    planned, counts = _planned(case, finding), _counts(case, finding)
+    planned, counts = _planned(evidence, finding), _counts(evidence, finding)
     if not planned or not any(counts.values()):
         return True
     for leg, taps in planned.items():
@@ -198,29 +198,29 @@ def _may_hide(case: Case, finding: Finding, tap: str) -> bool:
     return False
 
 
-def _counts(case: Case, finding: Finding) -> dict[Leg, dict[str, int]]:
+def _counts(evidence: RunEvidence, finding: Finding) -> dict[Leg, dict[str, int]]:
     """Packets of a finding's call direction, or of its endpoint's signalling, by leg and tap."""
     counts: dict[Leg, dict[str, int]] = {leg: {} for leg in LEGS}
     subject, _, rest = finding.subject.partition(":")
     direction = rest.partition(":")[0]
-    call = next((c for c in case.run.calls if c.id == subject), None)
+    call = next((c for c in evidence.run.calls if c.id == subject), None)
     if call is None:
-        for leg, flow in case.signalling_flows.get(subject, []):
+        for leg, flow in evidence.signalling_flows.get(subject, []):
             counts[leg][flow.key.tap] = counts[leg].get(flow.key.tap, 0) + flow.packets * flow.key.loaded
         return counts
     wanted = [way for way in DIRECTIONS if way == direction] or DIRECTIONS[:1]
-    streams = [stream for way in wanted if (stream := case.stream(call, way)) is not None]
-    numbers = {case.seen.media.streams.index(stream) for stream in streams}
-    for (number, _, _), hop in case.seen.media.hops.items():
+    streams = [stream for way in wanted if (stream := evidence.stream(call, way)) is not None]
+    numbers = {evidence.seen.media.streams.index(stream) for stream in streams}
+    for (number, _, _), hop in evidence.seen.media.hops.items():
         if number in numbers:
             counts[hop.leg][hop.tap] = hop.packets
     return counts
 
 
-def _without_guess(case: Case, finding: Finding) -> Finding:
+def _without_guess(evidence: RunEvidence, finding: Finding) -> Finding:
     """Without the device at fault, where the tap in front of the evidence could not tell whether it was right
     there."""
-    planned = _planned(case, finding)
+    planned = _planned(evidence, finding)
     before: Sequence[str] = []
     at = finding.evidence.tap
     for leg in planned:
@@ -232,8 +232,8 @@ def _without_guess(case: Case, finding: Finding) -> Finding:
         elif at is None:
             before = [*before, *taps]
     for tap in before:
-        why = case.seen.frames.short(tap, NEEDS[finding.id].payload) or case.seen.frames.unseen(tap)
-        if finding.blame and why and _may_hide(case, finding, tap):
+        why = evidence.seen.frames.short(tap, NEEDS[finding.id].payload) or evidence.seen.frames.unseen(tap)
+        if finding.blame and why and _may_hide(evidence, finding, tap):
             observed = f"{finding.observed}; by whom is not shown: {why}"
             return replace(finding, observed=observed, blame=None)
     return finding

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.tap_windows import EVER_NS, call_time
 from uclab.judge.path.hop_trace import passed_through
 from uclab.judge.result.claim import each_call
@@ -37,18 +37,18 @@ class Need:
 
 
 def limited(
-    case: Case, incidents: Sequence[JudgedIncident], findings: Iterable[Finding]
+    evidence: RunEvidence, incidents: Sequence[JudgedIncident], findings: Iterable[Finding]
 ) -> Iterator[Finding]:
     """The findings, those not shown that rest on what a tap did not see."""
     for finding in findings:
         if finding.verdict not in ("pass", "fail"):
             yield finding
             continue
-        needs = [need for one in each_call(finding) for need in needs_of(case, incidents, one)]
+        needs = [need for one in each_call(finding) for need in needs_of(evidence, incidents, one)]
         gaps = [
             (need, gap)
             for need in needs
-            if (gap := case.windows.first_gap(need.taps, need.begin_ns, need.end_ns)) is not None
+            if (gap := evidence.windows.first_gap(need.taps, need.begin_ns, need.end_ns)) is not None
         ]
         if not gaps and finding.verdict == "pass":
             yield finding
@@ -58,10 +58,10 @@ def limited(
         else:
             ways = [need for need in needs if need.way and finding.evidence.tap in need.taps]
             down = finding.evidence.text.startswith("down")  # then it is the receiver's way
-            yield _without_guess(case, finding, ways[-1 if down else 0]) if ways else finding
+            yield _without_guess(evidence, finding, ways[-1 if down else 0]) if ways else finding
 
 
-def _without_guess(case: Case, finding: Finding, need: Need) -> Finding:
+def _without_guess(evidence: RunEvidence, finding: Finding, need: Need) -> Finding:
     """Blames the one device between the last tap that saw enough and the first wrong one; nobody where there
     are several."""
     if finding.blame is None or finding.evidence.tap is None:
@@ -71,37 +71,37 @@ def _without_guess(case: Case, finding: Finding, need: Need) -> Finding:
     for way in (ways[leg],) if leg in ways else ways.values():
         in_front = list(way[: way.index(finding.evidence.tap)])
         unseen = []
-        while in_front and (gap := _nothing_seen(case, in_front[-1], need)):
+        while in_front and (gap := _nothing_seen(evidence, in_front[-1], need)):
             unseen.append((in_front.pop(), gap))
         if unseen:
             span = (*in_front[-1:], *(tap for tap, _ in reversed(unseen)), finding.evidence.tap)
             words = f"{finding.observed}; in front of it {unseen[0][1]}"
-            return replace(finding, observed=words, blame=passed_through(case.network, span))
+            return replace(finding, observed=words, blame=passed_through(evidence.network, span))
     return finding
 
 
-def _nothing_seen(case: Case, tap: str, need: Need) -> str | None:
+def _nothing_seen(evidence: RunEvidence, tap: str, need: Need) -> str | None:
     """Why a tap cannot say what a packet was like when it passed."""
-    gap = case.windows.gap(tap, need.begin_ns, need.end_ns)
-    return gap if gap or case.seen.counts.at(tap) else f"{tap} saw no frame at all"
+    gap = evidence.windows.gap(tap, need.begin_ns, need.end_ns)
+    return gap if gap or evidence.seen.counts.at(tap) else f"{tap} saw no frame at all"
 
 
-def needs_of(case: Case, incidents: Sequence[JudgedIncident], finding: Finding) -> Iterator[Need]:
+def needs_of(evidence: RunEvidence, incidents: Sequence[JudgedIncident], finding: Finding) -> Iterator[Need]:
     """What a finding rests on; nothing where it does not rest on captures."""
     family = finding.id.partition(".")[0]
     if finding.id in OF_CALLS:
-        yield from _of_call(case, finding)
+        yield from _of_call(evidence, finding)
     elif finding.id in OF_RUN:
         taps, by_absence = OF_RUN[finding.id]
         way = taps is _way_of_subject
-        yield Need(tuple(taps(case, finding)), by_absence=by_absence, way=way)
+        yield Need(tuple(taps(evidence, finding)), by_absence=by_absence, way=way)
     elif family == "peering" and finding.evidence.tap is not None:
         yield Need((finding.evidence.tap,), by_absence="no BFD" in finding.observed)
     elif family == "failover":
-        yield from _of_incidents(case, incidents, finding)
+        yield from _of_incidents(evidence, incidents, finding)
     if finding.id == "quality.overload" and finding.verdict == "pass":
-        nodes = {node for bulk in case.network.plan.bulk for node in (bulk.source_node, bulk.target_node)}
-        yield Need(tuple(tap.label for tap in case.network.plan.taps if tap.namespace in nodes))
+        nodes = {node for bulk in evidence.network.plan.bulk for node in (bulk.source_node, bulk.target_node)}
+        yield Need(tuple(tap.label for tap in evidence.network.plan.taps if tap.namespace in nodes))
 
 
 # -- of one direction of a call
@@ -124,81 +124,85 @@ OF_CALLS = {
 BY_ABSENCE = ("hub.media", "quality.voice", "quality.overload")
 
 
-def _of_call(case: Case, finding: Finding) -> Iterator[Need]:
+def _of_call(evidence: RunEvidence, finding: Finding) -> Iterator[Need]:
     name, _, direction = finding.subject.partition(":")
-    for call, its, sender, receiver in case.call_directions():
+    for call, its, sender, receiver in evidence.call_directions():
         if call.id == name and direction.split(":")[0] == its:
-            yield from _of_direction(case, finding.id, call, its, (sender, receiver))
+            yield from _of_direction(evidence, finding.id, call, its, (sender, receiver))
             return
     if direction == "signalling":
-        yield Need(_way(case, name), way=True)
+        yield Need(_way(evidence, name), way=True)
 
 
 def _of_direction(
-    case: Case, name: str, call: CallRecord, direction: Direction, parties: tuple[Endpoint, Endpoint]
+    evidence: RunEvidence,
+    name: str,
+    call: CallRecord,
+    direction: Direction,
+    parties: tuple[Endpoint, Endpoint],
 ) -> Iterator[Need]:
     sender, receiver = parties
-    stream = case.stream(call, direction)
+    stream = evidence.stream(call, direction)
     if stream is not None and stream.receiver >= 0:  # after a transfer it is somebody else
-        receiver = case.network.endpoints[stream.receiver]
+        receiver = evidence.network.endpoints[stream.receiver]
     ends = tuple(
-        tap for one in (sender, receiver) if (tap := case.network.first_tap.get(one.name)) is not None
+        tap for one in (sender, receiver) if (tap := evidence.network.first_tap.get(one.name)) is not None
     )
     ways = {
         "ends": (ends,),
-        "proof": ((*ends, *case.network.controller_taps),),
-        "way": (_way(case, sender.name), _way(case, receiver.name)),
+        "proof": ((*ends, *evidence.network.controller_taps),),
+        "way": (_way(evidence, sender.name), _way(evidence, receiver.name)),
     }[OF_CALLS[name]]
     for taps in ways:
         way = OF_CALLS[name] == "way"
         yield Need(taps, *call_time(call), by_absence=name in BY_ABSENCE, way=way)
 
 
-def _way(case: Case, endpoint: str) -> tuple[str, ...]:
-    path = case.network.path_of.get(endpoint)
+def _way(evidence: RunEvidence, endpoint: str) -> tuple[str, ...]:
+    path = evidence.network.path_of.get(endpoint)
     return tuple(hop.tap for hop in path.hops) if path is not None else ()
 
 
 # -- of the whole run
 # ---------------------------------------------------------------------------------------------------
 
-Taps = Callable[[Case, Finding], Iterable[str]]
+Taps = Callable[[RunEvidence, Finding], Iterable[str]]
 
 
-def _all(case: Case, finding: Finding) -> Iterable[str]:
-    return case.network.taps
+def _all(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
+    return evidence.network.taps
 
 
-def _ports(case: Case, finding: Finding) -> Iterable[str]:
-    return case.network.ports
+def _ports(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
+    return evidence.network.ports
 
 
-def _way_of_subject(case: Case, finding: Finding) -> Iterable[str]:
-    return _way(case, finding.subject)
+def _way_of_subject(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
+    return _way(evidence, finding.subject)
 
 
-def _signalling(case: Case, finding: Finding) -> Iterable[str]:
-    own = case.network.first_tap.get(finding.subject)
-    return (*case.network.controller_taps, *((own,) if own else ()))
+def _signalling(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
+    own = evidence.network.first_tap.get(finding.subject)
+    return (*evidence.network.controller_taps, *((own,) if own else ()))
 
 
-def _ends(case: Case, finding: Finding) -> Iterable[str]:
-    return (*case.network.first_tap.values(), *case.network.controller_taps)
+def _ends(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
+    return (*evidence.network.first_tap.values(), *evidence.network.controller_taps)
 
 
-def _trusting(case: Case, finding: Finding) -> Iterable[str]:
-    return (tap for tap, (switch, _) in case.network.ports.items() if switch.controlled)
+def _trusting(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
+    return (tap for tap, (switch, _) in evidence.network.ports.items() if switch.controlled)
 
 
-def _exchanges(case: Case, finding: Finding) -> Iterable[str]:
-    switches = {port.switch for one in case.network.plan.circuit_exchanges for port in one.ports}
-    return (tap for tap, known in case.network.taps.items() if known.device in switches)
+def _exchanges(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
+    switches = {port.switch for one in evidence.network.plan.circuit_exchanges for port in one.ports}
+    return (tap for tap, known in evidence.network.taps.items() if known.device in switches)
 
 
-def _tunnels(case: Case, finding: Finding) -> Iterable[str]:
-    tunnels = [tunnel for overlay in case.network.plan.overlays for tunnel in overlay.tunnels]
+def _tunnels(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
+    tunnels = [tunnel for overlay in evidence.network.plan.overlays for tunnel in overlay.tunnels]
     devices = {end.device for tunnel in tunnels for end in (tunnel.near, tunnel.far)}
-    return (tap for tap, known in case.network.taps.items() if known.device in devices)
+    return (tap for tap, known in evidence.network.taps.items() if known.device in devices)
 
 
 OF_RUN: dict[str, tuple[Taps, bool]] = {
@@ -229,20 +233,22 @@ OF_RUN: dict[str, tuple[Taps, bool]] = {
 # ---------------------------------------------------------------------------------------------------
 
 
-def _of_incidents(case: Case, incidents: Sequence[JudgedIncident], finding: Finding) -> Iterator[Need]:
-    lines = tuple(line.tap for lines in case.network.ways.lines.values() for line in lines)
+def _of_incidents(
+    evidence: RunEvidence, incidents: Sequence[JudgedIncident], finding: Finding
+) -> Iterator[Need]:
+    lines = tuple(line.tap for lines in evidence.network.ways.lines.values() for line in lines)
     for judged in incidents:
         if not finding.subject.startswith(judged.title):
             continue
-        calls = [call for call in case.run.calls if call.id in judged.incident.calls]
+        calls = [call for call in evidence.run.calls if call.id in judged.incident.calls]
         parties = [
-            case.network.endpoint_called(name) for call in calls for name in (call.caller, call.callee)
+            evidence.network.endpoint_called(name) for call in calls for name in (call.caller, call.callee)
         ]
-        own = tuple(tap for name in parties if (tap := case.network.first_tap.get(name)) is not None)
+        own = tuple(tap for name in parties if (tap := evidence.network.first_tap.get(name)) is not None)
         placed = min((int(call.started_at * 1e9) for call in calls), default=0)
         begin = max(int(judged.incident.failed_at * 1e9) - BEFORE_NS, placed)
         yield Need(
-            tuple(dict.fromkeys((*own, *case.network.controller_taps, *lines))),
+            tuple(dict.fromkeys((*own, *evidence.network.controller_taps, *lines))),
             begin,
             int(judged.incident.ended_at * 1e9),
             by_absence=True,

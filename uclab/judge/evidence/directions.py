@@ -10,14 +10,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.network import PlannedNetwork
 
 
 @dataclass
 class Directions:
     """Answers from the plan; a MAC address that it does not know comes from beyond the link."""
 
-    network: Network
+    network: PlannedNetwork
     _known: dict[tuple[str, int], bool] = field(default_factory=dict)
 
     def leaves(self, tap: str, sender: int) -> bool:

@@ -16,7 +16,7 @@ from uclab.capture.dissect import Signalling, SipMessage, dissect, extract_signa
 from uclab.capture.pcapng import MalformedCapture
 from uclab.capture.tshark import DissectionError
 from uclab.judge.evidence.load_files import Leg
-from uclab.judge.evidence.network import Network, number
+from uclab.judge.evidence.network import PlannedNetwork, number
 from uclab.judge.evidence.run import Run
 from uclab.judge.evidence.scratch import scratch_file
 
@@ -38,7 +38,7 @@ class Sample:
     """Load generator -> why none of its signalling could be read."""
 
 
-def take_sample(run: Run, network: Network) -> Sample:
+def take_sample(run: Run, network: PlannedNetwork) -> Sample:
     """Choose legs, and dissect their users' connections."""
     legs: list[Leg] = []
     messages: list[SipMessage] = []

@@ -60,7 +60,7 @@ def dscp_name(dscp: int | None) -> str:
 
 
 @dataclass(frozen=True)
-class Network:
+class PlannedNetwork:
     """Lookups over a plan. All of the clean plan: what should be."""
 
     plan: Plan

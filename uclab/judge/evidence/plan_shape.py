@@ -6,7 +6,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterator
 
-from uclab.judge.evidence.network import Network, mac_number
+from uclab.judge.evidence.network import PlannedNetwork, mac_number
 from uclab.plan.schema.plan import Plan
 
 
@@ -15,7 +15,7 @@ def plan_trouble(plan: Plan) -> str | None:
     try:
         words = next(_troubles(plan), None)
         if words is None:
-            network = Network(plan)
+            network = PlannedNetwork(plan)
             _ = network.ways.lines, [network.vlan_of_node(node.name) for node in plan.nodes]
     except (LookupError, ValueError, StopIteration, ArithmeticError, AttributeError, TypeError) as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"

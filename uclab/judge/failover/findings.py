@@ -60,12 +60,12 @@ def check_calls_kept(
             continue
         lost = [call for call in calls if call.fate in ("silent", "dropped")]
         words = f"{_counted(judged)}{_fewer(judged)}"
-        evidence = Evidence(text=", ".join(call.id for call in lost or calls))
+        proof = Evidence(text=", ".join(call.id for call in lost or calls))
         if lost:
             blame = next((call.blame for call in lost if call.blame), None)
-            yield claim.failed(f"{words}. {_reasons(lost)}", evidence, blame)
+            yield claim.failed(f"{words}. {_reasons(lost)}", proof, blame)
         else:
-            yield claim.passed(words, evidence)
+            yield claim.passed(words, proof)
 
 
 def _nothing_live(judged: JudgedIncident) -> str:
@@ -246,7 +246,7 @@ CHECKS.declare(
     "failover",
     Check(
         frozenset(("failover",)),
-        lambda run: check_failover(run.case.network.policy, run.incidents),
+        lambda run: check_failover(run.evidence.network.policy, run.incidents),
         (
             FindingKind(
                 "failover.*",

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from uclab.judge.evidence.network import LEGS, Leg
 from uclab.judge.measure import emodel
-from uclab.judge.measure.case import DIRECTIONS, Case
 from uclab.judge.measure.media_gaps import Span, joined, longest, overlap_ns, silences
+from uclab.judge.measure.run_evidence import DIRECTIONS, RunEvidence
 from uclab.judge.measure.streams import Second, Stream
 from uclab.judge.result.incidents import Flow, Silence, Stretch, Way
 from uclab.plan.paths.reachability import Line
@@ -40,33 +40,33 @@ def turn_ns(incident: Incident) -> int:
     return ns(incident.healed_at - TURN_S)
 
 
-def streams_of(case: Case, call: CallRecord, direction: Direction) -> list[Stream]:
+def streams_of(evidence: RunEvidence, call: CallRecord, direction: Direction) -> list[Stream]:
     """All streams of one direction of a call: a re-INVITE may have begun a new one."""
-    return case.streams.get((call.id, direction), [])
+    return evidence.streams.get((call.id, direction), [])
 
 
-def flow_of(case: Case, call: CallRecord, direction: Direction) -> Flow:
+def flow_of(evidence: RunEvidence, call: CallRecord, direction: Direction) -> Flow:
     """Whether media leaves a site, comes into one, or both."""
-    at_sites = {endpoint.name for endpoint in case.network.site_endpoints}
-    ends = [case.network.endpoint_called(name) in at_sites for name in (call.caller, call.callee)]
-    sender, receiver = ends if direction == "forward" else reversed(ends)
+    at_sites = {endpoint.name for endpoint in evidence.network.site_endpoints}
+    ends = [evidence.network.endpoint_called(name) in at_sites for name in (call.caller, call.callee)]
+    sender, receiver = ends if direction == "caller_to_callee" else reversed(ends)
     return "within" if sender and receiver else "out" if sender else "in"
 
 
-def ways_of(case: Case, incident: Incident, call: CallRecord) -> Iterator[Way]:
+def ways_of(evidence: RunEvidence, incident: Incident, call: CallRecord) -> Iterator[Way]:
     """Both directions of a call."""
     for direction in DIRECTIONS:
-        yield way_of(case, incident, call, direction)
+        yield way_of(evidence, incident, call, direction)
 
 
-def way_of(case: Case, incident: Incident, call: CallRecord, direction: Direction) -> Way:
+def way_of(evidence: RunEvidence, incident: Incident, call: CallRecord, direction: Direction) -> Way:
     """One direction of a call."""
-    streams = streams_of(case, call, direction)
+    streams = streams_of(evidence, call, direction)
     failed, turn, ended = ns(incident.failed_at), turn_ns(incident), ns(incident.ended_at)
     there = joined(span for stream in streams for span in stream.heard.presence)
     quiet = silences(there, ended)
     began = bool(there) and there[0][0] < failed
-    flow = flow_of(case, call, direction)
+    flow = flow_of(evidence, call, direction)
     first = math.floor(incident.failed_at - SHOWN_BEFORE_S)
     return Way(
         direction=direction,
@@ -76,7 +76,7 @@ def way_of(case: Case, incident: Incident, call: CallRecord, direction: Directio
         failback_gap_ms=_length(longest(quiet, turn, ended)) if began else None,
         returned=began and not any(begin < turn <= end and end - begin >= AWAY_NS for begin, end in quiet),
         alive=overlap_ns(there, ended - END_NS, ended) > 0,
-        stretches=tuple(stretches(case, streams, "down" if flow == "in" else "up")),
+        stretches=tuple(stretches(evidence, streams, "down" if flow == "in" else "up")),
         mos_start=float(first),
         mos=tuple(mos_by_second(streams, first, math.ceil(incident.ended_at))),
     )
@@ -90,23 +90,23 @@ def _length(span: Span | None) -> float:
     return 0.0 if span is None else round((span[1] - span[0]) / 1e6, 1)
 
 
-def carried(case: Case, streams: Iterable[Stream], leg: Leg) -> dict[str, list[Span]]:
+def carried(evidence: RunEvidence, streams: Iterable[Stream], leg: Leg) -> dict[str, list[Span]]:
     """Tap of a site's line -> when these streams passed it, on the way to the cloud (`up`) or from it
     (`down`)."""
-    numbers = {case.seen.media.streams.index(stream) for stream in streams}
+    numbers = {evidence.seen.media.streams.index(stream) for stream in streams}
     found: dict[str, list[Span]] = {}
-    for (number, tap, its), timeline in case.seen.media.passed.items():
+    for (number, tap, its), timeline in evidence.seen.media.passed.items():
         if number in numbers and LEGS[its] == leg:
-            found.setdefault(case.seen.media.labels[tap], []).extend(timeline.presence)
+            found.setdefault(evidence.seen.media.labels[tap], []).extend(timeline.presence)
     return {tap: joined(spans, STEADY_NS) for tap, spans in found.items()}
 
 
-def stretches(case: Case, streams: Sequence[Stream], leg: Leg) -> Iterator[Stretch]:
+def stretches(evidence: RunEvidence, streams: Sequence[Stream], leg: Leg) -> Iterator[Stretch]:
     """For how long each line carried these streams, in order of time."""
-    names = {line.tap: line.name for lines in case.network.ways.lines.values() for line in lines}
+    names = {line.tap: line.name for lines in evidence.network.ways.lines.values() for line in lines}
     found = [
         Stretch(names[tap], begin / 1e9, end / 1e9)
-        for tap, spans in carried(case, streams, leg).items()
+        for tap, spans in carried(evidence, streams, leg).items()
         for begin, end in spans
     ]
     yield from sorted(found, key=lambda stretch: stretch.begin)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from uclab.judge.evidence.host_pressure import Starved
-from uclab.judge.evidence.network import Network
-from uclab.judge.measure.case import Case
+from uclab.judge.evidence.network import PlannedNetwork
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.plan.schema.plan import Endpoint
 from uclab.records.run import CallRecord
 
@@ -19,7 +19,7 @@ def longest(found: Sequence[Starved], least_s: float = 0.0) -> Starved | None:
     return found[0] if found and found[0].waited_s >= least_s else None
 
 
-def spaces_of(network: Network, device: str) -> set[str]:
+def spaces_of(network: PlannedNetwork, device: str) -> set[str]:
     """The network namespaces in which a device's programs run: its own, and its switches' engines."""
     engines = {
         switch.engine
@@ -29,18 +29,18 @@ def spaces_of(network: Network, device: str) -> set[str]:
     return {device, *engines, *(e.node for e in network.endpoints if e.name == device)}
 
 
-def way_of(case: Case, endpoints: Iterable[Endpoint]) -> set[str]:
+def way_of(evidence: RunEvidence, endpoints: Iterable[Endpoint]) -> set[str]:
     """The namespaces that the media of these endpoints passes, and the session controllers'."""
-    paths = [path for e in endpoints if (path := case.network.path_of.get(e.name)) is not None]
-    taps = [case.network.taps.get(hop.tap) for path in paths for hop in path.hops]
+    paths = [path for e in endpoints if (path := evidence.network.path_of.get(e.name)) is not None]
+    taps = [evidence.network.taps.get(hop.tap) for path in paths for hop in path.hops]
     return {t.namespace for t in taps if t is not None} | {
-        c.node for c in case.network.plan.session_controllers
+        c.node for c in evidence.network.plan.session_controllers
     }
 
 
-def call_of(case: Case, name: str) -> CallRecord | None:
+def call_of(evidence: RunEvidence, name: str) -> CallRecord | None:
     """The call of that id."""
-    return next((call for call in case.run.calls if call.id == name), None)
+    return next((call for call in evidence.run.calls if call.id == name), None)
 
 
 def call_time_s(call: CallRecord) -> tuple[float, float]:
@@ -49,13 +49,13 @@ def call_time_s(call: CallRecord) -> tuple[float, float]:
     return begin, call.ended_at if call.ended_at is not None else begin + LONG_S
 
 
-def party_of(case: Case, name: str) -> Endpoint | None:
+def party_of(evidence: RunEvidence, name: str) -> Endpoint | None:
     """Who is meant by a name, a number or an account."""
-    wanted = case.network.endpoint_called(name)
-    return next((endpoint for endpoint in case.network.endpoints if endpoint.name == wanted), None)
+    wanted = evidence.network.endpoint_called(name)
+    return next((endpoint for endpoint in evidence.network.endpoints if endpoint.name == wanted), None)
 
 
-def lab_time_s(case: Case) -> tuple[float, float]:
+def lab_time_s(evidence: RunEvidence) -> tuple[float, float]:
     """From the first look at the machine to the last."""
-    samples = case.host.samples
+    samples = evidence.host.samples
     return (samples[0].begin, samples[-1].end) if samples else (0.0, 0.0)

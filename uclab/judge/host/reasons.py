@@ -24,7 +24,7 @@ from uclab.judge.host.places import (
     way_of,
 )
 from uclab.judge.measure import emodel
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import REPORT_S, Stream, media_time
 from uclab.judge.quality.figures import beyond, media_quality, misses, rating
 from uclab.judge.result.claim import each_call
@@ -60,12 +60,18 @@ class Explained:
     """For the top of a report; empty where the machine explains nothing."""
 
 
-def by_host(case: Case, incidents: Sequence[JudgedIncident], findings: Iterable[Finding]) -> Explained:
+def by_host(
+    evidence: RunEvidence, incidents: Sequence[JudgedIncident], findings: Iterable[Finding]
+) -> Explained:
     """The findings, those not shown that the machine explains; those not shown anyway with a hint."""
     kept: list[Finding] = []
     reasons: list[Starved] = []
     for finding in findings:
-        reason = _reason(case, incidents, finding) if case.host.samples or case.host.late_lines else None
+        reason = (
+            _reason(evidence, incidents, finding)
+            if evidence.host.samples or evidence.host.late_lines
+            else None
+        )
         if reason is None:
             kept.append(finding)
             continue
@@ -81,26 +87,26 @@ def by_host(case: Case, incidents: Sequence[JudgedIncident], findings: Iterable[
     )
 
 
-def _reason(case: Case, incidents: Sequence[JudgedIncident], finding: Finding) -> Starved | None:
+def _reason(evidence: RunEvidence, incidents: Sequence[JudgedIncident], finding: Finding) -> Starved | None:
     if finding.verdict == "not-shown":
-        return _hint(case, finding)
+        return _hint(evidence, finding)
     if finding.verdict != "fail":
         return None
     family, _, kind = finding.id.partition(".")
     if finding.id == "audio.heard":
-        return _audio(case, finding)
+        return _audio(evidence, finding)
     if finding.id in ("quality.voice", "quality.overload"):
-        return _quality(case, finding)
+        return _quality(evidence, finding)
     if finding.id == "load.quality":
-        return _load_quality(case)
+        return _load_quality(evidence)
     if finding.id == "sdwan.steering":
-        return of_steering(case, finding)
+        return of_steering(evidence, finding)
     if finding.id == "capacity.measured":
-        return of_capacity(case)
+        return of_capacity(evidence)
     if kind in ("registered", "established") and not ANSWERED.search(finding.observed):
-        return of_signalling(case, finding)
+        return of_signalling(evidence, finding)
     if family == "failover" and kind in OF_INCIDENTS:
-        return of_failover(case, incidents, finding)
+        return of_failover(evidence, incidents, finding)
     return None
 
 
@@ -108,26 +114,28 @@ def _reason(case: Case, incidents: Sequence[JudgedIncident], finding: Finding) -
 # ---------------------------------------------------------------------------------------------------
 
 
-def _audio(case: Case, finding: Finding) -> Starved | None:
+def _audio(evidence: RunEvidence, finding: Finding) -> Starved | None:
     """Somebody did not hear although the media reached him, or was not heard because he sent too little: the
     waits of the two programs must account for all that was not heard, each way."""
-    call = call_of(case, finding.subject)
+    call = call_of(evidence, finding.subject)
     if call is None:
         return None
     reasons: list[Starved] = []
     ways: tuple[tuple[Direction, str, str, HeardAudio | None], ...] = (
-        ("forward", call.caller, call.callee, call.forward),
-        ("backward", call.callee, call.caller, call.backward),
+        ("caller_to_callee", call.caller, call.callee, call.caller_to_callee),
+        ("callee_to_caller", call.callee, call.caller, call.callee_to_caller),
     )
     for direction, speaker, listener, heard in ways:
         if heard is None or heard.heard:
             continue
-        stream = case.stream(call, direction)
+        stream = evidence.stream(call, direction)
         if stream is not None and stream.lost > LOST_SHARE * stream.counted:
             return None  # it got lost on its way
         begin, end = call_time_s(call)
-        nodes = {party.node for name in (speaker, listener) if (party := party_of(case, name)) is not None}
-        found = case.host.starved(nodes, begin, end)
+        nodes = {
+            party.node for name in (speaker, listener) if (party := party_of(evidence, name)) is not None
+        }
+        found = evidence.host.starved(nodes, begin, end)
         unheard_s = (1 - (heard.share or 0.0)) * (end - begin)
         if not found or SPOILT * sum(one.waited_s for one in found) < unheard_s:
             return None
@@ -135,50 +143,50 @@ def _audio(case: Case, finding: Finding) -> Starved | None:
     return max(reasons, key=lambda one: one.waited_s, default=None)
 
 
-def _quality(case: Case, finding: Finding) -> Starved | None:
+def _quality(evidence: RunEvidence, finding: Finding) -> Starved | None:
     """Of a line or route: all calls that miss the policy must be explained."""
     each = each_call(finding)
     if each == [finding]:
-        return _quality_of_call(case, finding)
+        return _quality_of_call(evidence, finding)
     reasons = []
-    for call, direction, _, _ in case.call_directions():
-        quality = media_quality(case.stream(call, direction))
+    for call, direction, _, _ in evidence.call_directions():
+        quality = media_quality(evidence.stream(call, direction))
         named = [one for one in each if one.subject == f"{call.id}:{direction}"]
-        if named and quality is not None and misses(quality, case.network.policy):
-            reasons.append(_quality_of_call(case, named[0]))
+        if named and quality is not None and misses(quality, evidence.network.policy):
+            reasons.append(_quality_of_call(evidence, named[0]))
     known = [reason for reason in reasons if reason is not None]
     return max(known, key=lambda one: one.share) if known and len(known) == len(reasons) else None
 
 
-def _quality_of_call(case: Case, finding: Finding) -> Starved | None:
+def _quality_of_call(evidence: RunEvidence, finding: Finding) -> Starved | None:
     name, _, direction = finding.subject.partition(":")
-    for call, its, sender, receiver in case.call_directions():
-        stream = case.stream(call, its) if (call.id, its) == (name, direction) else None
+    for call, its, sender, receiver in evidence.call_directions():
+        stream = evidence.stream(call, its) if (call.id, its) == (name, direction) else None
         if stream is not None:
-            return host_made(case, stream, (sender, receiver), finding.blame)
+            return host_made(evidence, stream, (sender, receiver), finding.blame)
     return None
 
 
-def _load_quality(case: Case) -> Starved | None:
+def _load_quality(evidence: RunEvidence) -> Starved | None:
     """All directions that miss the policy must be explained."""
-    reasons = list(_made_by_host(case))
+    reasons = list(_made_by_host(evidence))
     known = [reason for reason in reasons if reason is not None]
     return max(known, key=lambda one: one.share) if known and len(known) == len(reasons) else None
 
 
-def _made_by_host(case: Case) -> Iterable[Starved | None]:
+def _made_by_host(evidence: RunEvidence) -> Iterable[Starved | None]:
     """For each direction of a campaign's calls that violates the policy's limits, what of the machine
     explains that."""
-    for stream in case.seen.media.streams:
+    for stream in evidence.seen.media.streams:
         quality = media_quality(stream)
-        if quality is None or stream.window is None or not misses(quality, case.network.policy):
+        if quality is None or stream.window is None or not misses(quality, evidence.network.policy):
             continue
-        ends = [case.network.endpoints[n] for n in (stream.sender, stream.receiver) if n >= 0]
-        yield host_made(case, stream, (ends[0], ends[-1]), None)
+        ends = [evidence.network.endpoints[n] for n in (stream.sender, stream.receiver) if n >= 0]
+        yield host_made(evidence, stream, (ends[0], ends[-1]), None)
 
 
 def host_made(
-    case: Case, stream: Stream, ends: tuple[Endpoint, Endpoint], blame: str | None
+    evidence: RunEvidence, stream: Stream, ends: tuple[Endpoint, Endpoint], blame: str | None
 ) -> Starved | None:
     """The program whose waits explain that a stream violates the policy's limits; None where it misses it
     without them.
@@ -191,13 +199,13 @@ def host_made(
     if quality is None or quality.delay_ms is None or quality.jitter_ms is None:
         return None
     begin, end = (ns / 1e9 for ns in media_time(stream))
-    way = way_of(case, ends)
-    at_blamed = spaces_of(case.network, blame) & way if blame is not None else way
-    moving = case.host.starved(way, begin, end, MOVERS)
-    losing = case.host.starved(at_blamed, begin, end, MOVERS)
-    if blame is not None and not _shares_its_queue(case, blame):
-        losing += case.host.starved(way - at_blamed, begin, end, (ENGINE,))
-    sending = case.host.starved({ends[0].node}, begin, end)
+    way = way_of(evidence, ends)
+    at_blamed = spaces_of(evidence.network, blame) & way if blame is not None else way
+    moving = evidence.host.starved(way, begin, end, MOVERS)
+    losing = evidence.host.starved(at_blamed, begin, end, MOVERS)
+    if blame is not None and not _shares_its_queue(evidence, blame):
+        losing += evidence.host.starved(way - at_blamed, begin, end, (ENGINE,))
+    sending = evidence.host.starved({ends[0].node}, begin, end)
     found = sorted({*moving, *sending}, key=lambda one: -one.waited_s)
     if not found:
         return None
@@ -205,7 +213,7 @@ def host_made(
     loss_pct = LOST_TWICE * 100 * sum(one.waited_s for one in losing) / (end - begin)
     # a packet waits at most for the rest of the wait in which it came: on average of all, W x W / 2 in T
     delay_ms = LOST_TWICE * 1000 * waited_s**2 / (2 * (end - begin))
-    jitter_ms = _jitter_ms(case, stream, way, {ends[0].node})
+    jitter_ms = _jitter_ms(evidence, stream, way, {ends[0].node})
     left = (
         max(quality.loss_pct - loss_pct, 0.0),
         max(quality.delay_ms - delay_ms, 0.0),
@@ -213,46 +221,46 @@ def host_made(
     )
     mean_jitter_ms = max(quality.jitter_ms - jitter_ms, 0.0)
     mos = emodel.mos(rating(stream, left[0], left[1], mean_jitter_ms))
-    return None if beyond(case.network.policy, *left, mos) else found[0]
+    return None if beyond(evidence.network.policy, *left, mos) else found[0]
 
 
-def _shares_its_queue(case: Case, device: str) -> bool:
+def _shares_its_queue(evidence: RunEvidence, device: str) -> bool:
     """Whether voice waits with all else in the queues of a device."""
-    voice = case.network.policy.voice_dscp
-    nodes = (node for node in case.network.plan.nodes if node.name == device)
+    voice = evidence.network.policy.voice_dscp
+    nodes = (node for node in evidence.network.plan.nodes if node.name == device)
     queues = [queue for node in nodes for queue in node.queues]
     return bool(queues) and not any(voice in one.dscps for queue in queues for one in queue.classes)
 
 
-def _jitter_ms(case: Case, stream: Stream, way: set[str], own: set[str]) -> float:
+def _jitter_ms(evidence: RunEvidence, stream: Stream, way: set[str], own: set[str]) -> float:
     """What waits can have added to the mean jitter of the worst report interval."""
     codec = emodel.BY_PAYLOAD_TYPE.get(stream.payload_type, emodel.G711)
     packets = REPORT_S * 1000 / codec.packet_ms
     worst_s = 0.0
     for begin in stream.seconds:
         until = begin + REPORT_S
-        found = (*case.host.starved(way, begin, until, MOVERS), *case.host.starved(own, begin, until))
+        found = (*evidence.host.starved(way, begin, until, MOVERS), *evidence.host.starved(own, begin, until))
         worst_s = max(worst_s, sum(one.waited_s for one in found))
     return LOST_TWICE * STEPS * 1000 * worst_s / packets
 
 
-def _hint(case: Case, finding: Finding) -> Starved | None:
+def _hint(evidence: RunEvidence, finding: Finding) -> Starved | None:
     """Why something was not seen at all: programs of its parties, or of its captures, that waited."""
     name = finding.subject.partition(":")[0]
     if finding.id == "capture.complete":
-        known = case.network.taps.get(finding.subject)
+        known = evidence.network.taps.get(finding.subject)
         spaces = {known.namespace if known is not None else finding.subject.removesuffix(".pcapng")}
-        found = case.host.starved(spaces, *lab_time_s(case), programs=("dumpcap",))
+        found = evidence.host.starved(spaces, *lab_time_s(evidence), programs=("dumpcap",))
         return longest(found, LONG_S)
     if finding.id == "load.quality":
-        made = [reason for reason in _made_by_host(case) if reason is not None]
+        made = [reason for reason in _made_by_host(evidence) if reason is not None]
         return max(made, key=lambda one: one.share, default=None)
-    call = call_of(case, name)
+    call = call_of(evidence, name)
     if call is None:
         return None
-    parties = [p for n in (call.caller, call.callee) if (p := party_of(case, n)) is not None]
+    parties = [p for n in (call.caller, call.callee) if (p := party_of(evidence, n)) is not None]
     nodes = {party.node for party in parties}
     if finding.id == "quality.overload":
-        nodes |= {n for bulk in case.network.plan.bulk for n in (bulk.source_node, bulk.target_node)}
-    found = case.host.starved(nodes, *call_time_s(call))
+        nodes |= {n for bulk in evidence.network.plan.bulk for n in (bulk.source_node, bulk.target_node)}
+    found = evidence.host.starved(nodes, *call_time_s(call))
     return found[0] if found and found[0].share >= STARVED else None

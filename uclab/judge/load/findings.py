@@ -12,7 +12,7 @@ import numpy as np
 from uclab.judge.check import CHECKS, Check, FindingKind
 from uclab.judge.evidence.load_files import Leg
 from uclab.judge.load.srtp import check_load_srtp
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import Stream, media_time
 from uclab.judge.path.fault_localisation import culprit
 from uclab.judge.path.hop_trace import media_walk
@@ -35,19 +35,19 @@ SHOWN = 3
 """So many users are named where several have the same trouble."""
 
 
-def check_load(case: Case) -> Iterator[Finding]:
+def check_load(evidence: RunEvidence) -> Iterator[Finding]:
     """Generators, registrations, calls, voice."""
-    yield from _generators(case)
-    yield _registered(case)
-    if case.run.load.has_calls:
-        yield from _established(case)
-        yield from _heard(case)
-        yield from _quality(case)
+    yield from _generators(evidence)
+    yield _registered(evidence)
+    if evidence.run.load.has_calls:
+        yield from _established(evidence)
+        yield from _heard(evidence)
+        yield from _quality(evidence)
 
 
-def _generators(case: Case) -> Iterator[Finding]:
+def _generators(evidence: RunEvidence) -> Iterator[Finding]:
     claim = Claim("load.generators", ("D11",), "generators", "each load generator runs to the campaign's end")
-    known = case.run.load.generators
+    known = evidence.run.load.generators
     if not known:
         yield claim.not_shown("no generator reported how it ended")
         return
@@ -59,12 +59,12 @@ def _generators(case: Case) -> Iterator[Finding]:
             observed, Evidence(text=one.words[-600:]), one.node
         )
     if not died:
-        yield claim.passed(f"{len(known)} generators, {case.run.load.users} users")
+        yield claim.passed(f"{len(known)} generators, {evidence.run.load.users} users")
 
 
-def _registered(case: Case) -> Finding:
-    attempts = case.run.load.registrations
-    users = case.run.load.users - case.run.load.callers
+def _registered(evidence: RunEvidence) -> Finding:
+    attempts = evidence.run.load.registrations
+    users = evidence.run.load.users - evidence.run.load.callers
     claim = Claim("load.registered", ("C1", "D11"), "registrations", f"all {users} users register")
     if not attempts:
         return claim.not_shown("no user tried to register")
@@ -96,10 +96,10 @@ def _reason(one: RegistrationRecord | LegRecord) -> str:
     return f"{one.status or 'no answer'} {one.error}".strip()
 
 
-def _established(case: Case) -> Iterator[Finding]:
+def _established(evidence: RunEvidence) -> Iterator[Finding]:
     """By kind of call: SER and SEER (sections 4.6, 4.7)."""
     by_kind: dict[str, list[LegRecord]] = {}
-    for leg in case.run.load.legs:
+    for leg in evidence.run.load.legs:
         if leg.record.role == "caller":
             by_kind.setdefault(leg.record.kind, []).append(leg.record)
     expected = "every call reaches the called side (SEER 100 %)"
@@ -120,11 +120,11 @@ def _established(case: Case) -> Iterator[Finding]:
         yield claim.failed(f"{observed}; {_reasons(bad)}") if bad else claim.passed(observed)
 
 
-def _heard(case: Case) -> Iterator[Finding]:
+def _heard(evidence: RunEvidence) -> Iterator[Finding]:
     """By the users' own word: the other side's signal, and nothing that its key does not open. Calls over the
     trunk are a case of their own, where there were any."""
-    across = [leg for leg in case.run.load.legs if over_trunk(leg.record.kind)]
-    within = [leg for leg in case.run.load.legs if not over_trunk(leg.record.kind)]
+    across = [leg for leg in evidence.run.load.legs if over_trunk(leg.record.kind)]
+    within = [leg for leg in evidence.run.load.legs if not over_trunk(leg.record.kind)]
     if within or not across:
         yield _heard_by(within, "voice", ("D3", "C9"))
     if across:
@@ -158,40 +158,40 @@ def _long_enough(leg: LegRecord) -> bool:
     return (leg.ended_at or 0.0) - (leg.answered_at or 0.0) >= HEARD_S
 
 
-def _quality(case: Case) -> Iterator[Finding]:
+def _quality(evidence: RunEvidence) -> Iterator[Finding]:
     """The media of all sides that sit at a generator, against the policy; but for calls that were held, whose
     media stops and moves on purpose."""
-    policy = case.network.policy
+    policy = evidence.network.policy
     expected = (
         f"loss < {policy.max_loss_pct:g} %, {limits_in_words(policy)}, with"
         f" {policy.confidence.verdict_pct:g} % confidence; no direction beyond them by more than chance"
     )
-    generators = {one.node for one in case.run.load.generators}
+    generators = {one.node for one in evidence.run.load.generators}
     for generator in sorted(generators):
         claim = Claim("load.quality", ("C8",), f"voice from {generator}", expected)
-        yield _directions(case, claim, generator)
+        yield _directions(evidence, claim, generator)
 
 
-def _directions(case: Case, claim: Claim, generator: str) -> Finding:
-    policy = case.network.policy
-    steady = {leg.id for leg in case.run.load.legs if not leg.record.offers}
+def _directions(evidence: RunEvidence, claim: Claim, generator: str) -> Finding:
+    policy = evidence.network.policy
+    steady = {leg.id for leg in evidence.run.load.legs if not leg.record.offers}
     streams = [
         stream
-        for (call, direction), its in case.streams.items()
+        for (call, direction), its in evidence.streams.items()
         for stream in its
-        if direction == "forward"
+        if direction == "caller_to_callee"
         and call in steady
-        and case.endpoint_name(stream.sender) == generator
+        and evidence.endpoint_name(stream.sender) == generator
         and stream.counted
     ]
     if not streams:
         return claim.not_shown("no media was sent by a user in a call")
-    evidence = Evidence(case.network.first_tap.get(generator))
+    proof = Evidence(evidence.network.first_tap.get(generator))
     arrived = [stream for stream in streams if stream.received]
     broken = worse_than_chance(policy, streams)
     held = f"{len(streams) - len(broken)} of {len(streams)} directions pass"
     if not arrived:
-        return claim.failed(f"{held}; nothing arrived", evidence, _culprit(case, streams, True)[0])
+        return claim.failed(f"{held}; nothing arrived", proof, _culprit(evidence, streams, True)[0])
     figures = route_figures(policy, arrived)
     limit = policy.max_loss_pct / 100
     loss = loss_in_words(figures.loss, figures.lost, figures.effect)
@@ -200,27 +200,25 @@ def _directions(case: Case, claim: Claim, generator: str) -> Finding:
     beyond = [*(["loss"] if figures.loss.beyond(limit) else []), *missed(policy, figures)]
     if broken or beyond:
         lossy = any(stream.lost >= limit * stream.counted for stream in broken or streams)
-        blame, where = _culprit(case, broken or arrived, lossy)
+        blame, where = _culprit(evidence, broken or arrived, lossy)
         words = f"; all together beyond: {', '.join(beyond)}" if beyond else ""
-        return claim.failed(observed + words + where, evidence, blame)
+        return claim.failed(observed + words + where, proof, blame)
     doubts = not_kept(policy, figures)
     if not figures.loss.below(limit):
         doubts.append(more_needed(policy, figures.loss.value, figures.lost.count, figures.effect))
-    return (
-        claim.not_shown("; ".join([observed, *doubts]), evidence)
-        if doubts
-        else claim.passed(observed, evidence)
-    )
+    return claim.not_shown("; ".join([observed, *doubts]), proof) if doubts else claim.passed(observed, proof)
 
 
-def _culprit(case: Case, broken: Sequence[Stream], lossy: bool) -> tuple[str | None, str]:
+def _culprit(evidence: RunEvidence, broken: Sequence[Stream], lossy: bool) -> tuple[str | None, str]:
     """Where the worst of these streams lost most; where none loses too much, where the slowest one took
     longest."""
     stream = max(broken, key=lambda one: one.lost if lossy else one.delay_sum_ms / max(one.received, 1))
-    receiver = case.network.endpoints[stream.receiver if stream.receiver >= 0 else stream.sender]
-    walk = media_walk(case, stream.window.call if stream.window else "", "forward", stream, receiver)
-    blind = case.windows.blind(*media_time(stream))
-    blame, where = culprit(case.network, walk, stream, by_loss=lossy, blind=blind)
+    receiver = evidence.network.endpoints[stream.receiver if stream.receiver >= 0 else stream.sender]
+    walk = media_walk(
+        evidence, stream.window.call if stream.window else "", "caller_to_callee", stream, receiver
+    )
+    blind = evidence.windows.blind(*media_time(stream))
+    blame, where = culprit(evidence.network, walk, stream, by_loss=lossy, blind=blind)
     return blame, f"; worst direction: {where}" if where else ""
 
 
@@ -232,17 +230,17 @@ def _spread(name: str, values: Sequence[float]) -> str:
     return f"{name} {median:.0f} ms median, {high:.0f} ms for 95 %, {max(values):.0f} ms at most"
 
 
-def _of_campaign(case: Case) -> Iterator[Finding]:
-    yield from check_load(case)
-    if case.run.load.has_calls:
-        yield from check_load_srtp(case)
+def _of_campaign(evidence: RunEvidence) -> Iterator[Finding]:
+    yield from check_load(evidence)
+    if evidence.run.load.has_calls:
+        yield from check_load_srtp(evidence)
 
 
 CHECKS.declare(
     "load",
     Check(
         frozenset(("load",)),
-        lambda run: _of_campaign(run.case),
+        lambda run: _of_campaign(run.evidence),
         (
             FindingKind(
                 "load.*",

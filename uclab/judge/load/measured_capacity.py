@@ -11,7 +11,7 @@ from typing import Literal
 
 from uclab.judge.check import CHECKS, Check, FindingKind
 from uclab.judge.measure import emodel
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import Stream
 from uclab.judge.quality.figures import beyond, rating
 from uclab.judge.result.claim import Claim
@@ -31,7 +31,7 @@ IN_A_ROW = 3
 
 
 @dataclass(frozen=True)
-class Step:
+class LoadLevel:
     """With so many calls at once, what the worst of them had in the seconds before the next one."""
 
     calls: int
@@ -51,59 +51,59 @@ class Step:
     """Missed by more than loss, which alone a few packets may be by chance."""
 
 
-def check_admission(case: Case) -> Iterator[Finding]:
+def check_admission(evidence: RunEvidence) -> Iterator[Finding]:
     """Whether all calls were taken, and whether as many held as were computed."""
-    record = case.run.load.measuring
+    record = evidence.run.load.measuring
     if record is None:
         return
-    yield _admitted(case, record)
+    yield _admitted(evidence, record)
     subject = f"{record.site}/{record.line}"
-    apart_pct = case.network.policy.tolerances.capacity_apart_pct
+    apart_pct = evidence.network.policy.tolerances.capacity_apart_pct
     claim = Claim(
         "capacity.measured",
         ("C8", "Q2"),
         subject,
         f"computed and measured number of calls are less than {apart_pct:g} % apart",
     )
-    found = measured_ways(case)
+    found = measured_ways(evidence)
     if not found:
         yield claim.not_shown("no call was observed for long enough")
         return
-    yield _apart(case, record, claim, found)
+    yield _apart(evidence, record, claim, found)
 
 
-def measured_ways(case: Case) -> tuple[MeasuredWay, ...]:
+def measured_ways(evidence: RunEvidence) -> tuple[MeasuredWay, ...]:
     """Each direction that was measured; none where nothing was."""
-    record = case.run.load.measuring
+    record = evidence.run.load.measuring
     if record is None:
         return ()
     found = []
     for way in record.ways:
-        steps = steps_of(case, record, way)
+        steps = steps_of(evidence, record, way)
         if steps:
-            found.append(_measured(case, record, way, steps))
+            found.append(_measured(evidence, record, way, steps))
     return tuple(found)
 
 
-def steps_of(case: Case, record: MeasuringRecord, way: WayRecord) -> list[Step]:
+def steps_of(evidence: RunEvidence, record: MeasuringRecord, way: WayRecord) -> list[LoadLevel]:
     """One for each call that stood for at least a whole second before the next one."""
     sender, _ = record.parties(way)
-    streams = [stream for _, stream in _sent_by(case, sender)]
+    streams = [stream for _, stream in _sent_by(evidence, sender)]
     end = min((stream.window.end_ns / 1e9 for stream in streams if stream.window), default=0.0)
-    answered = [one for one in case.run.load.admissions if 200 <= one.status < 300]
+    answered = [one for one in evidence.run.load.admissions if 200 <= one.status < 300]
     steps = []
     for one, after in itertools.zip_longest(answered, answered[1:]):
         seconds = _whole_seconds(one, after, record, end)
         there = [stream for stream in streams if stream.first_ns <= one.at * 1e9 + SETTLE_S * 1e9]
         if seconds and there:
-            steps.append(_step(one.number, there, seconds, case.network.policy))
+            steps.append(_step(one.number, there, seconds, evidence.network.policy))
     return steps
 
 
-def _sent_by(case: Case, sender: str) -> Iterator[tuple[int, Stream]]:
+def _sent_by(evidence: RunEvidence, sender: str) -> Iterator[tuple[int, Stream]]:
     """The streams of calls that a generator sends, with their numbers."""
-    for number, stream in enumerate(case.seen.media.streams):
-        if stream.window is not None and case.endpoint_name(stream.sender) == sender:
+    for number, stream in enumerate(evidence.seen.media.streams):
+        if stream.window is not None and evidence.endpoint_name(stream.sender) == sender:
             yield number, stream
 
 
@@ -114,7 +114,7 @@ def _whole_seconds(one: Admission, after: Admission | None, record: MeasuringRec
     return range(math.ceil(one.at + SETTLE_S), math.floor(until - 0.05))
 
 
-def _step(calls: int, streams: Sequence[Stream], seconds: range, policy: Policy) -> Step:
+def _step(calls: int, streams: Sequence[Stream], seconds: range, policy: Policy) -> LoadLevel:
     missed, otherwise, sent_all, received_all, longest = False, False, 0, 0, 0.0
     worst, worst_lost, worst_sent = 0.0, 0, 0
     for stream in streams:
@@ -135,7 +135,7 @@ def _step(calls: int, streams: Sequence[Stream], seconds: range, policy: Policy)
             worst, worst_lost, worst_sent = loss_pct, lost, sent
     loss_pct = 100 * (sent_all - received_all) / sent_all if sent_all else 100.0
     missed |= loss_pct >= policy.max_loss_pct
-    return Step(
+    return LoadLevel(
         calls,
         missed,
         round(loss_pct, 2),
@@ -156,7 +156,7 @@ def _misses(loss_pct: float, delay_ms: float, jitter_ms: float, stream: Stream, 
     return beyond(policy, loss_pct, delay_ms, jitter_ms, mos)
 
 
-def first_missed(steps: Sequence[Step], policy: Policy) -> Step | None:
+def first_missed(steps: Sequence[LoadLevel], policy: Policy) -> LoadLevel | None:
     """The first step from which on voice is missed `IN_A_ROW` times, or to the end; where by loss alone, by
     more than chance explains: on a line that loses a little of everything there are such rows."""
     for at, step in enumerate(steps):
@@ -166,7 +166,7 @@ def first_missed(steps: Sequence[Step], policy: Policy) -> Step | None:
     return None
 
 
-def _beyond_chance(row: Sequence[Step], policy: Policy) -> bool:
+def _beyond_chance(row: Sequence[LoadLevel], policy: Policy) -> bool:
     """Whether these steps together, or the worst call of one of them, are shown to be beyond the limit."""
     sure, limit = policy.confidence, policy.max_loss_pct / 100
     if any(one.otherwise for one in row):
@@ -181,11 +181,13 @@ def _beyond_chance(row: Sequence[Step], policy: Policy) -> bool:
     )
 
 
-def _measured(case: Case, record: MeasuringRecord, way: WayRecord, steps: Sequence[Step]) -> MeasuredWay:
-    missed = first_missed(steps, case.network.policy)
+def _measured(
+    evidence: RunEvidence, record: MeasuringRecord, way: WayRecord, steps: Sequence[LoadLevel]
+) -> MeasuredWay:
+    missed = first_missed(steps, evidence.network.policy)
     held = steps[-1].calls if missed is None else missed.calls - 1
-    in_queue, elsewhere = _where_lost(case, record, way)
-    dropped = _dropped(case, way)
+    in_queue, elsewhere = _where_lost(evidence, record, way)
+    dropped = _dropped(evidence, way)
     return MeasuredWay(
         line=f"{record.site}/{record.line}",
         way=way.way,
@@ -208,18 +210,18 @@ def _measured(case: Case, record: MeasuringRecord, way: WayRecord, steps: Sequen
     )
 
 
-def _bound(steps: Sequence[Step], missed: Step | None) -> Literal["exactly", "at least", "at most"]:
+def _bound(steps: Sequence[LoadLevel], missed: LoadLevel | None) -> Literal["exactly", "at least", "at most"]:
     if missed is None:
         return "at least"
     return "at most" if missed is steps[0] and missed.calls > 1 else "exactly"
 
 
-def _where_lost(case: Case, record: MeasuringRecord, way: WayRecord) -> tuple[int, int]:
+def _where_lost(evidence: RunEvidence, record: MeasuringRecord, way: WayRecord) -> tuple[int, int]:
     """Packets lost between the sender and the line, where the queue stands; and behind the line."""
     sender, receiver = record.parties(way)
-    mine = {number for number, _ in _sent_by(case, sender)}
+    mine = {number for number, _ in _sent_by(evidence, sender)}
     packets: dict[str, int] = {}
-    for (stream, _, _), hop in case.seen.media.hops.items():
+    for (stream, _, _), hop in evidence.seen.media.hops.items():
         if stream in mine:
             packets[hop.tap] = packets.get(hop.tap, 0) + hop.packets
     sent, passed = packets.get(f"{sender}:eth0", 0), packets.get(way.tap, 0)
@@ -227,45 +229,47 @@ def _where_lost(case: Case, record: MeasuringRecord, way: WayRecord) -> tuple[in
     return max(sent - passed, 0), max(passed - arrived, 0)
 
 
-def _dropped(case: Case, way: WayRecord) -> dict[str, int]:
+def _dropped(evidence: RunEvidence, way: WayRecord) -> dict[str, int]:
     """Packets that each class of the queue had no room for."""
     found: dict[str, int] = {}
-    for use in case.run.load.queues:
+    for use in evidence.run.load.queues:
         if use.tap == way.tap:
             for one in use.classes:
                 found[one.name] = found.get(one.name, 0) + one.dropped
     return found
 
 
-def _admitted(case: Case, record: MeasuringRecord) -> Finding:
+def _admitted(evidence: RunEvidence, record: MeasuringRecord) -> Finding:
     claim = Claim("capacity.admitted", ("D3", "Q2"), "calls", "every call that is placed is answered")
-    refused = [one for one in case.run.load.admissions if not 200 <= one.status < 300]
-    if not case.run.load.admissions:
+    refused = [one for one in evidence.run.load.admissions if not 200 <= one.status < 300]
+    if not evidence.run.load.admissions:
         return claim.not_shown("no call was placed")
     if refused:
         first = refused[0]
         return claim.failed(
             f"call {first.number}: {first.error or first.status}: the cloud is the bottleneck"
         )
-    return claim.passed(f"{len(case.run.load.admissions)} calls")
+    return claim.passed(f"{len(evidence.run.load.admissions)} calls")
 
 
-def _apart(case: Case, record: MeasuringRecord, claim: Claim, found: Sequence[MeasuredWay]) -> Finding:
+def _apart(
+    evidence: RunEvidence, record: MeasuringRecord, claim: Claim, found: Sequence[MeasuredWay]
+) -> Finding:
     narrow = min(found, key=lambda one: one.measured)
     words = "; ".join(map(in_words, found))
     numbers = f"{narrow.computed_words} computed, {narrow.measured} measured"
     observed = f"{numbers}, {narrow.apart_pct:.1f} % apart; {words}"
     way = next(way for way in record.ways if way.way == narrow.way)
-    evidence = Evidence(way.tap)
+    proof = Evidence(way.tap)
     if elsewhere := _gave_way_elsewhere(narrow, way):
-        return claim.not_shown(f"{elsewhere}: the lab host is the bottleneck; {observed}", evidence)
+        return claim.not_shown(f"{elsewhere}: the lab host is the bottleneck; {observed}", proof)
     if record.overloaded and not narrow.dropped.get(way.others):
-        return claim.not_shown(f"bulk did not overload the line; {observed}", evidence)
-    if narrow.apart_pct >= case.network.policy.tolerances.capacity_apart_pct:
-        return claim.failed(observed, evidence, way.device)
+        return claim.not_shown(f"bulk did not overload the line; {observed}", proof)
+    if narrow.apart_pct >= evidence.network.policy.tolerances.capacity_apart_pct:
+        return claim.failed(observed, proof, way.device)
     if narrow.bound != "exactly":
-        return claim.not_shown(f"calls ended before the number was known; {observed}", evidence)
-    return claim.passed(observed, evidence)
+        return claim.not_shown(f"calls ended before the number was known; {observed}", proof)
+    return claim.passed(observed, proof)
 
 
 def _gave_way_elsewhere(one: MeasuredWay, way: WayRecord) -> str | None:
@@ -299,7 +303,7 @@ CHECKS.declare(
     "capacity",
     Check(
         frozenset(("capacity",)),
-        lambda run: check_admission(run.case),
+        lambda run: check_admission(run.evidence),
         (
             FindingKind(
                 "capacity.*",

@@ -10,19 +10,19 @@ from dataclasses import replace
 from statistics import median
 
 from uclab.judge.evidence.load_files import Load
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.judgement import Series, SeriesKind
 
 
-def load_series(case: Case) -> Iterator[Series]:
+def load_series(evidence: RunEvidence) -> Iterator[Series]:
     """All of them; none where there was no campaign."""
-    load = case.run.load
+    load = evidence.run.load
     if not load.generators:
         return
     yield from _calls(load)
     yield from _registrations(load)
     yield from _setup(load)
-    yield from _loss(case)
+    yield from _loss(evidence)
     yield from _usage(load)
     yield from _queues(load)
 
@@ -57,13 +57,13 @@ def _setup(load: Load) -> Iterator[Series]:
         yield from _series("setup_ms", subject, {at: median(values) for at, values in found.items()})
 
 
-def _loss(case: Case) -> Iterator[Series]:
+def _loss(evidence: RunEvidence) -> Iterator[Series]:
     """Of all media that generators sent, per cent, by the second of sending."""
-    generators = {one.node for one in case.run.load.generators}
+    generators = {one.node for one in evidence.run.load.generators}
     sent: defaultdict[int, int] = defaultdict(int)
     received: defaultdict[int, int] = defaultdict(int)
-    for stream in case.seen.media.streams:
-        if stream.window is not None and case.endpoint_name(stream.sender) in generators:
+    for stream in evidence.seen.media.streams:
+        if stream.window is not None and evidence.endpoint_name(stream.sender) in generators:
             for second, its in stream.seconds.items():
                 sent[second] += its.sent
                 received[second] += its.received

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from uclab.judge.evidence.load_files import Leg
 from uclab.judge.evidence.network import Leg as Way
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.srtp import Authentication
 from uclab.judge.path.hop_trace import blame_between, media_walk
 from uclab.judge.result.claim import Claim
@@ -41,33 +41,33 @@ class Sampled:
         return {a.tap: a for a in broken}
 
 
-def check_load_srtp(case: Case) -> Iterator[Finding]:
+def check_load_srtp(evidence: RunEvidence) -> Iterator[Finding]:
     """One finding for each load generator: its users' media, there and back."""
-    for generator in sorted({one.node for one in case.run.load.generators}):
+    for generator in sorted({one.node for one in evidence.run.load.generators}):
         expected = (
             "SRTP: packets of sampled calls authenticate with the keys of their signalling, and not with"
             " a bit of the key changed; no other media is readable"
         )
         yield _generator(
-            case, Claim("load.srtp", ("C9", "D11"), f"media of {generator}", expected), generator
+            evidence, Claim("load.srtp", ("C9", "D11"), f"media of {generator}", expected), generator
         )
 
 
-def _generator(case: Case, claim: Claim, generator: str) -> Finding:
-    tested, readable = _readable(case, generator)
+def _generator(evidence: RunEvidence, claim: Claim, generator: str) -> Finding:
+    tested, readable = _readable(evidence, generator)
     if readable:
         first = readable[0]
         observed = f"the payload of {len(readable)} of {tested} streams is readable, first SSRC {first:#010x}"
-        taps = [s for s in case.seen.secrecy.spreads.values() if s.ssrc == first and s.readable]
+        taps = [s for s in evidence.seen.secrecy.spreads.values() if s.ssrc == first and s.readable]
         by_relay = all(s.leg == "down" for s in taps)
-        blame = case.network.plan.session_controllers[0].name if by_relay else generator
+        blame = evidence.network.plan.session_controllers[0].name if by_relay else generator
         return claim.failed(observed, Evidence(taps[0].tap, tuple(taps[0].sample)), blame)
-    legs = [leg for leg in case.sample.legs if leg.generator == generator]
-    plain = _plain(case, legs)
+    legs = [leg for leg in evidence.sample.legs if leg.generator == generator]
+    plain = _plain(evidence, legs)
     if plain is not None:
         return claim.failed(f"{plain} was negotiated in a sampled call", blame=generator)
-    tap = case.network.first_tap.get(generator, "")
-    by_leg = [list(_directions(case, leg, tap)) for leg in legs]
+    tap = evidence.network.first_tap.get(generator, "")
+    by_leg = [list(_directions(evidence, leg, tap)) for leg in legs]
     directions = [direction for its in by_leg for direction in its]
     opened = [a for one in directions for a in one.tried]
     unsupported = next((a.unsupported for a in opened if a.unsupported), None)
@@ -75,11 +75,11 @@ def _generator(case: Case, claim: Claim, generator: str) -> Finding:
         return claim.not_shown(f"suite {unsupported} cannot be checked by libsrtp's Python binding")
     broken = [one for one in directions if one.wrong]
     if broken:
-        return _unauthentic(case, claim, broken[0], len(broken), len(directions))
+        return _unauthentic(evidence, claim, broken[0], len(broken), len(directions))
     calls = sum(len(its) == len(WAYS) for its in by_leg)
     if not calls:
         return claim.not_shown(
-            case.sample.gaps.get(
+            evidence.sample.gaps.get(
                 generator, "no sampled call had media both ways with a key of its signalling"
             )
         )
@@ -100,17 +100,17 @@ def _generator(case: Case, claim: Claim, generator: str) -> Finding:
     return claim.passed(observed, Evidence(tap, tuple(opened[0].sample)))
 
 
-def _readable(case: Case, generator: str) -> tuple[int, list[int]]:
+def _readable(evidence: RunEvidence, generator: str) -> tuple[int, list[int]]:
     """How many streams of the generator's users were long enough to tell, and those that are readable."""
-    own = {s.ssrc for s in case.seen.media.streams if case.endpoint_name(s.sender) == generator}
-    spreads = [s for s in case.seen.secrecy.spreads.values() if s.ssrc in own]
+    own = {s.ssrc for s in evidence.seen.media.streams if evidence.endpoint_name(s.sender) == generator}
+    spreads = [s for s in evidence.seen.secrecy.spreads.values() if s.ssrc in own]
     tested = {s.ssrc for s in spreads if s.chi_squared is not None}
     return len(tested), sorted({s.ssrc for s in spreads if s.readable})
 
 
-def _plain(case: Case, legs: Sequence[Leg]) -> str | None:
+def _plain(evidence: RunEvidence, legs: Sequence[Leg]) -> str | None:
     """A profile without encryption that a sampled leg's descriptions name."""
-    profiles = case.seen.secrecy.ring.profiles
+    profiles = evidence.seen.secrecy.ring.profiles
     named = Counter(
         profile
         for leg in legs
@@ -120,12 +120,12 @@ def _plain(case: Case, legs: Sequence[Leg]) -> str | None:
     return next((profile for profile in named if "SAVP" not in profile), None)
 
 
-def _directions(case: Case, leg: Leg, tap: str) -> Iterator[Sampled]:
+def _directions(evidence: RunEvidence, leg: Leg, tap: str) -> Iterator[Sampled]:
     """What passed between the leg's user and its port of the session controller while it lasted: told by the
     generator's own tap, then followed by SSRC. Ports are used again by later calls."""
     record = leg.record
     began, ended = record.started_at, (record.ended_at or record.started_at) + LATE_S
-    known = case.seen.secrecy.authentications.values()
+    known = evidence.seen.secrecy.authentications.values()
     for way in WAYS:
         ssrcs = {
             a.ssrc
@@ -137,19 +137,21 @@ def _directions(case: Case, leg: Leg, tap: str) -> Iterator[Sampled]:
         )
         control = tuple(
             a
-            for a in case.seen.control.authentications.values()
+            for a in evidence.seen.control.authentications.values()
             if (a.leg, a.port) == (way, record.media_port) and began <= a.first_ns / 1e9 <= ended and a.tried
         )
         if tried:
             yield Sampled(leg, way, tried, control)
 
 
-def _unauthentic(case: Case, claim: Claim, first: Sampled, broken: int, directions: int) -> Finding:
+def _unauthentic(
+    evidence: RunEvidence, claim: Claim, first: Sampled, broken: int, directions: int
+) -> Finding:
     """The device behind which the first packet does not authenticate any more."""
     wrong = first.wrong
     before: HopRecord | None = None
     at: Authentication | None = None
-    for hop in _hops(case, next(iter(wrong.values()))):
+    for hop in _hops(evidence, next(iter(wrong.values()))):
         if hop.leg == first.way and hop.tap in wrong:
             at = wrong[hop.tap]
             break
@@ -161,14 +163,14 @@ def _unauthentic(case: Case, claim: Claim, first: Sampled, broken: int, directio
         f" do not authenticate: {right}"
         f"{at.tried - at.authenticated} of {at.tried} wrong at {at.tap}"
     )
-    blame = blame_between(case.network, before.tap if before else None, at.tap)
+    blame = blame_between(evidence.network, before.tap if before else None, at.tap)
     return claim.failed(observed, Evidence(at.tap, tuple(at.failed_sample), f"{first.way} leg"), blame)
 
 
-def _hops(case: Case, of: Authentication) -> Sequence[HopRecord]:
+def _hops(evidence: RunEvidence, of: Authentication) -> Sequence[HopRecord]:
     """The way of a stream, tap by tap."""
-    stream = next((s for s in case.seen.media.streams if s.ssrc == of.ssrc), None)
+    stream = next((s for s in evidence.seen.media.streams if s.ssrc == of.ssrc), None)
     if stream is None:
         return ()
-    receiver = case.network.endpoints[stream.receiver if stream.receiver >= 0 else stream.sender]
-    return media_walk(case, "", "forward", stream, receiver).hops
+    receiver = evidence.network.endpoints[stream.receiver if stream.receiver >= 0 else stream.sender]
+    return media_walk(evidence, "", "caller_to_callee", stream, receiver).hops

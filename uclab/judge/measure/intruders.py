@@ -9,7 +9,7 @@ from functools import cached_property
 
 from uclab.capture.headers import UDP
 from uclab.judge.evidence.callers import Callers
-from uclab.judge.evidence.network import Network, text
+from uclab.judge.evidence.network import PlannedNetwork, text
 from uclab.judge.measure.flows import Flow
 from uclab.judge.measure.observe import TapState
 from uclab.judge.measure.streams import Stream
@@ -77,7 +77,7 @@ class Taken:
 class Intruders:
     """All of a run."""
 
-    network: Network
+    network: PlannedNetwork
     callers: Callers
     found: tuple[Intruder, ...]
 
@@ -131,7 +131,7 @@ class RelayPorts:
 
 
 def relay_ports(
-    network: Network,
+    network: PlannedNetwork,
     media_flows: Mapping[int, Sequence[Flow]],
     stream: Stream,
     opposite: Stream | None,
@@ -151,7 +151,7 @@ def relay_ports(
 
 
 def find_intruders(
-    network: Network, flows: Iterable[Flow], taps: Mapping[str, TapState], windows: TapWindows
+    network: PlannedNetwork, flows: Iterable[Flow], taps: Mapping[str, TapState], windows: TapWindows
 ) -> Intruders:
     """Looks at every UDP packet with payload to or from the relays' media ports."""
     callers = Callers(network.plan)
@@ -171,7 +171,7 @@ def find_intruders(
 
 @dataclass
 class _Search:
-    network: Network
+    network: PlannedNetwork
     callers: Callers
     into: list[Flow]
     away: list[Flow]

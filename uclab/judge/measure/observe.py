@@ -18,7 +18,7 @@ from uclab.capture.headers import Headers, Mask, decode
 from uclab.capture.pcapng import MalformedCapture, Packets, PcapngReader
 from uclab.judge.evidence.callers import Callers
 from uclab.judge.evidence.directions import Directions
-from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.evidence.run import Run
 from uclab.judge.measure.cleartext_search import ReadableSearch
 from uclab.judge.measure.connections import ConnectionTable
@@ -83,7 +83,7 @@ class Observations:
 
 def observe(
     run: Run,
-    network: Network,
+    network: PlannedNetwork,
     ring: KeyRing,
     windows: Sequence[CallWindow],
     progress: Progress | None = None,
@@ -98,7 +98,7 @@ class Observer:
     def __init__(
         self,
         run: Run,
-        network: Network,
+        network: PlannedNetwork,
         ring: KeyRing,
         windows: Sequence[CallWindow],
         progress: Progress | None,
@@ -241,7 +241,7 @@ class Observer:
             self._seen.damaged[source.path.name] = "the last block is cut off: the capture was not closed"
 
 
-def _connection_table(run: Run, network: Network) -> ConnectionTable:
+def _connection_table(run: Run, network: PlannedNetwork) -> ConnectionTable:
     """For the ports of phones; of a campaign nothing, whose users are those of few addresses."""
     controllers = network.plan.session_controllers if run.checks != "load" else ()
     ports = {port for controller in controllers for port in controller.tls_ports}

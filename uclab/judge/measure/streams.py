@@ -11,7 +11,7 @@ import numpy.typing as npt
 from uclab.capture.dissect import SipMessage
 from uclab.capture.pcapng import I64
 from uclab.judge.evidence.load_files import Leg as LoadLeg
-from uclab.judge.evidence.network import Leg, Network
+from uclab.judge.evidence.network import Leg, PlannedNetwork
 from uclab.judge.evidence.run import Run
 from uclab.judge.measure.jitter import Jitter
 from uclab.judge.measure.media_gaps import Timeline
@@ -118,10 +118,10 @@ class Stream:
 
     @property
     def direction(self) -> str | None:
-        """Of its call: `forward` when the caller sends it."""
+        """Of its call: `caller_to_callee` when the caller sends it."""
         if self.window is None:
             return None
-        return "forward" if self.sender == self.window.caller else "backward"
+        return "caller_to_callee" if self.sender == self.window.caller else "callee_to_caller"
 
 
 def media_time(stream: Stream) -> tuple[int, int]:
@@ -209,7 +209,7 @@ def window_for(windows: Sequence[CallWindow], sender: int, time_ns: int, port: i
 
 
 def call_windows(
-    run: Run, network: Network, messages: Sequence[SipMessage], ring: KeyRing
+    run: Run, network: PlannedNetwork, messages: Sequence[SipMessage], ring: KeyRing
 ) -> list[CallWindow]:
     """When the media of each call counts. It ends with the BYE at the session controller, where that was
     seen."""

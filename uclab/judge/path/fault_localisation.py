@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection
 
-from uclab.judge.evidence.network import Network
+from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.measure.streams import Stream
 from uclab.judge.path.hop_trace import blame_between, in_series, passed_through
 from uclab.judge.result.judgement import HopRecord, Walk
 
 
 def culprit(
-    network: Network, walk: Walk | None, stream: Stream, by_loss: bool, blind: Collection[str] = ()
+    network: PlannedNetwork, walk: Walk | None, stream: Stream, by_loss: bool, blind: Collection[str] = ()
 ) -> tuple[str | None, str]:
     """The device with the largest loss, or the largest step in delay, on the walk; and that step in words, if
     there is one.
@@ -46,7 +46,7 @@ def culprit(
     return passed_through(network, (before.tap, *passed, at.tap)), words
 
 
-def planned_between(network: Network, stream: Stream, before: HopRecord, at: HopRecord) -> list[str]:
+def planned_between(network: PlannedNetwork, stream: Stream, before: HopRecord, at: HopRecord) -> list[str]:
     """The taps between two hops of a stream, by the plan's ways; none where it does not say."""
 
     def way(endpoint: int) -> list[str]:

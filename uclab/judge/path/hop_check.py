@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from uclab.judge.evidence.network import Leg, Network
-from uclab.judge.measure.case import Marking, marking_of
+from uclab.judge.evidence.network import Leg, PlannedNetwork
 from uclab.judge.measure.flows import Flow
+from uclab.judge.measure.run_evidence import ObservedMarking, marking_of
 from uclab.judge.path.hop_trace import blame_between
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
@@ -20,10 +20,10 @@ class Seen:
 
     tap: str
     leg: Leg
-    markings: Counter[Marking]
+    markings: Counter[ObservedMarking]
     flows: tuple[Flow, ...]
 
-    def samples(self, wrong: Collection[Marking] = ()) -> tuple[int, ...]:
+    def samples(self, wrong: Collection[ObservedMarking] = ()) -> tuple[int, ...]:
         """Packet numbers as evidence, of those markings only if any are given."""
         chosen = [flow for flow in self.flows if not wrong or marking_of(flow) in wrong]
         return tuple(number for flow in chosen for number in flow.samples)[:3]
@@ -31,12 +31,12 @@ class Seen:
 
 def walk_finding(
     claim: Claim,
-    network: Network,
+    network: PlannedNetwork,
     seen: Sequence[Seen],
-    right: Callable[[Seen, Marking], bool],
-    name: Callable[[Marking], str],
+    right: Callable[[Seen, ObservedMarking], bool],
+    name: Callable[[ObservedMarking], str],
     gap: str | None,
-    bears: Callable[[Seen, Marking], bool] = lambda _, __: True,
+    bears: Callable[[Seen, ObservedMarking], bool] = lambda _, __: True,
 ) -> Finding:
     """The first tap on the walk where something is wrong, and the device in front of it, or that all was
     right. Only what `bears` a marking can be wrong; a tap where nothing does shows that whoever made it

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from uclab.judge.evidence.network import Leg, Network
-from uclab.judge.measure.case import Case, Marking
+from uclab.judge.evidence.network import Leg, PlannedNetwork
+from uclab.judge.measure.run_evidence import ObservedMarking, RunEvidence
 from uclab.judge.measure.streams import Hop, Stream
 from uclab.judge.result.judgement import HopRecord, Walk
 from uclab.plan.schema.plan import Endpoint
@@ -18,22 +18,24 @@ from uclab.records.run import Direction
 LEG_ORDER: dict[Leg, int] = {"direct": 0, "up": 1, "down": 2}
 
 
-def media_walk(case: Case, call: str, direction: Direction, stream: Stream, receiver: Endpoint) -> Walk:
+def media_walk(
+    evidence: RunEvidence, call: str, direction: Direction, stream: Stream, receiver: Endpoint
+) -> Walk:
     """All taps at which a stream was seen, in the order in which its packets passed them."""
-    number = case.seen.media.streams.index(stream)
-    hops = [hop for (its, _, _), hop in case.seen.media.hops.items() if its == number]
-    sender = case.network.endpoints[stream.sender]
-    ordered = order_hops(case.network, hops, sender.name, receiver.name)
+    number = evidence.seen.media.streams.index(stream)
+    hops = [hop for (its, _, _), hop in evidence.seen.media.hops.items() if its == number]
+    sender = evidence.network.endpoints[stream.sender]
+    ordered = order_hops(evidence.network, hops, sender.name, receiver.name)
     records: list[HopRecord] = []
     for index, hop in enumerate(ordered):
-        markings = case.media_markings.get((stream.ssrc, hop.tap, hop.leg), Counter())
+        markings = evidence.media_markings.get((stream.ssrc, hop.tap, hop.leg), Counter())
         before = ordered[index - 1].packets if index else hop.packets
         lost = max(before - _passed(ordered, index), 0)
-        records.append(_record(hop, markings, lost, hop.tap in case.network.air_taps))
+        records.append(_record(hop, markings, lost, hop.tap in evidence.network.air_taps))
     return Walk(call, direction, tuple(records))
 
 
-def order_hops(network: Network, hops: Sequence[Hop], sender: str, receiver: str) -> list[Hop]:
+def order_hops(network: PlannedNetwork, hops: Sequence[Hop], sender: str, receiver: str) -> list[Hop]:
     """By leg; within a leg in the order of the plan's path; taps beside it by median delay.
 
     (Both ends of a cable see a packet within the clock's noise, so that delay alone would not order them.)
@@ -63,7 +65,7 @@ def _inserted(planned: Sequence[Hop], others: Sequence[Hop]) -> list[Hop]:
     return found + rest
 
 
-def in_series(network: Network, hops: Sequence[HopRecord], stream: Stream) -> list[HopRecord]:
+def in_series(network: PlannedNetwork, hops: Sequence[HopRecord], stream: Stream) -> list[HopRecord]:
     """The hops of a stream's walk without those beside it, each with all packets that it or a later one of
     its leg saw: what was seen farther on has not been lost, whatever a capture shows.
 
@@ -85,9 +87,9 @@ def _passed(hops: Sequence[Hop] | Sequence[HopRecord], index: int) -> int:
     return max(one.packets for one in hops[index:] if one.leg == hops[index].leg)
 
 
-def _record(hop: Hop, markings: Counter[Marking], lost: int, on_air: bool) -> HopRecord:
+def _record(hop: Hop, markings: Counter[ObservedMarking], lost: int, on_air: bool) -> HopRecord:
     common = markings.most_common(1)
-    marking = common[0][0] if common else Marking(-1, -1, -1)
+    marking = common[0][0] if common else ObservedMarking(-1, -1, -1)
     priority = _or_none(marking.pcp)
     return HopRecord(
         tap=hop.tap,
@@ -130,7 +132,7 @@ def _or_none(value: int) -> int | None:
     return value if value >= 0 else None
 
 
-def passed_through(network: Network, taps: Sequence[str]) -> str | None:
+def passed_through(network: PlannedNetwork, taps: Sequence[str]) -> str | None:
     """The one device that lies between the first and the last of taps that follow each other on a way; None
     where there are several. (What two taps of two devices have between them is a cable.)"""
     owners = [network.owner(network.device(tap)) for tap in taps]
@@ -138,7 +140,7 @@ def passed_through(network: Network, taps: Sequence[str]) -> str | None:
     return inside.pop() if len(inside) == 1 else None
 
 
-def blame_between(network: Network, last_right: str | None, first_wrong: str) -> str:
+def blame_between(network: PlannedNetwork, last_right: str | None, first_wrong: str) -> str:
     """The device that changed something: the one between the last right tap and the first wrong one.
 
     Taps at both ends of a cable show the same, so a change lies between a device's own two taps; where a tap

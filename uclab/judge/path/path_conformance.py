@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from uclab.judge.check import CHECKS, REFERENCE, Check, FindingKind
-from uclab.judge.evidence.network import Leg, Network
-from uclab.judge.measure.case import Case
+from uclab.judge.evidence.network import Leg, PlannedNetwork
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import Hop, Stream, media_time
 from uclab.judge.measure.swapped_taps import NO_FRAMES
 from uclab.judge.path.hop_trace import blame_between, order_hops
@@ -25,31 +25,31 @@ NAMED = 4
 """Taps that an observation lists at most."""
 
 
-def check_planned_way(case: Case) -> Iterator[Finding]:
+def check_planned_way(evidence: RunEvidence) -> Iterator[Finding]:
     """One finding for each direction of each call, but for those during which something was failed on
     purpose, and those of sites with an overlay: that steers as it measures, which `sdwan.steering` judges."""
-    troubled = broken_times(case)
-    steered = {overlay.site for overlay in case.network.plan.overlays}
-    for call, direction, sender, receiver in case.call_directions():
+    troubled = broken_times(evidence)
+    steered = {overlay.site for overlay in evidence.network.plan.overlays}
+    for call, direction, sender, receiver in evidence.call_directions():
         if not call.established or overlaps(call, troubled):
             continue
-        if steered & {case.network.plan.node(one.node).site for one in (sender, receiver)}:
+        if steered & {evidence.network.plan.node(one.node).site for one in (sender, receiver)}:
             continue
         subject = f"{call.id}:{direction}"
         claim = Claim("path.as-planned", ("V2", "P5"), subject, EXPECTED)
-        stream = case.stream(call, direction)
+        stream = evidence.stream(call, direction)
         if stream is None or not stream.received:
             yield claim.not_shown("no media arrived")
         else:
-            yield _finding(case, claim, stream, sender, receiver)
+            yield _finding(evidence, claim, stream, sender, receiver)
 
 
-def broken_times(case: Case) -> list[tuple[float, float]]:
+def broken_times(evidence: RunEvidence) -> list[tuple[float, float]]:
     """When a link was out of order because somebody wanted it so, in seconds since the epoch."""
-    settled_s = case.network.policy.tolerances.settled_s
+    settled_s = evidence.network.policy.tolerances.settled_s
     since: dict[str, float] = {}
     times: list[tuple[float, float]] = []
-    for event in case.run.events:
+    for event in evidence.run.events:
         links = event.detail.rpartition(": ")[2].split(", ")  # what was done to them stands before
         if event.kind == FAILED:
             for link in links:
@@ -66,10 +66,12 @@ def overlaps(call: CallRecord, times: Sequence[tuple[float, float]]) -> bool:
     return any(call.started_at < end and begin < ended for begin, end in times)
 
 
-def _finding(case: Case, claim: Claim, stream: Stream, sender: Endpoint, receiver: Endpoint) -> Finding:
-    network = case.network
-    number = case.seen.media.streams.index(stream)
-    hops = [hop for (its, _, _), hop in case.seen.media.hops.items() if its == number]
+def _finding(
+    evidence: RunEvidence, claim: Claim, stream: Stream, sender: Endpoint, receiver: Endpoint
+) -> Finding:
+    network = evidence.network
+    number = evidence.seen.media.streams.index(stream)
+    hops = [hop for (its, _, _), hop in evidence.seen.media.hops.items() if its == number]
     if stream.receiver >= 0:  # after a transfer it is somebody else
         receiver = network.endpoints[stream.receiver]
     checked = 0
@@ -84,20 +86,20 @@ def _finding(case: Case, claim: Claim, stream: Stream, sender: Endpoint, receive
             end = "the session controller" if leg == "up" else receiver.name
             return claim.not_shown(f"no media was seen to arrive at {end}")
         planned = [hop.tap for hop in path.hops][:: 1 if leg == "up" else -1]
-        wrong = _first_missed(case, claim, planned, its, arrived, media_time(stream))
+        wrong = _first_missed(evidence, claim, planned, its, arrived, media_time(stream))
         if wrong is not None:
             return wrong
         checked += len(planned)
     return claim.passed(f"{stream.received} packets arrived by all {checked} taps")
 
 
-def _ends(network: Network, leg: Leg, endpoint: Endpoint) -> tuple[str, ...]:
+def _ends(network: PlannedNetwork, leg: Leg, endpoint: Endpoint) -> tuple[str, ...]:
     """Taps at which a leg is over: at a session controller, or at the receiver."""
     return network.controller_taps if leg == "up" else (network.first_tap.get(endpoint.name, ""),)
 
 
 def _first_missed(
-    case: Case,
+    evidence: RunEvidence,
     claim: Claim,
     planned: Sequence[str],
     its: dict[str, Hop],
@@ -105,9 +107,9 @@ def _first_missed(
     when: tuple[int, int],
 ) -> Finding | None:
     """The first planned tap that packets did not pass which arrived nevertheless."""
-    before, astray = None, case.network.policy.tolerances.astray_pct / 100
+    before, astray = None, evidence.network.policy.tolerances.astray_pct / 100
     for tap in planned:
-        state = case.seen.taps.get(tap)
+        state = evidence.seen.taps.get(tap)
         if state is None:
             continue  # not captured: `capture.complete` says so
         missed = arrived - (its[tap].packets if tap in its else 0)
@@ -116,9 +118,9 @@ def _first_missed(
             continue
         if state.dropped:
             return claim.not_shown(f"the capture at {tap} dropped packets", Evidence(tap))
-        if (gap := case.windows.gap(tap, *when)) is not None:
+        if (gap := evidence.windows.gap(tap, *when)) is not None:
             return claim.not_shown(gap, Evidence(tap))
-        if (near := _far_end(case, tap)) in its and its[near].packets >= arrived * (1 - astray):
+        if (near := _far_end(evidence, tap)) in its and its[near].packets >= arrived * (1 - astray):
             words = (
                 f"{tap} shows {arrived - missed} of {arrived} packets, the other end of its cable {near} all"
             )
@@ -126,14 +128,14 @@ def _first_missed(
         others = [hop for name, hop in its.items() if name not in planned]
         by = f" but {', '.join(hop.tap for hop in others[:NAMED])}" if others else ""
         observed = f"{missed} of {arrived} packets did not pass {tap}{by}"
-        blame = blame_between(case.network, before, tap)
-        return claim.failed(observed, _evidence(case, others, tap), blame)
+        blame = blame_between(evidence.network, before, tap)
+        return claim.failed(observed, _evidence(evidence, others, tap), blame)
     return None
 
 
-def _far_end(case: Case, tap: str) -> str:
+def _far_end(evidence: RunEvidence, tap: str) -> str:
     """The tap at the other end of a cable, or of the way over the air; empty where there is none."""
-    network, known = case.network, case.network.taps.get(tap)
+    network, known = evidence.network, evidence.network.taps.get(tap)
     if known is None:
         return ""
     own = (known.device, known.interface)
@@ -145,13 +147,13 @@ def _far_end(case: Case, tap: str) -> str:
     return ""
 
 
-def _evidence(case: Case, others: Sequence[Hop], missed: str) -> Evidence:
+def _evidence(evidence: RunEvidence, others: Sequence[Hop], missed: str) -> Evidence:
     """Packets where they should not have been."""
     if not others:
         return Evidence(missed)
     tap, leg = others[0].tap, others[0].leg
-    flows = [flow for its in case.media_flows.values() for flow in its if flow.key.tap == tap]
-    samples = [number for flow in flows if case.leg(flow) == leg for number in flow.samples]
+    flows = [flow for its in evidence.media_flows.values() for flow in its if flow.key.tap == tap]
+    samples = [number for flow in flows if evidence.leg(flow) == leg for number in flow.samples]
     return Evidence(tap, tuple(samples[:3]), f"{leg} leg")
 
 
@@ -159,7 +161,7 @@ CHECKS.declare(
     "planned-way",
     Check(
         REFERENCE,
-        lambda run: check_planned_way(run.case),
+        lambda run: check_planned_way(run.evidence),
         (
             FindingKind(
                 "path.as-planned",

@@ -16,8 +16,8 @@ import numpy as np
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import MalformedCapture, PcapngReader
 from uclab.judge.evidence.network import LEGS, Leg
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.flows import media_rows
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.srtp import Authentication, traced
 from uclab.judge.path.hop_trace import blame_between
 
@@ -25,10 +25,12 @@ SAMPLE = 3
 """Packets that are followed."""
 
 
-def changed_between(case: Case, failed: Authentication, way: Sequence[str]) -> tuple[str, str] | None:
+def changed_between(
+    evidence: RunEvidence, failed: Authentication, way: Sequence[str]
+) -> tuple[str, str] | None:
     """The last tap that had a packet as it was sent, and the first that had it otherwise; None where it was
     so from the first tap on, or where it was seen at that one alone. `way` is in the order of the leg."""
-    seen = _checksums(case, failed)
+    seen = _checksums(evidence, failed)
     for its in seen.values():
         taps = [tap for tap in way if tap in its]
         for before, at in itertools.pairwise(taps):
@@ -37,25 +39,25 @@ def changed_between(case: Case, failed: Authentication, way: Sequence[str]) -> t
     return None
 
 
-def changer(case: Case, failed: Authentication, way: Sequence[str]) -> tuple[str, str] | None:
+def changer(evidence: RunEvidence, failed: Authentication, way: Sequence[str]) -> tuple[str, str] | None:
     """Who changed it, and where in words."""
-    between = changed_between(case, failed, way)
+    between = changed_between(evidence, failed, way)
     if between is None:
         return None
     before, at = between
-    return blame_between(case.network, before, at), f"unchanged up to {before}, changed at {at}"
+    return blame_between(evidence.network, before, at), f"unchanged up to {before}, changed at {at}"
 
 
-def _checksums(case: Case, failed: Authentication) -> dict[bytes, dict[str, int]]:
+def _checksums(evidence: RunEvidence, failed: Authentication) -> dict[bytes, dict[str, int]]:
     """Identity of a packet -> tap -> CRC-32 of its payload, the first time that it passed."""
     wanted, found = set(failed.failed_ids[:SAMPLE]), dict[bytes, dict[str, int]]()
-    for path in case.run.captures:
+    for path in evidence.run.captures:
         reader = PcapngReader(path)
         try:
             for packets in reader:
                 columns = decode(packets)
                 media, control, leg = media_rows(
-                    columns, case.network.media_addresses, case.network.site_prefixes
+                    columns, evidence.network.media_addresses, evidence.network.site_prefixes
                 )
                 rows = control & (columns.control_ssrc == failed.ssrc) if failed.control else media
                 rows &= leg == LEGS.index(failed.leg)
@@ -67,15 +69,15 @@ def _checksums(case: Case, failed: Authentication) -> dict[bytes, dict[str, int]
                     identity = traced(packet, failed.control)
                     if length == columns.payload_wire[row] and identity in wanted:
                         name = reader.interfaces[int(packets.interface[row])].name
-                        tap = case.run.label(path.stem, name)
+                        tap = evidence.run.label(path.stem, name)
                         found.setdefault(identity, {}).setdefault(tap, zlib.crc32(packet))
         except MalformedCapture:
             continue  # it was read as far as that goes; `capture.complete` says so
     return found
 
 
-def way_of(case: Case, leg: Leg, sender: str, receiver: str) -> list[str]:
+def way_of(evidence: RunEvidence, leg: Leg, sender: str, receiver: str) -> list[str]:
     """The planned taps of a leg of a call's direction, in the order in which its packets pass them."""
-    path = case.network.path_of.get(sender if leg != "down" else receiver)
+    path = evidence.network.path_of.get(sender if leg != "down" else receiver)
     taps = [hop.tap for hop in path.hops] if path is not None else []
     return taps[::-1] if leg == "down" else taps

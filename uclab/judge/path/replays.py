@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import Hop
 from uclab.judge.path.hop_trace import blame_between, order_hops
 from uclab.judge.result.claim import Claim
@@ -18,27 +18,29 @@ from uclab.plan.schema.plan import Endpoint
 EXPECTED = "each packet of media is sent once"
 
 
-def check_replayed(case: Case) -> Iterator[Finding]:
+def check_replayed(evidence: RunEvidence) -> Iterator[Finding]:
     """One finding for each direction of a call of which packets passed a second time, much later."""
-    for call, direction, sender, receiver in case.call_directions():
-        stream = case.stream(call, direction)
+    for call, direction, sender, receiver in evidence.call_directions():
+        stream = evidence.stream(call, direction)
         if stream is None:
             continue
-        number = case.seen.media.streams.index(stream)
-        hops = [hop for (its, _, _), hop in case.seen.media.hops.items() if its == number]
+        number = evidence.seen.media.streams.index(stream)
+        hops = [hop for (its, _, _), hop in evidence.seen.media.hops.items() if its == number]
         if any(hop.replayed for hop in hops):
             claim = Claim("media.injected", ("C7",), f"{call.id}:{direction}", EXPECTED)
-            yield _replayed(case, claim, hops, sender, receiver)
+            yield _replayed(evidence, claim, hops, sender, receiver)
 
 
-def _replayed(case: Case, claim: Claim, hops: list[Hop], sender: Endpoint, receiver: Endpoint) -> Finding:
+def _replayed(
+    evidence: RunEvidence, claim: Claim, hops: list[Hop], sender: Endpoint, receiver: Endpoint
+) -> Finding:
     before = None
-    ordered = order_hops(case.network, hops, sender.name, receiver.name)
+    ordered = order_hops(evidence.network, hops, sender.name, receiver.name)
     for at in ordered:
         if at.replayed:
             once = f", each once at {before.tap}" if before is not None else ""
             observed = f"{at.replayed} packets a second time at {at.tap}, at least half a second later{once}"
-            blame = blame_between(case.network, before.tap if before else None, at.tap)
+            blame = blame_between(evidence.network, before.tap if before else None, at.tap)
             return claim.failed(observed, Evidence(at.tap, text=f"{at.leg} leg"), blame)
         before = at
     raise AssertionError("no hop of those that were looked at has a packet twice")

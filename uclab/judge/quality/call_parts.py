@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from uclab.judge.evidence.network import LEGS, Leg
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.clusters import Clusters
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import Stream, media_time
 from uclab.judge.result.claim import OF_CALLS
 from uclab.judge.result.judgement import Evidence
@@ -57,14 +57,14 @@ class DirectionSeen:
     """Why loss cannot be told apart by path, where it cannot."""
 
 
-def directions_seen(case: Case) -> Iterator[DirectionSeen]:
+def directions_seen(evidence: RunEvidence) -> Iterator[DirectionSeen]:
     """Of all calls whose media is a measure of the network."""
-    for call, direction, sender, receiver in case.call_directions():
-        stream = case.stream(call, direction)
+    for call, direction, sender, receiver in evidence.call_directions():
+        stream = evidence.stream(call, direction)
         if call.established and call.kind not in INTERRUPTED and stream is not None and stream.received:
-            taps = [tap for one in (sender, receiver) if (tap := case.network.first_tap.get(one.name))]
-            gap = case.windows.first_gap((*taps, *case.network.controller_taps), *media_time(stream))
-            parts, unseen = ((), gap) if gap else _parts(case, call, direction, stream, sender, receiver)
+            taps = [tap for one in (sender, receiver) if (tap := evidence.network.first_tap.get(one.name))]
+            gap = evidence.windows.first_gap((*taps, *evidence.network.controller_taps), *media_time(stream))
+            parts, unseen = ((), gap) if gap else _parts(evidence, call, direction, stream, sender, receiver)
             yield DirectionSeen(call, direction, stream, sender, receiver, parts, unseen)
 
 
@@ -74,25 +74,30 @@ def in_evidence(seen: Iterable[DirectionSeen | Part], tap: str | None = None) ->
 
 
 def blamed(
-    case: Case, seen: Iterable[DirectionSeen | Part], blame: str | None, where: str
+    evidence: RunEvidence, seen: Iterable[DirectionSeen | Part], blame: str | None, where: str
 ) -> tuple[str | None, str]:
     """Who is to blame for what these directions lost: where a relay was led astray, who did that."""
-    for one in seen if blame in case.network.controller_nodes else ():
-        if (taken := case.taken(one.call, one.direction)) is not None:
+    for one in seen if blame in evidence.network.controller_nodes else ():
+        if (taken := evidence.taken(one.call, one.direction)) is not None:
             return taken.intruder.blame, f"{where}; {taken.words}"
     return blame, where
 
 
 def _parts(
-    case: Case, call: CallRecord, direction: Direction, stream: Stream, sender: Endpoint, receiver: Endpoint
+    evidence: RunEvidence,
+    call: CallRecord,
+    direction: Direction,
+    stream: Stream,
+    sender: Endpoint,
+    receiver: Endpoint,
 ) -> tuple[tuple[Part, ...], str | None]:
-    number = case.seen.media.streams.index(stream)
-    came, went = _anchored(case, number, "up"), _anchored(case, number, "down")
+    number = evidence.seen.media.streams.index(stream)
+    came, went = _anchored(evidence, number, "up"), _anchored(evidence, number, "down")
     if came is None or went is None:
         return (), "media was not seen at a session controller"
     sent = {second: its.sent for second, its in stream.seconds.items()}
     arrived = {second: its.received for second, its in stream.seconds.items()}
-    up, down = _place(case, number, sender, "up"), _place(case, number, receiver, "down")
+    up, down = _place(evidence, number, sender, "up"), _place(evidence, number, receiver, "down")
     lost: dict[str, dict[int, tuple[float, float]]] = {up: {}, CLOUD: {}, down: {}}
     early = stream.early
     for second in sorted(sent):
@@ -111,8 +116,8 @@ def _parts(
             seconds[second] = (float(min(here[place], counts[place])), float(counts[place]))
     legs: dict[str, Leg] = {up: "up", down: "down"}
     effects = {
-        up: expected_loss(case.network.plan, sender.name, "up").design_effect,
-        down: expected_loss(case.network.plan, receiver.name, "down").design_effect,
+        up: expected_loss(evidence.network.plan, sender.name, "up").design_effect,
+        down: expected_loss(evidence.network.plan, receiver.name, "down").design_effect,
     }
     return tuple(
         Part(
@@ -128,10 +133,10 @@ def _parts(
     ), None
 
 
-def _anchored(case: Case, number: int, leg: Leg) -> dict[int, int] | None:
+def _anchored(evidence: RunEvidence, number: int, leg: Leg) -> dict[int, int] | None:
     """Packets of a stream at the first session controller that it reached, or when it left the last one, by
     the second in which they were sent."""
-    media = case.seen.media
+    media = evidence.seen.media
     found = [
         (media.hops[key].median_us, seconds)
         for key, seconds in media.anchored.items()
@@ -142,10 +147,10 @@ def _anchored(case: Case, number: int, leg: Leg) -> dict[int, int] | None:
     return (min if leg == "up" else max)(found, key=lambda one: one[0])[1]
 
 
-def _place(case: Case, number: int, endpoint: Endpoint, leg: Leg) -> str:
+def _place(evidence: RunEvidence, number: int, endpoint: Endpoint, leg: Leg) -> str:
     """The site's line that carried most of a stream, as a path; the cloud for who sits in none of the
     sites."""
-    ways, media = case.network.ways, case.seen.media
+    ways, media = evidence.network.ways, evidence.seen.media
     site = ways.site_of.get(endpoint.node, "")
     if endpoint.kind == "pstn-phone" or site not in ways.lines:
         return CLOUD

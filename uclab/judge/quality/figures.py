@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from uclab.judge.measure import emodel
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.clusters import Clusters
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import Stream, media_time
 from uclab.judge.result.judgement import JudgedCall, MediaQuality
 from uclab.plan.schema.plan import Policy
@@ -74,18 +74,20 @@ def media_seconds(stream: Stream) -> float:
     return stream.sent * codec.packet_ms / 1000.0
 
 
-def judged_calls(case: Case, *, running: bool = False) -> tuple[JudgedCall, ...]:
+def judged_calls(evidence: RunEvidence, *, running: bool = False) -> tuple[JudgedCall, ...]:
     """All calls with what the captures say of them: no figures of a direction at whose ends a tap saw only
     part. `running`: captures still run, so that none of them is closed."""
 
     def figures(call: CallRecord, direction: Direction) -> MediaQuality | None:
-        stream = case.stream(call, direction)
+        stream = evidence.stream(call, direction)
         if stream is None or running:
             return media_quality(stream)
-        names = [case.endpoint_name(end) for end in (stream.sender, stream.receiver) if end >= 0]
-        names += [case.network.endpoint_called(name) for name in (call.caller, call.callee)]
-        taps = [tap for name in names if (tap := case.network.first_tap.get(name)) is not None]
-        return media_quality(stream) if case.windows.first_gap(taps, *media_time(stream)) is None else None
+        names = [evidence.endpoint_name(end) for end in (stream.sender, stream.receiver) if end >= 0]
+        names += [evidence.network.endpoint_called(name) for name in (call.caller, call.callee)]
+        taps = [tap for name in names if (tap := evidence.network.first_tap.get(name)) is not None]
+        return (
+            media_quality(stream) if evidence.windows.first_gap(taps, *media_time(stream)) is None else None
+        )
 
     return tuple(
         JudgedCall(
@@ -96,10 +98,10 @@ def judged_calls(case: Case, *, running: bool = False) -> tuple[JudgedCall, ...]
             established=call.established,
             setup_ms=call.setup_ms,
             seconds=call_seconds(call),
-            forward=figures(call, "forward"),
-            backward=figures(call, "backward"),
+            caller_to_callee=figures(call, "caller_to_callee"),
+            callee_to_caller=figures(call, "callee_to_caller"),
         )
-        for call in case.run.calls
+        for call in evidence.run.calls
     )
 
 

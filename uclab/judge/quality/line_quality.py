@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.clusters import Clusters, loss_with
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import media_time
 from uclab.judge.path.fault_localisation import culprit
 from uclab.judge.path.hop_trace import in_series
@@ -27,9 +27,9 @@ from uclab.plan.schema.plan import Policy
 from uclab.records.run import Direction
 
 
-def check_lines(case: Case, accused: Accused, walks: Sequence[Walk]) -> Iterator[Finding]:
+def check_lines(evidence: RunEvidence, accused: Accused, walks: Sequence[Walk]) -> Iterator[Finding]:
     """One finding for each path and direction, with and without overload."""
-    policy = case.network.policy
+    policy = evidence.network.policy
     by_direction = {(walk.call, walk.direction): walk for walk in walks}
     for (overloaded, place), parts in sorted(accused.places.items()):
         kept = _without_accused(accused, parts)
@@ -51,7 +51,7 @@ def check_lines(case: Case, accused: Accused, walks: Sequence[Walk]) -> Iterator
         if len(kept) < len(parts):
             observed += f"; {len(parts) - len(kept)} calls that fail by themselves are not counted"
         if interval.beyond(policy.max_loss_pct / 100):
-            blame, where, tap = _most_lost(case, kept, by_direction)
+            blame, where, tap = _most_lost(evidence, kept, by_direction)
             words = f"{observed}; {where}" if where else observed
             finding = claim.failed(words, in_evidence(kept, tap), blame)
         elif interval.below(policy.max_loss_pct / 100):
@@ -92,7 +92,7 @@ def more_needed(policy: Policy, share: float, now: float, effect: float) -> str:
 
 
 def _most_lost(
-    case: Case, parts: Sequence[Part], walks: Mapping[tuple[str, Direction], Walk]
+    evidence: RunEvidence, parts: Sequence[Part], walks: Mapping[tuple[str, Direction], Walk]
 ) -> tuple[str | None, str, str | None]:
     """The device between whose taps all these calls together lost most; that step in words, and its second
     tap. Taps that saw only part are passed over."""
@@ -100,9 +100,9 @@ def _most_lost(
     most: dict[tuple[str, str], tuple[int, Part, Walk]] = {}
     for part in parts:
         walk = walks.get((part.call.id, part.direction))
-        blind = case.windows.blind(*media_time(part.stream))
+        blind = evidence.windows.blind(*media_time(part.stream))
         hops = [hop for hop in (walk.hops if walk else ()) if hop.tap not in blind]
-        for before, at in pairwise(in_series(case.network, hops, part.stream)):
+        for before, at in pairwise(in_series(evidence.network, hops, part.stream)):
             if part.leg is not None and not before.leg == at.leg == part.leg:
                 continue
             early = part.stream.early if before.leg != at.leg else 0
@@ -115,6 +115,6 @@ def _most_lost(
         return None, "", None
     (step, total) = lost.most_common(1)[0]
     _, part, walk = most[step]
-    blind = case.windows.blind(*media_time(part.stream))
-    blame, _ = culprit(case.network, walk, part.stream, by_loss=True, blind=blind)
-    return *blamed(case, parts, blame, f"{total} packets lost between {step[0]} and {step[1]}"), step[1]
+    blind = evidence.windows.blind(*media_time(part.stream))
+    blame, _ = culprit(evidence.network, walk, part.stream, by_loss=True, blind=blind)
+    return *blamed(evidence, parts, blame, f"{total} packets lost between {step[0]} and {step[1]}"), step[1]

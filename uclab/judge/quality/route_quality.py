@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from uclab.judge.measure import emodel
-from uclab.judge.measure.case import Case
 from uclab.judge.measure.clusters import Clusters, loss_with
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import Stream, media_time
 from uclab.judge.path.fault_localisation import culprit
 from uclab.judge.quality.accused import Accused
@@ -134,14 +134,14 @@ def _end(value: float, digits: int) -> str:
     return f"{max(value, 0.0):.{digits}f}" if math.isfinite(value) else "?"
 
 
-def check_routes(case: Case, accused: Accused, walks: Sequence[Walk]) -> Iterator[Finding]:
+def check_routes(evidence: RunEvidence, accused: Accused, walks: Sequence[Walk]) -> Iterator[Finding]:
     """One finding for each pair of places between which there were calls, each way, with and without
     overload. A call that fails by its own loss does not count, unless half of the calls do."""
-    policy = case.network.policy
+    policy = evidence.network.policy
     by_direction = {(walk.call, walk.direction): walk for walk in walks}
     routes: dict[tuple[bool, str, str], list[DirectionSeen]] = {}
     for one in (one for one in accused.seen if one.parts):
-        ends = _place(case, one.sender), _place(case, one.receiver)
+        ends = _place(evidence, one.sender), _place(evidence, one.receiver)
         routes.setdefault((one.call.kind == "overload", *ends), []).append(one)
     for (overloaded, source, target), all_of_them in sorted(routes.items(), key=lambda item: item[0]):
         its = [one for one in all_of_them if not any(id(part) in accused.lossy for part in one.parts)]
@@ -160,10 +160,12 @@ def check_routes(case: Case, accused: Accused, walks: Sequence[Walk]) -> Iterato
             by_loss = names == ["MOS"] and _is_lossy(policy, figures)
             worst = max(its, key=lambda one: _suffered(one.stream, by_loss))
             walk = by_direction.get((worst.call.id, worst.direction))
-            blind = case.windows.blind(*media_time(worst.stream))
-            blame, where = blamed(case, its, *culprit(case.network, walk, worst.stream, by_loss, blind))
+            blind = evidence.windows.blind(*media_time(worst.stream))
+            blame, where = blamed(
+                evidence, its, *culprit(evidence.network, walk, worst.stream, by_loss, blind)
+            )
             text = f"{observed}; beyond: {', '.join(names)}" + (f"; {where}" if where else "")
-            tap = case.network.first_tap.get(worst.receiver.name)
+            tap = evidence.network.first_tap.get(worst.receiver.name)
             finding = claim.failed(text, in_evidence(its, tap), blame)
         elif doubts := not_kept(policy, figures):
             finding = claim.not_shown("; ".join([observed, *doubts]))
@@ -189,6 +191,6 @@ def _is_lossy(policy: Policy, figures: RouteFigures) -> bool:
     return figures.loss.value >= policy.max_loss_pct / 100
 
 
-def _place(case: Case, endpoint: Endpoint) -> str:
-    site = case.network.ways.site_of.get(endpoint.node, "")
-    return OUTSIDE if endpoint.kind == "pstn-phone" or site not in case.network.ways.lines else site
+def _place(evidence: RunEvidence, endpoint: Endpoint) -> str:
+    site = evidence.network.ways.site_of.get(endpoint.node, "")
+    return OUTSIDE if endpoint.kind == "pstn-phone" or site not in evidence.network.ways.lines else site

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from uclab.capture.headers import UDP
 from uclab.judge.check import CHECKS, REFERENCE, Check, FindingKind
 from uclab.judge.evidence.network import number
-from uclab.judge.measure.case import Case
+from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import media_time
 from uclab.judge.path.fault_localisation import culprit
 from uclab.judge.quality.accused import Accusation, Accused
@@ -28,15 +28,15 @@ from uclab.plan.schema.plan import BulkTraffic, Endpoint
 from uclab.records.run import CallRecord, Direction
 
 
-def check_quality(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
+def check_quality(evidence: RunEvidence, walks: Sequence[Walk]) -> Iterator[Finding]:
     """Lines, routes, and each direction of each established call, against loss, delay, jitter and MOS of
     the policy. What held while the line was to be overloaded proves something only where it was full."""
-    accused = Accused(case.network.policy, tuple(directions_seen(case)))
-    proof = overload_proof(case)
+    accused = Accused(evidence.network.policy, tuple(directions_seen(evidence)))
+    proof = overload_proof(evidence)
     for finding in (
-        *check_lines(case, accused, walks),
-        *check_routes(case, accused, walks),
-        *_single_calls(case, accused, walks),
+        *check_lines(evidence, accused, walks),
+        *check_routes(evidence, accused, walks),
+        *_single_calls(evidence, accused, walks),
     ):
         if finding.id == "quality.overload" and finding.verdict == "pass":
             verdict = finding.verdict if proof.full else "not-shown"
@@ -45,17 +45,17 @@ def check_quality(case: Case, walks: Sequence[Walk]) -> Iterator[Finding]:
             yield finding
 
 
-def _single_calls(case: Case, accused: Accused, walks: Sequence[Walk]) -> Iterator[Finding]:
+def _single_calls(evidence: RunEvidence, accused: Accused, walks: Sequence[Walk]) -> Iterator[Finding]:
     by_call = {(walk.call, walk.direction): walk for walk in walks}
     seen = {(one.call.id, one.direction): one for one in accused.seen}
-    for call, direction, _, receiver in case.call_directions():
+    for call, direction, _, receiver in evidence.call_directions():
         if call.established and call.kind not in INTERRUPTED:
             walk, its = by_call.get((call.id, direction)), seen.get((call.id, direction))
-            yield _direction(case, accused, its, call, direction, receiver, walk)
+            yield _direction(evidence, accused, its, call, direction, receiver, walk)
 
 
 def _direction(
-    case: Case,
+    evidence: RunEvidence,
     accused: Accused,
     seen: DirectionSeen | None,
     call: CallRecord,
@@ -69,7 +69,7 @@ def _direction(
         " while the WAN is overloaded" if overload else ""
     )
     claim = Claim(name, ("C8",), f"{call.id}:{direction}", expected)
-    stream = case.stream(call, direction)
+    stream = evidence.stream(call, direction)
     quality = media_quality(stream)
     if quality is None or stream is None:
         return claim.not_shown("no media was sent")
@@ -80,14 +80,14 @@ def _direction(
     spoken, lasted = media_seconds(stream), call_seconds(call)
     if spoken < MEDIA_SHARE * lasted:
         return claim.not_shown(f"media was sent for only {spoken:.1f} s of a call of {lasted:.1f} s")
-    observed, evidence = _in_words(quality), Evidence(case.network.first_tap.get(receiver.name))
+    observed, proof = _in_words(quality), Evidence(evidence.network.first_tap.get(receiver.name))
     accusation = accused.of(seen)
     if accusation is None:
-        return claim.passed(observed, evidence)
-    blind = case.windows.blind(*media_time(stream))
-    found = culprit(case.network, walk, stream, by_loss=accusation.by_loss, blind=blind)
-    blame, where = blamed(case, [seen], *found)
-    return claim.failed(_all_of(observed, accusation, where), evidence, blame)
+        return claim.passed(observed, proof)
+    blind = evidence.windows.blind(*media_time(stream))
+    found = culprit(evidence.network, walk, stream, by_loss=accusation.by_loss, blind=blind)
+    blame, where = blamed(evidence, [seen], *found)
+    return claim.failed(_all_of(observed, accusation, where), proof, blame)
 
 
 def _in_words(quality: MediaQuality) -> str:
@@ -109,15 +109,15 @@ class OverloadProof:
     text: str
 
 
-def overload_proof(case: Case) -> OverloadProof:
+def overload_proof(evidence: RunEvidence) -> OverloadProof:
     """Compares bulk at its source's tap with bulk at its target's."""
-    if not case.network.plan.bulk:
+    if not evidence.network.plan.bulk:
         return OverloadProof(False, "the plan has no bulk traffic")
     parts, full = [], False
-    for bulk in case.network.plan.bulk:
-        sent, arrived = _bulk_counts(case, bulk)
+    for bulk in evidence.network.plan.bulk:
+        sent, arrived = _bulk_counts(evidence, bulk)
         share = 1 - arrived / sent if sent else 0.0
-        full |= sent > 0 and 100 * share >= case.network.policy.tolerances.full_line_loss_pct
+        full |= sent > 0 and 100 * share >= evidence.network.policy.tolerances.full_line_loss_pct
         figures = f"{sent} packets sent, {share:.0%} lost" if sent else "nothing sent"
         parts.append(f"{bulk.name}: {figures}")
     return OverloadProof(
@@ -125,17 +125,17 @@ def overload_proof(case: Case) -> OverloadProof:
     )
 
 
-def _bulk_counts(case: Case, bulk: BulkTraffic) -> tuple[int, int]:
+def _bulk_counts(evidence: RunEvidence, bulk: BulkTraffic) -> tuple[int, int]:
     """Packets at the sending host's own tap, and at the receiving host's. Downwards the public server sends
     to the PC."""
     server = number(bulk.target_address)
     near, far = bulk.source_node, bulk.target_node
 
     def at(node: str) -> int:
-        taps = [tap.label for tap in case.network.plan.taps if tap.namespace == node][:1]
+        taps = [tap.label for tap in evidence.network.plan.taps if tap.namespace == node][:1]
         return sum(
             flow.packets
-            for flow in case.flows
+            for flow in evidence.flows
             if flow.key.tap in taps
             and flow.key.proto == UDP
             and (flow.key.dst if bulk.direction == "up" else flow.key.src) == server
@@ -149,7 +149,7 @@ CHECKS.declare(
     "quality",
     Check(
         REFERENCE,
-        lambda run: check_quality(run.case, run.walks),
+        lambda run: check_quality(run.evidence, run.walks),
         (
             FindingKind(
                 "quality.voice",

@@ -103,7 +103,7 @@ class Walk:
     """One direction of one call, hop by hop."""
 
     call: str
-    direction: Literal["forward", "backward"]
+    direction: Literal["caller_to_callee", "callee_to_caller"]
     hops: tuple[HopRecord, ...]
 
 
@@ -146,8 +146,8 @@ class JudgedCall:
     established: bool
     setup_ms: float | None
     seconds: float
-    forward: MediaQuality | None
-    backward: MediaQuality | None
+    caller_to_callee: MediaQuality | None
+    callee_to_caller: MediaQuality | None
 
 
 @dataclass(frozen=True)

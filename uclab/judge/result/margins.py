@@ -45,7 +45,10 @@ def nearest(
 
 
 def _of_call(call: JudgedCall, policy: Policy) -> Iterable[Margin]:
-    for name, quality in (("forward", call.forward), ("backward", call.backward)):
+    for name, quality in (
+        ("caller_to_callee", call.caller_to_callee),
+        ("callee_to_caller", call.callee_to_caller),
+    ):
         value = None if quality is None else quality.judged_jitter_ms
         if value is not None:
             left = policy.max_jitter_ms - value

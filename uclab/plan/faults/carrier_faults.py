@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from uclab.plan.resolve.plan_edits import with_switch
 from uclab.plan.schema.fault import registered
-from uclab.plan.schema.flows import ARP, IPV4, SERVICE_TAG, Step, SwitchFlow
+from uclab.plan.schema.flows import ARP, IPV4, SERVICE_TAG, FlowAction, SwitchFlow
 from uclab.plan.schema.plan import Plan, Switch
 
 LOWER = 1
@@ -29,7 +29,7 @@ LOWER = 1
 def shifted_classes(plan: Plan, target: str | None) -> Plan:
     """An edge switch gives every packet the traffic class below its own."""
 
-    def shifted(step: Step) -> Step:
+    def shifted(step: FlowAction) -> FlowAction:
         return replace(step, value=step.value - LOWER) if step.kind == "set-tc" and step.value else step
 
     return _changed(plan, target, lambda flow: _pushes_label(flow, IPV4), shifted)
@@ -45,10 +45,10 @@ def shifted_classes(plan: Plan, target: str | None) -> Plan:
 def unmarked_service_tags(plan: Plan, target: str | None) -> Plan:
     """An edge switch does not copy the customer's priority to the service tag."""
 
-    def unmarked(step: Step) -> Step:
+    def unmarked(step: FlowAction) -> FlowAction:
         return replace(step, value=0) if step.kind == "set-pcp" else step
 
-    return _changed(plan, target, lambda flow: Step("push-vlan", SERVICE_TAG) in flow.steps
+    return _changed(plan, target, lambda flow: FlowAction("push-vlan", SERVICE_TAG) in flow.steps
                     and flow.eth_type != ARP, unmarked)  # fmt: skip
 
 
@@ -86,7 +86,10 @@ def shared_labels(plan: Plan, target: str | None) -> Plan:
 
 
 def _changed(
-    plan: Plan, target: str | None, concerns: Callable[[SwitchFlow], bool], change: Callable[[Step], Step]
+    plan: Plan,
+    target: str | None,
+    concerns: Callable[[SwitchFlow], bool],
+    change: Callable[[FlowAction], FlowAction],
 ) -> Plan:
     """The first edge switch with such flows, or the one that is named, with their steps changed."""
     fitting = [switch for switch in plan.switches if any(map(concerns, switch.flows))]

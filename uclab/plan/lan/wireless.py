@@ -18,7 +18,7 @@ from uclab.plan.lan.bridges import BridgeBuilder
 from uclab.plan.resolve import queues
 from uclab.plan.resolve.hosts import Host
 from uclab.plan.resolve.names import free_name
-from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, Step, SwitchFlow
+from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, FlowAction, SwitchFlow
 from uclab.plan.schema.plan import Interface, LinkEnd, Node, NodeKind, Policy, PortMode, Switch, SwitchRole
 from uclab.plan.schema.radio_channel import RadioChannel, Station
 
@@ -117,9 +117,9 @@ def told(switch: Switch, profile: PolicyProfile, policy: Policy) -> Switch:
         flows = [*_bridged(WIRE, RADIO, vlans, wifi), *_bridged(RADIO, WIRE, vlans, wired)]
     elif switch.role is SwitchRole.STATION:
         vlan = switch.ports[0].tagged[0]
-        push = (Step("push-vlan", CUSTOMER_TAG), Step("set-vlan", vlan))
+        push = (FlowAction("push-vlan", CUSTOMER_TAG), FlowAction("set-vlan", vlan))
         flows = [*_marked(ADAPTER_SELF, ADAPTER_RADIO, 0, wifi, push)]
-        flows.append(SwitchFlow(10, ADAPTER_RADIO, ADAPTER_SELF, vlan=vlan, steps=(Step("pop-vlan"),)))
+        flows.append(SwitchFlow(10, ADAPTER_RADIO, ADAPTER_SELF, vlan=vlan, steps=(FlowAction("pop-vlan"),)))
     else:
         return switch
     return replace(switch, flows=tuple(flows))
@@ -139,12 +139,12 @@ def _bridged(in_port: int, out_port: int, vlans: Iterable[int], marks: Marks) ->
 
 
 def _marked(
-    in_port: int, out_port: int, vlan: int, marks: Marks, steps: tuple[Step, ...] = ()
+    in_port: int, out_port: int, vlan: int, marks: Marks, steps: tuple[FlowAction, ...] = ()
 ) -> Iterator[SwitchFlow]:
     """Flows of one VLAN (0: untagged), or of an untagged port after `steps`."""
 
     def flow(priority: int, mark: int, eth_type: int | None = None, dscp: int | None = None) -> SwitchFlow:
-        done = (*steps, Step("set-pcp", mark))
+        done = (*steps, FlowAction("set-pcp", mark))
         return SwitchFlow(priority, in_port, out_port, eth_type, vlan, dscp=dscp, steps=done)
 
     yield from (flow(20, mark, IPV4, dscp) for dscp, mark in marks.by_dscp)

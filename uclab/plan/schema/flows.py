@@ -22,7 +22,7 @@ StepKind = Literal[
 
 
 @dataclass(frozen=True)
-class Step:
+class FlowAction:
     """One change of a frame. `value`: the tag's or label's EtherType for a push, what is left behind for
     `pop-mpls`, else the new value; `set-vlan` and `set-pcp` change the outermost tag."""
 
@@ -47,7 +47,7 @@ class SwitchFlow:
     dscp: int | None = None
     label: int | None = None
     tc: int | None = None
-    steps: tuple[Step, ...] = ()
+    steps: tuple[FlowAction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _fits(flow: SwitchFlow, frame: Frame) -> bool:
     return all(wanted is None or wanted == found for wanted, found in pairs)
 
 
-def _changed(frame: Frame, step: Step) -> Frame:
+def _changed(frame: Frame, step: FlowAction) -> Frame:
     match step.kind:
         case "push-vlan":
             return replace(frame, tags=(Tag(step.value, 0), *frame.tags))

@@ -40,7 +40,7 @@ CHATTER_KBPS = 64
 
 
 @dataclass
-class Network:
+class CarrierNetwork:
     """A carrier's network while circuits are being laid through it."""
 
     carrier: model.Carrier

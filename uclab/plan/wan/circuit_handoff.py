@@ -26,7 +26,7 @@ from uclab.plan.schema.plan import (
 )
 from uclab.plan.schema.sdn_fabric import CustomerPort
 from uclab.plan.wan import sdn_fabrics
-from uclab.plan.wan.carriers import PLACE, Network
+from uclab.plan.wan.carriers import PLACE, CarrierNetwork
 
 PEERING_SWITCH = "-px"
 """End of the name of a data centre's peering switch."""
@@ -54,7 +54,9 @@ def build_carriage(context: Context, first_dpid: int) -> Carriage:
     rows = sdn_fabrics.begin(context.topology.carriers, first_dpid)
     bench = BridgeBuilder(PLACE, first_dpid + sum(len(row.bench.roles) for row in rows.values()))
     carriers = {
-        one.name: Network(one, bench, context) for one in context.topology.carriers if one.name not in rows
+        one.name: CarrierNetwork(one, bench, context)
+        for one in context.topology.carriers
+        if one.name not in rows
     }
     for circuit in context.circuits:
         if circuit.via not in rows:
@@ -85,7 +87,7 @@ def line_name(circuit: Circuit) -> str:
     return f"{circuit.near_router}-{circuit.target}"
 
 
-def _lay(bench: BridgeBuilder, circuit: Circuit, carrier: Network | None) -> None:
+def _lay(bench: BridgeBuilder, circuit: Circuit, carrier: CarrierNetwork | None) -> None:
     near = free_name(f"{circuit.name}-ntu", bench.roles)
     bench.add_switch(near, SwitchRole.CARRIER)
     own = LinkEnd(circuit.near_router, circuit.near_interface)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, MPLS, Step, SwitchFlow
+from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, MPLS, FlowAction, SwitchFlow
 from uclab.plan.wan.provider_circuit import Attachment, ClassMap, ProviderCircuit
 
 PER_STRAND = 100
@@ -49,7 +49,7 @@ def core_flows(strand: ProviderCircuit) -> Iterator[SwitchFlow]:
     for start, end in strand.ways():
         for payload in (IPV4, ARP):
             before, after = label_pair(strand, start is strand.near, payload)
-            swap = (Step("set-label", after),)
+            swap = (FlowAction("set-label", after),)
             for tc in range(8):
                 yield SwitchFlow(
                     ANY, start.edge_port, end.edge_port, eth_type=MPLS, label=before, tc=tc, steps=swap
@@ -57,10 +57,15 @@ def core_flows(strand: ProviderCircuit) -> Iterator[SwitchFlow]:
 
 
 def _push(at: Attachment, payload: int, label: int, classes: ClassMap) -> Iterator[SwitchFlow]:
-    untagged = () if at.vlan is None else (Step("pop-vlan"),)
+    untagged = () if at.vlan is None else (FlowAction("pop-vlan"),)
 
     def flow(priority: int, dscp: int | None, tc: int) -> SwitchFlow:
-        steps = (*untagged, Step("push-mpls", MPLS), Step("set-label", label), Step("set-tc", tc))
+        steps = (
+            *untagged,
+            FlowAction("push-mpls", MPLS),
+            FlowAction("set-label", label),
+            FlowAction("set-tc", tc),
+        )
         return SwitchFlow(
             priority, at.port, at.core_port, eth_type=payload, vlan=at.vlan or 0, dscp=dscp, steps=steps
         )
@@ -72,10 +77,14 @@ def _push(at: Attachment, payload: int, label: int, classes: ClassMap) -> Iterat
 
 def _pop(at: Attachment, payload: int, label: int, classes: ClassMap) -> Iterator[SwitchFlow]:
     def flow(priority: int, tc: int | None, pcp: int) -> SwitchFlow:
-        tag: tuple[Step, ...] = ()
+        tag: tuple[FlowAction, ...] = ()
         if at.vlan is not None:
-            tag = (Step("push-vlan", CUSTOMER_TAG), Step("set-vlan", at.vlan), Step("set-pcp", pcp))
-        steps = (Step("pop-mpls", payload), *tag)
+            tag = (
+                FlowAction("push-vlan", CUSTOMER_TAG),
+                FlowAction("set-vlan", at.vlan),
+                FlowAction("set-pcp", pcp),
+            )
+        steps = (FlowAction("pop-mpls", payload), *tag)
         return SwitchFlow(priority, at.core_port, at.port, eth_type=MPLS, label=label, tc=tc, steps=steps)
 
     if payload == IPV4 and at.vlan is not None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.plan.schema.errors import PlanError
-from uclab.plan.schema.flows import ARP, SERVICE_TAG, Step, SwitchFlow
+from uclab.plan.schema.flows import ARP, SERVICE_TAG, FlowAction, SwitchFlow
 from uclab.plan.wan.provider_circuit import ClassMap, ProviderCircuit
 
 FIRST_VLAN, LAST_VLAN = 2001, 4094
@@ -40,7 +40,7 @@ def edge_flows(strand: ProviderCircuit, classes: ClassMap) -> Iterator[tuple[str
         )  # fmt: skip
         yield (
             end.switch,
-            SwitchFlow(ANY, end.core_port, end.port, vlan=vlan, steps=(Step("pop-vlan"),)),
+            SwitchFlow(ANY, end.core_port, end.port, vlan=vlan, steps=(FlowAction("pop-vlan"),)),
         )
 
 
@@ -50,5 +50,5 @@ def core_flows(strand: ProviderCircuit) -> Iterator[SwitchFlow]:
         yield SwitchFlow(ANY, start.edge_port, end.edge_port, vlan=service_vlan(strand))
 
 
-def _tag(vlan: int, pcp: int) -> tuple[Step, ...]:
-    return Step("push-vlan", SERVICE_TAG), Step("set-vlan", vlan), Step("set-pcp", pcp)
+def _tag(vlan: int, pcp: int) -> tuple[FlowAction, ...]:
+    return FlowAction("push-vlan", SERVICE_TAG), FlowAction("set-vlan", vlan), FlowAction("set-pcp", pcp)

@@ -11,7 +11,7 @@ from uclab.capture.dissect import Signalling, SipMessage
 from uclab.capture.headers import TCP
 from uclab.judge.evidence.host_pressure import HostPressure
 from uclab.judge.evidence.load_sample import Sample
-from uclab.judge.evidence.network import Leg, Network, number
+from uclab.judge.evidence.network import Leg, PlannedNetwork, number
 from uclab.judge.evidence.run import Run
 from uclab.judge.measure.flows import Flow
 from uclab.judge.measure.intruders import Intruders, Taken, find_intruders, relay_ports
@@ -22,11 +22,11 @@ from uclab.judge.measure.tap_windows import TapWindows
 from uclab.plan.schema.plan import Endpoint
 from uclab.records.run import CallRecord, Direction
 
-DIRECTIONS: tuple[Direction, ...] = ("forward", "backward")
+DIRECTIONS: tuple[Direction, ...] = ("caller_to_callee", "callee_to_caller")
 
 
 @dataclass(frozen=True)
-class Marking:
+class ObservedMarking:
     """What a packet's headers say of its priority and VLAN. -1: no such field."""
 
     dscp: int
@@ -38,10 +38,10 @@ class Marking:
     tc: int = -1
 
 
-def marking_of(flow: Flow) -> Marking:
+def marking_of(flow: Flow) -> ObservedMarking:
     """Marking and VLAN of a flow's packets."""
     key = flow.key
-    return Marking(key.dscp, key.pcp, key.vlan, key.service_vlan, key.service_pcp, key.label, key.tc)
+    return ObservedMarking(key.dscp, key.pcp, key.vlan, key.service_vlan, key.service_pcp, key.label, key.tc)
 
 
 def controller_port(leg: Leg, flow: Flow) -> int:
@@ -50,11 +50,11 @@ def controller_port(leg: Leg, flow: Flow) -> int:
 
 
 @dataclass(frozen=True)
-class Case:
-    """The case file of a run."""
+class RunEvidence:
+    """What the files of a run show, and what its plan would have them show."""
 
     run: Run
-    network: Network
+    network: PlannedNetwork
     seen: Observations
     signalling: Signalling
     signalling_gap: str | None = None
@@ -111,9 +111,9 @@ class Case:
         return find_intruders(self.network, self.flows, self.seen.taps, self.windows)
 
     @cached_property
-    def media_markings(self) -> dict[tuple[int, str, Leg], Counter[Marking]]:
+    def media_markings(self) -> dict[tuple[int, str, Leg], Counter[ObservedMarking]]:
         """(SSRC, tap, leg) -> packets by marking."""
-        found: dict[tuple[int, str, Leg], Counter[Marking]] = {}
+        found: dict[tuple[int, str, Leg], Counter[ObservedMarking]] = {}
         for flow in self.flows:
             if flow.key.ssrc >= 0 and id(flow) not in self.intruders.flows:
                 seen = found.setdefault((flow.key.ssrc, flow.key.tap, self.leg(flow)), Counter())
@@ -196,8 +196,8 @@ class Case:
             caller = endpoints.get(self.network.endpoint_called(call.caller))
             callee = endpoints.get(self.network.endpoint_called(call.callee))
             if caller and callee and call.expected == "established":
-                yield call, "forward", caller, callee
-                yield call, "backward", callee, caller
+                yield call, "caller_to_callee", caller, callee
+                yield call, "callee_to_caller", callee, caller
 
     def stream(self, call: CallRecord, direction: Direction) -> Stream | None:
         """The media of one direction of a call: its longest stream, one that reached the other side before
@@ -210,7 +210,7 @@ class Case:
         stream = self.stream(call, direction)
         if stream is None or not self.intruders.found:
             return None
-        other: Direction = "backward" if direction == "forward" else "forward"
+        other: Direction = "callee_to_caller" if direction == "caller_to_callee" else "caller_to_callee"
         ports = relay_ports(self.network, self.media_flows, stream, self.stream(call, other))
         ended = call.ended_at if call.ended_at is not None else float("inf")
         end_ns = int(min(ended, 1 << 33) * 1e9)

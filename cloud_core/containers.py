@@ -131,7 +131,8 @@ class Podman:
             "--pull=never",
             f"--network=ns:{spec.namespace}",
             *([f"--add-host={name}:{address}" for name, address in spec.hosts] or ["--no-hosts"]),
-            *[f"--dns={server}" for server in spec.nameservers],
+            # Without servers of its own podman would give it the machine's, which no lab has.
+            *([f"--dns={server}" for server in spec.nameservers] or [NO_SERVERS]),
             # What is not needed is not there: rights, writable files, cgroups (left behind by a killed lab).
             f"--user={SERVICE_ID}:{SERVICE_ID}",
             "--cap-drop=all",
@@ -168,6 +169,9 @@ class Podman:
             process.keep_watch()
         return Container(spec.name, spec.log, process)
 
+
+NO_SERVERS = "--volume=/dev/null:/etc/resolv.conf:ro"
+"""A resolv.conf without servers: names are asked for in the container's own namespace, in vain."""
 
 LOCKS = """[engine]
 lock_type = "file"

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,17 @@ def test_container_joins_the_nodes_namespace_and_pulls_nothing() -> None:
 
 def test_only_named_files_are_seen_and_only_marked_ones_writable() -> None:
     assert [part for part in run_command() if part.startswith("--volume")] == [
+        "--volume=/dev/null:/etc/resolv.conf:ro",
         "--volume=/run/lab/unbound.conf:/lab/unbound.conf:ro",
         "--volume=/k:/keys:rw",
     ]
+
+
+def test_container_never_asks_the_machines_name_servers() -> None:
+    assert "--volume=/dev/null:/etc/resolv.conf:ro" in run_command(replace(SPEC, nameservers=()))
+    asked = run_command(replace(SPEC, nameservers=("198.18.0.53",)))
+    assert "--dns=198.18.0.53" in asked
+    assert not [word for word in asked if "resolv.conf" in word]
 
 
 def test_podmans_state_is_the_labs_own_and_images_are_the_machines() -> None:

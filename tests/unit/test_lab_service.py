@@ -22,7 +22,7 @@ from uclab.lab.client import CallOrder, LabClient
 from uclab.lab.directory import LABS_VARIABLE, LabDirectory
 from uclab.lab.errors import Refused
 from uclab.lab.events import EventLog
-from uclab.lab.lab import Lab
+from uclab.lab.lab import CommandPlace, Lab
 from uclab.lab.order_log import OrderLog
 from uclab.lab.service import make_service
 from uclab.plan.paths.line_loss import call_s
@@ -75,9 +75,9 @@ class Recorder:
     def namespace_of(self, node: str) -> str:
         return f"/run/netns/{node}"
 
-    def hand_in(self, node: str, command: str) -> str:
+    def hand_in(self, node: str, command: str) -> CommandPlace:
         self.done.append((node, command))
-        return self.namespace_of(node)
+        return CommandPlace(self.namespace_of(node), {"/etc/hosts": f"/run/{node}/hosts"})
 
     async def overlays(self) -> dict[str, Any]:
         raise Refused("no SD-WAN")

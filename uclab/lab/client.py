@@ -33,6 +33,15 @@ WRONG_REQUEST, WRONG_ORDER = 400, 422
 15.5.21)."""
 
 
+WITH_FILES = """
+while [ "$1" != -- ]; do
+    if [ -e "$1" ]; then mount --bind "$2" "$1"; fi
+    shift 2
+done
+shift
+exec "$@"
+"""
+"""A shell's script: puts files (where, which) in the place of the machine's, then runs what follows `--`."""
 LONGEST_WORDS = 1000
 """Characters that a lab is told of a command."""
 
@@ -182,12 +191,16 @@ class LabClient:
         return dict(self._ask("DELETE", f"/circuits/{named(name)}"))
 
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
-        """The command line that runs `command` in a node, for a process of the host (`uclab exec`); the run
-        remembers it."""
+        """The command line that runs `command` in a node, for a process of the host (`uclab exec`): by the
+        machine's programs, the device's network and the device's name servers. The run remembers it."""
         told = {"command": visible(shlex.join(command))[:LONGEST_WORDS]}
-        path = self._ask("POST", f"/nodes/{named(node)}/hand", json=told)["path"]
-        inside = ["nsenter", f"--net={path}", "--", *command]
-        return ["nsenter", f"--target={self.supervisor_pid()}", "--mount", "--pid", "--", *inside]
+        place = self._ask("POST", f"/nodes/{named(node)}/hand", json=told)
+        files = [word for pair in place["files"].items() for word in pair]
+        return [
+            *("nsenter", f"--target={self.supervisor_pid()}", "--mount", "--pid", "--"),
+            *("unshare", "--mount", "--propagation", "private", "--", "sh", "-c", WITH_FILES, "sh"),
+            *(*files, "--", "nsenter", f"--net={place['path']}", "--", *command),
+        ]
 
     def command_at(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` at a node's place in the network, and else on the host: among

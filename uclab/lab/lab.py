@@ -7,6 +7,7 @@ import json
 import textwrap
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +43,16 @@ SHOWN = 200
 """Characters of a command that a run remembers."""
 
 Phase = Literal["starting", "up", "failed", "going-down", "down"]
+
+
+@dataclass(frozen=True)
+class CommandPlace:
+    """Where a command of the host's runs in a device."""
+
+    namespace: str
+    """Path of the network namespace, in the lab's mount namespace."""
+    files: Mapping[str, str]
+    """The device's own files, by where programs look for them."""
 
 
 class Lab:
@@ -212,11 +223,11 @@ class Lab:
             await self._exchanges.remove(name)
         return self._changed(name, "removed", began)
 
-    def hand_in(self, node: str, command: str) -> str:
-        """The path of the namespace in which somebody is about to run a command; the run remembers it."""
-        path = self.namespace_of(node)
+    def hand_in(self, node: str, command: str) -> CommandPlace:
+        """Where somebody is about to run a command; the run remembers it."""
+        place = CommandPlace(self.namespace_of(node), self._network.files_of(node))
         self.events.add(node, BY_HAND, textwrap.shorten(command, SHOWN))
-        return path
+        return place
 
     def namespace_of(self, node: str) -> str:
         """The path of a node's or switch engine's network namespace in the lab's mount namespace."""

@@ -98,7 +98,8 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
 
     async def hand(request: Request) -> Response:
         told = await body_of(request, HandBody)
-        return JSONResponse({"path": lab.hand_in(name_of(request), told.command)})
+        place = lab.hand_in(name_of(request), told.command)
+        return JSONResponse({"path": place.namespace, "files": dict(place.files)})
 
     async def down(request: Request) -> Response:
         async def answered() -> None:

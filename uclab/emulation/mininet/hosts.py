@@ -147,6 +147,12 @@ class LabHost(ShelllessNode, Host):
         (folder / "hosts").write_text(f"127.0.0.1 localhost {self.name}\n")
         self.files_dir = folder
 
+    @property
+    def files(self) -> dict[str, Path]:
+        """The device's own files, by where its programs look for them."""
+        own = sorted(self.files_dir.iterdir()) if self.files_dir else []
+        return {f"/etc/{path.name}": path for path in own}
+
     async def spawn(
         self,
         argv: Sequence[str],
@@ -169,11 +175,8 @@ class LabHost(ShelllessNode, Host):
         """
         self.live_namespace()
         sandbox.locate(argv[0], root)
-        files = (
-            {f"/etc/{path.name}": path for path in sorted(self.files_dir.iterdir())} if self.files_dir else {}
-        )
         confined = sandbox.Sandbox(
-            root, files, readable or {}, writable or {}, env or {}, capabilities, devices
+            root, self.files, readable or {}, writable or {}, env or {}, capabilities, devices
         )
         reader, writer = os.pipe()
         try:

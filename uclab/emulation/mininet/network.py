@@ -168,6 +168,11 @@ class LabNet(Mininet):
             if host.plan is not None:
                 host.write_files(self.run_dir / "nodes" / host.name)
 
+    def files_of(self, node: str) -> dict[str, str]:
+        """A device's own files, by where programs look for them; none of a switch."""
+        own = (host.files for host in self.hosts if host.name == node)
+        return {target: str(path) for target, path in next(own, {}).items()}
+
     def start_switches(self) -> None:
         """Configure every engine in one transaction each. Raises `NotReady` naming what does not work."""
         for name in self.engines:

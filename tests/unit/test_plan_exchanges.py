@@ -91,14 +91,14 @@ def test_route_server_is_in_no_path_and_changes_nothing() -> None:
     [session] = [n for n in routers["ix1-rs"].neighbours if n.device == "isp1"]
     path = bgp_routes.Path("203.0.113.128/26", "198.18.250.4", (64510,))
     assert session.reflector_client
-    assert bgp_routes._told(routers["ix1-rs"], session, path) == path
+    assert bgp_routes._announced(routers["ix1-rs"], session, path) == path
     # and no route goes back to where it came from
-    assert bgp_routes._told(routers["ix1-rs"], session, replace(path, next_hop="198.18.250.2")) is None
+    assert bgp_routes._announced(routers["ix1-rs"], session, replace(path, next_hop="198.18.250.2")) is None
     # while a router puts itself into both
     [upstream] = [n for n in routers["inet"].neighbours if n.device == "isp1"]
-    told = bgp_routes._told(routers["inet"], upstream, path)
-    assert told is not None
-    assert told.as_path == (4200000000, 64510)
+    announced = bgp_routes._announced(routers["inet"], upstream, path)
+    assert announced is not None
+    assert announced.as_path == (4200000000, 64510)
 
 
 @pytest.mark.req("P5")

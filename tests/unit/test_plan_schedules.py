@@ -17,7 +17,7 @@ from uclab.model.timetable import Period, Timetable
 from uclab.model.trace import Trace, TraceRow
 from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Impairment, LineSchedule, LineStep, LinkEnd
-from uclab.plan.wan.schedules import of_timetable, of_trace, stepped, walk
+from uclab.plan.wan.schedules import line_steps, of_timetable, of_trace, stepped
 
 END = LinkEnd("edge", "wan1")
 LINE = Direction(rate_kbps=10_000, delay_ms=20, jitter_ms=2, loss_pct=0.5)
@@ -31,7 +31,7 @@ def timetable(*periods: dict[str, Any], compress: float = 1, repeat_s: float | N
 
 def comings(schedules: list[LineSchedule], most: int) -> list[LineStep]:
     """The first steps."""
-    return list(itertools.islice(walk(schedules), most))
+    return list(itertools.islice(line_steps(schedules), most))
 
 
 @pytest.mark.req("W4.1", "W8")

@@ -14,7 +14,7 @@ from uclab.emulation.link.impairment import ImpairmentError
 from uclab.emulation.linux.queues import QueueError
 from uclab.lab.events import EventLog
 from uclab.plan.schema.plan import LineSchedule, LineStep
-from uclab.plan.wan.schedules import walk
+from uclab.plan.wan.schedules import line_steps
 
 Line = tuple[str, str]
 """The device that sends, and its interface."""
@@ -36,10 +36,10 @@ async def drive(schedules: Sequence[LineSchedule], control: LineControl, events:
     if not schedules:
         return
     lines = itertools.groupby(sorted(schedules, key=_line), key=_line)
-    walks = {line: walk(list(its)) for line, its in lines}
-    comings = heapq.merge(*(_named(line, steps) for line, steps in walks.items()), key=lambda one: one[:2])
+    changes = {line: line_steps(list(its)) for line, its in lines}
+    comings = heapq.merge(*(_named(line, steps) for line, steps in changes.items()), key=lambda one: one[:2])
     began = time.monotonic()
-    events.add("lab", "timetable-started", ", ".join(f"{node}:{interface}" for node, interface in walks))
+    events.add("lab", "timetable-started", ", ".join(f"{node}:{interface}" for node, interface in changes))
     waiting = next(comings, None)
     while waiting is not None:
         await asyncio.sleep(max(0.0, began + waiting[0] - time.monotonic()))

@@ -19,7 +19,7 @@ def servers(context: Context, dc: model.Datacentre) -> tuple[CloudServer, ...]:
 def _server(context: Context, dc: model.Datacentre, asked: model.CloudServer) -> CloudServer:
     host_name = f"{asked.name}.{context.topology.cloud.domain}"
     settings = CLOUD_SERVICES[asked.service].settings
-    told = settings.model_validate(asked.settings).model_dump(mode="json") if settings is not None else {}
+    chosen = settings.model_validate(asked.settings).model_dump(mode="json") if settings is not None else {}
     return CloudServer(
         name=asked.name,
         service=asked.service,
@@ -27,7 +27,7 @@ def _server(context: Context, dc: model.Datacentre, asked: model.CloudServer) ->
         address=str(context.addresses.datacentres[dc.name].further[asked.name].ip),
         host_name=host_name,
         certificate=host_name,
-        settings=tuple((key, json.dumps(value)) for key, value in told.items()),
+        settings=tuple((key, json.dumps(value)) for key, value in chosen.items()),
     )
 
 

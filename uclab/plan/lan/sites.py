@@ -70,7 +70,7 @@ def build_site(context: Context, site: model.Site, hosts: tuple[Host, ...], firs
     macs = {(host.name, "eth0"): context.mac(host.name, "eth0") for host in hosts}
     macs |= {(site.firewall.name, zone): context.mac(site.firewall.name, zone) for zone in zones.values()}
     lan = build_lan(site, hosts, macs, zones, first_dpid)
-    marked = (wireless.told(switch, context.profile, context.policy) for switch in lan.switches)
+    marked = (wireless.with_flows(switch, context.profile, context.policy) for switch in lan.switches)
     lan = replace(lan, switches=tuple(marked))
     airs, in_the_air = wireless.build_air(site, hosts, context.lines, context.mac)
     nodes = [_host(context, site, host) for host in hosts]

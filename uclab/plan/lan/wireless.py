@@ -107,7 +107,7 @@ def _plug_in_station(bench: BridgeBuilder, access_point: str, host: Host, interf
     bench.add_link(f"{host.name}-{access_point}", outer, LinkEnd(air, interface), "air")
 
 
-def told(switch: Switch, profile: PolicyProfile, policy: Policy) -> Switch:
+def with_flows(switch: Switch, profile: PolicyProfile, policy: Policy) -> Switch:
     """An access point or adapter with its flows; any other switch as it is."""
     shares = profile.wan_queues
     wifi = Marks(policy.dscp_to_up, queues.control_code(shares, policy.up))

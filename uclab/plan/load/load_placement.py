@@ -269,14 +269,14 @@ def _known_to_gateway(plan: Plan, vlan: Vlan, mac: str, addresses: Sequence[IPv4
     """The VLAN's gateway knows all users' MAC address from the start: a kernel learns 1,024 neighbours at
     most, all namespaces together (`gc_thresh3`), and what it was told does not count."""
 
-    def told(node: Node) -> Node:
+    def with_neighbours(node: Node) -> Node:
         ports = [
             i.name for i in node.interfaces for cidr in i.addresses if cidr.partition("/")[0] == vlan.gateway
         ]
         known = tuple((port, str(address.ip), mac) for port in ports for address in addresses)
         return replace(node, neighbours=(*node.neighbours, *known)) if known else node
 
-    return replace(plan, nodes=tuple(map(told, plan.nodes)))
+    return replace(plan, nodes=tuple(map(with_neighbours, plan.nodes)))
 
 
 def free_node_name(plan: Plan, wanted: str) -> str:

@@ -64,7 +64,7 @@ class Cabling:
         arrived: LinkEnd | None = None
         frame: Frame | None = None
         crossed: LinkEnd | None = None
-        for step in self.walk(source, target):
+        for step in self.links_to(source, target):
             carried = self._carried(arrived, vlan, frame) if arrived is not None else None
             frame, arrived = carried[1] if carried is not None else None, step[1]
             for end in step:
@@ -88,7 +88,7 @@ class Cabling:
                 hops.append(PathHop(self.labels[end], tag))
         return Path(endpoint, tuple(hops))
 
-    def walk(self, source: str, target: str) -> tuple[Step, ...]:
+    def links_to(self, source: str, target: str) -> tuple[Step, ...]:
         """The cables from a node to an address; PlanError if there is no way."""
         goal = IPv4Address(target)
         way: list[Step] = []

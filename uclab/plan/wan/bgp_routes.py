@@ -24,7 +24,7 @@ class Path:
 
     prefix: str
     next_hop: str
-    """Address of the neighbour that told it; empty for an own prefix."""
+    """Address of the neighbour that announced it; empty for an own prefix."""
     as_path: tuple[int, ...] = ()
     preference: int = 100
     internal: bool = False
@@ -109,13 +109,13 @@ def _hear(
         if back is None:
             continue
         for path in best[other].values():
-            told = _told(routers[other], back, path)
-            if told is None or not allows(session.accept, path.prefix) or me.asn in told.as_path:
+            announced = _announced(routers[other], back, path)
+            if announced is None or not allows(session.accept, path.prefix) or me.asn in announced.as_path:
                 continue
             mine = replace(
-                told,
-                next_hop=told.next_hop if _serves(back, routers[other]) else session.address,
-                preference=told.preference if session.asn == me.asn else session.preference,
+                announced,
+                next_hop=announced.next_hop if _serves(back, routers[other]) else session.address,
+                preference=announced.preference if session.asn == me.asn else session.preference,
                 internal=session.asn == me.asn,
                 from_client=session.reflector_client,
                 neighbour_id=routers[other].router_id,
@@ -125,7 +125,7 @@ def _hear(
     return table
 
 
-def _told(sender: Routing, session: BgpNeighbour, path: Path) -> Path | None:
+def _announced(sender: Routing, session: BgpNeighbour, path: Path) -> Path | None:
     """What a router tells a neighbour of a path; None where it says nothing."""
     if not allows(session.announce, path.prefix) or path.next_hop == session.address:
         return None

@@ -184,14 +184,14 @@ def _internal(rules: Peering, device: str, address: str, *, reflector_client: bo
 
 
 def _cloud_prefixes(context: Context, site: Customer, circuit: Circuit) -> tuple[PrefixRule, ...]:
-    """What is told on a circuit: the data centres of the region (P4); and where the site has no internet, the
+    """What is announced on a circuit: the data centres of the region (P4); where the site has no internet, the
     public name server (V6)."""
     regions = context.topology.cloud.regions
     region = next(r for r in regions if any(dc.name == circuit.target for dc in r.datacentres))
-    told = [PrefixRule(str(dc.prefix)) for dc in region.datacentres]
+    announced = [PrefixRule(str(dc.prefix)) for dc in region.datacentres]
     if not has_internet(context, site):
-        told += [PrefixRule(f"{server}/32") for server in context.nameservers]
-    return tuple(told)
+        announced += [PrefixRule(f"{server}/32") for server in context.nameservers]
+    return tuple(announced)
 
 
 def _rules_for(prefixes: Iterable[str]) -> tuple[PrefixRule, ...]:

@@ -132,7 +132,7 @@ class CarrierNetwork:
         self.add(OTHER, OTHER, routers, ends, (CHATTER_KBPS, CHATTER_KBPS))
         self.chatter.append(BackgroundTraffic(names[0], names[1], str(addresses[1].ip), CHATTER_MS))
 
-    def told(self, switch: Switch) -> Switch:
+    def with_flows(self, switch: Switch) -> Switch:
         """A switch of this network with its flows and queues."""
         core = mpls.core_flows if self.carrier.kind == "mpls" else provider_bridging.core_flows
         flows = self._edge_flows(switch.name)

@@ -67,7 +67,7 @@ def build_carriage(context: Context, first_dpid: int) -> Carriage:
         name: network for network in carriers.values() for name in (network.core, *network.edges.values())
     }
     return Carriage(
-        switches=tuple(networks[s.name].told(s) if s.name in networks else s for s in bench.switches()),
+        switches=tuple(networks[s.name].with_flows(s) if s.name in networks else s for s in bench.switches()),
         links=(*bench.links, *(link for row in rows.values() for link in row.bench.links)),
         nodes=tuple(node for network in carriers.values() for node in network.nodes),
         chatter=tuple(one for network in carriers.values() for one in network.chatter),

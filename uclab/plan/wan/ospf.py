@@ -34,10 +34,10 @@ def _learned(node: Node, speakers: Mapping[str, Node]) -> tuple[Route, ...]:
     found: dict[IPv4Network, str] = {}
     for router, via in _reached(node, speakers):
         assert router.ospf is not None
-        told = set(_networks(router, (*router.ospf.speaks, *router.ospf.silent)))
+        announced = set(_networks(router, (*router.ospf.speaks, *router.ospf.silent)))
         if router.ospf.leads_out:
-            told.add(IPv4Network(DEFAULT))
-        for net in told - own:
+            announced.add(IPv4Network(DEFAULT))
+        for net in announced - own:
             found.setdefault(net, via)
     return tuple(Route(str(net), via, KERNEL_METRIC) for net, via in sorted(found.items()))
 

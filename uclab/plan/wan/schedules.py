@@ -1,6 +1,6 @@
 """How lines change with time: timetables and recordings, resolved for each direction of each line (W4, W8).
 
-`walk` says what comes when: a pure function, the same for both variants of the line.
+`line_steps` says what comes when: a pure function, the same for both variants of the line.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def combined(steps: Sequence[LineStep]) -> LineStep:
     )
 
 
-def walk(schedules: Sequence[LineSchedule]) -> Iterator[LineStep]:
+def line_steps(schedules: Sequence[LineSchedule]) -> Iterator[LineStep]:
     """What the schedules of one line do together at each of their steps, from 0 on, in order of time, for as
     long as they run."""
     comings = heapq.merge(*(_comings(number, one) for number, one in enumerate(schedules)))

@@ -22,6 +22,7 @@ CONCERNS = {
     "nodes.interfaces": "addresses",
     "nodes.routes": "addresses",
     "vlans": "addresses",
+    "nodes.translations": "addresses",
     "nodes.routing": "routing",
     "nodes.ospf": "routing",
     "nodes.learned": "routing",
@@ -32,6 +33,7 @@ CONCERNS = {
     "switches": "lan",
     "links": "lan",
     "fabrics": "lan",
+    "firewalls": "lan",
     "airs": "lan",
     "taps": "taps",
     "endpoints": "telephony",
@@ -55,13 +57,17 @@ def by_concern(plan: dict[str, Any]) -> dict[str, str]:
         switch["flows"] = [words(from_data(SwitchFlow, flow)) for flow in switch["flows"]]
     files: dict[str, list[str]] = defaultdict(list)
     rulesets: dict[str, list[str]] = defaultdict(list)
+    firewalls: list[dict[str, Any]] = []
     for node in plan["nodes"]:
         rulesets[node.pop("nftables") or ""].append(node["name"])
+        rulesets[node.pop("interface_rules") or ""].append(node["name"])
+        if rules := node.pop("firewall"):
+            firewalls.append({"name": node["name"], **(rules if isinstance(rules, dict) else {"is": rules})})
     files["rules.nft"] = [f"# {', '.join(nodes)}\n{text}" for text, nodes in rulesets.items() if text]
     files["paths.txt"] = [_path(path) for path in plan.pop("paths")]
     tables: dict[str, list[Row]] = defaultdict(list)
     facts: Row = {}
-    for key, value in plan.items():
+    for key, value in ({**plan, "firewalls": firewalls}).items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             for thing in value:
                 _add(tables, key, thing, "")

@@ -49,7 +49,7 @@ def test_lines_are_in_the_order_of_the_sites_connections(dual: Plan) -> None:
 
 
 def test_a_line_without_translation_keeps_addresses(dual: Plan) -> None:
-    edge = replace(dual.node("edge"), nftables=None)
+    edge = replace(dual.node("edge"), translations=())
     plan = replace(dual, nodes=tuple(edge if node.name == "edge" else node for node in dual.nodes))
     assert {line.outside for line in Reachability(plan).lines["shop"]} == {""}
 

@@ -25,7 +25,8 @@ def changed(topology: str, fault: str, target: str | None = None) -> dict[str, t
 
 
 def added_rules(pair: tuple[Node, Node]) -> str:
-    return (pair[1].nftables or "").removeprefix(pair[0].nftables or "")
+    assert pair[0].interface_rules is None
+    return (pair[1].nftables or "").removeprefix(pair[0].nftables or "") + (pair[1].interface_rules or "")
 
 
 @pytest.mark.req("C8")

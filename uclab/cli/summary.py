@@ -164,9 +164,9 @@ def print_finding(console: Console, finding: Finding) -> None:
     console.print(f"    expected: {finding.expected}", markup=False)
     console.print(f"    observed: {finding.observed}", markup=False)
     evidence = finding.evidence
-    if evidence.tap or evidence.text:
+    if evidence.tap or evidence.words:
         packets = f" packets {', '.join(map(str, evidence.packets[:8]))}" if evidence.packets else ""
-        console.print(f"    evidence: {evidence.tap or ''}{packets} {evidence.text}".rstrip(), markup=False)
+        console.print(f"    evidence: {evidence.tap or ''}{packets} {evidence.words}".rstrip(), markup=False)
 
 
 def chosen_walk(judgement: Judgement) -> Walk | None:

@@ -142,4 +142,4 @@ def _switch_subtitle(switch: Switch, root: str) -> str:
 def _edge_subtitle(node: Node) -> str:
     if node.kind is NodeKind.FIREWALL:
         return "firewall"
-    return "router · NAT" if "masquerade" in (node.nftables or "") else "router"
+    return "router · NAT" if node.translations else "router"

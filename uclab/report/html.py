@@ -107,7 +107,7 @@ def evidence_text(finding: Finding) -> str:
     """Where the proof lies, in words."""
     evidence = finding.evidence
     packets = ", ".join(map(str, evidence.packets[:6])) + (" …" if len(evidence.packets) > 6 else "")
-    parts = [evidence.tap or "", f"packets {packets}" if packets else "", evidence.text]
+    parts = [evidence.tap or "", f"packets {packets}" if packets else "", evidence.words]
     return " · ".join(part for part in parts if part) or "–"
 
 

@@ -50,7 +50,8 @@ def add_case(suite: ElementTree.Element, finding: Finding) -> None:
     )
     outcome.text = clean(
         f"expected: {finding.expected}\nobserved: {finding.observed}\n{blame}"
-        f"tap: {evidence.tap or '-'} packets: {', '.join(map(str, evidence.packets)) or '-'}\n{evidence.text}"
+        f"tap: {evidence.tap or '-'} packets: {', '.join(map(str, evidence.packets)) or '-'}\n"
+        f"{evidence.words}"
     )
 
 

@@ -80,7 +80,9 @@ def finding_data(finding: Finding) -> dict[str, Any]:
         "evidence": {
             "tap": finding.evidence.tap,
             "packets": list(finding.evidence.packets),
-            "text": finding.evidence.text,
+            "text": finding.evidence.words,
+            "leg": finding.evidence.leg,
+            "directions": list(finding.evidence.directions),
         },
         "blame": finding.blame,
         "verdict": finding.verdict,

@@ -157,13 +157,11 @@ async def _make(
         group.create_task(work.one("switch engines", net.start_engines))
         group.create_task(work.one("cables", net.lay_cables))
         filtered = [host for host in hosts if host.plan and host.plan.nftables]
-        # Tables of the family netdev hang on interfaces, which must be there.
-        late = [host for host in filtered if host.plan and "table netdev" in (host.plan.nftables or "")]
-        early = [host for host in filtered if host not in late]
-        group.create_task(work.each("packet filters", early, _filter))
+        group.create_task(work.each("packet filters", filtered, _filter))
         group.create_task(work.each("tunnel interfaces", tunnelled, lambda host: _tunnels(host, plan)))
-    if late:
-        await work.each("packet filters at interfaces", late, _filter)
+    at_interfaces = [host for host in hosts if host.plan and host.plan.interface_rules]
+    if at_interfaces:
+        await work.each("packet filters at interfaces", at_interfaces, _filter_at_interfaces)
     if plan.cards:  # after the cables, which come with an index of their own: a card takes another one
         await work.one("network cards", net.plug_cards_in)
     lines = impairment.arriving_lines(plan)
@@ -200,6 +198,12 @@ def _filter(host: LabHost) -> None:
     assert host.plan is not None
     assert host.plan.nftables is not None
     packet_filter.load(host.live_namespace(), host.plan.nftables)
+
+
+def _filter_at_interfaces(host: LabHost) -> None:
+    assert host.plan is not None
+    assert host.plan.interface_rules is not None
+    packet_filter.load(host.live_namespace(), host.plan.interface_rules)
 
 
 def _tunnels(host: LabHost, plan: Plan) -> None:

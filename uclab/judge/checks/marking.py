@@ -166,8 +166,7 @@ def _follows(network: PlannedNetwork, pcp: Finding, dscp: Finding, seen: Sequenc
     DSCP."""
     if not pcp.verdict == dscp.verdict == "fail":
         return pcp
-    leg = pcp.evidence.text.removesuffix(" leg")
-    at = next(at for at in seen if at.tap == pcp.evidence.tap and at.leg == leg)
+    at = next(at for at in seen if at.tap == pcp.evidence.tap and at.leg == pcp.evidence.leg)
     if all(marking.pcp == network.policy.pcp(marking.dscp) for marking in at.markings if marking.pcp >= 0):
         return replace(pcp, observed=f"{pcp.observed}, as the changed DSCP requires", blame=dscp.blame)
     return pcp

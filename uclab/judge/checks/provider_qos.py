@@ -74,8 +74,7 @@ def follows_label(
     wrong = next((f for f in carried if f.id == "qos.mpls-tc" and f.verdict == "fail"), None)
     if pcp.verdict != "fail" or wrong is None or pcp.blame is None:
         return pcp
-    leg = pcp.evidence.text.removesuffix(" leg")
-    at = next(at for at in seen if at.tap == pcp.evidence.tap and at.leg == leg)
+    at = next(at for at in seen if at.tap == pcp.evidence.tap and at.leg == pcp.evidence.leg)
     taps = {hop.tap for path in network.plan.paths for hop in path.hops if hop.label is not None}
     edges = {network.device(tap) for tap in taps}
     behind = network.device(at.tap) in edges and at.tap not in taps

@@ -49,8 +49,7 @@ def follows_dscp(network: PlannedNetwork, wmm: Finding, dscp: Finding, seen: Seq
     DSCP."""
     if not wmm.verdict == dscp.verdict == "fail":
         return wmm
-    leg = wmm.evidence.text.removesuffix(" leg")
-    at = next(at for at in seen if at.tap == wmm.evidence.tap and at.leg == leg)
+    at = next(at for at in seen if at.tap == wmm.evidence.tap and at.leg == wmm.evidence.leg)
     if all(marking.pcp == network.policy.up(marking.dscp) for marking in at.markings):
         changed = dscp_name(next(iter(at.markings)).dscp)
         return replace(
@@ -79,8 +78,8 @@ def _place(finding: Finding, seen: Sequence[Seen]) -> int | None:
     """Where on a walk a finding fails; None of one that does not."""
     if finding.verdict != "fail":
         return None
-    leg = finding.evidence.text.removesuffix(" leg")
-    return next(i for i, at in enumerate(seen) if at.tap == finding.evidence.tap and at.leg == leg)
+    where = finding.evidence
+    return next(i for i, at in enumerate(seen) if at.tap == where.tap and at.leg == where.leg)
 
 
 def _named(marking: ObservedMarking) -> str:

@@ -225,9 +225,7 @@ def _without_guess(evidence: RunEvidence, finding: Finding) -> Finding:
     at = finding.evidence.tap
     for leg in planned:
         taps = planned[leg]
-        if at in taps and (
-            not finding.evidence.text.endswith(" leg") or finding.evidence.text.startswith(leg)
-        ):
+        if at in taps and finding.evidence.leg in (None, leg):
             before = [*before, *taps[max(taps.index(at) - 1, 0) : taps.index(at)]]
         elif at is None:
             before = [*before, *taps]

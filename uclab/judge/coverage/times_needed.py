@@ -57,7 +57,7 @@ def limited(
             yield replace(finding, verdict="not-shown", observed=words, blame=None)
         else:
             ways = [need for need in needs if need.way and finding.evidence.tap in need.taps]
-            down = finding.evidence.text.startswith("down")  # then it is the receiver's way
+            down = finding.evidence.leg == "down"  # then it is the receiver's way
             yield _without_guess(evidence, finding, ways[-1 if down else 0]) if ways else finding
 
 
@@ -66,8 +66,8 @@ def _without_guess(evidence: RunEvidence, finding: Finding, need: Need) -> Findi
     are several."""
     if finding.blame is None or finding.evidence.tap is None:
         return finding
-    leg = finding.evidence.text.removesuffix(" leg")
-    ways = {"up": need.taps, "down": need.taps[::-1]}
+    leg = finding.evidence.leg
+    ways: dict[str | None, tuple[str, ...]] = {"up": need.taps, "down": need.taps[::-1]}
     for way in (ways[leg],) if leg in ways else ways.values():
         in_front = list(way[: way.index(finding.evidence.tap)])
         unseen = []

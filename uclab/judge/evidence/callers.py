@@ -4,7 +4,6 @@ a stranger's (C7)."""
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +16,6 @@ from uclab.plan.schema.plan import NodeKind, Plan
 
 STRANGERS = (NodeKind.SERVER, NodeKind.ISP, NodeKind.OTHER_CUSTOMER)
 """Devices that have no part in a call, unless an endpoint or a service of the cloud is on them."""
-_TRANSLATED = re.compile(r"\bsnat (?:ip )?to ([0-9.]+)")
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,7 @@ class Callers:
 
     @cached_property
     def _translated(self) -> frozenset[int]:
-        rules = [node.nftables or "" for node in self.plan.nodes]
-        return frozenset(number(one) for text in rules for one in _TRANSLATED.findall(text))
+        return frozenset(number(one.address) for node in self.plan.nodes for one in node.translations)
 
     @cached_property
     def _inside(self) -> tuple[tuple[int, int], ...]:

@@ -164,7 +164,7 @@ def _unauthentic(
         f"{at.tried - at.authenticated} of {at.tried} wrong at {at.tap}"
     )
     blame = blame_between(evidence.network, before.tap if before else None, at.tap)
-    return claim.failed(observed, Evidence(at.tap, tuple(at.failed_sample), f"{first.way} leg"), blame)
+    return claim.failed(observed, Evidence(at.tap, tuple(at.failed_sample), leg=first.way), blame)
 
 
 def _hops(evidence: RunEvidence, of: Authentication) -> Sequence[HopRecord]:

@@ -51,7 +51,7 @@ def walk_finding(
             where = f"correct up to {fine[at.leg]}, " if at.leg in fine else ""
             share = "" if wrong.total() == packets else f" in {wrong.total()} of {packets} packets"
             observed = f"{where}{name(wrong.most_common(1)[0][0])} at {at.tap}{share}"
-            evidence = Evidence(at.tap, at.samples(wrong), f"{at.leg} leg")
+            evidence = Evidence(at.tap, at.samples(wrong), leg=at.leg)
             return claim.failed(observed, evidence, blame_between(network, before, at.tap))
         last[at.leg] = at.tap
         if at in bearing:

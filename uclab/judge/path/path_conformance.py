@@ -154,7 +154,7 @@ def _evidence(evidence: RunEvidence, others: Sequence[Hop], missed: str) -> Evid
     tap, leg = others[0].tap, others[0].leg
     flows = [flow for its in evidence.media_flows.values() for flow in its if flow.key.tap == tap]
     samples = [number for flow in flows if evidence.leg(flow) == leg for number in flow.samples]
-    return Evidence(tap, tuple(samples[:3]), f"{leg} leg")
+    return Evidence(tap, tuple(samples[:3]), leg=leg)
 
 
 CHECKS.declare(

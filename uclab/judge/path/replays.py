@@ -41,6 +41,6 @@ def _replayed(
             once = f", each once at {before.tap}" if before is not None else ""
             observed = f"{at.replayed} packets a second time at {at.tap}, at least half a second later{once}"
             blame = blame_between(evidence.network, before.tap if before else None, at.tap)
-            return claim.failed(observed, Evidence(at.tap, text=f"{at.leg} leg"), blame)
+            return claim.failed(observed, Evidence(at.tap, leg=at.leg), blame)
         before = at
     raise AssertionError("no hop of those that were looked at has a packet twice")

@@ -11,7 +11,6 @@ from uclab.judge.evidence.network import LEGS, Leg
 from uclab.judge.measure.clusters import Clusters
 from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import Stream, media_time
-from uclab.judge.result.claim import OF_CALLS
 from uclab.judge.result.judgement import Evidence
 from uclab.plan.paths.line_loss import INTERRUPTED, expected_loss
 from uclab.plan.schema.plan import Endpoint
@@ -70,7 +69,7 @@ def directions_seen(evidence: RunEvidence) -> Iterator[DirectionSeen]:
 
 def in_evidence(seen: Iterable[DirectionSeen | Part], tap: str | None = None) -> Evidence:
     """That a finding counts these directions of calls."""
-    return Evidence(tap, text=OF_CALLS + ", ".join(f"{one.call.id}:{one.direction}" for one in seen))
+    return Evidence(tap, directions=tuple(f"{one.call.id}:{one.direction}" for one in seen))
 
 
 def blamed(

@@ -48,14 +48,10 @@ class Claim:
         )
 
 
-OF_CALLS = "of "
-"""So begins the evidence of a finding on a line or route, then the calls' directions that it counts."""
-
-
 def each_call(finding: Finding) -> list[Finding]:
     """A finding on a line or route once for each direction of a call that it counts, as its subject; any
     other as it is."""
-    if ":" in finding.subject or not finding.evidence.text.startswith(OF_CALLS):
+    counted = finding.evidence.directions
+    if ":" in finding.subject or not counted:
         return [finding]
-    named = finding.evidence.text.removeprefix(OF_CALLS).split(", ")
-    return [replace(finding, subject=name) for name in named]
+    return [replace(finding, subject=name) for name in counted]

@@ -26,6 +26,17 @@ class Evidence:
     packets: tuple[int, ...] = ()
     text: str = ""
     """Evidence that is not a packet: a log line, an event, a measured figure."""
+    leg: Literal["up", "down", "direct"] | None = None
+    """Of media: on which leg of its way (`HopRecord.leg`)."""
+    directions: tuple[str, ...] = ()
+    """Of a finding on a line or route: the directions of calls, `<call>:<direction>`, that it counts."""
+
+    @property
+    def words(self) -> str:
+        """All that is neither tap nor packet, for people."""
+        leg = f"{self.leg} leg" if self.leg else ""
+        counted = f"of {', '.join(self.directions)}" if self.directions else ""
+        return "; ".join(part for part in (leg, counted, self.text) if part)
 
 
 @dataclass(frozen=True)

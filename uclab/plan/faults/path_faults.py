@@ -81,7 +81,7 @@ def balanced_per_packet(plan: Plan, target: str | None) -> Plan:
     router, first, second = _two_lines(plan, target)
     via = _neighbour(plan, second)
     rules = router_ruleset.every_other_packet(first.near.interface, second.near.interface, via, plan.policy)
-    return with_node(plan, replace(router, nftables=f"{router.nftables or ''}{rules}"))
+    return with_node(plan, replace(router, interface_rules=rules))
 
 
 @registered(
@@ -103,7 +103,7 @@ def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
     rules = router_ruleset.returned_elsewhere(
         first.far.device, provider.name, towards, str(own.ip), plan.policy
     )
-    return with_node(bent, replace(core, nftables=f"{core.nftables or ''}{rules}"))
+    return with_node(bent, replace(core, interface_rules=rules))
 
 
 @registered(

@@ -6,11 +6,12 @@ from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 
 from uclab.kinds.endpoint_kind import device_of
-from uclab.plan.lan import router_ruleset
+from uclab.plan.lan import firewall, router_ruleset
 from uclab.plan.resolve import queues
 from uclab.plan.resolve.names import mac_address
-from uclab.plan.resolve.plan_edits import port_towards, with_endpoint, with_node, with_port, with_rules
+from uclab.plan.resolve.plan_edits import port_towards, with_endpoint, with_node, with_port
 from uclab.plan.schema.fault import pick, registered
+from uclab.plan.schema.firewall import FirewallRules, MissingRule
 from uclab.plan.schema.plan import Endpoint, Interface, Node, NodeKind, Plan, Route, SwitchRole, Vlan
 
 
@@ -136,12 +137,8 @@ def _media_direct(plan: Plan, target: str | None) -> Plan:
     walls = {n.name: n for n in plan.nodes if n.kind is NodeKind.FIREWALL}
     wall = pick(walls, target, "firewall")
     inside = [i.name for i in wall.interfaces if _role(plan, wall, i) in ("voice", "data")]
-    quoted = ", ".join(f'"{name}"' for name in inside)
-    direct = f"        iifname {{ {quoted} }} oifname {{ {quoted} }} meta l4proto udp accept\n"
-    line = next(
-        (x for x in (wall.nftables or "").splitlines(keepends=True) if "counter name between_zones" in x), ""
-    )
-    opened = with_rules(plan, wall.name, line or "between_zones", direct + line)
+    rules = replace(_rules(wall), open_between=tuple(inside))
+    opened = _with_rules(plan, wall, rules)
     loose = tuple(replace(c, anchor_media=False) for c in plan.session_controllers)
     return replace(opened, session_controllers=loose)
 
@@ -157,12 +154,20 @@ def _media_rule_missing(plan: Plan, target: str | None) -> Plan:
     walls = {n.name: n for n in plan.nodes if n.kind is NodeKind.FIREWALL}
     wall = pick(walls, target, "firewall")
     voice = [i.name for i in wall.interfaces if _role(plan, wall, i) == "voice"]
-    counters = [f"counter name {name.replace('-', '_')}_media_in accept" for name in voice]
-    lines = (wall.nftables or "").splitlines(keepends=True)
-    kept = [line for line in lines if not any(counter in line for counter in counters)]
-    if len(kept) == len(lines):
+    if not voice:
         raise KeyError(f"{wall.name} has no rule for media into a voice zone")
-    return with_node(plan, replace(wall, nftables="".join(kept)))
+    gone = (MissingRule(name, "media", "in") for name in voice)
+    return _with_rules(plan, wall, firewall.without(_rules(wall), *gone, policy=plan.policy))
+
+
+def _rules(wall: Node) -> FirewallRules:
+    assert wall.firewall is not None, f"{wall.name}: a firewall has its rules as data"
+    return wall.firewall
+
+
+def _with_rules(plan: Plan, wall: Node, rules: FirewallRules) -> Plan:
+    """The plan in which a firewall has these rules."""
+    return with_node(plan, replace(wall, firewall=rules, nftables=firewall.ruleset(rules, plan.policy)))
 
 
 @registered(

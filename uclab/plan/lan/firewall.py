@@ -9,9 +9,10 @@ shows what passed and what did not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from uclab.plan.schema.firewall import FirewallRules, MissingRule, Zone
 from uclab.plan.schema.plan import Policy
 
 DNS, NTP, HTTPS, LDAPS = 53, 123, 443, 636
@@ -23,15 +24,6 @@ ERRORS = "icmp type { destination-unreachable, time-exceeded, parameter-problem 
 """ICMP errors (RFC 792) about a connection that is known; "fragmentation needed" is one of the first type."""
 
 PortRange = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Zone:
-    """A zone: the firewall's interface to one VLAN."""
-
-    interface: str
-    role: str
-    subnet: str
 
 
 @dataclass(frozen=True)
@@ -81,26 +73,16 @@ def services(role: str, policy: Policy, cloud_ports: tuple[int, ...] = ()) -> tu
     }[role]
 
 
-def firewall_rules(
-    zones: Sequence[Zone],
-    outside: str,
-    policy: Policy,
-    resolvers: Iterable[str],
-    transit: str,
-    router: str,
-    *,
-    ospf: bool = False,
-    cloud_ports: tuple[int, ...] = (),
-) -> str:
-    """The whole ruleset; `outside` is the interface towards the router, `transit` that link's subnet,
-    `router` the router's address there; with `ospf` the two speak OSPF; `cloud_ports` see `services`."""
-    allowed = {zone.interface: services(zone.role, policy, cloud_ports) for zone in zones}
+def ruleset(rules: FirewallRules, policy: Policy) -> str:
+    """The whole ruleset as nftables text."""
+    zones, outside = rules.zones, rules.outside
+    allowed = {zone.interface: services(zone.role, policy, rules.cloud_ports) for zone in zones}
     lines = [
         "# Site firewall: stateful, zones by interface, default drop (N1).",
         "# No connection-tracking helper is assigned anywhere: no SIP application gateway (provider policy).",
         "table inet firewall {",
         *_set("cloud", policy.cloud_prefixes, "the cloud: all calls go there, C7"),
-        *_set("resolvers", resolvers, "public name servers, V6"),
+        *_set("resolvers", rules.resolvers, "public name servers, V6"),
         *_set("private", ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"), "never outside"),
     ]
     names = [f"{counter_name(zone.interface, s.name)}_{way}" for zone in zones
@@ -108,13 +90,28 @@ def firewall_rules(
     refused = ["spoofed", "invalid", "between_zones", "refused_in", "refused_self"]
     refused += [f"{_word(zone.interface)}_refused" for zone in zones]
     lines += [f"    counter {name} {{ }}" for name in (*names, *refused)]
-    lines += ["", *_input(outside, router if ospf else None)]
-    lines += ["", *_forward(zones, outside, transit, router)]
+    lines += ["", *_input(outside, rules.router if rules.ospf else None)]
+    lines += ["", *_forward(rules)]
     for zone in zones:
-        lines += ["", *_outward(zone, allowed[zone.interface])]
+        lines += ["", *_outward(zone, _present(rules, zone, allowed[zone.interface], "out"))]
     for zone in zones:
-        lines += ["", *_inward(zone, allowed[zone.interface])]
+        lines += ["", *_inward(zone, _present(rules, zone, allowed[zone.interface], "in"))]
     return "\n".join([*lines, "}", ""])
+
+
+def without(rules: FirewallRules, *missing: MissingRule, policy: Policy) -> FirewallRules:
+    """The rules without some. KeyError where one of them is not there."""
+    for one in missing:
+        role = next((zone.role for zone in rules.zones if zone.interface == one.zone), None)
+        if role is None or one.service not in (s.name for s in services(role, policy, rules.cloud_ports)):
+            raise KeyError(f"there is no rule for {one.service} of zone {one.zone}")
+    return replace(rules, missing=(*rules.missing, *missing))
+
+
+def _present(
+    rules: FirewallRules, zone: Zone, allowed: Iterable[Service], way: Literal["out", "in"]
+) -> list[Service]:
+    return [s for s in allowed if MissingRule(zone.interface, s.name, way) not in rules.missing]
 
 
 def counter_name(zone: str, service: str) -> str:
@@ -152,7 +149,12 @@ def _input(outside: str, router: str | None) -> list[str]:
     ]
 
 
-def _forward(zones: Sequence[Zone], outside: str, transit: str, router: str) -> list[str]:
+def _forward(rules: FirewallRules) -> list[str]:
+    zones, outside, transit, router = rules.zones, rules.outside, rules.transit, rules.router
+    quoted = ", ".join(f'"{name}"' for name in rules.open_between)
+    opened = (
+        [f"        iifname {{ {quoted} }} oifname {{ {quoted} }} meta l4proto udp accept"] if quoted else []
+    )
     outward = ", ".join(f'"{zone.interface}" : jump from_{_word(zone.interface)}' for zone in zones)
     inward = ", ".join(f'"{zone.interface}" : jump to_{_word(zone.interface)}' for zone in zones)
     inside = ", ".join(zone.subnet for zone in zones)
@@ -176,6 +178,7 @@ def _forward(zones: Sequence[Zone], outside: str, transit: str, router: str) -> 
         f'        iifname "{outside}" oifname vmap {{ {inward} }}',
         "        # Between zones: nothing. Voice and foreign VoIP do not see each other (L4),",
         "        # and neighbours call each other by the cloud (C7).",
+        *opened,
         f'        iifname != "{outside}" oifname != "{outside}" counter name between_zones drop',
         "        counter name refused_in",
         "    }",

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from uclab.plan.schema.plan import Policy
+from uclab.plan.schema.devices import SourceTranslation
+from uclab.plan.schema.plan import Interface, Policy
 
 BGP, BFD = 179, 3784
 """Ports of IANA's registry."""
@@ -28,6 +29,16 @@ class Exit:
     """What inner addresses are translated to: an address, `masquerade` for the interface's own, or None."""
     peer: str | None = None
     """Address of the BGP neighbour there."""
+
+
+def translations(exits: Sequence[Exit], interfaces: Sequence[Interface]) -> tuple[SourceTranslation, ...]:
+    """What addresses become by these ways out, of a router with these interfaces."""
+    own = {one.name: one.addresses[0].partition("/")[0] for one in interfaces if one.addresses}
+    return tuple(
+        SourceTranslation(way.interface, own[way.interface] if way.becomes == "masquerade" else way.becomes)
+        for way in exits
+        if way.becomes is not None
+    )
 
 
 def edge_rules(

@@ -19,6 +19,7 @@ from uclab.plan.resolve.circuits import INSIDE, Circuit
 from uclab.plan.resolve.hosts import Host
 from uclab.plan.resolve.names import free_name, mac_address
 from uclab.plan.resolve.policies import driver_of, names_dscp, registrar_port
+from uclab.plan.schema.firewall import FirewallRules, Zone
 from uclab.plan.schema.plan import Interface, Link, LinkEnd, Node, NodeKind, Policy, Route, Vlan
 from uclab.plan.schema.radio_channel import RadioChannel
 from uclab.plan.schema.routing import Ospf
@@ -141,13 +142,12 @@ def _firewall(context: Context, site: model.Site, zones: Mapping[str, str]) -> N
         for vlan in site.vlans
     ]
     inner = site.router.routing == "ospf"
-    rules = firewall.firewall_rules(
-        [firewall.Zone(zones[vlan.name], vlan.role, str(vlan.subnet)) for vlan in site.vlans],
-        OUTSIDE,
-        context.policy,
-        context.nameservers,
-        str(near.network),
-        str(far.ip),
+    rules = FirewallRules(
+        zones=tuple(Zone(zones[vlan.name], vlan.role, str(vlan.subnet)) for vlan in site.vlans),
+        outside=OUTSIDE,
+        transit=str(near.network),
+        router=str(far.ip),
+        resolvers=context.nameservers,
         ospf=inner,
         cloud_ports=service_ports(server.service for server in context.topology.cloud.services),
     )
@@ -159,7 +159,8 @@ def _firewall(context: Context, site: model.Site, zones: Mapping[str, str]) -> N
         routes=() if inner else (Route(DEFAULT, str(far.ip)),),
         forwarding=True,
         sysctls=(*udp_timeouts(context.policy), ("net.ipv4.conf.all.rp_filter", "1")),
-        nftables=rules,
+        firewall=rules,
+        nftables=firewall.ruleset(rules, context.policy),
         nameservers=context.nameservers,
         ospf=Ospf(str(near.ip), (OUTSIDE,), silent=tuple(zones.values())) if inner else None,
     )

@@ -3,7 +3,6 @@ something is gone (V2)."""
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -159,12 +158,5 @@ def _distinct(lines: list[Line]) -> Iterator[Line]:
 
 
 def _outside(router: Node, interface: str) -> str:
-    """The source address that a router's nftables rules give to what leaves by an interface."""
-    for rule in (router.nftables or "").splitlines():
-        if f'"{interface}"' not in rule or "oifname" not in rule:
-            continue
-        if re.search(r"\bmasquerade\b", rule):
-            return router.interface(interface).addresses[0].split("/")[0]
-        if found := re.search(r"\bsnat (?:ip )?to (\S+)", rule):
-            return found[1]
-    return ""
+    """The source address that a router gives to what leaves by an interface."""
+    return next((one.address for one in router.translations if one.interface == interface), "")

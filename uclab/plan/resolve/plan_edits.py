@@ -48,15 +48,6 @@ def with_switch(plan: Plan, switch: Switch) -> Plan:
     return replace(plan, switches=tuple(switch if old.name == switch.name else old for old in plan.switches))
 
 
-def with_rules(plan: Plan, node: str, old: str, new: str) -> Plan:
-    """The plan with a piece of a node's nftables text replaced; KeyError where the node has no such piece."""
-    device = plan.node(node)
-    rules = device.nftables or ""
-    if old not in rules:
-        raise KeyError(f"{node} has no rule `{old.strip()}`")
-    return with_node(plan, replace(device, nftables=rules.replace(old, new)))
-
-
 def port_towards(plan: Plan, peer: str) -> tuple[Switch, SwitchPort]:
     """The site switch's port that a node or a phone is plugged into, of a wireless one that of its access
     point; KeyError where there is none."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from uclab.plan.schema.firewall import FirewallRules
 from uclab.plan.schema.routing import Ospf, Route, Routing
 
 __all__ = [
@@ -162,6 +163,14 @@ class LineSchedule:
 
 
 @dataclass(frozen=True)
+class SourceTranslation:
+    """Source NAT (RFC 3022): what inner addresses become on their way out by an interface."""
+
+    interface: str
+    address: str
+
+
+@dataclass(frozen=True)
 class Node:
     """One device: a network namespace with its interfaces, routes, packet filter, queues and line
     impairments."""
@@ -177,6 +186,12 @@ class Node:
     """E.g. `("net.netfilter.nf_conntrack_udp_timeout_stream", "360")`; set inside the namespace."""
     nftables: str | None = None
     """A complete nftables ruleset (`nft -f`), or none."""
+    interface_rules: str | None = None
+    """Tables of nftables' family netdev: they hang on interfaces, which must be there first."""
+    firewall: FirewallRules | None = None
+    """Of a site's firewall: what `nftables` says, as data."""
+    translations: tuple[SourceTranslation, ...] = ()
+    """What `nftables` translates to."""
     queues: tuple[EgressQueue, ...] = ()
     impairments: tuple[Impairment, ...] = ()
     nameservers: tuple[str, ...] = ()

@@ -184,8 +184,8 @@ def _internal(rules: Peering, device: str, address: str, *, reflector_client: bo
 
 
 def _cloud_prefixes(context: Context, site: Customer, circuit: Circuit) -> tuple[PrefixRule, ...]:
-    """What is announced on a circuit: the data centres of the region (P4); where the site has no internet, the
-    public name server (V6)."""
+    """What is announced on a circuit: the data centres of the region (P4); where the site has no internet,
+    the public name server (V6)."""
     regions = context.topology.cloud.regions
     region = next(r for r in regions if any(dc.name == circuit.target for dc in r.datacentres))
     announced = [PrefixRule(str(dc.prefix)) for dc in region.datacentres]

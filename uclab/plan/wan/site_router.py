@@ -63,15 +63,17 @@ def build_router(context: Context, site: model.Site) -> Node:
         seed = f"{circuit.site}/{circuit.name}/down"
         impaired.append(queues.impairment(interface, profile.down, seed, arrives_at))
     behind = bgp_sessions.prefixes_behind(context, site)
+    interfaces = (Interface(INSIDE, context.mac(name, INSIDE), (str(own),)), *outer)
     return Node(
         name=name,
         kind=NodeKind.ROUTER,
         site=site.name,
-        interfaces=(Interface(INSIDE, context.mac(name, INSIDE), (str(own),)), *outer),
+        interfaces=interfaces,
         routes=tuple(routes),
         forwarding=True,
         sysctls=udp_timeouts(context.policy),
         nftables=router_ruleset.edge_rules(insides, exits, behind, context.policy, classify=at_home),
+        translations=router_ruleset.translations(exits, interfaces),
         queues=tuple(shaped),
         impairments=tuple(impaired),
         nameservers=context.nameservers,

@@ -35,6 +35,7 @@ def edge_router(router: Node, overlay: Overlay) -> Node:
         interfaces=(*router.interfaces, *ends),
         routes=(*plain, *inner),
         nftables=edge_ruleset(overlay),
+        translations=(),
         neighbours=tuple(_neighbour(tunnel.near, tunnel.far) for tunnel in overlay.tunnels),
     )
 
@@ -59,19 +60,21 @@ def gateway_router(context: Context, gateway: SdWanGateway, overlays: tuple[Over
         router_ruleset.Exit(CORE, "masquerade"),
     ]
     arrives_at = LinkEnd(circuit.far_router, circuit.far_interface)
+    interfaces = (
+        core_interface(context, name, name),
+        Interface(CUSTOMER_SIDE, context.mac(name, CUSTOMER_SIDE), (str(near),)),
+        *(_interface(tunnel.far) for overlay in its for tunnel in overlay.tunnels),
+    )
     return Node(
         name=name,
         kind=NodeKind.CLOUD_ROUTER,
         site=name,
-        interfaces=(
-            core_interface(context, name, name),
-            Interface(CUSTOMER_SIDE, context.mac(name, CUSTOMER_SIDE), (str(near),)),
-            *(_interface(tunnel.far) for overlay in its for tunnel in overlay.tunnels),
-        ),
+        interfaces=interfaces,
         routes=tuple(routes),
         forwarding=True,
         sysctls=udp_timeouts(context.policy),
         nftables=gateway_ruleset(its, exits, behind, context.policy),
+        translations=router_ruleset.translations(exits, interfaces),
         queues=(queues.site_queue(CUSTOMER_SIDE, profile.up.rate_kbps, context.profile.wan_queues),),
         impairments=(queues.impairment(CUSTOMER_SIDE, profile.up, f"{name}/{name}/up", arrives_at),),
         nameservers=context.nameservers,

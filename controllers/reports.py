@@ -43,7 +43,7 @@ class Reporter:
         if len(self._last) >= MOST_REMEMBERED:
             self._last.clear()
         self._last[kind, where, what] = now
-        yield Event(now, where, kind, what)
+        yield Event(now, where, kind, what, about=frame[6:12].hex(":"))
 
     def _describe(self, frame: bytes) -> str:
         source = frame[6:12].hex(":")

@@ -67,13 +67,19 @@ class PhoneEvent:
     sip_call_id: str | None = None
     setup_ms: float | None = None
     """On `ESTABLISHED` at the caller: from INVITE to 200 OK."""
+    registrar: str | None = None
+    """Host name of the registrar, where it concerns a registration."""
 
     def record(self) -> Event:
         """As the run's record of events keeps it; a refused certificate has a kind of its own."""
         kind = "tls-refused" if self.refusal is Refusal.CERTIFICATE else self.kind.value
         parts = (self.refusal and self.refusal.value, self.sip_call_id, self.detail)
         return Event(
-            time=self.time, source=self.endpoint, kind=kind, detail=" ".join(part for part in parts if part)
+            time=self.time,
+            source=self.endpoint,
+            kind=kind,
+            detail=" ".join(part for part in parts if part),
+            about=self.sip_call_id or self.registrar or "",
         )
 
 
@@ -94,11 +100,12 @@ class EventLog:
         refusal: Refusal | None = None,
         sip_call_id: str | None = None,
         setup_ms: float | None = None,
+        registrar: str | None = None,
     ) -> None:
         """Add an event of now and wake all who wait."""
-        self.history.append(
-            PhoneEvent(time.time(), self._endpoint, kind, detail, leg, refusal, sip_call_id, setup_ms)
-        )
+        now, me = time.time(), self._endpoint
+        event = PhoneEvent(now, me, kind, detail, leg, refusal, sip_call_id, setup_ms, registrar)
+        self.history.append(event)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

@@ -124,7 +124,8 @@ class RegistrationKeeper:
         """A registrar has accepted a registration, or its refresh."""
         self._registered.add(number)
         self._last = self._first = self.current
-        self._events.publish(PhoneEventKind.REGISTERED, f"{detail} ({self._registrars[number]})")
+        where = self._registrars[number]
+        self._events.publish(PhoneEventKind.REGISTERED, f"{detail} ({where})", registrar=where)
         self._news.set()
 
     def failed(self, number: int, refusal: Refusal, detail: str) -> None:
@@ -135,10 +136,10 @@ class RegistrationKeeper:
             # Reset: the registrar is there, the way to it has changed. Silent: another one may answer.
             silent = refusal is Refusal.TIMEOUT
             self._first = (number + 1) % len(self._registrars) if silent else number
-            self._events.publish(PhoneEventKind.FLOW_FAILED, f"{where}: {detail}")
+            self._events.publish(PhoneEventKind.FLOW_FAILED, f"{where}: {detail}", registrar=where)
         elif number in self._registered or not self._registered:
             self._registered.discard(number)
-            self._events.publish(PhoneEventKind.REGISTRATION_FAILED, detail, refusal=refusal)
+            self._events.publish(PhoneEventKind.REGISTRATION_FAILED, detail, refusal=refusal, registrar=where)
             self._hopeless = refusal is Refusal.CREDENTIALS
         # else the phone is registered elsewhere, and has only looked whether the preferred one is back
         self._failed.add(number)
@@ -210,7 +211,8 @@ class RegistrationKeeper:
                 await self._unregister(number)
             except self._refused:
                 continue
-            self._events.publish(PhoneEventKind.UNREGISTERED, self._registrars[number])
+            where = self._registrars[number]
+            self._events.publish(PhoneEventKind.UNREGISTERED, where, registrar=where)
 
     async def _ask(self, number: int, deadline_s: float) -> bool:
         """One attempt; True when it was accepted (or an earlier one was, late)."""

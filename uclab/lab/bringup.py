@@ -31,6 +31,7 @@ from uclab.lab.phones import Phones
 from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import EventsOf, RouterPrograms
 from uclab.plan.schema.plan import Plan
+from uclab.records.run import Event
 from uclab.runtime.node import NotReady
 
 PRIVATE = Path("/run/uclab-lab")
@@ -155,9 +156,9 @@ class _BringUp:
     def _sink(self, kinds: set[str]) -> controllers.EventSink:
         """Takes a controller's events into the lab's log and remembers their kinds."""
 
-        def sink(source: str, kind: str, detail: str, at: float) -> None:
-            kinds.add(kind)
-            self._events.add(source, kind, detail, at)
+        def sink(event: Event) -> None:
+            kinds.add(event.kind)
+            self._events.take(event)
 
         return sink
 

@@ -143,7 +143,7 @@ class LabClient:
             with self._http.stream("GET", "/events", params={"start": start}) as response:
                 for line in response.iter_lines():
                     if line:
-                        yield Event(**json.loads(line))
+                        yield from_data(Event, json.loads(line))
         except httpx.TransportError as error:
             raise LabGone(f"lab `{self.lab.name}` is gone: {error}") from error
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from uclab.plan.schema.codec import to_data
+from uclab.plan.schema.codec import from_data, to_data
 from uclab.plan.schema.plan import SiteFabric
+from uclab.records.run import Event
 from uclab.runtime.installation import module_command
 from uclab.runtime.logs import last_lines
 from uclab.runtime.node import NotReady
@@ -21,7 +22,7 @@ from uclab.runtime.readiness import wait_until
 
 READY_EVENTS = {"fabric-ready", "exchange-ready"}
 READY_S = 60.0
-EventSink = Callable[[str, str, str, float], None]
+EventSink = Callable[[Event], None]
 """Takes source, kind, detail and time of an event."""
 
 
@@ -142,8 +143,7 @@ async def follow(controller: Reporting, sink: EventSink, every_s: float = 0.05) 
             kept += file.read()
             *lines, kept = kept.split("\n")
             for line in lines:
-                event = json.loads(line)
-                sink(event["source"], event["kind"], event["detail"], event["time"])
+                sink(from_data(Event, json.loads(line)))
             await asyncio.sleep(every_s)
 
 

@@ -8,9 +8,9 @@ import ctypes
 import fcntl
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from uclab.model.visible import visible
@@ -42,13 +42,32 @@ class EventLog:
         self._closed = False
         self._wakes: set[asyncio.Task[None]] = set()
 
-    def add(self, source: str, kind: str, detail: str = "", at: float | None = None) -> None:
-        """Record an event; `at` is seconds since the epoch, now where absent. Words come from phones,
-        programs and what others send to them: control characters in them are escapes from here on."""
-        when = time.time() if at is None else at
-        event = Event(when, visible(source), visible(kind), visible(detail))
+    def add(
+        self,
+        source: str,
+        kind: str,
+        detail: str = "",
+        at: float | None = None,
+        *,
+        about: str = "",
+        links: Iterable[str] = (),
+    ) -> None:
+        """Record an event; `at` is seconds since the epoch, now where absent."""
+        self.take(Event(time.time() if at is None else at, source, kind, detail, about, tuple(links)))
+
+    def take(self, event: Event) -> None:
+        """Record an event that has happened. Words come from phones, programs and what others send to them:
+        control characters in them are escapes from here on."""
+        event = replace(
+            event,
+            source=visible(event.source),
+            kind=visible(event.kind),
+            detail=visible(event.detail),
+            about=visible(event.about),
+            links=tuple(map(visible, event.links)),
+        )
         self._events.append(event)
-        if kind != PROGRESS and not self._file.closed:
+        if event.kind != PROGRESS and not self._file.closed:
             self._unwritten += json.dumps(asdict(event)).encode() + b"\n"
             self._write()
         self._wake()

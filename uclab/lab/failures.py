@@ -20,7 +20,7 @@ from uclab.lab.router_programs import RouterPrograms
 from uclab.plan.schema.plan import Plan
 from uclab.plan.traffic.breakable import NotBreakable, broken_links, concerned_links
 from uclab.plan.wan.brown_out import BadFigures, from_figures
-from uclab.records.run import FAILED
+from uclab.records.run import FAILED, HEALED
 from uclab.runtime.node import NotReady
 
 LEAVING = "leaving"
@@ -103,13 +103,13 @@ class Failures:
             self._dead.add(name)
             ended = await routers.kill(name)
             detail = f"killed: {', '.join(ended) or 'no programs'}; dark: {', '.join(links)}"
-            self._events.add(name, FAILED, detail)
+            self._events.add(name, FAILED, detail, links=links)
             self.names.add(name)
             return f"{name}: killed ({len(ended)} programs ended; {_counted(links)} {_WORDS[how]})"
         self.names.add(name)
         told = ",".join(f"{key}={value}" for key, value in figures.items())
         detail = ", ".join(links) if how == "cut" else f"{how} {told}".strip() + f": {', '.join(links)}"
-        self._events.add(name, FAILED, detail)
+        self._events.add(name, FAILED, detail, links=links)
         return f"{name}: {_counted(links)} {_WORDS[how]} ({', '.join(links)})"
 
     async def heal(self, network: LabNet, control: LineControl, routers: RouterPrograms, name: str) -> str:
@@ -123,7 +123,7 @@ class Failures:
             for link in broken:
                 ways = self._broken.pop(link)
                 if "brown-out" in ways:
-                    tell(self._events, "healed", await asyncio.to_thread(control.clear_up, link))
+                    tell(self._events, HEALED, await asyncio.to_thread(control.clear_up, link))
                 if ways & {"black-hole", "kill"}:
                     await asyncio.to_thread(control.drop_all, link, on=False)
                 if "cut" in ways:
@@ -135,7 +135,7 @@ class Failures:
             self._path_changed(dark, f"{name} is back", True)
         if not broken:
             return f"{name}: nothing was broken ({', '.join(links)})"
-        self._events.add(name, "healed", ", ".join(broken))
+        self._events.add(name, HEALED, ", ".join(broken), links=broken)
         return f"{name}: {_counted(broken)} up again ({', '.join(broken)})"
 
     async def _revive(self, network: LabNet, routers: RouterPrograms, name: str) -> None:

@@ -15,17 +15,16 @@ from uclab.emulation.linux.queues import QueueError
 from uclab.lab.events import EventLog
 from uclab.plan.schema.plan import LineSchedule, LineStep
 from uclab.plan.wan.schedules import line_steps
+from uclab.records.run import BY_TIMETABLE, LINE_CHANGED
 
 Line = tuple[str, str]
 """The device that sends, and its interface."""
-SCHEDULED = "timetable"
-"""Why a line changed, where its schedule did it."""
 
 
 def tell(events: EventLog, why: str, states: Iterable[LineState]) -> None:
     """An event for each direction that does something else from now on."""
     for state in states:
-        events.add(state.link, "line-changed", json.dumps({"why": why, **state.as_record()}))
+        events.add(state.link, LINE_CHANGED, json.dumps({"why": why, **state.as_record()}), about=why)
 
 
 async def drive(schedules: Sequence[LineSchedule], control: LineControl, events: EventLog) -> None:
@@ -53,7 +52,7 @@ async def drive(schedules: Sequence[LineSchedule], control: LineControl, events:
             except (ImpairmentError, QueueError) as error:
                 events.add(node, "line-not-changed", str(error))
                 continue
-            tell(events, SCHEDULED, [state] if state is not None else [])
+            tell(events, BY_TIMETABLE, [state] if state is not None else [])
 
 
 def _named(line: Line, steps: Iterator[LineStep]) -> Iterator[tuple[float, Line, LineStep]]:

@@ -103,7 +103,7 @@ class Phones:
         async for event in phone.events.follow():
             record = event.record()
             if event.kind is not PhoneEventKind.DIED:
-                self._events.add(record.source, record.kind, record.detail, record.time)
+                self._events.take(record)
                 continue
             if self._parts.phones[phone.name] is not phone:
                 return  # it has been replaced

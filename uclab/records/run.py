@@ -37,9 +37,11 @@ How = Literal["cut", "black-hole", "brown-out", "kill"]
 programs ended, it stops forwarding, its links up."""
 
 
-FAULT, FAILED, BY_HAND = "fault", "failed-on-purpose", "command-by-hand"
-"""Kinds of events: the lab came up with this fault; somebody failed a link or device; somebody ran a command
-in a device."""
+FAULT, FAILED, HEALED, BY_HAND = "fault", "failed-on-purpose", "healed", "command-by-hand"
+"""Kinds of events: the lab came up with this fault; somebody failed a link or device, or healed it; somebody
+ran a command in a device."""
+LINE_CHANGED, BY_TIMETABLE = "line-changed", "timetable"
+"""Kind of event: a line does something else from now on; and what it is about where its timetable did it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ class Event:
     """E.g. `registered`, `registration-failed`, `tls-refused`, `call-established`, `port-security-drop`,
     `process-died`."""
     detail: str = ""
+    """For people."""
+    about: str = ""
+    """What it is about beside its source, where that is one thing: the Call-ID of a call, the host name of a
+    registrar, the MAC address of a dropped frame's sender, why a line changed."""
+    links: tuple[str, ...] = ()
+    """The links that were failed, or healed."""
 
 
 @dataclass(frozen=True)

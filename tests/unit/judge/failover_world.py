@@ -115,7 +115,9 @@ class TwoLines(World):
 
     def closes(self, call: CallRecord, at: float, reason: str) -> None:
         """The caller's phone says that the call ended."""
-        self.events.append(Event(self.at(at), call.caller, "call-closed", f"{call.sip_call_id} {reason}"))
+        call_id = call.sip_call_id or ""
+        closed = Event(self.at(at), call.caller, "call-closed", f"{call_id} {reason}", about=call_id)
+        self.events.append(closed)
 
     def write(self) -> Path:
         folder = super().write()

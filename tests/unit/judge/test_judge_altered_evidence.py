@@ -192,8 +192,8 @@ def test_an_access_point_that_hands_on_a_wrong_priority_is_not_blamed_for_it() -
         return Seen(tap, "up", Counter({ObservedMarking(46, pcp, 10): 9}), ())
 
     seen = [at("ap1-air:soft1", 6), at("ap1-air:ap", 0), at("ap1:2", 0), at("ap1:1", 0)]
-    on_air = Finding("qos.wmm", (), "c1", "", "", "fail", Evidence("ap1-air:ap", text="up leg"), "ap1-air")
-    wired = Finding("qos.pcp", (), "c1", "", "priority 0", "fail", Evidence("ap1:1", text="up leg"), "ap1")
+    on_air = Finding("qos.wmm", (), "c1", "", "", "fail", Evidence("ap1-air:ap", leg="up"), "ap1-air")
+    wired = Finding("qos.pcp", (), "c1", "", "priority 0", "fail", Evidence("ap1:1", leg="up"), "ap1")
 
     # when both are held against each other, then it is the air that is blamed; not so for one of its own
     assert as_it_came(wired, [on_air], seen).blame == "ap1-air"

@@ -118,11 +118,11 @@ def test_nothing_is_claimed_while_something_is_failed_on_purpose(
 ) -> None:
     # given a line that was cut before the call, and healed so many seconds from its start on
     now = world.now / 1e9
-    done = "black-hole: fw-edge, edge-isp1"
-    world.events.append(Event(now - 100, "edge", "failed-on-purpose", done))
+    links = ("fw-edge", "edge-isp1")
+    world.events.append(Event(now - 100, "edge", "failed-on-purpose", "black-hole", links=links))
     if healed_s is not None:
-        world.events.append(Event(now + healed_s - 5, "fw-edge", "healed", "fw-edge"))
-        world.events.append(Event(now + healed_s, "edge-isp1", "healed", "edge-isp1"))
+        world.events.append(Event(now + healed_s - 5, "fw-edge", "healed", links=links[:1]))
+        world.events.append(Event(now + healed_s, "edge-isp1", "healed", links=links[1:]))
     assert len(ways(judged(world))) == claims
 
 

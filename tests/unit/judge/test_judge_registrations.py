@@ -168,9 +168,9 @@ def test_what_was_broken_on_purpose_explains_a_gap_within_the_policys_time(
 @pytest.mark.req("C1.1", "V2")
 def test_what_was_failed_by_hand_explains_a_gap_too() -> None:
     broken = [
-        Event(120.0, "edge", "failed-on-purpose", "edge-isp1, edge-isp2"),
-        Event(132.0, "edge-isp1", "healed", "edge-isp1"),
-        Event(132.5, "edge-isp2", "healed", "edge-isp2"),
+        Event(120.0, "edge", "failed-on-purpose", links=("edge-isp1", "edge-isp2")),
+        Event(132.0, "edge-isp1", "healed", links=("edge-isp1",)),
+        Event(132.5, "edge-isp2", "healed", links=("edge-isp2",)),
     ]
     assert findings([*broken, *lost_and_back(125.0, 138.0)])["desk1"].verdict == "pass"
     assert findings([*broken, *lost_and_back(125.0, 180.0)])["desk1"].verdict == "fail"

@@ -251,7 +251,7 @@ def test_a_cut_cable_is_no_hole() -> None:
     # given a cable that is cut on purpose; one end goes on sending until its carrier is found gone
     near = {0: 50, 1: 50, 2: 50, 8: 50}
     far = {0: 50, 1: 50, 8: 50}
-    cut = Event(T0 + 2.1, "fw-sw-sw1", "failed-on-purpose", trunk_name())
+    cut = Event(T0 + 2.1, "fw-sw-sw1", "failed-on-purpose", links=(trunk_name(),))
     assert windows({TRUNK[0]: near, TRUNK[1]: far}, events=(cut,)).incomplete() == []
 
 

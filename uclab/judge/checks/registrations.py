@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from uclab.capture.dissect import SipMessage
+from uclab.judge.evidence.link_outages import link_outages
 from uclab.judge.evidence.network import number
 from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.plan.schema.plan import Endpoint
-from uclab.records.run import Event
+from uclab.records.run import BY_TIMETABLE, LINE_CHANGED, Event
 
 AGREE_S = 2.0
 """Two witnesses of one registration are that close to each other at most: a phone may be slow to tell."""
@@ -168,7 +169,7 @@ def _from_events(endpoint: Endpoint, told: Sequence[Event]) -> Iterator[_Mark]:
     """An event names the registrar where there are several; else it is about the preferred one."""
     last = endpoint.registrar
     for event in told:
-        named = next((host for host in endpoint.registrars if host in event.detail), None)
+        named = event.about if event.about in endpoint.registrars else None
         if event.kind == "registered":
             last = named or endpoint.registrar
             yield _Mark(event.time, "there", last)
@@ -216,19 +217,14 @@ def troubles(evidence: RunEvidence) -> list[Trouble]:
     found = [
         Trouble(one.failed_at, one.healed_at, f"{one.name} {one.subject}") for one in evidence.run.incidents
     ]
-    since: dict[str, float] = {}
-    for event in evidence.run.events:
-        links = event.detail.rpartition(": ")[2].split(", ")  # what was done to them stands before
-        if event.kind == "failed-on-purpose":
-            for link in links:
-                since.setdefault(link, event.time)
-        elif event.kind == "healed":
-            restored = [link for link in links if link in since]
-            found += [Trouble(since.pop(one), event.time, f"{one}, failed on purpose") for one in restored]
-        elif event.kind == "line-changed" and '"timetable"' in event.detail:
-            found.append(Trouble(event.time, event.time, f"{event.source}, by its timetable"))
+    found += [
+        Trouble(one.since, one.until, f"{one.link}, failed on purpose")
+        for one in link_outages(evidence.run.events)
+    ]
     return found + [
-        Trouble(begin, float("inf"), f"{name}, failed on purpose") for name, begin in since.items()
+        Trouble(event.time, event.time, f"{event.source}, by its timetable")
+        for event in evidence.run.events
+        if event.kind == LINE_CHANGED and event.about == BY_TIMETABLE
     ]
 
 

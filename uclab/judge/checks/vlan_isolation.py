@@ -131,7 +131,7 @@ def _foreign_finding(
     evidence: RunEvidence, mac: int, port: str, flows: list[Flow], drops: list[Event]
 ) -> Finding:
     beyond = sorted({flow.key.tap for flow in flows if _is_beyond(evidence.network, flow.key.tap, port)})
-    reports = [event for event in drops if mac_text(mac) in event.detail.lower()]
+    reports = [event for event in drops if event.about == mac_text(mac)]
     spread = f"and went on to {', '.join(beyond[:4])}" if beyond else "and was blocked"
     reported = f"{len(reports)} drops reported" if reports else "no drop reported"
     observed = f"frames of foreign {mac_text(mac)} {spread}; {reported}"

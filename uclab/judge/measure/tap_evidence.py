@@ -10,12 +10,12 @@ which one sent it; there all frames count, but none while the cable was broken o
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from uclab.judge.evidence.link_outages import link_outages
 from uclab.judge.measure.cable_ends import Stretch, is_cut, missed, stretches
 from uclab.judge.measure.observe import TapState
 from uclab.judge.measure.tap_clocks import Spans, clocks_apart
@@ -239,18 +239,9 @@ def _cable_ends(run: Captured) -> Iterator[tuple[Tap, Tap, list[tuple[float, flo
     """Both ends of each cable that were captured, once in each order, with the times for which it was broken
     on purpose."""
     taps = {(tap.device, tap.interface): tap for tap in run.plan.taps if tap.label in run.states}
-    since: dict[str, float] = {}
     broken: dict[str, list[tuple[float, float]]] = {}
-    for event in run.events:
-        names = event.detail.rpartition(": ")[2].split(", ")  # what was done to them stands before
-        if event.kind == "failed-on-purpose":
-            for name in names:
-                since.setdefault(name, event.time)
-        elif event.kind == "healed":
-            for name in names:
-                broken.setdefault(name, []).append((since.pop(name, event.time), event.time))
-    for name, begin in since.items():
-        broken.setdefault(name, []).append((begin, math.inf))
+    for one in link_outages(run.events):
+        broken.setdefault(one.link, []).append((one.since, one.until))
     for link in run.plan.links:
         ends = [taps.get((end.device, end.interface)) for end in (link.a, link.b)]
         if link.kind not in NO_CABLES and ends[0] is not None and ends[1] is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from uclab.judge.check import CHECKS, REFERENCE, Check, FindingKind
+from uclab.judge.evidence.link_outages import link_outages
 from uclab.judge.evidence.network import Leg, PlannedNetwork
 from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import Hop, Stream, media_time
@@ -18,7 +19,7 @@ from uclab.judge.path.hop_trace import blame_between, order_hops
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
 from uclab.plan.schema.plan import Endpoint
-from uclab.records.run import FAILED, CallRecord
+from uclab.records.run import CallRecord
 
 EXPECTED = "media passes every tap of the planned path"
 NAMED = 4
@@ -47,17 +48,7 @@ def check_planned_way(evidence: RunEvidence) -> Iterator[Finding]:
 def broken_times(evidence: RunEvidence) -> list[tuple[float, float]]:
     """When a link was out of order because somebody wanted it so, in seconds since the epoch."""
     settled_s = evidence.network.policy.tolerances.settled_s
-    since: dict[str, float] = {}
-    times: list[tuple[float, float]] = []
-    for event in evidence.run.events:
-        links = event.detail.rpartition(": ")[2].split(", ")  # what was done to them stands before
-        if event.kind == FAILED:
-            for link in links:
-                since.setdefault(link, event.time)
-        elif event.kind == "healed":
-            healed = [since.pop(link) for link in links if link in since]
-            times += [(begin, event.time + settled_s) for begin in healed]
-    return times + [(begin, float("inf")) for begin in since.values()]
+    return [(one.since, one.until + settled_s) for one in link_outages(evidence.run.events)]
 
 
 def overlaps(call: CallRecord, times: Sequence[tuple[float, float]]) -> bool:

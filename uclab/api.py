@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,7 @@ from uclab.doctor.preflight import refuse_unable_to_judge, refuse_unfit
 from uclab.lab.client import LabGone
 from uclab.lab.last_words import killed_for_memory, last_words
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
-from uclab.model.diagnostic import Diagnostic
-from uclab.model.load import LoadedTopology, check, load_topology
+from uclab.model.load import LoadedTopology, load_topology
 from uclab.plan.capacity.calls_per_line import Capacity, capacity
 from uclab.plan.faults.catalogue import FAULTS, fitting
 from uclab.plan.planner import make_plan
@@ -76,28 +76,34 @@ def load(topology: str) -> LoadedTopology:
     return load_topology(topology)
 
 
-def mistakes_in(topology: str) -> tuple[Diagnostic, ...]:
-    """All errors of a topology file; none where it is right."""
-    return check(topology)
+@dataclass(frozen=True)
+class PlannedTopology:
+    """A topology, read and planned once, with what else follows from both."""
+
+    loaded: LoadedTopology
+    plan: Plan
+
+    @cached_property
+    def capacity(self) -> Capacity:
+        """Need and room of each WAN line, in kbit/s and in calls."""
+        return capacity(self.loaded, self.plan)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed in the topology and its policy, but will not do what is hoped of it:
+        contradictions that can be built, and lines that are too small."""
+        return (*(str(warning) for warning in self.loaded.warnings), *self.capacity.shortage)
+
+
+def planned(topology: str) -> PlannedTopology:
+    """A topology by path or name, with its plan. Raises `TopologyError`."""
+    loaded = load_topology(topology)
+    return PlannedTopology(loaded, make_plan(loaded))
 
 
 def plan_of(topology: str) -> Plan:
     """The plan of a topology by path or name. Raises `TopologyError`."""
-    return make_plan(load_topology(topology))
-
-
-def capacity_of(topology: str) -> Capacity:
-    """Need and room of each WAN line of a topology, in kbit/s and in calls. Raises `TopologyError`."""
-    loaded = load_topology(topology)
-    return capacity(loaded, make_plan(loaded))
-
-
-def warnings_of(topology: str) -> tuple[str, ...]:
-    """What is allowed in a topology and its policy, but will not do what is hoped of it: contradictions that
-    can be built, and lines that are too small. Raises `TopologyError`."""
-    loaded = load(topology)
-    shortage = capacity(loaded, make_plan(loaded)).shortage
-    return (*(str(warning) for warning in loaded.warnings), *shortage)
+    return planned(topology).plan
 
 
 def applied(plan: Plan, faults: Sequence[str], further: Mapping[str, Fault] | None = None) -> Plan:
@@ -174,11 +180,12 @@ def run(
 ) -> RunResult:
     """Up, scenario, down, judge, report. Raises `TopologyError`, `UnknownName`, `LabFailed`, `LabGone`."""
     watcher, options = watcher or Watcher(), options or Options()
-    plan = plan_of(topology)
+    read = planned(topology)
+    plan = read.plan
     faulted = applied(plan, faults)
     refuse_unknown(plan, scenario, options)
     run_dir = (out or default_run_dir(plan.topology)).absolute()
-    for words in warnings_of(topology):
+    for words in read.warnings:
         watcher.on_stage(f"warning: {words}")
     clock = Clock()
     watcher.on_stage(f"bringing up {plan.topology}")

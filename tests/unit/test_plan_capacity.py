@@ -300,7 +300,7 @@ def test_run_says_it_before_anything_starts(narrow: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("path", sorted((PROJECT / "topologies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_reference_topologies_have_room(path: Path) -> None:
-    assert api.capacity_of(str(path)).verdict == "pass"
+    assert api.planned(str(path)).capacity.verdict == "pass"
 
 
 def test_drawing_tells_calls_and_rates_on_the_line(narrow: Path, tmp_path: Path) -> None:

@@ -59,11 +59,12 @@ def show_capacity(
     many, or where a measurement finds another number."""
     if not measure and (line or out or fault or way != "both"):
         raise typer.BadParameter("belongs to --measure", param_hint="--line, --way, --out, --fault")
-    answer = api.capacity_of(topology)
+    read = api.planned(topology)
+    answer = read.capacity
     wish = Wish(line, way, out, tuple(fault or ()))
     results = measure_all(topology, wish, quiet=as_json) if measure else []
     if svg is not None:
-        write_drawing(topology, answer, svg)
+        write_drawing(read, svg)
     if as_json:
         measured = {"measured": measured_data(results)} if measure else {}
         typer.echo(json.dumps({**as_data(answer), **measured}, indent=2))
@@ -166,11 +167,11 @@ def in_words(direction: DirectionCapacity) -> str:
     return f"room for {direction.calls} calls, then {direction.full_first} {are} full{after}"
 
 
-def write_drawing(topology: str, answer: Capacity, path: Path) -> None:
+def write_drawing(read: api.PlannedTopology, path: Path) -> None:
     """The topology's drawing with need, room and verdict on its lines."""
-    notes = {line.link: LineNote(note(line), not line.shortage) for line in answer.lines}
+    notes = {line.link: LineNote(note(line), not line.shortage) for line in read.capacity.lines}
     try:
-        path.write_text(draw(api.plan_of(topology), notes=notes))
+        path.write_text(draw(read.plan, notes=notes))
     except OSError as error:
         raise typer.BadParameter(f"cannot write {path}: {error.strerror}", param_hint="--svg") from None
 

@@ -52,11 +52,12 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Bring a lab up and leave it running."""
-    plan = api.plan_of(topology)
+    read = api.planned(topology)
+    plan = read.plan
     faulted = api.applied(plan, fault or [])
     run_dir = out or api.default_run_dir(plan.topology)
     with progress(quiet=as_json) as watcher:
-        for words in api.warnings_of(topology):
+        for words in read.warnings:
             watcher.on_stage(f"warning: {words}")
         launched = api.bring_up(
             plan, faulted, run_dir, name=name or plan.topology, leased=False, watcher=watcher

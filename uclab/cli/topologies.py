@@ -14,6 +14,7 @@ from uclab.access.private_files import FolderRefused
 from uclab.access.private_files import words as words_of
 from uclab.cli.console import Console, plain, say
 from uclab.drawing.graph import draw
+from uclab.model.diagnostic import Diagnostic, TopologyError
 from uclab.model.load import reference_topologies
 from uclab.plan.schema.codec import plan_to_json, to_data
 from uclab.plan.schema.flows import words
@@ -60,22 +61,29 @@ def list_topologies(as_json: Json = False) -> None:
 
 def check(topology: Topology, as_json: Json = False) -> None:
     """Check a topology file: all its errors at once, each with file, line and what is allowed."""
-    mistakes = api.mistakes_in(topology)
-    warnings = () if mistakes else api.warnings_of(topology)
+    read, mistakes = _read(topology)
+    warnings = read.warnings if read is not None else ()
     if as_json:
         found = {"topology": topology, "mistakes": to_data(mistakes), "warnings": warnings}
         typer.echo(json.dumps(found, indent=2))
-    elif mistakes:
+    elif read is None:
         for mistake in mistakes:
             say(str(mistake), err=True)
         count = len(mistakes)
         say(f"{count} error{'s' if count > 1 else ''}; nothing was started", err=True)
     else:
-        plan = api.plan_of(topology)
-        say(f"{plan.topology}: valid ({counts(plan)})")
+        say(f"{read.plan.topology}: valid ({counts(read.plan)})")
         for words in warnings:
             say(f"warning: {words}", err=True)
     raise typer.Exit(2 if mistakes else 0)
+
+
+def _read(topology: str) -> tuple[api.PlannedTopology | None, tuple[Diagnostic, ...]]:
+    """The topology, or all its errors."""
+    try:
+        return api.planned(topology), ()
+    except TopologyError as error:
+        return None, error.mistakes
 
 
 def counts(plan: Plan) -> str:

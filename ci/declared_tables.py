@@ -1,5 +1,5 @@
 """Writes the tables of the documentation that say what is declared in code: endpoint kinds, cloud services,
-findings, faults.
+kinds of carriers, findings, faults.
 
     .venv/bin/python ci/declared_tables.py            # all pages
     .venv/bin/python ci/declared_tables.py --check    # exit status 1 where one is out of date
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from uclab.judge.check import in_order
+from uclab.kinds.carrier_kind import CARRIER_KINDS
 from uclab.kinds.cloud_service import CLOUD_SERVICES
 from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
 from uclab.plan.faults.catalogue import FAULTS
@@ -53,6 +54,14 @@ def cloud_services() -> str:
     return table(("service", "what it is", "Containerfile in", "where", "shows"), rows)
 
 
+def carrier_kinds() -> str:
+    """What `kind` of a carrier may be."""
+    rows = [
+        (f"`{one.name}`", one.title, one.what, ", ".join(one.requirements)) for one in CARRIER_KINDS.values()
+    ]
+    return table(("kind", "what it is", "a circuit has", "shows"), rows)
+
+
 def findings() -> str:
     """What is checked."""
     rows = [
@@ -81,6 +90,7 @@ def faults() -> str:
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "endpoint-kinds": ("topology.md", endpoint_kinds),
     "cloud-services": ("cloud.md", cloud_services),
+    "carrier-kinds": ("carriers.md", carrier_kinds),
     "findings": ("judging.md", findings),
     "faults": ("faults.md", faults),
 }

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from uclab.kinds.carrier_kind import CarrierKindName
 from uclab.kinds.cloud_service import CloudServiceName
 from uclab.kinds.endpoint_kind import EndpointKindName
 from uclab.model.conditions import Conditions
@@ -285,7 +286,7 @@ class Carrier(StrictModel):
     """A carrier's network, over which private circuits run (W2, W3, W5)."""
 
     name: Name
-    kind: Literal["mpls", "evpl", "sdn"]
+    kind: CarrierKindName
     """`mpls`: a label-switched core (RFC 3031); `evpl`: Ethernet virtual private lines with a service tag
     (MEF 6.3, IEEE 802.1ad); `sdn`: an exchange whose switches a controller programs, circuit by circuit,
     while it runs."""

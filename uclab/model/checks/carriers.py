@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from uclab.kinds.carrier_kind import CARRIER_KINDS, carrier_kind_of
 from uclab.model.diagnostic import Diagnostic, closest, listed, shown
 from uclab.model.yaml_location import YamlLocation
 
@@ -34,7 +35,13 @@ def check(top: YamlLocation) -> Iterator[Diagnostic]:
     for carrier in top["carriers"]:
         name, other = carrier["name"].text, carrier["other_customer"]
         # an exchange may be there for circuits that are made while the lab runs
-        if name is not None and name not in used and carrier["kind"].text != "sdn":
+        kind = carrier_kind_of(carrier["kind"].text)
+        if kind is None:
+            continue
+        if name is not None and name not in used and not kind.programmed:
             yield carrier.mistake(f"carrier {shown(name)} carries nothing", "name it in a connection's `via`")
-        if other.value is True and carrier["kind"].text == "evpl":
-            yield other.mistake("an EVPL carrier with another customer", "only `kind: mpls` has one")
+        if other.value is True and not kind.other_customers and not kind.programmed:
+            able = [one.name for one in CARRIER_KINDS.values() if one.other_customers]
+            yield other.mistake(
+                f"a carrier of kind {shown(kind.name)} with another customer", f"only {listed(able)} has one"
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from uclab.kinds.carrier_kind import carrier_kind_of
 from uclab.kinds.endpoint_kind import kind_of
 from uclab.model.checks.uniqueness import repeats
 from uclab.model.diagnostic import Diagnostic, listed, shown
@@ -129,5 +130,6 @@ def _named_devices(top: YamlLocation) -> Iterator[tuple[YamlLocation, tuple[str,
     edges = [f"-edge{number}" for number, _ in enumerate((*top["sites"], *_places(top)), start=1)]
     for carrier in top["carriers"]:
         row = (f"-{number + 1}" for number in range(EXCHANGE_SWITCHES))
-        programmed = carrier["kind"].text == "sdn"
+        network = carrier_kind_of(carrier["kind"].text)
+        programmed = network is not None and network.programmed
         yield carrier["name"], tuple(row) if programmed else ("-core", "-x1", "-x2", *edges)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from uclab.kinds.carrier_kind import carrier_kind_of
 from uclab.model.checks.lines import datacentres
 from uclab.model.checks.uniqueness import repeats
 from uclab.model.diagnostic import Diagnostic, listed, shown
@@ -20,7 +21,8 @@ def check(top: YamlLocation) -> Iterator[Diagnostic]:
             via, target = line["via"].text, line["to"].text
             if via is None:
                 continue
-            is_exchange = via in known and known[via]["kind"].text == "sdn"
+            kind = carrier_kind_of(known[via]["kind"].text) if via in known else None
+            is_exchange = kind is not None and kind.programmed
             if is_exchange and target is not None and target not in centres:
                 yield line["to"].mistake(
                     f"{shown(target)} is no customer of the exchange {shown(via)}",

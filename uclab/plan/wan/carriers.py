@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
+from uclab.kinds.carrier_kind import CARRIER_KINDS
 from uclab.model import topology as model
 from uclab.plan.lan.bridges import BridgeBuilder
 from uclab.plan.lan.sites import Context
@@ -24,8 +26,7 @@ from uclab.plan.schema.plan import (
     Switch,
     SwitchRole,
 )
-from uclab.plan.wan import mpls, provider_bridging
-from uclab.plan.wan.provider_circuit import Attachment, ClassMap, ProviderCircuit
+from uclab.plan.wan.provider_circuit import Attachment, ClassMap, ProviderCircuit, Transport
 
 PLACE = "carriers"
 CORE_PORT = 1
@@ -52,6 +53,12 @@ class CarrierNetwork:
     carried: list[CarriedCircuit] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     chatter: list[BackgroundTraffic] = field(default_factory=list)
+
+    @cached_property
+    def transport(self) -> Transport:
+        """How this kind of carrier carries circuits."""
+        transport: Transport = CARRIER_KINDS[self.carrier.kind].load_transport()
+        return transport
 
     @property
     def core(self) -> str:
@@ -95,10 +102,9 @@ class CarrierNetwork:
         (near, near_end), (far, far_end) = ends
         strand = ProviderCircuit(len(self.strands) + 1, name, near, far, *kbps)
         self.strands.append(strand)
-        if self.carrier.kind == "mpls":
-            marks = mpls.labels_of(strand)
+        if labels := self.transport.labels(strand):
             handed = (near_end, far_end)
-            self.carried.append(CarriedCircuit(self.carrier.name, name, customer, routers, marks, handed))
+            self.carried.append(CarriedCircuit(self.carrier.name, name, customer, routers, labels, handed))
 
     def lay(self, circuit: Circuit, peers: tuple[str, str]) -> tuple[LinkEnd, LinkEnd]:
         """Carry a circuit between the switches of two places, near end first; the ports for the cables to
@@ -134,17 +140,18 @@ class CarrierNetwork:
 
     def with_flows(self, switch: Switch) -> Switch:
         """A switch of this network with its flows and queues."""
-        core = mpls.core_flows if self.carrier.kind == "mpls" else provider_bridging.core_flows
         flows = self._edge_flows(switch.name)
         if switch.name == self.core:
-            flows = tuple(flow for strand in self.strands for flow in core(strand))
+            flows = tuple(flow for strand in self.strands for flow in self.transport.core_flows(strand))
         return replace(switch, flows=flows, queues=tuple(self._queues(switch)), mtu=MTU)
 
     def _edge_flows(self, name: str) -> tuple[SwitchFlow, ...]:
-        edge = mpls.edge_flows if self.carrier.kind == "mpls" else provider_bridging.edge_flows
-        classes = class_map(self.context, self.carrier.kind)
+        classes = class_map(self.context, self.transport)
         return tuple(
-            flow for strand in self.strands for switch, flow in edge(strand, classes) if switch == name
+            flow
+            for strand in self.strands
+            for switch, flow in self.transport.edge_flows(strand, classes)
+            if switch == name
         )
 
     def _queues(self, switch: Switch) -> list[EgressQueue]:
@@ -155,11 +162,8 @@ class CarrierNetwork:
             rate = sum(self._rate(strand, switch.name, port.number) for strand in self.strands)
             if not rate:
                 continue
-            if self.carrier.kind == "mpls":
-                queue = queues.carrier_queue(port.interface, rate, shares, "mpls-tc", policy.tc)
-            else:
-                queue = queues.carrier_queue(port.interface, rate, shares, "service-pcp", policy.pcp)
-            shaped.append(queue)
+            code = partial(self.transport.code, policy)
+            shaped.append(queues.carrier_queue(port.interface, rate, shares, self.transport.queues_by, code))
         return shaped
 
     def _rate(self, strand: ProviderCircuit, switch: str, port: int) -> int:
@@ -172,19 +176,13 @@ class CarrierNetwork:
         )
 
 
-def class_map(context: Context, kind: str) -> ClassMap:
+def class_map(context: Context, transport: Transport) -> ClassMap:
     """How a carrier marks, by the policy."""
     policy, shares = context.policy, context.profile.wan_queues
-    priorities: dict[int, int] = {}
-    for dscp, tc in policy.dscp_to_tc:
-        priorities.setdefault(tc, policy.pcp(dscp))
-    code = policy.tc if kind == "mpls" else policy.pcp
-    codes = policy.dscp_to_tc if kind == "mpls" else policy.dscp_to_pcp
-    if kind != "mpls":
-        priorities = {pcp: pcp for _, pcp in policy.dscp_to_pcp}
+    codes, priorities = transport.classes(policy)
     return ClassMap(
         codes,
-        tuple(priorities.items()),
-        queues.control_code(shares, code),
+        priorities,
+        queues.control_code(shares, partial(transport.code, policy)),
         queues.control_code(shares, policy.pcp),
     )

@@ -8,14 +8,45 @@ section 2.2 has it: the protocol is known by the label).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, MPLS, FlowAction, SwitchFlow
+from uclab.plan.schema.plan import Policy
 from uclab.plan.wan.provider_circuit import Attachment, ClassMap, ProviderCircuit
 
 PER_STRAND = 100
 """Labels set aside for a circuit; those below 16 are reserved (RFC 3032)."""
 EXACT, ANY = 20, 10
 """Priorities of flows for one class, and for all others."""
+
+
+class LabelSwitching:
+    """MPLS as a transport of circuits."""
+
+    queues_by: Literal["mpls-tc", "service-pcp"] = "mpls-tc"
+
+    def code(self, policy: Policy, dscp: int) -> int:
+        """The traffic class."""
+        return policy.tc(dscp)
+
+    def classes(self, policy: Policy) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
+        """A traffic class for each DSCP, and back to the priority of the first DSCP that has it."""
+        priorities: dict[int, int] = {}
+        for dscp, tc in policy.dscp_to_tc:
+            priorities.setdefault(tc, policy.pcp(dscp))
+        return policy.dscp_to_tc, tuple(priorities.items())
+
+    def labels(self, circuit: ProviderCircuit) -> tuple[int, ...]:
+        """All labels of a circuit."""
+        return labels_of(circuit)
+
+    def edge_flows(self, circuit: ProviderCircuit, classes: ClassMap) -> Iterator[tuple[str, SwitchFlow]]:
+        """See `edge_flows`."""
+        return edge_flows(circuit, classes)
+
+    def core_flows(self, circuit: ProviderCircuit) -> Iterator[SwitchFlow]:
+        """See `core_flows`."""
+        return core_flows(circuit)
 
 
 def labels_of(strand: ProviderCircuit) -> tuple[int, ...]:
@@ -90,3 +121,7 @@ def _pop(at: Attachment, payload: int, label: int, classes: ClassMap) -> Iterato
     if payload == IPV4 and at.vlan is not None:
         yield from (flow(EXACT, tc, pcp) for tc, pcp in classes.priorities)
     yield flow(ANY, None, 0 if payload == IPV4 else classes.control_priority)
+
+
+TRANSPORT = LabelSwitching()
+"""Of carriers of the kind `mpls`."""

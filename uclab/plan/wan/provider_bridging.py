@@ -4,14 +4,43 @@ with its priority; the core forwards by it, the far edge takes it away."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from uclab.plan.schema.errors import PlanError
 from uclab.plan.schema.flows import ARP, SERVICE_TAG, FlowAction, SwitchFlow
+from uclab.plan.schema.plan import Policy
 from uclab.plan.wan.provider_circuit import ClassMap, ProviderCircuit
 
 FIRST_VLAN, LAST_VLAN = 2001, 4094
 """VLAN ids of service tags."""
 EXACT, ANY = 20, 10
+
+
+class ServiceTags:
+    """Provider bridging as a transport of circuits."""
+
+    queues_by: Literal["mpls-tc", "service-pcp"] = "service-pcp"
+
+    def code(self, policy: Policy, dscp: int) -> int:
+        """The service tag's priority."""
+        return policy.pcp(dscp)
+
+    def classes(self, policy: Policy) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
+        """The customer's own priority, copied."""
+        same = {pcp: pcp for _, pcp in policy.dscp_to_pcp}
+        return policy.dscp_to_pcp, tuple(same.items())
+
+    def labels(self, circuit: ProviderCircuit) -> tuple[int, ...]:
+        """None: a service tag is the customer's alone."""
+        return ()
+
+    def edge_flows(self, circuit: ProviderCircuit, classes: ClassMap) -> Iterator[tuple[str, SwitchFlow]]:
+        """See `edge_flows`."""
+        return edge_flows(circuit, classes)
+
+    def core_flows(self, circuit: ProviderCircuit) -> Iterator[SwitchFlow]:
+        """See `core_flows`."""
+        return core_flows(circuit)
 
 
 def service_vlan(strand: ProviderCircuit) -> int:
@@ -52,3 +81,7 @@ def core_flows(strand: ProviderCircuit) -> Iterator[SwitchFlow]:
 
 def _tag(vlan: int, pcp: int) -> tuple[FlowAction, ...]:
     return FlowAction("push-vlan", SERVICE_TAG), FlowAction("set-vlan", vlan), FlowAction("set-pcp", pcp)
+
+
+TRANSPORT = ServiceTags()
+"""Of carriers of the kind `evpl`."""

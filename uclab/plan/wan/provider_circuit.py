@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from uclab.plan.schema.flows import SwitchFlow
+from uclab.plan.schema.plan import Policy
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,28 @@ class ProviderCircuit:
     def ways(self) -> tuple[tuple[Attachment, Attachment], tuple[Attachment, Attachment]]:
         """Both directions, upwards first: (from, to)."""
         return (self.near, self.far), (self.far, self.near)
+
+
+class Transport(Protocol):
+    """How the switches of a kind of carrier carry circuits (`CarrierKind.transport`)."""
+
+    queues_by: Literal["mpls-tc", "service-pcp"]
+    """What the network's queues sort by."""
+
+    def code(self, policy: Policy, dscp: int) -> int:
+        """What the network marks a packet with (Q1)."""
+
+    def classes(self, policy: Policy) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
+        """`ClassMap.codes` and `ClassMap.priorities`."""
+
+    def labels(self, circuit: ProviderCircuit) -> tuple[int, ...]:
+        """By which labels a circuit's frames are told from other customers'; none where it has none."""
+
+    def edge_flows(self, circuit: ProviderCircuit, classes: ClassMap) -> Iterator[tuple[str, SwitchFlow]]:
+        """(Edge switch, flow) of both ends of a circuit."""
+
+    def core_flows(self, circuit: ProviderCircuit) -> Iterator[SwitchFlow]:
+        """Of the switch in the middle."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from uclab.kinds.carrier_kind import CARRIER_KINDS
 from uclab.model import topology as model
 from uclab.plan.lan.bridges import BridgeBuilder
 from uclab.plan.lan.sites import Context
@@ -17,7 +18,6 @@ from uclab.plan.wan import bgp_sessions
 
 HEADROOM_PCT = 110
 """Usual rate of a circuit, of its line's: what the line lets through must not be dropped for its headers."""
-KIND = "sdn"
 
 
 @dataclass
@@ -53,7 +53,7 @@ def begin(carriers: Sequence[model.Carrier], first_dpid: int) -> dict[str, Fabri
     """The exchanges among the carriers, without customers yet."""
     rows: dict[str, FabricBuilder] = {}
     for carrier in carriers:
-        if carrier.kind != KIND:
+        if not CARRIER_KINDS[carrier.kind].programmed:
             continue
         bench = BridgeBuilder(carrier.name, first_dpid)
         for number in range(carrier.switches):

@@ -12,7 +12,7 @@ WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 LABS ?= 2
 RUN := .venv/bin
 
-.PHONY: help setup demo browser test check-code lint fmt unit integration drills bench vagrant-check clean clean-images
+.PHONY: help setup demo browser test check-code lint fmt unit integration drills bench vagrant-check debian-check clean clean-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -57,6 +57,9 @@ bench: setup ## speed, as ratios within one run
 
 vagrant-check: ## a box from Debian packages, `vagrant up`, and a reference run inside
 	@ci/vagrant-check.sh
+
+debian-check: ## set-up, the tests without a lab and one lab, in a bare root of Debian 13
+	@ci/debian-check.sh
 
 clean: ## what was made in this folder
 	rm -rf .venv .cache out runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,21 +13,10 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
 from controllers.fabric import Tables
-from controllers.flows import (
-    Action,
-    FlowRule,
-    FlowTable,
-    Match,
-    MeterRule,
-    Output,
-    RateUnit,
-    SetDscp,
-    SetPriority,
-    SetVlan,
-    Table,
-)
+from controllers.flows import FlowRule, FlowTable, MeterRule, RateUnit, Table
 from controllers.ingress_filter import ARP, IPV4
 from uclab.plan.lan.spanning_trees import PortRef, Trunk, is_edge_port, shortest_path, trunks_between
+from uclab.plan.schema.flows import Match, output, set_dscp, set_pcp, set_vlan
 from uclab.plan.schema.plan import SiteFabric
 
 LOWEST_TAG, HIGHEST_TAG = 2, 4094
@@ -144,16 +133,16 @@ class Exchange:
         exits = [*_exits(path, here), goal.port]
         vlans = [tag] * len(path) + [goal.vlan]
         for allowed in admitted(circuit, start, goal):
-            marks = () if circuit.dscp is None or allowed.eth_type != IPV4 else (SetDscp(circuit.dscp),)
-            priority = () if circuit.pcp is None else (SetPriority(circuit.pcp),)
-            actions: tuple[Action, ...] = (SetVlan(vlans[0]), *priority, *marks)
+            marks = () if circuit.dscp is None or allowed.eth_type != IPV4 else (set_dscp(circuit.dscp),)
+            priority = () if circuit.pcp is None else (set_pcp(circuit.pcp),)
+            actions = (set_vlan(vlans[0]), *priority, *marks)
             yield (
                 here,
-                FlowRule(Table.PORTS, RULE, allowed, (*actions, Output(exits[0].port)), meter=meter),
+                FlowRule(Table.PORTS, RULE, allowed, (*actions, output(exits[0].port)), meter=meter),
             )
         for trunk, left, out, vlan in zip(path, exits, exits[1:], vlans[1:], strict=False):
             match = Match(in_port=trunk.other_end(left.switch).port, vlan=tag)
-            yield out.switch, FlowRule(Table.PORTS, RULE, match, (SetVlan(vlan), Output(out.port)))
+            yield out.switch, FlowRule(Table.PORTS, RULE, match, (set_vlan(vlan), output(out.port)))
 
     def _path(self, start: End, goal: End) -> tuple[Trunk, ...]:
         path = shortest_path(self._trunks, start.port.switch, goal.port.switch)

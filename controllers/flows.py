@@ -1,7 +1,8 @@
-"""What a switch is told, free of any controller library: flow rules, groups, meters, and changes of them.
+"""What a switch is told, free of any controller library: a pipeline of flow rules, groups, meters, and
+changes of them.
 
-The vocabulary is OpenFlow 1.3's (ONF TS-012), reduced to what an 802.1Q fabric needs. Actions are applied at
-once, in order; `goto` then continues in a later table. A frame that no rule matches is dropped.
+Matches and actions are those of all flows (`uclab.plan.schema.flows`). Actions are applied at once, in order;
+`goto` then continues in a later table. A frame that no rule matches is dropped.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 from typing import TypeVar
+
+from uclab.plan.schema.flows import FlowAction, Match
 
 
 class Table(IntEnum):
@@ -44,101 +47,19 @@ class Purpose(IntEnum):
     FRAME_FILTER = 4
 
 
-UNTAGGED = 0
-"""`Match.vlan` of frames without an 802.1Q tag."""
-ANY_VLAN = -1
-"""`Match.vlan` of frames with a tag, whatever its VLAN."""
-
-
-@dataclass(frozen=True)
-class Match:
-    """What a rule applies to; None means any. A MAC address may carry a mask, `address/mask`."""
-
-    in_port: int | None = None
-    vlan: int | None = None
-    eth_src: str | None = None
-    eth_dst: str | None = None
-    eth_type: int | None = None
-    ip_proto: int | None = None
-    ip_dscp: int | None = None
-    ipv4_src: str | None = None
-    """Prefix in CIDR form."""
-    ipv4_dst: str | None = None
-    """Prefix in CIDR form."""
-    udp_src: int | None = None
-    udp_dst: tuple[int, int] | None = None
-    """Port and mask."""
-    tcp_dst: tuple[int, int] | None = None
-    icmpv6_type: int | None = None
-    arp_sha: str | None = None
-    arp_spa: str | None = None
-    """Address or prefix."""
-    arp_tpa: str | None = None
-    """Address or prefix."""
-
-
-@dataclass(frozen=True)
-class PushTag:
-    """Put an 802.1Q tag of this VLAN on an untagged frame."""
-
-    vlan: int
-
-
-@dataclass(frozen=True)
-class PopTag:
-    """Take the 802.1Q tag off."""
-
-
-@dataclass(frozen=True)
-class SetVlan:
-    """Change the VLAN in the tag; its priority stays."""
-
-    vlan: int
-
-
-@dataclass(frozen=True)
-class SetPriority:
-    """Set the 802.1p priority in the tag, 0..7."""
-
-    pcp: int
-
-
-@dataclass(frozen=True)
-class SetDscp:
-    """Set the differentiated services code point, 0..63."""
-
-    dscp: int
-
-
-@dataclass(frozen=True)
-class SetInPort:
-    """Treat the frame as if it had come in there (Open vSwitch; a frame never leaves by its `in_port`)."""
-
-    port: int
-
-
-@dataclass(frozen=True)
-class Output:
-    """Send out of a port; nothing happens where that is the `in_port` (OpenFlow 1.3 section 5.12)."""
-
-    port: int
-
-
-@dataclass(frozen=True)
-class ToGroup:
+def to_group(number: int) -> FlowAction:
     """Send by a group; what its buckets change does not outlive them."""
+    return FlowAction("group", number)
 
-    group: int
 
-
-@dataclass(frozen=True)
-class ToController:
+def to_controller(max_len: int) -> FlowAction:
     """Report the beginning of the frame to the controller."""
+    return FlowAction("controller", max_len)
 
-    max_len: int
 
-
-Action = PushTag | PopTag | SetVlan | SetPriority | SetDscp | SetInPort | Output | ToGroup | ToController
+def set_in_port(port: int) -> FlowAction:
+    """Treat the frame as if it had come in there (Open vSwitch; a frame never leaves by its `in_port`)."""
+    return FlowAction("set-in-port", port)
 
 
 @dataclass(frozen=True)
@@ -157,7 +78,7 @@ class FlowRule:
     table: Table
     priority: int
     match: Match
-    actions: tuple[Action, ...] = ()
+    actions: tuple[FlowAction, ...] = ()
     goto: Table | None = None
     meter: int | None = None
     purpose: Purpose = Purpose.FORWARDING
@@ -173,7 +94,7 @@ class Bucket:
     """One way out of a fast-failover group: taken while the watched port is live and none before it is."""
 
     watch_port: int
-    actions: tuple[Action, ...]
+    actions: tuple[FlowAction, ...]
 
 
 @dataclass(frozen=True)

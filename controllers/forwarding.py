@@ -6,20 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from controllers.bypass import Bypasses, Hop
 from controllers.fabric_topology import FabricTopology, memberships
-from controllers.flows import (
-    Action,
-    Bucket,
-    FlowRule,
-    GroupRule,
-    Match,
-    Output,
-    PopTag,
-    SetInPort,
-    SetVlan,
-    Table,
-    ToGroup,
-)
+from controllers.flows import Bucket, FlowRule, GroupRule, Table, set_in_port, to_group
 from uclab.plan.lan.spanning_trees import PortRef, Trunk, neighbours
+from uclab.plan.schema.flows import POP_TAG, FlowAction, Match, output, set_vlan
 
 GROUP_ADDRESSES = "01:00:00:00:00:00/01:00:00:00:00:00"
 """Broadcast and multicast: the lowest bit of the first octet (IEEE 802)."""
@@ -42,8 +31,8 @@ def forward_rules(
     for (vlan, mac), home in layout.hosts.items():
         match = Match(vlan=vlan, eth_dst=mac)
         if home.switch == switch:
-            pop: tuple[Action, ...] = () if (home.port, vlan) in tagged else (PopTag(),)
-            yield FlowRule(Table.FORWARD, 20, match, (*pop, Output(home.port)))
+            pop: tuple[FlowAction, ...] = () if (home.port, vlan) in tagged else (POP_TAG,)
+            yield FlowRule(Table.FORWARD, 20, match, (*pop, output(home.port)))
         elif (way_out := exits[vlan].get(home.switch)) is not None:
             yield FlowRule(Table.FORWARD, 20, match, (_send(vlan, way_out, bypasses),))
     for port in layout.edge_ports[switch]:
@@ -75,8 +64,8 @@ def bypass_groups(switch: str, bypasses: Bypasses) -> Iterator[GroupRule]:
     for hop, bypass in bypasses.items():
         if hop.exit.switch == switch:
             port, first = hop.exit.port, bypass.path[0].port
-            link = Bucket(port, (Output(port),))
-            detour = Bucket(first, (SetInPort(port), SetVlan(bypass.tag), Output(first)))
+            link = Bucket(port, (output(port),))
+            detour = Bucket(first, (set_in_port(port), set_vlan(bypass.tag), output(first)))
             yield GroupRule(group_id(hop.vlan, port), (link, detour))
 
 
@@ -88,9 +77,9 @@ def bypass_rules(switch: str, bypasses: Bypasses) -> Iterator[FlowRule]:
                 continue
             match = Match(in_port=arrival.port, vlan=bypass.tag)
             if number + 1 < len(bypass.path):
-                yield FlowRule(Table.PORTS, 50, match, (Output(bypass.path[number + 1].port),))
+                yield FlowRule(Table.PORTS, 50, match, (output(bypass.path[number + 1].port),))
             else:
-                restore = (SetVlan(bypass.hop.vlan), SetInPort(bypass.entry.port))
+                restore = (set_vlan(bypass.hop.vlan), set_in_port(bypass.entry.port))
                 yield FlowRule(Table.PORTS, 50, match, restore, goto=Table.FORWARD)
 
 
@@ -122,13 +111,13 @@ def distances_from(tree: frozenset[Trunk], switch: str) -> dict[str, int]:
     return hops
 
 
-def _send(vlan: int, link: PortRef, bypasses: Bypasses) -> Action:
-    return ToGroup(group_id(vlan, link.port)) if Hop(vlan, link) in bypasses else Output(link.port)
+def _send(vlan: int, link: PortRef, bypasses: Bypasses) -> FlowAction:
+    return to_group(group_id(vlan, link.port)) if Hop(vlan, link) in bypasses else output(link.port)
 
 
-def _deliveries(layout: FabricTopology, switch: str, vlan: int) -> tuple[Action, ...]:
+def _deliveries(layout: FabricTopology, switch: str, vlan: int) -> tuple[FlowAction, ...]:
     """To the edge ports of the VLAN: tagged ones first, then those that get the frame without its tag."""
     members = [(p.number, tag) for p in layout.edge_ports[switch] for v, tag in memberships(p) if v == vlan]
-    tagged = tuple(Output(number) for number, tag in members if tag)
-    untagged = tuple(Output(number) for number, tag in members if not tag)
-    return (*tagged, PopTag(), *untagged) if untagged else tagged
+    tagged = tuple(output(number) for number, tag in members if tag)
+    untagged = tuple(output(number) for number, tag in members if not tag)
+    return (*tagged, POP_TAG, *untagged) if untagged else tagged

@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from controllers.fabric_topology import FabricTopology, memberships
-from controllers.flows import (
-    UNTAGGED,
-    FlowRule,
-    Match,
-    MeterRule,
-    Purpose,
-    PushTag,
-    Table,
-    ToController,
-)
+from controllers.flows import FlowRule, MeterRule, Purpose, Table, to_controller
+from uclab.plan.schema.flows import UNTAGGED, Match, push_tag
 from uclab.plan.schema.plan import PortMode, SwitchPort, SwitchRole
 
 ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
@@ -30,7 +22,7 @@ REPORT_LIMIT_PPS = 20
 STORM_LIMIT_PPS = 500
 """Broadcast and multicast frames a second that an edge port may send: ten paging streams of 50 a second."""
 
-REPORT = (ToController(64),)
+REPORT = (to_controller(64),)
 """Enough for Ethernet, 802.1Q and ARP headers."""
 
 
@@ -72,7 +64,7 @@ def _classification(port: SwitchPort) -> Iterator[FlowRule]:
             yield FlowRule(Table.PORTS, 50, Match(in_port=port.number, vlan=vlan), goto=Table.SECURITY)
         else:
             match = Match(in_port=port.number, vlan=UNTAGGED)
-            yield FlowRule(Table.PORTS, 50, match, (PushTag(vlan),), goto=Table.SECURITY)
+            yield FlowRule(Table.PORTS, 50, match, push_tag(vlan), goto=Table.SECURITY)
     yield _reported(Table.PORTS, 10, Match(in_port=port.number), Purpose.VLAN_FILTER)
 
 

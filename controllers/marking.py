@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from controllers.flows import ANY_VLAN, FlowRule, Match, SetDscp, SetPriority, Table
+from controllers.flows import FlowRule, Table
 from controllers.ingress_filter import IPV4, IPV6, UDP
+from uclab.plan.schema.flows import ANY_VLAN, Match, set_dscp, set_pcp
 from uclab.plan.schema.plan import MarkingRule, Policy
 
 TCP = 6
@@ -44,7 +45,7 @@ def _trust_boundary(policy: Policy) -> Iterator[FlowRule]:
             yield from _class_rules(Table.UNTRUSTED, TOP_PRIORITY - number, rule, policy, believe_dscp=False)
     for table in (Table.TRUSTED, Table.UNTRUSTED):
         for eth_type in (IPV4, IPV6):
-            default = (SetDscp(policy.default_dscp),)
+            default = (set_dscp(policy.default_dscp),)
             yield FlowRule(table, 1, Match(eth_type=eth_type), default, goto=Table.PRIORITY)
         yield FlowRule(table, 0, Match(), goto=Table.PRIORITY)
 
@@ -54,14 +55,14 @@ def priority_rules(policy: Policy) -> Iterator[FlowRule]:
     for dscp, pcp in policy.dscp_to_pcp:
         for eth_type in (IPV4, IPV6):
             match = Match(vlan=ANY_VLAN, eth_type=eth_type, ip_dscp=dscp)
-            yield FlowRule(Table.PRIORITY, 10, match, (SetPriority(pcp),), goto=Table.FORWARD)
-    yield FlowRule(Table.PRIORITY, 0, Match(vlan=ANY_VLAN), (SetPriority(0),), goto=Table.FORWARD)
+            yield FlowRule(Table.PRIORITY, 10, match, (set_pcp(pcp),), goto=Table.FORWARD)
+    yield FlowRule(Table.PRIORITY, 0, Match(vlan=ANY_VLAN), (set_pcp(0),), goto=Table.FORWARD)
 
 
 def _class_rules(
     table: Table, priority: int, rule: MarkingRule, policy: Policy, *, believe_dscp: bool
 ) -> Iterator[FlowRule]:
-    set_dscp = (SetDscp(rule.set_dscp),)
+    mark = (set_dscp(rule.set_dscp),)
     for prefix in (None,) if rule.any_destination else policy.cloud_prefixes:
         matches = {
             Match(eth_type=IPV4, ip_proto=UDP, ipv4_dst=prefix, udp_dst=ports)
@@ -75,4 +76,4 @@ def _class_rules(
         if believe_dscp:
             matches |= {Match(eth_type=IPV4, ipv4_dst=prefix, ip_dscp=dscp) for dscp in rule.dscps}
         for match in matches:
-            yield FlowRule(table, priority, match, set_dscp, goto=Table.PRIORITY)
+            yield FlowRule(table, priority, match, mark, goto=Table.PRIORITY)

@@ -16,32 +16,11 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 from os_ken.ofproto import ofproto_v1_3_parser as parser
 from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 
-from controllers.flows import (
-    ANY_VLAN,
-    UNTAGGED,
-    Action,
-    Change,
-    FlowRule,
-    FlowTable,
-    GroupRule,
-    Match,
-    MeterRule,
-    Output,
-    PopTag,
-    Purpose,
-    PushTag,
-    RateUnit,
-    SetDscp,
-    SetInPort,
-    SetPriority,
-    SetVlan,
-    ToController,
-    ToGroup,
-)
+from controllers.flows import Change, FlowRule, FlowTable, GroupRule, MeterRule, Purpose, RateUnit
+from uclab.plan.schema.flows import ANY_VLAN, UNTAGGED, FlowAction, Match
 
 PROTOCOL = ProtocolDesc(ofp.OFP_VERSION)
 """Stands in for a connection while messages are made."""
-ETHERTYPE_8021Q = 0x8100
 HEADER_XID = 4
 """Offset of the transaction number in every message."""
 FLOW_COOKIE = 8
@@ -141,7 +120,7 @@ def _flow(rule: FlowRule, command: int) -> Message:
         if rule.meter is not None:
             instructions.append(parser.OFPInstructionMeter(rule.meter))
         if rule.actions:
-            actions = [made for action in rule.actions for made in _action(action)]
+            actions = [_action(action) for action in rule.actions]
             instructions.append(parser.OFPInstructionActions(ofp.OFPIT_APPLY_ACTIONS, actions))
         if rule.goto is not None:
             instructions.append(parser.OFPInstructionGotoTable(rule.goto))
@@ -179,7 +158,7 @@ def _group(group: GroupRule, command: int) -> Message:
         parser.OFPBucket(
             watch_port=bucket.watch_port,
             watch_group=ofp.OFPG_ANY,
-            actions=[made for action in bucket.actions for made in _action(action)],
+            actions=[_action(action) for action in bucket.actions],
         )
         for bucket in (() if command == ofp.OFPGC_DELETE else group.buckets)
     ]
@@ -222,24 +201,26 @@ def _match(match: Match) -> Any:
     return parser.OFPMatch(**{name: value for name, value in fields.items() if value is not None})
 
 
-def _action(action: Action) -> Iterator[Any]:
-    match action:
-        case PushTag(vlan):
-            yield parser.OFPActionPushVlan(ETHERTYPE_8021Q)
-            yield parser.OFPActionSetField(vlan_vid=ofp.OFPVID_PRESENT | vlan)
-        case PopTag():
-            yield parser.OFPActionPopVlan()
-        case SetVlan(vlan):
-            yield parser.OFPActionSetField(vlan_vid=ofp.OFPVID_PRESENT | vlan)
-        case SetPriority(pcp):
-            yield parser.OFPActionSetField(vlan_pcp=pcp)
-        case SetDscp(dscp):
-            yield parser.OFPActionSetField(ip_dscp=dscp)
-        case SetInPort(port):
-            yield parser.OFPActionSetField(in_port_nxm=port)  # OVS refuses OpenFlow's own 32-bit field here
-        case Output(port):
-            yield parser.OFPActionOutput(port)
-        case ToGroup(group):
-            yield parser.OFPActionGroup(group)
-        case ToController(max_len):
-            yield parser.OFPActionOutput(ofp.OFPP_CONTROLLER, max_len)
+def _action(action: FlowAction) -> Any:
+    value = action.value
+    match action.kind:
+        case "push-vlan":
+            return parser.OFPActionPushVlan(value)
+        case "pop-vlan":
+            return parser.OFPActionPopVlan()
+        case "set-vlan":
+            return parser.OFPActionSetField(vlan_vid=ofp.OFPVID_PRESENT | value)
+        case "set-pcp":
+            return parser.OFPActionSetField(vlan_pcp=value)
+        case "set-dscp":
+            return parser.OFPActionSetField(ip_dscp=value)
+        case "set-in-port":
+            return parser.OFPActionSetField(in_port_nxm=value)  # OVS refuses OpenFlow's own 32-bit field here
+        case "output":
+            return parser.OFPActionOutput(value)
+        case "group":
+            return parser.OFPActionGroup(value)
+        case "controller":
+            return parser.OFPActionOutput(ofp.OFPP_CONTROLLER, value)
+        case _:
+            raise ValueError(f"no fabric has flows with {action}")

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from controllers.fake_fabric import Frame
+from testbed.fake_fabric import ethernet
 from uclab.plan.lan.spanning_trees import PortRef
+from uclab.plan.schema.flow_simulation import Frame
 from uclab.plan.schema.plan import (
     MarkingRule,
     Policy,
@@ -163,10 +164,9 @@ class Host:
     tagged: bool
 
     def frame(self, eth_dst: str, **fields: Any) -> Frame:
-        """A frame that it sends."""
-        return Frame(
-            self.mac, eth_dst, self.vlan if self.tagged else None, 0 if self.tagged else None, **fields
-        )
+        """A frame that it sends, tagged as it does unless told otherwise."""
+        tag = {"vlan": self.vlan, "pcp": 0} if self.tagged else {}
+        return ethernet(**{"eth_src": self.mac, "eth_dst": eth_dst, **tag, **fields})
 
 
 def hosts(fabric: SiteFabric) -> list[Host]:

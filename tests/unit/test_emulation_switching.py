@@ -22,10 +22,10 @@ from uclab.emulation.mininet.network import node_settings
 from uclab.emulation.mininet.switches import voice_priority_flows
 from uclab.emulation.ovs import vswitchd
 from uclab.emulation.ovs.backends import Variants
-from uclab.emulation.ovs.openflow import NORMAL, Flow, Tagging, encode
+from uclab.emulation.ovs.openflow import NORMAL, encode
 from uclab.emulation.ovs.ovsdb import OvsdbClient, OvsdbError
 from uclab.emulation.ovs.vswitchd import Bridge, BridgePort
-from uclab.plan.schema.flows import FlowAction, SwitchFlow
+from uclab.plan.schema.flows import IPV4, UNTAGGED, FlowAction, Match, SwitchFlow, push_tag, set_pcp
 from uclab.plan.schema.plan import EgressQueue, QueueClass, Route, Tap
 
 VARIANTS = Variants("userspace", "userspace")
@@ -144,15 +144,15 @@ def test_a_phones_switch_maps_dscp_to_priority_towards_the_network_only() -> Non
     flows = voice_priority_flows(plans.desk().switches[0], plans.POLICY.dscp_to_pcp)
     # then the phone's own port (2) is mapped, tagged with the voice VLAN, and all else is switched as usual
     assert flows == [
-        Flow(0, NORMAL),
-        Flow(10, 1, in_port=2, dscp=46, tag=Tagging(110, 5)),
-        Flow(10, 1, in_port=2, dscp=26, tag=Tagging(110, 3)),
+        SwitchFlow(0, NORMAL),
+        SwitchFlow(10, 1, Match(2, eth_type=IPV4, ip_dscp=46), (*push_tag(110), set_pcp(5))),
+        SwitchFlow(10, 1, Match(2, eth_type=IPV4, ip_dscp=26), (*push_tag(110), set_pcp(3))),
     ]
 
 
 def test_flows_are_openflow_13_as_another_implementation_reads_it() -> None:
     # given a flow with everything
-    message = encode(Flow(10, 1, in_port=2, dscp=46, tag=Tagging(110, 5)))
+    message = encode(SwitchFlow(10, 1, Match(2, eth_type=IPV4, ip_dscp=46), (*push_tag(110), set_pcp(5))))
     # when os-ken reads its match and actions
     match = ofproto_v1_3_parser.OFPMatch.parser(message, 48)
     actions, offset = [], 48 + (match.length + 7) // 8 * 8 + 8
@@ -170,13 +170,13 @@ def test_flows_are_openflow_13_as_another_implementation_reads_it() -> None:
 
 @pytest.mark.req("W2", "W3")
 def test_a_carriers_flows_are_openflow_13_too() -> None:
-    # given a flow with every match and every step
-    steps = (
+    # given a flow with every match and every action
+    done = (
         FlowAction("pop-mpls", 0x0800), FlowAction("push-vlan", 0x88A8), FlowAction("set-vlan", 2001),
         FlowAction("set-pcp", 5), FlowAction("pop-vlan"), FlowAction("push-mpls", 0x8847),
         FlowAction("set-label", 101), FlowAction("set-tc", 5),
     )  # fmt: skip
-    message = encode(SwitchFlow(20, 2, 1, eth_type=0x8847, label=102, tc=5, steps=steps))
+    message = encode(SwitchFlow(20, 1, Match(2, eth_type=0x8847, mpls_label=102, mpls_tc=5), actions=done))
     # when os-ken reads it
     match = ofproto_v1_3_parser.OFPMatch.parser(message, 48)
     actions, offset = [], 48 + (match.length + 7) // 8 * 8 + 8
@@ -190,10 +190,10 @@ def test_a_carriers_flows_are_openflow_13_too() -> None:
     assert (vid.value, pcp.value, number.value, tc.value) == (0x1000 | 2001, 5, 101, 5)
     assert (untag.type, output.port) == (18, 1)
     # and an untagged frame is matched as one
-    message = encode(SwitchFlow(20, 2, 1, eth_type=0x0800, vlan=0, dscp=46))
+    message = encode(SwitchFlow(20, 1, Match(2, UNTAGGED, eth_type=IPV4, ip_dscp=46)))
     match = ofproto_v1_3_parser.OFPMatch.parser(message, 48)
     assert dict(match.items()) == {"in_port": 2, "eth_type": 0x0800, "vlan_vid": 0, "ip_dscp": 46}
-    message = encode(SwitchFlow(20, 2, 1, vlan=101, pcp=5))
+    message = encode(SwitchFlow(20, 1, Match(2, 101, pcp=5)))
     match = ofproto_v1_3_parser.OFPMatch.parser(message, 48)
     assert dict(match.items()) == {"in_port": 2, "vlan_vid": 0x1000 | 101, "vlan_pcp": 5}
 

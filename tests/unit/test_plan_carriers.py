@@ -19,7 +19,8 @@ from uclab.plan.planner import make_plan
 from uclab.plan.resolve.lines import wan_lines
 from uclab.plan.schema.codec import plan_from_json, plan_to_json
 from uclab.plan.schema.errors import PlanError
-from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, MPLS, SERVICE_TAG, Frame, Tag, forward, words
+from uclab.plan.schema.flow_simulation import Frame, Tag, forward
+from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, MPLS, SERVICE_TAG, words
 from uclab.plan.schema.plan import LinkEnd, Plan, PortMode, SwitchRole
 from uclab.plan.wan import mpls, provider_bridging
 from uclab.plan.wan.provider_circuit import Attachment, ProviderCircuit
@@ -216,7 +217,7 @@ def test_each_circuit_of_a_carrier_has_marks_of_its_own_and_leads_to_its_end(cou
         # then it comes out as it went in, and carried marks that no other circuit has
         assert out == frame
         assert len(inside) == 2
-        seen.append({f.label if kind == "mpls" else f.vlan(SERVICE_TAG) for _, f in inside})
+        seen.append({f.label if kind == "mpls" else f.vlan_of(SERVICE_TAG) for _, f in inside})
     assert len(set(chain(*seen))) == sum(map(len, seen))
     marks = [mark for one in lab.carried for mark in one.labels]
     assert len(set(marks)) == len(marks) == (8 * (count + 1) if kind == "mpls" else 0)

@@ -10,7 +10,7 @@ import pytest
 
 from controllers.circuit_api import CircuitBody
 from controllers.circuits import Exchange as Controller
-from controllers.fake_fabric import FakeFabric, Frame
+from testbed.fake_fabric import FakeFabric, ethernet
 from testbed.plans import shipped_plan
 from uclab.lab.circuits import CircuitOrder, NoSuchCircuit, WrongOrder, body_of, ordered
 from uclab.plan.lan.spanning_trees import PortRef
@@ -68,7 +68,7 @@ def test_controller_leads_frames_the_way_that_the_plan_says(endpoint: str) -> No
     there = [hop for hop in hops if hop.tap.startswith("sdx1-")]
     switch, _, port = there[0].tap.partition(":")
     source = {"desk1": "203.0.113.129", "sdesk1": "203.0.113.145"}[endpoint]
-    frame = Frame(
+    frame = ethernet(
         "02:00:00:00:00:01", "02:00:00:00:00:02", there[0].vlan, 5,
         ipv4_src=source, ipv4_dst="198.18.10.11", dscp=46,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from testbed.plans import shipped_plan
 from uclab.emulation.mininet.switches import clearing_flows
 from uclab.emulation.ovs.openflow import NORMAL
 from uclab.emulation.routing import frr
+from uclab.plan.schema.flows import SwitchFlow, set_dscp
 from uclab.plan.schema.plan import Node, Plan, SwitchRole
 from uclab.plan.schema.routing import Routing
 from uclab.plan.wan import bgp_routes
@@ -122,7 +123,7 @@ def test_peering_lan_that_clears_marks_has_a_flow_for_each() -> None:
     assert clearing_flows(lan, [46, 0]) == clearing_flows(lan, [])
     distrusting = replace(lan, ports=tuple(replace(p, trust_dscp=False) for p in lan.ports))
     rest, *flows = clearing_flows(distrusting, [46, 26, 0])
-    assert (rest.out_port, rest.set_dscp) == (NORMAL, None)
-    assert {(f.in_port, f.dscp, f.set_dscp) for f in flows} == {
-        (p.number, dscp, 0) for p in lan.ports for dscp in (46, 26)
+    assert rest == SwitchFlow(0, NORMAL)
+    assert {(f.match.in_port, f.match.ip_dscp, f.actions) for f in flows} == {
+        (p.number, dscp, (set_dscp(0),)) for p in lan.ports for dscp in (46, 26)
     }

@@ -10,8 +10,8 @@ from ipaddress import IPv4Interface, IPv4Network
 import pytest
 
 from controllers.fabric import compile_fabric
-from controllers.fake_fabric import FakeFabric, Frame
 from controllers.ingress_filter import IPV4, UDP
+from testbed.fake_fabric import FakeFabric, ethernet
 from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
 from uclab.kinds.user_agent import USER_AGENTS, UserAgent
 from uclab.model.load import LoadedTopology, load_topology
@@ -72,7 +72,7 @@ def test_a_phone_in_its_pcs_vlan_is_trusted_no_more_than_the_pc() -> None:
         ("pc1", cloud, 53_000, 0, 46),
         ("desk1", cloud, 30_000, 46, 46),
     ):
-        frame = Frame(
+        frame = ethernet(
             shared.node(name).interfaces[0].mac, gateway, eth_type=IPV4, ip_proto=UDP, udp_dst=udp_port,
             dscp=before, ipv4_dst=to,
         )  # fmt: skip

@@ -18,7 +18,8 @@ from uclab.plan.lan.spanning_trees import PortRef
 from uclab.plan.paths.reachability import Reachability
 from uclab.plan.planner import make_plan
 from uclab.plan.resolve.plan_edits import port_towards
-from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, Frame, Tag, forward
+from uclab.plan.schema.flow_simulation import Frame, Tag, forward
+from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4
 from uclab.plan.schema.plan import Plan, PortMode, Switch, SwitchRole
 
 VOICE, DATA = 10, 20

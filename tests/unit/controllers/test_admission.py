@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from controllers.fabric import compile_fabric
-from controllers.fake_fabric import FakeFabric, Outcome
 from controllers.flows import Purpose
 from controllers.ingress_filter import ARP, ICMPV6, IPV4, IPV6, UDP
 from testbed.fabrics import DATA, ROOMS, VOICE, Host, hierarchy, hosts
+from testbed.fake_fabric import FakeFabric, Outcome
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 FABRIC = hierarchy(2, 2, 3)
@@ -23,7 +21,7 @@ GATEWAY = next(h for h in hosts(FABRIC) if h.vlan == DATA and h.port.switch == "
 
 
 def send(sender: Host, eth_dst: str, **fields: object) -> Outcome:
-    return FAKE.send(sender.port, replace(sender.frame(eth_dst), **fields))  # type: ignore[arg-type]
+    return FAKE.send(sender.port, sender.frame(eth_dst, **fields))
 
 
 @pytest.mark.req("N3.3")

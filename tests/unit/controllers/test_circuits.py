@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from controllers.circuits import HIGHEST_TAG, LOWEST_TAG, Circuit, CircuitRefused, End, Exchange
 from controllers.fabric import Tables
-from controllers.fake_fabric import Delivery, FakeFabric, Frame
-from controllers.flows import FlowTable, Match, RateUnit, difference
+from controllers.flows import FlowTable, RateUnit, difference
 from controllers.ingress_filter import ARP
 from testbed.exchange import CUSTOMERS, FABRIC, SWITCHES
+from testbed.fake_fabric import Delivery, FakeFabric, ethernet
 from uclab.plan.lan.spanning_trees import PortRef
+from uclab.plan.schema.flow_simulation import Frame
+from uclab.plan.schema.flows import Match
 
 HQ, CLOUD = IPv4Network("10.10.0.0/16"), IPv4Network("198.18.10.0/24")
 NETWORKS = (HQ, CLOUD, IPv4Network("10.10.8.0/24"), IPv4Network("192.0.2.0/24"))
@@ -39,7 +41,7 @@ def packet(vlan: int | None = 10, **fields: Any) -> Frame:
     """A voice packet from the headquarters to the cloud, unless told otherwise."""
     usual = {"ipv4_src": "10.10.8.1", "ipv4_dst": "198.18.10.5", "dscp": 46}
     pcp = None if vlan is None else 0
-    return Frame("02:00:00:00:00:01", "02:00:00:00:00:02", vlan, pcp, **{**usual, **fields})
+    return ethernet("02:00:00:00:00:01", "02:00:00:00:00:02", vlan, pcp, **{**usual, **fields})
 
 
 def arp(source: str, target: str, vlan: int = 10) -> Frame:

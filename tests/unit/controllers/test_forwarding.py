@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.fabric import Tables, compile_fabric
-from controllers.fake_fabric import FakeFabric
 from controllers.transition import transition
 from testbed.fabrics import Host, enterprise, hierarchy, hosts, members, meshed
+from testbed.fake_fabric import FakeFabric
 from uclab.plan.lan.spanning_trees import PortRef, Trunk, trunks_between, usable_trunks
 from uclab.plan.schema.plan import SiteFabric
 

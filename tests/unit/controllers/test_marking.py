@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.fabric import compile_fabric
-from controllers.fake_fabric import FakeFabric, Frame
 from controllers.ingress_filter import IPV4, UDP
 from controllers.marking import TCP, port_masks
 from testbed.fabrics import DATA, POLICY, ROOMS, VOICE, Host, hierarchy, hosts
+from testbed.fake_fabric import FakeFabric
 from uclab.plan.lan.spanning_trees import PortRef
+from uclab.plan.schema.flow_simulation import Frame
 from uclab.plan.schema.plan import MarkingRule, SiteFabric
 
 FABRIC = hierarchy(2, 2, 2)
@@ -32,7 +33,7 @@ def on_the_wire(sender: Host, fabric: SiteFabric = FABRIC, target: str = "fw-sw"
     """The frame as it comes out elsewhere; where tagged, with the priority that it had on the trunk."""
     receiver = host(sender.vlan, target)
     fake = FakeFabric(fabric, compile_fabric(fabric).tables)
-    sent = replace(sender.frame(receiver.mac, eth_type=IPV4), **fields)
+    sent = sender.frame(receiver.mac, **{"eth_type": IPV4, **fields})
     (delivery,) = fake.send(sender.port, sent).deliveries
     return delivery.frame
 

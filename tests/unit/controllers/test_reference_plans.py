@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from controllers.fabric import compile_fabric
-from controllers.fake_fabric import FakeFabric
 from testbed.fabrics import hosts
+from testbed.fake_fabric import FakeFabric
 from testbed.plans import shipped_plan
 from uclab.model.load import reference_topologies
 from uclab.plan.faults.catalogue import FAULTS

@@ -10,8 +10,9 @@ from typing import Any
 from mininet.node import Switch
 
 from uclab.emulation.mininet.hosts import ShelllessNode
-from uclab.emulation.ovs.openflow import NORMAL, Flow, Tagging
+from uclab.emulation.ovs.openflow import NORMAL
 from uclab.emulation.ovs.vswitchd import Bridge, BridgePort
+from uclab.plan.schema.flows import IPV4, Match, SwitchFlow, push_tag, set_dscp, set_pcp
 from uclab.plan.schema.plan import PortMode, SwitchPort
 from uclab.plan.schema.plan import Switch as PlannedSwitch
 
@@ -80,27 +81,32 @@ def _port(port: SwitchPort, switch: PlannedSwitch) -> BridgePort:
     return BridgePort(port.interface, port.number, "native-untagged", port.vlan, port.tagged)
 
 
-def clearing_flows(switch: PlannedSwitch, dscps: Iterable[int]) -> list[Flow]:
+def clearing_flows(switch: PlannedSwitch, dscps: Iterable[int]) -> list[SwitchFlow]:
     """Flows of a peering LAN that trusts no mark: those of the policy are cleared (pure)."""
     distrusted = [port.number for port in switch.ports if not port.trust_dscp]
     known = sorted({dscp for dscp in dscps if dscp})
-    flows = [Flow(10, NORMAL, port, dscp, set_dscp=0) for port in distrusted for dscp in known]
-    return [Flow(0, NORMAL), *flows]
+    marked = [Match(port, eth_type=IPV4, ip_dscp=dscp) for port in distrusted for dscp in known]
+    return [SwitchFlow(0, NORMAL), *(SwitchFlow(10, NORMAL, match, (set_dscp(0),)) for match in marked)]
 
 
-def voice_priority_flows(switch: PlannedSwitch, dscp_to_pcp: tuple[tuple[int, int], ...]) -> list[Flow]:
+def voice_priority_flows(switch: PlannedSwitch, dscp_to_pcp: tuple[tuple[int, int], ...]) -> list[SwitchFlow]:
     """Flows by which a switch without a controller gives frames that it tags their 802.1p priority (pure).
 
     A desk phone sends untagged to its own port, a router to its circuit's termination unit; towards the
     network the frames leave with the VLAN's tag and the PCP of their DSCP (Q1). Everything else is learnt and
     forwarded as usual.
     """
-    flows = [Flow(0, NORMAL)]
+    flows = [SwitchFlow(0, NORMAL)]
     for uplink in (port for port in switch.ports if port.mode is not PortMode.ACCESS):
         for vlan in uplink.tagged:
             phones = [p for p in switch.ports if p.mode is PortMode.ACCESS and p.vlan == vlan]
             flows += [
-                Flow(10, uplink.number, phone.number, dscp, Tagging(vlan, pcp))
+                SwitchFlow(
+                    10,
+                    uplink.number,
+                    Match(phone.number, eth_type=IPV4, ip_dscp=dscp),
+                    (*push_tag(vlan), set_pcp(pcp)),
+                )
                 for phone in phones
                 for dscp, pcp in dscp_to_pcp
             ]

@@ -9,10 +9,9 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from uclab.plan.schema.flows import FlowAction, SwitchFlow
+from uclab.plan.schema.flows import FlowAction, Match, SwitchFlow
 from uclab.runtime.readiness import patient
 
 NORMAL = 0xFFFFFFFA
@@ -40,28 +39,7 @@ class OpenFlowError(Exception):
     """A bridge refused a flow or did not answer."""
 
 
-@dataclass(frozen=True)
-class Tagging:
-    """An 802.1Q tag to push."""
-
-    vlan: int
-    pcp: int
-
-
-@dataclass(frozen=True)
-class Flow:
-    """IPv4 packets of `dscp` from `in_port` (or all packets) go to `out_port`, tagged if `tag` is given, with
-    another DSCP if `set_dscp` is."""
-
-    priority: int
-    out_port: int
-    in_port: int | None = None
-    dscp: int | None = None
-    tag: Tagging | None = None
-    set_dscp: int | None = None
-
-
-def install(management: Path, flows: Sequence[Flow | SwitchFlow]) -> None:
+def install(management: Path, flows: Sequence[SwitchFlow]) -> None:
     """Add flows to a bridge and return when it has them. Raises `OpenFlowError` or OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(patient(_DEADLINE_S))
@@ -71,58 +49,48 @@ def install(management: Path, flows: Sequence[Flow | SwitchFlow]) -> None:
         _await_barrier(sock, management)
 
 
-def encode(flow: Flow | SwitchFlow) -> bytes:
+def encode(flow: SwitchFlow) -> bytes:
     """The flow-mod message that adds `flow` (pure)."""
-    if isinstance(flow, SwitchFlow):
-        actions = b"".join(map(_action, flow.steps))
-        return _flow_mod(flow.priority, _match(flow), actions + _output(flow.out_port))
-    match = b""
-    if flow.in_port is not None:
-        match += _oxm(_IN_PORT, struct.pack(">I", flow.in_port))
-    if flow.dscp is not None:
-        match += _oxm(_ETH_TYPE, struct.pack(">H", 0x0800)) + _oxm(_IP_DSCP, bytes([flow.dscp]))
-    actions = b""
-    if flow.tag is not None:
-        actions += struct.pack(">HHHxx", 17, 8, 0x8100)
-        actions += _set_field(_VLAN_VID, struct.pack(">H", _VLAN_PRESENT | flow.tag.vlan))
-        actions += _set_field(_VLAN_PCP, bytes([flow.tag.pcp]))
-    if flow.set_dscp is not None:
-        actions += _set_field(_IP_DSCP, bytes([flow.set_dscp]))
-    return _flow_mod(flow.priority, match, actions + _output(flow.out_port))
+    actions = b"".join(map(_action, flow.actions))
+    return _flow_mod(flow.priority, _match(flow.match), actions + _output(flow.out_port))
 
 
-def _match(flow: SwitchFlow) -> bytes:
-    """The fields of a planned flow, each after those that it presupposes (section 7.2.3.8)."""
-    match = _oxm(_IN_PORT, struct.pack(">I", flow.in_port))
-    if flow.eth_type is not None:
-        match += _oxm(_ETH_TYPE, struct.pack(">H", flow.eth_type))
-    if flow.vlan is not None:
-        match += _oxm(_VLAN_VID, struct.pack(">H", _VLAN_PRESENT | flow.vlan if flow.vlan else 0))
-    if flow.pcp is not None:
-        match += _oxm(_VLAN_PCP, bytes([flow.pcp]))
-    if flow.dscp is not None:
-        match += _oxm(_IP_DSCP, bytes([flow.dscp]))
-    if flow.label is not None:
-        match += _oxm(_MPLS_LABEL, struct.pack(">I", flow.label))
-    if flow.tc is not None:
-        match += _oxm(_MPLS_TC, bytes([flow.tc]))
-    return match
+def _match(match: Match) -> bytes:
+    """The fields of a flow, each after those that it presupposes (section 7.2.3.8)."""
+    found = b""
+    if match.in_port is not None:
+        found += _oxm(_IN_PORT, struct.pack(">I", match.in_port))
+    if match.eth_type is not None:
+        found += _oxm(_ETH_TYPE, struct.pack(">H", match.eth_type))
+    if match.vlan is not None:
+        found += _oxm(_VLAN_VID, struct.pack(">H", _VLAN_PRESENT | match.vlan if match.vlan else 0))
+    if match.pcp is not None:
+        found += _oxm(_VLAN_PCP, bytes([match.pcp]))
+    if match.ip_dscp is not None:
+        found += _oxm(_IP_DSCP, bytes([match.ip_dscp]))
+    if match.mpls_label is not None:
+        found += _oxm(_MPLS_LABEL, struct.pack(">I", match.mpls_label))
+    if match.mpls_tc is not None:
+        found += _oxm(_MPLS_TC, bytes([match.mpls_tc]))
+    return found
 
 
-def _action(step: FlowAction) -> bytes:
-    match step.kind:
+def _action(action: FlowAction) -> bytes:
+    match action.kind:
         case "pop-vlan":
             return struct.pack(">HHxxxx", _POP_VLAN, 8)
         case "set-vlan":
-            return _set_field(_VLAN_VID, struct.pack(">H", _VLAN_PRESENT | step.value))
+            return _set_field(_VLAN_VID, struct.pack(">H", _VLAN_PRESENT | action.value))
         case "set-pcp":
-            return _set_field(_VLAN_PCP, bytes([step.value]))
+            return _set_field(_VLAN_PCP, bytes([action.value]))
+        case "set-dscp":
+            return _set_field(_IP_DSCP, bytes([action.value]))
         case "set-label":
-            return _set_field(_MPLS_LABEL, struct.pack(">I", step.value))
+            return _set_field(_MPLS_LABEL, struct.pack(">I", action.value))
         case "set-tc":
-            return _set_field(_MPLS_TC, bytes([step.value]))
+            return _set_field(_MPLS_TC, bytes([action.value]))
         case _:
-            return struct.pack(">HHHxx", _PUSH[step.kind], 8, step.value)
+            return struct.pack(">HHHxx", _PUSH[action.kind], 8, action.value)
 
 
 def _output(port: int) -> bytes:

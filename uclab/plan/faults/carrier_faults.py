@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from uclab.plan.resolve.plan_edits import with_switch
 from uclab.plan.schema.fault import registered
-from uclab.plan.schema.flows import ARP, IPV4, SERVICE_TAG, FlowAction, SwitchFlow
+from uclab.plan.schema.flows import ARP, IPV4, SERVICE_TAG, FlowAction, SwitchFlow, set_pcp
 from uclab.plan.schema.plan import Plan, Switch
 
 LOWER = 1
@@ -29,8 +29,9 @@ LOWER = 1
 def shifted_classes(plan: Plan, target: str | None) -> Plan:
     """An edge switch gives every packet the traffic class below its own."""
 
-    def shifted(step: FlowAction) -> FlowAction:
-        return replace(step, value=step.value - LOWER) if step.kind == "set-tc" and step.value else step
+    def shifted(action: FlowAction) -> FlowAction:
+        is_class = action.kind == "set-tc" and action.value
+        return replace(action, value=action.value - LOWER) if is_class else action
 
     return _changed(plan, target, lambda flow: _pushes_label(flow, IPV4), shifted)
 
@@ -45,11 +46,11 @@ def shifted_classes(plan: Plan, target: str | None) -> Plan:
 def unmarked_service_tags(plan: Plan, target: str | None) -> Plan:
     """An edge switch does not copy the customer's priority to the service tag."""
 
-    def unmarked(step: FlowAction) -> FlowAction:
-        return replace(step, value=0) if step.kind == "set-pcp" else step
+    def unmarked(action: FlowAction) -> FlowAction:
+        return set_pcp(0) if action.kind == "set-pcp" else action
 
-    return _changed(plan, target, lambda flow: FlowAction("push-vlan", SERVICE_TAG) in flow.steps
-                    and flow.eth_type != ARP, unmarked)  # fmt: skip
+    return _changed(plan, target, lambda flow: FlowAction("push-vlan", SERVICE_TAG) in flow.actions
+                    and flow.match.eth_type != ARP, unmarked)  # fmt: skip
 
 
 @registered(
@@ -65,7 +66,7 @@ def shared_labels(plan: Plan, target: str | None) -> Plan:
     others = {chatter.source_node for chatter in plan.chatter}
 
     def is_others(switch: Switch, flow: SwitchFlow) -> bool:
-        port = next((p for p in switch.ports if p.number == flow.in_port), None)
+        port = next((p for p in switch.ports if p.number == flow.match.in_port), None)
         return port is not None and port.peer in others and _pushes_label(flow, IPV4)
 
     for switch in plan.switches:
@@ -73,9 +74,9 @@ def shared_labels(plan: Plan, target: str | None) -> Plan:
         ours = [f for f in switch.flows if _pushes_label(f, IPV4) and not is_others(switch, f)]
         if not theirs or target not in (None, switch.name):
             continue
-        label = next(step for step in ours[0].steps if step.kind == "set-label")
+        label = next(one for one in ours[0].actions if one.kind == "set-label")
         mixed = tuple(
-            replace(flow, steps=tuple(label if s.kind == "set-label" else s for s in flow.steps))
+            replace(flow, actions=tuple(label if a.kind == "set-label" else a for a in flow.actions))
             if flow in theirs
             else flow
             for flow in switch.flows
@@ -91,20 +92,20 @@ def _changed(
     concerns: Callable[[SwitchFlow], bool],
     change: Callable[[FlowAction], FlowAction],
 ) -> Plan:
-    """The first edge switch with such flows, or the one that is named, with their steps changed."""
+    """The first edge switch with such flows, or the one that is named, with their actions changed."""
     fitting = [switch for switch in plan.switches if any(map(concerns, switch.flows))]
     switch = next((s for s in fitting if target in (None, s.name)), None)
     if switch is None:
         raise _nothing(target, "carrier's edge switch", [s.name for s in fitting])
     flows = tuple(
-        replace(flow, steps=tuple(map(change, flow.steps))) if concerns(flow) else flow
+        replace(flow, actions=tuple(map(change, flow.actions))) if concerns(flow) else flow
         for flow in switch.flows
     )
     return with_switch(plan, replace(switch, flows=flows))
 
 
 def _pushes_label(flow: SwitchFlow, payload: int) -> bool:
-    return flow.eth_type == payload and any(step.kind == "push-mpls" for step in flow.steps)
+    return flow.match.eth_type == payload and any(a.kind == "push-mpls" for a in flow.actions)
 
 
 def _nothing(target: str | None, what: str, known: list[str]) -> KeyError:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from uclab.plan.lan.wireless import ADAPTER_RADIO, RADIO, adapter
 from uclab.plan.resolve.plan_edits import with_switch
 from uclab.plan.schema.fault import pick, registered
-from uclab.plan.schema.flows import SwitchFlow
+from uclab.plan.schema.flows import SwitchFlow, set_pcp
 from uclab.plan.schema.plan import Plan, Switch, SwitchRole
 
 
@@ -45,10 +45,10 @@ def _marked(plan: Plan, switch: Switch, into_air: int, up: Callable[[int], int])
     """The user priority of each DSCP that a device sends into the air changed."""
 
     def changed(flow: SwitchFlow) -> SwitchFlow:
-        dscp = flow.dscp
+        dscp = flow.match.ip_dscp
         if flow.out_port != into_air or dscp is None:
             return flow
-        steps = (replace(s, value=up(dscp)) if s.kind == "set-pcp" else s for s in flow.steps)
-        return replace(flow, steps=tuple(steps))
+        actions = (set_pcp(up(dscp)) if a.kind == "set-pcp" else a for a in flow.actions)
+        return replace(flow, actions=tuple(actions))
 
     return with_switch(plan, replace(switch, flows=tuple(map(changed, switch.flows))))

@@ -18,7 +18,17 @@ from uclab.plan.lan.bridges import BridgeBuilder
 from uclab.plan.resolve import queues
 from uclab.plan.resolve.hosts import Host
 from uclab.plan.resolve.names import free_name
-from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, FlowAction, SwitchFlow
+from uclab.plan.schema.flows import (
+    ARP,
+    IPV4,
+    POP_TAG,
+    UNTAGGED,
+    FlowAction,
+    Match,
+    SwitchFlow,
+    push_tag,
+    set_pcp,
+)
 from uclab.plan.schema.plan import Interface, LinkEnd, Node, NodeKind, Policy, PortMode, Switch, SwitchRole
 from uclab.plan.schema.radio_channel import RadioChannel, Station
 
@@ -117,9 +127,8 @@ def with_flows(switch: Switch, profile: PolicyProfile, policy: Policy) -> Switch
         flows = [*_bridged(WIRE, RADIO, vlans, wifi), *_bridged(RADIO, WIRE, vlans, wired)]
     elif switch.role is SwitchRole.STATION:
         vlan = switch.ports[0].tagged[0]
-        push = (FlowAction("push-vlan", CUSTOMER_TAG), FlowAction("set-vlan", vlan))
-        flows = [*_marked(ADAPTER_SELF, ADAPTER_RADIO, 0, wifi, push)]
-        flows.append(SwitchFlow(10, ADAPTER_RADIO, ADAPTER_SELF, vlan=vlan, steps=(FlowAction("pop-vlan"),)))
+        flows = [*_marked(ADAPTER_SELF, ADAPTER_RADIO, UNTAGGED, wifi, push_tag(vlan))]
+        flows.append(SwitchFlow(10, ADAPTER_SELF, Match(ADAPTER_RADIO, vlan), (POP_TAG,)))
     else:
         return switch
     return replace(switch, flows=tuple(flows))
@@ -139,13 +148,13 @@ def _bridged(in_port: int, out_port: int, vlans: Iterable[int], marks: Marks) ->
 
 
 def _marked(
-    in_port: int, out_port: int, vlan: int, marks: Marks, steps: tuple[FlowAction, ...] = ()
+    in_port: int, out_port: int, vlan: int, marks: Marks, before: tuple[FlowAction, ...] = ()
 ) -> Iterator[SwitchFlow]:
-    """Flows of one VLAN (0: untagged), or of an untagged port after `steps`."""
+    """Flows of one VLAN (0: untagged), or of an untagged port with actions `before` the mark."""
 
     def flow(priority: int, mark: int, eth_type: int | None = None, dscp: int | None = None) -> SwitchFlow:
-        done = (*steps, FlowAction("set-pcp", mark))
-        return SwitchFlow(priority, in_port, out_port, eth_type, vlan, dscp=dscp, steps=done)
+        match = Match(in_port, vlan, eth_type=eth_type, ip_dscp=dscp)
+        return SwitchFlow(priority, out_port, match, (*before, set_pcp(mark)))
 
     yield from (flow(20, mark, IPV4, dscp) for dscp, mark in marks.by_dscp)
     yield flow(20, marks.arp, ARP)

@@ -14,7 +14,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from uclab.plan.lan.spanning_trees import PortRef, spanning_tree, trunks_between
 from uclab.plan.resolve.taps import port_of
 from uclab.plan.schema.errors import PlanError
-from uclab.plan.schema.flows import CUSTOMER_TAG, SERVICE_TAG, Frame, Tag, forward
+from uclab.plan.schema.flow_simulation import Frame, Tag, forward
+from uclab.plan.schema.flows import CUSTOMER_TAG, SERVICE_TAG
 from uclab.plan.schema.plan import (
     Link,
     LinkEnd,
@@ -70,8 +71,8 @@ class Cabling:
             for end in step:
                 tag = None
                 if frame is not None:
-                    label, service = self.labels[end], frame.vlan(SERVICE_TAG)
-                    hops.append(PathHop(label, frame.vlan(CUSTOMER_TAG), service, frame.label))
+                    label, service = self.labels[end], frame.vlan_of(SERVICE_TAG)
+                    hops.append(PathHop(label, frame.vlan_of(CUSTOMER_TAG), service, frame.label))
                     continue
                 if crossed is not None and (crossed, vlan) in self.crossings:
                     vlan = self.crossings[crossed, vlan][1]
@@ -160,7 +161,7 @@ class Cabling:
             for step in self.steps[end.device]:
                 if carried is not None:
                     goes, inside = self.ports[step[0]][1].number == carried[0], carried[1]
-                    vlan = inside.vlan(CUSTOMER_TAG)
+                    vlan = inside.vlan_of(CUSTOMER_TAG)
                 else:
                     goes, inside = self._forwards(step[0], vlan), None
                 onward = (step[1], self._enters(step[1], vlan), inside)

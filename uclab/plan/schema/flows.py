@@ -1,13 +1,13 @@
-"""Flows of switches that neither learn nor have a controller: what a carrier's network does with a frame.
+"""The vocabulary of flows, for all switches: those that a controller programs (`controllers.flows` adds
+tables, groups and meters) and those that neither learn nor have one.
 
-`forward` is a flow table in a few lines: the plan's paths and the tests see where a frame goes, and what it
-looks like there, without a switch.
+It is OpenFlow 1.3's (ONF TS-012). A flow's actions are done in order. `uclab.plan.schema.flow_simulation`
+says what becomes of a frame, without a switch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 IPV4, ARP = 0x0800, 0x0806
@@ -16,126 +16,111 @@ CUSTOMER_TAG, SERVICE_TAG = 0x8100, 0x88A8
 MPLS = 0x8847
 """EtherType of unicast MPLS (RFC 5332)."""
 
-StepKind = Literal[
-    "push-vlan", "pop-vlan", "push-mpls", "pop-mpls", "set-vlan", "set-pcp", "set-label", "set-tc"
-]
+UNTAGGED = 0
+"""`Match.vlan` of frames without an 802.1Q tag."""
+ANY_VLAN = -1
+"""`Match.vlan` of frames with a tag, whatever its VLAN."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a flow applies to; None means any. A MAC address may carry a mask, `address/mask`."""
+
+    in_port: int | None = None
+    vlan: int | None = None
+    """VLAN id of the outermost tag, `UNTAGGED` or `ANY_VLAN`."""
+    eth_src: str | None = None
+    eth_dst: str | None = None
+    eth_type: int | None = None
+    """What follows the tags."""
+    ip_proto: int | None = None
+    ip_dscp: int | None = None
+    ipv4_src: str | None = None
+    """Prefix in CIDR form."""
+    ipv4_dst: str | None = None
+    """Prefix in CIDR form."""
+    udp_src: int | None = None
+    udp_dst: tuple[int, int] | None = None
+    """Port and mask."""
+    tcp_dst: tuple[int, int] | None = None
+    icmpv6_type: int | None = None
+    arp_sha: str | None = None
+    arp_spa: str | None = None
+    """Address or prefix."""
+    arp_tpa: str | None = None
+    """Address or prefix."""
+    pcp: int | None = None
+    """802.1p priority of the outermost tag."""
+    mpls_label: int | None = None
+    mpls_tc: int | None = None
+
+
+ActionKind = Literal[
+    "push-vlan", "pop-vlan", "set-vlan", "set-pcp", "push-mpls", "pop-mpls", "set-label", "set-tc",
+    "set-dscp", "set-in-port", "output", "group", "controller",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class FlowAction:
-    """One change of a frame. `value`: the tag's or label's EtherType for a push, what is left behind for
-    `pop-mpls`, else the new value; `set-vlan` and `set-pcp` change the outermost tag."""
+    """One thing done with a frame. `value`: the EtherType of the tag or label for a push, of what is left
+    behind for `pop-mpls`; the port of `output` and `set-in-port`, the number of a `group`, the bytes of a
+    frame that the `controller` gets; else the new value. `set-vlan` and `set-pcp` change the outermost
+    tag."""
 
-    kind: StepKind
+    kind: ActionKind
     value: int = 0
+
+
+def output(port: int) -> FlowAction:
+    """Send out of a port; nothing happens where that is the `in_port` (OpenFlow 1.3 section 5.12)."""
+    return FlowAction("output", port)
+
+
+def push_tag(vlan: int, protocol: int = CUSTOMER_TAG) -> tuple[FlowAction, FlowAction]:
+    """Put a tag of this VLAN in front, with priority 0."""
+    return FlowAction("push-vlan", protocol), FlowAction("set-vlan", vlan)
+
+
+def set_vlan(vlan: int) -> FlowAction:
+    """Change the VLAN in the tag; its priority stays."""
+    return FlowAction("set-vlan", vlan)
+
+
+def set_pcp(pcp: int) -> FlowAction:
+    """Set the 802.1p priority in the tag, 0..7."""
+    return FlowAction("set-pcp", pcp)
+
+
+def set_dscp(dscp: int) -> FlowAction:
+    """Set the differentiated services code point, 0..63."""
+    return FlowAction("set-dscp", dscp)
+
+
+POP_TAG = FlowAction("pop-vlan")
+"""Take the outermost tag off."""
 
 
 @dataclass(frozen=True)
 class SwitchFlow:
-    """Frames from `in_port` that fit go through `steps` and leave by `out_port`; the highest priority that
-    fits decides. None fits everything."""
+    """A flow of a switch with one table and no controller: frames that match go through `actions` and leave
+    by `out_port`; the highest priority that matches decides."""
 
     priority: int
-    in_port: int
     out_port: int
-    eth_type: int | None = None
-    """What follows the tags: IPv4, ARP or MPLS."""
-    vlan: int | None = None
-    """VLAN id of the outermost tag; 0: no tag."""
-    pcp: int | None = None
-    """802.1p priority of the outermost tag."""
-    dscp: int | None = None
-    label: int | None = None
-    tc: int | None = None
-    steps: tuple[FlowAction, ...] = ()
-
-
-@dataclass(frozen=True)
-class Tag:
-    """A VLAN tag."""
-
-    protocol: int
-    vlan: int
-    pcp: int = 0
-
-
-@dataclass(frozen=True)
-class Frame:
-    """As much of a frame as flows look at."""
-
-    payload: int = IPV4
-    """EtherType of what is behind tags and label."""
-    dscp: int | None = None
-    tags: tuple[Tag, ...] = ()
-    """The outermost first."""
-    label: int | None = None
-    tc: int | None = None
-
-    @property
-    def eth_type(self) -> int:
-        """What follows the tags."""
-        return self.payload if self.label is None else MPLS
-
-    def vlan(self, protocol: int) -> int | None:
-        """VLAN id of the tag of that kind."""
-        return next((tag.vlan for tag in self.tags if tag.protocol == protocol), None)
+    match: Match = Match()
+    actions: tuple[FlowAction, ...] = ()
 
 
 def words(flow: SwitchFlow) -> str:
     """A flow on one line, e.g. `10 in 1 type 0x8847 label 102 tc 5: pop-mpls 0x0800, out 3`."""
-    fields = (("type", flow.eth_type), ("vlan", flow.vlan), ("pcp", flow.pcp), ("dscp", flow.dscp),
-              ("label", flow.label), ("tc", flow.tc))  # fmt: skip
-    match = [f"{name} {_number(value)}" for name, value in fields if value is not None]
-    steps = [s.kind if s.kind == "pop-vlan" else f"{s.kind} {_number(s.value)}" for s in flow.steps]
-    return f"{' '.join([f'{flow.priority} in {flow.in_port}', *match])}: " + ", ".join(
-        [*steps, f"out {flow.out_port}"]
-    )
+    match = flow.match
+    fields = (("in", match.in_port), ("type", match.eth_type), ("vlan", match.vlan), ("pcp", match.pcp),
+              ("dscp", match.ip_dscp), ("label", match.mpls_label), ("tc", match.mpls_tc))  # fmt: skip
+    matched = [f"{name} {_number(value)}" for name, value in fields if value is not None]
+    done = [a.kind if a == POP_TAG else f"{a.kind} {_number(a.value)}" for a in flow.actions]
+    return f"{' '.join([str(flow.priority), *matched])}: " + ", ".join([*done, f"out {flow.out_port}"])
 
 
 def _number(value: int) -> str:
     return f"{value:#06x}" if value in (IPV4, ARP, CUSTOMER_TAG, SERVICE_TAG, MPLS) else str(value)
-
-
-def forward(flows: Iterable[SwitchFlow], in_port: int, frame: Frame) -> tuple[int, Frame] | None:
-    """The port by which a frame leaves and what it is then; None where no flow fits."""
-    fitting = [flow for flow in flows if flow.in_port == in_port and _fits(flow, frame)]
-    best = max(fitting, key=lambda flow: flow.priority, default=None)
-    if best is None:
-        return None
-    for step in best.steps:
-        frame = _changed(frame, step)
-    return best.out_port, frame
-
-
-def _fits(flow: SwitchFlow, frame: Frame) -> bool:
-    outer = frame.tags[0] if frame.tags else Tag(0, 0)
-    dscp = frame.dscp if frame.label is None else None
-    pairs = (
-        (flow.eth_type, frame.eth_type),
-        (flow.vlan, outer.vlan),
-        (flow.pcp, outer.pcp),
-        (flow.dscp, dscp),
-        (flow.label, frame.label),
-        (flow.tc, frame.tc),
-    )
-    return all(wanted is None or wanted == found for wanted, found in pairs)
-
-
-def _changed(frame: Frame, step: FlowAction) -> Frame:
-    match step.kind:
-        case "push-vlan":
-            return replace(frame, tags=(Tag(step.value, 0), *frame.tags))
-        case "pop-vlan":
-            return replace(frame, tags=frame.tags[1:])
-        case "set-vlan":
-            return replace(frame, tags=(replace(frame.tags[0], vlan=step.value), *frame.tags[1:]))
-        case "set-pcp":
-            return replace(frame, tags=(replace(frame.tags[0], pcp=step.value), *frame.tags[1:]))
-        case "push-mpls":
-            return replace(frame, label=0, tc=0)
-        case "pop-mpls":
-            return replace(frame, label=None, tc=None, payload=step.value)
-        case "set-label":
-            return replace(frame, label=step.value)
-        case "set-tc":
-            return replace(frame, tc=step.value)

@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from uclab.plan.schema.flows import ARP, CUSTOMER_TAG, IPV4, MPLS, FlowAction, SwitchFlow
+from uclab.plan.schema.flows import (
+    ARP,
+    IPV4,
+    MPLS,
+    POP_TAG,
+    UNTAGGED,
+    FlowAction,
+    Match,
+    SwitchFlow,
+    push_tag,
+    set_pcp,
+)
 from uclab.plan.schema.plan import Policy
 from uclab.plan.wan.provider_circuit import Attachment, ClassMap, ProviderCircuit
 
@@ -82,24 +93,22 @@ def core_flows(strand: ProviderCircuit) -> Iterator[SwitchFlow]:
             before, after = label_pair(strand, start is strand.near, payload)
             swap = (FlowAction("set-label", after),)
             for tc in range(8):
-                yield SwitchFlow(
-                    ANY, start.edge_port, end.edge_port, eth_type=MPLS, label=before, tc=tc, steps=swap
-                )
+                labelled = Match(start.edge_port, eth_type=MPLS, mpls_label=before, mpls_tc=tc)
+                yield SwitchFlow(ANY, end.edge_port, labelled, swap)
 
 
 def _push(at: Attachment, payload: int, label: int, classes: ClassMap) -> Iterator[SwitchFlow]:
-    untagged = () if at.vlan is None else (FlowAction("pop-vlan"),)
+    untagged = () if at.vlan is None else (POP_TAG,)
 
     def flow(priority: int, dscp: int | None, tc: int) -> SwitchFlow:
-        steps = (
+        actions = (
             *untagged,
             FlowAction("push-mpls", MPLS),
             FlowAction("set-label", label),
             FlowAction("set-tc", tc),
         )
-        return SwitchFlow(
-            priority, at.port, at.core_port, eth_type=payload, vlan=at.vlan or 0, dscp=dscp, steps=steps
-        )
+        match = Match(at.port, at.vlan or UNTAGGED, eth_type=payload, ip_dscp=dscp)
+        return SwitchFlow(priority, at.core_port, match, actions)
 
     if payload == IPV4:
         yield from (flow(EXACT, dscp, tc) for dscp, tc in classes.codes)
@@ -108,15 +117,9 @@ def _push(at: Attachment, payload: int, label: int, classes: ClassMap) -> Iterat
 
 def _pop(at: Attachment, payload: int, label: int, classes: ClassMap) -> Iterator[SwitchFlow]:
     def flow(priority: int, tc: int | None, pcp: int) -> SwitchFlow:
-        tag: tuple[FlowAction, ...] = ()
-        if at.vlan is not None:
-            tag = (
-                FlowAction("push-vlan", CUSTOMER_TAG),
-                FlowAction("set-vlan", at.vlan),
-                FlowAction("set-pcp", pcp),
-            )
-        steps = (FlowAction("pop-mpls", payload), *tag)
-        return SwitchFlow(priority, at.core_port, at.port, eth_type=MPLS, label=label, tc=tc, steps=steps)
+        tag = () if at.vlan is None else (*push_tag(at.vlan), set_pcp(pcp))
+        match = Match(at.core_port, eth_type=MPLS, mpls_label=label, mpls_tc=tc)
+        return SwitchFlow(priority, at.port, match, (FlowAction("pop-mpls", payload), *tag))
 
     if payload == IPV4 and at.vlan is not None:
         yield from (flow(EXACT, tc, pcp) for tc, pcp in classes.priorities)

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from typing import Literal
 
 from uclab.plan.schema.errors import PlanError
-from uclab.plan.schema.flows import ARP, SERVICE_TAG, FlowAction, SwitchFlow
+from uclab.plan.schema.flows import (
+    ARP,
+    POP_TAG,
+    SERVICE_TAG,
+    FlowAction,
+    Match,
+    SwitchFlow,
+    push_tag,
+    set_pcp,
+)
 from uclab.plan.schema.plan import Policy
 from uclab.plan.wan.provider_circuit import ClassMap, ProviderCircuit
 
@@ -58,29 +67,21 @@ def edge_flows(strand: ProviderCircuit, classes: ClassMap) -> Iterator[tuple[str
     for start, end in strand.ways():
         priorities = [*dict.fromkeys(pcp for _, pcp in classes.priorities if pcp), 0]
         for pcp in priorities:
-            yield (
-                start.switch,
-                SwitchFlow(ANY, start.port, start.core_port, vlan=start.vlan, pcp=pcp, steps=_tag(vlan, pcp)),
-            )
-        yield (
-            start.switch,
-            SwitchFlow(EXACT, start.port, start.core_port, eth_type=ARP, vlan=start.vlan,
-                       steps=_tag(vlan, classes.control)),
-        )  # fmt: skip
-        yield (
-            end.switch,
-            SwitchFlow(ANY, end.core_port, end.port, vlan=vlan, steps=(FlowAction("pop-vlan"),)),
-        )
+            entering = Match(start.port, start.vlan, pcp=pcp)
+            yield start.switch, SwitchFlow(ANY, start.core_port, entering, _tag(vlan, pcp))
+        arp = Match(start.port, start.vlan, eth_type=ARP)
+        yield start.switch, SwitchFlow(EXACT, start.core_port, arp, _tag(vlan, classes.control))
+        yield end.switch, SwitchFlow(ANY, end.port, Match(end.core_port, vlan), (POP_TAG,))
 
 
 def core_flows(strand: ProviderCircuit) -> Iterator[SwitchFlow]:
     """Both directions through the core."""
     for start, end in strand.ways():
-        yield SwitchFlow(ANY, start.edge_port, end.edge_port, vlan=service_vlan(strand))
+        yield SwitchFlow(ANY, end.edge_port, Match(start.edge_port, service_vlan(strand)))
 
 
 def _tag(vlan: int, pcp: int) -> tuple[FlowAction, ...]:
-    return FlowAction("push-vlan", SERVICE_TAG), FlowAction("set-vlan", vlan), FlowAction("set-pcp", pcp)
+    return *push_tag(vlan, SERVICE_TAG), set_pcp(pcp)
 
 
 TRANSPORT = ServiceTags()

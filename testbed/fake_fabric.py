@@ -8,30 +8,35 @@ a circle, and two rules of one priority that both match.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from controllers.fabric import Tables
-from controllers.fake_lookup import FabricFault, Frame, Lookup
-from controllers.flows import (
-    Action,
-    FlowTable,
-    Output,
-    PopTag,
-    Purpose,
-    PushTag,
-    SetDscp,
-    SetInPort,
-    SetPriority,
-    SetVlan,
-    Table,
-    ToController,
-    ToGroup,
-)
+from controllers.flows import FlowRule, FlowTable, Purpose, Table
 from uclab.plan.lan.spanning_trees import PortRef, trunks_between
+from uclab.plan.schema.flow_simulation import Check, Frame, Tag, changed, check_of
+from uclab.plan.schema.flows import CUSTOMER_TAG, IPV4, FlowAction
 from uclab.plan.schema.plan import SiteFabric
 
-__all__ = ["Delivery", "FabricFault", "FakeFabric", "Frame", "Outcome"]
+
+class FabricFault(Exception):
+    """The tables do something that a fabric must never do."""
+
+
+def ethernet(
+    eth_src: str,
+    eth_dst: str,
+    vlan: int | None = None,
+    pcp: int | None = None,
+    eth_type: int = IPV4,
+    dscp: int | None = 0,
+    **fields: Any,
+) -> Frame:
+    """A frame with one customer's tag, or none."""
+    tags = () if vlan is None else (Tag(CUSTOMER_TAG, vlan, pcp or 0),)
+    return Frame(eth_type, dscp, tags, eth_src=eth_src, eth_dst=eth_dst, **fields)
+
 
 MOST_HOPS = 64
 """A frame that passes more switches is looping."""
@@ -96,6 +101,57 @@ class FakeFabric:
         return outcome
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """A rule made ready for trying."""
+
+    rule: FlowRule
+    matches: Check
+    """Whether the rule applies to a frame of its port."""
+
+
+class Lookup:
+    """A switch's tables made ready for looking up; what was found is kept, as many fabrics share tables."""
+
+    def __init__(self, flow_table: FlowTable) -> None:
+        self.groups = {group.id: group for group in flow_table.groups}
+        self._rules: dict[Table, list[_Candidate]] = {table: [] for table in Table}
+        for rule in sorted(flow_table.rules, key=lambda rule: -rule.priority):
+            self._rules[rule.table].append(_Candidate(rule, check_of(rule.match)))
+        self._of_port: dict[tuple[Table, int], list[_Candidate]] = {}
+        self._found: dict[tuple[Table, int, Frame], FlowRule | None] = {}
+
+    def rule_for(self, table: Table, in_port: int, frame: Frame) -> FlowRule | None:
+        """The rule for a frame. Raises `FabricFault` where two of the highest priority disagree."""
+        key = (table, in_port, frame)
+        if key not in self._found:
+            self._found[key] = self._search(*key)
+        return self._found[key]
+
+    def _search(self, table: Table, in_port: int, frame: Frame) -> FlowRule | None:
+        first: FlowRule | None = None
+        for candidate in self._candidates(table, in_port):
+            rule = candidate.rule
+            if first is not None and rule.priority < first.priority:
+                break
+            if candidate.matches(frame):
+                if first is not None and _does(rule) != _does(first):
+                    raise FabricFault(f"both match {frame}: {first} and {rule}")
+                first = first or rule
+        return first
+
+    def _candidates(self, table: Table, in_port: int) -> list[_Candidate]:
+        """Rules of a table that frames of this port may meet, highest priority first."""
+        key = (table, in_port)
+        if key not in self._of_port:
+            self._of_port[key] = [c for c in self._rules[table] if c.rule.match.in_port in (None, in_port)]
+        return self._of_port[key]
+
+
+def _does(rule: FlowRule) -> tuple[object, ...]:
+    return rule.actions, rule.goto, rule.meter
+
+
 _lookup = lru_cache(maxsize=512)(Lookup)
 
 
@@ -123,45 +179,28 @@ class _FakeSwitch:
             rule = self._lookup.rule_for(at, packet.in_port, packet.frame)
             if rule is None:
                 return
-            if any(isinstance(action, ToController) for action in rule.actions):
+            if any(action.kind == "controller" for action in rule.actions):
                 outcome.reports.append((port, rule.purpose))
             yield from self._apply(rule.actions, packet)
             if rule.goto is not None and rule.goto <= at:
                 raise FabricFault(f"{self.name}: {rule} goes back")
             at = rule.goto
 
-    def _apply(self, actions: tuple[Action, ...], packet: _Packet) -> Iterator[tuple[int, Frame]]:
+    def _apply(self, actions: tuple[FlowAction, ...], packet: _Packet) -> Iterator[tuple[int, Frame]]:
         for action in actions:
-            match action:
-                case Output(port):
-                    if port != packet.in_port:
-                        yield port, packet.frame
-                case ToGroup(number):
-                    live = (b for b in self._lookup.groups[number].buckets if b.watch_port not in self.down)
+            match action.kind:
+                case "output":
+                    if action.value != packet.in_port:
+                        yield action.value, packet.frame
+                case "group":
+                    buckets = self._lookup.groups[action.value].buckets
+                    live = (bucket for bucket in buckets if bucket.watch_port not in self.down)
                     if (bucket := next(live, None)) is not None:
                         yield from self._apply(bucket.actions, _Packet(packet.in_port, packet.frame))
-                case SetInPort(port):
-                    packet.in_port = port
-                case ToController():
+                case "set-in-port":
+                    packet.in_port = action.value
+                case "controller":
                     pass
                 case _:
-                    packet.frame = _changed(packet.frame, action)
-
-
-@lru_cache(maxsize=1 << 16)
-def _changed(frame: Frame, action: Action) -> Frame:
-    if isinstance(action, PushTag):
-        assert frame.vlan is None, "pushes a second tag"
-        return replace(frame, vlan=action.vlan, pcp=0)
-    if isinstance(action, SetDscp):
-        assert frame.dscp is not None, "sets the DSCP of what has none"
-        return replace(frame, dscp=action.dscp)
-    assert frame.vlan is not None, f"{action} without a tag"
-    match action:
-        case PopTag():
-            return replace(frame, vlan=None, pcp=None)
-        case SetVlan(vlan):
-            return replace(frame, vlan=vlan)
-        case SetPriority(pcp):
-            return replace(frame, pcp=pcp)
-    raise AssertionError(f"unknown action {action}")
+                    assert action.kind != "push-vlan" or not packet.frame.tags, "pushes a second tag"
+                    packet.frame = changed(packet.frame, action)

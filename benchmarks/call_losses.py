@@ -11,7 +11,7 @@ from benchmarks.processor import Usage
 from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.path.hop_trace import blame_between, media_walk
 from uclab.judge.quality.figures import media_quality
-from uclab.judge.result.judgement import HopRecord, MediaQuality
+from uclab.judge.result.media import HopRecord, MediaQuality
 from uclab.plan.schema.plan import Policy
 from uclab.records.run import CallRecord
 

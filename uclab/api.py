@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +18,14 @@ from uclab.lab.client import LabGone
 from uclab.lab.last_words import killed_for_memory, last_words
 from uclab.lab.launch import LaunchedLab, StartOrder, launch
 from uclab.model.load import LoadedTopology, load_topology
-from uclab.plan.capacity.calls_per_line import Capacity, capacity
 from uclab.plan.faults.catalogue import FAULTS, fitting
-from uclab.plan.planner import make_plan
 from uclab.plan.schema.fault import Fault
 from uclab.plan.schema.plan import Plan
 from uclab.plan.traffic.breakable import NotBreakable
 from uclab.plan.traffic.incidents import NoSuchIncident, chosen_incidents
+from uclab.planned import PlannedTopology as PlannedTopology
+from uclab.planned import plan_of as plan_of
+from uclab.planned import planned as planned
 from uclab.records.run import Event
 from uclab.records.scenario import ScenarioRecord
 from uclab.scenarios import SCENARIOS, Options, ScenarioProgress
@@ -74,36 +74,6 @@ class RunResult:
 def load(topology: str) -> LoadedTopology:
     """Load a topology by path or name. Raises `TopologyError` with all its errors."""
     return load_topology(topology)
-
-
-@dataclass(frozen=True)
-class PlannedTopology:
-    """A topology, read and planned once, with what else follows from both."""
-
-    loaded: LoadedTopology
-    plan: Plan
-
-    @cached_property
-    def capacity(self) -> Capacity:
-        """Need and room of each WAN line, in kbit/s and in calls."""
-        return capacity(self.loaded, self.plan)
-
-    @cached_property
-    def warnings(self) -> tuple[str, ...]:
-        """What is allowed in the topology and its policy, but will not do what is hoped of it:
-        contradictions that can be built, and lines that are too small."""
-        return (*(str(warning) for warning in self.loaded.warnings), *self.capacity.shortage)
-
-
-def planned(topology: str) -> PlannedTopology:
-    """A topology by path or name, with its plan. Raises `TopologyError`."""
-    loaded = load_topology(topology)
-    return PlannedTopology(loaded, make_plan(loaded))
-
-
-def plan_of(topology: str) -> Plan:
-    """The plan of a topology by path or name. Raises `TopologyError`."""
-    return planned(topology).plan
 
 
 def applied(plan: Plan, faults: Sequence[str], further: Mapping[str, Fault] | None = None) -> Plan:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uclab import api
-from uclab.judge.result.judgement import JudgedCall, Judgement, MediaQuality
+from uclab.judge.result.judgement import Judgement
+from uclab.judge.result.media import JudgedCall, MediaQuality
 from uclab.judge.single_call import judge_call
 from uclab.lab.client import CallOrder, LabClient
 from uclab.plan.schema.plan import Plan

@@ -6,18 +6,8 @@ from dataclasses import replace
 
 from testbed.plans import shipped_plan
 from uclab.judge.result.interference import Interference
-from uclab.judge.result.judgement import (
-    Evidence,
-    Finding,
-    HopRecord,
-    JudgedCall,
-    Judgement,
-    Ladder,
-    LadderMessage,
-    MediaQuality,
-    Series,
-    Walk,
-)
+from uclab.judge.result.judgement import Evidence, Finding, Judgement
+from uclab.judge.result.media import HopRecord, JudgedCall, Ladder, LadderMessage, MediaQuality, Series, Walk
 
 REPORT_PLAN = shipped_plan("small-office")
 QUALITY = MediaQuality(

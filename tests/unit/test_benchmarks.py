@@ -9,7 +9,7 @@ import pytest
 from benchmarks import bench_storm, busy_site, call_losses, processor
 from uclab import api
 from uclab.campaign.processor import Used
-from uclab.judge.result.judgement import HopRecord
+from uclab.judge.result.media import HopRecord
 from uclab.plan.load.record import RegistrationRecord
 
 

@@ -14,12 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.report_judgements import BROKEN, REPORT_PLAN, report_judgement
-from uclab.judge.result.judgement import (
-    Judgement,
-    MeasuredWay,
-    Series,
-    SeriesKind,
-)
+from uclab.judge.result.judgement import Judgement, MeasuredWay
+from uclab.judge.result.media import Series, SeriesKind
 from uclab.plan.schema.plan import Plan
 from uclab.report.grouping import ELSE, common_text, grouped
 from uclab.report.junit import junit

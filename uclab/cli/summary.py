@@ -11,7 +11,8 @@ from rich.text import Text
 from uclab.api import RunResult
 from uclab.cli.console import Console, plain, wide_console
 from uclab.judge.path.hop_trace import marking_columns
-from uclab.judge.result.judgement import Finding, JudgedCall, Judgement, Margin, Walk
+from uclab.judge.result.judgement import Finding, Judgement, Margin
+from uclab.judge.result.media import JudgedCall, Walk
 from uclab.report.grouping import MARKS, Group, grouped
 from uclab.report.incidents import Spread, incident_rows
 from uclab.report.results import DIRECTIONS, both

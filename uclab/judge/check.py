@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from uclab.declarations import Declarations
 from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.incidents import JudgedIncident
-from uclab.judge.result.judgement import Finding, Walk
+from uclab.judge.result.judgement import Finding
+from uclab.judge.result.media import Walk
 from uclab.records.run import Checks
 
 EVERY_RUN: frozenset[Checks] = frozenset(("reference", "failover", "load", "capacity"))

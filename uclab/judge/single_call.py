@@ -8,7 +8,7 @@ from pathlib import Path
 from uclab.judge.evidence.run import load_run
 from uclab.judge.judging import build_evidence
 from uclab.judge.quality.figures import judged_calls
-from uclab.judge.result.judgement import JudgedCall
+from uclab.judge.result.media import JudgedCall
 from uclab.records.run import CallRecord
 
 

@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from uclab.kinds.carrier_kind import CarrierKindName
-from uclab.kinds.cloud_service import CloudServiceName
 from uclab.kinds.endpoint_kind import EndpointKindName
+from uclab.model.cloud import Cloud
 from uclab.model.conditions import Conditions
-from uclab.model.domain import Domain
 from uclab.model.home import FURNISHED
 from uclab.model.line_watch import LineWatch
 from uclab.model.schema_types import (
@@ -37,12 +36,6 @@ PortRef = Annotated[
     says("a switch and one of its ports, such as `acc1/7`"),
 ]
 """A switch port as `switch/number`, e.g. `acc1/7`."""
-E164 = Annotated[
-    str,
-    StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"),
-    says('a telephone number in quotes, `+` and 7 to 15 digits, such as `"+493055501001"` (E.164)'),
-]
-"""Telephone number in international form (ITU-T E.164)."""
 VlanRole = Literal["voice", "data", "rooms", "management", "foreign-voip"]
 
 
@@ -219,51 +212,6 @@ class Internet(StrictModel):
     providers: tuple[Provider, ...] = Field(min_length=1)
     exchanges: tuple[Exchange, ...] = ()
     """Where providers and data centres peer; without, the internet's routes are static."""
-
-
-class Datacentre(StrictModel):
-    """A data centre of the cloud (C6)."""
-
-    name: Name
-    prefix: Network
-    """Public prefix of its servers, /29 or larger; from 198.18.0.0/15 or 203.0.113.0/24."""
-
-
-class Region(StrictModel):
-    """A region of the cloud (C6)."""
-
-    name: Name
-    datacentres: tuple[Datacentre, ...] = Field(min_length=1)
-
-
-class Pstn(StrictModel):
-    """The telephone network behind the cloud (C3, C4)."""
-
-    numbers: tuple[E164, ...] = Field(min_length=1)
-    """Telephone numbers that answer there, in quotes."""
-
-
-class CloudServer(StrictModel):
-    """A server of the cloud for a service that not every cloud has."""
-
-    name: Name
-    service: CloudServiceName
-    """What it is: one of those that packages on this machine bring."""
-    datacentre: Name | None = None
-    """Data centre where it stands; the cloud's first where absent."""
-    settings: dict[str, Any] = Field(default_factory=dict)
-    """What the service can be told."""
-
-
-class Cloud(StrictModel):
-    """The telephony cloud that answers the calls (C1 to C10)."""
-
-    domain: Domain
-    """Domain of all accounts and servers."""
-    regions: tuple[Region, ...] = Field(min_length=1)
-    pstn: Pstn
-    services: tuple[CloudServer, ...] = ()
-    """Servers of further services, such as a package of your own may add."""
 
 
 class CircuitTerms(StrictModel):

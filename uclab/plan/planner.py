@@ -6,6 +6,7 @@ from collections import Counter
 
 from uclab.model.load import LoadedTopology
 from uclab.plan.cloud import cloud, cloud_servers
+from uclab.plan.cloud.datacentres import session_controller_names
 from uclab.plan.lan import endpoints, modems, sites
 from uclab.plan.paths import paths
 from uclab.plan.resolve import addresses, circuits, hosts, policies, taps, vswitchd_placement
@@ -50,7 +51,7 @@ def make_plan(loaded: LoadedTopology) -> Plan:
         dpid += len(parts[-1].lan.switches)
     internet_nodes, internet_links = internet.build_internet(context)
     tones = endpoints.tones(len(endpoints.topology_endpoints(topology)) + 1)
-    phones = endpoints.build_endpoints(context, cloud.session_controller_names(topology), tones[:-1])
+    phones = endpoints.build_endpoints(context, session_controller_names(topology), tones[:-1])
     the_cloud = cloud.build_cloud(context, tuple(phone.account for phone in phones), tones[-1], dpid)
     carried = circuit_handoff.build_carriage(context, dpid + sum(map(len, the_cloud.switches)))
     before = sum(map(len, (*the_cloud.switches, carried.switches, *carried.exchanges)))

@@ -12,7 +12,8 @@ from markupsafe import Markup
 from uclab.drawing.graph import draw
 from uclab.judge.path.hop_trace import marking_columns
 from uclab.judge.result.incidents import FLOW_WORDS
-from uclab.judge.result.judgement import Finding, HopRecord, Judgement, Walk
+from uclab.judge.result.judgement import Finding, Judgement
+from uclab.judge.result.media import HopRecord, Walk
 from uclab.model.visible import visible
 from uclab.plan.paths.reachability import Reachability
 from uclab.plan.schema.plan import Plan

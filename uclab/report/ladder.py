@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from uclab.judge.result.judgement import Judgement, Ladder, LadderMessage
+from uclab.judge.result.judgement import Judgement
+from uclab.judge.result.media import Ladder, LadderMessage
 from uclab.model.visible import as_markup
 
 LANE_PX, ROW_PX, TOP_PX, MARGIN_PX = 300, 26, 56, 110

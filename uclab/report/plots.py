@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from uclab.judge.evidence.network import dscp_name
-from uclab.judge.result.judgement import Judgement, Series
+from uclab.judge.result.judgement import Judgement
+from uclab.judge.result.media import Series
 from uclab.plan.schema.plan import Plan
 
 WIDTH_INCHES, HEIGHT_INCHES = 11.0, 2.9

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from uclab.judge.result.judgement import Finding, JudgedCall, Judgement, MediaQuality, Walk
+from uclab.judge.result.judgement import Finding, Judgement
+from uclab.judge.result.media import JudgedCall, MediaQuality, Walk
 from uclab.plan.schema.codec import to_data
 from uclab.plan.schema.plan import Plan
 from uclab.report.incidents import incidents_data

@@ -15,7 +15,8 @@ from uclab.judge.evidence.load_files import Load, load_load
 from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.evidence.run import Run
 from uclab.judge.evidence.run_files import RunFiles
-from uclab.judge.load.measured_capacity import LoadLevel, _step, check_admission, first_missed, measured_ways
+from uclab.judge.load.load_levels import LoadLevel, first_missed, level_of
+from uclab.judge.load.measured_capacity import check_admission, measured_ways
 from uclab.judge.measure.cleartext_search import ReadableSearch
 from uclab.judge.measure.flows import FlowTable
 from uclab.judge.measure.media import MediaFollower
@@ -161,7 +162,7 @@ def test_a_single_packet_is_no_loss_but_one_of_every_call_is(losses: tuple[int, 
         stream.seconds[7] = Second(40, 40 - lost, 20.0 * (40 - lost), 1.0 * (40 - lost))
         streams.append(stream)
     # then two of one call count, and one of each: more than the policy's 1 % of all
-    assert _step(4, streams, range(7, 8), order().load_plan.plan.policy).missed is missed
+    assert level_of(4, streams, range(7, 8), order().load_plan.plan.policy).missed is missed
 
 
 def test_one_bad_second_is_no_miss() -> None:

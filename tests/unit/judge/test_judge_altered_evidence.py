@@ -20,7 +20,8 @@ from uclab.judge.measure.streams import Stream
 from uclab.judge.measure.tap_clocks import clocks_apart
 from uclab.judge.path.hop_check import Seen
 from uclab.judge.path.hop_trace import in_series
-from uclab.judge.result.judgement import Evidence, Finding, HopRecord, Judgement
+from uclab.judge.result.judgement import Evidence, Finding, Judgement
+from uclab.judge.result.media import HopRecord
 from uclab.plan.schema.plan import Tap
 
 Frame = tuple[int, str, bytes]

@@ -26,7 +26,8 @@ from uclab.judge.quality.accused import Accused
 from uclab.judge.quality.call_parts import CLOUD, DirectionSeen, Part
 from uclab.judge.quality.line_quality import check_lines
 from uclab.judge.quality.route_quality import check_routes
-from uclab.judge.result.judgement import Finding, HopRecord, Walk
+from uclab.judge.result.judgement import Finding
+from uclab.judge.result.media import HopRecord, Walk
 from uclab.plan.schema.plan import Plan
 from uclab.records.run import CallRecord
 

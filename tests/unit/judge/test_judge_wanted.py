@@ -13,8 +13,9 @@ from testbed.world import reference_plan
 from uclab.judge.checks.wanted import asked_for
 from uclab.judge.evidence.run import Run
 from uclab.judge.judging import judge
-from uclab.judge.result.judgement import Finding, JudgedCall, Judgement, MediaQuality
+from uclab.judge.result.judgement import Finding, Judgement
 from uclab.judge.result.margins import LOSS, MOS, highest, lowest, nearest, with_margins
+from uclab.judge.result.media import JudgedCall, MediaQuality
 from uclab.plan.paths.loss_interval import Interval
 from uclab.plan.schema.plan import Plan
 from uclab.records.run import Event

@@ -13,7 +13,8 @@ from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.tap_windows import call_time
 from uclab.judge.quality.figures import MEDIA_SHARE, media_seconds
 from uclab.judge.result.claim import Claim
-from uclab.judge.result.judgement import Evidence, Finding, HopRecord, Walk
+from uclab.judge.result.judgement import Evidence, Finding
+from uclab.judge.result.media import HopRecord, Walk
 from uclab.records.run import CallRecord, Direction, HeardAudio
 
 REQUIREMENT = ("D3", "C2")

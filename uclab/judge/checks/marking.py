@@ -23,7 +23,8 @@ from uclab.judge.measure.run_evidence import ObservedMarking, RunEvidence, marki
 from uclab.judge.measure.streams import Stream
 from uclab.judge.path.hop_check import Seen, walk_finding
 from uclab.judge.result.claim import Claim
-from uclab.judge.result.judgement import Evidence, Finding, Walk
+from uclab.judge.result.judgement import Evidence, Finding
+from uclab.judge.result.media import Walk
 from uclab.plan.schema.plan import Endpoint, NodeKind, PortMode
 
 

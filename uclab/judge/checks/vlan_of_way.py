@@ -13,7 +13,8 @@ from uclab.judge.measure.run_evidence import ObservedMarking, RunEvidence
 from uclab.judge.path.hop_check import Seen, walk_finding
 from uclab.judge.path.path_conformance import broken_times, overlaps
 from uclab.judge.result.claim import Claim
-from uclab.judge.result.judgement import Finding, Walk
+from uclab.judge.result.judgement import Finding
+from uclab.judge.result.media import Walk
 from uclab.plan.schema.plan import Endpoint
 
 EXPECTED = "the planned VLAN at every tap of the planned path"

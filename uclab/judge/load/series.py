@@ -11,7 +11,7 @@ from statistics import median
 
 from uclab.judge.evidence.load_files import Load
 from uclab.judge.measure.run_evidence import RunEvidence
-from uclab.judge.result.judgement import Series, SeriesKind
+from uclab.judge.result.media import Series, SeriesKind
 
 
 def load_series(evidence: RunEvidence) -> Iterator[Series]:

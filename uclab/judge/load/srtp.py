@@ -17,7 +17,8 @@ from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.srtp import Authentication
 from uclab.judge.path.hop_trace import blame_between, media_walk
 from uclab.judge.result.claim import Claim
-from uclab.judge.result.judgement import Evidence, Finding, HopRecord
+from uclab.judge.result.judgement import Evidence, Finding
+from uclab.judge.result.media import HopRecord
 
 WAYS: tuple[Way, ...] = ("up", "down")
 LATE_S = 1.0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from uclab.judge.evidence.network import dscp_name
 from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import Second
-from uclab.judge.result.judgement import Ladder, LadderMessage, Series
+from uclab.judge.result.media import Ladder, LadderMessage, Series
 
 
 def media_series(evidence: RunEvidence) -> Iterator[Series]:

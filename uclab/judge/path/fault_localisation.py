@@ -8,7 +8,7 @@ from collections.abc import Collection
 from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.measure.streams import Stream
 from uclab.judge.path.hop_trace import blame_between, in_series, passed_through
-from uclab.judge.result.judgement import HopRecord, Walk
+from uclab.judge.result.media import HopRecord, Walk
 
 
 def culprit(

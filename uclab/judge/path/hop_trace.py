@@ -11,7 +11,7 @@ from itertools import pairwise
 from uclab.judge.evidence.network import Leg, PlannedNetwork
 from uclab.judge.measure.run_evidence import ObservedMarking, RunEvidence
 from uclab.judge.measure.streams import Hop, Stream
-from uclab.judge.result.judgement import HopRecord, Walk
+from uclab.judge.result.media import HopRecord, Walk
 from uclab.plan.schema.plan import Endpoint
 from uclab.records.run import Direction
 

@@ -10,7 +10,7 @@ from uclab.judge.measure import emodel
 from uclab.judge.measure.clusters import Clusters
 from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.measure.streams import Stream, media_time
-from uclab.judge.result.judgement import JudgedCall, MediaQuality
+from uclab.judge.result.media import JudgedCall, MediaQuality
 from uclab.plan.schema.plan import Policy
 from uclab.records.run import CallRecord, Direction
 

@@ -19,8 +19,9 @@ from uclab.judge.path.hop_trace import in_series
 from uclab.judge.quality.accused import Accused
 from uclab.judge.quality.call_parts import Part, blamed, in_evidence
 from uclab.judge.result.claim import Claim
-from uclab.judge.result.judgement import Finding, Walk
+from uclab.judge.result.judgement import Finding
 from uclab.judge.result.margins import LOSS, highest, with_margins
+from uclab.judge.result.media import Walk
 from uclab.plan.paths.line_loss import PACKETS_A_SECOND
 from uclab.plan.paths.loss_interval import Interval, packets_needed
 from uclab.plan.schema.plan import Policy

@@ -20,8 +20,9 @@ from uclab.judge.quality.accused import Accused
 from uclab.judge.quality.call_parts import DirectionSeen, blamed, in_evidence
 from uclab.judge.quality.figures import by_second, rating
 from uclab.judge.result.claim import Claim
-from uclab.judge.result.judgement import Finding, Margin, Walk
+from uclab.judge.result.judgement import Finding, Margin
 from uclab.judge.result.margins import DELAY, JITTER, MOS, highest, lowest, with_margins
+from uclab.judge.result.media import Walk
 from uclab.plan.paths.loss_interval import Interval
 from uclab.plan.schema.plan import Endpoint, Policy
 

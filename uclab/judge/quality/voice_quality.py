@@ -22,7 +22,8 @@ from uclab.judge.quality.figures import MEDIA_SHARE, call_seconds, media_quality
 from uclab.judge.quality.line_quality import check_lines
 from uclab.judge.quality.route_quality import check_routes
 from uclab.judge.result.claim import Claim
-from uclab.judge.result.judgement import Evidence, Finding, MediaQuality, Walk
+from uclab.judge.result.judgement import Evidence, Finding
+from uclab.judge.result.media import MediaQuality, Walk
 from uclab.plan.paths.line_loss import INTERRUPTED
 from uclab.plan.schema.plan import BulkTraffic, Endpoint
 from uclab.records.run import CallRecord, Direction

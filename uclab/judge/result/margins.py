@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from uclab.judge.result.judgement import Finding, JudgedCall, Margin
+from uclab.judge.result.judgement import Finding, Margin
+from uclab.judge.result.media import JudgedCall
 from uclab.plan.paths.loss_interval import Interval
 from uclab.plan.schema.plan import Policy
 

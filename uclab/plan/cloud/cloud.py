@@ -6,14 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 
-from uclab.model import topology as model
+from uclab.model.cloud import Datacentre
 from uclab.plan.cloud import cloud_servers, strict_sources
+from uclab.plan.cloud.datacentres import datacentres, session_controller_name
 from uclab.plan.cloud.protection import guard, protection
+from uclab.plan.cloud.telephone_network import PSTN, pstn_name, pstn_peer
 from uclab.plan.lan import router_ruleset
 from uclab.plan.lan.bridges import BridgeBuilder
 from uclab.plan.lan.sites import DEFAULT, Context
 from uclab.plan.resolve.circuits import BORDER, border_router, peering_router
-from uclab.plan.resolve.names import password
 from uclab.plan.resolve.policies import names_dscp, registration_timing
 from uclab.plan.schema.plan import (
     Account,
@@ -21,7 +22,6 @@ from uclab.plan.schema.plan import (
     CloudServer,
     ControllerPeer,
     DnsRecord,
-    Endpoint,
     Interface,
     Link,
     LinkEnd,
@@ -39,7 +39,6 @@ from uclab.plan.wan import internet_exchanges
 from uclab.plan.wan.datacentre_peering import build_peering
 from uclab.plan.wan.internet import CORE, NAME_SERVER, WEB, core_interface, core_link
 
-PSTN = "pstn"
 DATACENTRE_SIDE = "lan"
 """A border router's interface towards its data centre."""
 
@@ -57,22 +56,6 @@ class CloudParts:
     certificates: tuple[Certificate, ...]
     name_servers: tuple[NameServer, ...]
     cloud_servers: tuple[CloudServer, ...]
-
-
-def datacentres(topology: model.Topology) -> tuple[model.Datacentre, ...]:
-    """All data centres of all regions, in order."""
-    return tuple(dc for region in topology.cloud.regions for dc in region.datacentres)
-
-
-def session_controller_name(topology: model.Topology, number: int) -> str:
-    """Host name of the session controller of data centre `number`; the first one has the plain name."""
-    name = "sip" if number == 0 else f"sip-{datacentres(topology)[number].name}"
-    return f"{name}.{topology.cloud.domain}"
-
-
-def session_controller_names(topology: model.Topology) -> tuple[str, ...]:
-    """Host names of all session controllers, in the order in which phones turn to them."""
-    return tuple(session_controller_name(topology, n) for n in range(len(datacentres(topology))))
 
 
 def build_cloud(
@@ -100,7 +83,7 @@ def build_cloud(
         switches.append(bench.switches())
         controllers.append(_session_controller(context, dc, number, accounts))
     links += _backbone(context)
-    peer = _pstn_peer(context, pstn_tone_hz)
+    peer = pstn_peer(context, pstn_tone_hz)
     certificates = tuple(
         Certificate(
             name=controller.certificate,
@@ -130,7 +113,7 @@ def _plug_in(bench: BridgeBuilder, switch: str, plugs: list[LinkEnd]) -> None:
         bench.add_link(f"{plug.device}-{switch}", plug, port, "datacentre")
 
 
-def _border_router(context: Context, dc: model.Datacentre) -> Node:
+def _border_router(context: Context, dc: Datacentre) -> Node:
     name = border_router(dc.name)
     own = context.addresses.datacentres[dc.name].router
     inner = [
@@ -171,7 +154,7 @@ def _backbone(context: Context) -> list[Link]:
     ]
 
 
-def _servers(context: Context, dc: model.Datacentre, with_pstn: bool) -> tuple[Node, ...]:
+def _servers(context: Context, dc: Datacentre, with_pstn: bool) -> tuple[Node, ...]:
     own = context.addresses.datacentres[dc.name]
     name = f"{dc.name}-sbc"
     policy = context.policy
@@ -199,7 +182,7 @@ def _servers(context: Context, dc: model.Datacentre, with_pstn: bool) -> tuple[N
 
 
 def _session_controller(
-    context: Context, dc: model.Datacentre, number: int, accounts: tuple[Account, ...]
+    context: Context, dc: Datacentre, number: int, accounts: tuple[Account, ...]
 ) -> SessionController:
     own, ports = context.addresses.datacentres[dc.name], context.profile.signalling.sips_ports
     peers = tuple(
@@ -224,7 +207,7 @@ def _session_controller(
         media_ports=context.policy.media_ports,
         certificate=session_controller_name(context.topology, number),
         accounts=accounts,
-        trunk_peer=(_pstn_name(context), ports.trunk),
+        trunk_peer=(pstn_name(context), ports.trunk),
         dscp_signalling=context.policy.signalling_dscp,
         dscp_media=context.policy.voice_dscp,
         registration=registration_timing(context.profile),
@@ -240,48 +223,6 @@ def _session_controller(
 def _tls_ports(context: Context) -> tuple[int, ...]:
     ports = context.profile.signalling.sips_ports
     return tuple(sorted({ports.desk_phone, ports.softclient}))
-
-
-def _pstn_name(context: Context) -> str:
-    return f"{PSTN}.{context.topology.cloud.domain}"
-
-
-def _pstn_peer(context: Context, tone_hz: int) -> PstnPeer:
-    topology, port = context.topology, context.profile.signalling.sips_ports.trunk
-    own = context.addresses.datacentres[datacentres(topology)[0].name].pstn
-    numbers = topology.cloud.pstn.numbers
-    host_name = _pstn_name(context)
-    endpoint = Endpoint(
-        name=PSTN,
-        kind="pstn-phone",
-        driver="baresip",
-        node=PSTN,
-        account=Account(
-            user=numbers[0],
-            domain=host_name,
-            password=password(topology.topology, PSTN),
-            display="telephone network",
-            e164=numbers[0],
-        ),
-        registrar=session_controller_name(topology, 0),
-        registrar_port=port,
-        transport="tls",
-        tone_hz=tone_hz,
-        registration=registration_timing(context.profile),
-        dscp_media=context.policy.voice_dscp,
-        dscp_signalling=context.policy.signalling_dscp,
-        registers=False,
-    )
-    return PstnPeer(
-        name=PSTN,
-        node=PSTN,
-        address=str(own.ip),
-        host_name=host_name,
-        port=port,
-        numbers=numbers,
-        certificate=host_name,
-        endpoint=endpoint,
-    )
 
 
 def _name_server(

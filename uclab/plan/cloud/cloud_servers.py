@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 
 from uclab.kinds.cloud_service import CLOUD_SERVICES
-from uclab.model import topology as model
+from uclab.model.cloud import Datacentre, RequestedServer
 from uclab.plan.lan.sites import DEFAULT, Context
 from uclab.plan.resolve.addresses import servers_at
 from uclab.plan.schema.plan import Certificate, CloudServer, DnsRecord, Interface, Node, NodeKind, Plan, Route
 
 
-def servers(context: Context, dc: model.Datacentre) -> tuple[CloudServer, ...]:
+def servers(context: Context, dc: Datacentre) -> tuple[CloudServer, ...]:
     """The servers that stand in a data centre."""
     return tuple(_server(context, dc, asked) for asked in servers_at(context.topology, dc))
 
 
-def _server(context: Context, dc: model.Datacentre, asked: model.CloudServer) -> CloudServer:
+def _server(context: Context, dc: Datacentre, asked: RequestedServer) -> CloudServer:
     host_name = f"{asked.name}.{context.topology.cloud.domain}"
     settings = CLOUD_SERVICES[asked.service].settings
     chosen = settings.model_validate(asked.settings).model_dump(mode="json") if settings is not None else {}
@@ -31,7 +31,7 @@ def _server(context: Context, dc: model.Datacentre, asked: model.CloudServer) ->
     )
 
 
-def nodes(context: Context, dc: model.Datacentre) -> tuple[Node, ...]:
+def nodes(context: Context, dc: Datacentre) -> tuple[Node, ...]:
     """Their devices."""
     own = context.addresses.datacentres[dc.name]
     return tuple(

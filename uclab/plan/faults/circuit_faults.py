@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 
-from uclab.plan.lan import router_ruleset
+from uclab.plan.lan import drill_rulesets, router_ruleset
 from uclab.plan.resolve import queues
 from uclab.plan.resolve.plan_edits import with_node
 from uclab.plan.schema.fault import pick, registered
@@ -97,7 +97,7 @@ def _circuit_opened(plan: Plan, target: str | None) -> Plan:
     router = next(n for n in plan.nodes if _addresses(n) & near)
     assert router.routing is not None
     [interface] = [i.name for i in router.interfaces if {a.partition("/")[0] for a in i.addresses} & near]
-    marking = router_ruleset.foreign_marking(interface, router_ruleset.BGP, FOREIGN_DSCP)
+    marking = drill_rulesets.foreign_marking(interface, router_ruleset.BGP, FOREIGN_DSCP)
     rules = f"{router.nftables or ''}{marking}"
     return with_node(replace(plan, circuit_exchanges=exchanges), replace(router, nftables=rules))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 
-from uclab.plan.lan import router_ruleset
+from uclab.plan.lan import drill_rulesets
 from uclab.plan.lan.sites import DEFAULT
 from uclab.plan.resolve.lines import WanLine, wan_lines
 from uclab.plan.resolve.plan_edits import with_node
@@ -23,7 +23,7 @@ def dscp_cleared_by_isp(plan: Plan, target: str | None) -> Plan:
     providers = {n.name: n for n in plan.nodes if n.kind is NodeKind.ISP and _carries(plan, n.name)}
     provider = pick(providers, target, "provider")
     out = _leaves_by(plan, provider.name)
-    rules = f"{provider.nftables or ''}{router_ruleset.clear_dscp(out)}"
+    rules = f"{provider.nftables or ''}{drill_rulesets.clear_dscp(out)}"
     return with_node(plan, replace(provider, nftables=rules))
 
 
@@ -80,7 +80,7 @@ def balanced_per_packet(plan: Plan, target: str | None) -> Plan:
     second one, with the first one's address."""
     router, first, second = _two_lines(plan, target)
     via = _neighbour(plan, second)
-    rules = router_ruleset.every_other_packet(first.near.interface, second.near.interface, via, plan.policy)
+    rules = drill_rulesets.every_other_packet(first.near.interface, second.near.interface, via, plan.policy)
     return with_node(plan, replace(router, interface_rules=rules))
 
 
@@ -100,7 +100,7 @@ def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
     back = Route(there, str(_address(plan, second).ip))
     bent = with_node(plan, replace(provider, routes=(*provider.routes, back)))
     towards = str(IPv4Interface(provider.interface(core.name).addresses[0]).ip)
-    rules = router_ruleset.returned_elsewhere(
+    rules = drill_rulesets.returned_elsewhere(
         first.far.device, provider.name, towards, str(own.ip), plan.policy
     )
     return with_node(bent, replace(core, interface_rules=rules))
@@ -119,7 +119,7 @@ def sip_alg(plan: Plan, target: str | None) -> Plan:
     same."""
     routers = {n.name: n for n in plan.nodes if n.kind is NodeKind.ROUTER and n.queues}
     router = pick(routers, target, "site router")
-    rules = router_ruleset.meddling_gateway(plan.policy.sips_ports)
+    rules = drill_rulesets.meddling_gateway(plan.policy.sips_ports)
     return with_node(plan, replace(router, nftables=f"{router.nftables or ''}{rules}"))
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 
 from uclab.kinds.endpoint_kind import device_of
-from uclab.plan.lan import firewall, router_ruleset
+from uclab.plan.lan import drill_rulesets, firewall
 from uclab.plan.resolve import queues
 from uclab.plan.resolve.names import mac_address
 from uclab.plan.resolve.plan_edits import port_towards, with_endpoint, with_node, with_port
@@ -62,7 +62,7 @@ def _dscp_cleared(plan: Plan, target: str | None) -> Plan:
     fault."""
     router = _router(plan, target)
     inside = router.interfaces[0].name
-    rules = f"{router.nftables or ''}{router_ruleset.clear_dscp(inside)}"
+    rules = f"{router.nftables or ''}{drill_rulesets.clear_dscp(inside)}"
     return with_node(plan, replace(router, nftables=rules))
 
 
@@ -77,7 +77,7 @@ def _port_wrongly_trusted(plan: Plan, target: str | None) -> Plan:
     softclients = {e.name: e for e in plan.endpoints if device_of(e.kind) == "computer"}
     endpoint = pick(softclients, target, "softclient")
     switch, port = port_towards(plan, endpoint.node)
-    rules = router_ruleset.misbehaving_marker("udp dport 53", plan.policy.voice_dscp)
+    rules = drill_rulesets.misbehaving_marker("udp dport 53", plan.policy.voice_dscp)
     greedy = replace(plan.node(endpoint.node), nftables=rules)
     return with_port(with_node(plan, greedy), switch.name, replace(port, trust_dscp=True))
 

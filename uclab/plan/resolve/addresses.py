@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from itertools import combinations
 
 from uclab.model import topology as model
+from uclab.model.cloud import Datacentre, RequestedServer
 from uclab.plan.resolve.circuits import Circuit, border_router, gateways_of, peering_router
 from uclab.plan.resolve.hosts import Host
 from uclab.plan.schema.errors import PlanError
@@ -215,13 +216,13 @@ def _exchanges(topology: model.Topology) -> dict[tuple[str, str], IPv4Interface]
     return given
 
 
-def servers_at(topology: model.Topology, dc: model.Datacentre) -> tuple[model.CloudServer, ...]:
+def servers_at(topology: model.Topology, dc: Datacentre) -> tuple[RequestedServer, ...]:
     """The servers of further services that stand in a data centre; those that name none are in the first."""
     first = topology.cloud.regions[0].datacentres[0].name
     return tuple(server for server in topology.cloud.services if (server.datacentre or first) == dc.name)
 
 
-def _datacentre(dc: model.Datacentre, circuits: int, servers: Sequence[str]) -> DatacentreAddresses:
+def _datacentre(dc: Datacentre, circuits: int, servers: Sequence[str]) -> DatacentreAddresses:
     router = IPv4Interface(f"{dc.prefix.network_address + 1}/{dc.prefix.prefixlen}")
     downloads = DOWNLOADS * circuits
     count = 3 + downloads + len(servers)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
 from uclab.kinds.user_agent import USER_AGENTS
 from uclab.model import topology as model
+from uclab.model.cloud import Cloud
 from uclab.model.domain import LONGEST_HOST
 from uclab.model.policy import PolicyProfile
 from uclab.plan.schema.plan import Confidence, FailoverLimits, MarkingRule, Policy, RegistrationTiming
@@ -29,7 +30,7 @@ def registration_timing(profile: PolicyProfile) -> RegistrationTiming:
     return RegistrationTiming(**profile.registration.model_dump())
 
 
-def driver_of(endpoint: model.Endpoint, profile: PolicyProfile, cloud: model.Cloud) -> str:
+def driver_of(endpoint: model.Endpoint, profile: PolicyProfile, cloud: Cloud) -> str:
     """The user agent that plays an endpoint: of its kind's the first that speaks the policy's lowest TLS
     version and knows host names as long as the cloud's, else the last."""
     agents = [USER_AGENTS[name] for name in ENDPOINT_KINDS[endpoint.kind].user_agents]

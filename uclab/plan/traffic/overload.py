@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from uclab.kinds.endpoint_kind import ENDPOINT_KINDS
-from uclab.plan.lan import router_ruleset
+from uclab.plan.lan import drill_rulesets
 from uclab.plan.lan.sites import Context
 from uclab.plan.resolve.addresses import DOWNLOADS
 from uclab.plan.resolve.circuits import Circuit
@@ -76,7 +76,7 @@ def greedy(context: Context, nodes: tuple[Node, ...], flows: tuple[BulkTraffic, 
             targets[flow.source_node].append(flow.target_address)
     dscp = context.policy.voice_dscp
     return tuple(
-        replace(node, nftables=router_ruleset.misbehaving_marker(_to(targets[node.name]), dscp))
+        replace(node, nftables=drill_rulesets.misbehaving_marker(_to(targets[node.name]), dscp))
         if node.name in targets
         else node
         for node in nodes

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from uclab.model import topology as model
+from uclab.model.cloud import Datacentre
 from uclab.model.policy import Peering
 from uclab.model.sdwan import SdWanGateway
 from uclab.plan.lan.sites import DEFAULT, Context
@@ -89,7 +90,7 @@ def site_routing(context: Context, site: model.Site) -> Routing | None:
     )
 
 
-def peering_routing(context: Context, dc: model.Datacentre) -> Routing:
+def peering_routing(context: Context, dc: Datacentre) -> Routing:
     """BGP of a data centre's peering router: its customers, and the border router."""
     rules = _rules(context)
     border, own = context.addresses.cloud[border_router(dc.name), peering_router(dc.name)]
@@ -135,7 +136,7 @@ def gateway_routing(context: Context, gateway: SdWanGateway, circuit: Circuit) -
     )
 
 
-def border_routing(context: Context, dc: model.Datacentre) -> Routing | None:
+def border_routing(context: Context, dc: Datacentre) -> Routing | None:
     """BGP of a data centre's border router; None where it is alone."""
     name = border_router(dc.name)
     rules, sessions = context.profile.peering, []

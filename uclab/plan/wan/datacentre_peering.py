@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from uclab.model import topology as model
+from uclab.model.cloud import Datacentre
 from uclab.plan.lan.sites import DEFAULT, Context
 from uclab.plan.resolve import queues
 from uclab.plan.resolve.circuits import BORDER, border_router, peering_router
@@ -26,7 +26,7 @@ def web_server(datacentre: str) -> str:
     return f"{datacentre}-web"
 
 
-def build_peering(context: Context, dc: model.Datacentre) -> PeeringParts:
+def build_peering(context: Context, dc: Datacentre) -> PeeringParts:
     """The peering router with an interface for each circuit, and the web server."""
     circuits = [c for c in context.circuits if c.target == dc.name]
     if not circuits:
@@ -59,7 +59,7 @@ def build_peering(context: Context, dc: model.Datacentre) -> PeeringParts:
     return PeeringParts((router,), (_web_server(context, dc),))
 
 
-def _web_server(context: Context, dc: model.Datacentre) -> Node:
+def _web_server(context: Context, dc: Datacentre) -> Node:
     own, name = context.addresses.datacentres[dc.name], web_server(dc.name)
     return Node(
         name=name,

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from uclab.model import topology as model
+from uclab.model.cloud import Datacentre
 from uclab.model.policy import Peering
 from uclab.plan.lan.bridges import BridgeBuilder
 from uclab.plan.lan.sites import Context
@@ -100,7 +101,7 @@ def provider_routing(context: Context, provider: model.Provider) -> Routing | No
     )
 
 
-def datacentre_routing(context: Context, dc: model.Datacentre) -> Routing | None:
+def datacentre_routing(context: Context, dc: Datacentre) -> Routing | None:
     """BGP of a border router: within the cloud, and towards the internet where the topology has exchanges."""
     inner = border_routing(context, dc)
     if not context.topology.internet.exchanges:

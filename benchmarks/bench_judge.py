@@ -23,7 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from testbed.frames import Packet, rtp
-from testbed.world import LINE_NS, TAP_NS, Talker, World, protector, reference_plan
+from testbed.made_up_network import LINE_NS, TAP_NS, Talker, protector, reference_plan
+from testbed.world import World
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import EPB, PcapngReader
 from uclab.judge.judging import judge_run

@@ -14,7 +14,8 @@ from typing import Any, cast
 
 import pytest
 
-from testbed.world import World, reference_plan
+from testbed.made_up_network import reference_plan
+from testbed.world import World
 from uclab.judge.evidence.life import still_runs
 from uclab.judge.judging import judge_run
 from uclab.judge.result.judgement import Finding

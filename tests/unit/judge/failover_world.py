@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 
 from testbed.frames import TCP, Packet
+from testbed.made_up_network import Leg, Talker, message
 from testbed.plans import shipped_plan
-from testbed.world import Leg, Talker, World, _message
+from testbed.world import World
 from uclab.judge.judging import judge_run
 from uclab.judge.result.incidents import JudgedIncident
 from uclab.judge.result.judgement import Finding, Judgement
@@ -109,8 +110,8 @@ class TwoLines(World):
         before, self.now = self.now, int(self.at(at - 0.1) * 1e9)
         head = "From: <sip:301@ucaas.test>;tag=1\r\nTo: <sip:x@ucaas.test>;tag=2\r\n"
         head += f"Call-ID: {call.sip_call_id}\r\n"
-        self.sip(call.caller, True, _message("INVITE sip:x@ucaas.test SIP/2.0", head, "7 INVITE"))
-        self.sip(call.caller, False, _message("SIP/2.0 200 OK", head, "7 INVITE"))
+        self.sip(call.caller, True, message("INVITE sip:x@ucaas.test SIP/2.0", head, "7 INVITE"))
+        self.sip(call.caller, False, message("SIP/2.0 200 OK", head, "7 INVITE"))
         self.now = before
 
     def closes(self, call: CallRecord, at: float, reason: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from testbed.frames import Packet
-from testbed.world import World, reference_plan
+from testbed.made_up_network import reference_plan
+from testbed.world import World
 from uclab.judge.judging import judge_run
 from uclab.judge.measure.connections import Connection, most_at_once
 from uclab.judge.result.judgement import Finding

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from testbed.frames import UDP, Packet
-from testbed.world import Leg, World, reference_plan
+from testbed.made_up_network import Leg, reference_plan
+from testbed.world import World
 from tests.unit.judge.test_judge_drills import failed, not_shown
 from uclab.judge.checks.wireless import as_it_came
 from uclab.judge.evidence.network import PlannedNetwork

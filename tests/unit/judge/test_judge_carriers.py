@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from testbed.frames import Packet
+from testbed.made_up_network import Leg, Talker, for_short_calls
 from testbed.plans import shipped_plan
-from testbed.world import Leg, Talker, World, for_short_calls
+from testbed.world import World
 from tests.unit.judge.routing_world import Tapped
 from tests.unit.judge.test_judge_drills import failed, run
 from uclab.cli.summary import chosen_walk, walk_table

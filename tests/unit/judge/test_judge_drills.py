@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from testbed.frames import Packet
-from testbed.world import Leg, World, reference_plan
+from testbed.made_up_network import Leg, reference_plan
+from testbed.world import World
 from uclab.judge.judging import judge_run
 from uclab.judge.result.judgement import Finding, Judgement
 from uclab.records.run import Event

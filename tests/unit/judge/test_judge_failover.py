@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.world import NAT, Leg
+from testbed.made_up_network import NAT, Leg
 from tests.unit.judge.failover_world import (
     FAILED_S,
     HEALED_S,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pylibsrtp import Policy, Session
 
 from testbed.frames import Packet, rtp
-from testbed.world import reference_plan
+from testbed.made_up_network import reference_plan
 from uclab.capture.dissect import Crypto, Flow, MediaDescription, SipMessage
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import Packets

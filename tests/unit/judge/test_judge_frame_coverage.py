@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from testbed.frames import TCP, Packet, rtcp, rtp
-from testbed.world import Leg, World, reference_plan
+from testbed.made_up_network import Leg, reference_plan
+from testbed.world import World
 from tests.unit.judge.encapsulations import HARMLESS, READ, UNREAD, Encapsulation, pppoe
 from uclab.capture.headers import decode
 from uclab.capture.pcapng import PcapngReader

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from testbed.frames import Packet
+from testbed.made_up_network import Leg
 from testbed.plans import shipped_plan
-from testbed.world import Leg, World
+from testbed.world import World
 from uclab.judge.evidence.host_pressure import HostPressure
 from uclab.judge.evidence.run import load_run
 from uclab.judge.host.reasons import by_host

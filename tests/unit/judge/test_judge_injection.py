@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from testbed.frames import Packet, rtp
-from testbed.world import NAT, TAP_NS, Leg, World, reference_plan
+from testbed.made_up_network import NAT, TAP_NS, Leg, reference_plan
+from testbed.world import World
 from tests.unit.judge.test_judge_drills import failed, run
 from uclab.judge.judging import judge_run
 from uclab.judge.result.judgement import Finding

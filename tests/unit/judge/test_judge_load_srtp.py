@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from testbed.frames import UDP, Packet
-from testbed.world import Leg as Way
-from testbed.world import World, reference_plan
+from testbed.made_up_network import Leg as Way
+from testbed.made_up_network import reference_plan
+from testbed.world import World
 from uclab.judge.evidence.load_files import Leg
 from uclab.judge.evidence.load_sample import FIRST_LEGS, chosen
 from uclab.judge.judging import judge_run

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from testbed.frames import Packet
+from testbed.made_up_network import Leg, Talker
 from testbed.plans import shipped_plan
-from testbed.world import Leg, Talker, World
+from testbed.world import World
 from uclab.judge.judging import judge_run
 from uclab.judge.result.judgement import Finding, Judgement
 from uclab.plan.schema.plan import PathHop

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.world import reference_plan
+from testbed.made_up_network import reference_plan
 from uclab.capture.sip import Flow, SipMessage
 from uclab.judge.checks.registrations import presences
 from uclab.judge.checks.signalling import check_registered

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from testbed.frames import UDP, Packet, rtcp
-from testbed.world import Leg, World, reference_plan
+from testbed.made_up_network import Leg, reference_plan
+from testbed.world import World
 from uclab.judge.judging import judge_run
 from uclab.judge.measure.srtcp import clear_types
 from uclab.judge.result.judgement import Finding

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.world import reference_plan
+from testbed.made_up_network import reference_plan
 from uclab.judge.evidence.run import RunError, load_run
 from uclab.judge.judging import judge_run
 from uclab.plan.schema.codec import plan_to_json

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.world import reference_plan
+from testbed.made_up_network import reference_plan
 from uclab.access.record_files import write_record
 from uclab.judge.checks.scenario import check_scenario
 from uclab.judge.evidence.run import load_run

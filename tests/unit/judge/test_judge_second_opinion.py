@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.world import World, reference_plan
+from testbed.made_up_network import reference_plan
+from testbed.world import World
 from uclab.judge.checks.tshark_crosscheck import check_dissector
 from uclab.judge.evidence.run import load_run
 from uclab.judge.judging import build_evidence

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from testbed.made_up_network import for_short_calls
 from testbed.plans import shipped_plan
-from testbed.world import World, for_short_calls
+from testbed.world import World
 from tests.self_check.trial import SEED, Trial, changes_of, sample
 from uclab.capture.tags import Tags
 from uclab.judge.checks import tshark_crosscheck

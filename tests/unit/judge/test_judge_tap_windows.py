@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from testbed.frames import Packet
+from testbed.made_up_network import START_NS, TAP_NS, Leg
 from testbed.plans import shipped_plan
-from testbed.world import START_NS, TAP_NS, Leg, World
+from testbed.world import World
 from tests.unit.judge.test_judge_drills import failed, not_shown
 from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.judging import judge_run

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.world import reference_plan
+from testbed.made_up_network import reference_plan
 from uclab.judge.checks.wanted import asked_for
 from uclab.judge.evidence.run import Run
 from uclab.judge.judging import judge

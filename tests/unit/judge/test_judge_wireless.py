@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from testbed.frames import Packet
+from testbed.made_up_network import Alter, Leg, Talker, for_short_calls
 from testbed.plans import shipped_plan
-from testbed.world import Alter, Leg, Talker, World, for_short_calls
+from testbed.world import World
 from tests.unit.judge.test_judge_drills import failed, not_shown
 from uclab.cli.summary import chosen_walk, walk_table
 from uclab.judge.judging import judge_run

@@ -54,6 +54,13 @@ class CaptureInterface:
     """Packets lost by interface or operating system; None: no statistics block (the capture was not
     closed)."""
 
+    @property
+    def tick_ns(self) -> int:
+        """How long its clock shows one time, rounded up: a packet came within so long after that."""
+        power = self.resolution & 0x7F
+        per_second: int = 2**power if self.resolution & 0x80 else 10**power
+        return -(-1_000_000_000 // per_second)
+
 
 @dataclass(frozen=True)
 class Packets:

@@ -38,12 +38,16 @@ class Attacker:
             world.plan.node("fra1-sbc").interfaces[0].mac,
         )
 
-    def opens(self, port: int, at_ns: int, *, speaks: bool, ends_ns: int | None = None) -> None:
+    def opens(
+        self, port: int, at_ns: int, *, speaks: bool, ends_ns: int | None = None, confirms: bool = True
+    ) -> None:
         """A connection from a port, which the session controller ends, or which stands at the end."""
         self._packet(port, at_ns, SYN, sequence=port * 1000)
         self._packet(port, at_ns + 1, SYN_ACK, back=True)
+        if confirms:
+            self._packet(port, at_ns + 2, ACK)
         if speaks:
-            self._packet(port, at_ns + 2, DATA, b"\x16\x03\x01\x00\x05hello")
+            self._packet(port, at_ns + 3, DATA, b"\x16\x03\x01\x00\x05hello")
         self._packet(port, at_ns + 3 * SECOND_NS if ends_ns is None else ends_ns, RST, back=True)
 
     def _packet(
@@ -113,6 +117,17 @@ def test_address_with_too_many_silent_connections_is_named(world: World) -> None
     assert f"{limits.silent + 1} silent at once from {attacker.address}" in found["abuse.half-open"].observed
 
 
+@pytest.mark.req("C1.1", "V2")
+def test_whom_no_answer_reaches_is_no_attacker(world: World) -> None:
+    # given a site that asks for connections again and again, and whose answers take another way
+    attacker, limits = Attacker(world), world.controller.protection
+    assert limits is not None
+    for port in range(limits.silent + 1):
+        attacker.opens(20000 + port, world.now, speaks=False, confirms=False)
+    # then none of them stands, so none is silent
+    assert abuse(world)["abuse.half-open"].verdict == "pass"
+
+
 def refused(world: World, times: int) -> Iterator[str]:
     user = world.talker("desk1").endpoint.account.user
     for number in range(times):
@@ -158,6 +173,6 @@ def test_stretches_of_time_that_touch_do_not_overlap() -> None:
 
 
 def test_who_speaks_late_was_silent_until_then() -> None:
-    connection = Connection(1, 2, 3, 0, 9 * SECOND_NS, 1, spoken_ns=4 * SECOND_NS)
+    connection = Connection(1, 2, 3, 0, 9 * SECOND_NS, 1, confirmed_ns=0, spoken_ns=4 * SECOND_NS)
     assert connection.silence == (SECOND_NS, 4 * SECOND_NS)
     assert replace(connection, spoken_ns=1000).silence is None

@@ -23,7 +23,7 @@ from uclab.judge.measure.tap_counts import UNKNOWN, TapCounts
 from uclab.judge.measure.tap_evidence import Captured, tap_windows
 from uclab.judge.measure.tap_windows import EVER_NS, TapWindows, time_of_day
 from uclab.judge.result.judgement import Judgement
-from uclab.plan.schema.plan import Plan
+from uclab.plan.schema.plan import Link, LinkEnd, Plan
 from uclab.records.captures import CaptureTime
 from uclab.records.run import CallRecord, Event
 
@@ -343,3 +343,39 @@ def test_a_short_stretch_with_silence_behind_it_is_a_cut_cable() -> None:
     # one end goes on, or the other saw frames again afterwards: that is a hole
     assert not is_cut(short, {3: 3990 * ms, 4: 4800 * ms, 5: 5500 * ms}, {3: 3990 * ms})
     assert not is_cut(short, {3: 3990 * ms, 4: 4800 * ms}, {3: 3990 * ms, 4: 4800 * ms})
+
+
+def of_the_air(last: int) -> TapWindows:
+    """An access point's channel with two stations, whose capture holds nothing after that second; the taps at
+    the other ends of its cables saw frames for a second more, and then nothing passed."""
+    plan = shipped_plan("wifi-office")
+    inner = [tap for tap in plan.taps if tap.namespace == "ap1-air"]
+    ends = {(end.device, end.interface): other for link in plan.links for end, other in both_ends(link)}
+    outer = {tap.label: ends[tap.device, tap.interface] for tap in inner}
+    label_of = {(tap.device, tap.interface): tap.label for tap in plan.taps}
+    counts = TapCounts(PlannedNetwork(plan).cable_macs)
+    for tap in inner:
+        other = outer[tap.label]
+        for label, until in ((tap.label, last), (label_of[other.device, other.interface], 6)):
+            counts.frames[label] = Counter(dict.fromkeys(range(T0, T0 + until), 50))
+            counts.latest_ns[label] = {s: (s + 1) * 1_000_000_000 - TAP_NS for s in counts.frames[label]}
+            counts.first_ns[label], counts.last_ns[label] = T0 * 1_000_000_000, (T0 + until) * 1_000_000_000
+    states = {label: TapState(0, its.total(), its.total()) for label, its in counts.frames.items()}
+    spaces = sorted({tap.namespace for tap in plan.taps})
+    ready = tuple(CaptureTime(T0 - 5.0, space, "ready") for space in spaces)
+    stopping = tuple(CaptureTime(T0 + 20.0, space, "stopping") for space in spaces)
+    return tap_windows(Captured(plan, counts, states, (*ready, *stopping)))
+
+
+def both_ends(link: Link) -> tuple[tuple[LinkEnd, LinkEnd], tuple[LinkEnd, LinkEnd]]:
+    return (link.a, link.b), (link.b, link.a)
+
+
+@pytest.mark.req("D5", "W7.1")
+def test_a_capture_on_the_air_that_ends_early_is_told_from_a_cable_without_carrier() -> None:
+    # given all cables of a device, whose other ends saw a second more: no single cable was cut
+    (hole,) = of_the_air(5).incomplete()
+    assert hole[0] == "ap1-air"
+    assert "the other ends of its cables saw" in hole[1]
+    # and one that holds all that they saw
+    assert of_the_air(6).incomplete() == []

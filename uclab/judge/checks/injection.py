@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from uclab.capture.headers import UDP
-from uclab.judge.check import CHECKS, EVERY_RUN, Check, FindingKind
+from uclab.judge.check import CHECKS, WITH_MEDIA, Check, FindingKind
 from uclab.judge.evidence.network import text
 from uclab.judge.measure.flows import Flow
 from uclab.judge.measure.intruders import Intruder
@@ -107,7 +107,7 @@ def _hurt(evidence: RunEvidence, intruder: Intruder) -> Iterator[str]:
 CHECKS.declare(
     "injection",
     Check(
-        EVERY_RUN,
+        WITH_MEDIA,  # a measurement of capacity has no capture at the session controller
         lambda run: check_injected(run.evidence),
         (
             FindingKind(

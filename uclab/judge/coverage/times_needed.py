@@ -44,6 +44,12 @@ def limited(
         if finding.verdict not in ("pass", "fail"):
             yield finding
             continue
+        if finding.verdict == "fail" and finding.evidence.tap in evidence.seen.misnamed:
+            # what is wrong there was seen elsewhere, by the tap whose name this one has
+            words = f"{finding.evidence.tap} {evidence.seen.misnamed[finding.evidence.tap]}"
+            observed = f"{words}; elsewhere: {finding.observed}"
+            yield replace(finding, verdict="not-shown", observed=observed, blame=None)
+            continue
         needs = [need for one in each_call(finding) for need in needs_of(evidence, incidents, one)]
         gaps = [
             (need, gap)

@@ -91,13 +91,14 @@ class PlannedNetwork:
 
     @cached_property
     def cable_macs(self) -> dict[str, tuple[int, int]]:
-        """Tap -> MAC address of the node at its own end of the cable, and at the other end; -1 at a
-        switch."""
+        """Tap -> MAC address of the node at its own end of the cable, and at the other end; -1 at a switch,
+        and at the air, which passes on what others send."""
+        passing = {node.name for node in self.plan.nodes if node.kind is NodeKind.AIR}
         taps = {(tap.device, tap.interface): tap for tap in self.plan.taps}
         macs: dict[str, tuple[int, int]] = {}
         for link in self.plan.links:
             ends = [taps.get((end.device, end.interface)) for end in (link.a, link.b)]
-            own = [self.mac_at(tap) if tap is not None else -1 for tap in ends]
+            own = [self.mac_at(tap) if tap is not None and tap.device not in passing else -1 for tap in ends]
             for tap, pair in zip(ends, (own, own[::-1]), strict=True):
                 if tap is not None:
                     macs[tap.label] = (pair[0], pair[1])

@@ -31,13 +31,19 @@ class Connection:
     last_ns: int
     packet: int
     """Number of its first packet."""
+    confirmed_ns: int | None = None
+    """When its client confirmed it, the third step of the handshake (RFC 9293 section 3.5). Who does not may
+    never have got the answer; what only was asked for is no connection."""
     spoken_ns: int | None = None
     ended: bool = False
 
     @property
     def silence(self) -> tuple[int, int] | None:
-        """From when to when its client had said nothing for `SILENT_NS`; None where that was never."""
-        begin, end = self.first_ns + SILENT_NS, self.spoken_ns or self.last_ns
+        """From when to when it stood and its client had said nothing for `SILENT_NS`; None where that was
+        never."""
+        if self.confirmed_ns is None:
+            return None
+        begin, end = self.confirmed_ns + SILENT_NS, self.spoken_ns or self.last_ns
         return (begin, end) if end > begin else None
 
 
@@ -80,6 +86,8 @@ class ConnectionTable:
         if known is None or known.ended:
             return
         known.last_ns = at_ns
+        if up and known.confirmed_ns is None and flags & (SYN | ACK | RST) == ACK:
+            known.confirmed_ns = at_ns
         if up and known.spoken_ns is None and columns.payload_len[row] > 0:
             known.spoken_ns = at_ns
         known.ended = bool(flags & (FIN | RST))

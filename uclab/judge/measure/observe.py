@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from uclab.capture.headers import Headers, Mask, decode
 from uclab.capture.pcapng import MalformedCapture, Packets, PcapngReader
@@ -186,7 +187,8 @@ class Observer:
         self._seen.secrecy.add(packets, columns, labels, media, leg)
         self._seen.control.add(packets, columns, labels, control, leg)
         self._seen.frames.add(packets, columns, labels, media, control)
-        self._waiting.append(self._rows(packets, columns, labels, media, leg))
+        ticks = np.array([one.tick_ns for one in source.reader.interfaces], np.int64)
+        self._waiting.append(self._rows(packets, columns, labels, media, leg, ticks))
         source.reached_ns = max(source.reached_ns, int(packets.time_ns.max()))
         for index, count in zip(*np.unique(packets.interface, return_counts=True), strict=True):
             state = self._seen.taps.setdefault(labels[int(index)], TapState(None, None))
@@ -199,7 +201,13 @@ class Observer:
             self._progress("packets", self._seen.packets)
 
     def _rows(
-        self, packets: Packets, columns: Headers, labels: list[str], media: Mask, leg: np.ndarray
+        self,
+        packets: Packets,
+        columns: Headers,
+        labels: list[str],
+        media: Mask,
+        leg: np.ndarray,
+        ticks: npt.NDArray[np.int64],
     ) -> MediaRows:
         rows = np.flatnonzero(media)
         tap = np.array([self._tap_index[label] for label in labels], np.int32)[packets.interface[rows]]
@@ -207,8 +215,11 @@ class Observer:
         for index, mac in self._own_mac.items():
             if (here := tap == index).any():
                 sender[here & (columns.src_mac[rows] == mac)] = self._first_tap[index]
+        # A coarse clock may show a packet's arrival before its departure at a finer one: it was later, by up
+        # to a tick.
+        behind = np.where(sender < 0, ticks[packets.interface[rows]] - 1, 0)
         return MediaRows(
-            packets.time_ns[rows],
+            packets.time_ns[rows] + behind,
             tap,
             leg[rows],
             columns.ssrc[rows],

@@ -18,6 +18,7 @@ from itertools import pairwise
 from uclab.judge.evidence.link_outages import link_outages
 from uclab.judge.measure.cable_ends import Stretch, is_cut, missed, stretches
 from uclab.judge.measure.observe import TapState
+from uclab.judge.measure.swapped_taps import NO_FRAMES
 from uclab.judge.measure.tap_clocks import Spans, clocks_apart
 from uclab.judge.measure.tap_counts import SECOND_NS, UNKNOWN, TapCounts
 from uclab.judge.measure.tap_windows import EVER_NS, Hole, TapWindows, time_of_day
@@ -25,8 +26,6 @@ from uclab.plan.schema.plan import Plan, Tap
 from uclab.records.captures import CaptureTime
 from uclab.records.run import CallRecord, Event
 
-NO_CABLES = ("air", "tunnel")
-"""Kinds of link at whose two ends not the same frames are: something stands in between."""
 COUNTERS_MANY, COUNTERS_SHARE = 50, 0.02
 """A file may hold so many packets fewer than its own counters name: those that came while it was closed."""
 TURN_S = 2.5
@@ -201,6 +200,8 @@ def _missing(
 ) -> dict[str, Counter[int]]:
     """Tap -> second -> frames that only the other end of its cable saw."""
     found: dict[str, Counter[int]] = {}
+    cut: dict[str, dict[str, set[int]]] = {}
+    """Namespace -> tap -> seconds that look as if its cable had lost its carrier."""
     for tap, other, broken in _cable_ends(run):
         if tap.label in other_time or other.label in other_time:
             continue
@@ -217,10 +218,17 @@ def _missing(
         last = counts.latest_ns
         for stretch in list(stretches(lacking, here.keys())) if between_switches else ():
             if is_cut(stretch, last.get(other.label, {}), last.get(tap.label, {})):
-                lacking = Counter({s: n for s, n in lacking.items() if not stretch.begin <= s <= stretch.end})
+                seconds = cut.setdefault(tap.namespace, {}).setdefault(tap.label, set())
+                seconds |= set(range(stretch.begin, stretch.end + 1))
         if lacking:
             found[tap.label] = lacking
-    return found
+    for its in cut.values():
+        for label, seconds in its.items():
+            # several cables of a device at once: that is its capture
+            together = set[int]().union(*(other for name, other in its.items() if name != label))
+            if not seconds & together:
+                found[label] = Counter({s: n for s, n in found[label].items() if s not in seconds})
+    return {label: lacking for label, lacking in found.items() if lacking}
 
 
 def _usable(
@@ -244,6 +252,6 @@ def _cable_ends(run: Captured) -> Iterator[tuple[Tap, Tap, list[tuple[float, flo
         broken.setdefault(one.link, []).append((one.since, one.until))
     for link in run.plan.links:
         ends = [taps.get((end.device, end.interface)) for end in (link.a, link.b)]
-        if link.kind not in NO_CABLES and ends[0] is not None and ends[1] is not None:
+        if link.kind not in NO_FRAMES and ends[0] is not None and ends[1] is not None:
             yield ends[0], ends[1], broken.get(link.name, [])
             yield ends[1], ends[0], broken.get(link.name, [])

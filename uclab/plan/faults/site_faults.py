@@ -78,7 +78,8 @@ def _port_wrongly_trusted(plan: Plan, target: str | None) -> Plan:
     endpoint = pick(softclients, target, "softclient")
     switch, port = port_towards(plan, endpoint.node)
     rules = drill_rulesets.misbehaving_marker("udp dport 53", plan.policy.voice_dscp)
-    greedy = replace(plan.node(endpoint.node), nftables=rules)
+    node = plan.node(endpoint.node)
+    greedy = replace(node, nftables=f"{node.nftables or ''}{rules}")
     return with_port(with_node(plan, greedy), switch.name, replace(port, trust_dscp=True))
 
 

@@ -55,9 +55,11 @@ async def record(state: SdWanState, file: TextIO) -> None:
     """Write down what each path is like."""
     while True:
         for site in state.sites:
-            for path, its in state.figures(site, time.monotonic()).items():
-                if its is not None:
-                    line = PathRecord(time.time(), site, path, its.delay_ms, its.jitter_ms, its.loss_pct)
+            for path, figures in state.figures(site, time.monotonic()).items():
+                if figures is not None:
+                    line = PathRecord(
+                        time.time(), site, path, figures.delay_ms, figures.jitter_ms, figures.loss_pct
+                    )
                     file.write(json.dumps(asdict(line)) + "\n")
         await asyncio.sleep(RECORD_S)
 

@@ -61,8 +61,10 @@ def make_api(state: SdWanState) -> Starlette:
     async def report(request: Request) -> Response:
         body = ReportBody.model_validate_json(await request.body())
         figures = {
-            path: Figures(its.delay_ms, its.jitter_ms, its.loss_pct) if its is not None else None
-            for path, its in body.paths.items()
+            path: Figures(path_figures.delay_ms, path_figures.jitter_ms, path_figures.loss_pct)
+            if path_figures is not None
+            else None
+            for path, path_figures in body.paths.items()
         }
         site = DEVICE.checked("site", request.path_params["site"])
         return JSONResponse(state.report(site, body.side, figures, time.monotonic()))
@@ -131,7 +133,7 @@ def openapi() -> dict[str, Any]:
 
 def as_body(paths: Mapping[str, Figures | None]) -> dict[str, Any]:
     """Figures as they are sent."""
-    return {path: vars(its) if its is not None else None for path, its in paths.items()}
+    return {path: vars(figures) if figures is not None else None for path, figures in paths.items()}
 
 
 def _overlay(state: SdWanState, site: str) -> dict[str, Any]:

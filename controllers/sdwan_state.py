@@ -82,7 +82,9 @@ class SdWanState:
 
     def is_measured(self, now: float) -> bool:
         """Whether every path of every site is known both ways."""
-        return all(its is not None for site in self._sites.values() for its in site.figures(now).values())
+        return all(
+            figures is not None for site in self._sites.values() for figures in site.figures(now).values()
+        )
 
     def decide(self, now: float) -> Iterator[Change]:
         """Let time pass: classes that change their path now. Nothing is decided of a site before it was

@@ -64,7 +64,7 @@ def step(
     now: float,
 ) -> tuple[SteeringState, Move | None]:
     """The next state. `figures` has all paths in order of preference; `now` in seconds never goes back."""
-    words = {path: excess(limits, its) for path, its in figures.items()}
+    words = {path: excess(limits, path_figures) for path, path_figures in figures.items()}
     course = replace(
         course,
         good_since={p: course.good_since.get(p, now) for p, said in words.items() if said is None},
@@ -86,7 +86,7 @@ def _leave(
         return None
     target = next((path for path in figures if path in course.good_since), None)
     if target is None and _dead(figures[course.path]):
-        target = next((path for path, its in figures.items() if not _dead(its)), None)
+        target = next((path for path, path_figures in figures.items() if not _dead(path_figures)), None)
     if target is None:
         return None
     return Move(course.path, target, f"{course.path}: {words[course.path]} for {now - since:.1f} s")

@@ -187,12 +187,15 @@ class _Experiment:
         placed = sum(1 for one in json_lines(path, Admission) if one.status == 200)
         if placed != self.placed:
             self.placed = placed
-            words = ", ".join(f"{its[-1]:.1f} % {way}" for way, its in (("up", up), ("down", down)) if its)
+            words = ", ".join(
+                f"{recent[-1]:.1f} % {way}" for way, recent in (("up", up), ("down", down)) if recent
+            )
             self.watcher.on_stage(f"{placed} of {record.most} calls at most; loss {words or '-'}")
         seconds = int(LOST_STEPS * record.step_s) + 2
         limit = self.order.load_plan.plan.policy.max_loss_pct
         self.missed = any(
-            len(its) >= seconds and all(loss >= limit for loss in its[-seconds:]) for its in (up, down)
+            len(recent) >= seconds and all(loss >= limit for loss in recent[-seconds:])
+            for recent in (up, down)
         )
 
     def _readings(self, node: str) -> list[Reading]:

@@ -25,9 +25,11 @@ def sdwan(name: LabName = None, as_json: Json = False) -> None:
         return
     table = Table("site", "path", "delay ms", "jitter ms", "loss %", "classes", box=None, pad_edge=False)
     for site, overlay in overlays.items():
-        for path, its in overlay["paths"].items():
+        for path, measured in overlay["paths"].items():
             figures = (
-                [f"{its[key]:.1f}" for key in ("delay_ms", "jitter_ms", "loss_pct")] if its else ["?"] * 3
+                [f"{measured[key]:.1f}" for key in ("delay_ms", "jitter_ms", "loss_pct")]
+                if measured
+                else ["?"] * 3
             )
             classes = [name for name, chosen in overlay["choice"].items() if chosen == path]
             table.add_row(site, path, *figures, ", ".join(classes) or "-")

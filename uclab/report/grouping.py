@@ -61,7 +61,9 @@ def grouped(findings: Sequence[Finding]) -> tuple[Group, ...]:
     groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in findings:
         groups[", ".join(finding.requirement), finding.id].append(finding)
-    return tuple(Group(name, requirement, tuple(its)) for (requirement, name), its in sorted(groups.items()))
+    return tuple(
+        Group(name, requirement, tuple(members)) for (requirement, name), members in sorted(groups.items())
+    )
 
 
 def common_text(texts: Iterable[str]) -> str:

@@ -108,7 +108,7 @@ def _row(title: str, rounds: Sequence[JudgedIncident], findings: Sequence[Findin
 
 
 def _by_flow(values: dict[Flow, list[float]]) -> dict[Flow, Spread]:
-    return {flow: spread for flow, its in values.items() if (spread := Spread.of(its)) is not None}
+    return {flow: spread for flow, measured in values.items() if (spread := Spread.of(measured)) is not None}
 
 
 def incidents_data(judgement: Judgement) -> list[dict[str, Any]]:

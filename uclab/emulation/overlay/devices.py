@@ -46,10 +46,10 @@ def ends(plan: Plan) -> Iterable[TunnelEnd]:
             yield from (tunnel.near, tunnel.far)
 
 
-def make_interfaces(host: LabHost, its: Iterable[TunnelEnd]) -> None:
+def make_interfaces(host: LabHost, ends: Iterable[TunnelEnd]) -> None:
     """Make a device's tunnel interfaces."""
     with netns.entered(host.live_namespace()), IPRoute() as kernel:
-        for end in its:
+        for end in ends:
             index = next(intf.index for intf in host.intfList() if intf.name == end.interface)
             _make(end.interface, index)
             kernel.link("set", index=index, address=end.mac, mtu=MTU)

@@ -49,10 +49,12 @@ class Medium:
         self._lines: dict[tuple[Way, AccessCategory], Line] = {}
         ways: tuple[tuple[Way, Impairment], ...] = (("up", air.up), ("down", air.down))
         for way, line in ways:
-            for number, its in enumerate(CATEGORIES):
-                self._lines[way, its] = Line(_order(line, number))
+            for number, access_category in enumerate(CATEGORIES):
+                self._lines[way, access_category] = Line(_order(line, number))
         self._limit = air.queue_packets
-        self._waiting: dict[AccessCategory, dict[str, deque[Sent]]] = {its: {} for its in CATEGORIES}
+        self._waiting: dict[AccessCategory, dict[str, deque[Sent]]] = {
+            access_category: {} for access_category in CATEGORIES
+        }
         """By category and sender, in the order of their turns."""
         self._refused: dict[tuple[Way, AccessCategory], int] = dict.fromkeys(self._lines, 0)
         self._airtime_ns: dict[AccessCategory, int] = dict.fromkeys(CATEGORIES, 0)
@@ -62,10 +64,10 @@ class Medium:
 
     def offer(self, sender: str, up: int, sent: Sent) -> bool:
         """A frame of user priority `up` waits for the channel; False where its sender has no room for it."""
-        its = category(up)
-        queue = self._waiting[its].setdefault(sender, deque())
+        access_category = category(up)
+        queue = self._waiting[access_category].setdefault(sender, deque())
         if len(queue) >= self._limit:
-            self._refused[sent.way, its] += 1
+            self._refused[sent.way, access_category] += 1
             return False
         queue.append(sent)
         return True
@@ -73,12 +75,12 @@ class Medium:
     def take_turns(self, now_ns: int) -> None:
         """Let the channel carry what it can begin to carry by now."""
         while self._free_ns <= now_ns and (turn := self._next()) is not None:
-            its, sent = turn
+            access_category, sent = turn
             bits = 8 * (len(sent.frame) + FCS_BYTES)
-            airtime_ns = round(contention_us(its) * 1000 + bits * 1e6 / self._rate_kbps[sent.way])
+            airtime_ns = round(contention_us(access_category) * 1000 + bits * 1e6 / self._rate_kbps[sent.way])
             self._free_ns = max(self._free_ns, sent.arrived_ns) + airtime_ns
-            self._airtime_ns[its] += airtime_ns
-            line = self._lines[sent.way, its]
+            self._airtime_ns[access_category] += airtime_ns
+            line = self._lines[sent.way, access_category]
             release_ns = line.release_ns(self._free_ns)
             if release_ns is not None:
                 self._count += 1
@@ -96,28 +98,34 @@ class Medium:
     def next_ns(self) -> int | None:
         """When something happens next without anybody sending; None: nothing does."""
         times = [self._flying[0].release_ns] if self._flying else []
-        if any(self._waiting[its] for its in CATEGORIES):
+        if any(self._waiting[access_category] for access_category in CATEGORIES):
             times.append(self._free_ns)
         return min(times, default=None)
 
     def account(self) -> dict[str, Any]:
         """What each direction and category did; airtime in milliseconds."""
         lines = {
-            f"{way} {its}": {**line.account.as_record(), "no_room": self._refused[way, its]}
-            for (way, its), line in self._lines.items()
+            f"{way} {access_category}": {
+                **line.account.as_record(),
+                "no_room": self._refused[way, access_category],
+            }
+            for (way, access_category), line in self._lines.items()
         }
-        return {"lines": lines, "airtime_ms": {its: ns / 1e6 for its, ns in self._airtime_ns.items()}}
+        return {
+            "lines": lines,
+            "airtime_ms": {access_category: ns / 1e6 for access_category, ns in self._airtime_ns.items()},
+        }
 
     def _next(self) -> tuple[AccessCategory, Sent] | None:
-        for its in CATEGORIES:
-            senders = self._waiting[its]
+        for access_category in CATEGORIES:
+            senders = self._waiting[access_category]
             if senders:
                 sender = next(iter(senders))
                 queue = senders.pop(sender)
                 sent = queue.popleft()
                 if queue:
                     senders[sender] = queue  # behind all others: it has had its turn
-                return its, sent
+                return access_category, sent
         return None
 
 

@@ -39,8 +39,8 @@ def _connections(
     expected = f"no address has more than {allowed} connections at once"
     claim = Claim("abuse.connections", ("C1",), controller.name, expected)
     most = {
-        address: most_at_once((one.first_ns, one.last_ns) for one in its)
-        for address, its in by_address.items()
+        address: most_at_once((one.first_ns, one.last_ns) for one in connections)
+        for address, connections in by_address.items()
     }
     return _judged(evidence, controller, claim, by_address, most, allowed, "asked for at once")
 
@@ -53,8 +53,8 @@ def _silent(
     expected = f"no address has more than {allowed} connections at once on which it has said nothing for 1 s"
     claim = Claim("abuse.half-open", ("C1",), controller.name, expected)
     most = {
-        address: most_at_once(silence for one in its if (silence := one.silence) is not None)
-        for address, its in by_address.items()
+        address: most_at_once(silence for one in connections if (silence := one.silence) is not None)
+        for address, connections in by_address.items()
     }
     return _judged(evidence, controller, claim, by_address, most, allowed, "silent at once")
 
@@ -71,9 +71,9 @@ def _judged(
     if not by_address:
         return claim.not_applicable("nobody connected to it")
     worst = max(most, key=lambda address: (most[address], -address))
-    its = by_address[worst]
-    observed = f"{most[worst]} {what} from {_who(evidence, worst)}, {len(its)} in all"
-    proof = Evidence(_tap(evidence, controller), tuple(sorted(one.packet for one in its)[:3]))
+    connections = by_address[worst]
+    observed = f"{most[worst]} {what} from {_who(evidence, worst)}, {len(connections)} in all"
+    proof = Evidence(_tap(evidence, controller), tuple(sorted(one.packet for one in connections)[:3]))
     if most[worst] > allowed:
         return claim.failed(observed, proof, _name(evidence, worst))
     return claim.passed(observed, proof)

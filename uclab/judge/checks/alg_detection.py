@@ -48,7 +48,7 @@ def _finding(evidence: RunEvidence, endpoint: Endpoint, keys: Sequence[SegmentKe
         before, tap, _ = changed[0]
         share = f"{len(changed)} of {compared} segments"
         observed = f"{share} were changed: as sent up to {before}, changed at {tap}"
-        numbers = tuple(n for _, its, n in changed if its == tap)[:3]
+        numbers = tuple(n for _, changed_at, n in changed if changed_at == tap)[:3]
         blame = blame_between(evidence.network, before, tap)
         return claim.failed(observed, Evidence(tap, numbers), blame)
     if not compared:

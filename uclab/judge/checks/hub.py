@@ -107,7 +107,9 @@ def _media_finding(evidence: RunEvidence, claim: Claim, stream: Stream | None, s
         return claim.not_shown("there is no capture at the session controller")
     number_of = evidence.seen.media.streams.index(stream)
     hops = [
-        hop for (its, _, _), hop in evidence.seen.media.hops.items() if its == number_of and hop.tap in taps
+        hop
+        for (stream_number, _, _), hop in evidence.seen.media.hops.items()
+        if stream_number == number_of and hop.tap in taps
     ]
     into = sum(hop.packets for hop in hops if hop.leg == "up")
     out = sum(hop.packets for hop in hops if hop.leg == "down")

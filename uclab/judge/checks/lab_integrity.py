@@ -200,10 +200,10 @@ def check_understood(evidence: RunEvidence) -> Iterator[Finding]:
     each kind that is not."""
     expected = "every frame is of a kind that the judge decodes"
     frames = evidence.seen.frames
-    kinds = {kind for its in frames.unread.values() for kind in its}
+    kinds = {kind for unread_kinds in frames.unread.values() for kind in unread_kinds}
     for kind in sorted(kinds):
         taps = sorted(
-            (tap for tap, its in frames.unread.items() if kind in its),
+            (tap for tap, unread_kinds in frames.unread.items() if kind in unread_kinds),
             key=lambda tap: frames.unread[tap][kind].first_ns,
         )
         where = ", ".join(f"{frames.unread[tap][kind].packets} at {tap}" for tap in taps[:NAMED])

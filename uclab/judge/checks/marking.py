@@ -103,7 +103,7 @@ def _check_signalling(evidence: RunEvidence, endpoint: Endpoint) -> Iterator[Fin
     position = {hop.tap: index for index, hop in enumerate(path.hops)} if path else {}
     seen = []
     for leg in ("up", "down"):
-        taps = [(tap, flows) for (its, tap), flows in grouped.items() if its == leg]
+        taps = [(tap, flows) for (flow_leg, tap), flows in grouped.items() if flow_leg == leg]
         sign = 1 if leg == "up" else -1
         taps.sort(key=lambda pair: (sign * position.get(pair[0], 1000), min(f.first_ns for f in pair[1])))
         seen += [seen_at(tap, leg, flows) for tap, flows in taps]

@@ -147,7 +147,7 @@ def _steering(evidence: RunEvidence, overlay: Overlay) -> Finding:
     """Voice leaves a path that is beyond its limits in time, if another one kept them all the while."""
     voice = evidence.network.policy.voice_dscp
     name = overlay.class_of(voice)
-    its = next(c for c in overlay.rules.classes if c.name == name)
+    traffic_class = next(c for c in overlay.rules.classes if c.name == name)
     allowed = overlay.rules.leave_after_s
     expected = f"{name} leaves a path that is beyond its limits for {allowed:g} s while another keeps them"
     claim = Claim("sdwan.steering", ("W6", "V2"), overlay.site, expected)
@@ -159,7 +159,7 @@ def _steering(evidence: RunEvidence, overlay: Overlay) -> Finding:
         return claim.not_shown(
             f"{len(records)} measurements, media in {sum(map(len, used.values()))} seconds"
         )
-    limits = (its.max_delay_ms, its.max_jitter_ms, its.max_loss_pct)
+    limits = (traffic_class.max_delay_ms, traffic_class.max_jitter_ms, traffic_class.max_loss_pct)
     bad = {path: spells([r for r in records if r.path == path], limits) for path in used}
     for path, seconds in used.items():
         others = [other for other in used if other != path and _known(records, other)]

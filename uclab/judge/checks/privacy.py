@@ -21,8 +21,8 @@ def check_privacy(evidence: RunEvidence) -> Iterator[Finding]:
     leaks: dict[str, list[Leak]] = {}
     for leak in sorted(evidence.seen.readable.leaks.values(), key=lambda leak: leak.tap):
         leaks.setdefault(leak.what, []).append(leak)
-    for what, its in leaks.items():
-        yield _readable_text(evidence, what, its)
+    for what, found in leaks.items():
+        yield _readable_text(evidence, what, found)
     voices: dict[int, list[PayloadEntropy]] = {}
     own = {stream.ssrc for stream in evidence.seen.media.streams}
     for spread in evidence.seen.secrecy.spreads.values():

@@ -68,7 +68,7 @@ def everywhere(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
 def on_the_way(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
     """The taps of the planned way; all where the finding is about more than an endpoint or a call."""
     planned = _planned(evidence, finding)
-    taps = dict.fromkeys(tap for its in planned.values() for tap in its)
+    taps = dict.fromkeys(tap for leg_taps in planned.values() for tap in leg_taps)
     return taps or everywhere(evidence, finding)
 
 

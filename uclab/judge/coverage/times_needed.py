@@ -132,9 +132,9 @@ BY_ABSENCE = ("hub.media", "quality.voice", "quality.overload")
 
 def _of_call(evidence: RunEvidence, finding: Finding) -> Iterator[Need]:
     name, _, direction = finding.subject.partition(":")
-    for call, its, sender, receiver in evidence.call_directions():
-        if call.id == name and direction.split(":")[0] == its:
-            yield from _of_direction(evidence, finding.id, call, its, (sender, receiver))
+    for call, call_direction, sender, receiver in evidence.call_directions():
+        if call.id == name and direction.split(":")[0] == call_direction:
+            yield from _of_direction(evidence, finding.id, call, call_direction, (sender, receiver))
             return
     if direction == "signalling":
         yield Need(_way(evidence, name), way=True)

@@ -44,12 +44,12 @@ def take_sample(run: Run, network: PlannedNetwork) -> Sample:
     messages: list[SipMessage] = []
     gaps: dict[str, str] = {}
     for generator in sorted({one.node for one in run.load.generators}):
-        its = chosen([leg for leg in run.load.legs if leg.generator == generator])
+        sampled = chosen([leg for leg in run.load.legs if leg.generator == generator])
         tap = network.first_tap.get(generator)
         path = run.file_of(tap) if tap else None
         # of a generator on another machine: among the switch's other ports
         only = () if path is None or tap is None or path.stem == generator else (tap,)
-        if not its:
+        if not sampled:
             gaps[generator] = "no call with media was noted"
         elif path is None:
             gaps[generator] = "there is no capture at the generator"
@@ -57,11 +57,11 @@ def take_sample(run: Run, network: PlannedNetwork) -> Sample:
             gaps[generator] = "there is no TLS key log"
         else:
             try:
-                found = _signalling(path, its, run.keylog, network.policy.sips_ports, only).messages
+                found = _signalling(path, sampled, run.keylog, network.policy.sips_ports, only).messages
             except (DissectionError, MalformedCapture) as error:
                 gaps[generator] = str(error)
                 continue
-            legs += its
+            legs += sampled
             messages += found
             if not found:
                 gaps[generator] = "the key log opened no SIP message of the sampled calls"
@@ -79,12 +79,12 @@ def chosen(legs: Sequence[Leg], count: int = SAMPLE) -> list[Leg]:
         told = record.address and record.media_port and record.answered_at and record.ended_at
         if told and record.sent and record.received and before[record.address] <= FIRST_LEGS:
             by_kind.setdefault(record.kind, []).append(leg)
-    kinds = sorted(by_kind.values(), key=lambda its: (-len(its), its[0].record.kind))
+    kinds = sorted(by_kind.values(), key=lambda kind_legs: (-len(kind_legs), kind_legs[0].record.kind))
     picked: list[Leg] = []
     while len(picked) < count and any(kinds):
-        for its in kinds:
-            if its and len(picked) < count:
-                picked.append(its.pop(int(len(its) * (len(picked) + 0.5) / count)))
+        for kind_legs in kinds:
+            if kind_legs and len(picked) < count:
+                picked.append(kind_legs.pop(int(len(kind_legs) * (len(picked) + 0.5) / count)))
     return picked
 
 

@@ -101,8 +101,8 @@ def load_run(folder: Path) -> Run:
     kernel_names: dict[str, dict[str, str]] = {}
     for tap in plan.taps:
         kernel_names.setdefault(tap.namespace, {})[tap.interface] = tap.label
-    for namespace, its in _interfaces(files).items():
-        kernel_names.setdefault(namespace, {}).update(its)
+    for namespace, interfaces in _interfaces(files).items():
+        kernel_names.setdefault(namespace, {}).update(interfaces)
     scenario = files.record(SCENARIO, ScenarioRecord)
     lab_end = files.record(LAB_END, LabEnd)
     authorities = (files.content(f"{place}ca.pem") for place in ("", *(f"{one}/" for one in files.folders())))
@@ -138,9 +138,9 @@ def _interfaces(files: RunFiles) -> dict[str, dict[str, str]]:
     data = files.data(name)
     if data is None:
         return {}
-    if not isinstance(data, dict) or not all(isinstance(its, dict) for its in data.values()):
+    if not isinstance(data, dict) or not all(isinstance(interfaces, dict) for interfaces in data.values()):
         files.refuse(name, f"expected interfaces and their taps by namespace, found {shortened(data)}")
-    return {space: {name: str(tap) for name, tap in its.items()} for space, its in data.items()}
+    return {space: {name: str(tap) for name, tap in interfaces.items()} for space, interfaces in data.items()}
 
 
 def _late_lines(files: RunFiles) -> tuple[LateLine, ...]:

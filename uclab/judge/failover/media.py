@@ -95,8 +95,8 @@ def carried(evidence: RunEvidence, streams: Iterable[Stream], leg: Leg) -> dict[
     (`down`)."""
     numbers = {evidence.seen.media.streams.index(stream) for stream in streams}
     found: dict[str, list[Span]] = {}
-    for (number, tap, its), timeline in evidence.seen.media.passed.items():
-        if number in numbers and LEGS[its] == leg:
+    for (number, tap, flow_leg), timeline in evidence.seen.media.passed.items():
+        if number in numbers and LEGS[flow_leg] == leg:
             found.setdefault(evidence.seen.media.labels[tap], []).extend(timeline.presence)
     return {tap: joined(spans, STEADY_NS) for tap, spans in found.items()}
 

@@ -81,16 +81,18 @@ def _readdressed(evidence: RunEvidence, incident: Incident, call: CallRecord) ->
 def _sites(evidence: RunEvidence, calls: Sequence[CallRecord]) -> set[str]:
     """The sites of these calls' endpoints."""
     names = {evidence.network.endpoint_called(name) for call in calls for name in (call.caller, call.callee)}
-    its = [endpoint for endpoint in evidence.network.site_endpoints if endpoint.name in names]
-    return {evidence.network.ways.site_of[endpoint.node] for endpoint in its}
+    endpoints = [endpoint for endpoint in evidence.network.site_endpoints if endpoint.name in names]
+    return {evidence.network.ways.site_of[endpoint.node] for endpoint in endpoints}
 
 
 def _passed(evidence: RunEvidence, calls: Sequence[CallRecord]) -> set[str]:
     """The sites of these calls' endpoints, and those that their way leads through (a hub)."""
     ways = evidence.network.ways
     names = {evidence.network.endpoint_called(name) for call in calls for name in (call.caller, call.callee)}
-    its = [endpoint for endpoint in evidence.network.site_endpoints if endpoint.name in names]
-    return {ways.site_of[device] for endpoint in its for device in ways.passed(endpoint)} & set(ways.sites)
+    endpoints = [endpoint for endpoint in evidence.network.site_endpoints if endpoint.name in names]
+    return {ways.site_of[device] for endpoint in endpoints for device in ways.passed(endpoint)} & set(
+        ways.sites
+    )
 
 
 def _translated(evidence: RunEvidence, used: LinesUsed) -> bool:

@@ -149,5 +149,7 @@ def _lines_at_the_end(evidence: RunEvidence, incident: Incident, call: CallRecor
     healed = ns(incident.healed_at)
     spans = carried(evidence, streams_of(evidence, call, way.direction), "up")
     return {
-        names[tap] for tap, its in spans.items() if tap in names and overlap_ns(its, healed - END_NS, healed)
+        names[tap]
+        for tap, span in spans.items()
+        if tap in names and overlap_ns(span, healed - END_NS, healed)
     }

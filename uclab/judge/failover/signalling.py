@@ -92,9 +92,9 @@ def _of_a_site(evidence: RunEvidence, message: SipMessage) -> bool:
 def hung_up(evidence: RunEvidence, incident: Incident, call: CallRecord) -> str | None:
     """Who said that the call had ended before the watch was over, and why; None where nobody did."""
     for event in evidence.run.events:
-        its = bool(call.sip_call_id) and event.about == call.sip_call_id
+        of_this_call = bool(call.sip_call_id) and event.about == call.sip_call_id
         meanwhile = incident.failed_at <= event.time < incident.ended_at - END_S
-        if event.kind == "call-closed" and its and meanwhile:
+        if event.kind == "call-closed" and of_this_call and meanwhile:
             reason = event.detail.removeprefix(call.sip_call_id or "").strip() or "no reason given"
             return f"{event.source} after {event.time - incident.failed_at:.1f} s: {reason}"
     return None

@@ -160,8 +160,10 @@ def _quality(evidence: RunEvidence, finding: Finding) -> Starved | None:
 
 def _quality_of_call(evidence: RunEvidence, finding: Finding) -> Starved | None:
     name, _, direction = finding.subject.partition(":")
-    for call, its, sender, receiver in evidence.call_directions():
-        stream = evidence.stream(call, its) if (call.id, its) == (name, direction) else None
+    for call, call_direction, sender, receiver in evidence.call_directions():
+        stream = (
+            evidence.stream(call, call_direction) if (call.id, call_direction) == (name, direction) else None
+        )
         if stream is not None:
             return host_made(evidence, stream, (sender, receiver), finding.blame)
     return None

@@ -177,8 +177,8 @@ def _directions(evidence: RunEvidence, claim: Claim, generator: str) -> Finding:
     steady = {leg.id for leg in evidence.run.load.legs if not leg.record.offers}
     streams = [
         stream
-        for (call, direction), its in evidence.streams.items()
-        for stream in its
+        for (call, direction), sent in evidence.streams.items()
+        for stream in sent
         if direction == "caller_to_callee"
         and call in steady
         and evidence.endpoint_name(stream.sender) == generator

@@ -64,9 +64,9 @@ def _loss(evidence: RunEvidence) -> Iterator[Series]:
     received: defaultdict[int, int] = defaultdict(int)
     for stream in evidence.seen.media.streams:
         if stream.window is not None and evidence.endpoint_name(stream.sender) in generators:
-            for second, its in stream.seconds.items():
-                sent[second] += its.sent
-                received[second] += its.received
+            for second, figures in stream.seconds.items():
+                sent[second] += figures.sent
+                received[second] += figures.received
     share = {at: 100 * max(count - received[at], 0) / count for at, count in sent.items() if count}
     yield from _series("media_loss_pct", "all directions", share)
 

@@ -69,7 +69,7 @@ def _generator(evidence: RunEvidence, claim: Claim, generator: str) -> Finding:
         return claim.failed(f"{plain} was negotiated in a sampled call", blame=generator)
     tap = evidence.network.first_tap.get(generator, "")
     by_leg = [list(_directions(evidence, leg, tap)) for leg in legs]
-    directions = [direction for its in by_leg for direction in its]
+    directions = [direction for directions_of_leg in by_leg for direction in directions_of_leg]
     opened = [a for one in directions for a in one.tried]
     unsupported = next((a.unsupported for a in opened if a.unsupported), None)
     if unsupported is not None:
@@ -77,7 +77,7 @@ def _generator(evidence: RunEvidence, claim: Claim, generator: str) -> Finding:
     broken = [one for one in directions if one.wrong]
     if broken:
         return _unauthentic(evidence, claim, broken[0], len(broken), len(directions))
-    calls = sum(len(its) == len(WAYS) for its in by_leg)
+    calls = sum(len(directions_of_leg) == len(WAYS) for directions_of_leg in by_leg)
     if not calls:
         return claim.not_shown(
             evidence.sample.gaps.get(

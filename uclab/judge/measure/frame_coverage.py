@@ -145,14 +145,14 @@ class FrameCoverage:
         inverse = inverse.reshape(-1)
         for index, (values, count) in enumerate(zip(unique.T.tolist(), counts.tolist(), strict=True)):
             interface, ethertype, protocol, fragment, port = values
-            its = rows[inverse == index]
+            same = rows[inverse == index]
             if ethertype == MPLS and self._is_arp(packets, columns, int(rows[first[index]])):
                 continue
             kind = kind_of(ethertype, protocol, bool(fragment), port)
             unread = self.unread.setdefault(labels[interface], {}).setdefault(kind, Unread())
             unread.packets += count
-            unread.first_ns = min(unread.first_ns, int(packets.time_ns[its].min()))
-            unread.samples += packets.number[its[: SAMPLES - len(unread.samples)]].tolist()
+            unread.first_ns = min(unread.first_ns, int(packets.time_ns[same].min()))
+            unread.samples += packets.number[same[: SAMPLES - len(unread.samples)]].tolist()
 
     @staticmethod
     def _is_arp(packets: Packets, columns: Headers, row: int) -> bool:
@@ -175,11 +175,11 @@ class FrameCoverage:
         code = packets.interface[rows].astype(np.int64) * len(PARTS) + part
         for value in np.unique(code).tolist():
             interface, which = divmod(value, len(PARTS))
-            its = rows[code == value]
+            same = rows[code == value]
             cut = self.cut.setdefault((labels[interface], PARTS[which]), Cut())
-            cut.packets += len(its)
-            cut.longest = max(cut.longest, int(packets.caplen[its].max()))
-            cut.samples += packets.number[its[: SAMPLES - len(cut.samples)]].tolist()
+            cut.packets += len(same)
+            cut.longest = max(cut.longest, int(packets.caplen[same].max()))
+            cut.samples += packets.number[same[: SAMPLES - len(cut.samples)]].tolist()
 
     def short(self, tap: str, parts: Iterable[Part]) -> str | None:
         """How many packets at a tap lack some of these bytes; None where none does."""

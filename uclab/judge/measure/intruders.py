@@ -199,9 +199,9 @@ class _Search:
         for flow in (*self.into, *self.away):
             key, node = flow.key, own.get((flow.key.tap, flow.key.src_mac))
             if node is not None and (key.src in self.callers.relays or not self.callers.is_stranger(key.src)):
-                its = self._ways[_way(flow)]
-                shared = {other.key.tap for other in its} & self._taps_of(key.src)
-                self._add(key.src, node, [flow] if shared else its)
+                intruder = self._ways[_way(flow)]
+                shared = {other.key.tap for other in intruder} & self._taps_of(key.src)
+                self._add(key.src, node, [flow] if shared else intruder)
 
     def _never_on_its_line(self) -> None:
         """Packets that came to a relay with somebody's address and were never at the taps of the device that
@@ -216,10 +216,10 @@ class _Search:
             arrived = key.tap in ends if key.dst in self.callers.relays else key.tap in first
             if not arrived or id(flow) in known or (key.src in self.callers.relays and key.sport in left):
                 continue
-            its, taps = self._ways[_way(flow)], self._taps_of(key.src)
-            seen = {other.key.tap for other in its} | self._came_out(key.src, its)
+            intruder, taps = self._ways[_way(flow)], self._taps_of(key.src)
+            seen = {other.key.tap for other in intruder} | self._came_out(key.src, intruder)
             if taps and not taps & seen and self._saw_it_all(flow, taps):
-                self._add(key.src, None, its)
+                self._add(key.src, None, intruder)
 
     def _came_out(self, address: int, flows: Sequence[Flow]) -> set[str]:
         """The taps of the device that has an address, where the other end of a cable of it saw the packets

@@ -171,13 +171,13 @@ class MediaFollower:
 
     def _count_sent(self, rows: MediaRows, stream: I64, own: npt.NDArray[np.bool_]) -> None:
         for number, part in _groups(stream, np.flatnonzero(own)):
-            its = self.streams[number]
+            followed = self.streams[number]
             times = rows.time_ns[part]
-            its.sent += len(part)
-            if its.window:
-                its._opening_sent += int((times < its.window.answered_ns + OPENING_NS).sum())
+            followed.sent += len(part)
+            if followed.window:
+                followed._opening_sent += int((times < followed.window.answered_ns + OPENING_NS).sum())
             for second, count in zip(*np.unique(times // 1_000_000_000, return_counts=True), strict=True):
-                its.seconds.setdefault(int(second), Second()).sent += int(count)
+                followed.seconds.setdefault(int(second), Second()).sent += int(count)
 
     def _count_received(
         self, rows: MediaRows, stream: I64, slot: I64, sent: I64, here: npt.NDArray[np.bool_]
@@ -192,28 +192,28 @@ class MediaFollower:
         for number in stream[chosen[again]].tolist():
             self.streams[number].duplicates += 1
         for number, part in _groups(stream, chosen[~again]):
-            its = self.streams[number]
-            if its.received == 0:
-                its.opened_s = int(sent[part[0]] // 1_000_000_000)
-                its.receiver = self.endpoint_of_first_tap[int(rows.tap[part[0]])]
-                if its.window:
+            followed = self.streams[number]
+            if followed.received == 0:
+                followed.opened_s = int(sent[part[0]] // 1_000_000_000)
+                followed.receiver = self.endpoint_of_first_tap[int(rows.tap[part[0]])]
+                if followed.window:
                     left = self._sent_at[number]
-                    before = int(((left >= its.window.answered_ns) & (left < sent[part[0]])).sum())
-                    its.early = min(before, its._opening_sent)
+                    before = int(((left >= followed.window.answered_ns) & (left < sent[part[0]])).sum())
+                    followed.early = min(before, followed._opening_sent)
             arrivals = rows.time_ns[part]
             delay_ms = (arrivals - sent[part]) / 1e6
-            estimates = its.jitter.add(arrivals, rows.rtp_time[part])
-            its.received += len(part)
-            its.delay_sum_ms += float(delay_ms.sum())
-            its.delay_max_ms = max(its.delay_max_ms, float(delay_ms.max()))
-            gaps = np.diff(arrivals, prepend=its._last_arrival or arrivals[0])
-            its.gap_max_ms = max(its.gap_max_ms, float(gaps.max()) / 1e6)
-            its._last_arrival = int(arrivals[-1])
-            its.heard.add(arrivals)
+            estimates = followed.jitter.add(arrivals, rows.rtp_time[part])
+            followed.received += len(part)
+            followed.delay_sum_ms += float(delay_ms.sum())
+            followed.delay_max_ms = max(followed.delay_max_ms, float(delay_ms.max()))
+            gaps = np.diff(arrivals, prepend=followed._last_arrival or arrivals[0])
+            followed.gap_max_ms = max(followed.gap_max_ms, float(gaps.max()) / 1e6)
+            followed._last_arrival = int(arrivals[-1])
+            followed.heard.add(arrivals)
             seconds, inverse = np.unique(sent[part] // 1_000_000_000, return_inverse=True)
             delays, counts = np.bincount(inverse, delay_ms), np.bincount(inverse)
             for index, second in enumerate(seconds.tolist()):
-                figures = its.seconds.setdefault(second, Second())
+                figures = followed.seconds.setdefault(second, Second())
                 figures.received += int(counts[index])
                 figures.delay_sum_ms += float(delays[index])
                 figures.jitter_sum_ms += float(estimates[inverse == index].sum())

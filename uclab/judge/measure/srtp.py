@@ -99,11 +99,11 @@ def key_ring(messages: Sequence[SipMessage], controllers: frozenset[int]) -> Key
                 (message.at.dst, message.at.dport) if from_controller else (message.at.src, message.at.sport)
             )
             legs.setdefault((message.call_id, *far), []).append((from_controller, message))
-    for (call_id, *_), its in legs.items():
-        ports = {m.media.port for own, m in its if own and m.media is not None and m.media.port}
+    for (call_id, *_), call_legs in legs.items():
+        ports = {m.media.port for own, m in call_legs if own and m.media is not None and m.media.port}
         for port in ports:
             ring.call_ids.setdefault(port, set()).add(call_id)
-            for own, message in its:
+            for own, message in call_legs:
                 ring.add("down" if own else "up", port, message)
     for (call_id, _), crossing in between.items():
         for receiver in crossing:

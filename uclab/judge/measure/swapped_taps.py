@@ -105,5 +105,5 @@ def set_aside(seen: Observations, taps: Mapping[str, str]) -> None:
     flows.opened = [request for request in flows.opened if request[0] not in taps]
     gone = {index for index, label in enumerate(media.labels) if label in taps}
     media.hops = {key: hop for key, hop in media.hops.items() if key[1] not in gone}
-    media.passed = {key: its for key, its in media.passed.items() if key[1] not in gone}
-    media.anchored = {key: its for key, its in media.anchored.items() if key[1] not in gone}
+    media.passed = {key: kept for key, kept in media.passed.items() if key[1] not in gone}
+    media.anchored = {key: kept for key, kept in media.anchored.items() if key[1] not in gone}

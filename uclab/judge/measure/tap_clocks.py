@@ -54,7 +54,7 @@ def clocks_apart(cables: Iterable[tuple[Tap, Tap]], spans: Spans) -> list[ClockA
             continue
         middle = round(median(later))
         near = max(NOISE_NS, SPREAD * abs(middle))
-        if min(map(abs, later)) > NOISE_NS and max(abs(its - middle) for its in later) <= near:
+        if min(map(abs, later)) > NOISE_NS and max(abs(offset - middle) for offset in later) <= near:
             apart.append((one, other, abs(middle)))
             conflicts.update((one.namespace, other.namespace))
         else:

@@ -56,8 +56,8 @@ class TapCounts:
             label, at = labels[index], start + offset
             self.frames.setdefault(label, Counter())[at] += count
             if its_way:
-                its = self.sent if its_way == SENT else self.got
-                its.setdefault(label, Counter())[at] += count
+                counted = self.sent if its_way == SENT else self.got
+                counted.setdefault(label, Counter())[at] += count
             known = self.latest_ns.setdefault(label, {})
             known[at] = max(last, known.get(at, 0))
         for index in np.unique(interface).tolist():

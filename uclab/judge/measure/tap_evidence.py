@@ -85,7 +85,11 @@ def tap_windows(run: Captured) -> TapWindows:
             holes[label] += _by_counters(state)
     return TapWindows(
         {tap.label: tap for tap in run.plan.taps},
-        {label: tuple(sorted(its, key=lambda h: h.begin_ns)) for label, its in holes.items() if its},
+        {
+            label: tuple(sorted(tap_holes, key=lambda h: h.begin_ns))
+            for label, tap_holes in holes.items()
+            if tap_holes
+        },
         running,
     )
 
@@ -121,7 +125,7 @@ def _early_end(run: Captured, name: str, labels: Sequence[str]) -> Hole | None:
 
 def _all_silent(run: Captured) -> Iterator[Hole]:
     """Times in which no tap saw a frame while, by the lab's own word, there were calls and registrations."""
-    seconds = sorted({second for its in run.counts.frames.values() for second in its})
+    seconds = sorted({second for frames in run.counts.frames.values() for second in frames})
     if not seconds:
         return
     first = min(run.counts.first_ns.values())
@@ -177,15 +181,20 @@ def _by_cables(
         captured = [label for label in labels if label in run.states]
         seen = {second for label in captured for second in run.counts.at(label)}
         own = {label: dict(missing[label]) for label in captured if label in missing}
-        silent = {second for its in own.values() for second in its if second not in seen}
+        silent = {second for missed_frames in own.values() for second in missed_frames if second not in seen}
         # its taps begin and end to be silent within a second, in which some still saw something
-        edges = {s for its in own.values() for s in its if s in seen and {s - 1, s + 1} & silent}
-        whole = {s: sum(its.get(s, 0) for its in own.values()) for s in silent | edges}
+        edges = {
+            s
+            for missed_frames in own.values()
+            for s in missed_frames
+            if s in seen and {s - 1, s + 1} & silent
+        }
+        whole = {s: sum(missed_frames.get(s, 0) for missed_frames in own.values()) for s in silent | edges}
         for stretch in stretches(whole, seen - edges):
             hole = _hole(stretch, "the other ends of its cables")
             yield from ((label, hole) for label in captured)
-        for label, its in own.items():
-            rest = {second: frames for second, frames in its.items() if second not in whole}
+        for label, missed_frames in own.items():
+            rest = {second: frames for second, frames in missed_frames.items() if second not in whole}
             for stretch in stretches(rest, run.counts.at(label).keys()):
                 yield label, _hole(stretch, "the other end of its cable")
 
@@ -222,22 +231,22 @@ def _missing(
                 seconds |= set(range(stretch.begin, stretch.end + 1))
         if lacking:
             found[tap.label] = lacking
-    for its in cut.values():
-        for label, seconds in its.items():
+    for cut_taps in cut.values():
+        for label, seconds in cut_taps.items():
             # several cables of a device at once: that is its capture
-            together = set[int]().union(*(other for name, other in its.items() if name != label))
+            together = set[int]().union(*(other for name, other in cut_taps.items() if name != label))
             if not seconds & together:
                 found[label] = Counter({s: n for s, n in found[label].items() if s not in seconds})
     return {label: lacking for label, lacking in found.items() if lacking}
 
 
 def _usable(
-    its: Mapping[int, int], ran: tuple[int, int], broken: Sequence[tuple[float, float]] = ()
+    by_second: Mapping[int, int], ran: tuple[int, int], broken: Sequence[tuple[float, float]] = ()
 ) -> dict[int, int]:
     """The seconds that lie wholly in the time for which two captures ran, and not in one of broken cables."""
     return {
         second: frames
-        for second, frames in its.items()
+        for second, frames in by_second.items()
         if ran[0] <= second * SECOND_NS <= ran[1] - SECOND_NS
         and not any(since - TURN_S < second + 0.5 < until + TURN_S for since, until in broken)
     }

@@ -23,7 +23,7 @@ def media_walk(
 ) -> Walk:
     """All taps at which a stream was seen, in the order in which its packets passed them."""
     number = evidence.seen.media.streams.index(stream)
-    hops = [hop for (its, _, _), hop in evidence.seen.media.hops.items() if its == number]
+    hops = [hop for (stream_number, _, _), hop in evidence.seen.media.hops.items() if stream_number == number]
     sender = evidence.network.endpoints[stream.sender]
     ordered = order_hops(evidence.network, hops, sender.name, receiver.name)
     records: list[HopRecord] = []
@@ -42,13 +42,13 @@ def order_hops(network: PlannedNetwork, hops: Sequence[Hop], sender: str, receiv
     """
     ordered: list[Hop] = []
     for leg in sorted({hop.leg for hop in hops}, key=lambda leg: LEG_ORDER[leg]):
-        its = [hop for hop in hops if hop.leg == leg]
+        on_leg = [hop for hop in hops if hop.leg == leg]
         endpoint = receiver if leg == "down" else sender
         path = network.path_of.get(endpoint) if leg != "direct" else None
         position = {hop.tap: index for index, hop in enumerate(path.hops)} if path else {}
         sign = -1 if leg == "down" else 1
-        planned = sorted((h for h in its if h.tap in position), key=lambda hop: sign * position[hop.tap])
-        others = sorted((h for h in its if h.tap not in position), key=lambda hop: hop.median_us)
+        planned = sorted((h for h in on_leg if h.tap in position), key=lambda hop: sign * position[hop.tap])
+        others = sorted((h for h in on_leg if h.tap not in position), key=lambda hop: hop.median_us)
         ordered += _inserted(planned, others)
     return ordered
 

@@ -62,22 +62,24 @@ def _finding(
 ) -> Finding:
     network = evidence.network
     number = evidence.seen.media.streams.index(stream)
-    hops = [hop for (its, _, _), hop in evidence.seen.media.hops.items() if its == number]
+    hops = [hop for (stream_number, _, _), hop in evidence.seen.media.hops.items() if stream_number == number]
     if stream.receiver >= 0:  # after a transfer it is somebody else
         receiver = network.endpoints[stream.receiver]
     checked = 0
     legs: tuple[tuple[Leg, Endpoint], ...] = (("up", sender), ("down", receiver))
     for leg, endpoint in legs:
-        its = {
+        on_leg = {
             hop.tap: hop for hop in order_hops(network, hops, sender.name, receiver.name) if hop.leg == leg
         }
-        arrived = max((its[tap].packets for tap in _ends(network, leg, endpoint) if tap in its), default=0)
+        arrived = max(
+            (on_leg[tap].packets for tap in _ends(network, leg, endpoint) if tap in on_leg), default=0
+        )
         path = network.path_of.get(endpoint.name)
         if path is None or not arrived:
             end = "the session controller" if leg == "up" else receiver.name
             return claim.not_shown(f"no media was seen to arrive at {end}")
         planned = [hop.tap for hop in path.hops][:: 1 if leg == "up" else -1]
-        wrong = _first_missed(evidence, claim, planned, its, arrived, media_time(stream))
+        wrong = _first_missed(evidence, claim, planned, on_leg, arrived, media_time(stream))
         if wrong is not None:
             return wrong
         checked += len(planned)
@@ -93,7 +95,7 @@ def _first_missed(
     evidence: RunEvidence,
     claim: Claim,
     planned: Sequence[str],
-    its: dict[str, Hop],
+    seen: dict[str, Hop],
     arrived: int,
     when: tuple[int, int],
 ) -> Finding | None:
@@ -103,7 +105,7 @@ def _first_missed(
         state = evidence.seen.taps.get(tap)
         if state is None:
             continue  # not captured: `capture.complete` says so
-        missed = arrived - (its[tap].packets if tap in its else 0)
+        missed = arrived - (seen[tap].packets if tap in seen else 0)
         if missed <= arrived * astray:
             before = tap
             continue
@@ -111,12 +113,12 @@ def _first_missed(
             return claim.not_shown(f"the capture at {tap} dropped packets", Evidence(tap))
         if (gap := evidence.windows.gap(tap, *when)) is not None:
             return claim.not_shown(gap, Evidence(tap))
-        if (near := _far_end(evidence, tap)) in its and its[near].packets >= arrived * (1 - astray):
+        if (near := _far_end(evidence, tap)) in seen and seen[near].packets >= arrived * (1 - astray):
             words = (
                 f"{tap} shows {arrived - missed} of {arrived} packets, the other end of its cable {near} all"
             )
             return claim.not_shown(words, Evidence(tap))  # they came by it, and its capture has them not
-        others = [hop for name, hop in its.items() if name not in planned]
+        others = [hop for name, hop in seen.items() if name not in planned]
         by = f" but {', '.join(hop.tap for hop in others[:NAMED])}" if others else ""
         observed = f"{missed} of {arrived} packets did not pass {tap}{by}"
         blame = blame_between(evidence.network, before, tap)
@@ -143,7 +145,9 @@ def _evidence(evidence: RunEvidence, others: Sequence[Hop], missed: str) -> Evid
     if not others:
         return Evidence(missed)
     tap, leg = others[0].tap, others[0].leg
-    flows = [flow for its in evidence.media_flows.values() for flow in its if flow.key.tap == tap]
+    flows = [
+        flow for media_flows in evidence.media_flows.values() for flow in media_flows if flow.key.tap == tap
+    ]
     samples = [number for flow in flows if evidence.leg(flow) == leg for number in flow.samples]
     return Evidence(tap, tuple(samples[:3]), leg=leg)
 

@@ -31,10 +31,10 @@ def changed_between(
     """The last tap that had a packet as it was sent, and the first that had it otherwise; None where it was
     so from the first tap on, or where it was seen at that one alone. `way` is in the order of the leg."""
     seen = _checksums(evidence, failed)
-    for its in seen.values():
-        taps = [tap for tap in way if tap in its]
+    for checksums in seen.values():
+        taps = [tap for tap in way if tap in checksums]
         for before, at in itertools.pairwise(taps):
-            if its[before] != its[at]:
+            if checksums[before] != checksums[at]:
                 return before, at
     return None
 

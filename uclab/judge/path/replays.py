@@ -25,7 +25,9 @@ def check_replayed(evidence: RunEvidence) -> Iterator[Finding]:
         if stream is None:
             continue
         number = evidence.seen.media.streams.index(stream)
-        hops = [hop for (its, _, _), hop in evidence.seen.media.hops.items() if its == number]
+        hops = [
+            hop for (stream_number, _, _), hop in evidence.seen.media.hops.items() if stream_number == number
+        ]
         if any(hop.replayed for hop in hops):
             claim = Claim("media.injected", ("C7",), f"{call.id}:{direction}", EXPECTED)
             yield _replayed(evidence, claim, hops, sender, receiver)

@@ -94,8 +94,8 @@ def _parts(
     came, went = _anchored(evidence, number, "up"), _anchored(evidence, number, "down")
     if came is None or went is None:
         return (), "media was not seen at a session controller"
-    sent = {second: its.sent for second, its in stream.seconds.items()}
-    arrived = {second: its.received for second, its in stream.seconds.items()}
+    sent = {second: figures.sent for second, figures in stream.seconds.items()}
+    arrived = {second: figures.received for second, figures in stream.seconds.items()}
     up, down = _place(evidence, number, sender, "up"), _place(evidence, number, receiver, "down")
     lost: dict[str, dict[int, tuple[float, float]]] = {up: {}, CLOUD: {}, down: {}}
     early = stream.early
@@ -156,8 +156,8 @@ def _place(evidence: RunEvidence, number: int, endpoint: Endpoint, leg: Leg) -> 
     carried = {
         line.name: sum(
             hop.packets
-            for (its, _, _), hop in media.hops.items()
-            if its == number and hop.tap == line.tap and hop.leg == leg
+            for (stream_number, _, _), hop in media.hops.items()
+            if stream_number == number and hop.tap == line.tap and hop.leg == leg
         )
         for line in ways.lines[site]
     }

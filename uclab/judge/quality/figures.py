@@ -119,14 +119,17 @@ def by_second(streams: Iterable[Stream], figure: BySecond) -> Clusters:
 
 
 def _sums(stream: Stream, figure: BySecond) -> dict[int, tuple[float, float]]:
-    return {second: (getattr(its, figure), float(its.received)) for second, its in stream.seconds.items()}
+    return {
+        second: (getattr(second_figures, figure), float(second_figures.received))
+        for second, second_figures in stream.seconds.items()
+    }
 
 
 def _lost(stream: Stream) -> dict[int, tuple[float, float]]:
     early, found = stream.early, {}
-    for second, its in sorted(stream.seconds.items()):
-        lost = max(its.sent - its.received, 0)
+    for second, second_figures in sorted(stream.seconds.items()):
+        lost = max(second_figures.sent - second_figures.received, 0)
         before_open = min(early, lost) if second <= stream.opened_s else 0
         early -= before_open
-        found[second] = (float(lost - before_open), float(its.sent - before_open))
+        found[second] = (float(lost - before_open), float(second_figures.sent - before_open))
     return found

@@ -145,9 +145,9 @@ def check_routes(evidence: RunEvidence, accused: Accused, walks: Sequence[Walk])
         ends = _place(evidence, one.sender), _place(evidence, one.receiver)
         routes.setdefault((one.call.kind == "overload", *ends), []).append(one)
     for (overloaded, source, target), all_of_them in sorted(routes.items(), key=lambda item: item[0]):
-        its = [one for one in all_of_them if not any(id(part) in accused.lossy for part in one.parts)]
-        its = its if 2 * len(its) > len(all_of_them) else all_of_them
-        planned = max((part.planned_effect for one in its for part in one.parts), default=1.0)
+        counted = [one for one in all_of_them if not any(id(part) in accused.lossy for part in one.parts)]
+        counted = counted if 2 * len(counted) > len(all_of_them) else all_of_them
+        planned = max((part.planned_effect for one in counted for part in one.parts), default=1.0)
         words = " while the WAN is overloaded" if overloaded else ""
         claim = Claim(
             "quality.overload" if overloaded else "quality.voice",
@@ -155,23 +155,23 @@ def check_routes(evidence: RunEvidence, accused: Accused, walks: Sequence[Walk])
             f"{source} → {target}",
             f"{limits_in_words(policy)}{words}, with {policy.confidence.verdict_pct:g} % confidence",
         )
-        figures = route_figures(policy, [one.stream for one in its], planned)
+        figures = route_figures(policy, [one.stream for one in counted], planned)
         observed = figures_in_words(figures)
         if names := missed(policy, figures):
             by_loss = names == ["MOS"] and _is_lossy(policy, figures)
-            worst = max(its, key=lambda one: _suffered(one.stream, by_loss))
+            worst = max(counted, key=lambda one: _suffered(one.stream, by_loss))
             walk = by_direction.get((worst.call.id, worst.direction))
             blind = evidence.windows.blind(*media_time(worst.stream))
             blame, where = blamed(
-                evidence, its, *culprit(evidence.network, walk, worst.stream, by_loss, blind)
+                evidence, counted, *culprit(evidence.network, walk, worst.stream, by_loss, blind)
             )
             text = f"{observed}; beyond: {', '.join(names)}" + (f"; {where}" if where else "")
             tap = evidence.network.first_tap.get(worst.receiver.name)
-            finding = claim.failed(text, in_evidence(its, tap), blame)
+            finding = claim.failed(text, in_evidence(counted, tap), blame)
         elif doubts := not_kept(policy, figures):
             finding = claim.not_shown("; ".join([observed, *doubts]))
         else:
-            finding = claim.passed(observed, in_evidence(its))
+            finding = claim.passed(observed, in_evidence(counted))
         yield with_margins(finding, margins_of(policy, figures))
 
 

@@ -51,8 +51,8 @@ def _single_calls(evidence: RunEvidence, accused: Accused, walks: Sequence[Walk]
     seen = {(one.call.id, one.direction): one for one in accused.seen}
     for call, direction, _, receiver in evidence.call_directions():
         if call.established and call.kind not in INTERRUPTED:
-            walk, its = by_call.get((call.id, direction)), seen.get((call.id, direction))
-            yield _direction(evidence, accused, its, call, direction, receiver, walk)
+            walk, direction_seen = by_call.get((call.id, direction)), seen.get((call.id, direction))
+            yield _direction(evidence, accused, direction_seen, call, direction, receiver, walk)
 
 
 def _direction(

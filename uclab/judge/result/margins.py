@@ -42,7 +42,7 @@ def nearest(
     known += [one for call in calls if call.kind not in skipped for one in _of_call(call, policy)]
     order = (LOSS, DELAY, JITTER, WORST_JITTER, MOS)
     by_figure = {name: [one for one in known if one.figure == name] for name in order}
-    return tuple(min(its, key=lambda one: one.margin_pct) for its in by_figure.values() if its)
+    return tuple(min(margins, key=lambda one: one.margin_pct) for margins in by_figure.values() if margins)
 
 
 def _of_call(call: JudgedCall, policy: Policy) -> Iterable[Margin]:

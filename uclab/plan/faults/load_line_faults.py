@@ -69,8 +69,8 @@ def _named(name: str, target: str | None) -> str:
 
 def _at_rate(plan: Plan, end: LinkEnd, rate_kbps: int) -> Plan:
     node = plan.node(end.device)
-    its = tuple(queues.at_rate(q, rate_kbps) if q.interface == end.interface else q for q in node.queues)
-    return with_node(plan, replace(node, queues=its))
+    slower = tuple(queues.at_rate(q, rate_kbps) if q.interface == end.interface else q for q in node.queues)
+    return with_node(plan, replace(node, queues=slower))
 
 
 LINE_FAULTS: dict[str, Fault] = {

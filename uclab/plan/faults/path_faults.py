@@ -57,7 +57,7 @@ def backup_preferred(plan: Plan, target: str | None) -> Plan:
     beats both BGP and the default route."""
     backups = {node.name: via for node in plan.nodes if (via := _backup(plan, node)) is not None}
     via = pick(backups, target, "router with a second way to the cloud")
-    name = next(name for name, its in backups.items() if its is via and target in (None, name))
+    name = next(name for name, backup in backups.items() if backup is via and target in (None, name))
     node, prefixes = plan.node(name), plan.policy.cloud_prefixes
     routing = node.routing
     if routing is not None:
@@ -155,7 +155,7 @@ def _two_lines(plan: Plan, target: str | None) -> tuple[Node, WanLine, WanLine]:
     for line in wan_lines(plan):
         if not line.private:
             lines.setdefault(line.near.device, []).append(line)
-    several = {name: its for name, its in lines.items() if len(its) > 1}
+    several = {name: site_lines for name, site_lines in lines.items() if len(site_lines) > 1}
     first, second, *_ = pick(several, target, "router with two lines to providers")
     return plan.node(first.near.device), first, second
 

@@ -50,10 +50,10 @@ def far_end(topology: model.Topology, site: model.Site, line: model.Connection) 
     """The provider's interface of a line."""
     taken = ["lo", _CORE]
     for other in topology.sites:
-        for its in other.connections:
-            if its.to != line.to:
+        for connection in other.connections:
+            if connection.to != line.to:
                 continue
             taken.append(free_name(other.router.name, taken))
-            if (other.name, its.name) == (site.name, line.name):
+            if (other.name, connection.name) == (site.name, line.name):
                 return LinkEnd(line.to, taken[-1])
     raise KeyError(f"site {site.name} has no line {line.name}")

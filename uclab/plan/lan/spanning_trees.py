@@ -80,7 +80,10 @@ def neighbours(trunks: Iterable[Trunk]) -> Mapping[str, tuple[Trunk, ...]]:
     for trunk in trunks:
         found.setdefault(trunk.a.switch, []).append(trunk)
         found.setdefault(trunk.b.switch, []).append(trunk)
-    return {name: tuple(sorted(its, key=lambda t: t.end_at(name).port)) for name, its in found.items()}
+    return {
+        name: tuple(sorted(own_trunks, key=lambda t: t.end_at(name).port))
+        for name, own_trunks in found.items()
+    }
 
 
 def spanning_tree(

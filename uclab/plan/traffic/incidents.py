@@ -102,7 +102,7 @@ def failover_calls(plan: Plan, incident: str, seconds: float) -> tuple[Call, ...
     ways = Reachability(plan)
     by_site = [[e for e in plan.endpoints if e.registers and ways.site_of[e.node] == s] for s in ways.sites]
     turns = max(map(len, by_site), default=0)
-    endpoints = [its[turn] for turn in range(turns) for its in by_site if turn < len(its)]
+    endpoints = [at_site[turn] for turn in range(turns) for at_site in by_site if turn < len(at_site)]
     numbers = [number for peer in plan.pstn_peers for number in peer.numbers]
     pairs = min(max(len(endpoints) - WANTED_CALLS, 0), WITHIN_SITES, len(endpoints) // 2)
     if not numbers:

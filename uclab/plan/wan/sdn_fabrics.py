@@ -43,8 +43,10 @@ class FabricBuilder:
         for one, other in pairwise(names):
             near, far = self.bench.free_port(one, 1), self.bench.free_port(other, 1)
             ends = [
-                self.bench.add_port(here, own, PortMode.TRUNK, trust_dscp=True, peer=there, peer_port=its)
-                for here, own, there, its in ((one, near, other, far), (other, far, one, near))
+                self.bench.add_port(
+                    here, own, PortMode.TRUNK, trust_dscp=True, peer=there, peer_port=far_port
+                )
+                for here, own, there, far_port in ((one, near, other, far), (other, far, one, near))
             ]
             self.bench.add_link(f"{one}-{other}", ends[0], ends[1], "circuit")
 

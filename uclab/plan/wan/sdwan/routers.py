@@ -42,13 +42,13 @@ def edge_router(router: Node, overlay: Overlay) -> Node:
 
 def gateway_router(context: Context, gateway: SdWanGateway, overlays: tuple[Overlay, ...]) -> Node:
     """The gateway: tunnels inside, the circuit to the cloud and the internet outside."""
-    its = [overlay for overlay in overlays if overlay.gateway == gateway.name]
+    served = [overlay for overlay in overlays if overlay.gateway == gateway.name]
     name, circuit = gateway.name, _circuit(context, gateway)
     near, far = context.addresses.circuits[name, name]
     profile = context.line(circuit.line)
     behind: dict[str, list[str]] = {}
     routes = [Route(DEFAULT, str(context.addresses.core[name][0].ip))]
-    for overlay in its:
+    for overlay in served:
         site = next(s for s in context.topology.sites if s.name == overlay.site)
         behind[overlay.site] = [str(site.prefix)]
         routes += [
@@ -63,7 +63,7 @@ def gateway_router(context: Context, gateway: SdWanGateway, overlays: tuple[Over
     interfaces = (
         core_interface(context, name, name),
         Interface(CUSTOMER_SIDE, context.mac(name, CUSTOMER_SIDE), (str(near),)),
-        *(_interface(tunnel.far) for overlay in its for tunnel in overlay.tunnels),
+        *(_interface(tunnel.far) for overlay in served for tunnel in overlay.tunnels),
     )
     return Node(
         name=name,
@@ -73,12 +73,12 @@ def gateway_router(context: Context, gateway: SdWanGateway, overlays: tuple[Over
         routes=tuple(routes),
         forwarding=True,
         sysctls=udp_timeouts(context.policy),
-        nftables=gateway_ruleset(its, exits, behind, context.policy),
+        nftables=gateway_ruleset(served, exits, behind, context.policy),
         translations=router_ruleset.translations(exits, interfaces),
         queues=(queues.site_queue(CUSTOMER_SIDE, profile.up.rate_kbps, context.profile.wan_queues),),
         impairments=(queues.impairment(CUSTOMER_SIDE, profile.up, f"{name}/{name}/up", arrives_at),),
         nameservers=context.nameservers,
-        neighbours=tuple(_neighbour(t.far, t.near) for overlay in its for t in overlay.tunnels),
+        neighbours=tuple(_neighbour(t.far, t.near) for overlay in served for t in overlay.tunnels),
         routing=bgp_sessions.gateway_routing(context, gateway, circuit),
     )
 

@@ -59,7 +59,7 @@ def gateway_ruleset(
         f'iifname "{t.far.underlay}" ip saddr {t.near.underlay_address} udp dport {t.port} accept'
         for t in tunnels
     ]
-    prefixes = [prefix for its in behind.values() for prefix in its]
+    prefixes = [prefix for prefixes_behind in behind.values() for prefix in prefixes_behind]
     own = router_ruleset.edge_rules(inner, exits, prefixes, policy, accepted)
     outside = router_ruleset.interface_set([e.interface for e in exits])
     known = sorted({rule.set_dscp for rule in policy.rules} | {policy.default_dscp})

@@ -27,36 +27,36 @@ class Ledger:
 
     def record(self, data: Mapping[str, Any]) -> None:
         """A record of a generator; of one that is not expected nothing is kept."""
-        told, kind = self.told.get(data["generator"]), data["kind"]
-        if told is None or kind not in KINDS:
+        status, kind = self.told.get(data["generator"]), data["kind"]
+        if status is None or kind not in KINDS:
             return
         right = {
-            key: round(value - told.ahead_s, 3) if key in TIMES and value is not None else value
+            key: round(value - status.ahead_s, 3) if key in TIMES and value is not None else value
             for key, value in data["record"].items()
         }
-        with (self._folder / f"{told.generator}.{kind}.jsonl").open("a") as file:
+        with (self._folder / f"{status.generator}.{kind}.jsonl").open("a") as file:
             file.write(json.dumps(right) + "\n")
-        if told.round_trip_s is None and not told.left:
-            self._keep(told)
+        if status.round_trip_s is None and not status.left:
+            self._keep(status)
 
     def clock(self, data: Mapping[str, Any], now: float) -> None:
         """A generator has said what its clock shows; the answer that came fastest says most."""
-        told = self.told.get(data["generator"])
-        if told is None:
+        status = self.told.get(data["generator"])
+        if status is None:
             return
         took = now - data["asked"]
-        if told.round_trip_s is None or took < told.round_trip_s:
+        if status.round_trip_s is None or took < status.round_trip_s:
             ahead = data["here"] - (data["asked"] + now) / 2
-            self._keep(replace(told, ahead_s=round(ahead, 4), round_trip_s=round(took, 4)))
+            self._keep(replace(status, ahead_s=round(ahead, 4), round_trip_s=round(took, 4)))
 
     def farewell(self, data: Mapping[str, Any]) -> None:
         """A generator has no more users, and says how much it has written."""
-        told = self.told.get(data["generator"])
-        if told is not None:
-            early = told.early if told.left else not self.ending
-            self._keep(replace(told, left=True, early=early, legs=data[LEGS], accounts=data[ACCOUNTS]))
+        status = self.told.get(data["generator"])
+        if status is not None:
+            early = status.early if status.left else not self.ending
+            self._keep(replace(status, left=True, early=early, legs=data[LEGS], accounts=data[ACCOUNTS]))
 
-    def _keep(self, told: RemoteGeneratorStatus) -> None:
-        self.told[told.generator] = told
-        path = self._folder / f"{told.generator}.told.json"
-        path.write_text(json.dumps(to_data(told)) + "\n")
+    def _keep(self, status: RemoteGeneratorStatus) -> None:
+        self.told[status.generator] = status
+        path = self._folder / f"{status.generator}.told.json"
+        path.write_text(json.dumps(to_data(status)) + "\n")

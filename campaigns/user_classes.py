@@ -50,7 +50,7 @@ class Subscriber(Party):
         self.agent.on_transferred = self.put_through
         attempt = self.agent.register()
         self.registered(attempt)
-        self.agent.keep_registered(told=self.registered)
+        self.agent.keep_registered(on_attempt=self.registered)
 
     def on_stop(self) -> None:
         """Hang up, and take the registration back."""

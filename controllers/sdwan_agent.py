@@ -105,12 +105,12 @@ class Controller(http.client.HTTPConnection):
         try:
             self.request("POST", f"/overlays/{site}/reports", body)
             answer = self.getresponse()
-            told = json.loads(answer.read())
+            choice = json.loads(answer.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             print(f"controller: {type(error).__name__} {error}", file=sys.stderr, flush=True)
             return None
-        return {str(name): str(path) for name, path in told.items()} if answer.status == 200 else None
+        return {str(name): str(path) for name, path in choice.items()} if answer.status == 200 else None
 
 
 def ruleset(overlay: Overlay, choice: Mapping[str, str]) -> str:
@@ -150,9 +150,9 @@ def run(overlay: Overlay, side: Side, controller: Controller) -> None:
             if now >= next_report:
                 next_report = now + REPORT_S
                 figures = {path.name: path.arrivals.figures(time.time()) for path in paths}
-                told = controller.report(overlay.site, side, figures)
-                if told is not None and told != current and steer(overlay, told):
-                    current = told
+                choice = controller.report(overlay.site, side, figures)
+                if choice is not None and choice != current and steer(overlay, choice):
+                    current = choice
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

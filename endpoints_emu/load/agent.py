@@ -143,12 +143,12 @@ class UserAgent:
         return self.register(0)
 
     def keep_registered(
-        self, expires_s: int = 270, told: Callable[[RegistrationAttempt], None] = lambda attempt: None
+        self, expires_s: int = 270, on_attempt: Callable[[RegistrationAttempt], None] = lambda attempt: None
     ) -> None:
         """Refresh the registration in time, and make it again when the connection is lost; `told` hears of
         each."""
         if self._keeper is None or self._keeper.dead:
-            self._keeper = gevent.spawn(self._keep, expires_s, told)
+            self._keeper = gevent.spawn(self._keep, expires_s, on_attempt)
 
     def call(
         self,
@@ -219,7 +219,7 @@ class UserAgent:
         text = final.first("expires")
         return int(text) if text.isdigit() else asked_s
 
-    def _keep(self, expires_s: int, told: Callable[[RegistrationAttempt], None]) -> None:
+    def _keep(self, expires_s: int, on_attempt: Callable[[RegistrationAttempt], None]) -> None:
         failed = 0
         while True:
             if self.registered:
@@ -228,7 +228,7 @@ class UserAgent:
                 gevent.sleep(min(RETRY_S * 2 ** (failed - 1), RETRY_MOST_S))
             attempt = self.register(expires_s)
             failed = 0 if attempt.succeeded else failed + 1
-            told(attempt)
+            on_attempt(attempt)
 
     def _connection_lost(self, why: str) -> None:
         self.granted_s = 0

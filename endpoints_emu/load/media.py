@@ -209,10 +209,10 @@ class MediaSession:
 
     def _readable(self) -> None:
         try:
-            packet, told, _, _ = self._rtp.recvmsg(2048, 64)
+            packet, ancillary, _, _ = self._rtp.recvmsg(2048, 64)
         except OSError:
             return
-        arrived = told[0][2] if told else b""
+        arrived = ancillary[0][2] if ancillary else b""
         if self._in is not None:
             try:
                 packet = self._in.unprotect(packet)

@@ -82,11 +82,13 @@ def run_generator(folder: Path, interface: str, leader: str, on_stage: Callable[
             worker = _start(programs, place, config, leader)
             on_stage(f"{config.generator}: {len(config.addresses)} users at {interface}, led from {leader}")
             watch = LeaderWatch(leader, config.leader_port)
-            told: list[str] = []
+            notices: list[str] = []
             look = partial(watch.look, worker)
-            follow(worker, config.longest_s + LATER_S, look, lambda: told.append("Ctrl-C"))
+            follow(worker, config.longest_s + LATER_S, look, lambda: notices.append("Ctrl-C"))
             programs.end()
-            if told and worker.status == -signal.SIGINT:  # in the middle of its start: it said nothing of use
+            if (
+                notices and worker.status == -signal.SIGINT
+            ):  # in the middle of its start: it said nothing of use
                 raise KeyboardInterrupt
             if worker.status:
                 on_stage(f"locust's worker ended with status {worker.status}:\n{worker.words}")
@@ -111,12 +113,12 @@ def _start(programs: Programs, place: Namespace, config: GeneratorNetworkConfig,
     at_home = ["nsenter", f"--net=/proc/{os.getpid()}/ns/net", *towards(leader, port)]
     programs.start("relay", [*_inside(place), *relay("127.0.0.1", port, at_home)], {})
     playing = worker_at(folder / LOCUSTFILE, "127.0.0.1", port)
-    told = {
+    environment = {
         "PYTHONPATH": str(CAMPAIGNS.parent),
         POOL_VARIABLE: str(folder / POOL),
         GENERATORS_VARIABLE: config.generator,
     }
-    return programs.start("worker", [*_inside(place), *_resolving(config, folder), *playing], told)
+    return programs.start("worker", [*_inside(place), *_resolving(config, folder), *playing], environment)
 
 
 @contextmanager

@@ -107,13 +107,13 @@ class QueueLog:
         records = []
         for one, kernel, index in self._watched:
             try:
-                told = counters(kernel, one.queue, index)
+                seen = counters(kernel, one.queue, index)
             except QueueError:  # a router that was failed on purpose: there is nothing to tell
                 self._before.pop(one.tap, None)
                 continue
             if one.tap in self._before:
-                records.append(use(one, at, seconds, self._before[one.tap], told))
-            self._before[one.tap] = told
+                records.append(use(one, at, seconds, self._before[one.tap], seen))
+            self._before[one.tap] = seen
         with open(self._path, "a", opener=owner_only) as log:
             log.writelines(json.dumps(to_data(record)) + "\n" for record in records)
 

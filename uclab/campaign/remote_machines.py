@@ -84,12 +84,12 @@ def write_folders(
 ) -> None:
     """`campaign/<generator>` for each elsewhere: all that the other machine needs, for root alone: passwords
     are in it. Its paths hold wherever it is carried."""
-    told = {pool.generator: pool for pool in pools(load_plan, "", AUTHORITY)} if gone else {}
+    pool_of = {pool.generator: pool for pool in pools(load_plan, "", AUTHORITY)} if gone else {}
     for one in gone:
         own = folder / one.name
         own.mkdir(mode=0o700)
         texts = {
-            POOL: json.dumps(to_data(replace(told[one.name], records=one.name))) + "\n",
+            POOL: json.dumps(to_data(replace(pool_of[one.name], records=one.name))) + "\n",
             NETWORK_CONFIG: json.dumps(to_data(one.network_config(LEADER_PORT, order.longest_s)), indent=1)
             + "\n",
             LOCUSTFILE: order.locustfile.read_text(),
@@ -107,8 +107,8 @@ def begun(gone: Sequence[RemoteGenerator], folder: Path) -> bool:
 def ended(name: str, folder: Path) -> GeneratorRecord:
     """How a generator elsewhere ended, by what came of it."""
     path = folder / f"{name}.told.json"
-    told = from_data(RemoteGeneratorStatus, json.loads(path.read_text())) if path.exists() else None
-    words = trouble(told, came(name, folder))
+    status = from_data(RemoteGeneratorStatus, json.loads(path.read_text())) if path.exists() else None
+    words = trouble(status, came(name, folder))
     return GeneratorRecord(name, 0, f"see worker.log in its folder `{name}`, there" if words else "", words)
 
 

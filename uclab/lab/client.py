@@ -193,8 +193,8 @@ class LabClient:
     def command_in(self, node: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in a node, for a process of the host (`uclab exec`): by the
         machine's programs, the device's network and the device's name servers. The run remembers it."""
-        told = {"command": visible(shlex.join(command))[:LONGEST_WORDS]}
-        place = self._ask("POST", f"/nodes/{named(node)}/hand", json=told)
+        note = {"command": visible(shlex.join(command))[:LONGEST_WORDS]}
+        place = self._ask("POST", f"/nodes/{named(node)}/hand", json=note)
         files = [word for pair in place["files"].items() for word in pair]
         return [
             *("nsenter", f"--target={self.supervisor_pid()}", "--mount", "--pid", "--"),

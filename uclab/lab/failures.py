@@ -107,8 +107,8 @@ class Failures:
             self.names.add(name)
             return f"{name}: killed ({len(ended)} programs ended; {_counted(links)} {_WORDS[how]})"
         self.names.add(name)
-        told = ",".join(f"{key}={value}" for key, value in figures.items())
-        detail = ", ".join(links) if how == "cut" else f"{how} {told}".strip() + f": {', '.join(links)}"
+        given = ",".join(f"{key}={value}" for key, value in figures.items())
+        detail = ", ".join(links) if how == "cut" else f"{how} {given}".strip() + f": {', '.join(links)}"
         self._events.add(name, FAILED, detail, links=links)
         return f"{name}: {_counted(links)} {_WORDS[how]} ({', '.join(links)})"
 

@@ -125,12 +125,12 @@ class HostWatch:
         pause_s = EVERY_S
         self._waits.look()
         began, stolen, pressed = time.time(), stolen_s(), pressure_s()
-        told = False
-        while not told:
+        ending = False
+        while not ending:
             due = time.monotonic() + pause_s
-            told = self._ending.wait(pause_s)
+            ending = self._ending.wait(pause_s)
             woken = time.monotonic()
-            sample, stolen, pressed = self._sample(began, stolen, pressed, 0.0 if told else woken - due)
+            sample, stolen, pressed = self._sample(began, stolen, pressed, 0.0 if ending else woken - due)
             began = sample.end
             # a record that the disk has no room for is no reason to end the lab
             with suppress(OSError), self._path.open("a") as file:

@@ -97,8 +97,8 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
         return JSONResponse({"path": lab.namespace_of(name_of(request))})
 
     async def hand(request: Request) -> Response:
-        told = await body_of(request, HandBody)
-        place = lab.hand_in(name_of(request), told.command)
+        note = await body_of(request, HandBody)
+        place = lab.hand_in(name_of(request), note.command)
         return JSONResponse({"path": place.namespace, "files": dict(place.files)})
 
     async def down(request: Request) -> Response:

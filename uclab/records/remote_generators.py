@@ -35,19 +35,19 @@ class RemoteGeneratorStatus:
     """What the clocks were compared by: half of it is how wrong `ahead_s` may be. None: not compared."""
 
 
-def trouble(told: RemoteGeneratorStatus | None, came: Mapping[str, int]) -> str:
+def trouble(status: RemoteGeneratorStatus | None, came: Mapping[str, int]) -> str:
     """Why the records of a generator elsewhere are not whole; empty where they are (pure).
 
     `came`: how many records of each kind are here.
     """
-    if told is None:
+    if status is None:
         return "never connected"
     here = " and ".join(f"{came.get(kind, 0)} of {words}" for kind, words in KINDS.items())
-    if not told.left:
+    if not status.left:
         return f"was lost before it signed off; records received: {here}"
-    if told.early:
+    if status.early:
         return "left before the campaign's end"
-    wanted = {LEGS: told.legs, ACCOUNTS: told.accounts}
+    wanted = {LEGS: status.legs, ACCOUNTS: status.accounts}
     if any(came.get(kind, 0) < count for kind, count in wanted.items()):
         written = " and ".join(f"{wanted[kind]} of {words}" for kind, words in KINDS.items())
         return f"wrote more records than arrived: {written}; here are {here}"

@@ -159,10 +159,10 @@ def draw_queue(
     rows = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)
     upper, lower = rows[0][0], rows[-1][0]
     for name in busy or list(sent):
-        told = zip(
+        drawn = zip(
             times(sent[name], zero), sent[name].values, guaranteed[name].values, strict=True
         )  # some seconds have no look at the queue
-        share = [(at, 100 * value / rate) for at, value, rate in told if value is not None and rate]
+        share = [(at, 100 * value / rate) for at, value, rate in drawn if value is not None and rate]
         rates = [rate for rate in guaranteed[name].values if rate]
         label = f"{name}, {rates[-1] if rates else 0:.0f} kbit/s"
         upper.plot(

@@ -182,16 +182,16 @@ def counters(kernel: IPRoute, queue: EgressQueue, index: int) -> list[ClassCount
     """The counters of a queue's classes, in their order. `kernel` is a socket of the interface's namespace.
     Raises `QueueError` where the queue is gone."""
     try:
-        told = {one["handle"]: one for one in kernel.get_classes(index=index)}
-        return [_counted(told[_handle(number)]) for number in range(len(queue.classes))]
+        classes = {one["handle"]: one for one in kernel.get_classes(index=index)}
+        return [_counted(classes[_handle(number)]) for number in range(len(queue.classes))]
     except (Pyroute2Error, KeyError, AttributeError, OSError) as error:
         raise QueueError(f"{queue.interface}: the kernel does not tell its classes: {error}") from error
 
 
-def _counted(told: Any) -> ClassCounters:
-    statistics = told.get_attr("TCA_STATS2")
+def _counted(kernel_class: Any) -> ClassCounters:
+    statistics = kernel_class.get_attr("TCA_STATS2")
     sent, queued = statistics.get_attr("TCA_STATS_BASIC"), statistics.get_attr("TCA_STATS_QUEUE")
-    rate = told.get_attr("TCA_OPTIONS").get_attr("TCA_HTB_PARMS")["rate"]
+    rate = kernel_class.get_attr("TCA_OPTIONS").get_attr("TCA_HTB_PARMS")["rate"]
     return ClassCounters(rate / 125, sent["bytes"], queued["drops"], queued["qlen"])
 
 

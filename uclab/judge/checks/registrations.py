@@ -77,12 +77,12 @@ def presences(evidence: RunEvidence) -> dict[str, Presence]:
         elif message.method == "REGISTER" and message.status == 200:
             client = evidence.endpoint_at_controller(message.at.dst, message.at.dport)
             answers.setdefault(client, []).append(message)
-    told: dict[str, list[Event]] = {}
+    events: dict[str, list[Event]] = {}
     for event in evidence.run.events:
         if event.kind in ("registered", *LOST) and event.time <= end:
-            told.setdefault(event.source, []).append(event)
+            events.setdefault(event.source, []).append(event)
     return {
-        one.name: _presence(evidence, one, answers.get(one.name, []), asked, told.get(one.name, []))
+        one.name: _presence(evidence, one, answers.get(one.name, []), asked, events.get(one.name, []))
         for one in evidence.network.site_endpoints
         if one.registers
     }
@@ -109,16 +109,16 @@ def _presence(
     heard: Sequence[Event],
 ) -> Presence:
     begin, end = watched(evidence)
-    answers, told = tuple(seen), tuple(heard)
-    marks = sorted([*_from_captures(evidence, answers, asked, end), *_from_events(endpoint, told)])
+    answers, reported = tuple(seen), tuple(heard)
+    marks = sorted([*_from_captures(evidence, answers, asked, end), *_from_events(endpoint, reported)])
     goods = [mark.time for mark in marks if mark.kind == "there"]
     if not goods:
-        return Presence(None, (), answers, told)
+        return Presence(None, (), answers, reported)
     first = goods[0]
     gaps = list(_gaps(marks, end))
     if first > begin > 0:
         gaps.insert(0, Gap(begin, first, "not registered when the lab was up"))
-    return Presence(first, tuple(gaps), answers, told, _disagreement(evidence, answers, told))
+    return Presence(first, tuple(gaps), answers, reported, _disagreement(evidence, answers, reported))
 
 
 def watched(evidence: RunEvidence) -> tuple[float, float]:
@@ -165,10 +165,10 @@ def _from_captures(
             yield _Mark(over, "gone", place, "it expired and was not renewed")
 
 
-def _from_events(endpoint: Endpoint, told: Sequence[Event]) -> Iterator[_Mark]:
+def _from_events(endpoint: Endpoint, events: Sequence[Event]) -> Iterator[_Mark]:
     """An event names the registrar where there are several; else it is about the preferred one."""
     last = endpoint.registrar
-    for event in told:
+    for event in events:
         named = event.about if event.about in endpoint.registrars else None
         if event.kind == "registered":
             last = named or endpoint.registrar
@@ -200,16 +200,16 @@ def _gaps(marks: Sequence[_Mark], end: float) -> Iterator[Gap]:
         yield Gap(began[0], None, began[1])
 
 
-def _disagreement(evidence: RunEvidence, answers: Sequence[SipMessage], told: Sequence[Event]) -> str:
+def _disagreement(evidence: RunEvidence, answers: Sequence[SipMessage], reported: Sequence[Event]) -> str:
     """What one witness saw and the other did not, where both have something to say."""
     seen = [message.at.time for message in answers]
-    said = [event.time for event in told if event.kind == "registered"]
+    said = [event.time for event in reported if event.kind == "registered"]
     if not seen and not evidence.signalling.messages:
         return ""
     unseen = [t for t in said if not any(abs(t - other) <= AGREE_S for other in seen)]
     if unseen:
         return f"the endpoint reported {len(unseen)} registrations that the captures do not show"
-    return "" if said or not told else "the captures show what the endpoint did not report"
+    return "" if said or not reported else "the captures show what the endpoint did not report"
 
 
 def troubles(evidence: RunEvidence) -> list[Trouble]:

@@ -76,8 +76,8 @@ def chosen(legs: Sequence[Leg], count: int = SAMPLE) -> list[Leg]:
     for leg in sorted(legs, key=lambda leg: (leg.record.answered_at or 0.0, leg.id)):
         record = leg.record
         before[record.address] += 1
-        told = record.address and record.media_port and record.answered_at and record.ended_at
-        if told and record.sent and record.received and before[record.address] <= FIRST_LEGS:
+        complete = record.address and record.media_port and record.answered_at and record.ended_at
+        if complete and record.sent and record.received and before[record.address] <= FIRST_LEGS:
             by_kind.setdefault(record.kind, []).append(leg)
     kinds = sorted(by_kind.values(), key=lambda kind_legs: (-len(kind_legs), kind_legs[0].record.kind))
     picked: list[Leg] = []

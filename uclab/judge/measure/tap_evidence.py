@@ -131,10 +131,10 @@ def _all_silent(run: Captured) -> Iterator[Hole]:
     first = min(run.counts.first_ns.values())
     last = max(run.counts.last_ns.values())
     phones = {endpoint.name for endpoint in run.plan.endpoints}
-    told = [event.time for event in run.events if event.source in phones and event.kind == "registered"]
-    told += [call.started_at for call in run.calls]
-    early_ns = int(min(told, default=0.0) * 1e9)
-    if told and early_ns < first - APART_S * SECOND_NS:
+    active_at = [event.time for event in run.events if event.source in phones and event.kind == "registered"]
+    active_at += [call.started_at for call in run.calls]
+    early_ns = int(min(active_at, default=0.0) * 1e9)
+    if active_at and early_ns < first - APART_S * SECOND_NS:
         began = time_of_day(early_ns)
         yield Hole(0, first, f"no tap saw a frame until then, though phones reported some at {began}")
     ends = [call.ended_at for call in run.calls if call.established and call.ended_at is not None]

@@ -76,7 +76,7 @@ def _signalling_ports(top: YamlLocation, classes: list[YamlLocation]) -> Iterato
     signalling = top["signalling"]
     said = _said(top, "signalling", signalling["dscp"])
     dscp = said.code_point
-    told: list[YamlLocation] = []
+    reported: list[YamlLocation] = []
     for who in ENDPOINT_PORTS:
         place = signalling["sips_ports"][who]
         port = place.number
@@ -90,8 +90,8 @@ def _signalling_ports(top: YamlLocation, classes: list[YamlLocation]) -> Iterato
             wanted = [entry["name"].text or "?" for entry in classes if entry["dscp"].code_point == dscp]
             what = f"of class {listed(wanted)}" if wanted else f"of a class with `dscp: {_named(dscp)[1:-1]}`"
             yield place.mistake(f"TCP port {port} is in no class", f"add {port} to `tcp` {what}")
-        elif taker["dscp"].code_point != dscp and taker not in told:
-            told.append(taker)
+        elif taker["dscp"].code_point != dscp and taker not in reported:
+            reported.append(taker)
             yield place.mistake(
                 f"class {shown(taker['name'].text)} on line {taker.line} marks TCP port {port} with "
                 f"{_named(taker['dscp'].code_point)}, signalling is {_named(dscp)} by line {said.line}",

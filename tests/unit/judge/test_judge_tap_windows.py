@@ -379,3 +379,14 @@ def test_a_capture_on_the_air_that_ends_early_is_told_from_a_cable_without_carri
     assert "the other ends of its cables saw" in hole[1]
     # and one that holds all that they saw
     assert of_the_air(6).incomplete() == []
+
+
+@pytest.mark.req("D5")
+@pytest.mark.parametrize(("stopping_s", "holes"), [(10.2, 0), (10.4, 1)])
+def test_what_a_capture_had_no_time_to_write_is_no_hole(stopping_s: float, holes: int) -> None:
+    # given a capture that lacks the end of its last second, and was told to end so long after that began
+    spaces = sorted({tap.namespace for tap in small_plan().taps})
+    ready = tuple(CaptureTime(T0 - 5.0, space, "ready") for space in spaces)
+    times = (*ready, *(CaptureTime(T0 + stopping_s, space, "stopping") for space in spaces))
+    found = windows({CABLE[0]: {**BUSY, 9: 30}, CABLE[1]: BUSY}, times=times)
+    assert len(found.incomplete()) == holes

@@ -26,6 +26,9 @@ from uclab.plan.schema.plan import Plan, Tap
 from uclab.records.captures import CaptureTime
 from uclab.records.run import CallRecord, Event
 
+UNWRITTEN_NS = 300_000_000
+"""What came so shortly before a capture was told to end may not be in its file: dumpcap gets the kernel's
+buffers when they are full, or up to a quarter of a second late."""
 COUNTERS_MANY, COUNTERS_SHARE = 50, 0.02
 """A file may hold so many packets fewer than its own counters name: those that came while it was closed."""
 TURN_S = 2.5
@@ -247,7 +250,7 @@ def _usable(
     return {
         second: frames
         for second, frames in by_second.items()
-        if ran[0] <= second * SECOND_NS <= ran[1] - SECOND_NS
+        if ran[0] <= second * SECOND_NS <= ran[1] - SECOND_NS - UNWRITTEN_NS
         and not any(since - TURN_S < second + 0.5 < until + TURN_S for since, until in broken)
     }
 

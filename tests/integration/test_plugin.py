@@ -52,9 +52,11 @@ def judged(
     """The findings of a lab in which the wall phone has a call, by id and subject, that concern it."""
     out = uclab.folder / name
     uclab("up", "walls.yaml", "--name", name, "--out", str(out), *options)
-    uclab("call", "wall1", "desk1", "--name", name)
-    meanwhile()
-    uclab("down", "--name", name)
+    try:
+        uclab("call", "wall1", "desk1", "--name", name)
+        meanwhile()
+    finally:
+        uclab("down", "--name", name)
     uclab("judge", str(out), status=None)
     found = json.loads((out / "results.json").read_text())["findings"]
     return {f"{one['id']} {one['subject']}": one for one in found}

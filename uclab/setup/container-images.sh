@@ -28,6 +28,15 @@ build_base() {
 
 # Buildah's chroot isolation needs neither cgroups nor raised limits, which some machines do not grant. The build
 # reaches the mirror by the host's network and with the host's apt settings of today, not those of the base's birth.
+# Limits as they are: podman 5 would raise them, which not every machine allows.
+own_limits() {
+    local letter name
+    for letter in n u; do
+        name=$([ $letter = n ] && echo nofile || echo nproc)
+        [ "$(ulimit -H$letter)" = unlimited ] || echo "--ulimit=$name=$(ulimit -S$letter):$(ulimit -H$letter)"
+    done
+}
+
 build_service() {
     local tag=$1 folder=$2 service
     service=$(basename "$folder")
@@ -35,7 +44,8 @@ build_service() {
     mkdir -p "$logs"
     debian_sources "$SUITE" >"$work/sources.list"
     apt_settings >"$work/apt.conf"
-    if ! podman build --isolation chroot --network host --pull=never --layers=true --format docker \
+    # shellcheck disable=SC2046 # a word for each option
+    if ! podman build $(own_limits) --isolation chroot --network host --pull=never --layers=true --format docker \
         --volume "$work/sources.list:/etc/apt/sources.list:ro" --volume "$work/apt.conf:/etc/apt/apt.conf:ro" \
         --tag "$tag" "$folder" >"$logs/build-$service.log" 2>&1; then
         tail -n 40 "$logs/build-$service.log" >&2

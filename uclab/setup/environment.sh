@@ -7,6 +7,7 @@ STATE="${UCLAB_STATE:-/var/lib/uclab}" # root filesystems of devices; containers
 IMAGES="$STATE/images"
 SUITE=trixie # the Debian release of everything that runs inside the lab
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+export PODMAN_IGNORE_CGROUPSV1_WARNING=1 # what it says, `uclab doctor` has looked at
 
 # A script that is told to end lets the program that it runs clean up first, and cleans up itself (its trap for EXIT).
 trap 'exit 130' INT

@@ -99,6 +99,7 @@ def setup_with(folder: Path, **parts: str) -> list[str]:
         (folder / name).chmod(0o755)
     return [
         "env",
+        "--default-signal=INT",  # a shell's background programs ignore it
         f"PATH={folder}:{os.environ['PATH']}",
         f"UCLAB_STATE={folder}/state",
         "bash",

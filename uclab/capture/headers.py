@@ -157,7 +157,7 @@ def decode(packets: Packets) -> Headers:
     payload_len = np.where(ports, np.maximum(l4_end - l4 - skip, 0), 0)
     payload_wire = np.where(ports, np.maximum(total - header - skip, 0), 0)
     is_ip6 = (ethertype == IPV6) & (caplen >= l3 + 40)
-    next_protocol = np.where(is_ip, kind_ip, np.where(is_ip6, ip[:, 6], -1)).astype(np.int16)
+    next_protocol = np.where(is_ip, kind_ip, np.where(is_ip6, ip[:, 6].astype(np.int16), -1)).astype(np.int16)
     cut = (caplen < packets.wirelen) | (is_ip & (caplen < l3 + total))
     headless = cut & _headless(caplen, ethertype, l3, l4, labelled & ~bottom, is_ip | is_ip6, whole, kind_ip)
     flags = np.where(tcp, transport[:, 13], 0).astype(np.int16)

@@ -67,7 +67,7 @@ class Side:
                 return None
             return f"{agent.account.user}: {attempt.status or 'no answer'} {attempt.why}"
 
-        refused = [words for words in Greenlets(AT_ONCE).imap_unordered(one, self.agents) if words]
+        refused = [reason for reason in Greenlets(AT_ONCE).imap_unordered(one, self.agents) if reason]
         if refused:
             sys.exit(f"{len(refused)} of {len(self.agents)} users could not register; {refused[0]}")
 
@@ -75,8 +75,8 @@ class Side:
         """Note about once a second what all calls have received."""
         while not self.over.wait(READ_S):
             figures = [call.figures() for call in tuple(self.calls)]
-            received = self._gone[0] + sum(one.received for one in figures)
-            lost = self._gone[1] + sum(one.lost for one in figures)
+            received = self._gone[0] + sum(figure.received for figure in figures)
+            lost = self._gone[1] + sum(figure.lost for figure in figures)
             write(file, Reading(round(time.time(), 3), len(figures), received, lost))
 
     def follow(self, call: Call, leg: Callable[[float], LegRecord]) -> None:
@@ -125,7 +125,7 @@ def place_calls(side: Side) -> None:
     gevent.spawn(side.read, side.file("readings"))
     admissions = side.file("admissions")
     own = {agent.account.user for agent in side.agents}
-    targets = [one for one in side.place.pool.colleagues if one not in own]
+    targets = [colleague for colleague in side.place.pool.colleagues if colleague not in own]
     near = NEAR_SHARE * min(way.calls for way in side.record.ways)
     for number, (agent, target) in enumerate(zip(side.agents, targets, strict=True), start=1):
         began = time.time()

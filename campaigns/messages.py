@@ -104,8 +104,8 @@ class Inbox:
 
     def _awaited(self, generator: str) -> bool:
         client = self._runner.clients.get(self._clients.get(generator, ""))
-        there = client is not None and client.state != STATE_MISSING
-        return there and not self._ledger.told[generator].left
+        connected = client is not None and client.state != STATE_MISSING
+        return connected and not self._ledger.told[generator].left
 
 
 _outboxes: list[Outbox] = []

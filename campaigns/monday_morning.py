@@ -30,5 +30,5 @@ class Morning(LoadTestShape):
             return None
         users = options.num_users or 1
         share = 1 / (1 + math.exp(-STEEPNESS * (now / (whole * ARRIVED_AFTER) - 0.5)))
-        there = users if now >= whole * ARRIVED_AFTER else max(1, round(users * share))
-        return there, float(options.spawn_rate or 100)
+        arrived = users if now >= whole * ARRIVED_AFTER else max(1, round(users * share))
+        return arrived, float(options.spawn_rate or 100)

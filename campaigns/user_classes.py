@@ -65,8 +65,8 @@ class Subscriber(Party):
         self.place.note_registration(self.who, attempt)
         if not attempt.status:
             self.agent.server = self.place.next_server(self.agent.server)
-        words = f"{attempt.status} {attempt.why}" if attempt.status else attempt.why or "no answer"
-        self.tell("REGISTER", attempt.delay_s, None if attempt.succeeded else Refused(words))
+        outcome = f"{attempt.status} {attempt.why}" if attempt.status else attempt.why or "no answer"
+        self.tell("REGISTER", attempt.delay_s, None if attempt.succeeded else Refused(outcome))
 
     def called(self, call: Call) -> None:
         """Somebody calls: ring, answer, talk until the caller hangs up."""
@@ -88,8 +88,8 @@ class Subscriber(Party):
     def colleague(self) -> str:
         """The extension of somebody else in the campaign."""
         own = self.who.account.user
-        there = self.place.there or self.place.pool.colleagues
-        return random.choice([one for one in there if one != own] or [own])
+        others = self.place.there or self.place.pool.colleagues
+        return random.choice([extension for extension in others if extension != own] or [own])
 
 
 class RegisteredOnly(Subscriber):

@@ -71,7 +71,7 @@ class Turns:
         everywhere = list(workers)
         self._cycles = {
             seat: itertools.cycle(
-                [one for one in everywhere if outside.get(one.id, False) is seat] or everywhere
+                [worker for worker in everywhere if outside.get(worker.id, False) is seat] or everywhere
             )
             for seat in (True, False)
         }
@@ -88,9 +88,9 @@ class BySeat(UsersDispatcher):
     """
 
     def __init__(self, worker_nodes: list[Any], user_classes: list[Any]) -> None:
-        if not seats.wait((one.id for one in worker_nodes), TOLD_S):
+        if not seats.wait((node.id for node in worker_nodes), TOLD_S):
             _log.warning("not all workers reported where they are: they count as sites")
-        self._outside_names = {one.__name__ for one in user_classes if is_outside(one)}
+        self._outside_names = {user_class.__name__ for user_class in user_classes if is_outside(user_class)}
         super().__init__(worker_nodes, with_a_seat(user_classes))
         self._turns = Turns(self._worker_nodes, seats.outside)
 
@@ -114,13 +114,13 @@ class BySeat(UsersDispatcher):
             self._users_on_workers[worker.id][user] += 1
             self._active_users.append((worker, user))
             self._current_user_count += 1
-        there: dict[str, dict[str, int]] = self._users_on_workers
-        return there
+        on_workers: dict[str, dict[str, int]] = self._users_on_workers
+        return on_workers
 
     def _distribute_users(self, target_user_count: int) -> tuple[Any, Any, Any, list[Any]]:
         """All users again, when a worker has come or gone."""
         self._turns = Turns(self._worker_nodes, seats.outside)
-        there = {one.id: {c.__name__: 0 for c in self._original_user_classes} for one in self._worker_nodes}
+        there = {node.id: {c.__name__: 0 for c in self._original_user_classes} for node in self._worker_nodes}
         generator, active = self._user_gen(), []
         for user in itertools.islice(generator, target_user_count):
             if not user:
@@ -138,7 +138,9 @@ def is_outside(user_class: Any) -> bool:
 
 def with_a_seat(user_classes: list[Any]) -> list[Any]:
     """The classes whose users have a place; all where none has, so that each says so itself."""
-    somewhere = [one for one in user_classes if not is_outside(one) or any(seats.outside.values())]
+    somewhere = [
+        user_class for user_class in user_classes if not is_outside(user_class) or any(seats.outside.values())
+    ]
     return somewhere or user_classes
 
 

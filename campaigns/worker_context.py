@@ -96,7 +96,7 @@ class Place:
     @cached_property
     def servers(self) -> tuple[Server, ...]:
         """The session controllers, the preferred one first."""
-        return tuple(server_of(self.pool, one) for one in self.pool.registrars)
+        return tuple(server_of(self.pool, registrar) for registrar in self.pool.registrars)
 
     def agent(self, user: LoadUser) -> UserAgent:
         """The user's agent, at the preferred session controller; not registered yet."""

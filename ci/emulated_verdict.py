@@ -55,7 +55,7 @@ def judge(findings: Iterable[Mapping[str, str]]) -> EmulatedVerdict:
     findings = list(findings)
     present = {finding["id"] for finding in findings}
     broken = [f"{name}: not among the findings" for name in MUST_HOLD if name not in present]
-    excused = []
+    excused: list[str] = []
     for finding in findings:
         if finding["verdict"] != "pass":
             (broken if finding["id"] in MUST_HOLD else excused).append(line(finding))

@@ -18,7 +18,8 @@ NG_PORT = 2223
 def media_relays(run: CloudRun) -> list[Service]:
     """One beside each session controller."""
     return [
-        make_media_relay(one, run.runtimes[one.node], run.run_dir) for one in run.plan.session_controllers
+        make_media_relay(controller, run.runtimes[controller.node], run.run_dir)
+        for controller in run.plan.session_controllers
     ]
 
 

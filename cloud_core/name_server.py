@@ -16,7 +16,9 @@ TTL_S = 60
 
 def name_servers(run: CloudRun) -> list[Service]:
     """All public name servers."""
-    return [make_name_server(one, run.runtimes[one.node], run.run_dir) for one in run.plan.name_servers]
+    return [
+        make_name_server(server, run.runtimes[server.node], run.run_dir) for server in run.plan.name_servers
+    ]
 
 
 def make_name_server(server: NameServer, node: NodeRuntime, run_dir: Path) -> Service:

@@ -32,8 +32,10 @@ def session_controllers(run: CloudRun) -> list[Service]:
     """All of the cloud's."""
     plain = frozenset(e.account.user for e in run.plan.endpoints if e.media_encryption == "none")
     return [
-        make_session_controller(one, run.runtimes[one.node], run.run_dir, run.certificates, plain)
-        for one in run.plan.session_controllers
+        make_session_controller(
+            controller, run.runtimes[controller.node], run.run_dir, run.certificates, plain
+        )
+        for controller in run.plan.session_controllers
     ]
 
 
@@ -65,7 +67,8 @@ def make_session_controller(
         ports=(*controller.tls_ports, controller.trunk_port),
         subscribers=[subscriber(account, account.user in plain_media) for account in controller.accounts],
         trunk=trunk,
-        partners=[one["host_name"] for one in (trunk,) if one] + [one.host_name for one in controller.peers],
+        partners=[peer["host_name"] for peer in (trunk,) if peer]
+        + [peer.host_name for peer in controller.peers],
         ng_port=NG_PORT,
         registration_s=REGISTRATION_S,
         connections=most_connections(controller, allowed_descriptors()),

@@ -73,8 +73,8 @@ def make_api(state: SdWanState) -> Starlette:
         return JSONResponse(openapi())
 
     async def invalid(_: Request, error: Exception) -> Response:
-        words = problems(error) if isinstance(error, ValidationError) else str(error)
-        return JSONResponse({"error": words}, status_code=400)
+        problem = problems(error) if isinstance(error, ValidationError) else str(error)
+        return JSONResponse({"error": problem}, status_code=400)
 
     async def no_site(_: Request, error: Exception) -> Response:
         return JSONResponse({"error": f"there is no site `{error.args[0]}`"}, status_code=404)

@@ -64,13 +64,13 @@ def step(
     now: float,
 ) -> tuple[SteeringState, Move | None]:
     """The next state. `figures` has all paths in order of preference; `now` in seconds never goes back."""
-    words = {path: excess(limits, path_figures) for path, path_figures in figures.items()}
+    excesses = {path: excess(limits, path_figures) for path, path_figures in figures.items()}
     course = replace(
         course,
-        good_since={p: course.good_since.get(p, now) for p, said in words.items() if said is None},
-        bad_since={p: course.bad_since.get(p, now) for p, said in words.items() if said is not None},
+        good_since={p: course.good_since.get(p, now) for p, said in excesses.items() if said is None},
+        bad_since={p: course.bad_since.get(p, now) for p, said in excesses.items() if said is not None},
     )
-    move = _leave(course, rules, words, figures, now) or _return(course, rules, list(figures), now)
+    move = _leave(course, rules, excesses, figures, now) or _return(course, rules, list(figures), now)
     return (replace(course, path=move.target), move) if move is not None else (course, None)
 
 

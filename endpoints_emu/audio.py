@@ -124,8 +124,8 @@ def _present(windows: Samples, hz: float, rate_hz: int) -> tuple[NDArray[np.bool
     """For each window: does the tone dominate it, and with which amplitude."""
     amplitude = _amplitude(windows, hz, rate_hz)
     energy = np.mean(windows**2, axis=1)
-    there = (amplitude**2 / 2 >= DOMINANT_SHARE * energy) & (amplitude >= 10 ** (FAINTEST_DB / 20))
-    return there, amplitude
+    present = (amplitude**2 / 2 >= DOMINANT_SHARE * energy) & (amplitude >= 10 ** (FAINTEST_DB / 20))
+    return present, amplitude
 
 
 def hear(
@@ -140,9 +140,9 @@ def hear(
     expected = max(len(windows), int(seconds / WINDOW_S) if seconds else 0)
     if not expected:
         return HeardAudio(expected_hz=expected_hz, heard=False, level_db=None, share=0.0)
-    there, amplitude = _present(windows, expected_hz, rate_hz)
-    share = float(np.count_nonzero(there)) / expected
-    level = float(np.median(amplitude[there])) if there.any() else float(np.max(amplitude, initial=0.0))
+    present, amplitude = _present(windows, expected_hz, rate_hz)
+    share = float(np.count_nonzero(present)) / expected
+    level = float(np.median(amplitude[present])) if present.any() else float(np.max(amplitude, initial=0.0))
     level_db = 20 * float(np.log10(max(level, 1e-6)))
     return HeardAudio(
         expected_hz=expected_hz,
@@ -174,10 +174,10 @@ def dominant_tones(samples: Samples, *, rate_hz: int = RATE_HZ, at_least: float 
     found = []
     for index in bins[np.argsort(-counts)]:
         hz = float(index) / WINDOW_S
-        there, amplitude = _present(windows, hz, rate_hz)
-        share = float(np.count_nonzero(there)) / len(windows)
+        present, amplitude = _present(windows, hz, rate_hz)
+        share = float(np.count_nonzero(present)) / len(windows)
         if hz and share >= at_least:
             found.append(
-                Tone(hz, round(20 * float(np.log10(np.median(amplitude[there]))), 1), round(share, 4))
+                Tone(hz, round(20 * float(np.log10(np.median(amplitude[present]))), 1), round(share, 4))
             )
     return tuple(sorted(found, key=lambda found_tone: -found_tone.share))

@@ -155,8 +155,8 @@ def run(
     faulted = applied(plan, faults)
     refuse_unknown(plan, scenario, options)
     run_dir = (out or default_run_dir(plan.topology)).absolute()
-    for words in read.warnings:
-        watcher.on_stage(f"warning: {words}")
+    for warning in read.warnings:
+        watcher.on_stage(f"warning: {warning}")
     clock = Clock()
     watcher.on_stage(f"bringing up {plan.topology}")
     with leased_lab(plan, faulted, run_dir, watcher, name) as launched:
@@ -275,14 +275,14 @@ def drill(topology: str, faults: Sequence[str], out: Path | None, watcher: Watch
         failed = {finding.id for finding in result.judgement.findings if finding.verdict == "fail"}
         missed, surplus = sorted(expected - failed), sorted(failed - expected - set(broken.may_break))
         blamed = sorted({f.blame for f in result.judgement.findings if f.verdict == "fail" and f.blame})
-        words = [
+        parts = [
             f"failed {', '.join(sorted(expected & failed)) or 'nothing'}",
             f"blamed {', '.join(blamed) or 'nobody'}",
         ]
         if missed:
-            words.append(f"missed {', '.join(missed)}")
+            parts.append(f"missed {', '.join(missed)}")
         if surplus:
-            words.append(f"also failed {', '.join(surplus)}")
+            parts.append(f"also failed {', '.join(surplus)}")
         unseen = {finding.id for finding in result.judgement.findings if finding.verdict == "not-shown"}
         shown = bool(surplus) or not set(missed) or not set(missed) <= unseen
-        yield DrillResult(fault, broken.is_caught_by(failed), "; ".join(words), str(result.run_dir), shown)
+        yield DrillResult(fault, broken.is_caught_by(failed), "; ".join(parts), str(result.run_dir), shown)

@@ -61,11 +61,11 @@ class Codec(PoolCodec):
         """What a speaker sends as the packet of a number."""
         if self.name == "Opus":
             return opus.voice(hz, self.opus_kbps, self.packet_ms)
-        one = signal.Voice(speaker, hz, payload_type).payload
+        payload = signal.Voice(speaker, hz, payload_type).payload
         if self.ticks == 1:
-            return one
+            return payload
         parts = range(self.ticks)
-        return lambda number: b"".join(one(number * self.ticks + part) for part in parts)
+        return lambda number: b"".join(payload(number * self.ticks + part) for part in parts)
 
     def listener(self) -> Listens:
         """For what arrives."""

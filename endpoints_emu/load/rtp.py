@@ -164,8 +164,8 @@ def blocks_of(packet: bytes, clock_hz: int = RATE_HZ) -> tuple[int | None, list[
 def _parts(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
     position = 0
     while position + 4 <= len(packet) and packet[position] >> 6 == 2:
-        first, kind, words = struct.unpack_from("!BBH", packet, position)
-        end = position + 4 + words * 4
+        first, kind, length = struct.unpack_from("!BBH", packet, position)
+        end = position + 4 + length * 4
         if end > len(packet):
             return
         yield kind, first & 0x1F, packet[position + 4 : end]

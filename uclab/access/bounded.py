@@ -74,13 +74,13 @@ async def _refuse(send: Send, most: int) -> None:
 def unknown(request: Request, error: Exception) -> Response:
     """The answer where there is no such path, or it does not take that method."""
     assert isinstance(error, HTTPException)
-    words = f"{request.method} {request.url.path[:100]}: {error.detail.lower()}; see /openapi.json"
-    return JSONResponse({"error": words}, status_code=error.status_code, headers=error.headers)
+    message = f"{request.method} {request.url.path[:100]}: {error.detail.lower()}; see /openapi.json"
+    return JSONResponse({"error": message}, status_code=error.status_code, headers=error.headers)
 
 
 def problems(error: ValidationError) -> str:
     """What is wrong with a body, each field in words."""
-    return "; ".join(_problem(one) for one in error.errors(include_url=False)[:8])
+    return "; ".join(_problem(detail) for detail in error.errors(include_url=False)[:8])
 
 
 def _problem(error: Any) -> str:

@@ -92,5 +92,5 @@ def _carries_mark(folder: int) -> bool:
 
 
 def _is_same(folder: int, name: str, parent: int) -> bool:
-    there, opened = os.stat(name, dir_fd=parent, follow_symlinks=False), os.fstat(folder)
-    return (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
+    named, opened = os.stat(name, dir_fd=parent, follow_symlinks=False), os.fstat(folder)
+    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)

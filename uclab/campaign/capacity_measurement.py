@@ -51,12 +51,15 @@ def orders_for(topology: str, line: str | None, spoken: Spoken = "both") -> list
     `UnknownName`."""
     loaded = load_topology(topology)
     plan = make_plan(loaded)
-    lines = {f"{one.site}/{one.line}": one for one in measurable(loaded, plan)}
+    lines = {
+        f"{line_capacity.site}/{line_capacity.line}": line_capacity
+        for line_capacity in measurable(loaded, plan)
+    }
     if not lines:
         raise PlanError(f"topology {plan.topology} has no preferred line of a site with an access switch")
     if line is not None and line not in lines:
         raise UnknownName.among("line to measure", line, lines)
-    return [measuring(plan, one, spoken) for name, one in lines.items() if line in (None, name)]
+    return [measuring(plan, capacity, spoken) for name, capacity in lines.items() if line in (None, name)]
 
 
 def measure(
@@ -184,13 +187,13 @@ class _Experiment:
         record = self.order.record
         up, down = (losses(self._readings(node)) for node in (record.far, record.near))
         path = self.folder / f"{record.near}.admissions.jsonl"
-        placed = sum(1 for one in json_lines(path, Admission) if one.status == 200)
+        placed = sum(1 for line in json_lines(path, Admission) if line.status == 200)
         if placed != self.placed:
             self.placed = placed
-            words = ", ".join(
+            options = ", ".join(
                 f"{recent[-1]:.1f} % {way}" for way, recent in (("up", up), ("down", down)) if recent
             )
-            self.watcher.on_stage(f"{placed} of {record.most} calls at most; loss {words or '-'}")
+            self.watcher.on_stage(f"{placed} of {record.most} calls at most; loss {options or '-'}")
         seconds = int(LOST_STEPS * record.step_s) + 2
         limit = self.order.load_plan.plan.policy.max_loss_pct
         self.missed = any(

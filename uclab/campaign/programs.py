@@ -128,7 +128,9 @@ def finish(programs: Sequence[Program], within_s: float, on_look: Callable[[], N
     locust's leader ends first: its workers' users still finish what they are at.
     """
     until = time.monotonic() + within_s
-    while (left := [one for one in programs if one.process.poll() is None]) and time.monotonic() < until:
+    while (
+        left := [program for program in programs if program.process.poll() is None]
+    ) and time.monotonic() < until:
         on_look()
         with suppress(subprocess.TimeoutExpired):
             left[0].process.wait(LOOK_S)

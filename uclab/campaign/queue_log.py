@@ -62,13 +62,13 @@ def use(
     """What happened between two looks (pure)."""
     classes = tuple(
         ClassUse(
-            name=one.name,
+            name=queue_class.name,
             guaranteed_kbps=round(new.rate_kbps, 1),
             sent_kbps=round(max(new.octets - old.octets, 0) / 125 / seconds, 1),
             dropped=max(new.dropped - old.dropped, 0),
             waiting=new.waiting,
         )
-        for one, old, new in zip(known.queue.classes, before, now, strict=True)
+        for queue_class, old, new in zip(known.queue.classes, before, now, strict=True)
     )
     return QueueUse(at, known.tap, classes)
 
@@ -82,10 +82,10 @@ class QueueLog:
         self._every_s = interval_s(len(line_queues(plan)), longest_s)
         self._kernels = {device: _socket_in(device, where) for device, where in namespaces.items()}
         self._watched = [
-            (one, kernel, index)
-            for one in line_queues(plan)
-            if (kernel := self._kernels.get(one.device)) is not None
-            for index in kernel.link_lookup(ifname=one.queue.interface)
+            (queue, kernel, index)
+            for queue in line_queues(plan)
+            if (kernel := self._kernels.get(queue.device)) is not None
+            for index in kernel.link_lookup(ifname=queue.queue.interface)
         ]
         self._before: dict[str, list[ClassCounters]] = {}
         self._looked_at = 0.0
@@ -94,8 +94,10 @@ class QueueLog:
     def of(cls, client: LabClient, plan: Plan, path: Path, longest_s: float) -> QueueLog:
         """That of a lab, whose namespaces are among the files of its supervisor."""
         root = f"/proc/{client.supervisor_pid()}/root"
-        devices = sorted({one.device for one in line_queues(plan)})
-        return cls(path, plan, {one: f"{root}{client.namespace_of(one)}" for one in devices}, longest_s)
+        devices = sorted({queue.device for queue in line_queues(plan)})
+        return cls(
+            path, plan, {device: f"{root}{client.namespace_of(device)}" for device in devices}, longest_s
+        )
 
     def look(self) -> None:
         """Look, where the last look is long enough ago."""
@@ -105,15 +107,15 @@ class QueueLog:
         seconds, self._looked_at = now - self._looked_at, now
         at = round(time.time(), 3)
         records = []
-        for one, kernel, index in self._watched:
+        for line_queue, kernel, index in self._watched:
             try:
-                seen = counters(kernel, one.queue, index)
+                seen = counters(kernel, line_queue.queue, index)
             except QueueError:  # a router that was failed on purpose: there is nothing to tell
-                self._before.pop(one.tap, None)
+                self._before.pop(line_queue.tap, None)
                 continue
-            if one.tap in self._before:
-                records.append(use(one, at, seconds, self._before[one.tap], seen))
-            self._before[one.tap] = seen
+            if line_queue.tap in self._before:
+                records.append(use(line_queue, at, seconds, self._before[line_queue.tap], seen))
+            self._before[line_queue.tap] = seen
         with open(self._path, "a", opener=owner_only) as log:
             log.writelines(json.dumps(to_data(record)) + "\n" for record in records)
 

@@ -12,8 +12,8 @@ _SPECIAL = re.compile(r"""([\\:,!'"(){}\[\]])""")
 def relay(address: str, port: int, command: Sequence[str]) -> list[str]:
     """The command line that listens at an address of its namespace; each connection there is the input and
     output of a `command`."""
-    words = _SPECIAL.sub(r"\\\1", " ".join(command))
-    return ["socat", f"TCP-LISTEN:{port},bind={address},fork,reuseaddr", f"EXEC:{words}"]
+    command_line = _SPECIAL.sub(r"\\\1", " ".join(command))
+    return ["socat", f"TCP-LISTEN:{port},bind={address},fork,reuseaddr", f"EXEC:{command_line}"]
 
 
 def towards(address: str, port: int) -> list[str]:

@@ -33,10 +33,10 @@ WAIT_S = 600
 """How long the leader waits for generators on other machines, where nothing else is ordered."""
 
 
-def cards_of(words: Sequence[str]) -> dict[str, str]:
+def cards_of(assignments: Sequence[str]) -> dict[str, str]:
     """`load2=eth1` as generator and network card (pure). Raises `OrderRefused`."""
     found: dict[str, str] = {}
-    for word in words:
+    for word in assignments:
         name, equals, card = word.partition("=")
         if not (name and equals and card):
             raise OrderRefused(f"--remote {word}: expected GENERATOR=INTERFACE, e.g. `load2=eth1`")
@@ -75,7 +75,7 @@ def check(order: CampaignOrder) -> None:
 
 def leader_environment(gone: Sequence[RemoteGenerator], folder: Path) -> dict[str, str]:
     """What locust's leader has to know to keep the records of generators elsewhere."""
-    names = " ".join(one.name for one in gone)
+    names = " ".join(generator.name for generator in gone)
     return {GENERATORS_VARIABLE: names, RECORDS_VARIABLE: str(folder)} if gone else {}
 
 
@@ -85,12 +85,14 @@ def write_folders(
     """`campaign/<generator>` for each elsewhere: all that the other machine needs, for root alone: passwords
     are in it. Its paths hold wherever it is carried."""
     pool_of = {pool.generator: pool for pool in pools(load_plan, "", AUTHORITY)} if gone else {}
-    for one in gone:
-        own = folder / one.name
+    for generator in gone:
+        own = folder / generator.name
         own.mkdir(mode=0o700)
         texts = {
-            POOL: json.dumps(to_data(replace(pool_of[one.name], records=one.name))) + "\n",
-            NETWORK_CONFIG: json.dumps(to_data(one.network_config(LEADER_PORT, order.longest_s)), indent=1)
+            POOL: json.dumps(to_data(replace(pool_of[generator.name], records=generator.name))) + "\n",
+            NETWORK_CONFIG: json.dumps(
+                to_data(generator.network_config(LEADER_PORT, order.longest_s)), indent=1
+            )
             + "\n",
             LOCUSTFILE: order.locustfile.read_text(),
             AUTHORITY: authority.read_text(),
@@ -101,15 +103,16 @@ def write_folders(
 
 def begun(gone: Sequence[RemoteGenerator], folder: Path) -> bool:
     """Whether the campaign has begun as far as generators elsewhere tell: their clocks are compared then."""
-    return all((folder / f"{one.name}.told.json").exists() for one in gone)
+    return all((folder / f"{generator.name}.told.json").exists() for generator in gone)
 
 
 def ended(name: str, folder: Path) -> GeneratorRecord:
     """How a generator elsewhere ended, by what came of it."""
     path = folder / f"{name}.told.json"
     status = from_data(RemoteGeneratorStatus, json.loads(path.read_text())) if path.exists() else None
-    words = trouble(status, came(name, folder))
-    return GeneratorRecord(name, 0, f"see worker.log in its folder `{name}`, there" if words else "", words)
+    problem = trouble(status, came(name, folder))
+    where = f"see worker.log in its folder `{name}`, there" if problem else ""
+    return GeneratorRecord(name, 0, where, problem)
 
 
 def came(name: str, folder: Path) -> Mapping[str, int]:
@@ -118,9 +121,9 @@ def came(name: str, folder: Path) -> Mapping[str, int]:
     return {kind: file.read_text().count("\n") if file.exists() else 0 for kind, file in files.items()}
 
 
-def invitation(one: RemoteGenerator, own: Path, order: CampaignOrder) -> str:
+def invitation(generator: RemoteGenerator, own: Path, order: CampaignOrder) -> str:
     """What to do on the other machine, in words."""
     return (
-        f"waiting {order.ready_s} s for {one.name}: copy {own} to its machine and run there:"
-        f" sudo uclab generator {one.name} --interface INTERFACE --leader {order.listen}"
+        f"waiting {order.ready_s} s for {generator.name}: copy {own} to its machine and run there:"
+        f" sudo uclab generator {generator.name} --interface INTERFACE --leader {order.listen}"
     )

@@ -142,7 +142,7 @@ def run_campaign(
 
 def _scenario(load_plan: LoadPlan, order: CampaignOrder) -> ScenarioRecord:
     """What a campaign is to be."""
-    names = tuple(one.node for one in load_plan.all_generators)
+    names = tuple(generator.node for generator in load_plan.all_generators)
     asked = Asked(load=AskedLoad(order.users, names, float(order.duration_s)))
     return ScenarioRecord("campaign", "load", time.time(), asked)
 
@@ -183,18 +183,20 @@ def _drive(
         )
         workers = [
             programs.start(
-                one.node,
-                client.command_at(one.node, worker_command(order, one)),
-                generator_environment(folder, one.node),
+                generator.node,
+                client.command_at(generator.node, worker_command(order, generator)),
+                generator_environment(folder, generator.node),
             )
-            for one in load_plan.all_generators
-            if one.node not in order.remote
+            for generator in load_plan.all_generators
+            if generator.node not in order.remote
         ]
         if gone:
             to_leader = client.command_at(load_plan.leader, towards("127.0.0.1", LEADER_PORT))
             programs.start("relay", relay(order.listen or "127.0.0.1", LEADER_PORT, to_leader), {})
-        for one in gone:
-            watcher.on_notice(remote_machines.invitation(one, folder / one.name, order))
+        for remote_generator in gone:
+            watcher.on_notice(
+                remote_machines.invitation(remote_generator, folder / remote_generator.name, order)
+            )
         if order.web:
             way = client.command_at(load_plan.leader, towards("127.0.0.1", WEB_PORT))
             programs.start("web", command_line(WEB_PORT, way), {"PYTHONPATH": str(CAMPAIGNS.parent)})
@@ -202,10 +204,13 @@ def _drive(
         supervisor = client.supervisor_pid()
         functions = {
             namespace_id(supervisor, client.namespace_of(node)): node
-            for node in sorted({one.node for one in load_plan.plan.session_controllers})
+            for node in sorted({controller.node for controller in load_plan.plan.session_controllers})
         }
         usage = UsageLog(
-            folder / "usage.jsonl", supervisor, functions, [one.process.pid for one in (leader, *workers)]
+            folder / "usage.jsonl",
+            supervisor,
+            functions,
+            [program.process.pid for program in (leader, *workers)],
         )
         outage: Outage | None = None
 
@@ -232,7 +237,9 @@ def _drive(
 def _record(folder: Path, order: CampaignOrder, load_plan: LoadPlan, workers: Sequence[Program]) -> None:
     here = {worker.name: worker for worker in workers}
     ended = tuple(
-        here[one.node].record if one.node in here else remote_machines.ended(one.node, folder)
-        for one in load_plan.all_generators
+        here[generator.node].record
+        if generator.node in here
+        else remote_machines.ended(generator.node, folder)
+        for generator in load_plan.all_generators
     )
     write_campaign(folder, CampaignRecord(order.profile, order.users, order.profile not in SILENT, ended))

@@ -69,15 +69,15 @@ def show_capacity(
         measured = {"measured": measured_data(results)} if measure else {}
         typer.echo(json.dumps({**as_data(answer), **measured}, indent=2))
     else:
-        for one in answer.lines:
-            print_line(one)
+        for capacity in answer.lines:
+            print_line(capacity)
         for air in answer.airs:
             say(in_the_air(air))
-        for words in answer.shortage:
-            say(f"too small: {words}", err=True)
+        for reason in answer.shortage:
+            say(f"too small: {reason}", err=True)
         if results:
             print_measured(results)
-    raise typer.Exit(status_of((answer.verdict, *(one.judgement.verdict for one in results))))
+    raise typer.Exit(status_of((answer.verdict, *(result.judgement.verdict for result in results))))
 
 
 def as_data(answer: Capacity) -> dict[str, object]:

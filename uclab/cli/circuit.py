@@ -86,7 +86,7 @@ def _order(
 
 def _takes_order(verb: Callable[..., None]) -> Callable[..., None]:
     """The verb with the options of `_order` in front of those of every verb; it is given them as `order`."""
-    own, options = (signature(one, eval_str=True).parameters for one in (verb, _order))
+    own, options = (signature(function, eval_str=True).parameters for function in (verb, _order))
 
     def run(**given: Any) -> None:
         order = _order(**{name: given.pop(name) for name in options})
@@ -131,14 +131,14 @@ def _terms(rate: int | None, pcp: str | None, dscp: str | None, allowed: list[st
     """Rate, QoS level and allowed markings as an order has them."""
     marks = [_number(mark, "--allow-dscp", HIGHEST_DSCP, "any") for mark in allowed or ()]
     numbers = {"pcp": _number(pcp, "--pcp", 7, "keep"), "dscp": _number(dscp, "--dscp", HIGHEST_DSCP, "keep")}
-    words = {"pcp": pcp, "dscp": dscp, "allowed_dscp": "any" if allowed and None in marks else None}
+    marking = {"pcp": pcp, "dscp": dscp, "allowed_dscp": "any" if allowed and None in marks else None}
     return {
         "rate_kbps": rate,
         **numbers,
         "allowed_dscp": tuple(mark for mark in marks if mark is not None) or None
         if None not in marks
         else None,
-        "keep": tuple(key for key, word in words.items() if word in ("keep", "any")),
+        "keep": tuple(key for key, word in marking.items() if word in ("keep", "any")),
     }
 
 

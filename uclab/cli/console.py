@@ -49,14 +49,14 @@ def print_to_nobody() -> None:
     os.close(nowhere)
 
 
-def say(words: str, *, err: bool = False) -> None:
+def say(message: str, *, err: bool = False) -> None:
     """A line, on standard output or standard error. Whether anybody reads it decides nothing."""
     try:
-        typer.echo(visible(words), err=err)
+        typer.echo(visible(message), err=err)
     except BrokenPipeError:
         print_to_nobody()
 
 
-def plain(words: object) -> str:
+def plain(content: object) -> str:
     """Somebody's text for where rich looks for `[markup]`."""
-    return escape(str(words))
+    return escape(str(content))

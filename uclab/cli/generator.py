@@ -27,5 +27,5 @@ def generator(
 ) -> None:
     """Run a load generator's users for a campaign on another machine, until it ends. Ctrl-C ends it early.
     The network card is given back."""
-    status = run_generator(folder, interface, leader, lambda words: say(words, err=True))
+    status = run_generator(folder, interface, leader, lambda message: say(message, err=True))
     raise typer.Exit(0 if status == 0 else 1)

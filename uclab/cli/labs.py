@@ -57,8 +57,8 @@ def up(
     faulted = api.applied(plan, fault or [])
     run_dir = out or api.default_run_dir(plan.topology)
     with progress(quiet=as_json) as watcher:
-        for words in read.warnings:
-            watcher.on_stage(f"warning: {words}")
+        for warning in read.warnings:
+            watcher.on_stage(f"warning: {warning}")
         launched = api.bring_up(
             plan, faulted, run_dir, name=name or plan.topology, leased=False, watcher=watcher
         )

@@ -117,8 +117,8 @@ def crashed(error: Exception) -> NoReturn:
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
         sys.exit(CRASHED)
-    words = " ".join(str(error).split())[:WORDS] or "no words"
-    found = f"{type(error).__name__}: {words}"
+    message = " ".join(str(error).split())[:WORDS] or "no words"
+    found = f"{type(error).__name__}: {message}"
     fail(f"this is a bug in uclab, not in your network: {found}; {_kept(error)}", CRASHED)
 
 

@@ -51,8 +51,8 @@ def print_measured(results: list[RunResult]) -> None:
     for name in ("with one more call", "bottleneck", "next bottleneck"):
         table.add_column(name)
     for result in results:
-        for one in result.judgement.measured:
-            table.add_row(*_row(one))
+        for measured_way in result.judgement.measured:
+            table.add_row(*_row(measured_way))
     wide_console().print(table)
     for result in results:
         for finding in result.judgement.findings:
@@ -61,18 +61,22 @@ def print_measured(results: list[RunResult]) -> None:
         say(f"report: {result.run_dir / 'report.html'}")
 
 
-def _row(one: MeasuredWay) -> tuple[str, ...]:
-    more = "all passed" if one.loss_pct is None else f"{one.loss_pct:.1f} % lost, {one.delay_ms:.0f} ms"
+def _row(measured_way: MeasuredWay) -> tuple[str, ...]:
+    more = (
+        "all passed"
+        if measured_way.loss_pct is None
+        else f"{measured_way.loss_pct:.1f} % lost, {measured_way.delay_ms:.0f} ms"
+    )
     return (
-        one.line,
-        one.way,
-        f"{one.codec}, {one.packet_ms} ms",
-        one.computed_words,
-        f"{BOUNDS[one.bound]}{one.measured}",
-        f"{one.apart_pct:.1f} %",
+        measured_way.line,
+        measured_way.way,
+        f"{measured_way.codec}, {measured_way.packet_ms} ms",
+        measured_way.computed_words,
+        f"{BOUNDS[measured_way.bound]}{measured_way.measured}",
+        f"{measured_way.apart_pct:.1f} %",
         more,
-        one.gave_way or "-",
-        one.next or "-",
+        measured_way.gave_way or "-",
+        measured_way.next or "-",
     )
 
 
@@ -82,7 +86,7 @@ def measured_data(results: list[RunResult]) -> list[dict[str, Any]]:
         {
             "verdict": result.judgement.verdict,
             "run_dir": str(result.run_dir),
-            "ways": [to_data(one) for one in result.judgement.measured],
+            "ways": [to_data(measured_way) for measured_way in result.judgement.measured],
             "not_held": [
                 {"id": f.id, "subject": f.subject, "verdict": f.verdict, "observed": f.observed}
                 for f in result.judgement.findings

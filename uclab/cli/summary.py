@@ -35,8 +35,8 @@ def print_summary(result: RunResult) -> None:
         console.print("closest to the limits: " + margin_words(judgement.margins), markup=False)
     if judgement.interferences:
         console.print("[yellow]! this lab was changed on purpose:[/]")
-        for one in judgement.interferences:
-            console.print(f"    {one.text}", markup=False)
+        for interference in judgement.interferences:
+            console.print(f"    {interference.text}", markup=False)
     if judgement.too_busy:
         console.print(judgement.too_busy, markup=False)
     console.print()
@@ -59,7 +59,7 @@ def print_summary(result: RunResult) -> None:
 
 def margin_words(margins: Sequence[Margin]) -> str:
     """How near the worst call came to each limit."""
-    return "; ".join(f"{one.words}, {one.subject}" for one in margins)
+    return "; ".join(f"{margin.words}, {margin.subject}" for margin in margins)
 
 
 def established(judgement: Judgement) -> int:

@@ -73,8 +73,8 @@ def check(topology: Topology, as_json: Json = False) -> None:
         say(f"{count} error{'s' if count > 1 else ''}; nothing was started", err=True)
     else:
         say(f"{read.plan.topology}: valid ({counts(read.plan)})")
-        for words in warnings:
-            say(f"warning: {words}", err=True)
+        for warning in warnings:
+            say(f"warning: {warning}", err=True)
     raise typer.Exit(2 if mistakes else 0)
 
 

@@ -104,7 +104,7 @@ def impairment_need(seen: Observed, packet_queue: str) -> Need:
 
 def program_needs(seen: Observed, container_runtime: str) -> list[Need]:
     """Programs and images that `uclab setup` brings."""
-    absent = ", ".join(program for program, there in seen.programs.items() if not there)
+    absent = ", ".join(program for program, found in seen.programs.items() if not found)
     services = sorted({name.split("/")[-1].split(":")[0] for name in seen.container_images} - {"base"})
     lacking = ", ".join(name for name in needed_images() if name not in services)
     no_podman = container_runtime == "none" or not seen.programs["podman"]

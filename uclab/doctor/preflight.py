@@ -59,7 +59,7 @@ def refuse_unfit(plan: Plan, out: Path, *, capture: bool = True) -> None:
     if found:
         raise HostUnfit(
             "this machine cannot run the lab:\n"
-            + "\n".join(f"  {one}" for one in found)
+            + "\n".join(f"  {problem}" for problem in found)
             + "\n`uclab doctor` shows the rest of what a lab needs"
         )
 

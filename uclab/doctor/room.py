@@ -33,16 +33,16 @@ class Folder:
 def folder(path: Path) -> Folder:
     """Whether something can be written in a folder that is there or is to be made: tried, not guessed, in
     the first folder above that is there."""
-    there = path.absolute()
-    while not os.path.lexists(there) and there != there.parent:
-        there = there.parent
+    existing = path.absolute()
+    while not os.path.lexists(existing) and existing != existing.parent:
+        existing = existing.parent
     try:
-        with tempfile.TemporaryFile(dir=there) as probe:
+        with tempfile.TemporaryFile(dir=existing) as probe:
             probe.write(b"\0" * 4096)
             probe.flush()
-        return Folder(path, "", shutil.disk_usage(there).free // 1_000_000)
+        return Folder(path, "", shutil.disk_usage(existing).free // 1_000_000)
     except OSError as error:
-        return Folder(path, f"{there}: {error.strerror}", 0)
+        return Folder(path, f"{existing}: {error.strerror}", 0)
 
 
 def images(file: Path = IMAGES) -> frozenset[str] | None:

@@ -134,8 +134,8 @@ def _wires(plan: Plan, layout: Layout) -> list[Wire]:
     return wires
 
 
-def _slot(device: Box, there: list[tuple[float, str]], name: str) -> float:
-    order = sorted(there, key=lambda item: item[0])
+def _slot(device: Box, slots: list[tuple[float, str]], name: str) -> float:
+    order = sorted(slots, key=lambda item: item[0])
     position = [link for _, link in order].index(name)
     width = device.width - 16
     step = min(width / max(len(order) - 1, 1), 66.0 if device.width > DEVICE_WIDTH else 34.0)
@@ -284,13 +284,13 @@ def _legend(plan: Plan, layout: Layout, loaded: bool) -> list[str]:
     if loaded:
         entries.append((BAD, 3, False, "wrong marking"))
     rows, x = [""], 0.0
-    for colour, width, dashed, words in entries:
-        needed = 58 + 0.57 * LEGEND_SIZE * len(words)
+    for colour, width, dashed, caption in entries:
+        needed = 58 + 0.57 * LEGEND_SIZE * len(caption)
         if x and x + needed > layout.width - 2 * MARGIN:
             rows.append("")
             x = 0.0
         rows[-1] += line(x, 0, x + 22, 0, colour, width, dashed)
-        rows[-1] += text(x + 30, 4, words, LEGEND_SIZE, SOFT, "start")
+        rows[-1] += text(x + 30, 4, caption, LEGEND_SIZE, SOFT, "start")
         x += needed
     if loaded:
         rows.append(

@@ -131,12 +131,12 @@ def _internet(plan: Plan, middle: float, top: float, inner: float, boxes: dict[s
 def _carriers(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> Frame | None:
     """Private circuits: the cloud's peering switches above the carriers' networks above the sites'
     termination units; None without any."""
-    there = [switch for switch in plan.switches if switch.role is SwitchRole.CARRIER]
+    switches = [switch for switch in plan.switches if switch.role is SwitchRole.CARRIER]
     exchange = [switch for switch in plan.switches if switch.role is SwitchRole.SDN_EXCHANGE]
-    if not there and not exchange:
+    if not switches and not exchange:
         return None
-    peering = [s.name for s in there if s.name.endswith(PEERING_SWITCH)]
-    units = [s.name for s in there if s.name not in peering]
+    peering = [s.name for s in switches if s.name.endswith(PEERING_SWITCH)]
+    units = [s.name for s in switches if s.name not in peering]
     inside = [*_networks(plan), *(s.name for s in exchange)]
     y, widest = top + 62, 0
     for row in (peering, inside, units):
@@ -170,19 +170,19 @@ def _networks(plan: Plan) -> list[str]:
 
 def _exchanges(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> float:
     """Peering LANs, each beside its route server; where what comes next begins."""
-    there = [switch for switch in plan.switches if switch.role is SwitchRole.EXCHANGE]
+    switches = [switch for switch in plan.switches if switch.role is SwitchRole.EXCHANGE]
     if sum(node.kind is NodeKind.ISP for node in plan.nodes) % 2:
         middle -= 115  # in the gap between two providers
-    for switch, x in zip(there, spread(len(there), middle, 400.0), strict=True):
+    for switch, x in zip(switches, spread(len(switches), middle, 400.0), strict=True):
         boxes[switch.name] = Box(switch.name, "switch", "peering LAN", x, top + 20)
         server = f"{switch.name}-rs"
         boxes[server] = Box(server, "server", "route server", x + 190, top + 20)
-    return top + (ROW if there else 0)
+    return top + (ROW if switches else 0)
 
 
 def _modems(plan: Plan, middle: float, top: float, boxes: dict[str, Box]) -> float:
     """Modems in a row between the internet and the sites; where what comes next begins."""
-    there = [switch for switch in plan.switches if switch.role is SwitchRole.MODEM]
-    for switch, x in zip(there, spread(len(there), middle, 190.0), strict=True):
+    switches = [switch for switch in plan.switches if switch.role is SwitchRole.MODEM]
+    for switch, x in zip(switches, spread(len(switches), middle, 190.0), strict=True):
         boxes[switch.name] = Box(switch.name, "switch", "modem", x, top + 20)
-    return top + (ROW if there else 0)
+    return top + (ROW if switches else 0)

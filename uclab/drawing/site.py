@@ -104,16 +104,16 @@ def _blocks(plan: Plan, site: str) -> list[tuple[Switch, list[str]]]:
     """Switches with the hosts on their ports: all access switches, others where they have any."""
     blocks = []
     routers = {node.name for node in plan.nodes if node.kind is NodeKind.ROUTER}
-    there = [s for s in plan.switches if s.site == site]
+    switches = [s for s in plan.switches if s.site == site]
     for switch in (
-        s for s in there if s.role is SwitchRole.HOME or (s.controlled and s.role is not SwitchRole.EDGE)
+        s for s in switches if s.role is SwitchRole.HOME or (s.controlled and s.role is not SwitchRole.EDGE)
     ):
         peers = [p.peer for p in switch.ports if p.mode is not PortMode.TRUNK and p.peer]
         leaves = [peer.removesuffix("-sw") for peer in peers if peer not in routers]
         if leaves or switch.role is SwitchRole.ACCESS:
             blocks.append((switch, leaves))
         for air in (air for air in plan.airs if any(p.peer == air.access_point for p in switch.ports)):
-            point = next(s for s in there if s.name == air.access_point)
+            point = next(s for s in switches if s.name == air.access_point)
             blocks.append((point, [station.node for station in air.stations]))
     return blocks
 

@@ -55,20 +55,26 @@ def rectangle(
 
 
 def text(
-    x: float, y: float, words: str, size: float, colour: str = INK, anchor: str = "middle", weight: int = 400
+    x: float,
+    y: float,
+    content: str,
+    size: float,
+    colour: str = INK,
+    anchor: str = "middle",
+    weight: int = 400,
 ) -> str:
     """A line of text with its baseline at `y`."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" fill="{colour}" text-anchor="{anchor}"'
-        f' font-weight="{weight}">{as_markup(words)}</text>'
+        f' font-weight="{weight}">{as_markup(content)}</text>'
     )
 
 
-def label(x: float, y: float, words: str, size: float, colour: str) -> str:
+def label(x: float, y: float, content: str, size: float, colour: str) -> str:
     """Text on a line, with paper under it."""
-    width = 0.58 * size * len(words) + 8
+    width = 0.58 * size * len(content) + 8
     paper = rectangle(x - width / 2, y - size * 0.82, width, size * 1.45, 3, PAPER)
-    return paper + text(x, y + size * 0.26, words, size, colour)
+    return paper + text(x, y + size * 0.26, content, size, colour)
 
 
 def port_number(x: float, y: float, number: int) -> str:

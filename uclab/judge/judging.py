@@ -72,7 +72,7 @@ def _judge(run: Run, progress: Progress | None) -> Judgement:
     )
     incidents = judged_incidents(evidence)
     examined = Examined(evidence, walks, incidents)
-    found = [one for check in in_order() if run.checks in check.runs for one in check.find(examined)]
+    found = [finding for check in in_order() if run.checks in check.runs for finding in check.find(examined)]
     shown = (as_shown(evidence, finding) for finding in found)
     explained = by_host(evidence, incidents, limited(evidence, incidents, shown))
     if progress:

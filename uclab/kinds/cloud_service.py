@@ -77,7 +77,7 @@ def declare(service: CloudService) -> None:
 
 def on_request() -> dict[str, CloudService]:
     """The services that a topology may ask for, by name."""
-    return {name: one for name, one in CLOUD_SERVICES.items() if one.on_request}
+    return {name: service for name, service in CLOUD_SERVICES.items() if service.on_request}
 
 
 def service_ports(names: Iterable[str]) -> tuple[int, ...]:
@@ -90,7 +90,9 @@ def needed_images(names: Iterable[str] = ()) -> tuple[str, ...]:
     """The images that every cloud needs, and those of the services of these names."""
     wanted = set(names)
     return tuple(
-        one.image_name for one in CLOUD_SERVICES.values() if not one.on_request or one.name in wanted
+        service.image_name
+        for service in CLOUD_SERVICES.values()
+        if not service.on_request or service.name in wanted
     )
 
 

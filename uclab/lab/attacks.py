@@ -25,7 +25,9 @@ STANDS = "stands"
 async def start_attacks(attacks: Sequence[Attack], network: LabNet, folder: Path) -> None:
     """Start every attack; returns when each is at its height for the first time. Raises `NotReady`."""
     os.makedirs(folder, exist_ok=True)
-    await asyncio.gather(*(_start(number, one, network, folder) for number, one in enumerate(attacks, 1)))
+    await asyncio.gather(
+        *(_start(number, attack, network, folder) for number, attack in enumerate(attacks, 1))
+    )
 
 
 async def _start(number: int, attack: Attack, network: LabNet, folder: Path) -> None:

@@ -22,10 +22,10 @@ def start_chatter(
     """Start all of them; each runs until the lab ends, whether it is answered or not."""
     return [
         processes.start(
-            f"chatter-{one.source_node}",
-            command(one),
-            log=run_dir / "chatter" / f"{one.source_node}.log",
-            namespace=namespaces[one.source_node],
+            f"chatter-{traffic.source_node}",
+            command(traffic),
+            log=run_dir / "chatter" / f"{traffic.source_node}.log",
+            namespace=namespaces[traffic.source_node],
         )
-        for one in chatter
+        for traffic in chatter
     ]

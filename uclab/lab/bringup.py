@@ -140,7 +140,12 @@ class _BringUp:
             self._keep(controllers.follow(controller, self._sink(kinds)))
             again = partial(self._start_controller_again, controller)
             self._restarts.offer("controller", controller.name, again)
-        await asyncio.gather(*(controllers.wait_listening(one, vswitchd.RUN_DIR) for one in started))
+        await asyncio.gather(
+            *(
+                controllers.wait_listening(running_controller, vswitchd.RUN_DIR)
+                for running_controller in started
+            )
+        )
 
     async def _start_controller_again(self, controller: controllers.RunningController) -> None:
         """Switches forward without it meanwhile, and come back to it by themselves."""
@@ -230,7 +235,10 @@ class _BringUp:
 
     async def _wait_for_fabric(self) -> None:
         await asyncio.gather(
-            *(controllers.wait_ready(one, self._kinds[one.name]) for one in self._parts.controllers)
+            *(
+                controllers.wait_ready(controller, self._kinds[controller.name])
+                for controller in self._parts.controllers
+            )
         )
         self._parts.exchanges = Exchanges(self._plan.circuit_exchanges, vswitchd.RUN_DIR)
         await self._parts.exchanges.provision()

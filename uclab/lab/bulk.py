@@ -89,8 +89,8 @@ def log_text(log: Path) -> str:
     return log.read_text(errors="replace")
 
 
-async def said(log: Path, words: str, flow: str, process: asyncio.subprocess.Process) -> None:
-    """Wait until iperf3 has printed `words`. Raises `NotReady` with what it said instead."""
+async def said(log: Path, wanted: str, flow: str, process: asyncio.subprocess.Process) -> None:
+    """Wait until iperf3 has printed what is `wanted`. Raises `NotReady` with what it said instead."""
 
     async def look() -> bool | None:
         text = log_text(log)
@@ -98,8 +98,8 @@ async def said(log: Path, words: str, flow: str, process: asyncio.subprocess.Pro
             raise NotReady(
                 f"bulk traffic `{flow}`: iperf3 ended with status {process.returncode}: {text.strip()[-200:]}"
             )
-        return True if words in text else None
+        return True if wanted in text else None
 
     await wait_until(
-        look, what=f"bulk traffic `{flow}`: iperf3 to say `{words}`", deadline_s=READY_S, every_s=0.05
+        look, what=f"bulk traffic `{flow}`: iperf3 to say `{wanted}`", deadline_s=READY_S, every_s=0.05
     )

@@ -66,7 +66,7 @@ class Exchanges:
     async def remove(self, name: str) -> None:
         """Remove a circuit. Raises `CircuitNotMade`, `NoSuchCircuit`."""
         present = await self.list()
-        exchange = next((one for one, circuits in present.items() if name in circuits), None)
+        exchange = next((candidate for candidate, circuits in present.items() if name in circuits), None)
         if exchange is None:
             raise NoSuchCircuit(name, _names(present))
         await self._ask(exchange, "DELETE", f"/circuits/{name}")

@@ -14,8 +14,8 @@ FIELDS = ("rate_kbps", "pcp", "dscp", "allowed_dscp")
 class NoSuchCircuit(Exception):
     """There is no circuit of that name."""
 
-    def __init__(self, name: str, there: Iterable[str]) -> None:
-        known = ", ".join(sorted(there)) or "none"
+    def __init__(self, name: str, circuits: Iterable[str]) -> None:
+        known = ", ".join(sorted(circuits)) or "none"
         super().__init__(f"there is no circuit `{name}`; there are: {known}")
 
 
@@ -66,14 +66,14 @@ def ordered(
     """The exchange and the body of the circuit that is ordered. Raises `NoSuchCircuit`, `WrongOrder`."""
     if not planned:
         raise WrongOrder("this lab has no exchange; give the topology a carrier of kind `sdn`")
-    there = {circuit: exchange for exchange, circuits in present.items() for circuit in circuits}
-    if create and name in there:
+    exchange_of = {circuit: exchange for exchange, circuits in present.items() for circuit in circuits}
+    if create and name in exchange_of:
         raise WrongOrder(f"circuit `{name}` is there already; `uclab circuit change {name} ...` changes it")
-    if not create and name not in there:
-        raise NoSuchCircuit(name, there)
+    if not create and name not in exchange_of:
+        raise NoSuchCircuit(name, exchange_of)
     templates = {c.name: (e.name, body_of(c)) for e in planned.values() for c in e.circuits}
     if not create:
-        exchange, body = there[name], dict(present[there[name]][name])
+        exchange, body = exchange_of[name], dict(present[exchange_of[name]][name])
     elif name in templates:
         exchange, body = templates[name]
     else:
@@ -127,8 +127,8 @@ def _changed_end(
 def _behind(exchange: CircuitExchange, switch: str, port: int) -> list[str]:
     """What is known to live behind a port: what planned circuits say of it."""
     ends = [end for circuit in exchange.circuits for end in (circuit.a, circuit.b)]
-    there = [prefix for end in ends if (end.switch, end.port) == (switch, port) for prefix in end.prefixes]
-    return list(dict.fromkeys(there))
+    prefixes = [prefix for end in ends if (end.switch, end.port) == (switch, port) for prefix in end.prefixes]
+    return list(dict.fromkeys(prefixes))
 
 
 def _is_port_of(exchange: CircuitExchange, port: str) -> bool:

@@ -235,9 +235,9 @@ class LabClient:
         try:
             answer = response.json()
         except ValueError:  # the supervisor itself failed; its log has the rest
-            words = response.text.strip() or "no words"
+            problem = response.text.strip() or "no words"
             raise LabError(
-                f"lab `{self.lab.name}` failed at {method} {path}: {words}; see {self.lab.log}"
+                f"lab `{self.lab.name}` failed at {method} {path}: {problem}; see {self.lab.log}"
             ) from None
         if response.status_code == WRONG_ORDER:
             raise WrongCircuit(answer["error"])

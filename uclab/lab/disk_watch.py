@@ -22,7 +22,7 @@ async def watch_disks(run_dir: Path, events: EventLog) -> None:
     each that it is gone."""
     left = [run_dir, Path(tempfile.gettempdir())]
     while left:
-        for folder in [one for one in left if free_mb(one) < FULL_MB]:
+        for folder in [path for path in left if free_mb(path) < FULL_MB]:
             left.remove(folder)
             events.add("lab", KIND, f"no room left in {folder}: captures and records are cut off here")
         await asyncio.sleep(EVERY_S)

@@ -46,7 +46,7 @@ class Doubts:
                 if part is not None:
                     self._owners.setdefault(part, set()).add(line.site)
 
-    def path_changed(self, links: Iterable[str], words: str, restored: bool) -> None:
+    def path_changed(self, links: Iterable[str], reason: str, restored: bool) -> None:
         """Links were broken (`restored`: plugged in again, so that traffic may move back after a while)."""
         changed = [self._links[name] for name in links if name in self._links]
         now = self._clock()
@@ -56,7 +56,7 @@ class Doubts:
             timing = endpoint.registration
             proof = now + (self._moving_back_s(endpoint) if restored else 0.0)
             detected = proof + timing.lost_s + timing.probe_s
-            self._doubts[endpoint.name] = Doubt(now, words, proof, detected)
+            self._doubts[endpoint.name] = Doubt(now, reason, proof, detected)
 
     def of(self, endpoint: str, registered: float | None) -> str | None:
         """Why the registration is doubted that the endpoint got at that time; None where it is not."""

@@ -130,7 +130,9 @@ class Failures:
                     await asyncio.to_thread(network.heal_link, link)
         except (BlackHoleError, ImpairmentError, QueueError) as error:
             raise Refused(str(error)) from error
-        self.names = {one for one in self.names if any(link in self._broken for link in self._concerned(one))}
+        self.names = {
+            name for name in self.names if any(link in self._broken for link in self._concerned(name))
+        }
         if dark:
             self._path_changed(dark, f"{name} is back", True)
         if not broken:

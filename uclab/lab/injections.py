@@ -20,11 +20,11 @@ def start_injections(
     """Start all of them, each in its node's namespace."""
     return [
         processes.start(
-            f"injection-{number}-{one.source_node}",
+            f"injection-{number}-{injection.source_node}",
             module_command("uclab.emulation.build.forged_media"),
-            log=run_dir / "injections" / f"{number}-{one.source_node}.log",
-            namespace=namespaces[one.source_node],
-            stdin=json.dumps(to_data(one)).encode(),
+            log=run_dir / "injections" / f"{number}-{injection.source_node}.log",
+            namespace=namespaces[injection.source_node],
+            stdin=json.dumps(to_data(injection)).encode(),
         )
-        for number, one in enumerate(injections, start=1)
+        for number, injection in enumerate(injections, start=1)
     ]

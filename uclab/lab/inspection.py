@@ -50,9 +50,9 @@ def parts_of(subject: str, programs: Iterable[str], plan: Plan) -> tuple[str, ..
 def _device_of(program: str, devices: Iterable[str]) -> str | None:
     """The device with the longest name that the program's begins or ends with."""
     fitting = [
-        one
-        for one in devices
-        if program == one or program.startswith(f"{one}-") or program.endswith(f"-{one}")
+        device
+        for device in devices
+        if program == device or program.startswith(f"{device}-") or program.endswith(f"-{device}")
     ]
     return max(fitting, key=len, default=None)
 

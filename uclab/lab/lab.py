@@ -122,8 +122,8 @@ class Lab:
         self.events.add(
             "lab", "captures-ended", f"{packets} packets; dropped: {', '.join(dropped) or 'none'}"
         )
-        for words in self._parts.cut_off:
-            self.events.add("lab", "capture-cut-off", words)
+        for reason in self._parts.cut_off:
+            self.events.add("lab", "capture-cut-off", reason)
         await self._watch.close()
         self.phase = "down"
         self._timings["down"] = round(time.monotonic() - began, 3)

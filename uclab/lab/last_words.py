@@ -29,7 +29,7 @@ def last_words(error: Exception, launched: LaunchedLab, run_dir: Path, killed_be
     number = status - BY_SIGNAL if status is not None and status > BY_SIGNAL else -(status or 0)
     if number <= 0:
         return f"{error}\n{where}"
-    signals = {one.value: one.name for one in signal.Signals}
+    signals = {entry.value: entry.name for entry in signal.Signals}
     at = time.strftime("%H:%M:%S")
     memory = killed_for_memory() - killed_before
     why = f"; the kernel killed {memory} processes for want of memory meanwhile" if memory > 0 else ""

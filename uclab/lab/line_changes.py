@@ -36,7 +36,9 @@ async def drive(schedules: Sequence[LineSchedule], control: LineControl, events:
         return
     lines = itertools.groupby(sorted(schedules, key=_line), key=_line)
     changes = {line: line_steps(list(line_schedules)) for line, line_schedules in lines}
-    comings = heapq.merge(*(_named(line, steps) for line, steps in changes.items()), key=lambda one: one[:2])
+    comings = heapq.merge(
+        *(_named(line, steps) for line, steps in changes.items()), key=lambda change: change[:2]
+    )
     began = time.monotonic()
     events.add("lab", "timetable-started", ", ".join(f"{node}:{interface}" for node, interface in changes))
     waiting = next(comings, None)

@@ -51,10 +51,10 @@ class RunningOverlays:
         """All of them, to be watched."""
         return [self.controller, *self.others]
 
-    def add(self, one: TunnelProcess) -> None:
+    def add(self, tunnel: TunnelProcess) -> None:
         """A further process; the lab watches it from now on."""
-        self.others.append(one)
-        self.watch.watch(one.name, one.process, one.log)
+        self.others.append(tunnel)
+        self.watch.watch(tunnel.name, tunnel.process, tunnel.log)
 
     async def state(self) -> dict[str, Any]:
         """Paths with their figures, and each class's choice, by site. Raises `httpx.TransportError`."""
@@ -125,8 +125,8 @@ async def wait_measured(running: RunningOverlays, kinds: set[str]) -> None:
     Raises `NotReady`."""
 
     async def look() -> bool | None:
-        for one in running.processes:
-            raise_if_ended(one)
+        for process in running.processes:
+            raise_if_ended(process)
         return True if READY_EVENT in kinds else None
 
     await wait_until(look, what="sdwan-controller: every path measured", deadline_s=READY_S, every_s=0.05)
@@ -153,8 +153,8 @@ async def _start_agent(
     return TunnelProcess(name, process, log)
 
 
-def raise_if_ended(one: TunnelProcess) -> None:
+def raise_if_ended(tunnel: TunnelProcess) -> None:
     """`NotReady` where a process has ended."""
-    if one.process.returncode is not None:
-        said = last_lines(one.log)
-        raise NotReady(f"{one.name} ended with status {one.process.returncode}; its log ends:\n{said}")
+    if tunnel.process.returncode is not None:
+        said = last_lines(tunnel.log)
+        raise NotReady(f"{tunnel.name} ended with status {tunnel.process.returncode}; its log ends:\n{said}")

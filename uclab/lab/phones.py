@@ -108,8 +108,8 @@ class Phones:
             if self._parts.phones[phone.name] is not phone:
                 return  # it has been replaced
             logs = sorted(self._folder_of(phone.name).glob("*.log"))
-            words = "\n".join(f"last lines of {log.name}:\n{last_lines(log)}" for log in logs)
-            self._watch.died(phone.name, f"{record.detail}; {words}")
+            endings = "\n".join(f"last lines of {log.name}:\n{last_lines(log)}" for log in logs)
+            self._watch.died(phone.name, f"{record.detail}; {endings}")
 
     @property
     def _runtimes(self) -> Mapping[str, NodeRuntime]:

@@ -21,9 +21,9 @@ class Registrations:
         self._phones = phones
         self._doubts = doubts or Doubts(plan)
 
-    def path_changed(self, links: Iterable[str], words: str, restored: bool) -> None:
+    def path_changed(self, links: Iterable[str], reason: str, restored: bool) -> None:
         """As `Doubts.path_changed`."""
-        self._doubts.path_changed(links, words, restored)
+        self._doubts.path_changed(links, reason, restored)
 
     def states(self) -> list[dict[str, Any]]:
         """Every endpoint of the plan: whether it can be called; and, where it takes itself for registered but

@@ -50,7 +50,7 @@ class RouterPrograms:
 
     def __init__(self, plan: Plan, network: LabNet, run_dir: Path, watch: ProcessWatch) -> None:
         self._hosts: dict[str, LabHost] = {host.name: host for host in network.hosts}
-        self._watches = {one.router: one for one in plan.line_watches}
+        self._watches = {line_watch.router: line_watch for line_watch in plan.line_watches}
         self._routing, self._lines = run_dir / "routing", run_dir / "line-watch"
         self._process_watch = watch
         self._running: dict[str, list[Program]] = {}

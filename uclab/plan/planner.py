@@ -46,8 +46,8 @@ def make_plan(loaded: LoadedTopology) -> Plan:
 
     parts: list[sites.SiteParts] = []
     dpid = 1
-    for site, there in zip(topology.sites, at_sites, strict=True):
-        parts.append(sites.build_site(context, site, there, dpid))
+    for site, hosts_of_site in zip(topology.sites, at_sites, strict=True):
+        parts.append(sites.build_site(context, site, hosts_of_site, dpid))
         dpid += len(parts[-1].lan.switches)
     internet_nodes, internet_links = internet.build_internet(context)
     tones = endpoints.tones(len(endpoints.topology_endpoints(topology)) + 1)

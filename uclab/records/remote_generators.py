@@ -42,13 +42,13 @@ def trouble(status: RemoteGeneratorStatus | None, came: Mapping[str, int]) -> st
     """
     if status is None:
         return "never connected"
-    here = " and ".join(f"{came.get(kind, 0)} of {words}" for kind, words in KINDS.items())
+    here = " and ".join(f"{came.get(kind, 0)} of {title}" for kind, title in KINDS.items())
     if not status.left:
         return f"was lost before it signed off; records received: {here}"
     if status.early:
         return "left before the campaign's end"
     wanted = {LEGS: status.legs, ACCOUNTS: status.accounts}
     if any(came.get(kind, 0) < count for kind, count in wanted.items()):
-        written = " and ".join(f"{wanted[kind]} of {words}" for kind, words in KINDS.items())
+        written = " and ".join(f"{wanted[kind]} of {title}" for kind, title in KINDS.items())
         return f"wrote more records than arrived: {written}; here are {here}"
     return ""

@@ -71,9 +71,9 @@ def draw_timeline(judged: JudgedIncident, lines: Sequence[str], min_mos: float) 
     return "\n".join([*parts, "</svg>"])
 
 
-def text(x: float, y: float, words: str, colour: str = INK, anchor: str = "start", extra: str = "") -> str:
+def text(x: float, y: float, content: str, colour: str = INK, anchor: str = "start", extra: str = "") -> str:
     """A line of text."""
-    return f'<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}" {extra}>{as_markup(words)}</text>'
+    return f'<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}" {extra}>{as_markup(content)}</text>'
 
 
 def box(
@@ -100,9 +100,10 @@ def _broken_time(judged: JudgedIncident, scale: Scale, bottom: float) -> Iterato
     begin, end = scale.x(judged.incident.failed_at), scale.x(judged.incident.healed_at)
     yield box(begin, TOP - 12, end - begin, bottom - TOP + 12, "#fdf1ef", radius=0)
     lasted = judged.incident.healed_at - judged.incident.failed_at
-    for x, words, colour in ((begin, "broken", SILENCE), (end, f"restored after {lasted:.1f} s", "#13795b")):
+    restored = f"restored after {lasted:.1f} s"
+    for x, caption, colour in ((begin, "broken", SILENCE), (end, restored, "#13795b")):
         yield f'<line x1="{x}" y1="{TOP - 14}" x2="{x}" y2="{bottom}" stroke="{colour}" stroke-width="1.6"/>'
-        yield text(x + 4, TOP - 18, words, colour, extra='font-weight="600"')
+        yield text(x + 4, TOP - 18, caption, colour, extra='font-weight="600"')
 
 
 def _call(
@@ -111,12 +112,12 @@ def _call(
     yield text(8, y + 14, _shortened(f"{call.caller} → {call.callee}"), INK)
     for number, way in enumerate(call.ways):
         yield from _bar(way, y + 2 + number * (BAR + 2), scale, colours)
-    words, colour = FATE_WORDS[call.fate]
+    caption, colour = FATE_WORDS[call.fate]
     if call.fate == "silent" and not survivable:
         colour = EXPECTED
     tip = f"<title>{as_markup(call.why)}</title>" if call.why else ""
     yield (
-        f'<text x="{WIDTH - RIGHT + 12}" y="{y + 17}" fill="{colour}" font-weight="600">{words}{tip}</text>'
+        f'<text x="{WIDTH - RIGHT + 12}" y="{y + 17}" fill="{colour}" font-weight="600">{caption}{tip}</text>'
     )
 
 
@@ -132,8 +133,8 @@ def _bar(way: Way, y: float, scale: Scale, colours: dict[str, str]) -> Iterator[
     for silence in way.silences:
         if silence.end > scale.begin and silence.begin < scale.end:
             x = scale.x(silence.begin)
-            words = f"{silence.ms:.0f} ms without media {FLOW_WORDS[way.flow]}"
-            yield box(x, y, scale.x(silence.end) - x, BAR, SILENCE, words)
+            caption = f"{silence.ms:.0f} ms without media {FLOW_WORDS[way.flow]}"
+            yield box(x, y, scale.x(silence.end) - x, BAR, SILENCE, caption)
 
 
 def _moments(judged: JudgedIncident, scale: Scale, y: float) -> Iterator[str]:
@@ -142,11 +143,13 @@ def _moments(judged: JudgedIncident, scale: Scale, y: float) -> Iterator[str]:
     moments: list[tuple[float, str, str, str]] = []
     if judged.detection_ms is not None:
         moments.append((judged.detection_ms / 1000, "detected", "#2255a4", judged.detected_by))
-    registered = [one.seconds for one in judged.registrations if one.seconds is not None]
+    registered = [
+        registration.seconds for registration in judged.registrations if registration.seconds is not None
+    ]
     moments += [(seconds, "re-registered", "#13795b", "a phone re-registered") for seconds in registered]
     if judged.in_dialog_ms is not None:
-        words = "a request within a dialog answered"
-        moments.append((judged.in_dialog_ms / 1000, "in-dialog answer", "#8a4fbe", words))
+        caption = "a request within a dialog answered"
+        moments.append((judged.in_dialog_ms / 1000, "in-dialog answer", "#8a4fbe", caption))
     if moments:
         yield text(8, y + 15, "events", SOFT)
     named: set[str] = set()
@@ -160,9 +163,9 @@ def _moments(judged: JudgedIncident, scale: Scale, y: float) -> Iterator[str]:
         if name not in named:
             # below its mark, or a row further down where another name stands there
             row = next((row for row, end in enumerate(ends) if end <= x), 1)
-            words = f"{name} {seconds:.2f} s"
-            ends[row] = x + 8 + LETTER * len(words)
-            yield text(x - 5, y + 30 + 13 * row, words, colour, extra='font-size="11"')
+            caption = f"{name} {seconds:.2f} s"
+            ends[row] = x + 8 + LETTER * len(caption)
+            yield text(x - 5, y + 30 + 13 * row, caption, colour, extra='font-size="11"')
         named.add(name)
 
 
@@ -196,9 +199,9 @@ def _mos_points(judged: JudgedIncident, flow: Flow) -> Iterator[tuple[float, lis
     ways = [way for call in judged.judged for way in call.ways if way.flow == flow]
     for number in range(max((len(way.mos) for way in ways), default=0)):
         values = [way.mos[number] for way in ways if number < len(way.mos)]
-        there = [value for value in values if value is not None]
-        if there:
-            yield ways[0].mos_start + number + 0.5, there
+        known = [value for value in values if value is not None]
+        if known:
+            yield ways[0].mos_start + number + 0.5, known
 
 
 def _rule(y: float, colour: str, dashes: str = "") -> str:
@@ -216,5 +219,5 @@ def _axis(scale: Scale, y: float) -> Iterator[str]:
     yield text(LEFT, y + 33, "seconds since the failure", SOFT, extra='font-size="11"')
 
 
-def _shortened(words: str, most: int = 29) -> str:
-    return words if len(words) <= most else words[: most - 1] + "…"
+def _shortened(caption: str, most: int = 29) -> str:
+    return caption if len(caption) <= most else caption[: most - 1] + "…"

@@ -42,7 +42,7 @@ SECTIONS = {
 
 def html(plan: Plan, judgement: Judgement, host: dict[str, Any], timings: dict[str, float]) -> str:
     """The whole page; nothing in it is loaded from elsewhere."""
-    walk = max(judgement.walks, key=lambda one: len(one.hops), default=None)
+    walk = max(judgement.walks, key=lambda trace: len(trace.hops), default=None)
     qualities = [
         quality
         for call in judgement.calls
@@ -119,7 +119,7 @@ def dash(value: object) -> str:
 
 def bar(walk: Walk, hop: HopRecord) -> tuple[float, float]:
     """Left edge and width, in per cent, of the time that a packet spent before this hop."""
-    total = max((one.delay_us for one in walk.hops), default=0.0) or 1.0
+    total = max((hop_record.delay_us for hop_record in walk.hops), default=0.0) or 1.0
     position = walk.hops.index(hop)
     before = walk.hops[position - 1].delay_us if position else 0.0
     return 100 * before / total, 100 * max(hop.delay_us - before, 0.0) / total
@@ -131,9 +131,9 @@ def host_rows(host: dict[str, Any]) -> list[tuple[str, str]]:
     for key, value in host.items():
         if isinstance(value, dict):
             rows += [
-                (f"{key}: {inner}", str(one))
-                for inner, one in value.items()
-                if not isinstance(one, dict | list)
+                (f"{key}: {inner}", str(content))
+                for inner, content in value.items()
+                if not isinstance(content, dict | list)
             ]
         elif not isinstance(value, list):
             rows.append((key, str(value)))

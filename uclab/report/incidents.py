@@ -26,10 +26,10 @@ class Spread:
     @classmethod
     def of(cls, values: Iterable[float | None]) -> Spread | None:
         """Of the values that there are; None where there are none."""
-        there = [value for value in values if value is not None]
-        if not there:
+        known = [value for value in values if value is not None]
+        if not known:
             return None
-        return cls(min(there), statistics.median(there), max(there), len(there))
+        return cls(min(known), statistics.median(known), max(known), len(known))
 
     def words(self, digits: int = 0) -> str:
         """`low / median / high`, or the one value."""
@@ -97,7 +97,9 @@ def _row(title: str, rounds: Sequence[JudgedIncident], findings: Sequence[Findin
         rounds=tuple(rounds),
         verdict=worst(own),
         detection_ms=Spread.of(judged.detection_ms for judged in rounds),
-        registration_s=Spread.of(one.seconds for judged in rounds for one in judged.registrations),
+        registration_s=Spread.of(
+            registration.seconds for judged in rounds for registration in judged.registrations
+        ),
         in_dialog_ms=Spread.of(judged.in_dialog_ms for judged in rounds),
         gaps=_by_flow({flow: [g for j in rounds for g in j.gaps(flow)] for flow in FLOW_WORDS}),
         failback_gaps=_by_flow(

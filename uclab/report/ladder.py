@@ -18,7 +18,7 @@ def draw_ladder(judgement: Judgement) -> str:
     neighbours = {call.id for call in judgement.calls if call.kind == "desk-desk"}
     ladder = max(
         judgement.ladders,
-        key=lambda one: (one.call in neighbours, len({m.source for m in one.messages})),
+        key=lambda ladder: (ladder.call in neighbours, len({m.source for m in ladder.messages})),
         default=None,
     )
     if ladder is None or not ladder.messages:

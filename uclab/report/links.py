@@ -21,11 +21,11 @@ def link_loads(plan: Plan, judgement: Judgement) -> dict[str, LinkLoad]:
         hops = [h for walk in judgement.walks for h in walk.hops if h.tap in (a, b) and h.packets]
         dscps = Counter(hop.dscp for hop in hops if hop.dscp is not None)
         pcps = Counter(hop.pcp for hop in hops if hop.pcp is not None)
-        there = max(peaks.get((a, "out"), 0.0), peaks.get((b, "in"), 0.0))
+        forth = max(peaks.get((a, "out"), 0.0), peaks.get((b, "in"), 0.0))
         back = max(peaks.get((a, "in"), 0.0), peaks.get((b, "out"), 0.0))
-        if there or back or dscps:
+        if forth or back or dscps:
             right = set(dscps) == {voice} and set(pcps) <= {priority} if dscps else None
-            loads[link.name] = LinkLoad(there, back, _most(dscps), _most(pcps), right)
+            loads[link.name] = LinkLoad(forth, back, _most(dscps), _most(pcps), right)
     return loads
 
 

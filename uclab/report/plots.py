@@ -64,17 +64,17 @@ def plots(plan: Plan, judgement: Judgement) -> list[str]:
             if chosen:
                 drawn.append(draw_lines(chosen, title, zero, end))
         for tap, far in wan_taps(plan).items():
-            for direction, words in WAYS.items():
+            for direction, title in WAYS.items():
                 chosen = [
                     series
                     for series in judgement.series
                     if (series.kind, series.subject, series.direction) == ("kbps", tap, direction)
                 ]
                 if chosen:
-                    drawn.append(draw_load(chosen, f"load at {tap}, {words}, kbit/s", zero, end))
+                    drawn.append(draw_load(chosen, f"load at {tap}, {title}, kbit/s", zero, end))
             for end_of_line in (tap, far):
-                queue = [one for one in judgement.series if one.subject == end_of_line]
-                if any(one.kind == "queue_kbps" for one in queue):
+                queue = [curve for curve in judgement.series if curve.subject == end_of_line]
+                if any(curve.kind == "queue_kbps" for curve in queue):
                     drawn.append(draw_queue(queue, end_of_line, queue_colours(plan, end_of_line), zero, end))
     return drawn
 
@@ -115,7 +115,7 @@ def draw_media(chosen: Sequence[Series], title: str, zero: float, limit: float) 
 def draw_load(chosen: Sequence[Series], title: str, zero: float, end: float) -> str:
     """One line a traffic class."""
     figure, axes = canvas(title, aligned=True)
-    for series in sorted(chosen, key=lambda one: one.label):
+    for series in sorted(chosen, key=lambda curve: curve.label):
         axes.plot(
             times(series, zero),
             [value or 0.0 for value in series.values],
@@ -132,7 +132,7 @@ def draw_load(chosen: Sequence[Series], title: str, zero: float, end: float) -> 
 
 def queue_colours(plan: Plan, tap: str) -> dict[str, str]:
     """Colour of each class of the queue at a tap: that of its traffic in the load of the line."""
-    ends = {(one.device, one.interface) for one in plan.taps if one.label == tap}
+    ends = {(end.device, end.interface) for end in plan.taps if end.label == tap}
     classes = [
         c for node in plan.nodes for q in node.queues if (node.name, q.interface) in ends for c in q.classes
     ]
@@ -148,7 +148,7 @@ def draw_queue(
     """What each class of the queue at a tap sent, against its guaranteed rate; below, if there was any, what
     it dropped. Classes that had nothing to do are left out."""
     sent, guaranteed, dropped = (
-        {one.label: one for one in chosen if one.kind == kind}
+        {curve.label: curve for curve in chosen if curve.kind == kind}
         for kind in ("queue_kbps", "queue_guaranteed_kbps", "queue_dropped")
     )
     busy = [name for name in sent if any(sent[name].values) or any(dropped[name].values)]

@@ -29,9 +29,9 @@ def results(
         "findings": [finding_data(finding) for finding in judgement.findings],
         "walks": [walk_data(walk) for walk in judgement.walks],
         "incidents": incidents_data(judgement),
-        "margins": [to_data(one) for one in judgement.margins],
-        "measured": [to_data(one) for one in judgement.measured],
-        "interferences": [to_data(one) for one in judgement.interferences],
+        "margins": [to_data(margin) for margin in judgement.margins],
+        "measured": [to_data(measured_way) for measured_way in judgement.measured],
+        "interferences": [to_data(interference) for interference in judgement.interferences],
     }
 
 

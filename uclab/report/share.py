@@ -71,7 +71,9 @@ def share(run_dir: Path, out: Path, *, captures: bool = False) -> Shared:
     if texts["plan.json"] is None:
         raise FolderRefused(f"`{run_dir}` is no run directory: it has no plan.json")
     plans = {name: _parsed(run_dir / name, text) for name, text in texts.items() if text is not None}
-    secrets = sorted({one for plan in plans.values() for one in secrets_of(plan)}, key=len, reverse=True)
+    secrets = sorted(
+        {secret for plan in plans.values() for secret in secrets_of(plan)}, key=len, reverse=True
+    )
     claim_folder(out)
     count = 0
     for name, plan in plans.items():

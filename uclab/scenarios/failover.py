@@ -96,11 +96,13 @@ def asked_of_failover(plan: Plan, options: Options, pace: Pace = PACE) -> Asked:
     played = [(turn, incident) for turn in range(1, options.repeat + 1) for incident in incidents]
     own = {endpoint.name for endpoint in plan.endpoints}
     orders = (
-        order for turn, one in played for order in _orders(calls_through(plan, one, turn, pace), own, pace)
+        order
+        for turn, planned_incident in played
+        for order in _orders(calls_through(plan, planned_incident, turn, pace), own, pace)
     )
     return Asked(
         tuple(AskedCall(o.id, o.caller, o.callee, o.kind, o.length_s, o.transfer_to) for o in orders),
-        tuple(AskedIncident(one.name, one.subject, turn) for turn, one in played),
+        tuple(AskedIncident(incident.name, incident.subject, turn) for turn, incident in played),
     )
 
 
@@ -167,9 +169,9 @@ class IncidentRunner:
     def play(self, incident: PlannedIncident, turn: int, done: int) -> Incident:
         """Place calls, break, restore, wait for the calls' end."""
 
-        def tell(words: str) -> None:
+        def tell(message: str) -> None:
             named = f"{incident.name} {incident.subject}" + (f" (round {turn})" if turn > 1 else "")
-            self._notify(ScenarioProgress(f"{named}: {words}", done, self._total, None, "incidents"))
+            self._notify(ScenarioProgress(f"{named}: {message}", done, self._total, None, "incidents"))
 
         calls = calls_through(self._plan, incident, turn, self._pace)
         orders = _orders(calls, self._endpoints, self._pace)
@@ -230,7 +232,9 @@ class IncidentRunner:
         """Let phones re-register where failback made it necessary; who cannot has no next call."""
         self._events.pause_until(incident.ended_at - self._pace.healed_s + self._pace.settle_s)
         deadline = time.time() + self._pace.registered_s
-        while time.time() < deadline and any(one.get("doubt") for one in self._lab.state()["endpoints"]):
+        while time.time() < deadline and any(
+            endpoint.get("doubt") for endpoint in self._lab.state()["endpoints"]
+        ):
             self._events.pause_until(time.time() + self._pace.look_s)
 
         def all_registered(events: Sequence[Event]) -> bool:

@@ -50,7 +50,7 @@ def missing(script: Path = SCRIPT) -> tuple[str, ...]:
 
 def _folders() -> dict[str, str]:
     """The folders of services that other packages add: what the script cannot find beside itself."""
-    folders = [str(one.image_folder) for one in CLOUD_SERVICES.values() if one.on_request]
+    folders = [str(service.image_folder) for service in CLOUD_SERVICES.values() if service.on_request]
     return {FOLDERS_VARIABLE: "\n".join(folders)} if folders else {}
 
 
@@ -68,11 +68,11 @@ def _run(script: Path, said: Said, variables: dict[str, str]) -> None:
     why = ""  # the script's last complaint; those of its parts come before it
     try:
         for line in process.stdout:
-            words = line.rstrip("\n")
-            if words.startswith(COMPLAINT):
-                words, why = why, words.removeprefix(COMPLAINT)
-            if words:
-                said(words.removeprefix("== "))
+            message = line.rstrip("\n")
+            if message.startswith(COMPLAINT):
+                message, why = why, message.removeprefix(COMPLAINT)
+            if message:
+                said(message.removeprefix("== "))
         status = process.wait()
     except KeyboardInterrupt:
         _end(process, said)

@@ -182,7 +182,7 @@ def counters(kernel: IPRoute, queue: EgressQueue, index: int) -> list[ClassCount
     """The counters of a queue's classes, in their order. `kernel` is a socket of the interface's namespace.
     Raises `QueueError` where the queue is gone."""
     try:
-        classes = {one["handle"]: one for one in kernel.get_classes(index=index)}
+        classes = {kernel_class["handle"]: kernel_class for kernel_class in kernel.get_classes(index=index)}
         return [_counted(classes[_handle(number)]) for number in range(len(queue.classes))]
     except (Pyroute2Error, KeyError, AttributeError, OSError) as error:
         raise QueueError(f"{queue.interface}: the kernel does not tell its classes: {error}") from error

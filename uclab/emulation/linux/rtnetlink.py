@@ -225,5 +225,5 @@ def _reason(message: bytes, flags: int) -> str:
     """The kernel's own words (extended acknowledgement), if it gave any."""
     if not flags & _NLM_F_ACK_TLVS or not flags & _NLM_F_CAPPED:
         return ""
-    words = _attributes(message[16 + 4 + 16 :]).get(_NLMSGERR_ATTR_MSG)
-    return f" ({words.rstrip(bytes(1)).decode(errors='replace')})" if words else ""
+    message_text = _attributes(message[16 + 4 + 16 :]).get(_NLMSGERR_ATTR_MSG)
+    return f" ({message_text.rstrip(bytes(1)).decode(errors='replace')})" if message_text else ""

@@ -167,7 +167,7 @@ async def start_taps(taps: Sequence[Tap], namespaces: Mapping[str, Namespace], r
         by_namespace[tap.namespace].append(tap)
 
     def start() -> list[_Capture]:
-        return [_start(name, there, namespaces[name], folder) for name, there in by_namespace.items()]
+        return [_start(name, taps, namespaces[name], folder) for name, taps in by_namespace.items()]
 
     running = Taps(await asyncio.to_thread(start), run_dir / FILE)
     await running.wait_ready()

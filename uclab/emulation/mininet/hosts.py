@@ -64,8 +64,8 @@ class ShelllessNode:
 
     def cmd(self, *args: Any, **kwargs: Any) -> str:
         """Output of a command; a single string may use shell syntax, as in Mininet. Blocks until it ends."""
-        words = list(args[0]) if len(args) == 1 and isinstance(args[0], list) else list(args)
-        text = " ".join(str(word) for word in words)
+        arguments = list(args[0]) if len(args) == 1 and isinstance(args[0], list) else list(args)
+        text = " ".join(str(word) for word in arguments)
         process = self.popen(
             ["sh", "-c", text], stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True
         )
@@ -77,12 +77,12 @@ class ShelllessNode:
 
 def _argv(args: Sequence[Any], *, shell: bool) -> list[str]:
     if len(args) == 1 and isinstance(args[0], (list, tuple)):
-        words = [str(word) for word in args[0]]
+        arguments = [str(word) for word in args[0]]
     elif len(args) == 1:
-        words = [str(args[0])] if shell else shlex.split(str(args[0]))
+        arguments = [str(args[0])] if shell else shlex.split(str(args[0]))
     else:
-        words = [str(word) for word in args]
-    return ["sh", "-c", " ".join(words)] if shell else words
+        arguments = [str(word) for word in args]
+    return ["sh", "-c", " ".join(arguments)] if shell else arguments
 
 
 class SandboxedProcess(asyncio.subprocess.Process):

@@ -207,11 +207,11 @@ class LabNet(Mininet):
         for end in ends:
             by_namespace[end.node.engine if isinstance(end.node, LabSwitch) else end.node.name].append(end)
         missing: list[LabIntf] = []
-        for name, there in by_namespace.items():
+        for name, nodes in by_namespace.items():
             up = veth.operational(self.namespaces[name])
             if name in self.engines:
                 up &= {port for port, state in self.engines[name].link_states().items() if state}
-            missing += [end for end in there if end.name not in up]
+            missing += [end for end in nodes if end.name not in up]
         return missing
 
     def configLinkStatus(self, src: str, dst: str, status: str) -> None:

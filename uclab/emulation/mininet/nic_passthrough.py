@@ -62,13 +62,13 @@ def look(name: str) -> CardState | None:
         return CardState(
             loopback=bool(link["flags"] & _IFF_LOOPBACK),
             addresses=tuple(
-                f"{one.get_attr('IFA_ADDRESS')}/{one['prefixlen']}"
-                for one in kernel.get_addr(index=index)
-                if not (one["family"] == socket.AF_INET6 and one["scope"] == _LINK_SCOPE)
+                f"{address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}"
+                for address in kernel.get_addr(index=index)
+                if not (address["family"] == socket.AF_INET6 and address["scope"] == _LINK_SCOPE)
             ),
             routes=tuple(
-                "default" if not one["dst_len"] else f"{one.get_attr('RTA_DST')}/{one['dst_len']}"
-                for one in kernel.get_routes(family=socket.AF_INET, oif=index)
+                "default" if not route["dst_len"] else f"{route.get_attr('RTA_DST')}/{route['dst_len']}"
+                for route in kernel.get_routes(family=socket.AF_INET, oif=index)
             ),
             master=kernel.get_links(master)[0].get_attr("IFLA_IFNAME") if master else "",
         )
@@ -94,8 +94,8 @@ def refusal(name: str, state: CardState | None) -> str | None:
     return None
 
 
-def lend(name: str, home: Namespace, there: Namespace, mac: str | None = None) -> LentCard:
-    """Move the card `name` of `home` to the namespace `there`, with another MAC address where one is given;
+def lend(name: str, home: Namespace, target: Namespace, mac: str | None = None) -> LentCard:
+    """Move the card `name` of `home` to the namespace `target`, with another MAC address where one is given;
     no offload, so that captures show what is on the wire. It is left down. Raises `CardError`."""
     with _words(name), netns.entered(home), IPRoute() as kernel:
         index = _index(kernel, name)
@@ -105,8 +105,8 @@ def lend(name: str, home: Namespace, there: Namespace, mac: str | None = None) -
         was = (str(link.get_attr("IFLA_ADDRESS")), bool(link["flags"] & _IFF_UP))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             before = offload.settings(sock, name)
-        kernel.link("set", index=index, net_ns_fd=there.fd)
-    with _words(name), netns.entered(there), IPRoute() as kernel:
+        kernel.link("set", index=index, net_ns_fd=target.fd)
+    with _words(name), netns.entered(target), IPRoute() as kernel:
         moved = _index(kernel, name)
         if moved is None:
             raise CardError(f"network interface `{name}` is gone")
@@ -115,7 +115,7 @@ def lend(name: str, home: Namespace, there: Namespace, mac: str | None = None) -
             kernel.link("set", index=moved, address=mac)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             offload.apply(sock, name, dict.fromkeys(before, 0))
-    return LentCard(name, moved, there, *was, before)
+    return LentCard(name, moved, target, *was, before)
 
 
 def give_back(card: LentCard, home: Namespace) -> None:

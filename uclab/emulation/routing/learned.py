@@ -50,7 +50,7 @@ def forget_learned(namespace: Namespace) -> None:
 
 def _learned(kernel: IPRoute) -> list[tuple[int, Any]]:
     """(Protocol, route) of every route that a routing program has put there."""
-    return [(number, one) for number in _PROTOCOLS for one in kernel.get_routes(family=2, proto=number)]
+    return [(number, route) for number in _PROTOCOLS for route in kernel.get_routes(family=2, proto=number)]
 
 
 async def wait_learned(namespace: Namespace, expected: Sequence[Route]) -> None:
@@ -72,5 +72,5 @@ def difference(have: Learned, wanted: Learned) -> str:
     missing = ", ".join(f"{prefix} by {via}" for prefix, via in sorted(wanted - have))
     surplus = ", ".join(f"{prefix} by {via}" for prefix, via in sorted(have - wanted))
     return "; ".join(
-        words for words in (missing and f"missing: {missing}", surplus and f"too many: {surplus}") if words
+        part for part in (missing and f"missing: {missing}", surplus and f"too many: {surplus}") if part
     )

@@ -39,7 +39,7 @@ def _connections(
     expected = f"no address has more than {allowed} connections at once"
     claim = Claim("abuse.connections", ("C1",), controller.name, expected)
     most = {
-        address: most_at_once((one.first_ns, one.last_ns) for one in connections)
+        address: most_at_once((connection.first_ns, connection.last_ns) for connection in connections)
         for address, connections in by_address.items()
     }
     return _judged(evidence, controller, claim, by_address, most, allowed, "asked for at once")
@@ -53,7 +53,9 @@ def _silent(
     expected = f"no address has more than {allowed} connections at once on which it has said nothing for 1 s"
     claim = Claim("abuse.half-open", ("C1",), controller.name, expected)
     most = {
-        address: most_at_once(silence for one in connections if (silence := one.silence) is not None)
+        address: most_at_once(
+            silence for connection in connections if (silence := connection.silence) is not None
+        )
         for address, connections in by_address.items()
     }
     return _judged(evidence, controller, claim, by_address, most, allowed, "silent at once")
@@ -73,7 +75,9 @@ def _judged(
     worst = max(most, key=lambda address: (most[address], -address))
     connections = by_address[worst]
     observed = f"{most[worst]} {what} from {_who(evidence, worst)}, {len(connections)} in all"
-    proof = Evidence(_tap(evidence, controller), tuple(sorted(one.packet for one in connections)[:3]))
+    proof = Evidence(
+        _tap(evidence, controller), tuple(sorted(connection.packet for connection in connections)[:3])
+    )
     if most[worst] > allowed:
         return claim.failed(observed, proof, _name(evidence, worst))
     return claim.passed(observed, proof)
@@ -98,10 +102,10 @@ def _passwords(
         return claim.passed("none was wrong")
     of_account = Counter((m.at.dst, m.to_user) for m in refused)
     of_address = Counter(m.at.dst for m in refused)
-    (address, user), most = max(of_account.items(), key=lambda one: (one[1], one[0]))
+    (address, user), most = max(of_account.items(), key=lambda entry: (entry[1], entry[0]))
     wrong = most >= limits.failed_guesses
     if not wrong:
-        address, most = max(of_address.items(), key=lambda one: (one[1], one[0]))
+        address, most = max(of_address.items(), key=lambda entry: (entry[1], entry[0]))
         wrong, user = most >= limits.guesses, "several accounts"
     observed = f"{most} for {user} from {_who(evidence, number(address))}"
     packets = tuple(m.at.packet for m in refused if m.at.dst == address)

@@ -96,11 +96,11 @@ def _end_shown(
     evidence: RunEvidence, call: CallRecord, direction: Direction, walks: Sequence[Walk]
 ) -> tuple[str | None, str]:
     """Where the media of a direction ended, as far as the taps on its way saw the call."""
-    blame, words = _end(evidence, call, direction, walks)
+    blame, where = _end(evidence, call, direction, walks)
     parties = [evidence.network.endpoint_called(name) for name in (call.caller, call.callee)]
     paths = [evidence.network.path_of[name] for name in parties if name in evidence.network.path_of]
     gap = evidence.windows.first_gap((hop.tap for path in paths for hop in path.hops), *call_time(call))
-    return (None, f"{words}; but {gap}") if gap else (blame, words)
+    return (None, f"{where}; but {gap}") if gap else (blame, where)
 
 
 def _end(

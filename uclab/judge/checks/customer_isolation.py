@@ -23,8 +23,8 @@ from uclab.plan.schema.plan import CarriedCircuit
 def check_apart(evidence: RunEvidence) -> Iterator[Finding]:
     """One finding for each circuit of a core that carries more than one."""
     by_carrier: dict[str, list[CarriedCircuit]] = {}
-    for one in evidence.network.plan.carried:
-        by_carrier.setdefault(one.carrier, []).append(one)
+    for carried_circuit in evidence.network.plan.carried:
+        by_carrier.setdefault(carried_circuit.carrier, []).append(carried_circuit)
     for circuits in by_carrier.values():
         if len(circuits) > 1:
             senders = _senders(evidence.network, circuits)
@@ -35,9 +35,9 @@ def check_apart(evidence: RunEvidence) -> Iterator[Finding]:
 def _senders(network: PlannedNetwork, circuits: Iterable[CarriedCircuit]) -> dict[int, CarriedCircuit]:
     """MAC address to the circuit at which that interface stands: a hub's router stands at several."""
     return {
-        mac_number(network.plan.node(end.device).interface(end.interface).mac): one
-        for one in circuits
-        for end in one.routers
+        mac_number(network.plan.node(end.device).interface(end.interface).mac): circuit
+        for circuit in circuits
+        for end in circuit.routers
     }
 
 
@@ -87,7 +87,7 @@ def _failed(evidence: RunEvidence, claim: Claim, flow: Flow, what: str) -> Findi
         and other.key.label >= 0
         and other.key.label not in senders[key.src_mac].labels
     ]
-    edges = {end.device for one in network.plan.carried for end in one.ends}
+    edges = {end.device for circuit in network.plan.carried for end in circuit.ends}
 
     def order(other: Flow) -> tuple[bool, int]:
         return network.device(other.key.tap) not in edges, other.first_ns

@@ -61,10 +61,10 @@ def check_alive(evidence: RunEvidence) -> Iterator[Finding]:
     died = [event for event in evidence.run.events if event.kind == "process-died"]
     ended = was_taken_down(evidence.run.events)
     for event in died:
-        words = event.detail.splitlines()[0] if event.detail else "ended unexpectedly"
-        observed = f"{words}; {_when(evidence, event)}, {_back(evidence, event)}"
-        one = Claim(claim.id, claim.requirement, event.source, claim.expected)
-        yield one.failed(observed, Evidence(text=event.detail[-600:]), event.source)
+        ending = event.detail.splitlines()[0] if event.detail else "ended unexpectedly"
+        observed = f"{ending}; {_when(evidence, event)}, {_back(evidence, event)}"
+        source_claim = Claim(claim.id, claim.requirement, event.source, claim.expected)
+        yield source_claim.failed(observed, Evidence(text=event.detail[-600:]), event.source)
     if not any(event.source == "lab" and event.kind == "up" for event in evidence.run.events):
         yield claim.not_shown("the lab never reported that it was up")
     elif not ended:
@@ -139,8 +139,8 @@ def check_captures(evidence: RunEvidence) -> Iterator[Finding]:
     for name, observed in misplaced:
         yield _capture_claim(name).not_shown(observed)
     holes = evidence.windows.incomplete()
-    for subject, words in holes:
-        yield _capture_claim(subject).not_shown(words)
+    for subject, reason in holes:
+        yield _capture_claim(subject).not_shown(reason)
     cut = list(dict.fromkeys(tap for tap, _ in evidence.seen.frames.cut))
     if cut:
         short = [evidence.seen.frames.short(tap, PARTS) for tap in cut[:NAMED]]
@@ -185,8 +185,8 @@ def _cause(evidence: RunEvidence, file: str) -> str:
             return f"{clock(event.time)}: {event.detail}"
         if event.kind == "process-died" and event.source == program:
             first, *last = event.detail.splitlines() or [""]
-            words = [line for line in last if not line.startswith("Packets ")]  # its counters
-            return f"{clock(event.time)}: {' '.join(words) or first}"
+            complaints = [line for line in last if not line.startswith("Packets ")]  # its counters
+            return f"{clock(event.time)}: {' '.join(complaints) or first}"
     killed = not was_taken_down(evidence.run.events) and not evidence.run.alive
     return "the lab was killed" if killed else ""
 

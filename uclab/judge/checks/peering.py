@@ -182,7 +182,7 @@ def _tagged_tap(plan: Plan, line: WanLine) -> tuple[str, int | None]:
 
 def _near_end(links: Sequence[Link], link: Link, near: LinkEnd) -> LinkEnd:
     """The end of a cable that is at the device which the router's own cable leads to."""
-    own = next(one for one in links if near in (one.a, one.b))
+    own = next(cable for cable in links if near in (cable.a, cable.b))
     unit = own.b.device if own.a == near else own.a.device
     return link.a if link.a.device == unit else link.b
 

@@ -64,8 +64,8 @@ def _readable_voice(evidence: RunEvidence, ssrc: int, spreads: list[PayloadEntro
         blame = evidence.network.plan.session_controllers[0].name
     chi = max(spread.chi_squared or 0.0 for spread in spreads)
     observed = f"RTP payload readable from {blame or sender} at {len(spreads)} taps"
-    words = f"chi-squared of payload bytes {chi:.0f}; encrypted: 255 +- 23"
-    proof = Evidence(spreads[0].tap, tuple(spreads[0].sample), words)
+    figures = f"chi-squared of payload bytes {chi:.0f}; encrypted: 255 +- 23"
+    proof = Evidence(spreads[0].tap, tuple(spreads[0].sample), figures)
     return Claim("privacy.readable", ("C9",), f"voice of {sender}", EXPECTED).failed(observed, proof, blame)
 
 

@@ -82,9 +82,11 @@ def presences(evidence: RunEvidence) -> dict[str, Presence]:
         if event.kind in ("registered", *LOST) and event.time <= end:
             events.setdefault(event.source, []).append(event)
     return {
-        one.name: _presence(evidence, one, answers.get(one.name, []), asked, events.get(one.name, []))
-        for one in evidence.network.site_endpoints
-        if one.registers
+        endpoint.name: _presence(
+            evidence, endpoint, answers.get(endpoint.name, []), asked, events.get(endpoint.name, [])
+        )
+        for endpoint in evidence.network.site_endpoints
+        if endpoint.registers
     }
 
 
@@ -178,8 +180,8 @@ def _from_events(endpoint: Endpoint, events: Sequence[Event]) -> Iterator[_Mark]
                 _Mark(event.time, "gone", host, "the phone's program ended") for host in endpoint.registrars
             )
         else:
-            words = f"{event.kind}: {event.detail}" if event.detail else event.kind
-            yield _Mark(event.time, "gone", named or last, words)
+            reported = f"{event.kind}: {event.detail}" if event.detail else event.kind
+            yield _Mark(event.time, "gone", named or last, reported)
 
 
 def _gaps(marks: Sequence[_Mark], end: float) -> Iterator[Gap]:
@@ -215,11 +217,12 @@ def _disagreement(evidence: RunEvidence, answers: Sequence[SipMessage], reported
 def troubles(evidence: RunEvidence) -> list[Trouble]:
     """Incidents of a scenario, what was failed by hand, and what timetables did to lines."""
     found = [
-        Trouble(one.failed_at, one.healed_at, f"{one.name} {one.subject}") for one in evidence.run.incidents
+        Trouble(incident.failed_at, incident.healed_at, f"{incident.name} {incident.subject}")
+        for incident in evidence.run.incidents
     ]
     found += [
-        Trouble(one.since, one.until, f"{one.link}, failed on purpose")
-        for one in link_outages(evidence.run.events)
+        Trouble(outage.since, outage.until, f"{outage.link}, failed on purpose")
+        for outage in link_outages(evidence.run.events)
     ]
     return found + [
         Trouble(event.time, event.time, f"{event.source}, by its timetable")

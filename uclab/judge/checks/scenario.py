@@ -43,7 +43,9 @@ def asked_calls(run: Run) -> tuple[AskedCall, ...]:
     planned = run.scenario.asked.calls if run.scenario and run.scenario.asked else ()
     refused = {order.number for order in run.orders if order.stage == "refused"}
     ordered = (
-        one.call for one in run.orders if one.stage == "asked" and one.number not in refused and one.call
+        order.call
+        for order in run.orders
+        if order.stage == "asked" and order.number not in refused and order.call
     )
     ids = {call.id for call in planned}
     return (*planned, *(call for call in ordered if call.id not in ids))
@@ -85,7 +87,7 @@ def _in_words(how: str) -> str:
 
 def _undone(run: Run) -> list[str]:
     ended = {order.number for order in run.orders if order.stage != "asked"}
-    return [f"{one.what} {one.subject}" for one in run.orders if one.number not in ended]
+    return [f"{order.what} {order.subject}" for order in run.orders if order.number not in ended]
 
 
 def _whole_files(evidence: RunEvidence) -> Finding:
@@ -93,7 +95,7 @@ def _whole_files(evidence: RunEvidence) -> Finding:
     run = evidence.run
     claim = _claim("records", "every file of records is whole, and of this run")
     troubles = [f"{name} {why}" for name, why in sorted(run.cut.items())]
-    troubles += [f"{one} is missing" for one, size in sorted(run.shorter.items()) if size is None]
+    troubles += [f"{name} is missing" for name, size in sorted(run.shorter.items()) if size is None]
     for length in run.lab_end.files if run.lab_end else ():
         size = run.shorter.get(length.name)
         if size is not None and length.name not in run.cut:
@@ -115,16 +117,16 @@ def _older(evidence: RunEvidence) -> Iterator[str]:
     began = run.scenario.began_at if run.scenario else 0.0
     if any(call.started_at < began for call in run.calls):
         yield "calls.json has calls from before the run"
-    if any(one.failed_at < began for one in run.incidents):
+    if any(incident.failed_at < began for incident in run.incidents):
         yield "incidents.json has incidents from before the run"
     load = run.load
     if any(leg.record.started_at < began for leg in load.legs):
         yield "campaign/ has calls from before the run"
     times = (
-        *(one.at for one in load.registrations),
-        *(one.at for one in load.usage),
-        *(one.at for one in load.queues),
-        *(one.at for one in load.admissions),
+        *(registration.at for registration in load.registrations),
+        *(usage.at for usage in load.usage),
+        *(queue.at for queue in load.queues),
+        *(admission.at for admission in load.admissions),
     )
     if any(at < began for at in times):
         yield "campaign/ has records from before the run"
@@ -141,7 +143,7 @@ def _calls(evidence: RunEvidence, asked: Sequence[AskedCall]) -> Finding:
     claim = _claim("calls", "every requested call has its record")
     records = {record.id: record for record in evidence.run.calls}
     missing = [call.id for call in asked if call.id not in records]
-    missing += [one for call in asked if (one := _untransferred(call, records)) is not None]
+    missing += [transfer for call in asked if (transfer := _untransferred(call, records)) is not None]
     troubles = [f"no record of {_some(missing)}"] if missing else []
     known = {endpoint.name for endpoint in evidence.network.endpoints}
     for record in evidence.run.calls:
@@ -197,11 +199,11 @@ def _incidents(run: Run) -> Finding:
     """Each incident that was planned was played."""
     claim = _claim("incidents", "every incident that was planned has its record")
     planned = run.scenario.asked.incidents if run.scenario and run.scenario.asked else ()
-    played = {(one.name, one.subject, one.round) for one in run.incidents}
-    missing = [one for one in planned if (one.name, one.subject, one.round) not in played]
+    played = {(incident.name, incident.subject, incident.round) for incident in run.incidents}
+    missing = [asked for asked in planned if (asked.name, asked.subject, asked.round) not in played]
     observed = f"{len(planned) - len(missing)} of {len(planned)} incidents"
     if missing:
-        names = [f"{one.name} {one.subject} (round {one.round})" for one in missing]
+        names = [f"{asked.name} {asked.subject} (round {asked.round})" for asked in missing]
         return claim.not_shown(f"{observed}; no record of {_some(names)}", Evidence(text=", ".join(names)))
     return claim.passed(observed)
 
@@ -215,7 +217,7 @@ def _load(run: Run, asked: AskedLoad) -> Finding:
     troubles = []
     if load.users != asked.users:
         troubles.append(f"{load.users} of {asked.users} users")
-    gone = sorted(set(asked.generators) - {one.node for one in load.generators})
+    gone = sorted(set(asked.generators) - {generator.node for generator in load.generators})
     if gone:
         troubles.append(f"no record of {_some(gone)}")
     if asked.calls and load.measuring is None:

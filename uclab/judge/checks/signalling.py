@@ -115,12 +115,14 @@ def check_registered(
     # also what goes back to a restored line leaves its connection behind, after the line was found to be good
     detected = max(float(endpoint.registration.lost_s), allowed)
     bad = [gap for gap in found.gaps if explained(gap, known, allowed, detected, end) is None]
-    words = "; ".join(_in_words(gap, end) for gap in bad or found.gaps)
+    listed_gaps = "; ".join(_in_words(gap, end) for gap in bad or found.gaps)
     if bad:
-        proof = Evidence(proof.tap, proof.packets, words)
-        return claim.failed(f"{observed}; {words}", proof, _who_lost_it(evidence, endpoint, bad, registered))
+        proof = Evidence(proof.tap, proof.packets, listed_gaps)
+        return claim.failed(
+            f"{observed}; {listed_gaps}", proof, _who_lost_it(evidence, endpoint, bad, registered)
+        )
     if found.gaps:
-        observed += f"; {words}: within {allowed:g} s of a deliberate failure"
+        observed += f"; {listed_gaps}: within {allowed:g} s of a deliberate failure"
     return claim.passed(observed, proof)
 
 

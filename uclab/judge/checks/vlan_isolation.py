@@ -135,8 +135,8 @@ def _foreign_finding(
     spread = f"and went on to {', '.join(beyond[:4])}" if beyond else "and was blocked"
     reported = f"{len(reports)} drops reported" if reports else "no drop reported"
     observed = f"frames of foreign {mac_text(mac)} {spread}; {reported}"
-    words = reports[0].detail if reports else ""
-    proof = Evidence(flows[0].key.tap, tuple(flows[0].samples), words)
+    detail = reports[0].detail if reports else ""
+    proof = Evidence(flows[0].key.tap, tuple(flows[0].samples), detail)
     return _port_claim(port).failed(observed, proof, port)
 
 

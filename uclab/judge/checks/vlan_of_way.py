@@ -56,7 +56,9 @@ def check_vlans(evidence: RunEvidence, walks: Sequence[Walk]) -> Iterator[Findin
     """Where endpoints are, then where media is on its way."""
     placed = list(check_voice_vlan(evidence))
     yield from placed
-    yield from check_way_vlans(evidence, walks, [one.subject for one in placed if one.verdict == "fail"])
+    yield from check_way_vlans(
+        evidence, walks, [finding.subject for finding in placed if finding.verdict == "fail"]
+    )
 
 
 def _planned(

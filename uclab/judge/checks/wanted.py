@@ -30,7 +30,9 @@ def asked_for(run: Run) -> Wanted:
         return Wanted(calls=True, bulk=True)
     calls = asked_calls(run)
     load = run.scenario.asked is not None and run.scenario.asked.load is not None
-    ordered = any(one.what == "bulk" and one.stage == "done" and one.subject == "start" for one in run.orders)
+    ordered = any(
+        order.what == "bulk" and order.stage == "done" and order.subject == "start" for order in run.orders
+    )
     started = any(event.source == "lab" and event.kind == "bulk-start" for event in run.events)
     return Wanted(
         calls=bool(calls or run.calls or load),

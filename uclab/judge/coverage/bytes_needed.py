@@ -54,8 +54,8 @@ def _planned(evidence: RunEvidence, finding: Finding) -> dict[Leg, list[str]]:
     if parties is None:
         return {}
     way = [
-        [hop.tap for hop in path.hops] if (path := evidence.network.path_of.get(one.name)) else []
-        for one in parties
+        [hop.tap for hop in path.hops] if (path := evidence.network.path_of.get(party.name)) else []
+        for party in parties
     ]
     return {"up": way[0], "down": way[1][::-1]}
 
@@ -77,7 +77,7 @@ def at_the_ends(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
     parties = _parties(evidence, finding)
     if parties is None:
         return everywhere(evidence, finding)
-    first = [evidence.network.first_tap.get(one.name, "") for one in parties]
+    first = [evidence.network.first_tap.get(party.name, "") for party in parties]
     return dict.fromkeys([*first, *evidence.network.controller_taps])
 
 
@@ -159,7 +159,7 @@ def as_shown(evidence: RunEvidence, finding: Finding) -> Finding:
     if needs is None or finding.verdict == "not-applicable":
         return finding
     each = each_call(finding)
-    missing = list(dict.fromkeys(why for one in each for why in _missing(evidence, one, needs)))
+    missing = list(dict.fromkeys(why for part in each for why in _missing(evidence, part, needs)))
     if finding.verdict == "fail" and not needs.by_absence:
         return _without_guess(evidence, finding)
     if not missing:

@@ -46,11 +46,11 @@ def limited(
             continue
         if finding.verdict == "fail" and finding.evidence.tap in evidence.seen.misnamed:
             # what is wrong there was seen elsewhere, by the tap whose name this one has
-            words = f"{finding.evidence.tap} {evidence.seen.misnamed[finding.evidence.tap]}"
-            observed = f"{words}; elsewhere: {finding.observed}"
+            reason = f"{finding.evidence.tap} {evidence.seen.misnamed[finding.evidence.tap]}"
+            observed = f"{reason}; elsewhere: {finding.observed}"
             yield replace(finding, verdict="not-shown", observed=observed, blame=None)
             continue
-        needs = [need for one in each_call(finding) for need in needs_of(evidence, incidents, one)]
+        needs = [need for part in each_call(finding) for need in needs_of(evidence, incidents, part)]
         gaps = [
             (need, gap)
             for need in needs
@@ -59,8 +59,8 @@ def limited(
         if not gaps and finding.verdict == "pass":
             yield finding
         elif gaps and (finding.verdict == "pass" or gaps[0][0].by_absence):
-            words = f"{gaps[0][1]}; elsewhere: {finding.observed}"
-            yield replace(finding, verdict="not-shown", observed=words, blame=None)
+            reason = f"{gaps[0][1]}; elsewhere: {finding.observed}"
+            yield replace(finding, verdict="not-shown", observed=reason, blame=None)
         else:
             ways = [need for need in needs if need.way and finding.evidence.tap in need.taps]
             down = finding.evidence.leg == "down"  # then it is the receiver's way
@@ -81,8 +81,8 @@ def _without_guess(evidence: RunEvidence, finding: Finding, need: Need) -> Findi
             unseen.append((in_front.pop(), gap))
         if unseen:
             span = (*in_front[-1:], *(tap for tap, _ in reversed(unseen)), finding.evidence.tap)
-            words = f"{finding.observed}; in front of it {unseen[0][1]}"
-            return replace(finding, observed=words, blame=passed_through(evidence.network, span))
+            observed = f"{finding.observed}; in front of it {unseen[0][1]}"
+            return replace(finding, observed=observed, blame=passed_through(evidence.network, span))
     return finding
 
 
@@ -152,7 +152,9 @@ def _of_direction(
     if stream is not None and stream.receiver >= 0:  # after a transfer it is somebody else
         receiver = evidence.network.endpoints[stream.receiver]
     ends = tuple(
-        tap for one in (sender, receiver) if (tap := evidence.network.first_tap.get(one.name)) is not None
+        tap
+        for endpoint in (sender, receiver)
+        if (tap := evidence.network.first_tap.get(endpoint.name)) is not None
     )
     ways = {
         "ends": (ends,),
@@ -201,7 +203,9 @@ def _trusting(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
 
 
 def _exchanges(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
-    switches = {port.switch for one in evidence.network.plan.circuit_exchanges for port in one.ports}
+    switches = {
+        port.switch for exchange in evidence.network.plan.circuit_exchanges for port in exchange.ports
+    }
     return (tap for tap, known in evidence.network.taps.items() if known.device in switches)
 
 

@@ -27,7 +27,7 @@ class Callers:
     @cached_property
     def relays(self) -> frozenset[int]:
         """Addresses at which the cloud takes media."""
-        return frozenset(number(one.media_address) for one in self.plan.session_controllers)
+        return frozenset(number(controller.media_address) for controller in self.plan.session_controllers)
 
     @cached_property
     def parties(self) -> frozenset[str]:
@@ -55,7 +55,7 @@ class Callers:
         rows = np.flatnonzero(media & (leg < 2))
         found = np.zeros(len(media), np.bool_)
         far = np.where(leg[rows] == 0, columns.src[rows], columns.dst[rows])
-        strangers = [one for one in np.unique(far).tolist() if self.is_stranger(one)]
+        strangers = [address for address in np.unique(far).tolist() if self.is_stranger(address)]
         found[rows[np.isin(far, np.array(strangers, far.dtype))]] = True
         return found
 
@@ -73,7 +73,9 @@ class Callers:
 
     @cached_property
     def _translated(self) -> frozenset[int]:
-        return frozenset(number(one.address) for node in self.plan.nodes for one in node.translations)
+        return frozenset(
+            number(translation.address) for node in self.plan.nodes for translation in node.translations
+        )
 
     @cached_property
     def _inside(self) -> tuple[tuple[int, int], ...]:

@@ -63,26 +63,26 @@ class HostPressure:
             lasted_s = sample.end - sample.begin
             stood_s = _stood_still_s(sample)
             still += stood_s * share if stood_s >= STARVED * lasted_s else 0.0
-            for one in sample.waited:
-                wanted = one.program in programs if programs is not None else one.program != CAPTURING
-                if one.node in nodes and wanted and one.ms >= STARVED * lasted_s * 1000:
-                    key = one.node, one.program
-                    sums[key] = sums.get(key, 0.0) + one.ms / 1000 * share
+            for wait in sample.waited:
+                wanted = wait.program in programs if programs is not None else wait.program != CAPTURING
+                if wait.node in nodes and wanted and wait.ms >= STARVED * lasted_s * 1000:
+                    key = wait.node, wait.program
+                    sums[key] = sums.get(key, 0.0) + wait.ms / 1000 * share
         for key, late_s in self._late(begin, end).items():
             if key[0] in nodes and (programs is None or key[1] in programs):
                 sums[key] = max(sums.get(key, 0.0), late_s)
         found = [Starved(*key, waited, end - begin) for key, waited in sums.items()]
         if still:
             found.append(Starved("", ALL_PROGRAMS, still, end - begin))
-        return sorted(found, key=lambda one: -one.waited_s)
+        return sorted(found, key=lambda starved: -starved.waited_s)
 
     def _late(self, begin: float, end: float) -> dict[tuple[str, str], float]:
         """Seconds for which delay lines were late, by their own account, as (node, program)."""
         late: dict[tuple[str, int], float] = {}
-        for one in self.late_lines:
-            if begin < one.second + 1 and one.second < end:
-                known = late.get((one.node, one.second), 0.0)
-                late[one.node, one.second] = max(known, min(one.ms / 1000, 1.0))
+        for line in self.late_lines:
+            if begin < line.second + 1 and line.second < end:
+                known = late.get((line.node, line.second), 0.0)
+                late[line.node, line.second] = max(known, min(line.ms / 1000, 1.0))
         sums: dict[tuple[str, str], float] = {}
         for (node, _), late_s in late.items():
             if late_s >= STARVED:
@@ -100,6 +100,6 @@ class HostPressure:
 def _stood_still_s(sample: HostSample) -> float:
     """For how long no program ran: the processors were given to others, or the watch was woken late and had
     not waited for a processor meanwhile."""
-    own_ms = sum(one.ms for one in sample.waited if (one.node, one.program) == WATCH)
+    own_ms = sum(wait.ms for wait in sample.waited if (wait.node, wait.program) == WATCH)
     stolen_s = sample.stolen_pct / 100 * (sample.end - sample.begin)
     return max(stolen_s, (sample.late_ms - own_ms) / 1000)

@@ -56,24 +56,28 @@ def load_load(files: RunFiles) -> Load:
     campaign = files.record(f"{FOLDER}/campaign.json", CampaignRecord)
     if campaign is None:
         return Load()
-    for one in campaign.generators:
-        if "/" in one.node or one.node.startswith("."):
-            files.refuse(f"{FOLDER}/campaign.json", f"{shortened(one.node)} is no name of a generator")
+    for generator_record in campaign.generators:
+        if "/" in generator_record.node or generator_record.node.startswith("."):
+            files.refuse(
+                f"{FOLDER}/campaign.json", f"{shortened(generator_record.node)} is no name of a generator"
+            )
     legs = [
-        Leg(f"{one.node}-{number}", one.node, record)
-        for one in campaign.generators
-        for number, record in enumerate(files.lines(f"{FOLDER}/{one.node}.legs.jsonl", LegRecord), start=1)
+        Leg(f"{generator.node}-{number}", generator.node, record)
+        for generator in campaign.generators
+        for number, record in enumerate(
+            files.lines(f"{FOLDER}/{generator.node}.legs.jsonl", LegRecord), start=1
+        )
     ]
     registrations = [
         record
-        for one in campaign.generators
-        for record in files.lines(f"{FOLDER}/{one.node}.accounts.jsonl", RegistrationRecord)
+        for generator in campaign.generators
+        for record in files.lines(f"{FOLDER}/{generator.node}.accounts.jsonl", RegistrationRecord)
     ]
     usage = tuple(files.lines(f"{FOLDER}/usage.jsonl", Usage))
     callers = [
         record.present
-        for one in campaign.generators
-        for record in files.lines(f"{FOLDER}/{one.node}.callers.jsonl", CallerRecord)
+        for generator in campaign.generators
+        for record in files.lines(f"{FOLDER}/{generator.node}.callers.jsonl", CallerRecord)
     ]
     queues = tuple(files.lines(f"{FOLDER}/queues.jsonl", QueueUse))
     measuring, admissions = _measuring(files)

@@ -43,7 +43,7 @@ def take_sample(run: Run, network: PlannedNetwork) -> Sample:
     legs: list[Leg] = []
     messages: list[SipMessage] = []
     gaps: dict[str, str] = {}
-    for generator in sorted({one.node for one in run.load.generators}):
+    for generator in sorted({record.node for record in run.load.generators}):
         sampled = chosen([leg for leg in run.load.legs if leg.generator == generator])
         tap = network.first_tap.get(generator)
         path = run.file_of(tap) if tap else None

@@ -144,7 +144,7 @@ class PlannedNetwork:
     @cached_property
     def tunnel_ports(self) -> frozenset[int]:
         """UDP ports of the plan's own tunnels."""
-        return frozenset(tunnel.port for one in self.plan.overlays for tunnel in one.tunnels)
+        return frozenset(tunnel.port for overlay in self.plan.overlays for tunnel in overlay.tunnels)
 
     @cached_property
     def site_prefixes(self) -> tuple[tuple[int, int], ...]:

@@ -13,13 +13,13 @@ from uclab.plan.schema.plan import Plan
 def plan_trouble(plan: Plan) -> str | None:
     """The first thing that does not hold together, in words; None where all does."""
     try:
-        words = next(_troubles(plan), None)
-        if words is None:
+        trouble = next(_troubles(plan), None)
+        if trouble is None:
             network = PlannedNetwork(plan)
             _ = network.ways.lines, [network.vlan_of_node(node.name) for node in plan.nodes]
     except (LookupError, ValueError, StopIteration, ArithmeticError, AttributeError, TypeError) as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-    return words
+    return trouble
 
 
 def _troubles(plan: Plan) -> Iterator[str]:
@@ -27,7 +27,7 @@ def _troubles(plan: Plan) -> Iterator[str]:
         yield "it has no session controller"
     devices = {node.name for node in plan.nodes} | {switch.name for switch in plan.switches}
     names = [node.name for node in plan.nodes]
-    yield from (f"node `{name}` is there twice" for name in {one for one in names if names.count(one) > 1})
+    yield from (f"node `{name}` is there twice" for name in {name for name in names if names.count(name) > 1})
     for what, owner, device in _references(plan):
         if device not in devices:
             yield f"{what} `{owner}` is at `{device}`, which is no node or switch of it"
@@ -62,7 +62,7 @@ def _addresses(plan: Plan) -> Iterator[tuple[str, str, Callable[[str], object]]]
     for node in plan.nodes:
         for interface in node.interfaces:
             yield node.name, interface.mac, mac_number
-            yield from ((node.name, one, ipaddress.IPv4Interface) for one in interface.addresses)
+            yield from ((node.name, address, ipaddress.IPv4Interface) for address in interface.addresses)
     for vlan in plan.vlans:
         yield vlan.name, vlan.subnet, ipaddress.IPv4Network
     for controller in plan.session_controllers:

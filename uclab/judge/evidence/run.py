@@ -105,7 +105,9 @@ def load_run(folder: Path) -> Run:
         kernel_names.setdefault(namespace, {}).update(interfaces)
     scenario = files.record(SCENARIO, ScenarioRecord)
     lab_end = files.record(LAB_END, LabEnd)
-    authorities = (files.content(f"{place}ca.pem") for place in ("", *(f"{one}/" for one in files.folders())))
+    authorities = (
+        files.content(f"{place}ca.pem") for place in ("", *(f"{folder}/" for folder in files.folders()))
+    )
     return Run(
         plan=plan,
         folder=folder,
@@ -160,5 +162,5 @@ def _late_lines(files: RunFiles) -> tuple[LateLine, ...]:
 
 def _shorter(files: RunFiles, end: LabEnd | None) -> dict[str, int | None]:
     """Files that are not as long any more as they were in the end."""
-    sizes = {one.name: (one.bytes, files.size(one.name)) for one in (end.files if end else ())}
+    sizes = {file.name: (file.bytes, files.size(file.name)) for file in (end.files if end else ())}
     return {name: now for name, (then, now) in sizes.items() if now is None or now < then}

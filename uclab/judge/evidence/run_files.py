@@ -154,7 +154,7 @@ class RunFiles:
         """The folders right below, in order."""
         try:
             with os.scandir(self.folder) as entries:
-                return tuple(sorted(one.name for one in entries if one.is_dir(follow_symlinks=False)))
+                return tuple(sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False)))
         except OSError as error:
             self.refuse("", reason(error))
 
@@ -248,8 +248,8 @@ class RunFiles:
         try:
             record = from_data(kind, data)
         except (ValueError, TypeError) as error:
-            words = shortened(str(error))
-            self.refuse(where, f"{words} (number {number} of the list)" if number else words)
+            reason = shortened(str(error))
+            self.refuse(where, f"{reason} (number {number} of the list)" if number else reason)
         for name, value in vars(record).items():
             if isinstance(value, float) and not -LAST_SECOND < value < LAST_SECOND:
                 self.refuse(where, f"{kind.__name__}.{name}: {value:g} is beyond any figure of a run")
@@ -265,12 +265,12 @@ def reason(error: OSError) -> str:
 
 def shortened(value: object) -> str:
     """Somebody else's words, cut to what a message can hold."""
-    words = value if isinstance(value, str) else repr(value)
-    return words if len(words) <= 3 * SHOWN else f"{words[: 2 * SHOWN]} ... {words[-SHOWN:]}"
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 3 * SHOWN else f"{text[: 2 * SHOWN]} ... {text[-SHOWN:]}"
 
 
 def _kind_of(mode: int) -> str:
-    return next((words for test, words in KINDS if test(mode)), "")
+    return next((title for test, title in KINDS if test(mode)), "")
 
 
 def _no_number(name: str) -> NoReturn:

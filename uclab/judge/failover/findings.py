@@ -59,13 +59,13 @@ def check_calls_kept(
             yield claim.not_shown(_nothing_live(judged))
             continue
         lost = [call for call in calls if call.fate in ("silent", "dropped")]
-        words = f"{_counted(judged)}{_fewer(judged)}"
+        observed = f"{_counted(judged)}{_fewer(judged)}"
         proof = Evidence(text=", ".join(call.id for call in lost or calls))
         if lost:
             blame = next((call.blame for call in lost if call.blame), None)
-            yield claim.failed(f"{words}. {_reasons(lost)}", proof, blame)
+            yield claim.failed(f"{observed}. {_reasons(lost)}", proof, blame)
         else:
-            yield claim.passed(words, proof)
+            yield claim.passed(observed, proof)
 
 
 def _nothing_live(judged: JudgedIncident) -> str:
@@ -73,13 +73,13 @@ def _nothing_live(judged: JudgedIncident) -> str:
 
 
 def _counted(judged: JudgedIncident) -> str:
-    words = {
+    titles = {
         "kept": "kept",
         "re-established": "re-established",
         "silent": "without media until restored",
         "dropped": "dropped",
     }
-    return ", ".join(f"{judged.fates[fate]} {said}" for fate, said in words.items() if fate in judged.fates)
+    return ", ".join(f"{judged.fates[fate]} {said}" for fate, said in titles.items() if fate in judged.fates)
 
 
 def _fewer(judged: JudgedIncident) -> str:
@@ -131,21 +131,21 @@ def check_registrations(
             continue
         expected = f"every phone that must re-register does so within {limits.max_registration_s:g} s"
         claim = Claim("failover.registration", V2, subject(judged, rounds), expected)
-        times = {one.phone: one.seconds for one in judged.registrations}
+        times = {registration.phone: registration.seconds for registration in judged.registrations}
         values = [seconds for seconds in times.values() if seconds is not None]
         never = sorted(phone for phone, seconds in times.items() if seconds is None)
         late = sorted(p for p, s in times.items() if s is not None and s >= limits.max_registration_s)
-        words = [spread(values, "s", 1)] if values else []
+        spreads = [spread(values, "s", 1)] if values else []
         if never:
-            words.append(f"not before restoration: {', '.join(never)}")
+            spreads.append(f"not before restoration: {', '.join(never)}")
         if late:
-            words.append(f"late: {', '.join(late)}")
+            spreads.append(f"late: {', '.join(late)}")
         if not times:
             yield claim.not_shown("no phone registers")
         elif never or late:
-            yield claim.failed("; ".join(words), blame=(never or late)[0])
+            yield claim.failed("; ".join(spreads), blame=(never or late)[0])
         else:
-            yield claim.passed("; ".join(words))
+            yield claim.passed("; ".join(spreads))
 
 
 def check_order(
@@ -209,13 +209,13 @@ def check_recovery(
         late = [ms for ms in delays if ms >= limits.max_media_gap_new_address_ms]
         holding = [call for call in calls if not call.hung_up]
         never = [call for call in holding if any(not way.alive for way in call.ways)]
-        words = _counted(judged) + (f"; back after {spread(delays)}" if delays else "") + _fewer(judged)
+        observed = _counted(judged) + (f"; back after {spread(delays)}" if delays else "") + _fewer(judged)
         if not holding:
-            yield claim.not_shown(f"{words}; all were hung up before restoration: {_reasons(calls)}")
+            yield claim.not_shown(f"{observed}; all were hung up before restoration: {_reasons(calls)}")
         elif never:
-            yield claim.failed(f"{words}. Not back: {_reasons(never)}", blame=never[0].blame)
+            yield claim.failed(f"{observed}. Not back: {_reasons(never)}", blame=never[0].blame)
         else:
-            yield claim.failed(words) if late else claim.passed(words)
+            yield claim.failed(observed) if late else claim.passed(observed)
 
 
 def _recoveries(judged: JudgedIncident) -> Iterator[float]:

@@ -63,9 +63,9 @@ def way_of(evidence: RunEvidence, incident: Incident, call: CallRecord, directio
     """One direction of a call."""
     streams = streams_of(evidence, call, direction)
     failed, turn, ended = ns(incident.failed_at), turn_ns(incident), ns(incident.ended_at)
-    there = joined(span for stream in streams for span in stream.heard.presence)
-    quiet = silences(there, ended)
-    began = bool(there) and there[0][0] < failed
+    presence = joined(span for stream in streams for span in stream.heard.presence)
+    quiet = silences(presence, ended)
+    began = bool(presence) and presence[0][0] < failed
     flow = flow_of(evidence, call, direction)
     first = math.floor(incident.failed_at - SHOWN_BEFORE_S)
     return Way(
@@ -75,7 +75,7 @@ def way_of(evidence: RunEvidence, incident: Incident, call: CallRecord, directio
         gap_ms=_length(longest(quiet, ns(incident.failed_at - BEFORE_S), turn)) if began else None,
         failback_gap_ms=_length(longest(quiet, turn, ended)) if began else None,
         returned=began and not any(begin < turn <= end and end - begin >= AWAY_NS for begin, end in quiet),
-        alive=overlap_ns(there, ended - END_NS, ended) > 0,
+        alive=overlap_ns(presence, ended - END_NS, ended) > 0,
         stretches=tuple(stretches(evidence, streams, "down" if flow == "in" else "up")),
         mos_start=float(first),
         mos=tuple(mos_by_second(streams, first, math.ceil(incident.ended_at))),

@@ -75,7 +75,7 @@ def _readdressed(evidence: RunEvidence, incident: Incident, call: CallRecord) ->
         addresses(evidence, incident, call, direction)
         for direction in ("caller_to_callee", "callee_to_caller")
     )
-    return any(one is not None and one.new for one in found)
+    return any(addresses is not None and addresses.new for addresses in found)
 
 
 def _sites(evidence: RunEvidence, calls: Sequence[CallRecord]) -> set[str]:
@@ -197,5 +197,5 @@ def detection(
     ]
     if not found:
         return None, ""
-    first, words = min(found)
-    return round(first, 1), words
+    first, reason = min(found)
+    return round(first, 1), reason

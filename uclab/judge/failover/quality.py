@@ -71,8 +71,8 @@ def check_failback(
             if used.returns == 1:
                 yield claim.passed(f"failback to {first} once{after}")
             else:
-                words = f"failback to {first} {used.returns} times{after}: {used.router} has no hold-down"
-                yield claim.failed(words, blame=used.router)
+                observed = f"failback to {first} {used.returns} times{after}: {used.router} has no hold-down"
+                yield claim.failed(observed, blame=used.router)
 
 
 def _failback_gaps(rounds: Sequence[JudgedIncident], limits: FailoverLimits) -> Iterator[Finding]:

@@ -131,8 +131,8 @@ def _left_behind(
 ) -> tuple[str, str | None]:
     asked = any(method in MEDIA_CHANGES for _, method in answered_in_dialog(evidence, call, *window))
     how = "though a re-INVITE was answered" if asked else "and no re-INVITE updated it"
-    words = f"the address changed from {old} to {new}; the cloud kept sending to the old one, {how}"
-    return words, _controller(evidence) if asked else None
+    explanation = f"the address changed from {old} to {new}; the cloud kept sending to the old one, {how}"
+    return explanation, _controller(evidence) if asked else None
 
 
 def _broken(incident: Incident) -> tuple[float, float]:

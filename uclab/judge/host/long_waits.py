@@ -68,7 +68,9 @@ def of_failover(
 def of_steering(evidence: RunEvidence, finding: Finding) -> Starved | None:
     """Voice stayed on a bad path: who measures the paths and who steers, at both ends of the overlay, while
     calls were up."""
-    overlay = next((one for one in evidence.network.plan.overlays if one.site == finding.subject), None)
+    overlay = next(
+        (planned for planned in evidence.network.plan.overlays if planned.site == finding.subject), None
+    )
     calls = [call_time_s(call) for call in evidence.run.calls]
     if overlay is None or not calls:
         return None
@@ -82,7 +84,7 @@ def of_capacity(evidence: RunEvidence) -> Starved | None:
     """Fewer calls held than were computed: the generators and everybody on their way, while calls were
     placed."""
     record = evidence.run.load.measuring
-    placed = [one.at for one in evidence.run.load.admissions]
+    placed = [admission.at for admission in evidence.run.load.admissions]
     if record is None or not placed:
         return None
     ends = [party for name in (record.near, record.far) if (party := party_of(evidence, name)) is not None]

@@ -76,11 +76,11 @@ def by_host(
             kept.append(finding)
             continue
         reasons.append(reason)
-        words = f"{finding.observed}; {reason.words()}: {HELP}"
-        kept.append(replace(finding, verdict="not-shown", observed=words, blame=None))
+        observed = f"{finding.observed}; {reason.words()}: {HELP}"
+        kept.append(replace(finding, verdict="not-shown", observed=observed, blame=None))
     if not reasons:
         return Explained(tuple(kept))
-    worst = max(reasons, key=lambda one: one.share)
+    worst = max(reasons, key=lambda starved: starved.share)
     count = "1 finding is" if len(reasons) == 1 else f"{len(reasons)} findings are"
     return Explained(
         tuple(kept), f"The machine was too busy: {worst.words()}. {count} not shown for that; {HELP}."
@@ -137,10 +137,10 @@ def _audio(evidence: RunEvidence, finding: Finding) -> Starved | None:
         }
         found = evidence.host.starved(nodes, begin, end)
         unheard_s = (1 - (heard.share or 0.0)) * (end - begin)
-        if not found or SPOILT * sum(one.waited_s for one in found) < unheard_s:
+        if not found or SPOILT * sum(starved.waited_s for starved in found) < unheard_s:
             return None
         reasons.append(found[0])
-    return max(reasons, key=lambda one: one.waited_s, default=None)
+    return max(reasons, key=lambda reason: reason.waited_s, default=None)
 
 
 def _quality(evidence: RunEvidence, finding: Finding) -> Starved | None:
@@ -151,11 +151,11 @@ def _quality(evidence: RunEvidence, finding: Finding) -> Starved | None:
     reasons = []
     for call, direction, _, _ in evidence.call_directions():
         quality = media_quality(evidence.stream(call, direction))
-        named = [one for one in each if one.subject == f"{call.id}:{direction}"]
+        named = [part for part in each if part.subject == f"{call.id}:{direction}"]
         if named and quality is not None and misses(quality, evidence.network.policy):
             reasons.append(_quality_of_call(evidence, named[0]))
     known = [reason for reason in reasons if reason is not None]
-    return max(known, key=lambda one: one.share) if known and len(known) == len(reasons) else None
+    return max(known, key=lambda starved: starved.share) if known and len(known) == len(reasons) else None
 
 
 def _quality_of_call(evidence: RunEvidence, finding: Finding) -> Starved | None:
@@ -173,7 +173,7 @@ def _load_quality(evidence: RunEvidence) -> Starved | None:
     """All directions that miss the policy must be explained."""
     reasons = list(_made_by_host(evidence))
     known = [reason for reason in reasons if reason is not None]
-    return max(known, key=lambda one: one.share) if known and len(known) == len(reasons) else None
+    return max(known, key=lambda starved: starved.share) if known and len(known) == len(reasons) else None
 
 
 def _made_by_host(evidence: RunEvidence) -> Iterable[Starved | None]:
@@ -208,11 +208,11 @@ def host_made(
     if blame is not None and not _shares_its_queue(evidence, blame):
         losing += evidence.host.starved(way - at_blamed, begin, end, (ENGINE,))
     sending = evidence.host.starved({ends[0].node}, begin, end)
-    found = sorted({*moving, *sending}, key=lambda one: -one.waited_s)
+    found = sorted({*moving, *sending}, key=lambda starved: -starved.waited_s)
     if not found:
         return None
-    waited_s = sum(one.waited_s for one in moving)
-    loss_pct = LOST_TWICE * 100 * sum(one.waited_s for one in losing) / (end - begin)
+    waited_s = sum(starved.waited_s for starved in moving)
+    loss_pct = LOST_TWICE * 100 * sum(starved.waited_s for starved in losing) / (end - begin)
     # a packet waits at most for the rest of the wait in which it came: on average of all, W x W / 2 in T
     delay_ms = LOST_TWICE * 1000 * waited_s**2 / (2 * (end - begin))
     jitter_ms = _jitter_ms(evidence, stream, way, {ends[0].node})
@@ -231,7 +231,9 @@ def _shares_its_queue(evidence: RunEvidence, device: str) -> bool:
     voice = evidence.network.policy.voice_dscp
     nodes = (node for node in evidence.network.plan.nodes if node.name == device)
     queues = [queue for node in nodes for queue in node.queues]
-    return bool(queues) and not any(voice in one.dscps for queue in queues for one in queue.classes)
+    return bool(queues) and not any(
+        voice in queue_class.dscps for queue in queues for queue_class in queue.classes
+    )
 
 
 def _jitter_ms(evidence: RunEvidence, stream: Stream, way: set[str], own: set[str]) -> float:
@@ -242,7 +244,7 @@ def _jitter_ms(evidence: RunEvidence, stream: Stream, way: set[str], own: set[st
     for begin in stream.seconds:
         until = begin + REPORT_S
         found = (*evidence.host.starved(way, begin, until, MOVERS), *evidence.host.starved(own, begin, until))
-        worst_s = max(worst_s, sum(one.waited_s for one in found))
+        worst_s = max(worst_s, sum(starved.waited_s for starved in found))
     return LOST_TWICE * STEPS * 1000 * worst_s / packets
 
 
@@ -256,7 +258,7 @@ def _hint(evidence: RunEvidence, finding: Finding) -> Starved | None:
         return longest(found, LONG_S)
     if finding.id == "load.quality":
         made = [reason for reason in _made_by_host(evidence) if reason is not None]
-        return max(made, key=lambda one: one.share, default=None)
+        return max(made, key=lambda starved: starved.share, default=None)
     call = call_of(evidence, name)
     if call is None:
         return None

@@ -51,12 +51,20 @@ def _generators(evidence: RunEvidence) -> Iterator[Finding]:
     if not known:
         yield claim.not_shown("no generator reported how it ended")
         return
-    died = [one for one in known if one.trouble or one.status is None or one.status < 0]
-    for one in died:
-        how = "did not end by itself" if one.status is None else f"was ended by signal {-(one.status or 0)}"
-        observed = f"{one.trouble or how}; its users are missing from then on"
-        yield Claim(claim.id, claim.requirement, one.node, claim.expected).failed(
-            observed, Evidence(text=one.words[-600:]), one.node
+    died = [
+        generator_record
+        for generator_record in known
+        if generator_record.trouble or generator_record.status is None or generator_record.status < 0
+    ]
+    for record in died:
+        how = (
+            "did not end by itself"
+            if record.status is None
+            else f"was ended by signal {-(record.status or 0)}"
+        )
+        observed = f"{record.trouble or how}; its users are missing from then on"
+        yield Claim(claim.id, claim.requirement, record.node, claim.expected).failed(
+            observed, Evidence(text=record.words[-600:]), record.node
         )
     if not died:
         yield claim.passed(f"{len(known)} generators, {evidence.run.load.users} users")
@@ -73,7 +81,7 @@ def _registered(evidence: RunEvidence) -> Finding:
     bad = [attempt for attempt in attempts if attempt not in good] if len(good) < len(attempts) else []
     observed = (
         f"{len(registered)} of {users} registered; {len(attempts)} attempts, ineffective (IRA)"
-        f" {100 * len(bad) / len(attempts):.1f} %; {_spread('RRD', [one.delay_ms for one in good])}"
+        f" {100 * len(bad) / len(attempts):.1f} %; {_spread('RRD', [record.delay_ms for record in good])}"
     )
     if bad:
         observed += f"; {_reasons(bad)}"
@@ -84,16 +92,16 @@ def _registered(evidence: RunEvidence) -> Finding:
 
 def _reasons(bad: Sequence[RegistrationRecord | LegRecord]) -> str:
     """The troubles by how often they came up, each with some of the users."""
-    words = []
+    causes = []
     for reason, count in Counter(map(_reason, bad)).most_common(SHOWN):
-        users = sorted({one.user for one in bad if _reason(one) == reason})
+        users = sorted({record.user for record in bad if _reason(record) == reason})
         named = ", ".join(users[:SHOWN]) + (", ..." if len(users) > SHOWN else "")
-        words.append(f"{count} times `{reason}` ({named})")
-    return "; ".join(words)
+        causes.append(f"{count} times `{reason}` ({named})")
+    return "; ".join(causes)
 
 
-def _reason(one: RegistrationRecord | LegRecord) -> str:
-    return f"{one.status or 'no answer'} {one.error}".strip()
+def _reason(record: RegistrationRecord | LegRecord) -> str:
+    return f"{record.status or 'no answer'} {record.error}".strip()
 
 
 def _established(evidence: RunEvidence) -> Iterator[Finding]:
@@ -166,7 +174,7 @@ def _quality(evidence: RunEvidence) -> Iterator[Finding]:
         f"loss < {policy.max_loss_pct:g} %, {limits_in_words(policy)}, with"
         f" {policy.confidence.verdict_pct:g} % confidence; no direction beyond them by more than chance"
     )
-    generators = {one.node for one in evidence.run.load.generators}
+    generators = {record.node for record in evidence.run.load.generators}
     for generator in sorted(generators):
         claim = Claim("load.quality", ("C8",), f"voice from {generator}", expected)
         yield _directions(evidence, claim, generator)
@@ -201,8 +209,8 @@ def _directions(evidence: RunEvidence, claim: Claim, generator: str) -> Finding:
     if broken or beyond:
         lossy = any(stream.lost >= limit * stream.counted for stream in broken or streams)
         blame, where = _culprit(evidence, broken or arrived, lossy)
-        words = f"; all together beyond: {', '.join(beyond)}" if beyond else ""
-        return claim.failed(observed + words + where, proof, blame)
+        together = f"; all together beyond: {', '.join(beyond)}" if beyond else ""
+        return claim.failed(observed + together + where, proof, blame)
     doubts = not_kept(policy, figures)
     if not figures.loss.below(limit):
         doubts.append(more_needed(policy, figures.loss.value, figures.lost.count, figures.effect))
@@ -212,7 +220,9 @@ def _directions(evidence: RunEvidence, claim: Claim, generator: str) -> Finding:
 def _culprit(evidence: RunEvidence, broken: Sequence[Stream], lossy: bool) -> tuple[str | None, str]:
     """Where the worst of these streams lost most; where none loses too much, where the slowest one took
     longest."""
-    stream = max(broken, key=lambda one: one.lost if lossy else one.delay_sum_ms / max(one.received, 1))
+    stream = max(
+        broken, key=lambda stream: stream.lost if lossy else stream.delay_sum_ms / max(stream.received, 1)
+    )
     receiver = evidence.network.endpoints[stream.receiver if stream.receiver >= 0 else stream.sender]
     walk = media_walk(
         evidence, stream.window.call if stream.window else "", "caller_to_callee", stream, receiver

@@ -53,13 +53,13 @@ def steps_of(evidence: RunEvidence, record: MeasuringRecord, way: WayRecord) -> 
     sender, _ = record.parties(way)
     streams = [stream for _, stream in sent_by(evidence, sender)]
     end = min((stream.window.end_ns / 1e9 for stream in streams if stream.window), default=0.0)
-    answered = [one for one in evidence.run.load.admissions if 200 <= one.status < 300]
+    answered = [admission for admission in evidence.run.load.admissions if 200 <= admission.status < 300]
     steps = []
-    for one, after in itertools.zip_longest(answered, answered[1:]):
-        seconds = _whole_seconds(one, after, record, end)
-        there = [stream for stream in streams if stream.first_ns <= one.at * 1e9 + SETTLE_S * 1e9]
-        if seconds and there:
-            steps.append(level_of(one.number, there, seconds, evidence.network.policy))
+    for admission, after in itertools.zip_longest(answered, answered[1:]):
+        seconds = _whole_seconds(admission, after, record, end)
+        running = [stream for stream in streams if stream.first_ns <= admission.at * 1e9 + SETTLE_S * 1e9]
+        if seconds and running:
+            steps.append(level_of(admission.number, running, seconds, evidence.network.policy))
     return steps
 
 
@@ -70,11 +70,13 @@ def sent_by(evidence: RunEvidence, sender: str) -> Iterator[tuple[int, Stream]]:
             yield number, stream
 
 
-def _whole_seconds(one: Admission, after: Admission | None, record: MeasuringRecord, end: float) -> range:
+def _whole_seconds(
+    admission: Admission, after: Admission | None, record: MeasuringRecord, end: float
+) -> range:
     """The seconds since the epoch that lie wholly between two calls."""
-    until = after.at if after is not None else min(one.at + record.step_s, end)
+    until = after.at if after is not None else min(admission.at + record.step_s, end)
     # what was sent at the very end of a second is heard within the next one's beginning, before the next call
-    return range(math.ceil(one.at + SETTLE_S), math.floor(until - 0.05))
+    return range(math.ceil(admission.at + SETTLE_S), math.floor(until - 0.05))
 
 
 def level_of(calls: int, streams: Sequence[Stream], seconds: range, policy: Policy) -> LoadLevel:
@@ -124,7 +126,7 @@ def first_missed(steps: Sequence[LoadLevel], policy: Policy) -> LoadLevel | None
     more than chance explains: on a line that loses a little of everything there are such rows."""
     for at, step in enumerate(steps):
         row = steps[at : at + IN_A_ROW]
-        if all(one.missed for one in row) and _beyond_chance(row, policy):
+        if all(level.missed for level in row) and _beyond_chance(row, policy):
             return step
     return None
 
@@ -132,13 +134,14 @@ def first_missed(steps: Sequence[LoadLevel], policy: Policy) -> LoadLevel | None
 def _beyond_chance(row: Sequence[LoadLevel], policy: Policy) -> bool:
     """Whether these steps together, or the worst call of one of them, are shown to be beyond the limit."""
     sure, limit = policy.confidence, policy.max_loss_pct / 100
-    if any(one.otherwise for one in row):
+    if any(load_level.otherwise for load_level in row):
         return True
-    lost, sent = sum(one.lost for one in row), sum(one.sent for one in row)
+    lost, sent = sum(load_level.lost for load_level in row), sum(load_level.sent for load_level in row)
     if sent and loss_interval(lost, sent, sure.level).beyond(limit):
         return True
-    level = 1 - sure.accused_pct / 100 / max(2, sum(one.calls for one in row))
+    level = 1 - sure.accused_pct / 100 / max(2, sum(load_level.calls for load_level in row))
     return any(
-        one.worst_sent > 0 and loss_interval(one.worst_lost, one.worst_sent, level).beyond(limit)
-        for one in row
+        load_level.worst_sent > 0
+        and loss_interval(load_level.worst_lost, load_level.worst_sent, level).beyond(limit)
+        for load_level in row
     )

@@ -104,14 +104,14 @@ def _dropped(evidence: RunEvidence, way: WayRecord) -> dict[str, int]:
     found: dict[str, int] = {}
     for use in evidence.run.load.queues:
         if use.tap == way.tap:
-            for one in use.classes:
-                found[one.name] = found.get(one.name, 0) + one.dropped
+            for queue_class in use.classes:
+                found[queue_class.name] = found.get(queue_class.name, 0) + queue_class.dropped
     return found
 
 
 def _admitted(evidence: RunEvidence, record: MeasuringRecord) -> Finding:
     claim = Claim("capacity.admitted", ("D3", "Q2"), "calls", "every call that is placed is answered")
-    refused = [one for one in evidence.run.load.admissions if not 200 <= one.status < 300]
+    refused = [admission for admission in evidence.run.load.admissions if not 200 <= admission.status < 300]
     if not evidence.run.load.admissions:
         return claim.not_shown("no call was placed")
     if refused:
@@ -125,10 +125,10 @@ def _admitted(evidence: RunEvidence, record: MeasuringRecord) -> Finding:
 def _apart(
     evidence: RunEvidence, record: MeasuringRecord, claim: Claim, found: Sequence[MeasuredWay]
 ) -> Finding:
-    narrow = min(found, key=lambda one: one.measured)
-    words = "; ".join(map(in_words, found))
+    narrow = min(found, key=lambda measured_way: measured_way.measured)
+    summary = "; ".join(map(in_words, found))
     numbers = f"{narrow.computed_words} computed, {narrow.measured} measured"
-    observed = f"{numbers}, {narrow.apart_pct:.1f} % apart; {words}"
+    observed = f"{numbers}, {narrow.apart_pct:.1f} % apart; {summary}"
     way = next(way for way in record.ways if way.way == narrow.way)
     proof = Evidence(way.tap)
     if elsewhere := _gave_way_elsewhere(narrow, way):
@@ -142,30 +142,33 @@ def _apart(
     return claim.passed(observed, proof)
 
 
-def _gave_way_elsewhere(one: MeasuredWay, way: WayRecord) -> str | None:
+def _gave_way_elsewhere(measured_way: MeasuredWay, way: WayRecord) -> str | None:
     """Where voice was lost, if not in the line's queue."""
-    if one.lost_elsewhere > one.lost_in_queue:
+    if measured_way.lost_elsewhere > measured_way.lost_in_queue:
         return (
-            f"{one.lost_elsewhere} packets of voice were lost behind the queue, {one.lost_in_queue} before it"
+            f"{measured_way.lost_elsewhere} packets of voice were lost behind the queue,"
+            f" {measured_way.lost_in_queue} before it"
         )
-    dropped = sum(count for name, count in one.dropped.items() if name != way.others)
-    if one.next and one.lost_in_queue > ELSEWHERE * max(dropped, 1):
+    dropped = sum(count for name, count in measured_way.dropped.items() if name != way.others)
+    if measured_way.next and measured_way.lost_in_queue > ELSEWHERE * max(dropped, 1):
         return (
-            f"{one.lost_in_queue} packets of voice were lost before the line, {dropped} of them by its queue"
+            f"{measured_way.lost_in_queue} packets of voice were lost before the line,"
+            f" {dropped} of them by its queue"
         )
     return None
 
 
-def in_words(one: MeasuredWay) -> str:
+def in_words(measured_way: MeasuredWay) -> str:
     """A direction in words."""
-    if one.loss_pct is None:
-        return f"{one.way}: {one.measured} pass, and no more were placed"
-    held = "no more than " if one.bound == "at most" else ""
-    after = f", next bottleneck {one.next}" if one.next else ""
-    where = f", in queue {one.gave_way}" if one.gave_way else ""
+    if measured_way.loss_pct is None:
+        return f"{measured_way.way}: {measured_way.measured} pass, and no more were placed"
+    held = "no more than " if measured_way.bound == "at most" else ""
+    after = f", next bottleneck {measured_way.next}" if measured_way.next else ""
+    where = f", in queue {measured_way.gave_way}" if measured_way.gave_way else ""
     return (
-        f"{one.way}: {held}{one.measured} pass, with one more {one.loss_pct:.1f} % are lost"
-        f" (a call's most {one.worst_loss_pct:.1f} %){where}{after}"
+        f"{measured_way.way}: {held}{measured_way.measured} pass,"
+        f" with one more {measured_way.loss_pct:.1f} % are lost"
+        f" (a call's most {measured_way.worst_loss_pct:.1f} %){where}{after}"
     )
 
 

@@ -41,9 +41,9 @@ def _registrations(load: Load) -> Iterator[Series]:
     """Attempts a second that were granted, and refused or unanswered ones."""
     for subject, granted in (("granted", True), ("refused", False)):
         found: defaultdict[int, float] = defaultdict(float)
-        for one in load.registrations:
-            if (200 <= one.status < 300) == granted:
-                found[math.floor(one.at)] += 1
+        for registration in load.registrations:
+            if (200 <= registration.status < 300) == granted:
+                found[math.floor(registration.at)] += 1
         yield from _series("registrations", subject, found, empty=0.0)
 
 
@@ -59,7 +59,7 @@ def _setup(load: Load) -> Iterator[Series]:
 
 def _loss(evidence: RunEvidence) -> Iterator[Series]:
     """Of all media that generators sent, per cent, by the second of sending."""
-    generators = {one.node for one in evidence.run.load.generators}
+    generators = {generator.node for generator in evidence.run.load.generators}
     sent: defaultdict[int, int] = defaultdict(int)
     received: defaultdict[int, int] = defaultdict(int)
     for stream in evidence.seen.media.streams:
@@ -72,8 +72,8 @@ def _loss(evidence: RunEvidence) -> Iterator[Series]:
 
 
 def _usage(load: Load) -> Iterator[Series]:
-    for group in sorted({one.group for one in load.usage}):
-        found = {math.floor(one.at): one.percent for one in load.usage if one.group == group}
+    for group in sorted({usage.group for usage in load.usage}):
+        found = {math.floor(usage.at): usage.percent for usage in load.usage if usage.group == group}
         yield from _series("cpu_pct", group, found)
 
 
@@ -82,11 +82,11 @@ def _queues(load: Load) -> Iterator[Series]:
     found: defaultdict[tuple[SeriesKind, str, str], dict[int, float]] = defaultdict(dict)
     for use in load.queues:
         at = math.floor(use.at)
-        for one in use.classes:
-            found["queue_kbps", use.tap, one.name][at] = one.sent_kbps
-            found["queue_guaranteed_kbps", use.tap, one.name][at] = one.guaranteed_kbps
-            dropped = found["queue_dropped", use.tap, one.name]
-            dropped[at] = dropped.get(at, 0) + one.dropped
+        for queue_class in use.classes:
+            found["queue_kbps", use.tap, queue_class.name][at] = queue_class.sent_kbps
+            found["queue_guaranteed_kbps", use.tap, queue_class.name][at] = queue_class.guaranteed_kbps
+            dropped = found["queue_dropped", use.tap, queue_class.name]
+            dropped[at] = dropped.get(at, 0) + queue_class.dropped
     for (kind, tap, name), values in found.items():
         for series in _series(kind, tap, values):
             yield replace(series, label=name)

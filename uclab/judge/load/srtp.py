@@ -44,7 +44,7 @@ class Sampled:
 
 def check_load_srtp(evidence: RunEvidence) -> Iterator[Finding]:
     """One finding for each load generator: its users' media, there and back."""
-    for generator in sorted({one.node for one in evidence.run.load.generators}):
+    for generator in sorted({record.node for record in evidence.run.load.generators}):
         expected = (
             "SRTP: packets of sampled calls authenticate with the keys of their signalling, and not with"
             " a bit of the key changed; no other media is readable"
@@ -70,11 +70,11 @@ def _generator(evidence: RunEvidence, claim: Claim, generator: str) -> Finding:
     tap = evidence.network.first_tap.get(generator, "")
     by_leg = [list(_directions(evidence, leg, tap)) for leg in legs]
     directions = [direction for directions_of_leg in by_leg for direction in directions_of_leg]
-    opened = [a for one in directions for a in one.tried]
+    opened = [a for direction in directions for a in direction.tried]
     unsupported = next((a.unsupported for a in opened if a.unsupported), None)
     if unsupported is not None:
         return claim.not_shown(f"suite {unsupported} cannot be checked by libsrtp's Python binding")
-    broken = [one for one in directions if one.wrong]
+    broken = [direction for direction in directions if direction.wrong]
     if broken:
         return _unauthentic(evidence, claim, broken[0], len(broken), len(directions))
     calls = sum(len(directions_of_leg) == len(WAYS) for directions_of_leg in by_leg)
@@ -90,7 +90,7 @@ def _generator(evidence: RunEvidence, claim: Claim, generator: str) -> Finding:
     kinds = ", ".join(sorted({direction.leg.record.kind for direction in directions}))
     packets = sum(a.authenticated for a in opened if a.tap == tap)
     refused = sum(a.wrong_key_refused for a in opened)
-    reports = sum(a.authenticated for one in directions for a in one.control if a.tap == tap)
+    reports = sum(a.authenticated for direction in directions for a in direction.control if a.tap == tap)
     more = f" and {reports} of SRTCP" if reports else ""
     observed = (
         f"{calls} sampled calls ({kinds}): {packets} packets{more} at {tap} and the same at all"

@@ -26,21 +26,21 @@ class Stretch:
     """Something was seen here in each of its seconds."""
 
 
-def missed(there: Mapping[int, int], here: Mapping[int, int]) -> Counter[int]:
+def missed(far_counts: Mapping[int, int], here: Mapping[int, int]) -> Counter[int]:
     """Second -> frames that one end of a cable had and the other had not, both given by second; only where
     the clocks do not explain it."""
     found: Counter[int] = Counter()
     quiet: Counter[int] = Counter()
-    for second in [*sorted(there.keys() | here.keys()), None]:
+    for second in [*sorted(far_counts.keys() | here.keys()), None]:
         if second is not None and not here.get(second, 0):
-            quiet[second] = there[second]
+            quiet[second] = far_counts[second]
             continue
         if quiet.total() > FEW:
             found.update(quiet)
         quiet = Counter()
         if second is not None:
-            lacking = there.get(second, 0) - here[second]
-            if lacking > max(FEW, SHARE * there.get(second, 0)):
+            lacking = far_counts.get(second, 0) - here[second]
+            if lacking > max(FEW, SHARE * far_counts.get(second, 0)):
                 found[second] = lacking
     return found
 
@@ -66,10 +66,10 @@ def stretches(missing: Mapping[int, int], seen: Collection[int]) -> Iterator[Str
         yield Stretch(begin, end, frames, part)
 
 
-def is_cut(stretch: Stretch, there: Mapping[int, int], here: Mapping[int, int]) -> bool:
+def is_cut(stretch: Stretch, far_counts: Mapping[int, int], here: Mapping[int, int]) -> bool:
     """Whether it is a cable that lost its carrier: short, with nothing here after the first frame that was
     missed, and then both ends are silent. Given by second: when each end's last frame was, in nanoseconds."""
     after = range(stretch.end + 1, stretch.end + 1 + CARRIER_S)
-    if stretch.end - stretch.begin >= CARRIER_S or any(s in there or s in here for s in after):
+    if stretch.end - stretch.begin >= CARRIER_S or any(s in far_counts or s in here for s in after):
         return False
-    return there.get(stretch.end, 0) - here.get(stretch.end, 0) > APART_NS
+    return far_counts.get(stretch.end, 0) - here.get(stretch.end, 0) > APART_NS

@@ -92,9 +92,9 @@ def successive_scatter(series: Iterable[Clusters]) -> float | None:
     """Standard deviation of a second's mean, by the differences between successive seconds of each series;
     None where there are none."""
     squares = [
-        (one.sums[at + 1] / one.counts[at + 1] - one.sums[at] / one.counts[at]) ** 2
-        for one in series
-        for at in range(len(one) - 1)
+        (clusters.sums[at + 1] / clusters.counts[at + 1] - clusters.sums[at] / clusters.counts[at]) ** 2
+        for clusters in series
+        for at in range(len(clusters) - 1)
     ]
     return math.sqrt(sum(squares) / len(squares) / 2) if squares else None
 

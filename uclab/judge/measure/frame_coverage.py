@@ -196,8 +196,8 @@ class FrameCoverage:
         kinds = self.unread.get(tap)
         if not kinds:
             return None
-        words = ", ".join(f"{unread.packets} of {kind}" for kind, unread in sorted(kinds.items()))
-        return f"frames at {tap} were not understood: {words}"
+        counted = ", ".join(f"{unread.packets} of {kind}" for kind, unread in sorted(kinds.items()))
+        return f"frames at {tap} were not understood: {counted}"
 
     def unseen(self, tap: str) -> str | None:
         """Why packets may have passed a tap without being recognised: their headers were cut off, or they

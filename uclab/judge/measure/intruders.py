@@ -84,12 +84,14 @@ class Intruders:
     @cached_property
     def flows(self) -> frozenset[int]:
         """Identities of the flows that intruders sent: they are no call's, whatever SSRC they carry."""
-        return frozenset(id(flow) for one in self.found for flow in one.sent)
+        return frozenset(id(flow) for intruder in self.found for flow in intruder.sent)
 
     @cached_property
     def ssrcs(self) -> frozenset[int]:
         """SSRCs in what intruders sent."""
-        return frozenset(flow.key.ssrc for one in self.found for flow in one.sent if flow.key.ssrc >= 0)
+        return frozenset(
+            flow.key.ssrc for intruder in self.found for flow in intruder.sent if flow.key.ssrc >= 0
+        )
 
     def sender_of(self, ssrc: int, port: int) -> Intruder | None:
         """Who forges media with that SSRC to or from that port of a relay."""
@@ -206,7 +208,7 @@ class _Search:
     def _never_on_its_line(self) -> None:
         """Packets that came to a relay with somebody's address and were never at the taps of the device that
         has it; and such that came to an endpoint with a relay's address and were never at the relay's."""
-        known = {id(flow) for one in self.found.values() for flow in one.sent}
+        known = {id(flow) for intruder in self.found.values() for flow in intruder.sent}
         ends = set(self.network.controller_taps)
         first = set(self.network.first_tap.values()) - ends
         # Behind address translation the relay's port is all that has stayed the same.

@@ -74,10 +74,10 @@ def joined(spans: Iterable[Span], gap_ns: int = 0) -> list[Span]:
 def silences(presence: Iterable[Span], until_ns: int) -> list[Span]:
     """What is between the spans of `presence`, and from the last of them to `until_ns`: each at least
     `SHORTEST_NS` long."""
-    there = joined(span for span in presence if span[0] < until_ns)
-    following = [*(begin for begin, _ in there[1:]), until_ns]
+    heard = joined(span for span in presence if span[0] < until_ns)
+    following = [*(begin for begin, _ in heard[1:]), until_ns]
     return [
-        (end, after) for (_, end), after in zip(there, following, strict=False) if after - end >= SHORTEST_NS
+        (end, after) for (_, end), after in zip(heard, following, strict=False) if after - end >= SHORTEST_NS
     ]
 
 

@@ -187,7 +187,7 @@ class Observer:
         self._seen.secrecy.add(packets, columns, labels, media, leg)
         self._seen.control.add(packets, columns, labels, control, leg)
         self._seen.frames.add(packets, columns, labels, media, control)
-        ticks = np.array([one.tick_ns for one in source.reader.interfaces], np.int64)
+        ticks = np.array([interface.tick_ns for interface in source.reader.interfaces], np.int64)
         self._waiting.append(self._rows(packets, columns, labels, media, leg, ticks))
         source.reached_ns = max(source.reached_ns, int(packets.time_ns.max()))
         for index, count in zip(*np.unique(packets.interface, return_counts=True), strict=True):

@@ -64,12 +64,12 @@ def _crossed(
     frames: Mapping[str, Frames],
     far: Mapping[str, str],
     fit: Mapping[str, float],
-    one: str,
+    first: str,
     other: str,
 ) -> bool:
     """Whether each of two taps fits the other's cable, and not its own."""
     strange = False
-    for mine, theirs in ((one, other), (other, one)):
+    for mine, theirs in ((first, other), (other, first)):
         if mine not in far:
             continue
         if fit[mine] + BETTER > 1 or far[mine] == theirs:

@@ -222,11 +222,11 @@ def _missing(
         counts = run.counts
         between_switches = counts.ends.get(tap.label, UNKNOWN) == UNKNOWN
         if between_switches:
-            here, there = (_usable(counts.at(label), ran, broken) for label in (tap.label, other.label))
+            here, far_counts = (_usable(counts.at(label), ran, broken) for label in (tap.label, other.label))
         else:
             here = _usable(counts.sent.get(tap.label, {}), ran)
-            there = _usable(counts.got.get(other.label, {}), ran)
-        lacking = missed(there, here)
+            far_counts = _usable(counts.got.get(other.label, {}), ran)
+        lacking = missed(far_counts, here)
         last = counts.latest_ns
         for stretch in list(stretches(lacking, here.keys())) if between_switches else ():
             if is_cut(stretch, last.get(other.label, {}), last.get(tap.label, {})):
@@ -260,8 +260,8 @@ def _cable_ends(run: Captured) -> Iterator[tuple[Tap, Tap, list[tuple[float, flo
     on purpose."""
     taps = {(tap.device, tap.interface): tap for tap in run.plan.taps if tap.label in run.states}
     broken: dict[str, list[tuple[float, float]]] = {}
-    for one in link_outages(run.events):
-        broken.setdefault(one.link, []).append((one.since, one.until))
+    for outage in link_outages(run.events):
+        broken.setdefault(outage.link, []).append((outage.since, outage.until))
     for link in run.plan.links:
         ends = [taps.get((end.device, end.interface)) for end in (link.a, link.b)]
         if link.kind not in NO_FRAMES and ends[0] is not None and ends[1] is not None:

@@ -42,8 +42,8 @@ def culprit(
     unseen = [tap for tap in passed if tap in blind or tap not in known]
     if not unseen:
         return blame_between(network, before.tap, at.tap), where
-    words = f"{where}; {', '.join(unseen)} in between saw only part"
-    return passed_through(network, (before.tap, *passed, at.tap)), words
+    description = f"{where}; {', '.join(unseen)} in between saw only part"
+    return passed_through(network, (before.tap, *passed, at.tap)), description
 
 
 def planned_between(network: PlannedNetwork, stream: Stream, before: HopRecord, at: HopRecord) -> list[str]:

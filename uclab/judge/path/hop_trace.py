@@ -84,7 +84,7 @@ def in_series(network: PlannedNetwork, hops: Sequence[HopRecord], stream: Stream
 
 def _passed(hops: Sequence[Hop] | Sequence[HopRecord], index: int) -> int:
     """Packets that one of a walk's hops, or a later one of its leg, saw."""
-    return max(one.packets for one in hops[index:] if one.leg == hops[index].leg)
+    return max(hop.packets for hop in hops[index:] if hop.leg == hops[index].leg)
 
 
 def _record(hop: Hop, markings: Counter[ObservedMarking], lost: int, on_air: bool) -> HopRecord:
@@ -136,7 +136,7 @@ def passed_through(network: PlannedNetwork, taps: Sequence[str]) -> str | None:
     """The one device that lies between the first and the last of taps that follow each other on a way; None
     where there are several. (What two taps of two devices have between them is a cable.)"""
     owners = [network.owner(network.device(tap)) for tap in taps]
-    inside = {one for one, following in pairwise(owners) if one == following}
+    inside = {owner for owner, following in pairwise(owners) if owner == following}
     return inside.pop() if len(inside) == 1 else None
 
 

@@ -34,7 +34,7 @@ def check_planned_way(evidence: RunEvidence) -> Iterator[Finding]:
     for call, direction, sender, receiver in evidence.call_directions():
         if not call.established or overlaps(call, troubled):
             continue
-        if steered & {evidence.network.plan.node(one.node).site for one in (sender, receiver)}:
+        if steered & {evidence.network.plan.node(endpoint.node).site for endpoint in (sender, receiver)}:
             continue
         subject = f"{call.id}:{direction}"
         claim = Claim("path.as-planned", ("V2", "P5"), subject, EXPECTED)
@@ -48,7 +48,7 @@ def check_planned_way(evidence: RunEvidence) -> Iterator[Finding]:
 def broken_times(evidence: RunEvidence) -> list[tuple[float, float]]:
     """When a link was out of order because somebody wanted it so, in seconds since the epoch."""
     settled_s = evidence.network.policy.tolerances.settled_s
-    return [(one.since, one.until + settled_s) for one in link_outages(evidence.run.events)]
+    return [(outage.since, outage.until + settled_s) for outage in link_outages(evidence.run.events)]
 
 
 def overlaps(call: CallRecord, times: Sequence[tuple[float, float]]) -> bool:
@@ -114,10 +114,10 @@ def _first_missed(
         if (gap := evidence.windows.gap(tap, *when)) is not None:
             return claim.not_shown(gap, Evidence(tap))
         if (near := _far_end(evidence, tap)) in seen and seen[near].packets >= arrived * (1 - astray):
-            words = (
+            reason = (
                 f"{tap} shows {arrived - missed} of {arrived} packets, the other end of its cable {near} all"
             )
-            return claim.not_shown(words, Evidence(tap))  # they came by it, and its capture has them not
+            return claim.not_shown(reason, Evidence(tap))  # they came by it, and its capture has them not
         others = [hop for name, hop in seen.items() if name not in planned]
         by = f" but {', '.join(hop.tap for hop in others[:NAMED])}" if others else ""
         observed = f"{missed} of {arrived} packets did not pass {tap}{by}"
@@ -132,7 +132,7 @@ def _far_end(evidence: RunEvidence, tap: str) -> str:
     if known is None:
         return ""
     own = (known.device, known.interface)
-    by_place = {(one.device, one.interface): label for label, one in network.taps.items()}
+    by_place = {(tap.device, tap.interface): label for label, tap in network.taps.items()}
     for link in network.plan.links:
         ends = [(end.device, end.interface) for end in (link.a, link.b)]
         if own in ends and link.kind not in NO_FRAMES:

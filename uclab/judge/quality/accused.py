@@ -119,14 +119,14 @@ class Accused:
     @cached_property
     def level(self) -> float:
         """Confidence of one figure of one call."""
-        return level_for(self.policy, [one.stream for one in self.seen])
+        return level_for(self.policy, [direction.stream for direction in self.seen])
 
     @cached_property
     def places(self) -> dict[tuple[bool, str], list[Part]]:
         """(overloaded, place) -> parts of calls there."""
         found: dict[tuple[bool, str], list[Part]] = {}
-        for one in self.seen:
-            for part in one.parts:
+        for direction in self.seen:
+            for part in direction.parts:
                 found.setdefault((part.call.kind == "overload", part.place), []).append(part)
         return found
 
@@ -148,14 +148,16 @@ class Accused:
                     )
         return found
 
-    def of(self, one: DirectionSeen) -> Accusation | None:
+    def of(self, direction: DirectionSeen) -> Accusation | None:
         """What is beyond chance in a direction; loss first."""
-        for part in one.parts:
+        for part in direction.parts:
             if id(part) in self.lossy:
                 return Accusation(self.lossy[id(part)], True, part)
-        others = [other.stream for other in self.seen if other is not one and _alike(other, one)]
-        planned = max((part.planned_effect for part in one.parts), default=1.0)
-        return beyond_chance(self.policy, self.level, one.stream, Scatter.of(others, one.stream), planned)
+        others = [other.stream for other in self.seen if other is not direction and _alike(other, direction)]
+        planned = max((part.planned_effect for part in direction.parts), default=1.0)
+        return beyond_chance(
+            self.policy, self.level, direction.stream, Scatter.of(others, direction.stream), planned
+        )
 
 
 def _alike(other: DirectionSeen, one: DirectionSeen) -> bool:

@@ -61,7 +61,11 @@ def directions_seen(evidence: RunEvidence) -> Iterator[DirectionSeen]:
     for call, direction, sender, receiver in evidence.call_directions():
         stream = evidence.stream(call, direction)
         if call.established and call.kind not in INTERRUPTED and stream is not None and stream.received:
-            taps = [tap for one in (sender, receiver) if (tap := evidence.network.first_tap.get(one.name))]
+            taps = [
+                tap
+                for endpoint in (sender, receiver)
+                if (tap := evidence.network.first_tap.get(endpoint.name))
+            ]
             gap = evidence.windows.first_gap((*taps, *evidence.network.controller_taps), *media_time(stream))
             parts, unseen = ((), gap) if gap else _parts(evidence, call, direction, stream, sender, receiver)
             yield DirectionSeen(call, direction, stream, sender, receiver, parts, unseen)
@@ -69,15 +73,15 @@ def directions_seen(evidence: RunEvidence) -> Iterator[DirectionSeen]:
 
 def in_evidence(seen: Iterable[DirectionSeen | Part], tap: str | None = None) -> Evidence:
     """That a finding counts these directions of calls."""
-    return Evidence(tap, directions=tuple(f"{one.call.id}:{one.direction}" for one in seen))
+    return Evidence(tap, directions=tuple(f"{direction.call.id}:{direction.direction}" for direction in seen))
 
 
 def blamed(
     evidence: RunEvidence, seen: Iterable[DirectionSeen | Part], blame: str | None, where: str
 ) -> tuple[str | None, str]:
     """Who is to blame for what these directions lost: where a relay was led astray, who did that."""
-    for one in seen if blame in evidence.network.controller_nodes else ():
-        if (taken := evidence.taken(one.call, one.direction)) is not None:
+    for direction in seen if blame in evidence.network.controller_nodes else ():
+        if (taken := evidence.taken(direction.call, direction.direction)) is not None:
             return taken.intruder.blame, f"{where}; {taken.words}"
     return blame, where
 
@@ -143,7 +147,7 @@ def _anchored(evidence: RunEvidence, number: int, leg: Leg) -> dict[int, int] | 
     ]
     if not found:
         return None
-    return (min if leg == "up" else max)(found, key=lambda one: one[0])[1]
+    return (min if leg == "up" else max)(found, key=lambda candidate: candidate[0])[1]
 
 
 def _place(evidence: RunEvidence, number: int, endpoint: Endpoint, leg: Leg) -> str:

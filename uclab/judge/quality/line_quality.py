@@ -34,12 +34,12 @@ def check_lines(evidence: RunEvidence, accused: Accused, walks: Sequence[Walk]) 
     by_direction = {(walk.call, walk.direction): walk for walk in walks}
     for (overloaded, place), parts in sorted(accused.places.items()):
         kept = _without_accused(accused, parts)
-        words = " while the WAN is overloaded" if overloaded else ""
+        detail = " while the WAN is overloaded" if overloaded else ""
         claim = Claim(
             "quality.overload" if overloaded else "quality.voice",
             ("C8",),
             place,
-            f"loss < {policy.max_loss_pct:g} % of all calls' packets{words},"
+            f"loss < {policy.max_loss_pct:g} % of all calls' packets{detail},"
             f" with {policy.confidence.verdict_pct:g} % confidence",
         )
         clusters = Clusters.of(part.seconds for part in kept)
@@ -53,8 +53,8 @@ def check_lines(evidence: RunEvidence, accused: Accused, walks: Sequence[Walk]) 
             observed += f"; {len(parts) - len(kept)} calls that fail by themselves are not counted"
         if interval.beyond(policy.max_loss_pct / 100):
             blame, where, tap = _most_lost(evidence, kept, by_direction)
-            words = f"{observed}; {where}" if where else observed
-            finding = claim.failed(words, in_evidence(kept, tap), blame)
+            detail = f"{observed}; {where}" if where else observed
+            finding = claim.failed(detail, in_evidence(kept, tap), blame)
         elif interval.below(policy.max_loss_pct / 100):
             finding = claim.passed(observed, in_evidence(kept))
         else:

@@ -141,25 +141,29 @@ def check_routes(evidence: RunEvidence, accused: Accused, walks: Sequence[Walk])
     policy = evidence.network.policy
     by_direction = {(walk.call, walk.direction): walk for walk in walks}
     routes: dict[tuple[bool, str, str], list[DirectionSeen]] = {}
-    for one in (one for one in accused.seen if one.parts):
-        ends = _place(evidence, one.sender), _place(evidence, one.receiver)
-        routes.setdefault((one.call.kind == "overload", *ends), []).append(one)
+    for seen in (direction for direction in accused.seen if direction.parts):
+        ends = _place(evidence, seen.sender), _place(evidence, seen.receiver)
+        routes.setdefault((seen.call.kind == "overload", *ends), []).append(seen)
     for (overloaded, source, target), all_of_them in sorted(routes.items(), key=lambda item: item[0]):
-        counted = [one for one in all_of_them if not any(id(part) in accused.lossy for part in one.parts)]
+        counted = [
+            direction
+            for direction in all_of_them
+            if not any(id(part) in accused.lossy for part in direction.parts)
+        ]
         counted = counted if 2 * len(counted) > len(all_of_them) else all_of_them
-        planned = max((part.planned_effect for one in counted for part in one.parts), default=1.0)
-        words = " while the WAN is overloaded" if overloaded else ""
+        planned = max((part.planned_effect for direction in counted for part in direction.parts), default=1.0)
+        load = " while the WAN is overloaded" if overloaded else ""
         claim = Claim(
             "quality.overload" if overloaded else "quality.voice",
             ("C8",),
             f"{source} → {target}",
-            f"{limits_in_words(policy)}{words}, with {policy.confidence.verdict_pct:g} % confidence",
+            f"{limits_in_words(policy)}{load}, with {policy.confidence.verdict_pct:g} % confidence",
         )
-        figures = route_figures(policy, [one.stream for one in counted], planned)
+        figures = route_figures(policy, [direction.stream for direction in counted], planned)
         observed = figures_in_words(figures)
         if names := missed(policy, figures):
             by_loss = names == ["MOS"] and _is_lossy(policy, figures)
-            worst = max(counted, key=lambda one: _suffered(one.stream, by_loss))
+            worst = max(counted, key=lambda direction: _suffered(direction.stream, by_loss))
             walk = by_direction.get((worst.call.id, worst.direction))
             blind = evidence.windows.blind(*media_time(worst.stream))
             blame, where = blamed(

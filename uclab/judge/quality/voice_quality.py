@@ -48,7 +48,7 @@ def check_quality(evidence: RunEvidence, walks: Sequence[Walk]) -> Iterator[Find
 
 def _single_calls(evidence: RunEvidence, accused: Accused, walks: Sequence[Walk]) -> Iterator[Finding]:
     by_call = {(walk.call, walk.direction): walk for walk in walks}
-    seen = {(one.call.id, one.direction): one for one in accused.seen}
+    seen = {(direction.call.id, direction.direction): direction for direction in accused.seen}
     for call, direction, _, receiver in evidence.call_directions():
         if call.established and call.kind not in INTERRUPTED:
             walk, direction_seen = by_call.get((call.id, direction)), seen.get((call.id, direction))

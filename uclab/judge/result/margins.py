@@ -30,7 +30,9 @@ def lowest(figure: str, interval: Interval, limit: float, digits: int) -> Margin
 
 def with_margins(finding: Finding, found: Iterable[Margin | None]) -> Finding:
     """The finding with the margins of what it judges."""
-    return replace(finding, margins=tuple(replace(one, subject=finding.subject) for one in found if one))
+    return replace(
+        finding, margins=tuple(replace(margin, subject=finding.subject) for margin in found if margin)
+    )
 
 
 def nearest(
@@ -39,10 +41,12 @@ def nearest(
     """For each limit the line, route or call that came nearest to it, of all that are judged by it; kinds of
     call that are `skipped` are not judged."""
     known = [margin for finding in findings for margin in finding.margins]
-    known += [one for call in calls if call.kind not in skipped for one in _of_call(call, policy)]
+    known += [margin for call in calls if call.kind not in skipped for margin in _of_call(call, policy)]
     order = (LOSS, DELAY, JITTER, WORST_JITTER, MOS)
-    by_figure = {name: [one for one in known if one.figure == name] for name in order}
-    return tuple(min(margins, key=lambda one: one.margin_pct) for margins in by_figure.values() if margins)
+    by_figure = {name: [margin for margin in known if margin.figure == name] for name in order}
+    return tuple(
+        min(margins, key=lambda margin: margin.margin_pct) for margins in by_figure.values() if margins
+    )
 
 
 def _of_call(call: JudgedCall, policy: Policy) -> Iterable[Margin]:

@@ -41,7 +41,9 @@ def check(top: YamlLocation) -> Iterator[Diagnostic]:
         if name is not None and name not in used and not kind.programmed:
             yield carrier.mistake(f"carrier {shown(name)} carries nothing", "name it in a connection's `via`")
         if other.value is True and not kind.other_customers and not kind.programmed:
-            able = [one.name for one in CARRIER_KINDS.values() if one.other_customers]
+            able = [
+                carrier_kind.name for carrier_kind in CARRIER_KINDS.values() if carrier_kind.other_customers
+            ]
             yield other.mistake(
                 f"a carrier of kind {shown(kind.name)} with another customer", f"only {listed(able)} has one"
             )

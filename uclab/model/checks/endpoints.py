@@ -25,13 +25,17 @@ def check(top: YamlLocation) -> Iterator[Diagnostic]:
                 yield from _chosen_vlan(site, endpoint["vlan"])
             kind = kind_of(endpoint["kind"].text)
             if kind is not None and not kind.pc_port and endpoint["pc"].value is not None:
-                allowed = " or ".join(f"`{one.name}`" for one in ENDPOINT_KINDS.values() if one.pc_port)
+                allowed = " or ".join(
+                    f"`{endpoint_kind.name}`"
+                    for endpoint_kind in ENDPOINT_KINDS.values()
+                    if endpoint_kind.pc_port
+                )
                 yield endpoint["pc"].mistake(
                     f"a {kind.title} has no port for a PC", f"only a {allowed} has one"
                 )
         yield from _vlans_for_all(site, endpoints)
         plugged = (*site["access_points"], *endpoints)
-        ports = ((one["port"].text, one["port"]) for one in plugged)
+        ports = ((entry["port"].text, entry["port"]) for entry in plugged)
         yield from repeats(ports, "port", "an access port takes one endpoint")
 
 

@@ -120,7 +120,9 @@ def _media_ports(top: YamlLocation, classes: list[YamlLocation]) -> Iterator[Dia
     for entry in classes:
         hit = [part for part in rest if _overlap(part, _ranges(entry, "udp"))]
         if hit and entry["dscp"].code_point != dscp:
-            first = max(hit[0][0], min(one[0] for one in _ranges(entry, "udp") if _overlap(hit[0], [one])))
+            first = max(
+                hit[0][0], min(ports[0] for ports in _ranges(entry, "udp") if _overlap(hit[0], [ports]))
+            )
             yield place.mistake(
                 f"class {shown(entry['name'].text)} on line {entry.line} marks UDP port {first} with "
                 f"{_named(entry['dscp'].code_point)}, voice is {_named(dscp)} by line {said.line}",
@@ -150,9 +152,13 @@ def _taken_by_earlier(classes: list[YamlLocation]) -> Iterator[Diagnostic]:
     """Of several classes the first that matches wins: one that never can is a mistake."""
     for number, entry in enumerate(classes):
         wide = entry["any_destination"].value is True
-        earlier = [one for one in classes[:number] if one["any_destination"].value is True or not wide]
+        earlier = [
+            traffic_class
+            for traffic_class in classes[:number]
+            if traffic_class["any_destination"].value is True or not wide
+        ]
         for point in entry["match_dscps"]:
-            taker = next((one for one in earlier if point.code_point in _points(one)), None)
+            taker = next((location for location in earlier if point.code_point in _points(location)), None)
             if taker is not None and point.code_point is not None:
                 yield point.mistake(
                     f"{_named(point.code_point)} is matched by class {shown(taker['name'].text)} on line "
@@ -162,15 +168,15 @@ def _taken_by_earlier(classes: list[YamlLocation]) -> Iterator[Diagnostic]:
         left = False
         for protocol in ("udp", "tcp"):
             rest = _ranges(entry, protocol)
-            for one in earlier:
-                rest = _without(rest, _ranges(one, protocol))
+            for traffic_class in earlier:
+                rest = _without(rest, _ranges(traffic_class, protocol))
             left = left or bool(rest)
         ports = _ranges(entry, "udp") + _ranges(entry, "tcp")
         if ports and not left and not list(entry["match_dscps"]):
-            takers = [one for one in earlier if _shares(one, entry)]
+            takers = [location for location in earlier if _shares(location, entry)]
             yield entry.mistake(
                 "no packet can come into this class: all its ports are those of "
-                + ", ".join(f"{shown(one['name'].text)} on line {one.line}" for one in takers),
+                + ", ".join(f"{shown(location['name'].text)} on line {location.line}" for location in takers),
                 "the first class that matches wins; move this one up, or leave it out",
             )
 
@@ -188,8 +194,8 @@ def _queued(top: YamlLocation) -> Iterator[Diagnostic]:
         code = dscp.code_point
         if code is None or code == top["media"]["dscp"].code_point or _queue_of(code, queues):
             continue
-        words = [f"{_named(p.code_point)} (line {p.line})" for p in idle if p.code_point is not None]
-        instead = f"; {', '.join(words)} is in a queue, but nothing is marked so" if words else ""
+        code_points = [f"{_named(p.code_point)} (line {p.line})" for p in idle if p.code_point is not None]
+        instead = f"; {', '.join(code_points)} is in a queue, but nothing is marked so" if code_points else ""
         known = [queue["name"].text or "?" for queue in queues if list(queue["dscps"])]
         name = marking["service"].text
         yield dscp.mistake(

@@ -42,10 +42,10 @@ def _terms(carrier: YamlLocation, crossing: set[tuple[str | None, str | None]]) 
             continue
         given.append((f"{site}-{line}", terms))
         if (site, line) not in crossing:
-            there = [f"{one}-{other}" for one, other in sorted(crossing, key=str)]
+            trunks = [f"{one}-{other}" for one, other in sorted(crossing, key=str)]
             yield terms.mistake(
                 f"no connection {shown(line)} of site {shown(site)} goes by way of "
                 f"{shown(carrier['name'].text)}",
-                f"connections across it: {listed(there)}",
+                f"connections across it: {listed(trunks)}",
             )
     yield from repeats(iter(given), "circuit", "its terms are given once")

@@ -13,7 +13,7 @@ from uclab.model.yaml_location import YamlLocation
 def check(top: YamlLocation, policy: PolicyProfile) -> Iterator[Diagnostic]:
     """There a switch, or a home router, goes by port numbers alone: the classes of voice and signalling must
     be open to that."""
-    closed = [one for one in _needed(policy) if not one.port_match_untrusted]
+    closed = [traffic_class for traffic_class in _needed(policy) if not traffic_class.port_match_untrusted]
     for site in top["sites"]:
         roles = {vlan["name"].text: vlan["role"].text for vlan in site["vlans"]}
         for endpoint in site["endpoints"]:
@@ -33,10 +33,10 @@ def _needed(policy: PolicyProfile) -> Iterator[TrafficClass]:
     ports = policy.signalling.sips_ports
     wanted = [("udp", low), ("tcp", ports.desk_phone), ("tcp", ports.softclient)]
     for protocol, port in wanted:
-        for one in policy.classes:
-            ranges = one.udp if protocol == "udp" else one.tcp
+        for traffic_class in policy.classes:
+            ranges = traffic_class.udp if protocol == "udp" else traffic_class.tcp
             if any(first <= port <= last for first, last in ranges):
-                yield one
+                yield traffic_class
                 break
 
 

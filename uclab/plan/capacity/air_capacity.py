@@ -53,7 +53,7 @@ def air_capacity(
     per_call_pct = both_us / (stream.packet_ms * 1000) * 100
     calls = math.ceil(len(air.stations) * simultaneous_pct / 100)
     fit, need_pct = math.floor(USABLE_PCT / per_call_pct), calls * per_call_pct
-    words = (
+    description = (
         f"site `{site}`, access point `{air.access_point}`: {calls} calls at once take {need_pct:.1f} % of "
         f"the channel's time: room for {fit}; spread its stations over more access points"
     )
@@ -65,5 +65,5 @@ def air_capacity(
         per_call_pct=per_call_pct,
         need_pct=need_pct,
         calls_fit=fit,
-        shortage=(words,) if calls > fit else (),
+        shortage=(description,) if calls > fit else (),
     )

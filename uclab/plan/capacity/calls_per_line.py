@@ -120,8 +120,8 @@ class Capacity:
     @property
     def shortage(self) -> tuple[str, ...]:
         """Everything that does not fit."""
-        lines = dict.fromkeys(words for line in self.lines for words in line.shortage)
-        return (*lines, *(words for air in self.airs for words in air.shortage))
+        lines = dict.fromkeys(reason for line in self.lines for reason in line.shortage)
+        return (*lines, *(reason for air in self.airs for reason in air.shortage))
 
 
 def capacity(loaded: LoadedTopology, plan: Plan) -> Capacity:
@@ -208,10 +208,14 @@ def _is_underlay(plan: Plan, near: LinkEnd) -> bool:
 
 def direction_capacity(way: Way, device: str, queue: EgressQueue, demand: Demand) -> DirectionCapacity:
     """Need and room of one queue with its classes."""
-    queues = tuple(_queue(queue, one, demand) for one in queue.classes)
-    need = sum(one.need_kbps for one in queues)
-    per_call = sum(one.per_call_kbps for one in queues)
-    limits = [(one.calls, one.name) for one in queues if one.calls is not None]
+    queues = tuple(_queue(queue, queue_class, demand) for queue_class in queue.classes)
+    need = sum(queue_capacity.need_kbps for queue_capacity in queues)
+    per_call = sum(queue_capacity.per_call_kbps for queue_capacity in queues)
+    limits = [
+        (queue_capacity.calls, queue_capacity.name)
+        for queue_capacity in queues
+        if queue_capacity.calls is not None
+    ]
     limits.append((_whole(queue.rate_kbps, per_call), "line"))
     limits.append((demand.relayed_calls, MEDIA_PORTS))
     limits.sort(key=lambda limit: limit[0])
@@ -235,45 +239,47 @@ def direction_capacity(way: Way, device: str, queue: EgressQueue, demand: Demand
 
 def _alone(queue: EgressQueue, demand: Demand) -> int:
     """Calls without any signalling, in the class of voice."""
-    one, per_call = class_of(queue, demand.voice_dscp), demand.media_kbps
+    voice_class, per_call = class_of(queue, demand.voice_dscp), demand.media_kbps
     if len(queue.classes) == 1:
         return min(_whole(queue.rate_kbps, per_call), demand.relayed_calls)
     if voice_shares(queue, demand.voice_dscp):
         return 0
     media_alone = replace(demand, signalling_kbps=0.0, signalling_per_call_kbps=0.0)
-    return min(_borrowing(queue, one, per_call, media_alone), demand.relayed_calls)
+    return min(_borrowing(queue, voice_class, per_call, media_alone), demand.relayed_calls)
 
 
-def _queue(queue: EgressQueue, one: QueueClass, demand: Demand) -> QueueCapacity:
-    per_call = demand.per_call_kbps(queue, one)
-    need = demand.kbps(queue, one)
+def _queue(queue: EgressQueue, queue_class: QueueClass, demand: Demand) -> QueueCapacity:
+    per_call = demand.per_call_kbps(queue, queue_class)
+    need = demand.kbps(queue, queue_class)
     # Bulk takes whatever a queue has that it shares with voice.
-    lost = voice_shares(queue, demand.voice_dscp) and one is class_of(queue, demand.voice_dscp)
+    lost = voice_shares(queue, demand.voice_dscp) and queue_class is class_of(queue, demand.voice_dscp)
     return QueueCapacity(
-        name=one.name,
-        dscps=one.dscps,
-        guaranteed_kbps=one.rate_kbps,
-        ceiling_kbps=one.ceil_kbps,
+        name=queue_class.name,
+        dscps=queue_class.dscps,
+        guaranteed_kbps=queue_class.rate_kbps,
+        ceiling_kbps=queue_class.ceil_kbps,
         need_kbps=need,
-        room_kbps=max(0.0, one.rate_kbps - need),
-        lacking_kbps=max(0.0, need - one.rate_kbps),
+        room_kbps=max(0.0, queue_class.rate_kbps - need),
+        lacking_kbps=max(0.0, need - queue_class.rate_kbps),
         per_call_kbps=per_call,
-        calls=(0 if lost else _whole(one.rate_kbps, per_call)) if per_call else None,
-        calls_borrowing=(0 if lost else _borrowing(queue, one, per_call, demand)) if per_call else None,
+        calls=(0 if lost else _whole(queue_class.rate_kbps, per_call)) if per_call else None,
+        calls_borrowing=(0 if lost else _borrowing(queue, queue_class, per_call, demand))
+        if per_call
+        else None,
     )
 
 
-def _borrowing(queue: EgressQueue, one: QueueClass, per_call: float, demand: Demand) -> int:
+def _borrowing(queue: EgressQueue, queue_class: QueueClass, per_call: float, demand: Demand) -> int:
     """HTB lends what is left over to the class with the lowest priority number first. So a class in front of
     the overloaded one gets all but what the others use of their guarantees."""
-    rest = [other for other in queue.classes if not other.dscps and other is not one]
-    guaranteed = _whole(one.rate_kbps, per_call)
-    if not rest or any(other.priority <= one.priority for other in rest):
+    rest = [other for other in queue.classes if not other.dscps and other is not queue_class]
+    guaranteed = _whole(queue_class.rate_kbps, per_call)
+    if not rest or any(other.priority <= queue_class.priority for other in rest):
         return guaranteed
-    others = [other for other in queue.classes if other is not one and other not in rest]
+    others = [other for other in queue.classes if other is not queue_class and other not in rest]
     left = queue.rate_kbps - sum(other.rate_kbps for other in rest)
     together = per_call + sum(demand.per_call_kbps(queue, other) for other in others)
-    return max(guaranteed, min(_whole(one.ceil_kbps, per_call), _whole(left, together)))
+    return max(guaranteed, min(_whole(queue_class.ceil_kbps, per_call), _whole(left, together)))
 
 
 def _shortage(direction: DirectionCapacity, calls: int, line_kbps: int) -> str | None:

@@ -83,15 +83,15 @@ def measuring(plan: Plan, line: LineCapacity, spoken: Spoken = "both") -> Measur
     placed.
     """
     codec = _codec(line)
-    directions = [one for one in line.directions if spoken in ("both", one.way)]
-    computed = min(one.calls_alone for one in directions)
+    directions = [direction for direction in line.directions if spoken in ("both", direction.way)]
+    computed = min(direction.calls_alone for direction in directions)
     most = math.ceil(computed * (1 + BEYOND)) + FEW
     if most > MOST_CALLS:
         raise PlanError(
             f"{_name(line)}: {computed} calls fit by computation; more than {MOST_CALLS} are not placed."
             " Measure a line of a lower rate: its queues have the same shares"
         )
-    overloaded = all(one.kept_apart for one in line.directions)
+    overloaded = all(direction.kept_apart for direction in line.directions)
     bulk = _bulk(plan, line, directions) if overloaded else ()
     plan, near = _with_callers(plan, line.site, range(most))
     plan, far = _with_answerers(plan, range(most, 2 * most))
@@ -102,7 +102,7 @@ def measuring(plan: Plan, line: LineCapacity, spoken: Spoken = "both") -> Measur
         line=line.line,
         codec=codec,
         per_call_kbps=round(line.per_call_kbps, 2),
-        ways=tuple(_way(plan, one) for one in directions),
+        ways=tuple(_way(plan, direction) for direction in directions),
         near=near.node,
         far=far.node,
         most=most,
@@ -140,11 +140,11 @@ def _codec(line: LineCapacity) -> PoolCodec:
 def _bulk(plan: Plan, line: LineCapacity, directions: Sequence[DirectionCapacity]) -> tuple[BulkTraffic, ...]:
     """Bulk of the line's site, each way that calls speak: enough to overload a line that calls nearly fill.
     `PlanError` where nobody there sends any."""
-    rates = {one.way: one.rate_kbps * BULK_PCT // 100 for one in directions}
+    rates = {direction.way: direction.rate_kbps * BULK_PCT // 100 for direction in directions}
     found = tuple(
-        replace(one, rate_kbps=rates[one.direction])
-        for one in plan.bulk
-        if one.name == f"{line.site}-{one.direction}" and one.direction in rates
+        replace(bulk_flow, rate_kbps=rates[bulk_flow.direction])
+        for bulk_flow in plan.bulk
+        if bulk_flow.name == f"{line.site}-{bulk_flow.direction}" and bulk_flow.direction in rates
     )
     if len(found) < len(rates):
         raise PlanError(f"{_name(line)}: no PC of the site could overload it with bulk")
@@ -192,8 +192,12 @@ def _with_callers(plan: Plan, site: str, share: range) -> tuple[Plan, LoadGenera
 
 def _with_answerers(plan: Plan, share: range) -> tuple[Plan, LoadGenerator]:
     """The plan with the generator that answers, beside the session controller that phones prefer."""
-    phone = next(one for one in plan.endpoints if one.registers)
-    controller = next(one for one in plan.session_controllers if one.host_name == phone.registrars[0])
+    phone = next(endpoint for endpoint in plan.endpoints if endpoint.registers)
+    controller = next(
+        session_controller
+        for session_controller in plan.session_controllers
+        if session_controller.host_name == phone.registrars[0]
+    )
     switch, beside = next(
         (switch, port)
         for switch in plan.switches
@@ -220,8 +224,10 @@ def _beside(plan: Plan, controller: SessionController) -> IPv4Interface:
     taken: set[IPv4Interface] = {
         IPv4Interface(cidr) for node in plan.nodes for i in node.interfaces for cidr in i.addresses
     }
-    own = next(one for one in taken if str(one.ip) == controller.address)
-    free = next((host for host in own.network.hosts() if host not in {one.ip for one in taken}), None)
+    own = next(interface for interface in taken if str(interface.ip) == controller.address)
+    free = next(
+        (host for host in own.network.hosts() if host not in {interface.ip for interface in taken}), None
+    )
     if free is None:
         raise PlanError(f"no free address in {own.network} for the generator that answers")
     return IPv4Interface((free, own.network.prefixlen))
@@ -229,6 +235,6 @@ def _beside(plan: Plan, controller: SessionController) -> IPv4Interface:
 
 def _needed(plan: Plan, line: LineCapacity, generators: Sequence[str]) -> tuple[Tap, ...]:
     """Captures at both generators and at both ends of the line: each costs the machine calls."""
-    ends = next((one.near, one.far) for one in wan_lines(plan) if one.link == line.link)
-    wanted = {*ends, *(LinkEnd(one, "eth0") for one in generators)}
+    ends = next((wan_line.near, wan_line.far) for wan_line in wan_lines(plan) if wan_line.link == line.link)
+    wanted = {*ends, *(LinkEnd(generator, "eth0") for generator in generators)}
     return tuple(tap for tap in plan.taps if LinkEnd(tap.device, tap.interface) in wanted)

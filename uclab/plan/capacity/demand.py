@@ -38,26 +38,28 @@ class Demand:
         kept = 1 - self.max_loss_pct / 100
         return replace(self, media_kbps=self.media_kbps * kept, all_media_kbps=self.all_media_kbps * kept)
 
-    def per_call_kbps(self, queue: EgressQueue, one: QueueClass) -> float:
+    def per_call_kbps(self, queue: EgressQueue, queue_class: QueueClass) -> float:
         """What one call more adds to a class."""
-        return self._in(queue, one, self.media_kbps, self.signalling_per_call_kbps)
+        return self._in(queue, queue_class, self.media_kbps, self.signalling_per_call_kbps)
 
-    def kbps(self, queue: EgressQueue, one: QueueClass) -> float:
+    def kbps(self, queue: EgressQueue, queue_class: QueueClass) -> float:
         """What all calls and endpoints send in a class."""
-        return self._in(queue, one, self.all_media_kbps, self.signalling_kbps)
+        return self._in(queue, queue_class, self.all_media_kbps, self.signalling_kbps)
 
-    def _in(self, queue: EgressQueue, one: QueueClass, media: float, signalling: float) -> float:
-        voice_is_here = one is class_of(queue, self.voice_dscp)
-        signalling_is_here = one is class_of(queue, self.signalling_dscp)
+    def _in(self, queue: EgressQueue, queue_class: QueueClass, media: float, signalling: float) -> float:
+        voice_is_here = queue_class is class_of(queue, self.voice_dscp)
+        signalling_is_here = queue_class is class_of(queue, self.signalling_dscp)
         return media * voice_is_here + signalling * signalling_is_here
 
 
 def class_of(queue: EgressQueue, dscp: int) -> QueueClass:
     """The class that takes packets with a DSCP: the one that names it, otherwise the one that names none."""
-    for one in queue.classes:
-        if dscp in one.dscps:
-            return one
-    return next((one for one in reversed(queue.classes) if not one.dscps), queue.classes[-1])
+    for queue_class in queue.classes:
+        if dscp in queue_class.dscps:
+            return queue_class
+    return next(
+        (queue_class for queue_class in reversed(queue.classes) if not queue_class.dscps), queue.classes[-1]
+    )
 
 
 def voice_shares(queue: EgressQueue, voice_dscp: int) -> bool:
@@ -77,11 +79,11 @@ def demand_of(
 ) -> tuple[Demand, int]:
     """What a site's lines carry, and of how many endpoints: its own, and of the sites behind it (V5); with
     an overlay's `tunnel_bytes` around every packet."""
-    there = [site, *sites_behind(loaded.topology, site)]
-    traffics = [one.traffic.over(loaded.policy.traffic) for one in there]
+    sites = [site, *sites_behind(loaded.topology, site)]
+    traffics = [behind.traffic.over(loaded.policy.traffic) for behind in sites]
     calls = [
-        math.ceil(len(one.endpoints) * traffic.simultaneous_pct / 100)
-        for one, traffic in zip(there, traffics, strict=True)
+        math.ceil(len(behind.endpoints) * traffic.simultaneous_pct / 100)
+        for behind, traffic in zip(sites, traffics, strict=True)
     ]
     media = [media_stream(traffic, tunnel_bytes).kbps("line") for traffic in traffics]
     spread_s = loaded.policy.registration_spread_s
@@ -94,7 +96,8 @@ def demand_of(
         media_kbps=media[0],
         all_media_kbps=sum(count * kbps for count, kbps in zip(calls, media, strict=True)),
         signalling_kbps=sum(
-            signalling(traffic, len(one.endpoints)) for one, traffic in zip(there, traffics, strict=True)
+            signalling(traffic, len(behind.endpoints))
+            for behind, traffic in zip(sites, traffics, strict=True)
         ),
         signalling_per_call_kbps=signalling(traffics[0], 1) * 100 / traffics[0].simultaneous_pct,
         voice_dscp=plan.policy.voice_dscp,
@@ -102,4 +105,4 @@ def demand_of(
         max_loss_pct=plan.policy.max_loss_pct,
         relayed_calls=relayed_calls(plan.policy.media_ports),
     )
-    return demand, sum(len(one.endpoints) for one in there)
+    return demand, sum(len(behind.endpoints) for behind in sites)

@@ -49,7 +49,11 @@ def _password_guessing(plan: Plan, target: str | None) -> Plan:
 
 
 def _attacked(plan: Plan, target: str | None, kind: AttackKind, count: int) -> Plan:
-    controllers = {one.name: one for one in plan.session_controllers if one.accounts}
+    controllers = {
+        session_controller.name: session_controller
+        for session_controller in plan.session_controllers
+        if session_controller.accounts
+    }
     controller = pick(controllers, target, "session controller")
     source = pick({node.name: node for node in plan.nodes}, WEB, "server on the internet").name
     attack = Attack(

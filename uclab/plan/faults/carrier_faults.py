@@ -74,7 +74,7 @@ def shared_labels(plan: Plan, target: str | None) -> Plan:
         ours = [f for f in switch.flows if _pushes_label(f, IPV4) and not is_others(switch, f)]
         if not theirs or target not in (None, switch.name):
             continue
-        label = next(one for one in ours[0].actions if one.kind == "set-label")
+        label = next(action for action in ours[0].actions if action.kind == "set-label")
         mixed = tuple(
             replace(flow, actions=tuple(label if a.kind == "set-label" else a for a in flow.actions))
             if flow in theirs

@@ -31,7 +31,7 @@ def _fault(name: str, summary: str, *breaks: str, may_break: tuple[str, ...] = (
         def apply(plan: Plan, target: str | None = None) -> Plan:
             if target is not None:
                 raise KeyError(f"`{name}` concerns every session controller: it takes no target")
-            changed = tuple(change(one) for one in plan.session_controllers)
+            changed = tuple(change(controller) for controller in plan.session_controllers)
             return replace(plan, session_controllers=changed, faults=(*plan.faults, name))
 
         LOAD_FAULTS[name] = Fault(name, summary, breaks, apply, may_break)
@@ -86,10 +86,12 @@ def _impostor(plan: Plan, target: str | None = None) -> Plan:
     """The certificate is of the lab's authority, but for somebody else."""
     if target is not None:
         raise KeyError("`trunk-impostor` concerns the telephone network: it takes no target")
-    names = {one.certificate for one in plan.pstn_peers}
+    names = {peer.certificate for peer in plan.pstn_peers}
     changed = tuple(
-        replace(one, dns_names=(f"other.{one.name}",), addresses=()) if one.name in names else one
-        for one in plan.certificates
+        replace(certificate, dns_names=(f"other.{certificate.name}",), addresses=())
+        if certificate.name in names
+        else certificate
+        for certificate in plan.certificates
     )
     return replace(plan, certificates=changed, faults=(*plan.faults, "trunk-impostor"))
 

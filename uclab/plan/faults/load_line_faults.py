@@ -39,8 +39,8 @@ def _altered(plan: Plan, target: str | None = None) -> Plan:
     the site, and makes them pass for whole to all but SRTP: without a UDP checksum."""
     line = _line(plan, target)
     far = plan.node(line.far.device)
-    low = min(one.media_ports[0] for one in plan.session_controllers)
-    high = max(one.media_ports[1] for one in plan.session_controllers)
+    low = min(controller.media_ports[0] for controller in plan.session_controllers)
+    high = max(controller.media_ports[1] for controller in plan.session_controllers)
     rule = (
         f'oifname "{line.far.interface}" udp sport {low}-{high} numgen inc mod {ALTERED_ONE_IN} == 0'
         f" @th,{RTP_PAYLOAD_BITS},32 set 0 udp checksum set 0"

@@ -95,9 +95,9 @@ def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
     address takes the second line, where the router knows of no connection that it belongs to."""
     _, first, second = _two_lines(plan, target)
     own = _address(plan, first)
-    there = str(IPv4Network(own.ip))
+    destination = str(IPv4Network(own.ip))
     provider, core = plan.node(second.far.device), next(n for n in plan.nodes if n.name == "inet")
-    back = Route(there, str(_address(plan, second).ip))
+    back = Route(destination, str(_address(plan, second).ip))
     bent = with_node(plan, replace(provider, routes=(*provider.routes, back)))
     towards = str(IPv4Interface(provider.interface(core.name).addresses[0]).ip)
     rules = drill_rulesets.returned_elsewhere(

@@ -34,11 +34,13 @@ def _media_injected(plan: Plan, target: str | None) -> Plan:
     others = {name: server for name, server in servers.items() if name not in names} or servers
     intruder = pick(others if target is None else servers, target, "public server")
     controllers = tuple(
-        replace(one, media_ports=(one.media_ports[0], one.media_ports[0] + RELAY_PORTS - 1))
-        for one in plan.session_controllers
+        replace(
+            controller, media_ports=(controller.media_ports[0], controller.media_ports[0] + RELAY_PORTS - 1)
+        )
+        for controller in plan.session_controllers
     )
     injections = tuple(
-        Injection(intruder.name, one.media_address, one.media_ports, PACKETS_PER_S, SEARCH_MS)
-        for one in controllers
+        Injection(intruder.name, controller.media_address, controller.media_ports, PACKETS_PER_S, SEARCH_MS)
+        for controller in controllers
     )
     return replace(plan, session_controllers=controllers, injections=(*plan.injections, *injections))

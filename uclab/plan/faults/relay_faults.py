@@ -22,7 +22,7 @@ RTCP = "udp dport >= 1024 @th,64,2 2 @th,72,8 >= 192 @th,72,8 <= 223"
 def _rtcp_unmarked(plan: Plan, target: str | None) -> Plan:
     """`target` is a session controller. A site's router gives what comes back the marking that its phones
     gave on the way out, so that the fault shows in front of it; elsewhere priorities follow."""
-    nodes = {one.name: plan.node(one.node) for one in plan.session_controllers}
+    nodes = {controller.name: plan.node(controller.node) for controller in plan.session_controllers}
     relay = pick(nodes, target, "session controller")
     rules = [
         "# DRILL: the relay's RTCP leaves unmarked.",

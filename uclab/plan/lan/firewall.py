@@ -101,10 +101,12 @@ def ruleset(rules: FirewallRules, policy: Policy) -> str:
 
 def without(rules: FirewallRules, *missing: MissingRule, policy: Policy) -> FirewallRules:
     """The rules without some. KeyError where one of them is not there."""
-    for one in missing:
-        role = next((zone.role for zone in rules.zones if zone.interface == one.zone), None)
-        if role is None or one.service not in (s.name for s in services(role, policy, rules.cloud_ports)):
-            raise KeyError(f"there is no rule for {one.service} of zone {one.zone}")
+    for missing_rule in missing:
+        role = next((zone.role for zone in rules.zones if zone.interface == missing_rule.zone), None)
+        if role is None or missing_rule.service not in (
+            s.name for s in services(role, policy, rules.cloud_ports)
+        ):
+            raise KeyError(f"there is no rule for {missing_rule.service} of zone {missing_rule.zone}")
     return replace(rules, missing=(*rules.missing, *missing))
 
 

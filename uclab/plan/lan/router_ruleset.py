@@ -33,7 +33,11 @@ class Exit:
 
 def translations(exits: Sequence[Exit], interfaces: Sequence[Interface]) -> tuple[SourceTranslation, ...]:
     """What addresses become by these ways out, of a router with these interfaces."""
-    own = {one.name: one.addresses[0].partition("/")[0] for one in interfaces if one.addresses}
+    own = {
+        interface.name: interface.addresses[0].partition("/")[0]
+        for interface in interfaces
+        if interface.addresses
+    }
     return tuple(
         SourceTranslation(way.interface, own[way.interface] if way.becomes == "masquerade" else way.becomes)
         for way in exits

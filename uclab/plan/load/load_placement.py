@@ -80,14 +80,14 @@ def with_load(plan: Plan, users: int, generators: int) -> LoadPlan:
         raise PlanError(f"{generators} load generators: 1 to {MOST_GENERATORS} are possible")
     if users < generators:
         raise PlanError(f"{users} users on {generators} load generators: each needs one user at least")
-    there = places_for_generators(plan)
+    places = places_for_generators(plan)
     made: list[LoadGenerator] = []
     leader = free_node_name(plan, LEADER)
     plan = replace(plan, nodes=(*plan.nodes, Node(leader, NodeKind.SERVER, "campaign", ())))
     tone_hz = tones(users)
     for number in range(generators):
         share = range(users * number // generators, users * (number + 1) // generators)
-        plan, generator = _add(plan, there[number % len(there)], leader, number, share, tone_hz)
+        plan, generator = _add(plan, places[number % len(places)], leader, number, share, tone_hz)
         made.append(generator)
     return LoadPlan(with_accounts(plan, made), leader, tuple(made))
 
@@ -99,11 +99,11 @@ def with_accounts(plan: Plan, generators: Sequence[LoadGenerator]) -> Plan:
     for generator in generators:
         sites[generator.site] += len(generator.users)
     more = max(sites.values(), default=0)
-    controllers = tuple(_with_more(one, accounts, more) for one in plan.session_controllers)
-    for one in controllers:
-        if one.protection is not None:
-            rules = guard(one.protection, one.tls_ports)
-            plan = with_node(plan, replace(plan.node(one.node), nftables=rules))
+    controllers = tuple(_with_more(controller, accounts, more) for controller in plan.session_controllers)
+    for session_controller in controllers:
+        if session_controller.protection is not None:
+            rules = guard(session_controller.protection, session_controller.tls_ports)
+            plan = with_node(plan, replace(plan.node(session_controller.node), nftables=rules))
     return replace(plan, session_controllers=controllers)
 
 
@@ -123,10 +123,10 @@ def pools(load_plan: LoadPlan, folder: str, ca_file: str, codec: PoolCodec = G71
     """What each load generator is told. Its records are to lie in `folder`. PlanError where no endpoint
     registers, whose settings users could have."""
     plan = load_plan.plan
-    phone = next((one for one in plan.endpoints if one.registers), None)
+    phone = next((endpoint for endpoint in plan.endpoints if endpoint.registers), None)
     if phone is None:
         raise PlanError(f"topology {plan.topology} has no endpoint whose settings users could have")
-    controllers = {one.host_name: one for one in plan.session_controllers}
+    controllers = {controller.host_name: controller for controller in plan.session_controllers}
     return tuple(
         Pool(
             generator=generator.node,
@@ -139,7 +139,9 @@ def pools(load_plan: LoadPlan, folder: str, ca_file: str, codec: PoolCodec = G71
             dscp_media=phone.dscp_media,
             registration=phone.registration,
             users=generator.users,
-            colleagues=tuple(user.account.user for one in load_plan.generators for user in one.users),
+            colleagues=tuple(
+                user.account.user for generator in load_plan.generators for user in generator.users
+            ),
             outside=tuple(line.account.user for line in load_plan.outside.users) if load_plan.outside else (),
             records=f"{folder}/{generator.node}",
             codec=codec,
@@ -151,7 +153,7 @@ def pools(load_plan: LoadPlan, folder: str, ca_file: str, codec: PoolCodec = G71
 def as_judged(load_plan: LoadPlan) -> Plan:
     """The plan for the judge: each generator counts as an endpoint, so that what it sends and receives is
     followed from there on."""
-    phone = next(one for one in load_plan.plan.endpoints if one.registers)
+    phone = next(endpoint for endpoint in load_plan.plan.endpoints if endpoint.registers)
     generators = tuple(
         replace(
             phone,
@@ -231,7 +233,7 @@ def account_of(plan: Plan, number: int) -> Account:
 def plug_in(plan: Plan, vlan: Vlan, node: str, mac: str) -> tuple[Plan, Link]:
     """An access port of the voice VLAN behind all others of the site's emptiest access switch."""
     able = [s for s in plan.switches if (s.site, s.role) == (vlan.site, SwitchRole.ACCESS) and s.controlled]
-    switch = min(able, key=lambda one: len(one.ports))
+    switch = min(able, key=lambda switch: len(switch.ports))
     number = max((port.number for port in switch.ports), default=0) + 1
     interface = port_interface(switch.name, switch.dpid, number)
     port = SwitchPort(

@@ -34,8 +34,12 @@ def with_outside(load_plan: LoadPlan, lines: int) -> LoadPlan:
     peer = plan.pstn_peers[0]
     numbers = outside_numbers(peer.numbers, lines)
     users = tuple(
-        LoadUser(Account(one, peer.host_name, "", one, one), peer.address, hz)
-        for one, hz in zip(numbers, tones(len(numbers)), strict=True)
+        LoadUser(
+            Account(telephone_number, peer.host_name, "", telephone_number, telephone_number),
+            peer.address,
+            hz,
+        )
+        for telephone_number, hz in zip(numbers, tones(len(numbers)), strict=True)
     )
     node = plan.node(peer.node)
     plan, leader_address = management_cable(plan, load_plan.leader, node, number)
@@ -50,7 +54,7 @@ def outside_numbers(own: tuple[str, ...], count: int) -> tuple[str, ...]:
     subscribers = direct_number(own, FIRST_LINE)
     taken = (*own, subscribers) if subscribers else own
     more = (direct_number(taken, FIRST_LINE + number) for number in range(count - len(own)))
-    return (*own[:count], *(one for one in more if one))
+    return (*own[:count], *(number for number in more if number))
 
 
 def played(load_plan: LoadPlan, plan: Plan) -> Plan:
@@ -64,7 +68,7 @@ def outside_pool(load_plan: LoadPlan, folder: str, pki: str) -> Pool | None:
         return None
     peer = load_plan.plan.pstn_peers[0]
     controllers = _controllers(load_plan.plan, peer)
-    accounts = [user.account for one in load_plan.generators for user in one.users]
+    accounts = [user.account for generator in load_plan.generators for user in generator.users]
     first = controllers[0]
     return Pool(
         generator=load_plan.outside.node,
@@ -83,7 +87,7 @@ def outside_pool(load_plan: LoadPlan, folder: str, pki: str) -> Pool | None:
             host_name=peer.host_name,
             port=peer.port,
             controller=Registrar(first.host_name, first.address, first.trunk_port),
-            callers=tuple(one.host_name for one in controllers),
+            callers=tuple(controller.host_name for controller in controllers),
             certificate=f"{pki}/{peer.certificate}.pem",
             key=f"{pki}/{peer.certificate}.key",
         ),
@@ -93,4 +97,4 @@ def outside_pool(load_plan: LoadPlan, folder: str, pki: str) -> Pool | None:
 def _controllers(plan: Plan, peer: PstnPeer) -> tuple[SessionController, ...]:
     """Session controllers whose trunk leads to that peer."""
     wanted = (peer.host_name, peer.port)
-    return tuple(one for one in plan.session_controllers if one.trunk_peer == wanted)
+    return tuple(controller for controller in plan.session_controllers if controller.trunk_peer == wanted)

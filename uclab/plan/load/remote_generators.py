@@ -79,18 +79,18 @@ def moved(load_plan: LoadPlan, cards: Mapping[str, str]) -> tuple[LoadPlan, tupl
     gone: list[RemoteGenerator] = []
     plan = load_plan.plan
     for name, card in cards.items():
-        plan, one = _moved(plan, load_plan.leader, name, card)
-        gone.append(one)
+        plan, moved = _moved(plan, load_plan.leader, name, card)
+        gone.append(moved)
     return replace(load_plan, plan=plan), tuple(gone)
 
 
 def with_remote_generators(plan: Plan, gone: Sequence[RemoteGenerator]) -> Plan:
     """The plan for the judge: each generator elsewhere is a node with a tap of its own, as if it were
     here."""
-    at = {one.tap.label: one.tap for one in gone}
+    at = {generator.tap.label: generator.tap for generator in gone}
     return replace(
         plan,
-        nodes=(*plan.nodes, *(one.node for one in gone)),
+        nodes=(*plan.nodes, *(generator.node for generator in gone)),
         taps=tuple(at.get(tap.label, tap) for tap in plan.taps),
     )
 
@@ -114,7 +114,7 @@ def _moved(plan: Plan, leader: str, name: str, card: str) -> tuple[Plan, RemoteG
 
     plan = replace(
         plan,
-        nodes=tuple(one for one in plan.nodes if one.name != name),
+        nodes=tuple(other for other in plan.nodes if other.name != name),
         links=tuple(link for link in plan.links if link is not plug),
         taps=tuple(map(at_card, plan.taps)),
         cards=(*plan.cards, it),

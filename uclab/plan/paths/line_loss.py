@@ -103,14 +103,14 @@ def long_enough(plan: Plan, groups: Groups, verdicts: int = 1) -> tuple[tuple[Ca
         most = max(range(len(longer)), key=legs.__getitem__, default=-1)
         if most < 0 or not legs[most]:
             continue
-        there = sum(
+        outward = sum(
             _legs_of(plan, call, site) * max(call.seconds - UNCOUNTED_S, 0.0)
             for group in longer
             for call in group
         )
         longest = max(call.seconds for call in longer[most])
         missing = [
-            math.ceil((wanted - there) / legs[most])
+            math.ceil((wanted - outward) / legs[most])
             for way in WAYS
             if (wanted := _media_s(plan, expected_loss(plan, endpoint, way), sum(legs), power)) < math.inf
         ]

@@ -159,4 +159,6 @@ def _distinct(lines: list[Line]) -> Iterator[Line]:
 
 def _outside(router: Node, interface: str) -> str:
     """The source address that a router gives to what leaves by an interface."""
-    return next((one.address for one in router.translations if one.interface == interface), "")
+    return next(
+        (translation.address for translation in router.translations if translation.interface == interface), ""
+    )

@@ -103,11 +103,11 @@ def _vlan_hosts(
     given: dict[str, IPv4Interface] = {}
     for site in topology.sites:
         for vlan in site.vlans:
-            there = [host for host in hosts if host.site == site.name and host.vlan.name == vlan.name]
+            in_vlan = [host for host in hosts if host.site == site.name and host.vlan.name == vlan.name]
             free = _free_hosts(
-                vlan.subnet, {gateways[site.name, vlan.name].ip}, len(there), f"VLAN {vlan.name}"
+                vlan.subnet, {gateways[site.name, vlan.name].ip}, len(in_vlan), f"VLAN {vlan.name}"
             )
-            given |= {host.name: address for host, address in zip(there, free, strict=True)}
+            given |= {host.name: address for host, address in zip(in_vlan, free, strict=True)}
     return given
 
 
@@ -204,13 +204,13 @@ def _exchanges(topology: model.Topology) -> dict[tuple[str, str], IPv4Interface]
     """On each peering LAN the route server first, then the members. PlanError where there is no room."""
     given: dict[tuple[str, str], IPv4Interface] = {}
     for exchange in topology.internet.exchanges:
-        there = (exchange.name, *exchange.members)
-        if len(there) > (room := exchange.prefix.num_addresses - 2):
+        connected = (exchange.name, *exchange.members)
+        if len(connected) > (room := exchange.prefix.num_addresses - 2):
             raise PlanError(
                 f"exchange {exchange.name}: {exchange.prefix} has room for {room} hosts,"
-                f" {len(there)} are needed; give it a larger prefix"
+                f" {len(connected)} are needed; give it a larger prefix"
             )
-        for number, member in enumerate(there, start=1):
+        for number, member in enumerate(connected, start=1):
             address = exchange.prefix.network_address + number
             given[exchange.name, member] = IPv4Interface(f"{address}/{exchange.prefix.prefixlen}")
     return given
@@ -243,7 +243,7 @@ def highest_free(net: IPv4Network, length: int, taken: Iterable[IPv4Network]) ->
     None where all is."""
     size = 1 << (32 - length)
     start = int(net.broadcast_address) + 1 - size
-    for other in sorted(taken, key=lambda one: int(one.broadcast_address), reverse=True):
+    for other in sorted(taken, key=lambda network: int(network.broadcast_address), reverse=True):
         if start > int(other.broadcast_address):
             break
         # The last block that ends below what is taken.

@@ -35,7 +35,7 @@ def driver_of(endpoint: model.Endpoint, profile: PolicyProfile, cloud: Cloud) ->
     version and knows host names as long as the cloud's, else the last."""
     agents = [USER_AGENTS[name] for name in ENDPOINT_KINDS[endpoint.kind].user_agents]
     lowest, longest = profile.signalling.min_tls_version, len(cloud.domain) + LONGEST_HOST
-    able = [one for one in agents if one.highest_tls >= lowest and one.host_characters >= longest]
+    able = [agent for agent in agents if agent.highest_tls >= lowest and agent.host_characters >= longest]
     return (able or agents[-1:])[0].name
 
 

@@ -75,10 +75,10 @@ def carrier_queue(
     code of two classes belongs to the first."""
     taken = {0}
     classes = []
-    for one, share in zip(classes_queue(interface, rate_kbps, shares).classes, shares, strict=True):
+    for queue_class, share in zip(classes_queue(interface, rate_kbps, shares).classes, shares, strict=True):
         own = tuple(dict.fromkeys(c for c in map(code, share.dscps) if c not in taken))
         taken.update(own)
-        classes.append(replace(one, dscps=(), codes=own))
+        classes.append(replace(queue_class, dscps=(), codes=own))
     return EgressQueue(interface, rate_kbps, tuple(classes), sorts_by)
 
 

@@ -88,8 +88,8 @@ def _crossings(exchange: CircuitExchange) -> Iterator[tuple[Crossing, tuple[int,
     for number, circuit in enumerate(exchange.circuits):
         tag = FIRST_TAG + number
         for start, goal in circuit.directions:
-            here, there = order.index(start.switch), order.index(goal.switch)
-            names = order[here : there + 1] if here <= there else order[there : here + 1][::-1]
+            here, goal_at = order.index(start.switch), order.index(goal.switch)
+            names = order[here : goal_at + 1] if here <= goal_at else order[goal_at : here + 1][::-1]
             came, vlan = start.port, start.vlan
             for name, following in zip(names, [*names[1:], None], strict=True):
                 leaves = (

@@ -103,8 +103,8 @@ def _with_transfers(plan: Plan, calls: list[Call]) -> list[Call]:
 
 def missing_kinds(plan: Plan) -> tuple[str, ...]:
     """Kinds of calls for which the topology has not the endpoints."""
-    there = {call.kind for call in reference_calls(plan)}
-    return tuple(kind for kind in KINDS if kind not in there)
+    kinds = {call.kind for call in reference_calls(plan)}
+    return tuple(kind for kind in KINDS if kind not in kinds)
 
 
 def rounds(plan: Plan, calls: Iterable[Call]) -> tuple[tuple[Call, ...], ...]:

@@ -80,12 +80,12 @@ def chosen_incidents(plan: Plan, wanted: Iterable[str]) -> tuple[PlannedIncident
     Raises `NoSuchIncident` for one that this network cannot have, `NotBreakable` for one whose parts cannot
     be broken so: before anything is started.
     """
-    there = {incident.name: incident for incident in planned_incidents(plan)}
+    by_name = {incident.name: incident for incident in planned_incidents(plan)}
     names = list(dict.fromkeys(wanted))
     for name in names:
-        if name not in there:
-            raise NoSuchIncident(name, tuple(there))
-    chosen = tuple(there[name] for name in names) if names else tuple(there.values())
+        if name not in by_name:
+            raise NoSuchIncident(name, tuple(by_name))
+    chosen = tuple(by_name[name] for name in names) if names else tuple(by_name.values())
     for incident in chosen:
         for part in incident.parts:
             broken_links(plan, part, incident.how)
@@ -175,11 +175,11 @@ def _router(ways: Reachability) -> PlannedIncident | None:
     """A router that the network can do without, a site's before one of the cloud; else a site's."""
     at_site = _device(ways, "router-killed", _site_routers)
     anywhere = _device(ways, "router-killed", _routers)
-    return _best([one for one in (at_site, anywhere) if one is not None])
+    return _best([incident for incident in (at_site, anywhere) if incident is not None])
 
 
 def _best(found: Sequence[PlannedIncident]) -> PlannedIncident | None:
-    return next((one for one in found if one.survivable), found[0] if found else None)
+    return next((incident for incident in found if incident.survivable), found[0] if found else None)
 
 
 def _site_routers(ways: Reachability, device: str) -> bool:

@@ -160,7 +160,7 @@ def border_routing(context: Context, dc: Datacentre) -> Routing | None:
 
 def prefixes_behind(context: Context, site: model.Site) -> list[str]:
     """A site's prefix and those of the sites that reach the world through it (V5)."""
-    return [str(one.prefix) for one in (site, *sites_behind(context.topology, site))]
+    return [str(behind.prefix) for behind in (site, *sites_behind(context.topology, site))]
 
 
 def has_internet(context: Context, site: Customer) -> bool:

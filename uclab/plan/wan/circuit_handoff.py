@@ -54,9 +54,9 @@ def build_carriage(context: Context, first_dpid: int) -> Carriage:
     rows = sdn_fabrics.begin(context.topology.carriers, first_dpid)
     bench = BridgeBuilder(PLACE, first_dpid + sum(len(row.bench.roles) for row in rows.values()))
     carriers = {
-        one.name: CarrierNetwork(one, bench, context)
-        for one in context.topology.carriers
-        if one.name not in rows
+        carrier.name: CarrierNetwork(carrier, bench, context)
+        for carrier in context.topology.carriers
+        if carrier.name not in rows
     }
     for circuit in context.circuits:
         if circuit.via not in rows:
@@ -70,8 +70,10 @@ def build_carriage(context: Context, first_dpid: int) -> Carriage:
         switches=tuple(networks[s.name].with_flows(s) if s.name in networks else s for s in bench.switches()),
         links=(*bench.links, *(link for row in rows.values() for link in row.bench.links)),
         nodes=tuple(node for network in carriers.values() for node in network.nodes),
-        chatter=tuple(one for network in carriers.values() for one in network.chatter),
-        carried=tuple(one for network in carriers.values() for one in network.carried),
+        chatter=tuple(traffic for network in carriers.values() for traffic in network.chatter),
+        carried=tuple(
+            carried_circuit for network in carriers.values() for carried_circuit in network.carried
+        ),
         exchanges=tuple(row.bench.switches() for row in rows.values()),
         customers={name: tuple(row.ports) for name, row in rows.items()},
     )
@@ -138,15 +140,15 @@ def _cross(bench: BridgeBuilder, row: sdn_fabrics.FabricBuilder, circuits: list[
         bench.add_link(f"{circuit.near_router}-{near}", own, handed, "circuit")
         bench.add_link(line_name(circuit), line, entrance, "circuit")
     for target in dict.fromkeys(circuit.target for circuit in circuits):
-        there = [circuit for circuit in circuits if circuit.target == target]
-        far, vlans = peering_switch(target), tuple(circuit.vlan for circuit in there)
+        same_target = [circuit for circuit in circuits if circuit.target == target]
+        far, vlans = peering_switch(target), tuple(circuit.vlan for circuit in same_target)
         if far not in bench.roles:
             bench.add_switch(far, SwitchRole.CARRIER)
         exit_ = row.plug_in(target, vlans, last=True, peer=far)
         number = bench.free_port(far, 1)
         line = bench.add_port(far, number, PortMode.TRUNK, tagged=vlans, trust_dscp=True, peer=exit_.device)
         bench.add_link(f"{row.carrier.name}-{target}", exit_, line, "circuit")
-        for circuit in there:
+        for circuit in same_target:
             other = LinkEnd(circuit.far_router, circuit.far_interface)
             inner = _handed_over(bench, far, bench.free_port(far, 1), circuit.vlan, other)
             bench.add_link(f"{circuit.far_router}-{circuit.near_router}", other, inner, "circuit")

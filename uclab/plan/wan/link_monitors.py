@@ -55,7 +55,7 @@ def _lines(context: Context, site: model.Site, router: Node) -> Iterator[Watched
 def watched(plan: Plan, line: Line) -> bool:
     """Whether the router watches that line, and waits before it goes back to it."""
     return any(
-        watch.router == line.near and line.tap.endswith(f":{one.interface}")
+        watch.router == line.near and line.tap.endswith(f":{watched_line.interface}")
         for watch in plan.line_watches
-        for one in watch.lines
+        for watched_line in watch.lines
     )

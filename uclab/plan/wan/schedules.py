@@ -147,7 +147,9 @@ def combined(steps: Sequence[LineStep]) -> LineStep:
 def line_steps(schedules: Sequence[LineSchedule]) -> Iterator[LineStep]:
     """What the schedules of one line do together at each of their steps, from 0 on, in order of time, for as
     long as they run."""
-    comings = heapq.merge(*(_comings(number, one) for number, one in enumerate(schedules)))
+    comings = heapq.merge(
+        *(_comings(number, line_schedule) for number, line_schedule in enumerate(schedules))
+    )
     present = [LineStep(0.0) for _ in schedules]
     for at_s, at_once in itertools.groupby(comings, key=lambda coming: coming[0]):
         for _, number, index in at_once:

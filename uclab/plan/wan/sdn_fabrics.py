@@ -69,13 +69,13 @@ def build_exchange(
     context: Context, carrier: model.Carrier, ports: tuple[CustomerPort, ...], switches: tuple[Switch, ...]
 ) -> CircuitExchange:
     """What the exchange's controller is told; `switches` have their engines already."""
-    there = tuple(switch for switch in switches if switch.site == carrier.name)
+    own_switches = tuple(switch for switch in switches if switch.site == carrier.name)
     fabric = SiteFabric(
         site=carrier.name,
-        switches=there,
+        switches=own_switches,
         vlans=(),
         policy=context.policy,
-        root_order=tuple(switch.name for switch in there),
+        root_order=tuple(switch.name for switch in own_switches),
     )
     crossing = [c for c in context.circuits if c.via == carrier.name]
     return CircuitExchange(fabric, ports, tuple(_circuit(context, carrier, ports, c) for c in crossing))

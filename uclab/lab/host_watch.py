@@ -149,7 +149,7 @@ class HostWatch:
         )
         sample = HostSample(
             begin=round(began, 3),
-            end=round(now, 3),
+            end=round(began + lasted_s, 3),
             late_ms=round(max(late_s, 0.0) * 1000, 1),
             stolen_pct=round(100 * (stolen_now[0] - stolen[0]) / given_s, 1),
             pressure_pct=None if pressure is None else round(pressure, 1),

@@ -139,7 +139,9 @@ class Podman:
             *[f"--cap-add={capability}" for capability in spec.capabilities],
             "--security-opt=no-new-privileges",
             "--umask=0077",
-            "--read-only",  # podman puts a tmpfs on /tmp, /run and /var/tmp
+            # podman's own places for temporary files are no ordinary user's everywhere (/run of podman 5).
+            *("--read-only", "--read-only-tmpfs=false"),
+            *(f"--tmpfs={folder}:rw,mode=1777" for folder in ("/tmp", "/run", "/var/tmp")),
             "--cgroups=disabled",
             *limits(),
             # The container writes to this process's output itself: nothing in between loses its last words.

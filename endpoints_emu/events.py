@@ -32,6 +32,7 @@ class PhoneEventKind(StrEnum):
     TRANSFER_FAILED = "call-transfer-failed"
     CLOSED = "call-closed"
     DTMF = "dtmf"
+    MESSAGE = "message-received"
     DIED = "phone-died"
 
 
@@ -69,6 +70,8 @@ class PhoneEvent:
     """On `ESTABLISHED` at the caller: from INVITE to 200 OK."""
     registrar: str | None = None
     """Host name of the registrar, where it concerns a registration."""
+    sender: str | None = None
+    """On `MESSAGE`: the SIP URI of who sent it; its text is the detail."""
 
     def record(self) -> Event:
         """As the run's record of events keeps it; a refused certificate has a kind of its own."""
@@ -79,7 +82,7 @@ class PhoneEvent:
             source=self.endpoint,
             kind=kind,
             detail=" ".join(part for part in parts if part),
-            about=self.sip_call_id or self.registrar or "",
+            about=self.sip_call_id or self.registrar or self.sender or "",
         )
 
 
@@ -101,10 +104,11 @@ class EventLog:
         sip_call_id: str | None = None,
         setup_ms: float | None = None,
         registrar: str | None = None,
+        sender: str | None = None,
     ) -> None:
         """Add an event of now and wake all who wait."""
         now, me = time.time(), self._endpoint
-        event = PhoneEvent(now, me, kind, detail, leg, refusal, sip_call_id, setup_ms, registrar)
+        event = PhoneEvent(now, me, kind, detail, leg, refusal, sip_call_id, setup_ms, registrar, sender)
         self.history.append(event)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()

@@ -1,5 +1,5 @@
 """The one interface to every phone: start, register, call, answer, hold, resume, transfer, hang up, DTMF,
-statistics, events.
+messages, statistics, events.
 
 Drivers (`endpoints_emu.baresip`) implement it with real user agents. All that waits has a deadline.
 """
@@ -167,6 +167,11 @@ class Phone(ABC):
     @abstractmethod
     async def dtmf(self, leg: CallLeg, digits: str) -> None:
         """Send `0-9*#A-D` as RTP events (RFC 4733)."""
+
+    async def send_message(self, target: str, text: str, deadline_s: float = 10.0) -> int:
+        """Send a text message (RFC 3428) to an extension or a SIP URI; the status of its final response.
+        Raises `PhoneError`, also where none came by the deadline."""
+        raise PhoneError(f"{self.name}: sends no messages")
 
     @abstractmethod
     async def hang_up(self, leg: CallLeg) -> None:

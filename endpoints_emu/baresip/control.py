@@ -104,7 +104,7 @@ class Control:
                     future = self._waiting.get(str(message.get("token")))
                     if future and not future.done():
                         future.set_result(message)
-                elif "event" in message:
+                elif "event" in message or "message" in message:
                     self._on_event(message)
         except (OSError, ValueError) as error:
             reason = f"control connection broken: {error}"

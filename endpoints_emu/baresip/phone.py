@@ -13,6 +13,7 @@ from endpoints_emu.baresip import configuration, messages
 from endpoints_emu.baresip.configuration import INSIDE, RECEIVED, Settings, account_line
 from endpoints_emu.baresip.control import Control, Message
 from endpoints_emu.baresip.log import NewWords
+from endpoints_emu.baresip.text_messages import TextMessages, answered
 from endpoints_emu.phone import (
     CallFailed,
     CallLeg,
@@ -49,6 +50,7 @@ class BaresipPhone(Phone):
         self._control: Control | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._selection = asyncio.Lock()
+        self._texts = TextMessages(self.name, self._command, self.events)
         self._rtcp: dict[str, Message] = {}
         self._stopping = False
 
@@ -151,6 +153,10 @@ class BaresipPhone(Phone):
             await self._command("callfind", leg.id)
             await self._command("sndcode", digits)
 
+    async def send_message(self, target: str, text: str, deadline_s: float = 10.0) -> int:
+        account = self._keeper.current if self.endpoint.registers else 0
+        return await self._texts.send(account or 0, target_uri(self.endpoint, target), text, deadline_s)
+
     async def hang_up(self, leg: CallLeg) -> None:
         if not self._state(leg).closed:
             with contextlib.suppress(CommandRefused):  # it ended while we asked
@@ -212,8 +218,12 @@ class BaresipPhone(Phone):
 
     def _on_event(self, message: Message) -> None:
         kind, parameter = str(message.get("type")), str(message.get("param", ""))
-        if kind == "MODULE" and (outcome := messages.registration_outcome(parameter)):
+        if "message" in message:
+            self._texts.on_message(message)
+        elif kind == "MODULE" and (outcome := messages.registration_outcome(parameter)):
             self._on_registration(outcome)
+        elif kind == "MODULE" and (answer := answered(parameter)):
+            self._texts.on_answer(*answer)
         elif "id" in message:
             direction: Literal["outgoing", "incoming"] = (
                 "incoming" if message.get("direction") == "incoming" else "outgoing"

@@ -9,6 +9,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -192,6 +193,23 @@ def test_media_goes_directly_in_the_drill_alone(
     assert configuration(drilled, nodes, certificates, tmp_path).count("setflag(DIRECT_MEDIA)") == 2
     # in a clean plan, only a call that already is so stays so
     assert configuration(make_plan(), nodes, certificates, tmp_path).count("setflag(DIRECT_MEDIA)") == 1
+
+
+@pytest.mark.req("C1.4")
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("duplicated", "append_branch()"), ("swallowed", '"202", "Accepted"'), ("copied", "listen=udp:")],
+)
+def test_messages_are_mishandled_in_the_drill_alone(
+    nodes: dict[str, FakeNode],
+    certificates: Certificates,
+    tmp_path: Path,
+    fault: Literal["duplicated", "swallowed", "copied"],
+    words: str,
+) -> None:
+    drilled = with_controller(replace(CONTROLLER, message_fault=fault, message_copy_to="198.18.0.1:5060"))
+    assert words in configuration(drilled, nodes, certificates, tmp_path)
+    assert words not in configuration(make_plan(), nodes, certificates, tmp_path)
 
 
 @pytest.mark.req("C9.4")

@@ -18,7 +18,7 @@ from uclab.access.bounded import MAX_BODY
 from uclab.access.names import LAB, WrongName, as_name
 from uclab.api import plan_of
 from uclab.lab.circuits import CircuitOrder
-from uclab.lab.client import CallOrder, LabClient
+from uclab.lab.client import CallOrder, LabClient, MessageOrder
 from uclab.lab.directory import LABS_VARIABLE, LabDirectory
 from uclab.lab.errors import Refused
 from uclab.lab.events import EventLog
@@ -26,7 +26,7 @@ from uclab.lab.lab import CommandPlace, Lab
 from uclab.lab.order_log import OrderLog
 from uclab.lab.service import make_service
 from uclab.plan.paths.line_loss import call_s
-from uclab.records.run import CallRecord
+from uclab.records.run import CallRecord, MessageRecord
 
 CALL = {"id": "c1", "caller": "desk1", "callee": "desk2"}
 
@@ -49,6 +49,10 @@ class Recorder:
     async def place(self, order: CallOrder) -> CallRecord:
         self.done.append(order)
         return CallRecord(order.id, order.caller, order.callee, order.kind, established=True, started_at=0.0)
+
+    async def send(self, order: MessageOrder) -> list[MessageRecord]:
+        self.done.append(order)
+        return [MessageRecord(name, order.sender, order.recipient, "", 0.0) for name in order.asked.ids]
 
     async def set_bulk(self, action: str) -> None:
         self.done.append(action)

@@ -49,6 +49,8 @@ FINDINGS = {
     "peering.accepted",
     "peering.session",
     "circuit.policy",
+    "message.delivered",
+    "message.private",
     "abuse.connections",
     "abuse.half-open",
     "abuse.passwords",
@@ -90,6 +92,9 @@ CHANGED = {
     "half-open-flood": {"attacks"},
     "password-guessing": {"attacks"},
     "media-injected": {"session_controllers", "injections"},
+    "message-copied": {"session_controllers"},
+    "message-duplicated": {"session_controllers"},
+    "message-swallowed": {"session_controllers"},
 }
 """Parts of the plan that each fault touches, besides `faults`."""
 

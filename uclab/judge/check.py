@@ -56,7 +56,19 @@ class Check:
 CHECKS: Declarations[Check] = Declarations("uclab.checks", "check")
 """All checks by name."""
 FAMILIES = (
-    *("scenario", "call", "audio", "signalling", "media", "privacy", "hub", "abuse", "qos", "carrier"),
+    *(
+        "scenario",
+        "call",
+        "audio",
+        "signalling",
+        "message",
+        "media",
+        "privacy",
+        "hub",
+        "abuse",
+        "qos",
+        "carrier",
+    ),
     *("sdwan", "path", "quality", "vlan", "peering", "circuit", "failover", "load", "capacity", "lab"),
     "capture",
 )

@@ -1,4 +1,4 @@
-"""`calls.json`: the calls of a run, as far as they have ended."""
+"""`calls.json` and `messages.json`: what has been carried out in a run so far."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uclab.plan.schema.codec import to_data
-from uclab.records.run import CallRecord
+from uclab.records.run import CallRecord, MessageRecord
 
 
-def write_records(file: Path, records: Sequence[CallRecord]) -> None:
+def write_records(file: Path, records: Sequence[CallRecord] | Sequence[MessageRecord]) -> None:
     """Put all of them in place of those before. OSError where that does not go, on a full disk above all:
     then the file is as it was."""
     new = file.with_suffix(".new")

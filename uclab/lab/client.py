@@ -23,7 +23,8 @@ from uclab.lab.circuits import CircuitOrder
 from uclab.lab.directory import LabDirectory
 from uclab.model.visible import visible
 from uclab.plan.schema.codec import from_data, to_data
-from uclab.records.run import CallRecord, Event
+from uclab.records.run import CallRecord, Event, MessageRecord
+from uclab.records.scenario import AskedMessages
 from uclab.runtime.readiness import patient
 
 SOCKET_DEADLINE_S = 20.0
@@ -96,6 +97,27 @@ class CallOrder:
         return self.seconds
 
 
+@dataclass(frozen=True)
+class MessageOrder:
+    """Messages to send, from one endpoint to another, each when the one before was answered."""
+
+    id: str
+    sender: str
+    recipient: str
+    count: int = 1
+    text: str | None = None
+    """None: one that says which message of how many it is."""
+
+    @property
+    def asked(self) -> AskedMessages:
+        """As it is written down before it is carried out."""
+        return AskedMessages(self.id, self.sender, self.recipient, self.count)
+
+    def text_of(self, number: int) -> str:
+        """What message `number` (from 1) says."""
+        return self.text or f"{self.id}, message {number} of {self.count} to {self.recipient}"
+
+
 def wait_for_socket(path: Path, process: subprocess.Popen[bytes]) -> bool:
     """True as soon as somebody listens; False if the process ended or the deadline passed before.
 
@@ -150,6 +172,11 @@ class LabClient:
     def call(self, order: CallOrder) -> CallRecord:
         """Place a call and wait for its end."""
         return from_data(CallRecord, self._ask("POST", "/calls", json=vars(order)))
+
+    def messages(self, order: MessageOrder) -> list[MessageRecord]:
+        """Send text messages, one after the other, and wait for the last answer."""
+        answer = self._ask("POST", "/messages", json=vars(order))
+        return [from_data(MessageRecord, record) for record in answer["messages"]]
 
     def bulk(self, action: str) -> None:
         """`start` or `stop` the plan's bulk traffic."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from uclab.access.names import DEVICE
-from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody, HandBody
+from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody, HandBody, MessageBody
 
 ANSWERS = {
     "400": "not an order",
@@ -22,7 +22,7 @@ SUBJECT = {**NAME, "name": "subject", "in": "query", "required": False}
 def openapi() -> dict[str, Any]:
     """All paths but `/events`, whose answer has no end."""
     schemas: dict[str, Any] = {}
-    for model in (CallBody, FailBody, CircuitBody, HandBody):
+    for model in (CallBody, MessageBody, FailBody, CircuitBody, HandBody):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema
@@ -34,6 +34,11 @@ def openapi() -> dict[str, Any]:
             "/inspect": {"get": _operation("one device, or the lab, in detail", "400", "409", of=[SUBJECT])},
             "/calls": {
                 "post": _operation("place a call; answered at its end", "400", "409", "413", body=CallBody)
+            },
+            "/messages": {
+                "post": _operation(
+                    "send text messages; answered when the last was", "400", "409", "413", body=MessageBody
+                )
             },
             "/bulk/{action}": {"post": _operation("bulk traffic", "400", "404", "409", "413", of=[ACTION])},
             "/fail/{name}": {

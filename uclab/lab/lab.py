@@ -20,20 +20,21 @@ from uclab.lab.bringup import FORESEEN, BringUpFailed, bring_up
 from uclab.lab.call_records import write_records
 from uclab.lab.circuit_exchanges import Exchanges, refusals
 from uclab.lab.circuits import CircuitOrder
-from uclab.lab.client import CallOrder
+from uclab.lab.client import CallOrder, MessageOrder
 from uclab.lab.disk_watch import watch_disks
 from uclab.lab.errors import Refused, RefusedCircuit
 from uclab.lab.events import EventLog
 from uclab.lab.failures import Failures
 from uclab.lab.lab_runtime import LabRuntime
 from uclab.lab.line_changes import drive
+from uclab.lab.messages import Messages
 from uclab.lab.order_log import OrderLog, write_lab_end
 from uclab.lab.parties import parties_of
 from uclab.lab.registrations import Registrations
 from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import RouterPrograms
 from uclab.plan.schema.plan import Plan
-from uclab.records.run import BY_HAND, FAULT, CallRecord
+from uclab.records.run import BY_HAND, FAULT, CallRecord, MessageRecord
 from uclab.records.scenario import ORDERS
 from uclab.runtime.node import NotReady
 
@@ -81,6 +82,7 @@ class Lab:
         self._records: list[CallRecord] = []
         self._ids: set[str] = set()
         """Of calls that were placed: recordings are called so."""
+        self._messages = Messages(self._parts.phones, run_dir)
         self._registrations = Registrations(plan, self._parts.phones)
         self._failures = Failures(plan, self.events, self._registrations.path_changed)
         self._lines: LineControl | None = None
@@ -167,6 +169,11 @@ class Lab:
         self._records += records
         write_records(self.run_dir / "calls.json", self._records)
         return records[0]
+
+    async def send(self, order: MessageOrder) -> list[MessageRecord]:
+        """Send text messages and wait for their answers. Raises `Refused` for parties there are not."""
+        self._require_up()
+        return await self._messages.send(order)
 
     async def set_bulk(self, action: str) -> None:
         """`start` or `stop` the plan's bulk traffic."""

@@ -15,9 +15,17 @@ from uclab.access.record_files import write_record
 from uclab.lab.client import CallOrder
 from uclab.lab.errors import Refused
 from uclab.plan.schema.codec import to_data
-from uclab.records.scenario import LAB_END, RECORD_FILES, AskedCall, FileLength, LabEnd, OrderRecord
+from uclab.records.scenario import (
+    LAB_END,
+    RECORD_FILES,
+    AskedCall,
+    AskedMessages,
+    FileLength,
+    LabEnd,
+    OrderRecord,
+)
 
-What = Literal["call", "bulk", "fail", "heal"]
+What = Literal["call", "message", "bulk", "fail", "heal"]
 BLOCK = 1 << 20
 
 
@@ -29,11 +37,17 @@ class OrderLog:
         self._numbers = itertools.count(1)
 
     @contextmanager
-    def noted(self, what: What, subject: str, call: CallOrder | None = None) -> Iterator[None]:
+    def noted(
+        self,
+        what: What,
+        subject: str,
+        call: CallOrder | None = None,
+        messages: AskedMessages | None = None,
+    ) -> Iterator[None]:
         """An order that the block carries out. Where the lab ends meanwhile, its end is never noted."""
         number = next(self._numbers)
         asked = None if call is None else _asked(call)
-        self._add(OrderRecord(number, time.time(), "asked", what, subject, asked))
+        self._add(OrderRecord(number, time.time(), "asked", what, subject, asked, "", messages))
         try:
             yield
         except Refused as refused:

@@ -8,19 +8,23 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from uclab.access.names import CALL, DEVICE, PARTY, PORT
+from uclab.access.names import CALL, DEVICE, MESSAGES, PARTY, PORT
 from uclab.lab.circuits import CircuitOrder
-from uclab.lab.client import LONGEST_WORDS, CallOrder
+from uclab.lab.client import LONGEST_WORDS, CallOrder, MessageOrder
 from uclab.plan.paths.line_loss import call_s
 from uclab.plan.schema.plan import Plan
 
 LONGEST_CALL_S = 86_400.0
 HIGHEST_RATE_KBPS = 100_000_000
 MOST_PREFIXES = 64
+MOST_MESSAGES = 1000
 
 Device = Annotated[str, StringConstraints(pattern=DEVICE.whole)]
 Party = Annotated[str, StringConstraints(pattern=PARTY.whole)]
 CallId = Annotated[str, StringConstraints(pattern=CALL.whole)]
+MessageId = Annotated[str, StringConstraints(pattern=MESSAGES.whole)]
+Text = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,500}$")]
+"""Of a message: a line of ASCII, so that it is the same bytes wherever it passes."""
 Port = Annotated[str, StringConstraints(pattern=PORT.whole)]
 Prefix = Annotated[str, StringConstraints(pattern=r"^[0-9.]{7,15}(?:/[0-9]{1,2})?$")]
 Figure = Annotated[str, StringConstraints(pattern=r"^[+-]?[0-9a-zA-Z._+-]{0,31}$")]
@@ -62,6 +66,20 @@ class CallBody(Body):
         if self.transfer_to is not None and self.transfer_seconds is None:
             order = replace(order, transfer_seconds=call_s(plan, order.callee, self.transfer_to))
         return order
+
+
+class MessageBody(Body):
+    """Text messages to send; see `MessageOrder`."""
+
+    id: MessageId
+    sender: Device
+    recipient: Device
+    count: int = Field(default=1, ge=1, le=MOST_MESSAGES)
+    text: Text | None = None
+
+    def order(self) -> MessageOrder:
+        """As the lab takes it."""
+        return MessageOrder(**self.model_dump())
 
 
 class FailBody(Body):

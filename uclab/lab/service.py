@@ -23,7 +23,7 @@ from uclab.lab.client import NO_ROOM, REFUSED, WRONG_ORDER, WRONG_REQUEST
 from uclab.lab.description import openapi
 from uclab.lab.errors import Refused, RefusedCircuit
 from uclab.lab.lab import Lab
-from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody, HandBody, Nothing
+from uclab.lab.orders import Body, CallBody, CircuitBody, FailBody, HandBody, MessageBody, Nothing
 
 Handler = Callable[[Request], Awaitable[Response]]
 B = TypeVar("B", bound=Body)
@@ -60,6 +60,11 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
         order = (await body_of(request, CallBody)).order(lab.plan)
         with lab.orders.noted("call", order.id, order):
             return JSONResponse(asdict(await lab.place(order)))
+
+    async def messages(request: Request) -> Response:
+        order = (await body_of(request, MessageBody)).order()
+        with lab.orders.noted("message", order.id, messages=order.asked):
+            return JSONResponse({"messages": [asdict(record) for record in await lab.send(order)]})
 
     async def bulk(request: Request) -> Response:
         await body_of(request, Nothing)
@@ -115,6 +120,7 @@ def make_service(lab: Lab, stop: Callable[[], None]) -> Starlette:
             Route("/inspect", inspect),
             Route("/events", events),
             Route("/calls", call, methods=["POST"]),
+            Route("/messages", messages, methods=["POST"]),
             Route("/bulk/{action}", bulk, methods=["POST"]),
             Route("/fail/{name}", fail, methods=["POST"]),
             Route("/heal/{name}", heal, methods=["POST"]),

@@ -14,6 +14,7 @@ services/<name>/      logs of the cloud's containers
 events.jsonl          one `Event` a line
 sdwan/paths.jsonl     what an SD-WAN's paths were like (`uclab.records.overlay`)
 calls.json            list of `CallRecord`
+messages.json         list of `MessageRecord`; what came in is an `Event` of its recipient
 campaign/             of a campaign (`uclab.plan.load.record`)
 scenario.json         what is to happen, and what it is judged as; how it ended: `uclab.records.scenario`
 incidents.json        list of `Incident`, where the scenario broke something
@@ -40,6 +41,9 @@ programs ended, it stops forwarding, its links up."""
 FAULT, FAILED, HEALED, BY_HAND = "fault", "failed-on-purpose", "healed", "command-by-hand"
 """Kinds of events: the lab came up with this fault; somebody failed a link or device, or healed it; somebody
 ran a command in a device."""
+MESSAGE_RECEIVED = "message-received"
+"""Kind of event: a text message came in at the event's source; the detail is its text, and it is about the
+sender's URI."""
 LINE_CHANGED, BY_TIMETABLE = "line-changed", "timetable"
 """Kind of event: a line does something else from now on; and what it is about where its timetable did it."""
 
@@ -125,3 +129,19 @@ class CallRecord:
     callee_to_caller: HeardAudio | None = None
     error: str | None = None
     expected: Literal["established", "refused"] = "established"
+
+
+@dataclass(frozen=True)
+class MessageRecord:
+    """A text message as its sender experienced it (RFC 3428)."""
+
+    id: str
+    sender: str
+    recipient: str
+    text: str
+    sent_at: float
+    answered_at: float | None = None
+    status: int | None = None
+    """Of the final response."""
+    error: str | None = None
+    """Why there was none."""

@@ -23,6 +23,7 @@ ORDERS, LAB_END = "orders.jsonl", "lab.end.json"
 BY_HAND = "by-hand"
 RECORD_FILES = (
     "calls.json",
+    "messages.json",
     ORDERS,
     "events.jsonl",
     "incidents.json",
@@ -58,6 +59,21 @@ class AskedCall:
 
 
 @dataclass(frozen=True)
+class AskedMessages:
+    """Text messages that are to be sent, each when the one before was answered: `<id>-1`, `<id>-2`..."""
+
+    id: str
+    sender: str
+    recipient: str
+    count: int
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of each message, in order."""
+        return tuple(f"{self.id}-{number}" for number in range(1, self.count + 1))
+
+
+@dataclass(frozen=True)
 class AskedIncident:
     """Something that is to be broken and restored."""
 
@@ -85,6 +101,7 @@ class Asked:
     calls: tuple[AskedCall, ...] = ()
     incidents: tuple[AskedIncident, ...] = ()
     load: AskedLoad | None = None
+    messages: tuple[AskedMessages, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,12 +136,13 @@ class OrderRecord:
     """The same of an order and of its end."""
     at: float
     stage: Literal["asked", "done", "refused"]
-    what: Literal["call", "bulk", "fail", "heal"]
+    what: Literal["call", "message", "bulk", "fail", "heal"]
     subject: str
-    """Id of a call, link or device, `start` or `stop`."""
+    """Id of a call or of messages, link or device, `start` or `stop`."""
     call: AskedCall | None = None
     why: str = ""
     """Why it was refused."""
+    messages: AskedMessages | None = None
 
 
 @dataclass(frozen=True)

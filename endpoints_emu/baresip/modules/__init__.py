@@ -1,5 +1,6 @@
 """The lab's own modules for baresip, written in C for what its own cannot do: `recorder` records several
-calls and survives a hold, `flow` keeps the connection to the registrar under watch. Each is compiled once and
+calls and survives a hold, `flow` keeps the connection to the registrar under watch, `messages` sends text
+messages. Each is compiled once and
 kept in the user's cache.
 """
 

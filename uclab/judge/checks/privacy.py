@@ -39,7 +39,7 @@ def _readable_text(evidence: RunEvidence, what: str, leaks: list[Leak]) -> Findi
     """Blames the host inside a site that sent it: behind address translation it is the router's address."""
     taps = list(dict.fromkeys(leak.tap for leak in leaks))
     hosts = {endpoint.node for endpoint in evidence.network.endpoints}
-    sources = {_sender(evidence.network, leak): leak for leak in leaks}
+    sources = {sender_of(evidence.network, leak): leak for leak in leaks}
     inside = {name: leak for name, leak in sources.items() if name in hosts} or sources
     blame, first = next(iter(inside.items()))
     more = f" and {len(taps) - 4} more taps" if len(taps) > 4 else ""
@@ -48,9 +48,9 @@ def _readable_text(evidence: RunEvidence, what: str, leaks: list[Leak]) -> Findi
     return Claim("privacy.readable", ("C9",), what, EXPECTED).failed(observed, proof, blame)
 
 
-def _sender(network: PlannedNetwork, leak: Leak) -> str:
-    """By address; where it stood in no IPv4 packet that was read, by the MAC address of who sent the
-    frame."""
+def sender_of(network: PlannedNetwork, leak: Leak) -> str:
+    """Who sent what was found, by address; where it stood in no IPv4 packet that was read, by the MAC address
+    of who sent the frame."""
     if leak.src:
         return network.node_of_address.get(leak.src, text(leak.src))
     return network.node_of_mac.get(leak.src_mac, mac_text(leak.src_mac))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from uclab.judge.check import CHECKS, EVERY_RUN, Check, FindingKind
+from uclab.judge.evidence.messages import asked_messages
 from uclab.judge.evidence.run import Run
 from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.claim import Claim
@@ -29,6 +30,8 @@ def check_scenario(evidence: RunEvidence) -> Iterator[Finding]:
     asked = asked_calls(evidence.run)
     if asked or evidence.run.calls:
         yield _calls(evidence, asked)
+    if asked_messages(evidence.run) or evidence.run.messages:
+        yield _messages(evidence.run)
     record = evidence.run.scenario
     if record is None or record.asked is None:
         return
@@ -117,6 +120,8 @@ def _older(evidence: RunEvidence) -> Iterator[str]:
     began = run.scenario.began_at if run.scenario else 0.0
     if any(call.started_at < began for call in run.calls):
         yield "calls.json has calls from before the run"
+    if any(message.sent_at < began for message in run.messages):
+        yield "messages.json has messages from before the run"
     if any(incident.failed_at < began for incident in run.incidents):
         yield "incidents.json has incidents from before the run"
     load = run.load
@@ -166,6 +171,29 @@ def _calls(evidence: RunEvidence, asked: Sequence[AskedCall]) -> Finding:
         return claim.not_shown(
             f"{len(evidence.run.calls)} calls have a record, and no record of who requested them"
         )
+    return claim.passed(observed)
+
+
+def _messages(run: Run) -> Finding:
+    """Each message that was asked for has its record."""
+    claim = _claim("messages", "every requested message has its record")
+    asked = asked_messages(run)
+    records = {record.id: record for record in run.messages}
+    names = [name for order in asked for name in order.ids]
+    missing = [name for name in names if name not in records]
+    strange = [name for name in records if name not in set(names)]
+    ends = {name: (order.sender, order.recipient) for order in asked for name in order.ids}
+    wrong = [
+        name
+        for name, record in records.items()
+        if name in ends and ends[name] != (record.sender, record.recipient)
+    ]
+    troubles = [f"no record of {_some(missing)}"] if missing else []
+    troubles += [f"nobody asked for {_some(strange)}"] if strange else []
+    troubles += [f"{_some(wrong)} is between others than was asked for"] if wrong else []
+    observed = f"{len(names) - len(missing)} of {len(names)} messages have their record"
+    if troubles:
+        return claim.not_shown(f"{observed}; {'; '.join(troubles)}")
     return claim.passed(observed)
 
 

@@ -107,6 +107,8 @@ NEEDS: dict[str, Needs] = {
     "signalling.certificate": Needs(at_controllers, _SIP),
     "signalling.registered": Needs(at_controllers, _SIP, by_absence=True),
     "signalling.untouched": Needs(on_the_way, _SIP),
+    "message.delivered": Needs(at_controllers, _SIP),
+    "message.private": Needs(everywhere, PARTS),
     "media.srtp": Needs(at_the_ends, _SRTP),
     "media.keys": Needs(at_the_ends, _SRTP),
     "media.injected": Needs(everywhere, by_absence=True),  # who stands behind NAT, other taps tell

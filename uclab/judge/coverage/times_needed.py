@@ -194,6 +194,10 @@ def _signalling(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
     return (*evidence.network.controller_taps, *((own,) if own else ()))
 
 
+def _controllers(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
+    return evidence.network.controller_taps
+
+
 def _ends(evidence: RunEvidence, finding: Finding) -> Iterable[str]:
     return (*evidence.network.first_tap.values(), *evidence.network.controller_taps)
 
@@ -221,6 +225,8 @@ OF_RUN: dict[str, tuple[Taps, bool]] = {
     "signalling.registered": (_signalling, True),
     "signalling.untouched": (_way_of_subject, False),
     "hub.signalling": (_signalling, False),
+    "message.delivered": (_controllers, False),
+    "message.private": (_all, False),
     "media.injected": (_ends, False),
     "privacy.readable": (_all, False),
     "lab.isolation": (_all, False),

@@ -16,7 +16,7 @@ from uclab.records.host_pressure import FILE as PRESSURE_FILE
 from uclab.records.host_pressure import LINES, HostSample, LateLine
 from uclab.records.overlay import FILE as PATHS_FILE
 from uclab.records.overlay import PathRecord
-from uclab.records.run import CallRecord, Checks, Event, Incident
+from uclab.records.run import CallRecord, Checks, Event, Incident, MessageRecord
 from uclab.records.scenario import (
     LAB_END,
     ORDERS,
@@ -39,6 +39,7 @@ class Run:
     plan: Plan
     folder: Path = Path()
     calls: tuple[CallRecord, ...] = ()
+    messages: tuple[MessageRecord, ...] = ()
     events: tuple[Event, ...] = ()
     captures: tuple[Path, ...] = ()
     paths: tuple[PathRecord, ...] = ()
@@ -112,6 +113,7 @@ def load_run(folder: Path) -> Run:
         plan=plan,
         folder=folder,
         calls=files.records("calls.json", CallRecord) or (),
+        messages=files.records("messages.json", MessageRecord) or (),
         events=tuple(files.lines("events.jsonl", Event)),
         captures=files.named("captures", ".pcapng"),
         paths=tuple(files.lines(PATHS_FILE, PathRecord)),

@@ -3,7 +3,7 @@ every frame, whatever carries it, and where TCP splits it between two segments."
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,10 +62,15 @@ class ReadableSearch:
         self._longest = max(map(len, self._needles.texts)) - 1
 
     @staticmethod
-    def for_accounts(accounts: Iterable[tuple[str, str]]) -> ReadableSearch:
-        """Search for the passwords of these (user, password)."""
+    def for_accounts(
+        accounts: Iterable[tuple[str, str]], texts: Mapping[bytes, str] | None = None
+    ) -> ReadableSearch:
+        """Search for the passwords of these (user, password), and for other texts, each with what it is."""
         return ReadableSearch(
-            {password.encode(): f"the password of {user}" for user, password in accounts if password}
+            {
+                **{password.encode(): f"the password of {user}" for user, password in accounts if password},
+                **(texts or {}),
+            }
         )
 
     def add(self, packets: Packets, columns: Headers, labels: list[str]) -> None:

@@ -19,6 +19,7 @@ from uclab.capture.headers import Headers, Mask, decode
 from uclab.capture.pcapng import MalformedCapture, Packets, PcapngReader
 from uclab.judge.evidence.callers import Callers
 from uclab.judge.evidence.directions import Directions
+from uclab.judge.evidence.messages import searched_texts
 from uclab.judge.evidence.network import PlannedNetwork
 from uclab.judge.evidence.run import Run
 from uclab.judge.measure.cleartext_search import ReadableSearch
@@ -124,7 +125,7 @@ class Observer:
                 self._labels, first, windows, watched=self._line_taps(), anchors=self._anchor_taps()
             ),
             MediaSecrecy(ring, proof, sampled=run.checks == "load"),
-            ReadableSearch.for_accounts(accounts),
+            ReadableSearch.for_accounts(accounts, searched_texts(run.messages)),
             SegmentBytes(network.policy.sips_ports),
             _connection_table(run, network),
             ControlSecrecy(ring, proof, sampled=run.checks == "load"),

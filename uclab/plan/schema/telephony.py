@@ -184,6 +184,11 @@ class SessionController:
     strict_servers: tuple[str, ...] = ()
     """...and of servers whose media comes from where their SDP says. All others' media may move at any
     time."""
+    message_fault: Literal["duplicated", "swallowed", "copied"] | None = None
+    """In a drill only: messages reach their recipients twice; are accepted and dropped; are sent on readably
+    to somebody else as well."""
+    message_copy_to: str | None = None
+    """That somebody's address."""
 
 
 @dataclass(frozen=True)

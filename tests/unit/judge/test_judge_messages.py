@@ -1,0 +1,252 @@
+"""Text messages: each once, in order, unchanged, and readable nowhere; who made it otherwise is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from testbed.made_up_network import reference_plan
+from uclab.capture.sip import Flow, SipMessage
+from uclab.judge.checks.messages import check_messages
+from uclab.judge.evidence.messages import searched_texts
+from uclab.judge.evidence.run import Run
+from uclab.judge.judging import build_evidence
+from uclab.judge.measure.cleartext_search import Leak
+from uclab.judge.result.judgement import Finding
+from uclab.plan.schema.plan import Plan
+from uclab.records.run import MESSAGE_RECEIVED, Event, MessageRecord
+from uclab.records.scenario import Asked, AskedMessages, OrderRecord, ScenarioRecord
+
+ASKED = AskedMessages("m", "desk1", "desk2", 3)
+TEXTS = tuple(f"this is message {number} of three" for number in (1, 2, 3))
+SITE = "203.0.113.2"
+Change = Callable[["Conversation"], None]
+
+
+@cache
+def plan() -> Plan:
+    return reference_plan("desk1", "desk2")
+
+
+def user(name: str) -> str:
+    return plan().endpoint(name).account.user
+
+
+@dataclass
+class Conversation:
+    """What a clean run of three messages leaves behind; changes make it another."""
+
+    asked: tuple[AskedMessages, ...] = (ASKED,)
+    records: list[MessageRecord] = field(
+        default_factory=lambda: [
+            MessageRecord(name, "desk1", "desk2", text, 101.0, 101.1, 200)
+            for name, text in zip(ASKED.ids, TEXTS, strict=True)
+        ]
+    )
+    reported: list[str] = field(default_factory=lambda: list(TEXTS))
+    wire: list[SipMessage] = field(default_factory=list)
+    leaks: list[Leak] = field(default_factory=list)
+    searched: int = 1000
+    orders: tuple[OrderRecord, ...] = ()
+
+    def __post_init__(self) -> None:
+        for number in range(ASKED.count):
+            self.wire += passing(f"call-{number}", number * 10)
+
+    def findings(self) -> dict[str, Finding]:
+        scenario = ScenarioRecord("reference", "reference", 90.0, Asked(messages=self.asked))
+        about = f"sip:{user('desk1')}@ucaas.test"
+        events = [Event(102.0, "desk2", MESSAGE_RECEIVED, text, about) for text in self.reported]
+        run = Run(
+            plan(),
+            Path(),
+            events=tuple(events),
+            messages=tuple(self.records),
+            scenario=scenario,
+            orders=self.orders,
+        )
+        evidence = build_evidence(run)
+        readable = evidence.seen.readable
+        readable.searched["fra1-sbc:eth0"] = self.searched
+        readable.leaks.update({(leak.tap, leak.what, leak.src, leak.dst, 0): leak for leak in self.leaks})
+        dissected = replace(evidence.signalling, messages=tuple(self.wire))
+        found = list(check_messages(replace(evidence, signalling=dissected)))
+        assert len({(finding.id, finding.subject) for finding in found}) == len(found)
+        return {finding.id: finding for finding in found}
+
+
+def passing(call_id: str, packet: int) -> list[SipMessage]:
+    """One message past the session controller: challenged, accepted, sent on, confirmed, answered."""
+    here, phone, other = (plan().session_controllers[0].address, 5096), (SITE, 40001), (SITE, 40002)
+    request, ok = "MESSAGE sip:x@ucaas.test SIP/2.0", "SIP/2.0 200 OK"
+    steps = (
+        (phone, here, request, "1 MESSAGE"),
+        (here, phone, "SIP/2.0 407 Proxy Authentication Required", "1 MESSAGE"),
+        (phone, here, request, "2 MESSAGE"),
+        (here, other, request, "2 MESSAGE"),
+        (other, here, ok, "2 MESSAGE"),
+        (here, phone, ok, "2 MESSAGE"),
+    )
+    ends = user("desk1"), user("desk2")
+    return [
+        SipMessage(Flow(packet + turn, 101.0, *src, *dst), line, call_id, cseq, *ends)
+        for turn, (src, dst, line, cseq) in enumerate(steps)
+    ]
+
+
+def verdicts(change: Change | None = None) -> dict[str, tuple[str, str | None]]:
+    run = Conversation()
+    if change:
+        change(run)
+    return {name: (finding.verdict, finding.blame) for name, finding in run.findings().items()}
+
+
+@pytest.mark.req("C1.4", "C9.2")
+def test_messages_that_arrive_as_they_were_sent_pass() -> None:
+    found = Conversation().findings()
+    assert {finding.verdict for finding in found.values()} == {"pass"}
+    assert found["message.delivered"].observed == "3 of 3, each once and in order"
+    assert found["message.delivered"].evidence.packets
+    assert found["message.private"].observed == "3 of 3 inside TLS; 1000 frames searched"
+
+
+def sent_twice(run: Conversation) -> None:
+    run.reported.insert(1, TEXTS[0])
+    again = next(m for m in run.wire if m.call_id == "call-0" and m.at.dport == 40002)
+    run.wire.append(replace(again, at=replace(again.at, packet=99)))
+
+
+def dropped(run: Conversation) -> None:
+    del run.reported[2]
+    run.wire = [m for m in run.wire if m.call_id != "call-2" or 40002 not in (m.at.sport, m.at.dport)]
+
+
+def answered(status: int | None, error: str | None = None) -> Change:
+    def change(run: Conversation) -> None:
+        run.records[1] = replace(run.records[1], status=status, error=error)
+
+    return change
+
+
+def not_reported(run: Conversation) -> None:
+    del run.reported[2]
+
+
+def reported_twice(run: Conversation) -> None:
+    run.reported.append(TEXTS[2])
+
+
+def altered(run: Conversation) -> None:
+    run.reported[1] = "something else altogether"
+
+
+def out_of_order(run: Conversation) -> None:
+    run.reported.reverse()
+
+
+@pytest.mark.req("C1.4", "B5")
+@pytest.mark.parametrize(
+    ("change", "blame"),
+    [
+        (sent_twice, "fra1-sbc"),
+        (dropped, "fra1-sbc"),
+        (not_reported, "desk2"),
+        (reported_twice, "desk2"),
+        (altered, "desk2"),
+        (out_of_order, "desk2"),
+        (answered(480), None),
+        (answered(None, "no answer in 10 s"), None),
+    ],
+)
+def test_what_is_wrong_with_messages_has_a_culprit(change: Change, blame: str | None) -> None:
+    assert verdicts(change)["message.delivered"] == ("fail", blame)
+
+
+def no_record(run: Conversation) -> None:
+    del run.records[2]
+
+
+def not_captured(run: Conversation) -> None:
+    run.wire.clear()
+
+
+def partly_captured(run: Conversation) -> None:
+    run.wire = [m for m in run.wire if m.call_id != "call-1"]
+
+
+def unknown_recipient(run: Conversation) -> None:
+    run.asked = (replace(ASKED, recipient="nobody"),)
+
+
+@pytest.mark.req("C1.4", "C9.2", "D5")
+@pytest.mark.parametrize("change", [no_record, not_captured, partly_captured, unknown_recipient])
+def test_what_was_not_seen_of_messages_does_not_pass(change: Change) -> None:
+    assert verdicts(change) == {
+        "message.delivered": ("not-shown", None),
+        "message.private": ("not-shown", None),
+    }
+
+
+def leaked(run: Conversation) -> None:
+    source = int.from_bytes(bytes(map(int, plan().session_controllers[0].address.split("."))), "big")
+    run.leaks.append(Leak("fra1-sbc:eth0", "a message from desk1", source, 0, packets=1, samples=[5]))
+
+
+def nothing_searched(run: Conversation) -> None:
+    run.searched = 0
+
+
+def too_short(run: Conversation) -> None:
+    run.records = [replace(record, text="hello") for record in run.records]
+    run.reported = ["hello"] * 3
+
+
+@pytest.mark.req("C9.2", "B2")
+@pytest.mark.parametrize(
+    ("change", "verdict"), [(leaked, "fail"), (nothing_searched, "not-shown"), (too_short, "not-shown")]
+)
+def test_a_message_is_private_where_it_was_searched_for_in_vain(change: Change, verdict: str) -> None:
+    found = verdicts(change)
+    assert found["message.private"] == (verdict, "fra1-sbc" if verdict == "fail" else None)
+    assert found["message.delivered"] == ("pass", None)
+
+
+@pytest.mark.req("C1.4")
+def test_messages_of_other_orders_between_the_two_do_not_matter() -> None:
+    def change(run: Conversation) -> None:
+        more = AskedMessages("more", "desk1", "desk2", 1)
+        run.asked = (*run.asked, more)
+        run.records.append(MessageRecord("more-1", "desk1", "desk2", "one more, by hand", 103.0, 103.1, 200))
+        run.reported.insert(1, "one more, by hand")
+        run.wire += passing("call-more", 70)
+
+    run = Conversation()
+    change(run)
+    assert {finding.verdict for finding in run.findings().values()} == {"pass"}
+
+
+@pytest.mark.req("C1.4")
+def test_messages_ordered_by_hand_are_judged_and_refused_orders_are_not() -> None:
+    def orders(*stages: str) -> Sequence[OrderRecord]:
+        return [
+            OrderRecord(1, 100.0, stage, "message", "m", messages=ASKED if stage == "asked" else None)  # type: ignore[arg-type]
+            for stage in stages
+        ]
+
+    run = Conversation(asked=())
+    run.orders = tuple(orders("asked", "done"))
+    assert {finding.verdict for finding in run.findings().values()} == {"pass"}
+    run.orders = tuple(orders("asked", "refused"))
+    assert not run.findings()
+
+
+def test_texts_too_short_to_be_told_apart_are_not_searched_for() -> None:
+    records = (
+        MessageRecord("a", "desk1", "desk2", "hello", 1.0),
+        MessageRecord("b", "desk1", "desk2", "x" * 500, 1.0),
+    )
+    assert searched_texts(records) == {b"x" * 64: "a message from desk1"}

@@ -1,0 +1,80 @@
+"""The lab's messages: who may write to whom, what is recorded of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from endpoints_emu.phone import PhoneError
+from testbed.made_up_network import reference_plan
+from uclab.lab.client import MessageOrder
+from uclab.lab.errors import Refused
+from uclab.lab.messages import Messages
+from uclab.plan.traffic.messages import EACH_WAY, reference_messages
+
+
+class Writer:
+    """A phone that sends messages, and refuses those that say so."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.endpoint = reference_plan("desk1", "desk2").endpoint(name)
+        self.sent: list[tuple[str, str]] = []
+
+    async def send_message(self, target: str, text: str, deadline_s: float = 10.0) -> int:
+        self.sent.append((target, text))
+        if "nobody" in text:
+            raise PhoneError("nobody answered")
+        return 200
+
+
+@pytest.fixture
+def phones() -> dict[str, Any]:
+    return {name: Writer(name) for name in ("desk1", "desk2")}
+
+
+@pytest.mark.req("C1.4")
+async def test_messages_are_sent_in_order_and_recorded(phones: dict[str, Any], tmp_path: Path) -> None:
+    messages = Messages(phones, tmp_path)
+    records = await messages.send(MessageOrder("m", "desk1", "desk2", 2))
+    assert [(record.id, record.status) for record in records] == [("m-1", 200), ("m-2", 200)]
+    extension = phones["desk2"].endpoint.account.user
+    assert phones["desk1"].sent == [
+        (extension, "m, message 1 of 2 to desk2"),
+        (extension, "m, message 2 of 2 to desk2"),
+    ]
+    more = await messages.send(MessageOrder("n", "desk2", "desk1", text="nobody hears"))
+    assert (more[0].status, more[0].error) == (None, "nobody answered")
+    written = json.loads((tmp_path / "messages.json").read_text())
+    assert [record["id"] for record in written] == ["m-1", "m-2", "n-1"]
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        (MessageOrder("m", "desk1", "desk9"), "no endpoint `desk9`.*there are: desk1, desk2"),
+        (MessageOrder("m", "desk9", "desk1"), "no endpoint `desk9`"),
+        (MessageOrder("m", "desk1", "desk1"), "cannot write to itself"),
+        (MessageOrder("known", "desk1", "desk2"), "sent already"),
+    ],
+)
+async def test_what_cannot_be_sent_is_refused(
+    phones: dict[str, Any], tmp_path: Path, order: MessageOrder, why: str
+) -> None:
+    messages = Messages(phones, tmp_path)
+    await messages.send(MessageOrder("known", "desk1", "desk2"))
+    with pytest.raises(Refused, match=why):
+        await messages.send(order)
+
+
+@pytest.mark.req("C1.4")
+def test_those_who_call_each_other_write_to_each_other() -> None:
+    found = reference_messages(reference_plan("desk1", "desk2"))
+    assert [(asked.sender, asked.recipient, asked.count) for asked in found] == [
+        ("desk1", "desk2", EACH_WAY),
+        ("desk2", "desk1", EACH_WAY),
+    ]
+    assert reference_messages(reference_plan("desk1")) == ()

@@ -1,0 +1,58 @@
+"""Deliberate faults of text messages at the session controller (C1, C9)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from uclab.plan.schema.fault import pick, registered
+from uclab.plan.schema.plan import Plan, SessionController
+
+
+@registered(
+    "message-duplicated",
+    "the session controller sends each text message to its recipient twice",
+    "message.delivered",
+    blames="fra1-sbc",
+)
+def _duplicated(plan: Plan, target: str | None) -> Plan:
+    """`target` is a session controller."""
+    return _changed(plan, replace(_controller(plan, target), message_fault="duplicated"))
+
+
+@registered(
+    "message-swallowed",
+    "the session controller accepts text messages and drops them",
+    "message.delivered",
+    blames="fra1-sbc",
+)
+def _swallowed(plan: Plan, target: str | None) -> Plan:
+    """`target` is a session controller."""
+    return _changed(plan, replace(_controller(plan, target), message_fault="swallowed"))
+
+
+@registered(
+    "message-copied",
+    "the session controller sends a readable copy of each text message to another server, by UDP",
+    "message.private",
+    "privacy.readable",
+    blames="fra1-sbc",
+)
+def _copied(plan: Plan, target: str | None) -> Plan:
+    """`target` is a session controller; the copies go to the cloud's name server."""
+    to = f"{plan.name_servers[0].address}:5060"
+    return _changed(plan, replace(_controller(plan, target), message_fault="copied", message_copy_to=to))
+
+
+def _controller(plan: Plan, target: str | None) -> SessionController:
+    controllers = {controller.name: controller for controller in plan.session_controllers}
+    return pick(controllers, target, "session controller")
+
+
+def _changed(plan: Plan, changed: SessionController) -> Plan:
+    return replace(
+        plan,
+        session_controllers=tuple(
+            changed if controller.name == changed.name else controller
+            for controller in plan.session_controllers
+        ),
+    )

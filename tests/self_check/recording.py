@@ -1,5 +1,5 @@
-"""Records a clean run that is short enough to be judged within a second or two: a few calls on a quiet
-network, with traffic of a PC beside them."""
+"""Records a clean run that is short enough to be judged within a second or two: a few calls and messages on a
+quiet network, with traffic of a PC beside them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from uclab.lab.bulk import FORGED_TOS
 from uclab.lab.client import CallOrder, LabClient
 from uclab.plan.schema.plan import Plan
 from uclab.plan.traffic.calls import reference_calls
+from uclab.plan.traffic.messages import reference_messages
 from uclab.records.scenario import Asked, AskedCall, ScenarioRecord
 from uclab.scenarios.recorded import recorded
+from uclab.scenarios.reference import order_of_messages
 
 CALL_S, CALLS = 4.0, 4
 PINGS = 20
@@ -32,14 +34,16 @@ def short_calls(plan: Plan) -> tuple[AskedCall, ...]:
 
 
 def record_short_run(topology: str, folder: Path) -> Path:
-    """Brings a lab up, places `short_calls` one after the other while each PC talks to the web server, and
-    takes it down. Returns the run directory."""
+    """Brings a lab up, sends messages and places `short_calls` one after the other while each PC talks to the
+    web server, and takes it down. Returns the run directory."""
     plan = api.plan_of(topology)
-    calls = short_calls(plan)
-    record = ScenarioRecord("short", "reference", time.time(), Asked(calls))
+    calls, messages = short_calls(plan), reference_messages(plan)
+    record = ScenarioRecord("short", "reference", time.time(), Asked(calls, messages=messages))
     with api.leased_lab(plan, plan, folder) as lab:
         with recorded(folder, record), ThreadPoolExecutor(2) as pool:
             beside = pool.submit(_talk_of_pcs, lab.client, plan)
+            for asked in messages:
+                lab.client.messages(order_of_messages(asked))
             for call in calls:
                 lab.client.call(CallOrder(call.id, call.caller, call.callee, call.kind, call.seconds))
             beside.result()

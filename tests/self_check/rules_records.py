@@ -12,6 +12,7 @@ from uclab.capture.sip import SipMessage
 
 WHOLE = frozenset({"scenario.complete"})
 REGISTERED = frozenset({"signalling.registered"})
+DELIVERED = frozenset({"message.delivered"})
 KEYS = frozenset({"media.srtp", "media.keys"})
 
 
@@ -39,6 +40,37 @@ def unknown_caller(clean: CleanRun) -> Iterator[Change]:
                 copy.write_data("calls.json", calls)
 
             yield Change("an unknown caller", "lost", f"{call.id}, {side}", apply, WHOLE)
+
+
+@rule("a message's record missing", "lost")
+def message_missing(clean: CleanRun) -> Iterator[Change]:
+    """messages.json lacks one message."""
+    for message in clean.run.messages[::4]:
+
+        def apply(copy: Copy, name: str = message.id) -> None:
+            copy.write_data("messages.json", [m for m in copy.data("messages.json") if m["id"] != name])
+
+        yield Change("a message's record missing", "lost", message.id, apply, WHOLE)
+
+
+@rule("a message that did not arrive, or twice", "fault")
+def message_not_reported(clean: CleanRun) -> Iterator[Change]:
+    """A recipient does not report a message that it confirmed, or reports it twice: it is to blame."""
+    for message in clean.run.messages[::3]:
+        for copies in (0, 2):
+
+            def apply(copy: Copy, text: str = message.text, copies: int = copies) -> None:
+                lines = copy.read("events.jsonl").splitlines(keepends=True)
+                kept = [line for line in lines for _ in range(copies if _says(line, text) else 1)]
+                copy.write("events.jsonl", b"".join(kept).ljust(sum(map(len, lines)), b"\n"))
+
+            culprit = frozenset({message.recipient})
+            place = f"{message.id}, {copies} times"
+            yield Change("a message that did not arrive, or twice", "fault", place, apply, DELIVERED, culprit)
+
+
+def _says(line: bytes, text: str) -> bool:
+    return bool(json.loads(line).get("detail") == text)
 
 
 @rule("an incident's record missing", "lost")

@@ -24,6 +24,7 @@ VERBS = (
     "inspect",
     "exec",
     "call",
+    "message",
     "circuit",
     "fail",
     "heal",

@@ -23,6 +23,7 @@ LAB_VERBS: dict[str, tuple[str, ...]] = {
     "inspect": ("nosuch",),
     "exec": ("nosuch", "--", "true"),
     "call": ("desk1", "desk9"),
+    "message": ("desk1", "desk9"),
     "fail": ("nothing",),
     "heal": ("nothing",),
     "down": (),

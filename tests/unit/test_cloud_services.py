@@ -198,7 +198,7 @@ def test_media_goes_directly_in_the_drill_alone(
 @pytest.mark.req("C1.4")
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("duplicated", "append_branch()"), ("swallowed", '"202", "Accepted"'), ("copied", "listen=udp:")],
+    [("duplicated", " forward();"), ("swallowed", '"202", "Accepted"'), ("copied", "listen=udp:")],
 )
 def test_messages_are_mishandled_in_the_drill_alone(
     nodes: dict[str, FakeNode],

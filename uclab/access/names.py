@@ -58,10 +58,12 @@ CALL = Form(
 )
 """A call: its recordings are called so."""
 MESSAGES = Form(
-    "[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
-    "at most 100 letters, digits, `.`, `_` and `-`, of which the first is a letter or a digit",
+    "[A-Za-z0-9][A-Za-z0-9._:-]{0,159}",
+    "at most 160 letters, digits, `.`, `_`, `:` and `-`, of which the first is a letter or a digit",
 )
 """Messages that are sent one after the other; each of them has a number behind it."""
+TEXT = Form("[ -~]{1,500}", "a line of 1 to 500 ASCII characters")
+"""What a text message says: the same bytes wherever it passes."""
 PORT = Form(
     r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}(?:/[0-9]{1,5})?",
     "a customer as `uclab circuit list` shows it, or a port such as `sdx1-1/1`",

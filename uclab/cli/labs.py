@@ -1,4 +1,4 @@
-"""Verbs on running labs: `up`, `ls`, `inspect`, `exec`, `call`, `fail`, `heal`, `down`."""
+"""Verbs on running labs: `up`, `ls`, `inspect`, `exec`, `call`, `message`, `fail`, `heal`, `down`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import typer
 from rich.table import Table
 
 from uclab import api
+from uclab.access.names import TEXT
 from uclab.cli.console import Console, plain, say
 from uclab.cli.progress import progress
 from uclab.cli.topologies import Json, Topology
-from uclab.lab.client import CallOrder, LabClient
+from uclab.lab.client import CallOrder, LabClient, MessageOrder
 from uclab.lab.directory import find_lab, running_labs
 from uclab.plan.schema.codec import to_data
 
@@ -34,6 +35,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(inspect)
     app.command("exec", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(execute)
     app.command()(call)
+    app.command()(message)
     app.command()(fail)
     app.command()(heal)
     app.command()(down)
@@ -180,6 +182,37 @@ def call(
         and record.callee_to_caller.heard
     )
     raise typer.Exit(0 if record.established and both else 1)
+
+
+def message(
+    sender: Annotated[str, typer.Argument(metavar="FROM", help="Endpoint that writes.")],
+    recipient: Annotated[str, typer.Argument(metavar="TO", help="Endpoint that it writes to.")],
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            help="What it writes: a line of ASCII.", show_default="which message of how many it is"
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How often, one after the other.")] = 1,
+    name: LabName = None,
+    as_json: Json = False,
+) -> None:
+    """Send text messages in a running lab (SIP MESSAGE) and say how each was answered."""
+    order = MessageOrder(
+        f"{sender}-{recipient}-{os.getpid()}",
+        sender,
+        recipient,
+        count,
+        None if text is None else TEXT.checked("TEXT", text),
+    )
+    records = client_of(name).messages(order)
+    if as_json:
+        typer.echo(json.dumps(to_data(records), indent=2))
+    for record in records if not as_json else ():
+        took = 1000 * ((record.answered_at or record.sent_at) - record.sent_at)
+        answer = f"answered with {record.status} in {took:.0f} ms" if record.status else record.error
+        say(f"{record.id}: {answer}", err=not record.accepted)
+    raise typer.Exit(0 if all(record.accepted for record in records) else 1)
 
 
 def fail(

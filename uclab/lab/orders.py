@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from uclab.access.names import CALL, DEVICE, MESSAGES, PARTY, PORT
+from uclab.access.names import CALL, DEVICE, MESSAGES, PARTY, PORT, TEXT
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import LONGEST_WORDS, CallOrder, MessageOrder
 from uclab.plan.paths.line_loss import call_s
@@ -23,8 +23,7 @@ Device = Annotated[str, StringConstraints(pattern=DEVICE.whole)]
 Party = Annotated[str, StringConstraints(pattern=PARTY.whole)]
 CallId = Annotated[str, StringConstraints(pattern=CALL.whole)]
 MessageId = Annotated[str, StringConstraints(pattern=MESSAGES.whole)]
-Text = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,500}$")]
-"""Of a message: a line of ASCII, so that it is the same bytes wherever it passes."""
+Text = Annotated[str, StringConstraints(pattern=TEXT.whole)]
 Port = Annotated[str, StringConstraints(pattern=PORT.whole)]
 Prefix = Annotated[str, StringConstraints(pattern=r"^[0-9.]{7,15}(?:/[0-9]{1,2})?$")]
 Figure = Annotated[str, StringConstraints(pattern=r"^[+-]?[0-9a-zA-Z._+-]{0,31}$")]

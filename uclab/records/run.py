@@ -145,3 +145,8 @@ class MessageRecord:
     """Of the final response."""
     error: str | None = None
     """Why there was none."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the recipient, or the cloud for it, took the message."""
+        return self.status is not None and 200 <= self.status < 300

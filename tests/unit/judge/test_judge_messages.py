@@ -19,7 +19,7 @@ from uclab.judge.measure.cleartext_search import Leak
 from uclab.judge.result.judgement import Finding
 from uclab.plan.schema.plan import Plan
 from uclab.records.run import MESSAGE_RECEIVED, Event, MessageRecord
-from uclab.records.scenario import Asked, AskedMessages, OrderRecord, ScenarioRecord
+from uclab.records.scenario import Asked, AskedMessages, LabEnd, OrderRecord, ScenarioRecord
 
 ASKED = AskedMessages("m", "desk1", "desk2", 3)
 TEXTS = tuple(f"this is message {number} of three" for number in (1, 2, 3))
@@ -51,6 +51,8 @@ class Conversation:
     wire: list[SipMessage] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
     searched: int = 1000
+    whole: bool = True
+    """No event is missing."""
     orders: tuple[OrderRecord, ...] = ()
 
     def __post_init__(self) -> None:
@@ -68,6 +70,8 @@ class Conversation:
             messages=tuple(self.records),
             scenario=scenario,
             orders=self.orders,
+            lab_end=LabEnd(110.0, ()),
+            cut={} if self.whole else {"events.jsonl": "it ends in the middle of a line"},
         )
         evidence = build_evidence(run)
         readable = evidence.seen.readable
@@ -213,6 +217,15 @@ def test_a_message_is_private_where_it_was_searched_for_in_vain(change: Change, 
     found = verdicts(change)
     assert found["message.private"] == (verdict, "fra1-sbc" if verdict == "fail" else None)
     assert found["message.delivered"] == ("pass", None)
+
+
+@pytest.mark.req("C1.4", "D5")
+def test_a_report_that_may_have_been_cut_off_accuses_nobody() -> None:
+    def change(run: Conversation) -> None:
+        not_reported(run)
+        run.whole = False
+
+    assert verdicts(change)["message.delivered"] == ("not-shown", None)
 
 
 @pytest.mark.req("C1.4")

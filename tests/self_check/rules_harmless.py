@@ -27,7 +27,14 @@ from uclab.judge.evidence.network import mac_text
 MS = 1_000_000
 HOUR_NS = 3600 * 1_000_000_000
 MDNS = ip_header("0.0.0.0", "224.0.0.251", 17, 0, 20) + struct.pack(">HHHH", 5353, 5353, 20, 0) + bytes(12)
-RECORDS = ("calls.json", "incidents.json", "scenario.json", "scenario.end.json", "lab.end.json")
+RECORDS = (
+    "calls.json",
+    "messages.json",
+    "incidents.json",
+    "scenario.json",
+    "scenario.end.json",
+    "lab.end.json",
+)
 LINES = ("events.jsonl", "orders.jsonl", "pressure.jsonl", "captures/times.jsonl")
 
 

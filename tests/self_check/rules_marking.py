@@ -19,7 +19,8 @@ def media_dscp(clean: CleanRun) -> Iterator[Change]:
     """Behind one device all packets of one direction have DSCP 0, until the relay or the receiver."""
     for way in clean.ways:
         for first in way.inside:
-            yield _rewritten("DSCP of a call's media rewritten", way, first, of_stream(way.ssrc))
+            if not _classified_behind(clean, way, first):
+                yield _rewritten("DSCP of a call's media rewritten", way, first, of_stream(way.ssrc))
 
 
 @rule("DSCP of a call's RTCP rewritten", "fault")
@@ -29,8 +30,14 @@ def rtcp_dscp(clean: CleanRun) -> Iterator[Change]:
         chosen = _reports(way)
         if any(chosen(packet) for packet in clean.packets_at(way.hops[0].tap)):
             for first in way.inside:
-                if way.hops[first].leg == "up":
+                if way.hops[first].leg == "up" and not _classified_behind(clean, way, first):
                     yield _rewritten("DSCP of a call's RTCP rewritten", way, first, chosen)
+
+
+def _classified_behind(clean: CleanRun, way: Way, first: int) -> bool:
+    """Whether a switch farther on classifies what comes in, and so would have put right what changed here."""
+    ports = (clean.network.ports.get(hop.tap) for hop in way.hops[first:] if hop.leg == "up")
+    return any(port is not None and port[0].controlled and not port[1].trust_dscp for port in ports)
 
 
 def _reports(way: Way) -> Callable[[Captured], bool]:

@@ -15,7 +15,7 @@ from testbed.made_up_network import START_NS, TAP_NS, Leg
 from testbed.plans import shipped_plan
 from testbed.world import World
 from tests.unit.judge.test_judge_drills import failed, not_shown
-from uclab.judge.evidence.network import PlannedNetwork
+from uclab.judge.evidence.network import PlannedNetwork, number
 from uclab.judge.judging import judge_run
 from uclab.judge.measure.cable_ends import Stretch, is_cut, missed, stretches
 from uclab.judge.measure.observe import TapState
@@ -323,6 +323,11 @@ def test_what_happened_before_a_capture_was_ready_was_not_seen() -> None:
 def test_frames_on_the_turn_of_a_second_are_not_missed() -> None:
     assert not missed({1: 101, 2: 99, 3: 100}, {1: 100, 2: 100, 3: 100})
     assert missed({1: 100, 2: 100, 3: 100}, {1: 100, 3: 60}) == {2: 100, 3: 40}
+    # a device holds each frame of a call for 0.2 s: they are seen later, not missed
+    assert not missed({1: 40, 2: 50, 3: 10}, {1: 50, 2: 50})
+    assert not missed({1: 40, 2: 50, 3: 52, 4: 60}, {1: 50, 2: 50, 3: 52, 4: 50})
+    # but so many are not under way at once
+    assert missed({1: 10, 2: 50, 3: 90}, {1: 50, 2: 50, 3: 50}) == {3: 40}
     # a few frames a second are enough, where nothing was seen for long
     assert missed(dict.fromkeys(range(12), 1), {}).total() == 12
 
@@ -390,3 +395,17 @@ def test_what_a_capture_had_no_time_to_write_is_no_hole(stopping_s: float, holes
     times = (*ready, *(CaptureTime(T0 + stopping_s, space, "stopping") for space in spaces))
     found = windows({CABLE[0]: {**BUSY, 9: 30}, CABLE[1]: BUSY}, times=times)
     assert len(found.incomplete()) == holes
+
+
+@pytest.mark.req("C7", "D5")
+def test_what_a_relay_sent_on_had_come_in_whatever_its_capture_shows(world: World) -> None:
+    # given a capture at the session controller without anything that came in
+    played(world, calls=1)
+    relays = {number(controller.media_address) for controller in world.plan.session_controllers}
+    world.frames["fra1-sbc"] = [
+        frame for frame in world.frames["fra1-sbc"] if int.from_bytes(frame[2][30:34], "big") not in relays
+    ]
+    # when it is judged, then no phone is blamed for media past the relay
+    judgement = judge_run(world.write())
+    assert "hub.media" not in failed(judgement)
+    assert set(verdicts(judgement, "hub.media").values()) == {"not-shown"}

@@ -118,6 +118,9 @@ def _media_finding(evidence: RunEvidence, claim: Claim, stream: Stream | None, s
         return claim.passed(observed, Evidence(taps[0]))
     if any(evidence.seen.taps[tap].dropped for tap in taps):
         return claim.not_shown(f"{observed}, but its capture dropped packets", Evidence(taps[0]))
+    if out >= stream.received:
+        why = "what the controller sent on had come in, and its capture does not show that"
+        return claim.not_shown(f"{observed}; {why}", Evidence(taps[0]))
     return claim.failed(observed, Evidence(taps[0]), sender.name if into < stream.received else None)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 FEW = 5
 """So many frames may be at one end alone in a second: the two ends' clocks are read a moment apart."""
 SHARE = 0.05
+LATE = 20
+"""So many frames may be on their way from one end to the other: of a device that holds a call's for 0.4 s."""
 APART_NS = 50_000_000
 CARRIER_S = 2
 """Whose cable is cut by hand goes on sending for so long before its carrier is found gone."""
@@ -31,16 +33,21 @@ def missed(far_counts: Mapping[int, int], here: Mapping[int, int]) -> Counter[in
     the clocks do not explain it."""
     found: Counter[int] = Counter()
     quiet: Counter[int] = Counter()
+    under_way = 0
     for second in [*sorted(far_counts.keys() | here.keys()), None]:
         if second is not None and not here.get(second, 0):
             quiet[second] = far_counts[second]
             continue
-        if quiet.total() > FEW:
+        late = min(under_way, quiet.total())
+        under_way -= late
+        if quiet.total() - late > FEW:
             found.update(quiet)
         quiet = Counter()
         if second is not None:
             lacking = far_counts.get(second, 0) - here[second]
-            if lacking > max(FEW, SHARE * far_counts.get(second, 0)):
+            late = min(under_way, max(lacking, 0))
+            under_way = min(under_way - late + max(-lacking, 0), LATE)
+            if lacking - late > max(FEW, SHARE * far_counts.get(second, 0)):
                 found[second] = lacking
     return found
 

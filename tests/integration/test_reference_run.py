@@ -22,7 +22,7 @@ from uclab.records.host_pressure import HostSample
 pytestmark = [
     pytest.mark.root,
     pytest.mark.quiet,
-    pytest.mark.req("B1", "C1.1", "C1.2", "C2.3", "C3", "C4", "C7", "C8", "C9.1", "C9.4"),
+    pytest.mark.req("B1", "C1.1", "C1.2", "C1.4", "C2.3", "C3", "C4", "C7", "C8", "C9.1", "C9.2", "C9.4"),
     pytest.mark.req("D1", "D2", "D3", "D4", "D5", "D6", "L1", "L2", "Q1.1", "Q1.2", "V7.1", "V7.4"),
 ]
 
@@ -85,6 +85,8 @@ def test_every_family_of_findings_is_there(results: dict[str, Any]) -> None:
         "signalling.tls",
         "signalling.certificate",
         "signalling.registered",
+        "message.delivered",
+        "message.private",
         "media.srtp",
         "media.keys",
         "privacy.readable",

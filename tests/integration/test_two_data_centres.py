@@ -90,8 +90,10 @@ def test_phones_turn_to_the_second_data_centre_and_back(uclab: UclabCommand) -> 
     assert heard(uclab, "soft1", "desk2")
 
 
-@pytest.mark.req("C9.4")
-def test_media_is_proved_encrypted_on_its_way_from_one_data_centre_to_the_other(uclab: UclabCommand) -> None:
+@pytest.mark.req("C1.4", "C6.3", "C9.2", "C9.4")
+def test_calls_and_messages_are_proved_encrypted_on_their_way_from_one_data_centre_to_the_other(
+    uclab: UclabCommand,
+) -> None:
     # given a phone that cannot reach the first data centre, and is registered at the second
     began = time.time()
     rules = "add table ip away; add chain ip away out { type filter hook output priority 0; }; "
@@ -100,6 +102,10 @@ def test_media_is_proved_encrypted_on_its_way_from_one_data_centre_to_the_other(
     registrations(uclab, began, SECOND, {"desk1"})
     # when it is in a call with one that is registered at the first
     assert heard(uclab, "desk1", "desk2")
+    # and they write to each other
+    for sender, recipient in (("desk1", "desk2"), ("desk2", "desk1")):
+        sent = uclab.json("message", "--name", "dcs", sender, recipient, "--count", "2")
+        assert [message["status"] for message in sent] == [200, 200]
     uclab("down", "--name", "dcs")
     # then the packets authenticate on every leg, that between the data centres included
     uclab("judge", str(uclab.folder / "dcs"), status=None)
@@ -108,3 +114,6 @@ def test_media_is_proved_encrypted_on_its_way_from_one_data_centre_to_the_other(
     assert [finding["verdict"] for finding in shown] == ["pass", "pass"]
     for finding in shown:
         assert {"fra1-sbc:eth0", "fra2-sbc:eth0"} <= set(re.findall(r"[\w-]+:eth0", finding["observed"]))
+    # and each message arrived once, and could be read nowhere
+    written = [(f["id"], f["verdict"]) for f in findings if f["id"].startswith("message.")]
+    assert sorted(written) == 2 * [("message.delivered", "pass")] + 2 * [("message.private", "pass")]

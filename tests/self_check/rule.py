@@ -87,11 +87,15 @@ def outcome(change: Change, before: Judgement, after: Judgement) -> tuple[Outcom
 
 
 def _of_fault(change: Change, failed: list[Finding], unsure: list[Finding]) -> tuple[Outcome, str]:
+    def is_one(blame: str | None) -> bool:
+        """A device, or a port of it."""
+        return blame is not None and bool({blame, blame.partition(":")[0]} & change.culprits)
+
     right = [f for f in failed if f.id in change.findings]
-    others = [f for f in failed if f.blame is not None and f.blame not in change.culprits]
+    others = [f for f in failed if f.blame is not None and not is_one(f.blame)]
     if others:
         return "wrong culprit", _in_words(others[0])
-    if right and (not change.culprits or any(f.blame in change.culprits for f in right)):
+    if right and (not change.culprits or any(is_one(f.blame) for f in right)):
         return "found", _in_words(right[0])
     if right:
         return "wrong culprit", _in_words(right[0])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from tests.self_check.blocks import Captured
-from tests.self_check.evidence import CleanRun, Copy, Way, of_stream
+from tests.self_check.evidence import CleanRun, Copy, Hop, Way, of_stream
 from tests.self_check.frames import TCP, parts, with_dscp, with_tag
 from tests.self_check.rule import Change, rule
 from uclab.judge.evidence.network import LEGS, Leg
@@ -19,7 +19,7 @@ def media_dscp(clean: CleanRun) -> Iterator[Change]:
     """Behind one device all packets of one direction have DSCP 0, until the relay or the receiver."""
     for way in clean.ways:
         for first in way.inside:
-            if not _classified_behind(clean, way, first):
+            if not _corrects(clean, way.hops[first:]):
                 yield _rewritten("DSCP of a call's media rewritten", way, first, of_stream(way.ssrc))
 
 
@@ -30,13 +30,13 @@ def rtcp_dscp(clean: CleanRun) -> Iterator[Change]:
         chosen = _reports(way)
         if any(chosen(packet) for packet in clean.packets_at(way.hops[0].tap)):
             for first in way.inside:
-                if way.hops[first].leg == "up" and not _classified_behind(clean, way, first):
+                if way.hops[first].leg == "up" and not _corrects(clean, way.hops[first:]):
                     yield _rewritten("DSCP of a call's RTCP rewritten", way, first, chosen)
 
 
-def _classified_behind(clean: CleanRun, way: Way, first: int) -> bool:
-    """Whether a switch farther on classifies what comes in, and so would have put right what changed here."""
-    ports = (clean.network.ports.get(hop.tap) for hop in way.hops[first:] if hop.leg == "up")
+def _corrects(clean: CleanRun, hops: Sequence[Hop]) -> bool:
+    """Whether a switch among these classifies what comes in, and would put right what changed before it."""
+    ports = (clean.network.ports.get(hop.tap) for hop in hops if hop.leg == "up")
     return any(port is not None and port[0].controlled and not port[1].trust_dscp for port in ports)
 
 
@@ -67,7 +67,7 @@ def signalling_dscp(clean: CleanRun) -> Iterator[Change]:
             hops = clean.way_of(endpoint.name, leg)
             ports = _client_ports(clean, endpoint.name)
             for first, (before, at) in enumerate(pairwise(hops), start=1):
-                if before.device != at.device or not ports:
+                if before.device != at.device or not ports or _corrects(clean, hops[first:]):
                     continue
 
                 where = frozenset((hop.tap, hop.leg) for hop in hops[first:])

@@ -211,12 +211,16 @@ def check_trust(evidence: RunEvidence) -> Iterator[Finding]:
         if key.dscp != remarked(network, key.dst, key.proto, key.dport):
             wrong.setdefault(port, []).append(flow)
     for port, flows in sorted(wrong.items()):
-        key = flows[0].key
+        # the access switch did it where its own taps show that; else whoever stands behind it
+        at_access = [flow for flow in flows if network.device(flow.key.tap) == network.device(port)]
+        first = min(at_access or flows, key=lambda flow: flow.first_ns)
+        blame = port if at_access else network.device(first.key.tap)
+        key = first.key
         packets = sum(flow.packets for flow in flows if flow.key.tap == key.tap)
         who = network.node_of_mac.get(key.src_mac, mac_text(key.src_mac))
         sent = f"{packets} packets of {who} to {text(key.dst)}"
         observed = f"{sent} were forwarded as {dscp_name(key.dscp)} at {key.tap}"
-        yield _trust_claim(port).failed(observed, Evidence(key.tap, tuple(flows[0].samples)), port)
+        yield _trust_claim(port).failed(observed, Evidence(key.tap, tuple(first.samples)), blame)
     if not wrong:
         claim = _trust_claim("untrusted ports")
         if checked:

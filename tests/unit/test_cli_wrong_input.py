@@ -96,6 +96,8 @@ WRONG: tuple[tuple[str, str], ...] = (
     ("call desk1 desk2 --seconds 0", "seconds"),
     ("call desk1 desk2 --seconds 1e9", "seconds"),
     ("call desk1 desk2 --seconds nan", "seconds"),
+    ("message desk1 desk2 --count 0", "count"),
+    ("message desk1 desk2 --count many", "count"),
     ("fail wan1 --black-hole --kill", "--kill"),
     ("fail wan1 --brown-out loss", "loss"),
     ("exec desk1", "--"),

@@ -198,6 +198,19 @@ def test_a_port_that_is_trusted_wrongly_is_named(tmp_path: Path) -> None:
     assert broken["qos.trust"].blame == "acc4:2"
 
 
+@pytest.mark.req("C8", "N3.3")
+def test_a_later_switch_that_marks_what_pcs_send_is_named(tmp_path: Path) -> None:
+    behind = ("dist2:1", "core1:3", "core1:4", "fw-sw:6")
+
+    def mark(packet: Packet, tap: str, leg: Leg) -> Packet:
+        return replace(packet, dscp=46) if packet.dport == 9 and tap in behind else packet
+
+    # given an access switch that does what it should, and a distribution switch that marks as EF
+    world = World(tmp_path, reference_plan("desk1", "desk2"), alter=mark)
+    world.bulk(packets=20)
+    assert failed(run(world))["qos.trust"].blame == "dist2"
+
+
 @pytest.mark.req("C8", "N2")
 def test_voice_lost_under_overload_is_blamed_on_the_device_that_dropped_it(tmp_path: Path) -> None:
     dropped = iter([True, False, False, False] * 1000)

@@ -195,11 +195,16 @@ def has_hybrid_cgroups(root: Path = Path("/sys/fs/cgroup")) -> bool:
     return not (root / "cgroup.controllers").exists() and (root / "unified").exists()
 
 
+PODMANS_PROCESSES = 32 * 1024
+"""To so many processes podman 4 limits itself while it starts."""
+
+
 def limits() -> list[str]:
-    """Open files and processes as they are now: not every machine grants podman's higher defaults."""
-    names = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-    options = []
-    for name, number in names.items():
-        soft, hard = resource.getrlimit(number)
-        options.append(f"--ulimit={name}={soft}:{hard}")
-    return options
+    """Open files and processes as they are now: not every machine grants podman's higher defaults. Nor may a
+    container always have more processes than podman has left itself (without CAP_SYS_RESOURCE)."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    processes = [
+        PODMANS_PROCESSES if most == resource.RLIM_INFINITY else min(most, PODMANS_PROCESSES)
+        for most in resource.getrlimit(resource.RLIMIT_NPROC)
+    ]
+    return [f"--ulimit=nofile={files[0]}:{files[1]}", f"--ulimit=nproc={processes[0]}:{processes[1]}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cloud_core.container_process import start_process
-from cloud_core.containers import ContainerSpec, Mount, Podman, has_hybrid_cgroups
+from cloud_core.containers import ContainerSpec, Mount, Podman, has_hybrid_cgroups, limits
 from cloud_core.node import ContainerRuntime
 from testbed.nodes import FakeNode
 from testbed.process_tree import stat_fields
@@ -223,3 +224,15 @@ async def test_programs_of_the_host_do_not_run_on_a_cloud_node(tmp_path: Path, r
     node = ContainerRuntime(FakeNode("pstn"), Podman(tmp_path, runner=Recorder()), "i")
     with pytest.raises(ValueError, match="pstn: containers run programs of their image only"):
         await node.spawn(["x"], name="x", log=tmp_path / "log", root=root)
+
+
+@pytest.mark.parametrize(
+    ("processes", "given"),
+    [((96365, 96365), "32768:32768"), ((500, 700), "500:700"), ((-1, -1), "32768:32768")],
+)
+def test_a_container_may_have_no_more_processes_than_podman_leaves_itself(
+    monkeypatch: pytest.MonkeyPatch, processes: tuple[int, int], given: str
+) -> None:
+    of = {resource.RLIMIT_NOFILE: (1024, 20000), resource.RLIMIT_NPROC: processes}
+    monkeypatch.setattr(resource, "getrlimit", of.__getitem__)
+    assert limits() == ["--ulimit=nofile=1024:20000", f"--ulimit=nproc={given}"]

@@ -28,13 +28,14 @@ build_base() {
 
 # Buildah's chroot isolation needs neither cgroups nor raised limits, which some machines do not grant. The build
 # reaches the mirror by the host's network and with the host's apt settings of today, not those of the base's birth.
-# Limits as they are: podman 5 would raise them, which not every machine allows.
+# Limits as they are: podman 5 would raise them, which not every machine allows. Processes at most so many as podman 4
+# leaves itself while it starts.
 own_limits() {
-    local letter name
-    for letter in n u; do
-        name=$([ $letter = n ] && echo nofile || echo nproc)
-        [ "$(ulimit -H$letter)" = unlimited ] || echo "--ulimit=$name=$(ulimit -S$letter):$(ulimit -H$letter)"
-    done
+    local files processes=32768
+    files=$(ulimit -Hn)
+    [ "$files" = unlimited ] || echo "--ulimit=nofile=$(ulimit -Sn):$files"
+    [ "$(ulimit -Hu)" = unlimited ] || [ "$(ulimit -Hu)" -ge $processes ] || processes=$(ulimit -Hu)
+    echo "--ulimit=nproc=$processes:$processes"
 }
 
 build_service() {

@@ -22,6 +22,7 @@ TEXTS = {
     "a digest response": b'Authorization: Digest username="201", realm="ucaas.test"\r\n',
 }
 FOUND = frozenset({"privacy.readable"})
+TAGS = (b"\x81\x00", b"\x88\xa8", b"\x91\x00")
 NEAR, FAR = "198.18.10.20", "203.0.113.2"
 
 
@@ -73,7 +74,8 @@ def _split(text: bytes) -> list[bytes]:
 @rule("readable text", "fault")
 def readable(clean: CleanRun) -> Iterator[Change]:
     """One SIP message, SDP, SDES key, digest response or password in clear at one tap, in any
-    encapsulation: from whom the frame says it is."""
+    encapsulation: from whom the frame says it is. A frame that no other tap saw was put into a VLAN that it
+    does not belong to by its sender or by the device that is tapped."""
     account = next(e.account for e in clean.run.plan.endpoints)
     texts = {**TEXTS, "a password": b"login " + account.password.encode() + b"\r\n"}
     taps = [tap.label for tap in clean.run.plan.taps if _like(clean, tap.label) is not None]
@@ -90,7 +92,10 @@ def readable(clean: CleanRun) -> Iterator[Change]:
                 copy.add(tap, [(at + 1000 * index, frame) for index, frame in enumerate(made)])
 
             place = f"{what} in {carrier} at {tap}"
-            yield Change("readable text", "fault", place, apply, FOUND, _senders(clean, seen.frame))
+            culprits = _senders(clean, seen.frame)
+            if any(_vlan(frame) not in (None, _vlan(seen.frame)) for frame in made):
+                culprits |= {clean.network.device(tap)}
+            yield Change("readable text", "fault", place, apply, FOUND, culprits)
 
 
 def _like(clean: CleanRun, tap: str) -> Captured | None:
@@ -109,6 +114,11 @@ def _sent_as(seen: bytes, made: bytes) -> bytes:
         b"|".join(map(re.escape, addresses)), lambda at: addresses[at.group()].to_bytes(4, "big"), body
     )
     return seen[: found.ip - 2] + body
+
+
+def _vlan(frame: bytes) -> int | None:
+    """Of its outermost tag (IEEE 802.1Q); None of an untagged frame."""
+    return struct.unpack(">H", frame[14:16])[0] & 0xFFF if frame[12:14] in TAGS else None
 
 
 def _senders(clean: CleanRun, seen: bytes) -> frozenset[str]:

@@ -110,6 +110,32 @@ def follower(answered: int = 0, end: int = 100 * SECOND) -> MediaFollower:
     return MediaFollower(["desk1:eth0", "edge:wan1", "desk2:eth0"], {0: 0, 2: 1}, [window])
 
 
+def _in_order(*parts: MediaRows) -> MediaRows:
+    joined = MediaRows.join(parts)
+    return joined.pick(np.argsort(joined.time_ns, kind="stable"))
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_packet_that_the_first_capture_holds_twice_was_sent_when_it_was_first_seen(together: bool) -> None:
+    # given ten packets, the third a second time in the sender's capture, behind the next tap's
+    sent = [SECOND + n * 20_000_000 for n in range(10)]
+    seqs = list(range(1, 11))
+    parts = [
+        rows(0, 0, sent[:3], seqs[:3]),
+        rows(1, -1, [t + 500 for t in sent[:3]], seqs[:3]),
+        rows(0, 0, [sent[2] + 1000], [3]),
+        rows(0, 0, sent[3:], seqs[3:]),
+        rows(1, -1, [t + 500 for t in sent[3:]], seqs[3:]),
+    ]
+    media = follower()
+    for batch in [_in_order(*parts)] if together else [_in_order(*parts[:2]), _in_order(*parts[2:])]:
+        media.add(batch)
+    # then both taps saw ten, and ten were sent
+    assert [hop.packets for hop in media.hops.values()] == [10, 10]
+    assert [hop.repeated for hop in media.hops.values()] == [1, 0]
+    assert (media.streams[0].sent, media.unmatched) == (10, {})
+
+
 @pytest.mark.req("C8")
 def test_delay_loss_and_gap_of_a_stream() -> None:
     # given 200 packets of which two get lost on the way, one before and one behind the second tap

@@ -108,7 +108,8 @@ class MediaFollower:
         unique, inverse = np.unique(rows.ssrc, return_inverse=True)
         stream = np.array([self._index.get(int(s), -1) for s in unique], np.int64)[inverse]
         slot = (rows.seq & (RING - 1)).astype(np.int64)
-        own = (rows.sender >= 0) & (stream >= 0)
+        at_sender = (rows.sender >= 0) & (stream >= 0)
+        own = self._sent_first(rows, stream, slot, at_sender)
         self._sent_at[stream[own], slot[own]] = rows.time_ns[own]
         self._stamp[stream[own], slot[own]] = rows.rtp_time[own]
         self._arrived[stream[own], slot[own]] = False
@@ -127,8 +128,25 @@ class MediaFollower:
         counts = known & (sent >= begin[stream]) & (sent <= end[stream])
         self._count_hops(rows, stream, sent, counts)
         self._count_sent(rows, stream, counts & own)
-        at_endpoint = np.isin(rows.tap, list(self.endpoint_of_first_tap)) & ~own & counts
+        at_endpoint = np.isin(rows.tap, list(self.endpoint_of_first_tap)) & ~at_sender & counts
         self._count_received(rows, stream, slot, sent, at_endpoint)
+
+    def _sent_first(
+        self, rows: MediaRows, stream: I64, slot: I64, at_sender: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """Which rows at their sender's tap show a packet there for the first time: one that a capture holds
+        twice was sent when it was first seen."""
+        chosen = np.flatnonzero(at_sender)
+        stamp = rows.rtp_time[chosen].astype(np.int64)
+        packet = ((stream[chosen] * RING + slot[chosen]) << 32) | stamp
+        first = np.zeros(len(chosen), np.bool_)
+        first[np.unique(packet, return_index=True)[1]] = True
+        if len(self.streams):
+            before = stream[chosen], slot[chosen]
+            first &= (self._stamp[before] != rows.rtp_time[chosen]) | (self._sent_at[before] == 0)
+        found = np.zeros(len(rows), np.bool_)
+        found[chosen[first]] = True
+        return found
 
     def _open_streams(self, rows: MediaRows) -> None:
         own = np.flatnonzero(rows.sender >= 0)

@@ -57,7 +57,10 @@ def _filter_missing(plan: Plan, target: str | None) -> Plan:
     "a site's preferred circuit has less room than one call needs",
     "quality.voice",
     "quality.overload",
-    may_break=("audio.heard", "media.srtp", "hub.media", "signalling.registered", "qos.dscp", "qos.pcp"),
+    may_break=(
+        *("audio.heard", "media.srtp", "hub.media", "signalling.registered", "qos.dscp", "qos.pcp"),
+        "message.delivered",
+    ),
     blames="edge",
     topology="cloudconnect-simplex-ott",
 )

@@ -18,7 +18,7 @@ NEVER_S = 86400.0
     "overlay-unmarked",
     "a site's edge does not copy DSCP to the outer header of its tunnels",
     "qos.overlay",
-    may_break=("quality.overload", "audio.heard", "signalling.registered"),
+    may_break=("quality.overload", "audio.heard", "signalling.registered", "message.delivered"),
     blames="edge",
     topology="sd-wan",
 )

@@ -88,6 +88,7 @@ def balanced_per_packet(plan: Plan, target: str | None) -> Plan:
     "asymmetric-routing",
     "return traffic takes another line than outbound traffic, past the router's NAT state",
     "signalling.registered",
+    may_break=("message.delivered",),
     topology="smb-dual-wan",
 )
 def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
@@ -111,7 +112,7 @@ def asymmetric_routing(plan: Plan, target: str | None) -> Plan:
     "a router's SIP ALG rewrites encrypted signalling",
     "signalling.registered",
     "signalling.untouched",
-    may_break=("signalling.tls", "signalling.certificate"),
+    may_break=("signalling.tls", "signalling.certificate", "message.delivered"),
     blames="edge",
 )
 def sip_alg(plan: Plan, target: str | None) -> Plan:

@@ -25,6 +25,7 @@ def _rtp_plain(plan: Plan, target: str | None) -> Plan:
     "the session controller's certificate is signed by a CA that no phone trusts",
     "signalling.certificate",
     "signalling.registered",
+    may_break=("message.delivered",),
     blames="fra1-sbc",
 )
 def _foreign_certificate(plan: Plan, target: str | None) -> Plan:
@@ -40,6 +41,7 @@ def _foreign_certificate(plan: Plan, target: str | None) -> Plan:
     "a phone does not verify the server, whose certificate is foreign; all others refuse it",
     "signalling.certificate",
     "signalling.registered",
+    may_break=("message.delivered",),
     blames="desk1",
 )
 def _verification_off(plan: Plan, target: str | None) -> Plan:
@@ -176,6 +178,7 @@ def _with_rules(plan: Plan, wall: Node, rules: FirewallRules) -> Plan:
     "a device with an unknown MAC address is plugged into a phone port and blocked",
     "vlan.port-control",
     "signalling.registered",
+    may_break=("message.delivered",),
     blames="sw1:1",
 )
 def _foreign_mac(plan: Plan, target: str | None) -> Plan:

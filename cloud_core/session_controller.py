@@ -13,6 +13,7 @@ from cloud_core.media_relay import NG_PORT, relay_name
 from cloud_core.probes import session_controller_answers
 from cloud_core.rendering import render, write_configuration
 from cloud_core.service import CloudRun, Service, image
+from cloud_core.waiting_messages import FILE, Waiting, prepare_waiting
 from uclab.plan.schema.plan import Account, SessionController
 from uclab.runtime.node import NodeRuntime
 
@@ -54,6 +55,7 @@ def make_session_controller(
         "certificate": "/pki/certificate.pem",
         "key": "/pki/key.pem",
         "trusted": "/pki/ca.pem",
+        "waiting": f"/waiting/{FILE}",
     }
     trunk = (
         {"host_name": controller.trunk_peer[0], "port": controller.trunk_peer[1]}
@@ -74,6 +76,7 @@ def make_session_controller(
         connections=most_connections(controller, allowed_descriptors()),
         other_descriptors=OTHER_DESCRIPTORS,
         limits=controller.protection,
+        waiting=Waiting(),
     )
     tls = render("kamailio/tls.cfg.j2", controller=controller, paths=paths)
     issued = certificates.issued[controller.certificate]
@@ -104,6 +107,7 @@ def make_session_controller(
             Mount(issued.key, paths["key"]),
             Mount(certificates.trusted, paths["trusted"]),
             Mount(key_log, "/keys/tls.keylog", writable=True),
+            Mount(prepare_waiting(folder), "/waiting", writable=True),
         ),
         environment=(
             ("LD_PRELOAD", "/usr/local/lib/libsslkeylog.so"),

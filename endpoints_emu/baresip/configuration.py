@@ -27,7 +27,7 @@ RECEIVED = "received"
 CONTROL_PORT = 4444
 PLAYER = "recorder,ear"
 """The lab's own player: silent, until the driver has it record a call."""
-MODULES = ("recorder", "flow", "messages")
+MODULES = ("recorder", "flow", "messages", "once")
 """The lab's own modules, each a file `<name>.so` in baresip's folder."""
 REGISTRATION_S = 270
 """Phones refresh every 4 to 5 minutes, so that no NAT or firewall on the way forgets them (provider

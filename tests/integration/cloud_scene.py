@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.integration.cloud_calls import look_at_calls, look_at_contact, look_at_offer, look_at_trunk_offer
 from tests.integration.cloud_capture import Capture
+from tests.integration.cloud_messages import look_at_messages
 from tests.integration.cloud_plan import ACCOUNTS, CONTROLLER, DESK1, PSTN_PEER, UNREGISTERED
 from tests.integration.cloud_sandbox import DNS
 from tests.integration.cloud_sip import sdp, tls
@@ -168,6 +169,9 @@ async def play(folder: Path) -> None:
     scene.seen["down_s"] = time.monotonic() - began
     await capture.stop()
 
+    await scene.start("messages")
+    await look_at_messages(scene)
+    await scene.stop()
     await scene.start("plain", endpoints=(replace(DESK1, media_encryption="none"),))
     await look_at_offer(scene, "plain offer in a drill", sdp("10.10.110.11", 4000, "RTP/AVP"))
     await scene.stop()

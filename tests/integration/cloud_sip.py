@@ -139,13 +139,14 @@ class SipClient:
         sender: str | None = None,
         extra: str = "",
         body: str = "",
+        content: str = "application/sdp",
         call_id: str = "",
     ) -> str:
         """Send a request, within a dialog if `to_tag` is given; its Call-ID."""
         self.counter += 1
         call_id = call_id or secrets.token_hex(8)
         sender = sender or self.account.aor
-        content = "Content-Type: application/sdp\r\n" if body else ""
+        content = f"Content-Type: {content}\r\n" if body else ""
         self.writer.write(
             (
                 f"{method} {uri} SIP/2.0\r\n"
@@ -154,7 +155,7 @@ class SipClient:
                 f"To: <{to}>{f';tag={to_tag}' if to_tag else ''}\r\n"
                 f"Call-ID: {call_id}\r\nCSeq: {self.counter} {method}\r\n"
                 f"Contact: <sip:{self.account.user}@{self.address}:5061;transport=tls>\r\n"
-                f"{extra}{content}Content-Length: {len(body)}\r\n\r\n{body}"
+                f"{extra}{content}Content-Length: {len(body.encode())}\r\n\r\n{body}"
             ).encode()
         )
         return call_id
@@ -167,18 +168,21 @@ class SipClient:
         to: str = "",
         sender: str | None = None,
         body: str = "",
+        content: str = "application/sdp",
         password: str | None = None,
     ) -> Message:
         """Send a request, answer the challenge, and return the final response."""
         to = to or uri
-        call_id = self.send(method, uri, to=to, sender=sender, body=body)
+        call_id = self.send(method, uri, to=to, sender=sender, body=body, content=content)
         response = await self.final()
         if response.status not in (401, 407):
             return response
         credentials = self.credentials(
             response, method, uri, self.account.password if password is None else password
         )
-        self.send(method, uri, to=to, sender=sender, extra=credentials, body=body, call_id=call_id)
+        self.send(
+            method, uri, to=to, sender=sender, extra=credentials, body=body, content=content, call_id=call_id
+        )
         return await self.final()
 
     async def within(self, established: Message, method: str, body: str = "") -> Message | None:

@@ -57,6 +57,7 @@ def test_nothing_listens_for_sip_without_tls(played: Played) -> None:
         *(f"tcp {SBC}:{port}" for port in (*CONTROLLER.tls_ports, CONTROLLER.trunk_port)),
         "tcp 127.0.0.1:2223",
         "udp 127.0.0.1:2223",
+        "udp 127.0.0.1:5090",
     }
 
 
@@ -110,6 +111,35 @@ def test_key_log_opens_the_signalling_of_every_connection(played: Played) -> Non
 @pytest.mark.req("C9.1")
 def test_nothing_of_sip_is_readable_without_keys(played: Played) -> None:
     assert played.packets('frame contains "SIP/2.0" && !(ip.addr == 127.0.0.1)', "frame.number") == []
+
+
+# Messages to somebody who is not there
+
+
+@pytest.mark.req("C1.4")
+def test_sender_is_told_what_becomes_of_a_message(played: Played) -> None:
+    seen = played["messages"]
+    assert (seen["to nobody"], seen["too long"], seen["kept"]) == (404, 413, [202, 202, 202])
+    # one that comes while others wait has to wait too, and is told so
+    assert seen["behind those that wait"] == 202
+    assert seen["directly answered"] == 200
+
+
+@pytest.mark.req("C1.4")
+def test_what_was_kept_comes_once_each_in_order_although_the_session_controller_died(played: Played) -> None:
+    first, second, again, third, fourth = played["messages"]["delivered"]
+    assert [m["text"] for m in (first, second, third, fourth)] == [
+        *played["messages"]["texts"],
+        "a fourth",
+    ]
+    assert {m["from"] for m in (first, second, third, fourth)} == {"<sip:1003@ucaas.test>"}
+    assert {m["type"] for m in (first, second, third, fourth)} == {"text/plain"}
+    # the one that was not answered comes a second time, to be known by its Call-ID
+    assert (second["text"], second["call-id"]) == (again["text"], again["call-id"])
+    assert second["cseq"] != again["cseq"]
+    # and says when it was written
+    assert all(m["date"].endswith("GMT") for m in (first, second, third, fourth))
+    assert played["messages"]["directly"]["date"] == ""
 
 
 # Who may do what

@@ -98,6 +98,8 @@ WRONG: tuple[tuple[str, str], ...] = (
     ("call desk1 desk2 --seconds nan", "seconds"),
     ("message desk1 desk2 --count 0", "count"),
     ("message desk1 desk2 --count many", "count"),
+    ("message desk1 desk2 --every -1", "every"),
+    ("message desk1 desk2 --every nan", "every"),
     ("fail wan1 --black-hole --kill", "--kill"),
     ("fail wan1 --brown-out loss", "loss"),
     ("exec desk1", "--"),

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import sqlite3
+import stat
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -165,9 +168,12 @@ def test_sip_is_offered_over_tls_alone(
     nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:
     text = configuration(make_plan(), nodes, certificates, tmp_path)
-    assert [line.partition(" ")[0] for line in text.splitlines() if line.startswith("listen=")] == [
+    # but to itself: messages that waited come back on the loopback interface
+    *outside, itself = (line.partition(" ")[0] for line in text.splitlines() if line.startswith("listen="))
+    assert outside == [
         f"listen=tls:{CONTROLLER.address}:{port}" for port in (*CONTROLLER.tls_ports, CONTROLLER.trunk_port)
     ]
+    assert itself == "listen=udp:127.0.0.1:5090"
     assert text.count("method = TLSv1.2+") == 3
 
 
@@ -198,7 +204,11 @@ def test_media_goes_directly_in_the_drill_alone(
 @pytest.mark.req("C1.4")
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("duplicated", " forward();"), ("swallowed", '"202", "Accepted"'), ("copied", "listen=udp:")],
+    [
+        ("duplicated", " forward();"),
+        ("swallowed", 'sl_send_reply("202", "Accepted")'),
+        ("copied", f"listen=udp:{CONTROLLER.address}"),
+    ],
 )
 def test_messages_are_mishandled_in_the_drill_alone(
     nodes: dict[str, FakeNode],
@@ -210,6 +220,25 @@ def test_messages_are_mishandled_in_the_drill_alone(
     drilled = with_controller(replace(CONTROLLER, message_fault=fault, message_copy_to="198.18.0.1:5060"))
     assert words in configuration(drilled, nodes, certificates, tmp_path)
     assert words not in configuration(make_plan(), nodes, certificates, tmp_path)
+
+
+@pytest.mark.req("C1.4")
+def test_what_waits_outlives_the_session_controller(
+    nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
+) -> None:
+    # given a message that waits when the session controller is made again
+    make_services(make_plan(), nodes, tmp_path, certificates)
+    place = tmp_path / "services" / "fra1-sbc-kamailio" / "waiting"
+    with closing(sqlite3.connect(place / "waiting.sqlite")) as table, table:
+        table.execute(
+            "insert into waiting (recipient, kept_at, date, author, addressee, call_id, type, body)"
+            " values ('1001', 0, '', '', '', '', '', '')"
+        )
+    make_services(make_plan(), nodes, tmp_path, certificates)
+    # then it still does, and nobody else may look into the folder
+    with closing(sqlite3.connect(place / "waiting.sqlite")) as table:
+        assert table.execute("select recipient from waiting").fetchall() == [("1001",)]
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
 
 @pytest.mark.req("C9.4")

@@ -14,11 +14,11 @@ from typing import Any, cast
 import pytest
 
 from testbed.plans import shipped_plan
-from uclab.lab.client import CallOrder, LabClient, LabGone
+from uclab.lab.client import CallOrder, LabClient, LabGone, MessageOrder
 from uclab.plan.schema.codec import from_data
 from uclab.plan.schema.plan import Plan
 from uclab.plan.traffic.incidents import HELD_CALL
-from uclab.records.run import CallRecord, Event, Incident
+from uclab.records.run import CallRecord, Event, Incident, MessageRecord
 from uclab.scenarios.failover import Pace, asked_of_failover, failover
 from uclab.scenarios.types import Options, ScenarioProgress
 
@@ -47,6 +47,7 @@ class NotedLab:
     """What `state` says of a phone, the last first, until nothing is left."""
     asked: list[Any] = field(default_factory=list)
     orders: list[CallOrder] = field(default_factory=list)
+    written: list[MessageOrder] = field(default_factory=list)
     news: queue.Queue[Event | None] = field(default_factory=queue.Queue)
     lab: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(name="noted"))
 
@@ -69,6 +70,10 @@ class NotedLab:
         self.news.put(Event(time.time(), phone, "call-established"))
         time.sleep(order.length_s)
         return CallRecord(order.id, order.caller, order.callee, order.kind, True, began, began, time.time())
+
+    def messages(self, order: MessageOrder) -> list[MessageRecord]:
+        self.written.append(order)
+        return []
 
     def fail(self, name: str, how: str = "cut", **figures: float | str) -> str:
         self.asked.append(("fail", name, how, figures))
@@ -183,6 +188,8 @@ def test_what_is_written_down_before_is_just_what_is_ordered(plan: Plan, tmp_pat
     lab.news.put(None)
     wanted = {(one.id, one.caller, one.callee, one.kind, one.seconds) for one in asked.calls}
     assert wanted == {(one.id, one.caller, one.callee, one.kind, one.seconds) for one in lab.orders}
+    assert sorted(asked.messages, key=str) == sorted((one.asked for one in lab.written), key=str)
+    assert {one.every_s for one in lab.written} == {FAST.message_s}
     played = [from_data(Incident, one) for one in json.loads((tmp_path / "incidents.json").read_text())]
     assert [(one.name, one.subject, one.round) for one in asked.incidents] == [
         (one.name, one.subject, one.round) for one in played

@@ -194,16 +194,26 @@ def message(
         ),
     ] = None,
     count: Annotated[int, typer.Option(min=1, max=1000, help="How often, one after the other.")] = 1,
+    every: Annotated[
+        float,
+        typer.Option(
+            min=0, max=3600, metavar="SECONDS", help="From one to the next, if it has been answered by then."
+        ),
+    ] = 0.0,
     name: LabName = None,
     as_json: Json = False,
 ) -> None:
-    """Send text messages in a running lab (SIP MESSAGE) and say how each was answered."""
+    """Send text messages in a running lab (SIP MESSAGE) and say how each was answered.
+
+    200: it arrived. 202: its recipient cannot be reached; the cloud keeps it until it can.
+    """
     order = MessageOrder(
         f"{sender}-{recipient}-{os.getpid()}",
         sender,
         recipient,
         count,
         None if text is None else TEXT.checked("TEXT", text),
+        every,
     )
     records = client_of(name).messages(order)
     if as_json:

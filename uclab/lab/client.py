@@ -99,7 +99,8 @@ class CallOrder:
 
 @dataclass(frozen=True)
 class MessageOrder:
-    """Messages to send, from one endpoint to another, each when the one before was answered."""
+    """Messages to send, from one endpoint to another, each when the one before was answered (RFC 3428
+    section 8 wants that)."""
 
     id: str
     sender: str
@@ -107,6 +108,8 @@ class MessageOrder:
     count: int = 1
     text: str | None = None
     """None: one that says which message of how many it is."""
+    every_s: float = 0.0
+    """From the beginning of one to the next, where the answer to the one before is there by then."""
 
     @property
     def asked(self) -> AskedMessages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -36,7 +37,9 @@ class Messages:
             raise Refused(f"messages `{order.id}` have been sent already; each order has an id of its own")
         self._ids.add(order.id)
         sent = []
+        began = time.monotonic()
         for number, name in enumerate(order.asked.ids, start=1):
+            await asyncio.sleep(max(0.0, began + (number - 1) * order.every_s - time.monotonic()))
             sent.append(await _send(sender, recipient, name, order.text_of(number)))
             self._records.append(sent[-1])
             write_records(self._file, self._records)

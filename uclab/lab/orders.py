@@ -18,6 +18,7 @@ LONGEST_CALL_S = 86_400.0
 HIGHEST_RATE_KBPS = 100_000_000
 MOST_PREFIXES = 64
 MOST_MESSAGES = 1000
+LONGEST_PAUSE_S = 3600.0
 
 Device = Annotated[str, StringConstraints(pattern=DEVICE.whole)]
 Party = Annotated[str, StringConstraints(pattern=PARTY.whole)]
@@ -75,6 +76,7 @@ class MessageBody(Body):
     recipient: Device
     count: int = Field(default=1, ge=1, le=MOST_MESSAGES)
     text: Text | None = None
+    every_s: float = Field(default=0.0, ge=0, le=LONGEST_PAUSE_S)
 
     def order(self) -> MessageOrder:
         """As the lab takes it."""

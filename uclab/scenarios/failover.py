@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uclab.access.record_files import write_record
-from uclab.lab.client import CallOrder, LabClient, LabGone
+from uclab.lab.client import CallOrder, LabClient, LabGone, MessageOrder
 from uclab.plan.schema.plan import Call, Plan
 from uclab.plan.traffic.incidents import (
     HELD_CALL,
@@ -20,8 +20,9 @@ from uclab.plan.traffic.incidents import (
     chosen_incidents,
     failover_calls,
 )
+from uclab.plan.traffic.messages import failover_messages
 from uclab.records.run import CallRecord, Event, Incident
-from uclab.records.scenario import Asked, AskedCall, AskedIncident
+from uclab.records.scenario import Asked, AskedCall, AskedIncident, AskedMessages
 from uclab.scenarios.types import Options, ScenarioProgress
 
 UNREGISTERED = ("flow-failed", "registration-failed")
@@ -55,6 +56,8 @@ class Pace:
     """...and at most so much longer until all are registered again."""
     look_s: float = 0.25
     """Between two looks at who is."""
+    message_s: float = 2.0
+    """From one message to the next."""
 
     def flapping_s(self, incident: PlannedIncident) -> float:
         """How long it comes and goes."""
@@ -103,12 +106,20 @@ def asked_of_failover(plan: Plan, options: Options, pace: Pace = PACE) -> Asked:
     return Asked(
         tuple(AskedCall(o.id, o.caller, o.callee, o.kind, o.length_s, o.transfer_to) for o in orders),
         tuple(AskedIncident(incident.name, incident.subject, turn) for turn, incident in played),
+        messages=tuple(
+            asked for turn, incident in played for asked in messages_through(plan, incident, turn)
+        ),
     )
 
 
 def calls_through(plan: Plan, incident: PlannedIncident, turn: int, pace: Pace) -> tuple[Call, ...]:
     """The calls that are live while something is broken."""
     return tuple(failover_calls(plan, f"{incident.name}-{turn}", pace.call_s(incident)))
+
+
+def messages_through(plan: Plan, incident: PlannedIncident, turn: int) -> tuple[AskedMessages, ...]:
+    """The messages that are written while something is broken: those that cannot be delivered are to wait."""
+    return failover_messages(plan, f"{incident.name}-{turn}")
 
 
 class EventWatch:
@@ -176,15 +187,19 @@ class IncidentRunner:
         calls = calls_through(self._plan, incident, turn, self._pace)
         orders = _orders(calls, self._endpoints, self._pace)
         tell(f"placing {len(calls)} calls")
-        callers = ThreadPoolExecutor(max_workers=max(len(calls), 1))
+        messages = messages_through(self._plan, incident, turn)
+        callers = ThreadPoolExecutor(max_workers=max(len(calls) + len(messages), 1))
         try:
             placed = {order.id: callers.submit(self._lab.call, order) for order in orders}
             for future in placed.values():
                 future.add_done_callback(self._events.stir)
             live = self._wait_for_answers(calls, placed)
             tell(f"{len(live)} calls live")
+            written = [callers.submit(self._lab.messages, self._in_pace(asked)) for asked in messages]
             failed_at, healed_at, stays_at = self._break_and_restore(incident, tell)
             ended = {name: future.result() for name, future in placed.items()}
+            for order in written:
+                order.result()
         finally:  # when interrupted, calls end with the lab
             callers.shutdown(wait=False, cancel_futures=True)
         lived = tuple(name for name in live if ended[name].established)
@@ -205,6 +220,11 @@ class IncidentRunner:
             asked=len(calls),
             wanted=WANTED_CALLS,
             flaps=incident.flaps,
+        )
+
+    def _in_pace(self, asked: AskedMessages) -> MessageOrder:
+        return MessageOrder(
+            asked.id, asked.sender, asked.recipient, asked.count, every_s=self._pace.message_s
         )
 
     def _break_and_restore(

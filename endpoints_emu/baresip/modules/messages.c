@@ -10,63 +10,16 @@
  * Declarations are those of baresip.h 1.1.0 and re 2.0.1 as far as they are used here.
  */
 #include <errno.h>
-#include <netinet/in.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "command.h"
+#include "sip.h"
 
-struct ua;
 struct call;
 
-struct le {
-	struct le *prev;
-	struct le *next;
-	struct list *list;
-	void *data;
-};
-
-struct list {
-	struct le *head;
-	struct le *tail;
-};
-
-struct pl {
-	const char *p;
-	size_t l;
-};
-
-struct sa {
-	union {
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-		uint8_t padding[28];
-	} u;
-	socklen_t len;
-};
-
-/* re_sip.h: as far as the status */
-struct sip_msg {
-	struct sa src, dst;
-	struct pl ver, met, ruri;
-	struct {
-		struct pl scheme, user, password, host;
-		int af;
-		uint16_t port;
-		struct pl path, params, headers;
-	} uri;
-	uint16_t scode;
-};
-
 enum { LONGEST_REFERENCE = 64, LONGEST_URI = 256 };
-typedef void (sip_resp_h)(int err, const struct sip_msg *msg, void *arg);
-
-struct list *uag_list(void);
-int sip_req_send(struct ua *ua, const char *method, const char *uri, sip_resp_h *resph, void *arg, const char *fmt,
-	...);
 void module_event(const char *module, const char *event, struct ua *ua, struct call *call, const char *fmt, ...);
 
 

@@ -18,7 +18,7 @@ from uclab.judge.judging import build_evidence
 from uclab.judge.measure.cleartext_search import Leak
 from uclab.judge.result.judgement import Finding
 from uclab.plan.schema.plan import Plan
-from uclab.records.run import MESSAGE_RECEIVED, Event, MessageRecord
+from uclab.records.run import FAILED, HEALED, MESSAGE_RECEIVED, Event, MessageRecord
 from uclab.records.scenario import Asked, AskedMessages, LabEnd, OrderRecord, ScenarioRecord
 
 ASKED = AskedMessages("m", "desk1", "desk2", 3)
@@ -54,6 +54,8 @@ class Conversation:
     whole: bool = True
     """No event is missing."""
     orders: tuple[OrderRecord, ...] = ()
+    events: list[Event] = field(default_factory=list)
+    """Beside those of messages."""
 
     def __post_init__(self) -> None:
         for number in range(ASKED.count):
@@ -66,7 +68,7 @@ class Conversation:
         run = Run(
             plan(),
             Path(),
-            events=tuple(events),
+            events=tuple(sorted([*self.events, *events], key=lambda event: event.time)),
             messages=tuple(self.records),
             scenario=scenario,
             orders=self.orders,
@@ -168,6 +170,92 @@ def out_of_order(run: Conversation) -> None:
 )
 def test_what_is_wrong_with_messages_has_a_culprit(change: Change, blame: str | None) -> None:
     assert verdicts(change)["message.delivered"] == ("fail", blame)
+
+
+def kept(run: Conversation, *, unconfirmed: bool = False) -> None:
+    """The second message waited for its recipient: the cloud sends it itself, with another CSeq; its own
+    first attempt may have reached a connection that was dead."""
+    run.records[1] = replace(run.records[1], status=202)
+    sent_on = [m for m in run.wire if m.call_id == "call-1" and 40002 in (m.at.sport, m.at.dport)]
+    run.wire = [m for m in run.wire if m not in sent_on or (unconfirmed and m.status is None)]
+    run.wire += [replace(m, cseq="1700000000 MESSAGE") for m in sent_on]
+
+
+@pytest.mark.req("C1.4")
+@pytest.mark.parametrize("unconfirmed", [False, True])
+def test_a_message_that_waited_for_its_recipient_arrives_once(unconfirmed: bool) -> None:
+    run = Conversation()
+    kept(run, unconfirmed=unconfirmed)
+    found = run.findings()["message.delivered"]
+    assert found.verdict == "pass"
+    assert (
+        found.observed
+        == "3 of 3, each once and in order; 1 kept until their recipient was there, 1.0 s at most"
+    )
+
+
+def never_sent_on(run: Conversation) -> None:
+    kept(run)
+    run.wire = [m for m in run.wire if not m.cseq.startswith("17")]
+    del run.reported[1]
+
+
+def registered(*times: float, lost: float | None = None) -> list[Event]:
+    told = [Event(90.0, "lab", "up"), Event(160.0, "lab", "going-down")]
+    told += [Event(at, "desk2", "registered") for at in times]
+    return [*told, *([] if lost is None else [Event(lost, "desk2", "flow-failed")])]
+
+
+@pytest.mark.req("C1.4", "D5")
+@pytest.mark.parametrize(
+    ("events", "verdict"),
+    [
+        (registered(), ("not-shown", None)),
+        (registered(91.0, lost=95.0), ("not-shown", None)),
+        (registered(91.0, 155.0, lost=95.0), ("not-shown", None)),
+        (registered(91.0, 120.0, lost=95.0), ("fail", "fra1-sbc")),
+        (registered(91.0), ("fail", "fra1-sbc")),
+    ],
+)
+def test_what_is_kept_must_arrive_once_its_recipient_is_there(
+    events: list[Event], verdict: tuple[str, str | None]
+) -> None:
+    run = Conversation(events=events)
+    never_sent_on(run)
+    found = run.findings()["message.delivered"]
+    assert (found.verdict, found.blame) == verdict
+
+
+def unanswered(run: Conversation) -> None:
+    run.events = [
+        Event(100.5, "lab", FAILED, "wan1", links=("wan1",)),
+        Event(103.0, "lab", HEALED, "wan1", links=("wan1",)),
+    ]
+    run.records[1] = replace(run.records[1], status=None, error="nobody answered", answered_at=None)
+
+
+@pytest.mark.req("C1.4")
+@pytest.mark.parametrize("came", [0, 1, 2])
+def test_what_nobody_answered_while_the_line_was_cut_may_arrive_once_or_not(came: int) -> None:
+    run = Conversation()
+    unanswered(run)
+    run.reported[1:2] = [TEXTS[1]] * came
+    found = run.findings()["message.delivered"]
+    assert found.verdict == ("fail" if came == 2 else "pass")
+    if came < 2:
+        assert (
+            found.observed == "2 of 2, each once and in order; 1 not answered while their sender was cut off"
+        )
+
+
+@pytest.mark.req("C1.4", "D5")
+def test_where_nothing_got_through_nothing_is_shown() -> None:
+    run = Conversation()
+    unanswered(run)
+    run.records = [replace(run.records[1], id=r.id, text=r.text) for r in run.records]
+    run.reported.clear()
+    run.wire.clear()
+    assert {finding.verdict for finding in run.findings().values()} == {"not-shown"}
 
 
 def no_record(run: Conversation) -> None:

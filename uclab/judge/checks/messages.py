@@ -3,11 +3,12 @@ read nowhere on the way (`message.private`, C9)."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.checks.privacy import sender_of
+from uclab.judge.checks.registrations import allowed_s, presences, troubles, watched
+from uclab.judge.evidence.message_delivery import Sent, difference
 from uclab.judge.evidence.messages import (
     SHORTEST_SEARCHED,
     Passed,
@@ -20,11 +21,17 @@ from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Evidence, Finding
 from uclab.plan.schema.plan import Endpoint
-from uclab.records.run import MessageRecord
+from uclab.records.run import Event, MessageRecord
 from uclab.records.scenario import AskedMessages
 
 NAMED = 3
 """Messages that an observation lists at most."""
+ACCEPTED = 202
+"""Kept by the cloud until the recipient is there (RFC 3428 section 4)."""
+LONGEST_WAIT_S = 10.0
+"""For an answer to a message."""
+DELIVERED_S = 15.0
+"""After a registration what was kept has arrived, an attempt that failed included."""
 
 
 def check_messages(evidence: RunEvidence) -> Iterator[Finding]:
@@ -77,46 +84,74 @@ def _delivered(
     proof = _proof(evidence, seen)
     if len(records) < asked.count:
         return claim.not_shown(f"{len(records)} of {asked.count} messages have their record", proof)
-    refused = [record for record in records if not record.accepted]
+    excused = [record for record in records if record.status is None and _cut_off(evidence, record, sender)]
+    refused = [record for record in records if not record.accepted and record not in excused]
     if refused:
         why = refused[0].error or f"answered with {refused[0].status}"
         observed = f"{len(refused)} of {asked.count} not accepted: {refused[0].id}: {why}"
         return claim.failed(observed, proof, _who_refused(seen))
-    texts = [record.text for record in records]
-    got = received(evidence.run, sender, recipient)
-    others = {record.text for record in evidence.run.messages if record not in records}
-    own = [text for text in got if text in set(texts) or text not in others]
-    trouble = _trouble(texts, own)
-    if trouble and not _events_are_whole(evidence):
-        return claim.not_shown(f"{trouble}; not all events of the run are there", proof)
-    if trouble:
-        return claim.failed(trouble, proof, _who_did_it(seen, asked, recipient))
+    if len(excused) == asked.count:
+        return claim.not_shown(f"{sender.name} was cut off while it sent all of them", proof)
+    sent = Sent(tuple(records), tuple(excused))
+    own = _of_these(evidence, records, received(evidence.run, sender, recipient))
+    amiss = difference(sent, [event.detail for event in own])
+    if amiss and not _events_are_whole(evidence):
+        return claim.not_shown(f"{amiss}; not all events of the run are there", proof)
+    if amiss:
+        away = _away_at_the_end(evidence, recipient)
+        if amiss.lost and away and {record.status for record in amiss.lost} == {ACCEPTED}:
+            return claim.not_shown(f"{len(amiss.lost)} kept for {recipient.name}, {away}", proof)
+        return claim.failed(str(amiss), proof, _who_did_it(seen, asked, recipient))
     if not evidence.signalling.messages:
         return claim.not_shown(evidence.signalling_gap or "no signalling was seen")
-    return _on_the_wire(claim, asked, seen, proof, recipient)
+    return _on_the_wire(claim, sent, seen, proof, recipient, _waits(sent, own))
+
+
+def _of_these(
+    evidence: RunEvidence, records: Sequence[MessageRecord], reported: Sequence[Event]
+) -> tuple[Event, ...]:
+    """What came of these records; what is nobody's is taken for one of them that was changed."""
+    own = {record.text for record in records}
+    others = {record.text for record in evidence.run.messages if record not in records}
+    return tuple(event for event in reported if event.detail in own or event.detail not in others)
+
+
+def _cut_off(evidence: RunEvidence, record: MessageRecord, sender: Endpoint) -> bool:
+    """Whether what was broken on purpose explains that nobody answered: it was broken meanwhile, or whole
+    again for less than an endpoint may take to be back."""
+    late = allowed_s(evidence, sender)
+    return any(
+        trouble.begin <= record.sent_at + LONGEST_WAIT_S and record.sent_at <= trouble.end + late
+        for trouble in troubles(evidence)
+    )
+
+
+def _away_at_the_end(evidence: RunEvidence, recipient: Endpoint) -> str:
+    """Why what was kept for it cannot have come yet; empty where it can."""
+    presence = presences(evidence).get(recipient.name)
+    _, end = watched(evidence)
+    if presence is None or presence.first is None:
+        return "which never registered"
+    last = max((gap.lasts_until(end) for gap in presence.gaps), default=presence.first)
+    if last >= end:
+        return "which was not registered at the end"
+    return "which registered just before the end" if end - last < DELIVERED_S else ""
+
+
+def _waits(sent: Sent, own: Sequence[Event]) -> str:
+    """How many were kept, and for how long."""
+    came = {event.detail: event.time for event in own}
+    kept = [record for record in sent.accepted if record.status == ACCEPTED]
+    if not kept:
+        return ""
+    longest = max(came[record.text] - record.sent_at for record in kept)
+    return f"; {len(kept)} kept until their recipient was there, {max(longest, 0):.1f} s at most"
 
 
 def _events_are_whole(evidence: RunEvidence) -> bool:
     """What recipients report are events: where some may be missing, a message may have come all the same."""
     run = evidence.run
     return run.lab_end is not None and not {"events.jsonl"} & {*run.cut, *run.shorter}
-
-
-def _trouble(texts: Sequence[str], got: Sequence[str]) -> str:
-    """How what came in differs from what was sent; empty where it does not."""
-    wanted, counted = Counter(texts), Counter(got)
-    lost, extra = wanted - counted, counted - wanted
-    twice = [text for text in extra if text in wanted]
-    strange = [text for text in extra if text not in wanted]
-    if twice:
-        return f"{sum(extra[text] for text in twice)} delivered more than once: {twice[0]!r}"
-    if strange:
-        return f"delivered as {strange[0]!r}, which nobody sent"
-    if lost:
-        return f"{len(texts) - sum(lost.values())} of {len(texts)} reported by the recipient"
-    if list(got) != list(texts):
-        return "delivered in another order than they were sent in"
-    return ""
 
 
 def _who_refused(seen: Sequence[Passed]) -> str | None:
@@ -137,24 +172,26 @@ def _who_did_it(seen: Sequence[Passed], asked: AskedMessages, recipient: Endpoin
 
 def _on_the_wire(
     claim: Claim,
-    asked: AskedMessages,
+    sent: Sent,
     seen: Sequence[Passed],
     proof: Evidence,
     recipient: Endpoint,
+    waits: str,
 ) -> Finding:
     """What the recipient reports, the packets must bear out; those of other orders may be among them."""
+    count = len(sent.accepted)
     whole = [message for message in seen if message.arrived == message.left == message.confirmed == 1]
-    odd = [message for message in seen if message not in whole]
-    if odd and odd[0].left > 1:
-        observed = f"sent to {recipient.name} {odd[0].left} times by the session controller"
-        return claim.failed(observed, proof, odd[0].controller)
-    if len(whole) < asked.count:
+    twice = next((message for message in seen if message.left > 1), None)
+    if twice is not None:
+        observed = f"sent to {recipient.name} {twice.left} times by the session controller"
+        return claim.failed(observed, proof, twice.controller)
+    if len(whole) < count:
         return claim.not_shown(
-            f"reported by the recipient; {len(whole)} of {asked.count} were seen whole at the session"
-            " controllers",
+            f"reported by the recipient; {len(whole)} of {count} were seen whole at the session controllers",
             proof,
         )
-    return claim.passed(f"{asked.count} of {asked.count}, each once and in order", proof)
+    unanswered = f"; {len(sent.open)} not answered while their sender was cut off" if sent.open else ""
+    return claim.passed(f"{count} of {count}, each once and in order{waits}{unanswered}", proof)
 
 
 def _private(
@@ -173,9 +210,9 @@ def _private(
         return claim.failed(observed, Evidence(first.tap, tuple(first.samples)), blame)
     proof = _proof(evidence, seen)
     inside = [message for message in seen if message.arrived and message.left]
-    if len(records) < asked.count or len(inside) < asked.count:
-        found = min(len(records), len(inside))
-        why = evidence.signalling_gap or f"{found} of {asked.count} were seen inside TLS"
+    count = sum(record.accepted for record in records)
+    if len(records) < asked.count or not count or len(inside) < count:
+        why = evidence.signalling_gap or f"{len(inside)} of {count or asked.count} were seen inside TLS"
         return claim.not_shown(why, proof)
     short = [record.id for record in records if len(record.text) < SHORTEST_SEARCHED]
     if short:
@@ -185,7 +222,7 @@ def _private(
     texts = sum(evidence.seen.readable.searched.values())
     if not texts:
         return claim.not_shown("no frame was searched", proof)
-    return claim.passed(f"{asked.count} of {asked.count} inside TLS; {texts} frames searched", proof)
+    return claim.passed(f"{count} of {count} inside TLS; {texts} frames searched", proof)
 
 
 CHECKS.declare(
@@ -197,8 +234,8 @@ CHECKS.declare(
             FindingKind(
                 "message.delivered",
                 ("C1",),
-                "text messages are accepted, reach their recipient once, in order and unchanged, by what the "
-                "recipient reports and by what passes the session controllers",
+                "text messages are accepted, reach their recipient once, in order and unchanged, those too that "
+                "waited for it, by what the recipient reports and by what passes the session controllers",
             ),
             FindingKind(
                 "message.private",

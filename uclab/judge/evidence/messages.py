@@ -3,14 +3,15 @@ what passed the session controllers, decrypted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from uclab.capture.sip import SipMessage
 from uclab.judge.evidence.network import PlannedNetwork, number
 from uclab.judge.evidence.run import Run
 from uclab.plan.schema.plan import Endpoint
-from uclab.records.run import MESSAGE_RECEIVED, MessageRecord
+from uclab.records.run import MESSAGE_RECEIVED, Event, MessageRecord
 from uclab.records.scenario import AskedMessages
 
 SHORTEST_SEARCHED, LONGEST_SEARCHED = 12, 64
@@ -28,9 +29,10 @@ class Passed:
     arrived: int
     """Requests with it to a session controller that were accepted: not those that were challenged first."""
     left: int
-    """Requests with it from a session controller to its recipient."""
+    """Requests with it from a session controller to its recipient in one attempt at most: one that waited,
+    or was not confirmed, is sent again with another CSeq."""
     confirmed: int
-    """Responses 2xx of its recipient."""
+    """Responses 2xx of its recipient to one attempt at most."""
     controller: str
     """The session controller that it came to."""
 
@@ -62,10 +64,10 @@ def leak_of(sender: str) -> str:
     return f"a message from {sender}"
 
 
-def received(run: Run, sender: Endpoint, recipient: Endpoint) -> tuple[str, ...]:
-    """Texts that the recipient reported of this sender, in order."""
+def received(run: Run, sender: Endpoint, recipient: Endpoint) -> tuple[Event, ...]:
+    """Messages that the recipient reported of this sender, in order; their texts are the details."""
     return tuple(
-        event.detail
+        event
         for event in run.events
         if event.kind == MESSAGE_RECEIVED
         and event.source == recipient.name
@@ -106,7 +108,14 @@ def _passed(call_id: str, found: list[SipMessage], controllers: dict[int, str]) 
         call_id,
         tuple(message.at.packet for message in found if message.status is None),
         arrived=sum(message.cseq in accepted for message in arrived),
-        left=sum(message.status is None for message in out),
-        confirmed=sum(message.status is not None and 200 <= message.status < 300 for message in to),
+        left=_most(message.cseq for message in out if message.status is None),
+        confirmed=_most(
+            message.cseq for message in to if message.status is not None and 200 <= message.status < 300
+        ),
         controller=next((controllers[number(message.at.dst)] for message in arrived), ""),
     )
+
+
+def _most(attempts: Iterable[str]) -> int:
+    """How often the attempt occurs that occurs most."""
+    return max(Counter(attempts).values(), default=0)

@@ -99,10 +99,7 @@ def failover_calls(plan: Plan, incident: str, seconds: float) -> tuple[Call, ...
     The sites' endpoints take turns. Calls with the telephone network come in and go out in turn, as far as
     endpoints have numbers; without a telephone network neighbours call each other.
     """
-    ways = Reachability(plan)
-    by_site = [[e for e in plan.endpoints if e.registers and ways.site_of[e.node] == s] for s in ways.sites]
-    turns = max(map(len, by_site), default=0)
-    endpoints = [at_site[turn] for turn in range(turns) for at_site in by_site if turn < len(at_site)]
+    endpoints = in_turn(plan)
     numbers = [number for peer in plan.pstn_peers for number in peer.numbers]
     pairs = min(max(len(endpoints) - WANTED_CALLS, 0), WITHIN_SITES, len(endpoints) // 2)
     if not numbers:
@@ -118,6 +115,14 @@ def failover_calls(plan: Plan, incident: str, seconds: float) -> tuple[Call, ...
             parties = (plan.pstn_peers[0].endpoint.name, endpoint.name)
         calls.append(Call(f"{incident}-{len(calls) + 1}", *parties, "failover", seconds))
     return tuple(calls)
+
+
+def in_turn(plan: Plan) -> list[Endpoint]:
+    """All endpoints that register: the first of each site, the second of each..."""
+    ways = Reachability(plan)
+    by_site = [[e for e in plan.endpoints if e.registers and ways.site_of[e.node] == s] for s in ways.sites]
+    turns = max(map(len, by_site), default=0)
+    return [at_site[turn] for turn in range(turns) for at_site in by_site if turn < len(at_site)]
 
 
 def _circuit(ways: Reachability, name: str, how: How) -> PlannedIncident | None:

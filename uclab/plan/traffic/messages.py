@@ -1,9 +1,10 @@
-"""The text messages of the reference scenario (C1): between those who call each other, both ways."""
+"""The text messages of the scenarios (C1)."""
 
 from __future__ import annotations
 
 from uclab.plan.schema.plan import Plan
 from uclab.plan.traffic.calls import reference_calls
+from uclab.plan.traffic.incidents import in_turn
 from uclab.records.scenario import AskedMessages
 
 EACH_WAY = 3
@@ -12,8 +13,23 @@ KINDS = ("desk-desk", "desk-soft")
 """Calls between two that are registered: neighbours, and a phone and a PC."""
 
 
+THROUGH_AN_INCIDENT = 6
+"""One way, from before something fails until after."""
+
+
+def failover_messages(plan: Plan, incident: str) -> tuple[AskedMessages, ...]:
+    """What two write to each other, at different sites where there are several, while something fails."""
+    pair = [endpoint.name for endpoint in in_turn(plan)[:2]]
+    if len(pair) < 2:
+        return ()
+    return tuple(
+        AskedMessages(f"messages-{incident}-{sender}-{recipient}", sender, recipient, THROUGH_AN_INCIDENT)
+        for sender, recipient in (pair, pair[::-1])
+    )
+
+
 def reference_messages(plan: Plan) -> tuple[AskedMessages, ...]:
-    """What each writes to the other; none where nobody calls a colleague."""
+    """What each of those who call each other writes to the other; none where nobody calls a colleague."""
     registered = {endpoint.name for endpoint in plan.endpoints if endpoint.registers}
     pairs = [
         (call.caller, call.callee)

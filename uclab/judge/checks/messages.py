@@ -234,8 +234,9 @@ CHECKS.declare(
             FindingKind(
                 "message.delivered",
                 ("C1",),
-                "text messages are accepted, reach their recipient once, in order and unchanged, those too that "
-                "waited for it, by what the recipient reports and by what passes the session controllers",
+                "text messages are accepted, reach their recipient once, in order and unchanged, those too "
+                "that waited for it, by what the recipient reports and by what passes the session "
+                "controllers",
             ),
             FindingKind(
                 "message.private",

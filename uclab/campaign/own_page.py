@@ -45,10 +45,13 @@ def _written(end: tuple[str, int]) -> str:
 
 
 def serve(listener: socket.socket, command: Sequence[str]) -> None:
-    """Serve until the process ends."""
+    """Serve until the process ends, or the listener is closed."""
     allowed = {0, *owners()}
-    while True:
-        connection, _ = listener.accept()
+    while listener.fileno() >= 0:
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # closed meanwhile, or whoever connected is gone already
+            continue
         with connection:
             if user_behind(connection) in allowed:
                 subprocess.Popen(list(command), stdin=connection.fileno(), stdout=connection.fileno())

@@ -255,7 +255,7 @@ async def test_calls_have_ids_of_their_own(tmp_path: Path) -> None:
     # given a lab in which a call was placed
     lab = Lab("a", plan_of("small-office"), tmp_path)
     lab.phase = "up"
-    lab._ids.add("c1")
+    lab._calls._ids.add("c1")
     transport = httpx.ASGITransport(make_service(lab, lambda: None))
     # then another one of that id, whose recordings would take its place, is refused
     async with httpx.AsyncClient(transport=transport, base_url="http://lab") as client:

@@ -15,9 +15,8 @@ import httpx
 
 from uclab.emulation.build.line_control import LineControl
 from uclab.emulation.mininet.network import LabNet
-from uclab.lab import calls, inspection
+from uclab.lab import inspection
 from uclab.lab.bringup import FORESEEN, BringUpFailed, bring_up
-from uclab.lab.call_records import write_records
 from uclab.lab.circuit_exchanges import Exchanges, refusals
 from uclab.lab.circuits import CircuitOrder
 from uclab.lab.client import CallOrder, MessageOrder
@@ -29,7 +28,7 @@ from uclab.lab.lab_runtime import LabRuntime
 from uclab.lab.line_changes import drive
 from uclab.lab.messages import Messages
 from uclab.lab.order_log import OrderLog, write_lab_end
-from uclab.lab.parties import parties_of
+from uclab.lab.placed_calls import PlacedCalls
 from uclab.lab.registrations import Registrations
 from uclab.lab.restarts import Restarts
 from uclab.lab.router_programs import RouterPrograms
@@ -79,18 +78,16 @@ class Lab:
         self._watch = self._restarts.watch
         self._parts = LabRuntime(outside)
         self._timings: dict[str, float] = {}
-        self._records: list[CallRecord] = []
-        self._ids: set[str] = set()
-        """Of calls that were placed: recordings are called so."""
-        self._messages = Messages(self._parts.phones, run_dir)
         self._registrations = Registrations(plan, self._parts.phones)
+        self._calls = PlacedCalls(plan, self._parts.phones, self._registrations, run_dir)
+        self._messages = Messages(self._parts.phones, run_dir)
         self._failures = Failures(plan, self.events, self._registrations.path_changed)
         self._lines: LineControl | None = None
 
     async def up(self) -> None:
         """Bring everything up. Raises `BringUpFailed`; then `down` takes down what came up."""
         began = time.monotonic()
-        write_records(self.run_dir / "calls.json", [])
+        self._calls.open()
         watching = watch_disks(self.run_dir, self.events)
         self._parts.tasks.append(asyncio.create_task(watching))
         for fault in self.plan.faults:
@@ -147,28 +144,14 @@ class Lab:
             "endpoints": self._registrations.states(),
             "dead": list(self._watch.dead),
             "failed": sorted(self._failures.names),
-            "calls": len(self._records),
+            "calls": self._calls.count,
         }
 
     async def place(self, order: CallOrder) -> CallRecord:
         """Place a call and wait for its end; its record is in `calls.json` then. Raises `Refused` for parties
         there are not."""
         self._require_up()
-        if order.id in self._ids:
-            raise Refused(f"a call `{order.id}` has been placed already; each has an id of its own")
-        phones = self._parts.phones
-        parties = parties_of(order, self.plan, phones)
-        self._ids.add(order.id)
-        began = time.time()
-        missing = await self._registrations.wait((parties.caller, parties.callee))
-        records = (
-            [calls.not_placed(order, began, missing)]
-            if missing is not None
-            else await calls.place(order, parties, phones, self.run_dir / "endpoints")
-        )
-        self._records += records
-        write_records(self.run_dir / "calls.json", self._records)
-        return records[0]
+        return await self._calls.place(order)
 
     async def send(self, order: MessageOrder) -> list[MessageRecord]:
         """Send text messages and wait for their answers. Raises `Refused` for parties there are not."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from uclab.access.record_files import write_record
-from uclab.lab.client import CallOrder, LabClient, LabGone, MessageOrder
+from uclab.lab.client import CallOrder, LabClient, MessageOrder
 from uclab.plan.schema.plan import Call, Plan
 from uclab.plan.traffic.incidents import (
     HELD_CALL,
@@ -23,6 +21,7 @@ from uclab.plan.traffic.incidents import (
 from uclab.plan.traffic.messages import failover_messages
 from uclab.records.run import CallRecord, Event, Incident
 from uclab.records.scenario import Asked, AskedCall, AskedIncident, AskedMessages
+from uclab.scenarios.event_watch import EventWatch
 from uclab.scenarios.types import Options, ScenarioProgress
 
 UNREGISTERED = ("flow-failed", "registration-failed")
@@ -120,45 +119,6 @@ def calls_through(plan: Plan, incident: PlannedIncident, turn: int, pace: Pace) 
 def messages_through(plan: Plan, incident: PlannedIncident, turn: int) -> tuple[AskedMessages, ...]:
     """The messages that are written while something is broken: those that cannot be delivered are to wait."""
     return failover_messages(plan, f"{incident.name}-{turn}")
-
-
-class EventWatch:
-    """Follows the lab's events and lets others wait for what they need."""
-
-    def __init__(self, lab: LabClient) -> None:
-        self._lab = lab
-        self._events: list[Event] = []
-        self._news = threading.Condition()
-        self._gone = threading.Event()
-        # ends with the lab
-        threading.Thread(target=self._follow, name="events of the failover", daemon=True).start()
-
-    def wait_until(self, done: Callable[[Sequence[Event]], bool], since: float, deadline_s: float) -> bool:
-        """Wait until `done` holds for the events since a time; False after the deadline."""
-
-        def holds() -> bool:
-            return done([event for event in self._events if event.time >= since])
-
-        with self._news:
-            return self._news.wait_for(holds, deadline_s)
-
-    def pause_until(self, when: float) -> None:
-        """Let the calls go on until that time; raises `LabGone` if the lab ends meanwhile."""
-        if self._gone.wait(max(0.0, when - time.time())):
-            raise LabGone(f"lab `{self._lab.lab.name}` ended during the scenario")
-
-    def stir(self, _: object = None) -> None:
-        """Make who waits look again."""
-        with self._news:
-            self._news.notify_all()
-
-    def _follow(self) -> None:
-        with suppress(LabGone):
-            for event in self._lab.events():
-                with self._news:
-                    self._events.append(event)
-                    self._news.notify_all()
-        self._gone.set()
 
 
 class IncidentRunner:

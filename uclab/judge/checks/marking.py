@@ -1,5 +1,4 @@
-"""Priority at every hop: DSCP (`qos.dscp`), 802.1p (`qos.pcp`), and the trust boundary (`qos.trust`); C8,
-Q1.
+"""Priority at every hop: DSCP (`qos.dscp`) and 802.1p (`qos.pcp`); C8, Q1.
 
 RTCP belongs to the class of its media: the policy's rules go by port, and RTCP's is next to RTP's. A report
 that comes late or not at all spoils jitter buffers and rate control.
@@ -7,25 +6,22 @@ that comes late or not at all spoils jitter buffers and rate control.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from uclab.capture.headers import IPV4, TCP, UDP
 from uclab.judge.check import CHECKS, WITH_CALLS, Check, FindingKind
 from uclab.judge.checks.provider_qos import check_carried, follows_label
-from uclab.judge.checks.wanted import NO_BULK, asked_for
 from uclab.judge.checks.wireless import as_it_came, check_air, follows_dscp
-from uclab.judge.evidence.network import Leg, PlannedNetwork, dscp_name, mac_text, text
+from uclab.judge.evidence.network import Leg, PlannedNetwork, dscp_name
 from uclab.judge.measure.flows import Flow
 from uclab.judge.measure.run_evidence import ObservedMarking, RunEvidence, marking_of
 from uclab.judge.measure.streams import Stream
 from uclab.judge.path.hop_check import Seen, walk_finding
 from uclab.judge.result.claim import Claim
-from uclab.judge.result.judgement import Evidence, Finding
+from uclab.judge.result.judgement import Finding
 from uclab.judge.result.media import Walk
-from uclab.plan.schema.plan import Endpoint, NodeKind, PortMode
+from uclab.plan.schema.plan import Endpoint, PortMode
 
 
 def check_marking(evidence: RunEvidence, walks: Sequence[Walk]) -> Iterator[Finding]:
@@ -188,70 +184,6 @@ def _before_trust_boundary(network: PlannedNetwork, tap: str, sender: Endpoint) 
     )
 
 
-def check_trust(evidence: RunEvidence) -> Iterator[Finding]:
-    """What PCs send must have been re-marked by the policy's rules behind their access port, whatever they
-    set themselves."""
-    network = evidence.network
-    pcs = {node.name for node in network.plan.nodes if node.kind is NodeKind.PC}
-    if not any(network.node_of_mac[mac] in pcs for mac in network.access_port_of):
-        return  # at home no switch classifies, the router does: `qos.dscp` judges that
-    controlled = {switch.name for switch in network.plan.switches if switch.controlled}
-    routed = {tap for tap, known in network.taps.items() if known.device not in controlled}
-    wrong: dict[str, list[Flow]] = {}
-    checked = 0
-    for flow in evidence.flows:
-        key = flow.key
-        node = network.node_of_mac.get(key.src_mac)
-        if key.ethertype != IPV4 or key.proto < 0 or node not in pcs or key.tap in routed:
-            continue  # (a part of a packet has no ports)
-        port = network.access_port_of.get(key.src_mac)
-        if port is None or key.tap == port:
-            continue
-        checked += flow.packets
-        if key.dscp != remarked(network, key.dst, key.proto, key.dport):
-            wrong.setdefault(port, []).append(flow)
-    for port, flows in sorted(wrong.items()):
-        # the access switch did it where its own taps show that; else whoever stands behind it
-        at_access = [flow for flow in flows if network.device(flow.key.tap) == network.device(port)]
-        first = min(at_access or flows, key=lambda flow: flow.first_ns)
-        blame = port if at_access else network.device(first.key.tap)
-        key = first.key
-        packets = sum(flow.packets for flow in flows if flow.key.tap == key.tap)
-        who = network.node_of_mac.get(key.src_mac, mac_text(key.src_mac))
-        sent = f"{packets} packets of {who} to {text(key.dst)}"
-        observed = f"{sent} were forwarded as {dscp_name(key.dscp)} at {key.tap}"
-        yield _trust_claim(port).failed(observed, Evidence(key.tap, tuple(first.samples)), blame)
-    if not wrong:
-        claim = _trust_claim("untrusted ports")
-        if checked:
-            yield claim.passed(f"{checked} packets of PCs")
-        elif asked_for(evidence.run).bulk:
-            yield claim.not_shown("no PC sent anything")
-        else:
-            yield claim.not_applicable(NO_BULK)
-
-
-def _trust_claim(subject: str) -> Claim:
-    expected = "packets of PCs carry the DSCP that the policy's rules give their ports, whatever the PC set"
-    return Claim("qos.trust", ("C8", "N3"), subject, expected)
-
-
-def remarked(network: PlannedNetwork, dst: int, proto: int, dport: int) -> int:
-    """The DSCP that an untrusted port's packet is to have behind the access switch: by port, never by what
-    it came with."""
-    policy = network.policy
-    cloud = any(
-        ipaddress.IPv4Address(dst) in ipaddress.IPv4Network(prefix) for prefix in policy.cloud_prefixes
-    )
-    for rule in policy.rules:
-        if not policy.open_to_untrusted(rule.traffic_class):
-            continue
-        ranges = rule.udp_ports if proto == UDP else rule.tcp_ports if proto == TCP else ()
-        if (cloud or rule.any_destination) and any(low <= dport <= high for low, high in ranges):
-            return rule.set_dscp
-    return policy.default_dscp
-
-
 CHECKS.declare(
     "marking",
     Check(
@@ -285,23 +217,6 @@ CHECKS.declare(
                 ("Q1", "W7"),
                 "on the air of an [access point](wifi.md): the Wi-Fi user priority as the policy maps "
                 "the DSCP, upwards and downwards",
-            ),
-        ),
-    ),
-)
-
-
-CHECKS.declare(
-    "trust",
-    Check(
-        WITH_CALLS,
-        lambda run: check_trust(run.evidence),
-        (
-            FindingKind(
-                "qos.trust",
-                ("C8", "N3"),
-                "behind its access port a PC's packet has the DSCP that the policy gives its ports, "
-                "whatever the PC set; else the port is named",
             ),
         ),
     ),

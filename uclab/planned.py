@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from uclab.model.load import LoadedTopology, load_topology
-from uclab.plan.capacity.calls_per_line import Capacity, capacity
+from uclab.plan.capacity.calls_per_line import capacity
+from uclab.plan.capacity.line_capacity import Capacity
 from uclab.plan.planner import make_plan
 from uclab.plan.schema.plan import Plan
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from endpoints_emu.baresip import configuration, messages
+from endpoints_emu.baresip.afterwards import Afterwards
 from endpoints_emu.baresip.configuration import INSIDE, RECEIVED, Settings, account_line
 from endpoints_emu.baresip.control import Control, Message
 from endpoints_emu.baresip.log import NewWords
@@ -48,7 +48,7 @@ class BaresipPhone(Phone):
         self._words = NewWords(self._log)
         self._process: asyncio.subprocess.Process | None = None
         self._control: Control | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._afterwards = Afterwards()
         self._selection = asyncio.Lock()
         self._texts = TextMessages(self.name, self._command, self.events)
         self._rtcp: dict[str, Message] = {}
@@ -80,8 +80,7 @@ class BaresipPhone(Phone):
     async def stop(self) -> None:
         self._stopping = True
         self._keeper.stop()
-        for task in self._tasks:
-            task.cancel()
+        self._afterwards.cancel()
         if self._control:
             with contextlib.suppress(PhoneError):
                 await self._control.command("quit", deadline_s=2.0)
@@ -199,17 +198,6 @@ class BaresipPhone(Phone):
             self._legs[leg_id] = LegState(CallLeg(self.name, leg_id, leg_id, direction, peer))
         return self._legs[leg_id]
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something after the event that is being handled, where a command cannot be awaited."""
-
-        async def guarded() -> None:
-            with contextlib.suppress(PhoneError):  # the leg or the phone ended; its own event says so
-                await work
-
-        task = asyncio.create_task(guarded())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     def _on_end(self, reason: str) -> None:
         self._keeper.stop()
         if not self._stopping:
@@ -225,10 +213,9 @@ class BaresipPhone(Phone):
         elif kind == "MODULE" and (answer := answered(parameter)):
             self._texts.on_answer(*answer)
         elif "id" in message:
-            direction: Literal["outgoing", "incoming"] = (
-                "incoming" if message.get("direction") == "incoming" else "outgoing"
-            )
-            state = self._leg(str(message["id"]), direction, str(message.get("peeruri", "")))
+            incoming = message.get("direction") == "incoming"
+            peer = str(message.get("peeruri", ""))
+            state = self._leg(str(message["id"]), "incoming" if incoming else "outgoing", peer)
             self._on_call_event(kind, state, parameter, message)
 
     def _on_registration(self, outcome: messages.RegistrationOutcome) -> None:
@@ -245,7 +232,7 @@ class BaresipPhone(Phone):
         if kind == "CALL_INCOMING":
             publish(PhoneEventKind.INCOMING, leg.peer, leg=leg.id, sip_call_id=leg.sip_call_id)
             if self.auto_answer:
-                self._spawn(self.answer(leg))
+                self._afterwards.do(self.answer(leg))
         elif kind in ("CALL_RINGING", "CALL_PROGRESS"):
             publish(PhoneEventKind.RINGING, leg=leg.id, sip_call_id=leg.sip_call_id)
         elif kind == "CALL_ANSWERED":
@@ -260,7 +247,7 @@ class BaresipPhone(Phone):
                 sip_call_id=leg.sip_call_id,
                 setup_ms=setup_ms,
             )
-            self._spawn(self._record(state))
+            self._afterwards.do(self._record(state))
         elif kind == "CALL_REMOTE_SDP" and parameter == "offer" and state.established:
             self._on_offer(state, str(message.get("remoteaudiodir")))
         elif kind == "CALL_RTCP":
@@ -285,7 +272,7 @@ class BaresipPhone(Phone):
             kind = PhoneEventKind.HELD_BY_PEER if held else PhoneEventKind.RESUMED_BY_PEER
             self.events.publish(kind, leg=state.leg.id, sip_call_id=state.leg.sip_call_id)
             if not held:
-                self._spawn(self._record(state))
+                self._afterwards.do(self._record(state))
 
     def _on_closed(self, state: LegState, reason: str) -> None:
         state.closed = True
@@ -293,7 +280,7 @@ class BaresipPhone(Phone):
         if not state.established and messages.is_protocol_error(reason):
             distrust = messages.certificate_error(self._words.read())
         detail = f"server's certificate refused: {distrust}" if distrust else reason
-        self._spawn(self._close(state.leg, detail, Refusal.CERTIFICATE if distrust else None))
+        self._afterwards.do(self._close(state.leg, detail, Refusal.CERTIFICATE if distrust else None))
 
     async def _close(self, leg: CallLeg, detail: str, refusal: Refusal | None) -> None:
         """Tell of a leg's end when its recording is complete: baresip tells first, then closes the file, then

@@ -1,4 +1,4 @@
-"""A dialogue (RFC 3261 section 12): who both sides are, which way requests go, and requests within it."""
+"""A dialog (RFC 3261 section 12): who both sides are, which way requests go, and requests within it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ State = Literal["new", "calling", "ringing", "established", "ended"]
 
 
 class LocalUser(Protocol):
-    """Whose side of a dialogue this is, as far as a dialogue needs to know."""
+    """Whose side of a dialog this is, as far as a dialog needs to know."""
 
     stack: Stack
     account: Account
@@ -69,7 +69,7 @@ class Dialog:
         self.last_ack = b""
 
     def request(self, method: str) -> Outgoing:
-        """A request within the dialogue, or the one that begins it."""
+        """A request within the dialog, or the one that begins it."""
         return Outgoing(
             method, self.target, self.agent.via, self.local, self.remote, self.call_id, self.cseq, self.routes
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Collection
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakSet
 
 import gevent
@@ -18,35 +18,10 @@ from endpoints_emu.load.message import MalformedMessage, Request, Response, pars
 from endpoints_emu.load.pacer import DSCP_MEDIA, MediaEngine
 from endpoints_emu.load.request import ALLOW, COOKIE, Outgoing
 from endpoints_emu.load.request_validation import answer_malformed, refusal
+from endpoints_emu.load.sinks import CalledUser, DialogSink
 from endpoints_emu.load.timing_wheel import TICK_S, Wheel
 from endpoints_emu.load.transactions import ClientTransaction, Connection, Peer, ServerTransaction, Timing
 from endpoints_emu.load.transport import DSCP_SIGNALLING, Listener, Server, Stream, Udp, connect
-from uclab.plan.schema.telephony import Account
-
-
-class DialogSink(Protocol):
-    """Who takes what belongs to a dialogue."""
-
-    def acknowledge_again(self) -> None:
-        """The 200 to an INVITE came again."""
-
-    def acknowledged(self, request: Request, now: float) -> None:
-        """An ACK for a 200."""
-
-    def requested(self, answer: Answer) -> None:
-        """A request within the dialogue."""
-
-    def abandon(self, why: str) -> None:
-        """The other side is out of reach."""
-
-
-class CalledUser(Protocol):
-    """Who takes calls that come in by a connection."""
-
-    account: Account
-
-    def called(self, answer: Answer, held: Any, peer: Peer) -> None:
-        """An INVITE for this user."""
 
 
 class Stack:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from testbed.frames import TCP, UDP, Packet, rtp
 from uclab.capture.headers import Headers, decode
-from uclab.capture.pcapng import Packets, PcapngReader
+from uclab.capture.packets import Packets
+from uclab.capture.pcapng import PcapngReader
 from uclab.capture.writer import PcapngWriter
 
 VOICE = Packet(

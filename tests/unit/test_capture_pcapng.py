@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from uclab.capture.pcapng import EPB, IDB, ISB, SHB, SPB, MalformedCapture, PcapngReader
+from uclab.capture.packets import MalformedCapture
+from uclab.capture.pcapng import EPB, IDB, ISB, SHB, SPB, PcapngReader
 from uclab.capture.writer import PcapngWriter
 
 NO_FIXTURE_RESET = settings(

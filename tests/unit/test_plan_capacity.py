@@ -19,7 +19,8 @@ from uclab.cli.main import app
 from uclab.model.load import LoadedTopology, load_topology
 from uclab.model.profile import LinkProfile
 from uclab.model.traffic import CallTraffic
-from uclab.plan.capacity.calls_per_line import Capacity, LineCapacity, capacity
+from uclab.plan.capacity.calls_per_line import capacity
+from uclab.plan.capacity.line_capacity import Capacity, LineCapacity
 from uclab.plan.faults.catalogue import FAULTS
 from uclab.plan.planner import make_plan
 

@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 import pytest
 
 from testbed.plans import shipped_plan
-from uclab.drawing.graph import LinkLoad, draw
+from uclab.drawing.graph import draw
 from uclab.drawing.layout import arrange
+from uclab.drawing.wires import LinkLoad
 from uclab.model.load import reference_topologies
 from uclab.plan.schema.plan import Plan
 

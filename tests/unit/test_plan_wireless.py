@@ -12,7 +12,8 @@ from controllers.fabric import compile_fabric
 from testbed.plans import shipped_plan
 from uclab.model.load import load_topology
 from uclab.model.wmm import CATEGORIES, category, contention_us
-from uclab.plan.capacity.calls_per_line import Capacity, capacity
+from uclab.plan.capacity.calls_per_line import capacity
+from uclab.plan.capacity.line_capacity import Capacity
 from uclab.plan.faults.catalogue import FAULTS, fitting
 from uclab.plan.lan.spanning_trees import PortRef
 from uclab.plan.paths.reachability import Reachability

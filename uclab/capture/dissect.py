@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from uclab.capture.headers import SYN, Headers, Mask, decode
-from uclab.capture.pcapng import I64, MalformedCapture, PcapngReader
+from uclab.capture.packets import I64, MalformedCapture
+from uclab.capture.pcapng import PcapngReader
 from uclab.capture.sip import FIELDS, Crypto, Flow, MediaDescription, SipMessage, sip_message
 from uclab.capture.tshark import DissectionError, all_as, all_values, dissected, first_value
 from uclab.capture.writer import PcapngWriter

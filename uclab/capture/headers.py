@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from uclab.capture.pcapng import I64, Packets
+from uclab.capture.packets import I64, Packets
 
 IPV4, IPV6, ARP, LLDP = 0x0800, 0x86DD, 0x0806, 0x88CC
 CUSTOMER_TAG, SERVICE_TAG, MPLS = 0x8100, 0x88A8, 0x8847

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from uclab.capture.headers import TCP, UDP, decode
-from uclab.capture.pcapng import MalformedCapture, PcapngReader
+from uclab.capture.packets import MalformedCapture
+from uclab.capture.pcapng import PcapngReader
 from uclab.capture.scratch import unnamed_file
 from uclab.capture.tshark import DissectionError, all_as, all_values, dissected, first_value
 from uclab.capture.writer import PcapngWriter

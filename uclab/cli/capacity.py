@@ -15,11 +15,12 @@ from uclab.cli.labs import FaultOption
 from uclab.cli.measured import Wish, measure_all, measured_data, print_measured
 from uclab.cli.status import status_of
 from uclab.cli.topologies import Json, Topology
-from uclab.drawing.graph import LineNote, draw
+from uclab.drawing.graph import draw
+from uclab.drawing.wires import LineNote
 from uclab.model.bandwidth import LAYER_2_BYTES, MediaStream, rtcp_kbps
 from uclab.plan.capacity.air_capacity import AirCapacity
-from uclab.plan.capacity.calls_per_line import Capacity, DirectionCapacity, LineCapacity
 from uclab.plan.capacity.experiment_record import Spoken
+from uclab.plan.capacity.line_capacity import Capacity, DirectionCapacity, LineCapacity
 from uclab.plan.schema.codec import to_data
 
 LAYERS = {

@@ -12,7 +12,7 @@ from uclab.capture.dissect import (
     dissect,
     extract_signalling,
 )
-from uclab.capture.pcapng import MalformedCapture
+from uclab.capture.packets import MalformedCapture
 from uclab.capture.tshark import DissectionError
 from uclab.judge.check import Examined, in_order
 from uclab.judge.coverage.bytes_needed import as_shown

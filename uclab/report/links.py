@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from uclab.drawing.graph import LinkLoad
+from uclab.drawing.wires import LinkLoad
 from uclab.judge.result.judgement import Judgement
 from uclab.plan.schema.plan import LinkEnd, Plan
 

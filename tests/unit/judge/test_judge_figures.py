@@ -16,7 +16,7 @@ from testbed.frames import Packet, rtp
 from testbed.made_up_network import reference_plan
 from uclab.capture.dissect import Crypto, Flow, MediaDescription, SipMessage
 from uclab.capture.headers import decode
-from uclab.capture.pcapng import Packets
+from uclab.capture.packets import Packets
 from uclab.judge.checks.trust_boundary import remarked
 from uclab.judge.evidence.network import PlannedNetwork, dscp_name, number
 from uclab.judge.measure.emodel import G711, G711_PLAIN, Codec, mos, r_factor

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uclab.capture.dissect import Signalling, SipMessage, dissect, extract_signalling
-from uclab.capture.pcapng import MalformedCapture
+from uclab.capture.packets import MalformedCapture
 from uclab.capture.tshark import DissectionError
 from uclab.judge.evidence.load_files import Leg
 from uclab.judge.evidence.network import PlannedNetwork, number

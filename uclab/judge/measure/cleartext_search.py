@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from uclab.capture.headers import TCP, Headers
-from uclab.capture.pcapng import Packets
+from uclab.capture.packets import Packets
 from uclab.judge.measure.needle import WORD, Needles
 
 SIP_TEXT = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from uclab.capture.headers import ACK, FIN, RST, SYN, TCP, Headers
-from uclab.capture.pcapng import Packets
+from uclab.capture.packets import Packets
 
 SILENT_NS = 1_000_000_000
 """A client's first word comes with the handshake: who has said nothing after this time does not want to."""

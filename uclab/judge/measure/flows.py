@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uclab.capture.headers import ACK, IPV4, SYN, TCP, Headers, Mask
-from uclab.capture.pcapng import I64, Packets
+from uclab.capture.packets import I64, Packets
 
 SAMPLES = 3
 """Packet numbers kept of each flow as evidence."""

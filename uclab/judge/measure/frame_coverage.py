@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uclab.capture.headers import ARP, CUSTOMER_TAG, IPV4, IPV6, LLDP, MPLS, TCP, UDP, Headers, Mask
-from uclab.capture.pcapng import Packets
+from uclab.capture.packets import Packets
 from uclab.capture.routing import BFD, BGP
 
 Part = Literal["headers", "signalling", "media", "control", "routing", "rest"]

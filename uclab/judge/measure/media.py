@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from uclab.capture.pcapng import I64
+from uclab.capture.packets import I64
 from uclab.judge.evidence.network import LEGS
 from uclab.judge.measure.emodel import BY_PAYLOAD_TYPE, G711
 from uclab.judge.measure.media_gaps import Timeline

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from uclab.capture.pcapng import I64
+from uclab.capture.packets import I64
 
 SHORTEST_NS = 40_000_000
 """Shorter than the time of two packets of 20 ms nothing is missing: it is the line's jitter."""

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from uclab.capture.headers import Headers, Mask, decode
-from uclab.capture.pcapng import MalformedCapture, Packets, PcapngReader
+from uclab.capture.packets import MalformedCapture, Packets
+from uclab.capture.pcapng import PcapngReader
 from uclab.judge.evidence.callers import Callers
 from uclab.judge.evidence.directions import Directions
 from uclab.judge.evidence.messages import searched_texts

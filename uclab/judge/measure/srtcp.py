@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uclab.capture.headers import RTCP_TYPES, Headers, Mask
-from uclab.capture.pcapng import Packets
+from uclab.capture.packets import Packets
 from uclab.judge.evidence.network import LEGS, Leg
 from uclab.judge.measure.srtp import Authentication, KeyRing
 

@@ -20,7 +20,7 @@ from pylibsrtp import Error, Policy, Session
 
 from uclab.capture.dissect import SipMessage
 from uclab.capture.headers import Headers, Mask
-from uclab.capture.pcapng import I64, Packets
+from uclab.capture.packets import I64, Packets
 from uclab.judge.evidence.network import LEGS, Leg, number
 from uclab.judge.measure.payload_entropy import SPREAD_BYTES, SPREAD_PACKETS, PayloadEntropy
 
@@ -65,7 +65,7 @@ class KeyRing:
     keys: dict[tuple[Leg, int], list[SdesKey]] = field(default_factory=dict)
     profiles: dict[tuple[Leg, int], set[str]] = field(default_factory=dict)
     call_ids: dict[int, set[str]] = field(default_factory=dict)
-    """Port -> Call-IDs of the dialogues that agreed on it."""
+    """Port -> Call-IDs of the dialogs that agreed on it."""
 
     def of(self, leg: Leg, port: int) -> list[SdesKey]:
         """Keys for media to (`up`) or from (`down`) that port."""

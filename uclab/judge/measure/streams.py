@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uclab.capture.dissect import SipMessage
-from uclab.capture.pcapng import I64
+from uclab.capture.packets import I64
 from uclab.judge.evidence.load_files import Leg as LoadLeg
 from uclab.judge.evidence.network import Leg, PlannedNetwork
 from uclab.judge.evidence.run import Run

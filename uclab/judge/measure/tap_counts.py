@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from uclab.capture.pcapng import Packets
+from uclab.capture.packets import Packets
 
 SECOND_NS = 1_000_000_000
 UNKNOWN = (-1, -1)

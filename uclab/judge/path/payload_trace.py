@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from uclab.capture.headers import decode
-from uclab.capture.pcapng import MalformedCapture, PcapngReader
+from uclab.capture.packets import MalformedCapture
+from uclab.capture.pcapng import PcapngReader
 from uclab.judge.evidence.network import LEGS, Leg
 from uclab.judge.measure.flows import media_rows
 from uclab.judge.measure.run_evidence import RunEvidence

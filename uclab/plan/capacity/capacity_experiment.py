@@ -15,8 +15,9 @@ from ipaddress import IPv4Interface
 from uclab.model.bandwidth import TAG_BYTES
 from uclab.model.load import LoadedTopology
 from uclab.model.traffic import SrtpSuite
-from uclab.plan.capacity.calls_per_line import DirectionCapacity, LineCapacity, capacity
+from uclab.plan.capacity.calls_per_line import capacity
 from uclab.plan.capacity.experiment_record import MeasuringRecord, Spoken, WayRecord
+from uclab.plan.capacity.line_capacity import DirectionCapacity, LineCapacity
 from uclab.plan.lan.endpoints import tones
 from uclab.plan.load.load_placement import (
     LoadGenerator,

@@ -38,10 +38,16 @@ Alter = Callable[[Packet, str, Leg], Packet | None]
 
 @cache
 def reference_plan(*names: str) -> Plan:
-    """`enterprise-hq` with only these endpoints, and its upward bulk traffic."""
+    """`enterprise-hq` with only these endpoints, those groups that they all are in, and its upward bulk
+    traffic."""
     plan = shipped_plan("enterprise-hq")
     endpoints = tuple(e for e in plan.endpoints if e.name in names)
-    return for_short_calls(replace(plan, endpoints=endpoints, bulk=plan.bulk[:1]))
+    controllers = tuple(
+        replace(c, groups=tuple(group for group in c.groups if {*group.members} <= {*names}))
+        for c in plan.session_controllers
+    )
+    fewer = replace(plan, endpoints=endpoints, session_controllers=controllers, bulk=plan.bulk[:1])
+    return for_short_calls(fewer)
 
 
 def for_short_calls(plan: Plan) -> Plan:

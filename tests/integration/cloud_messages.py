@@ -3,7 +3,7 @@ and delivered one after the other."""
 
 from __future__ import annotations
 
-from tests.integration.cloud_plan import UNREGISTERED
+from tests.integration.cloud_plan import ACCOUNTS, GROUP, UNREGISTERED
 from tests.integration.cloud_sip import Message, SipClient
 from tests.integration.cloud_stage import Scene
 
@@ -16,8 +16,8 @@ async def look_at_messages(scene: Scene) -> None:
     seen = scene.seen["messages"] = {}
     writer = await scene.client()
     seen["to nobody"] = (await write(writer, "sip:7777@ucaas.test", "anybody?")).status
-    seen["too long"] = (await write(writer, UNREGISTERED.aor, "x" * 5000)).status
-    texts = seen["texts"] = ["the first of three", HOSTILE, "the last of three"]
+    seen["too long"] = (await write(writer, UNREGISTERED.aor, "x" * 4097)).status
+    texts = seen["texts"] = ["x" * 4096, HOSTILE, "the last of three"]
     seen["kept"] = [(await write(writer, UNREGISTERED.aor, text)).status for text in texts]
     writer.close()
 
@@ -53,7 +53,12 @@ async def look_at_messages(scene: Scene) -> None:
     )
     seen["directly"] = described(await take(reader))
     seen["directly answered"] = (await writer.final()).status
-    for client in (writer, reader):
+    # a group: two of its members are there, one of them its author, and one is not
+    other = await scene.client(ACCOUNTS[1])
+    await other.register()
+    seen["to the group"] = (await write(writer, f"sip:{GROUP.user}@ucaas.test", "to all of you")).status
+    seen["members got"] = [described(await take(member)) for member in (reader, other)]
+    for client in (writer, reader, other):
         client.close()
     await again_there.container.stop()
 

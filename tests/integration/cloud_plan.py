@@ -10,6 +10,7 @@ from uclab.plan.schema.plan import (
     Certificate,
     DnsRecord,
     Endpoint,
+    MessageGroup,
     NameServer,
     Plan,
     Policy,
@@ -36,6 +37,7 @@ ACCOUNTS = (
     account("1004", "+4930111004"),
 )
 UNREGISTERED = ACCOUNTS[3]
+GROUP = MessageGroup("sales", "600", ("desk2", "soft1", "nobody"), ("1002", "1003", "1004"))
 
 CONTROLLER = SessionController(
     name="fra1-sbc",
@@ -53,6 +55,7 @@ CONTROLLER = SessionController(
     dscp_signalling=26,
     dscp_media=46,
     registration=TIMING,
+    groups=(GROUP,),
 )
 
 

@@ -142,6 +142,15 @@ def test_what_was_kept_comes_once_each_in_order_although_the_session_controller_
     assert played["messages"]["directly"]["date"] == ""
 
 
+@pytest.mark.req("C1.4")
+def test_a_group_is_written_to_as_one(played: Played) -> None:
+    seen = played["messages"]
+    assert seen["to the group"] == 202
+    assert [(m["text"], m["from"]) for m in seen["members got"]] == 2 * [
+        ("to all of you", "<sip:1003@ucaas.test>")
+    ]
+
+
 # Who may do what
 
 

@@ -13,6 +13,7 @@ from testbed.made_up_network import reference_plan
 from uclab.lab.client import MessageOrder
 from uclab.lab.errors import Refused
 from uclab.lab.messages import Messages
+from uclab.plan.schema.plan import MessageGroup
 from uclab.plan.traffic.messages import EACH_WAY, reference_messages
 
 
@@ -29,6 +30,21 @@ class Writer:
         if "nobody" in text:
             raise PhoneError("nobody answered")
         return 200
+
+
+SALES = MessageGroup("sales", "600", ("desk1", "desk2"), ("1001", "1002"))
+
+
+@pytest.mark.req("C1.4")
+async def test_a_group_is_written_to_by_its_extension(phones: dict[str, Any], tmp_path: Path) -> None:
+    messages = Messages(phones, tmp_path, (SALES,))
+    records = await messages.send(MessageOrder("m", "desk1", "sales", text="to all of you"))
+    assert (records[0].recipient, records[0].status) == ("sales", 200)
+    assert phones["desk1"].sent == [("600", "to all of you")]
+    with pytest.raises(Refused, match="there are: desk1, desk2, sales"):
+        await messages.send(MessageOrder("n", "desk1", "marketing"))
+    with pytest.raises(Refused, match="no endpoint `sales`"):
+        await messages.send(MessageOrder("o", "sales", "desk1"))
 
 
 @pytest.fixture
@@ -71,10 +87,12 @@ async def test_what_cannot_be_sent_is_refused(
 
 
 @pytest.mark.req("C1.4")
-def test_those_who_call_each_other_write_to_each_other() -> None:
+def test_those_who_call_each_other_write_to_each_other_and_to_their_group() -> None:
     found = reference_messages(reference_plan("desk1", "desk2"))
     assert [(asked.sender, asked.recipient, asked.count) for asked in found] == [
         ("desk1", "desk2", EACH_WAY),
         ("desk2", "desk1", EACH_WAY),
     ]
+    everybody = reference_messages(reference_plan("desk1", "desk2", "soft1"))
+    assert ("desk1", "sales", EACH_WAY) in [(a.sender, a.recipient, a.count) for a in everybody]
     assert reference_messages(reference_plan("desk1")) == ()

@@ -80,7 +80,7 @@ class Lab:
         self._timings: dict[str, float] = {}
         self._registrations = Registrations(plan, self._parts.phones)
         self._calls = PlacedCalls(plan, self._parts.phones, self._registrations, run_dir)
-        self._messages = Messages(self._parts.phones, run_dir)
+        self._messages = Messages(self._parts.phones, run_dir, plan.message_groups)
         self._failures = Failures(plan, self.events, self._registrations.path_changed)
         self._lines: LineControl | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from endpoints_emu.phone import Phone, PhoneError
 from uclab.lab.call_records import write_records
 from uclab.lab.client import MessageOrder
 from uclab.lab.errors import Refused
+from uclab.plan.schema.plan import MessageGroup
 from uclab.records.run import MessageRecord
 
 FILE = "messages.json"
@@ -21,8 +22,11 @@ ANSWER_DEADLINE_S = 10.0
 class Messages:
     """All messages of a lab. They are in its folder's `messages.json`, as far as they were answered."""
 
-    def __init__(self, phones: Mapping[str, Phone], run_dir: Path) -> None:
+    def __init__(
+        self, phones: Mapping[str, Phone], run_dir: Path, groups: Sequence[MessageGroup] = ()
+    ) -> None:
         self._phones = phones
+        self._groups = {group.name: group for group in groups}
         self._file = run_dir / FILE
         self._ids: set[str] = set()
         self._records: list[MessageRecord] = []
@@ -30,8 +34,8 @@ class Messages:
     async def send(self, order: MessageOrder) -> list[MessageRecord]:
         """Send them and return their records; one that is refused or not answered is a record, not an error.
         Raises `Refused` for parties there are not."""
-        sender, recipient = self._phone(order.sender), self._phone(order.recipient)
-        if sender is recipient:
+        sender, target = self._phone(order.sender), self._address(order.recipient)
+        if order.sender == order.recipient:
             raise Refused(f"`{order.sender}` cannot write to itself; there are: {self._known()}")
         if order.id in self._ids:
             raise Refused(f"messages `{order.id}` have been sent already; each order has an id of its own")
@@ -40,7 +44,7 @@ class Messages:
         began = time.monotonic()
         for number, name in enumerate(order.asked.ids, start=1):
             await asyncio.sleep(max(0.0, began + (number - 1) * order.every_s - time.monotonic()))
-            sent.append(await _send(sender, recipient, name, order.text_of(number)))
+            sent.append(await _send(sender, order.recipient, target, name, order.text_of(number)))
             self._records.append(sent[-1])
             write_records(self._file, self._records)
         return sent
@@ -51,14 +55,20 @@ class Messages:
             raise Refused(f"no endpoint `{name}` that has messages; there are: {self._known()}")
         return phone
 
+    def _address(self, name: str) -> str:
+        """The extension of an endpoint or a group."""
+        group = self._groups.get(name)
+        return group.user if group is not None else self._phone(name).endpoint.account.user
+
     def _known(self) -> str:
-        return ", ".join(sorted(name for name, phone in self._phones.items() if phone.endpoint.registers))
+        phones = (name for name, phone in self._phones.items() if phone.endpoint.registers)
+        return ", ".join(sorted((*phones, *self._groups)))
 
 
-async def _send(sender: Phone, recipient: Phone, name: str, text: str) -> MessageRecord:
-    record = MessageRecord(name, sender.name, recipient.name, text, time.time())
+async def _send(sender: Phone, recipient: str, target: str, name: str, text: str) -> MessageRecord:
+    record = MessageRecord(name, sender.name, recipient, text, time.time())
     try:
-        status = await sender.send_message(recipient.endpoint.account.user, text, ANSWER_DEADLINE_S)
+        status = await sender.send_message(target, text, ANSWER_DEADLINE_S)
     except PhoneError as error:
         return replace(record, error=str(error))
     return replace(record, answered_at=time.time(), status=status)

@@ -23,6 +23,10 @@ E164 = Annotated[
 """Telephone number in international form (ITU-T E.164)."""
 
 
+MOST_MEMBERS = 100
+"""Of a group for messages."""
+
+
 class Datacentre(StrictModel):
     """A data centre of the cloud (C6)."""
 
@@ -57,6 +61,16 @@ class RequestedServer(StrictModel):
     """What the service can be told."""
 
 
+class MessageGroup(StrictModel):
+    """Endpoints that are written to as one (C1)."""
+
+    name: Name
+    number: int = Field(ge=100, le=99999)
+    """Extension that text messages to all of them go to."""
+    members: tuple[Name, ...] = Field(min_length=2, max_length=MOST_MEMBERS)
+    """Endpoints that get each message to the group, but those of their own."""
+
+
 class Cloud(StrictModel):
     """The telephony cloud that answers the calls (C1 to C10)."""
 
@@ -64,5 +78,7 @@ class Cloud(StrictModel):
     """Domain of all accounts and servers."""
     regions: tuple[Region, ...] = Field(min_length=1)
     pstn: Pstn
+    groups: tuple[MessageGroup, ...] = ()
+    """Groups for text messages."""
     services: tuple[RequestedServer, ...] = ()
     """Servers of further services, such as a package of your own may add."""

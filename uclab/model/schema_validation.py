@@ -84,7 +84,10 @@ def _without_followers(details: list[ErrorDetails], top: YamlLocation) -> Iterat
         node = top.at(path).node
         if detail["type"] != "extra_forbidden" and path and _is_cut(top.at(path), top.at(path[:-1])):
             continue  # the comma is told
-        if detail["type"] == "too_short" and node and node.value:
+        entries_too = any(
+            other["loc"][: len(path)] == path and len(other["loc"]) > len(path) for other in details
+        )
+        if detail["type"] == "too_short" and entries_too:
             continue  # pydantic does not count entries that are wrong
         if detail["type"] == "missing":
             others = unknown.get(path[:-1], [])
@@ -201,7 +204,7 @@ def describe(schema: Schema) -> str:
         case "boolean":
             return "`true` or `false`"
         case "array":
-            return "a list" + (" with at least one entry" if schema.get("minItems") else "")
+            return "a list" + _entries(schema.get("minItems", 0), schema.get("maxItems"))
         case "object":
             return f"a mapping with {listed(schema.get('required') or schema.get('properties', {}))}"
         case "string" if "maxLength" in schema:
@@ -209,6 +212,12 @@ def describe(schema: Schema) -> str:
         case "string":
             return str(schema.get("description") or "text, in quotes if it looks like a number").rstrip(".")
     return str(schema.get("description") or "another value").rstrip(".")
+
+
+def _entries(least: int, most: int | None) -> str:
+    if most is not None:
+        return f" of {least} to {most} entries"
+    return f" with at least {'one entry' if least == 1 else f'{least} entries'}" if least else ""
 
 
 def _range(schema: Schema) -> str:

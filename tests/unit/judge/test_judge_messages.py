@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -246,6 +247,62 @@ def test_what_nobody_answered_while_the_line_was_cut_may_arrive_once_or_not(came
         assert (
             found.observed == "2 of 2, each once and in order; 1 not answered while their sender was cut off"
         )
+
+
+def to_the_group(*members: str) -> dict[str, Finding]:
+    """Findings by subject of one message of desk1's to all, which these have got."""
+    network = reference_plan("desk1", "desk2", "soft1")
+    (group,) = network.message_groups
+    controller, text = network.session_controllers[0], "to all of you, from desk1"
+    here, author = (controller.address, 5096), (SITE, 40001)
+    ends = network.endpoint("desk1").account.user, group.user
+    ports = {"desk2": 40002, "soft1": 40003}
+    steps = [(author, here, "MESSAGE sip:600@ucaas.test SIP/2.0", "2 MESSAGE")]
+    steps += [(here, author, "SIP/2.0 202 Accepted", "2 MESSAGE")]
+    for name in members:
+        there = (SITE, ports[name])
+        steps += [(here, there, "MESSAGE sip:x@ucaas.test SIP/2.0", "1700000000 MESSAGE")]
+        steps += [(there, here, "SIP/2.0 200 OK", "1700000000 MESSAGE")]
+    wire = [
+        SipMessage(Flow(number, 101.0, *src, *dst), line, "call-g", cseq, *ends)
+        for number, (src, dst, line, cseq) in enumerate(steps)
+    ]
+    about = f"sip:{ends[0]}@ucaas.test"
+    told = [Event(90.0, "lab", "up"), Event(160.0, "lab", "going-down")]
+    told += [Event(91.0, name, "registered") for name in ports]
+    told += [Event(102.0, name, MESSAGE_RECEIVED, text, about) for name in members]
+    run = Run(
+        network,
+        Path(),
+        events=tuple(sorted(told, key=lambda event: event.time)),
+        messages=(MessageRecord("g-1", "desk1", "sales", text, 101.0, 101.1, 202),),
+        scenario=ScenarioRecord(
+            "reference", "reference", 90.0, Asked(messages=(AskedMessages("g", "desk1", "sales", 1),))
+        ),
+        lab_end=LabEnd(170.0, ()),
+    )
+    evidence = build_evidence(run)
+    evidence = replace(evidence, signalling=replace(evidence.signalling, messages=tuple(wire)))
+    site, tap = int(IPv4Address(SITE)), evidence.network.controller_taps[0]
+    evidence.client_of.update({(tap, site, port): name for name, port in ports.items()})
+    found = check_messages(evidence)
+    return {finding.subject: finding for finding in found if finding.id == "message.delivered"}
+
+
+@pytest.mark.req("C1.4")
+def test_each_member_of_a_group_gets_each_message_but_its_own() -> None:
+    found = to_the_group("desk2", "soft1")
+    assert {subject: finding.verdict for subject, finding in found.items()} == {
+        "g:desk2": "pass",
+        "g:soft1": "pass",
+    }
+
+
+@pytest.mark.req("C1.4", "B5")
+def test_who_leaves_a_member_out_is_named() -> None:
+    found = to_the_group("desk2")
+    assert found["g:desk2"].verdict == "pass"
+    assert (found["g:soft1"].verdict, found["g:soft1"].blame) == ("fail", "fra1-sbc")
 
 
 @pytest.mark.req("C1.4", "D5")

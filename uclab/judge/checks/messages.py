@@ -11,6 +11,7 @@ from uclab.judge.checks.registrations import allowed_s, presences, troubles, wat
 from uclab.judge.evidence.message_delivery import Sent, difference
 from uclab.judge.evidence.messages import (
     SHORTEST_SEARCHED,
+    Addressed,
     Passed,
     asked_messages,
     leak_of,
@@ -35,31 +36,39 @@ DELIVERED_S = 15.0
 
 
 def check_messages(evidence: RunEvidence) -> Iterator[Finding]:
-    """Two findings for each row of messages that was asked for."""
+    """Two findings for each row of messages that was asked for; of those to a group, two for each member."""
     endpoints = {endpoint.name: endpoint for endpoint in evidence.network.endpoints}
+    groups = {group.name: group for group in evidence.network.plan.message_groups}
     for asked in asked_messages(evidence.run):
-        sender, recipient = endpoints.get(asked.sender), endpoints.get(asked.recipient)
-        delivered = Claim(
-            "message.delivered",
-            ("C1",),
-            asked.id,
-            f"{asked.count} messages, each delivered once, in order, unchanged",
-        )
-        private = Claim(
-            "message.private",
-            ("C9",),
-            asked.id,
-            "inside TLS on both legs, and readable at no tap",
-        )
-        if sender is None or recipient is None:
-            unknown = asked.sender if sender is None else asked.recipient
-            yield delivered.not_shown(f"the plan has no endpoint {unknown}")
-            yield private.not_shown(f"the plan has no endpoint {unknown}")
-            continue
-        records = _records(evidence, asked)
-        seen = passed(evidence.network, evidence.signalling.messages, sender, recipient)
-        yield _delivered(evidence, delivered, asked, records, seen, (sender, recipient))
-        yield _private(evidence, private, asked, records, seen)
+        group = groups.get(asked.recipient)
+        names = (asked.recipient,) if group is None else group.members
+        for name in names:
+            subject = asked.id if group is None else f"{asked.id}:{name}"
+            sender, recipient = endpoints.get(asked.sender), endpoints.get(name)
+            if sender is None or recipient is None:
+                unknown = asked.sender if sender is None else name
+                for claim in _claims(asked, subject):
+                    yield claim.not_shown(f"the plan has no endpoint {unknown}")
+            elif sender is not recipient:  # a group's member has its own messages already
+                yield from _findings(evidence, asked, subject, Addressed(sender, recipient, group))
+
+
+def _claims(asked: AskedMessages, subject: str) -> tuple[Claim, Claim]:
+    once = f"{asked.count} messages, each delivered once, in order, unchanged"
+    return (
+        Claim("message.delivered", ("C1",), subject, once),
+        Claim("message.private", ("C9",), subject, "inside TLS on both legs, and readable at no tap"),
+    )
+
+
+def _findings(
+    evidence: RunEvidence, asked: AskedMessages, subject: str, addressed: Addressed
+) -> Iterator[Finding]:
+    delivered, private = _claims(asked, subject)
+    records = _records(evidence, asked)
+    seen = passed(evidence.network, evidence.signalling.messages, addressed, evidence.endpoint_at_controller)
+    yield _delivered(evidence, delivered, asked, records, seen, addressed)
+    yield _private(evidence, private, asked, records, seen)
 
 
 def _records(evidence: RunEvidence, asked: AskedMessages) -> tuple[MessageRecord, ...]:
@@ -78,9 +87,9 @@ def _delivered(
     asked: AskedMessages,
     records: Sequence[MessageRecord],
     seen: Sequence[Passed],
-    parties: tuple[Endpoint, Endpoint],
+    addressed: Addressed,
 ) -> Finding:
-    sender, recipient = parties
+    sender, recipient = addressed.sender, addressed.recipient
     proof = _proof(evidence, seen)
     if len(records) < asked.count:
         return claim.not_shown(f"{len(records)} of {asked.count} messages have their record", proof)
@@ -93,7 +102,7 @@ def _delivered(
     if len(excused) == asked.count:
         return claim.not_shown(f"{sender.name} was cut off while it sent all of them", proof)
     sent = Sent(tuple(records), tuple(excused))
-    own = _of_these(evidence, records, received(evidence.run, sender, recipient))
+    own = _of_these(evidence, records, received(evidence.run, addressed))
     amiss = difference(sent, [event.detail for event in own])
     if amiss and not _events_are_whole(evidence):
         return claim.not_shown(f"{amiss}; not all events of the run are there", proof)
@@ -104,7 +113,8 @@ def _delivered(
         return claim.failed(str(amiss), proof, _who_did_it(seen, asked, recipient))
     if not evidence.signalling.messages:
         return claim.not_shown(evidence.signalling_gap or "no signalling was seen")
-    return _on_the_wire(claim, sent, seen, proof, recipient, _waits(sent, own))
+    waits = "" if addressed.group is not None else _waits(sent, own)
+    return _on_the_wire(claim, sent, seen, proof, recipient, waits)
 
 
 def _of_these(

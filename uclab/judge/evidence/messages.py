@@ -4,13 +4,13 @@ what passed the session controllers, decrypted."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from uclab.capture.sip import SipMessage
 from uclab.judge.evidence.network import PlannedNetwork, number
 from uclab.judge.evidence.run import Run
-from uclab.plan.schema.plan import Endpoint
+from uclab.plan.schema.plan import Endpoint, MessageGroup
 from uclab.records.run import MESSAGE_RECEIVED, Event, MessageRecord
 from uclab.records.scenario import AskedMessages
 
@@ -64,8 +64,24 @@ def leak_of(sender: str) -> str:
     return f"a message from {sender}"
 
 
-def received(run: Run, sender: Endpoint, recipient: Endpoint) -> tuple[Event, ...]:
+@dataclass(frozen=True)
+class Addressed:
+    """Whom messages are from, and whom they are to; of a group, one member."""
+
+    sender: Endpoint
+    recipient: Endpoint
+    group: MessageGroup | None = None
+
+    @property
+    def users(self) -> tuple[str, str]:
+        """What stands in From and To."""
+        to = self.recipient.account.user if self.group is None else self.group.user
+        return self.sender.account.user, to
+
+
+def received(run: Run, addressed: Addressed) -> tuple[Event, ...]:
     """Messages that the recipient reported of this sender, in order; their texts are the details."""
+    sender, recipient = addressed.sender, addressed.recipient
     return tuple(
         event
         for event in run.events
@@ -79,22 +95,35 @@ def _user(uri: str) -> str:
     return uri.partition(":")[2].partition("@")[0]
 
 
+Owner = Callable[[str, int], str | None]
+"""Address and port at a session controller's far end -> the endpoint whose connection it is."""
+
+
 def passed(
-    network: PlannedNetwork, messages: tuple[SipMessage, ...], sender: Endpoint, recipient: Endpoint
+    network: PlannedNetwork, messages: tuple[SipMessage, ...], addressed: Addressed, owner: Owner
 ) -> tuple[Passed, ...]:
-    """The messages of one to the other that session controllers saw, in order."""
+    """The messages of one to the other that session controllers saw, in order. All members of a group get the
+    same: whose each request is, its connection says."""
     controllers = {
         number(controller.address): controller.name for controller in network.plan.session_controllers
     }
     by_call: dict[str, list[SipMessage]] = {}
     for message in messages:
-        ends = message.from_user, message.to_user
-        if message.method == METHOD and ends == (sender.account.user, recipient.account.user):
+        if message.method == METHOD and (message.from_user, message.to_user) == addressed.users:
             by_call.setdefault(message.call_id, []).append(message)
-    return tuple(_passed(call_id, found, controllers) for call_id, found in by_call.items())
+
+    def is_recipient(address: str, port: int) -> bool:
+        return addressed.group is None or owner(address, port) == addressed.recipient.name
+
+    return tuple(_passed(call_id, found, controllers, is_recipient) for call_id, found in by_call.items())
 
 
-def _passed(call_id: str, found: list[SipMessage], controllers: dict[int, str]) -> Passed:
+def _passed(
+    call_id: str,
+    found: list[SipMessage],
+    controllers: dict[int, str],
+    is_recipient: Callable[[str, int], bool],
+) -> Passed:
     def sides(message: SipMessage) -> tuple[bool, bool]:
         return number(message.at.src) in controllers, number(message.at.dst) in controllers
 
@@ -104,14 +133,14 @@ def _passed(call_id: str, found: list[SipMessage], controllers: dict[int, str]) 
     to, out = tuple(of(False, True)), tuple(of(True, False))
     accepted = {message.cseq for message in out if message.status is not None and 200 <= message.status < 300}
     arrived = [message for message in to if message.status is None]
+    sent = [m for m in out if m.status is None and is_recipient(m.at.dst, m.at.dport)]
+    answers = [m for m in to if m.status is not None and is_recipient(m.at.src, m.at.sport)]
     return Passed(
         call_id,
         tuple(message.at.packet for message in found if message.status is None),
         arrived=sum(message.cseq in accepted for message in arrived),
-        left=_most(message.cseq for message in out if message.status is None),
-        confirmed=_most(
-            message.cseq for message in to if message.status is not None and 200 <= message.status < 300
-        ),
+        left=_most(message.cseq for message in sent),
+        confirmed=_most(m.cseq for m in answers if m.status is not None and 200 <= m.status < 300),
         controller=next((controllers[number(message.at.dst)] for message in arrived), ""),
     )
 

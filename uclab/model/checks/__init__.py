@@ -14,6 +14,7 @@ from uclab.model.checks import (
     cloud_services,
     endpoints,
     exchanges,
+    groups,
     home_router,
     lines,
     names,
@@ -48,6 +49,7 @@ def topology_mistakes(top: YamlLocation) -> Iterator[Diagnostic]:
     yield from exchanges.check(top)
     yield from wireless.check(top)
     yield from cloud_services.check(top)
+    yield from groups.check(top)
 
 
 def profile_mistakes(top: YamlLocation) -> Iterator[Diagnostic]:

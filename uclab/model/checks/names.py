@@ -36,23 +36,30 @@ def check(top: YamlLocation) -> Iterator[Diagnostic]:
         yield from repeats(ids, "VLAN id", f"an id is used once {where}")
         lines = ((line["name"].text, line["name"]) for line in site["connections"])
         yield from repeats(lines, "connection", f"a name is used once {where}")
-    extensions = ((end["number"].number, end["number"]) for site in top["sites"] for end in site["endpoints"])
-    yield from repeats(extensions, "extension", "each endpoint of the company has its own")
+    extensions = ((place.number, place) for place in _extensions(top))
+    yield from repeats(extensions, "extension", "each endpoint and group has its own")
     numbers = ((number.text, number) for number in top["cloud"]["pstn"]["numbers"])
     yield from repeats(numbers, "telephone number", "each is listed once")
 
 
 def check_extensions(top: YamlLocation, policy: PolicyProfile) -> Iterator[Diagnostic]:
     """Who dials for help does not reach a colleague."""
+    for number in _extensions(top):
+        if number.number in policy.emergency_numbers:
+            yield number.mistake(
+                f"{shown(number.number)} is an emergency number",
+                f"choose another extension; the policy's `emergency_numbers`: "
+                f"{listed(map(str, policy.emergency_numbers))}",
+            )
+
+
+def _extensions(top: YamlLocation) -> Iterator[YamlLocation]:
+    """The extension of each endpoint and group."""
     for site in top["sites"]:
         for endpoint in site["endpoints"]:
-            number = endpoint["number"]
-            if number.number in policy.emergency_numbers:
-                yield number.mistake(
-                    f"{shown(number.number)} is an emergency number",
-                    f"choose another extension; the policy's `emergency_numbers`: "
-                    f"{listed(map(str, policy.emergency_numbers))}",
-                )
+            yield endpoint["number"]
+    for group in top["cloud"]["groups"]:
+        yield group["number"]
 
 
 def _places(top: YamlLocation) -> Iterator[YamlLocation]:
@@ -127,6 +134,8 @@ def _named_devices(top: YamlLocation) -> Iterator[tuple[YamlLocation, tuple[str,
             yield datacentre["name"], ("-br", "-sw", "-sbc", "-cc", "-px", "-web")
     for server in top["cloud"]["services"]:
         yield server["name"], ()
+    for group in top["cloud"]["groups"]:
+        yield group["name"], ()
     edges = [f"-edge{number}" for number, _ in enumerate((*top["sites"], *_places(top)), start=1)]
     for carrier in top["carriers"]:
         row = (f"-{number + 1}" for number in range(EXCHANGE_SWITCHES))

@@ -13,6 +13,7 @@ from uclab.plan.cloud.protection import guard, protection
 from uclab.plan.cloud.telephone_network import PSTN, pstn_name, pstn_peer
 from uclab.plan.lan import router_ruleset
 from uclab.plan.lan.bridges import BridgeBuilder
+from uclab.plan.lan.endpoints import topology_endpoints
 from uclab.plan.lan.sites import DEFAULT, Context
 from uclab.plan.resolve.circuits import BORDER, border_router, peering_router
 from uclab.plan.resolve.policies import names_dscp, registration_timing
@@ -25,6 +26,7 @@ from uclab.plan.schema.plan import (
     Interface,
     Link,
     LinkEnd,
+    MessageGroup,
     NameServer,
     Node,
     NodeKind,
@@ -217,6 +219,17 @@ def _session_controller(
         region=next(r.name for r in context.topology.cloud.regions if dc in r.datacentres),
         strict_sites=strict_sources.fixed_sites(context),
         strict_servers=strict_sources.fixed_servers(context),
+        groups=_groups(context),
+    )
+
+
+def _groups(context: Context) -> tuple[MessageGroup, ...]:
+    numbers = {endpoint.name: str(endpoint.number) for endpoint in topology_endpoints(context.topology)}
+    return tuple(
+        MessageGroup(
+            group.name, str(group.number), group.members, tuple(numbers[name] for name in group.members)
+        )
+        for group in context.topology.cloud.groups
     )
 
 

@@ -55,6 +55,7 @@ from uclab.plan.schema.telephony import (
     ControllerPeer,
     DnsRecord,
     Endpoint,
+    MessageGroup,
     NameServer,
     PstnPeer,
     RegistrationTiming,
@@ -87,6 +88,7 @@ __all__ = [
     "Link",
     "LinkEnd",
     "MarkingRule",
+    "MessageGroup",
     "NameServer",
     "NetworkCard",
     "Node",
@@ -258,6 +260,11 @@ class Plan:
             if node.name == name:
                 return node
         raise KeyError(f"no node {name} in plan {self.topology}")
+
+    @property
+    def message_groups(self) -> tuple[MessageGroup, ...]:
+        """Groups for text messages: every session controller has all of them."""
+        return self.session_controllers[0].groups if self.session_controllers else ()
 
     def endpoint(self, name: str) -> Endpoint:
         """The endpoint (or PSTN phone) of that name; KeyError if there is none."""

@@ -145,6 +145,19 @@ class ControllerPeer:
 
 
 @dataclass(frozen=True)
+class MessageGroup:
+    """Subscribers that are written to as one (C1)."""
+
+    name: str
+    user: str
+    """The address that messages to all of them go to."""
+    members: tuple[str, ...]
+    """Endpoints that get each of them, but their own."""
+    users: tuple[str, ...]
+    """The members' accounts, in the same order."""
+
+
+@dataclass(frozen=True)
 class SessionController:
     """Kamailio as registrar, proxy and SBC (C1, C10), with rtpengine beside it anchoring all media (C2,
     C7)."""
@@ -184,6 +197,8 @@ class SessionController:
     strict_servers: tuple[str, ...] = ()
     """...and of servers whose media comes from where their SDP says. All others' media may move at any
     time."""
+    groups: tuple[MessageGroup, ...] = ()
+    """All of the company's."""
     message_fault: Literal["duplicated", "swallowed", "copied"] | None = None
     """In a drill only: messages reach their recipients twice; are accepted and dropped; are sent on readably
     to somebody else as well."""

@@ -29,15 +29,21 @@ def failover_messages(plan: Plan, incident: str) -> tuple[AskedMessages, ...]:
 
 
 def reference_messages(plan: Plan) -> tuple[AskedMessages, ...]:
-    """What each of those who call each other writes to the other; none where nobody calls a colleague."""
+    """What each of those who call each other writes to the other, and what the first member of each group
+    writes to it."""
+    groups = tuple(
+        AskedMessages(f"messages-{group.members[0]}-{group.name}", group.members[0], group.name, EACH_WAY)
+        for group in plan.message_groups
+    )
     registered = {endpoint.name for endpoint in plan.endpoints if endpoint.registers}
     pairs = [
         (call.caller, call.callee)
         for call in reference_calls(plan)
         if call.kind in KINDS and {call.caller, call.callee} <= registered
     ]
-    return tuple(
+    between = tuple(
         AskedMessages(f"messages-{sender}-{recipient}", sender, recipient, EACH_WAY)
         for first, second in dict.fromkeys(pairs)
         for sender, recipient in ((first, second), (second, first))
     )
+    return (*between, *groups)

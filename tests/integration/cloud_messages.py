@@ -3,9 +3,14 @@ and delivered one after the other."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
+from cloud_core.waiting_messages import FILE
 from tests.integration.cloud_plan import ACCOUNTS, GROUP, UNREGISTERED
 from tests.integration.cloud_sip import Message, SipClient
 from tests.integration.cloud_stage import Scene
+from uclab.runtime.readiness import wait_until
 
 HOSTILE = "it's '); drop table waiting; -- $rU %s \\ \"ünïcode\""
 CONTROLLER_SERVICE = "fra1-sbc-kamailio"
@@ -41,6 +46,7 @@ async def look_at_messages(scene: Scene) -> None:
     rest = [await take(reader) for _ in range(2)]
     seen["delivered"] = [described(message) for message in (first, second, again, *rest)]
     # now that nothing waits and it is there, messages reach it at once
+    await wait_until(lambda: nothing_waits(scene), what="the last that waited: confirmed", deadline_s=10.0)
     writer.send("MESSAGE", UNREGISTERED.aor, to=UNREGISTERED.aor, body="directly", content="text/plain")
     challenge = await writer.final()
     credentials = writer.credentials(challenge, "MESSAGE", UNREGISTERED.aor, writer.account.password)
@@ -61,6 +67,13 @@ async def look_at_messages(scene: Scene) -> None:
     for client in (writer, reader, other):
         client.close()
     await again_there.container.stop()
+
+
+async def nothing_waits(scene: Scene) -> bool | None:
+    """True as soon as the session controller has nothing left to deliver."""
+    place = scene.run_dir / "services" / CONTROLLER_SERVICE / "waiting" / FILE
+    with closing(sqlite3.connect(place)) as table:
+        return not table.execute("select 1 from waiting").fetchall() or None
 
 
 async def write(writer: SipClient, to: str, text: str) -> Message:

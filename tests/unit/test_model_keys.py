@@ -13,6 +13,7 @@ pytestmark = pytest.mark.req("D7")
 
 FIRST = {
     "peering": "cloudconnect-simplex-ott", "sd_wan": "sd-wan", "carriers": "sdn-circuits",
+    "groups": "enterprise-hq",
     "radio": "wifi-office", "access_points": "wifi-office", "wifi_up": "wifi-office",
     "home_router": "soho-all-in-one", "exchanges": "internet-exchange", "line_watch": "smb-dual-wan",
     "mpls_tc": "mpls-branch",

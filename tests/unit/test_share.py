@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 from pathlib import Path
@@ -124,3 +125,20 @@ def test_a_used_place_is_refused_with_2(
     assert ended.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert contents(run) == before
+
+
+@pytest.mark.parametrize("text", ["hello", 'she said "no" & left <now>, Zoë', "a longer text without marks"])
+def test_what_people_wrote_to_each_other_is_theirs(run: Path, tmp_path: Path, text: str) -> None:
+    # given a message in the records, in what its recipient reported, in a finding and in the page
+    message = {"id": "m-1", "sender": "desk1", "recipient": "desk2", "text": text, "sent_at": 1.0}
+    (run / "messages.json").write_text(json.dumps([message]))
+    told = {"time": 2.0, "source": "desk2", "kind": "message-received", "detail": text}
+    (run / "events.jsonl").write_text(json.dumps(told) + "\n")
+    if len(text) > 8:
+        (run / "results.json").write_text(json.dumps({"observed": f"more than once: {text}"}))
+        (run / "report.html").write_text(f"<p>{html.escape(text)}</p>")
+    # when the run is shared, then it is nowhere
+    share(run, tmp_path / "copy")
+    for name, content in contents(tmp_path / "copy").items():
+        for form in (text, json.dumps(text)[1:-1], html.escape(text)):
+            assert form not in content, name

@@ -1,4 +1,5 @@
-"""A copy of a run for others: what its report needs, without passwords, keys, recordings and packets.
+"""A copy of a run for others: what its report needs, without passwords, keys, recordings, messages and
+packets.
 
 What is not known to be harmless is left out, and what is copied is searched for secrets all the same: those
 of the plan by their values, others by their form.
@@ -7,6 +8,7 @@ of the plan by their values, others by their form.
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -23,8 +25,10 @@ from uclab.access.private_files import (
     read_below,
     write_private,
 )
+from uclab.records.run import MESSAGE_RECEIVED
 
 PLANS = ("plan.json", "plan.applied.json")
+MESSAGES, EVENTS = "messages.json", "events.jsonl"
 DOCUMENTS = (
     *("host.json", "network.json", "scenario.json", "calls.json", "incidents.json", "events.jsonl"),
     *("scenario.end.json", "lab.end.json", "orders.jsonl", "pressure.jsonl"),
@@ -71,9 +75,9 @@ def share(run_dir: Path, out: Path, *, captures: bool = False) -> Shared:
     if texts["plan.json"] is None:
         raise FolderRefused(f"`{run_dir}` is no run directory: it has no plan.json")
     plans = {name: _parsed(run_dir / name, text) for name, text in texts.items() if text is not None}
-    secrets = sorted(
-        {secret for plan in plans.values() for secret in secrets_of(plan)}, key=len, reverse=True
-    )
+    written = texts_of(_list(read_below(run_dir, MESSAGES, MOST_BYTES)))
+    passwords = {secret for plan in plans.values() for secret in secrets_of(plan)}
+    secrets = sorted(passwords | written, key=len, reverse=True)
     claim_folder(out)
     count = 0
     for name, plan in plans.items():
@@ -85,6 +89,9 @@ def share(run_dir: Path, out: Path, *, captures: bool = False) -> Shared:
             copy_below(run_dir, name, out, mode=READABLE)
         elif (content := read_below(run_dir, name, MOST_BYTES)) is not None:
             content, found = cleaned(content, secrets)
+            if name == EVENTS:
+                content, further = without_texts(content)
+                found += further
             count += found
             write_private(out, name, content, mode=READABLE)
         else:
@@ -124,6 +131,35 @@ def without_secrets(data: Any) -> Any:
     return [without_secrets(item) for item in data] if isinstance(data, list) else data
 
 
+def texts_of(records: list[Any]) -> set[str]:
+    """What people wrote to each other, as it stands in records and in pages (pure); shorter texts are
+    words."""
+    texts = (str(record.get("text", "")) for record in records if isinstance(record, dict))
+    return {
+        form
+        for text in texts
+        if len(text) >= SHORTEST
+        for form in (text, json.dumps(text)[1:-1], html.escape(text))
+    }
+
+
+def without_texts(events: bytes) -> tuple[bytes, int]:
+    """Events with other words in the place of messages that came in, and how many those were (pure)."""
+    lines, count = [], 0
+    for line in events.splitlines(keepends=True):
+        if MESSAGE_RECEIVED.encode() in line:
+            try:
+                event = json.loads(line)
+            except (ValueError, RecursionError):
+                event = None  # nobody can tell what of it is a text
+            if not isinstance(event, dict) or event.get("kind") == MESSAGE_RECEIVED:
+                event = {**event, "detail": WITHHELD} if isinstance(event, dict) else {}
+                line = json.dumps(event).encode() + b"\n"
+                count += 1
+        lines.append(line)
+    return b"".join(lines), count
+
+
 def cleaned(content: bytes, secrets: list[str]) -> tuple[bytes, int]:
     """Content with other words in the place of secrets, and how many those were (pure)."""
     count = 0
@@ -138,6 +174,15 @@ def cleaned(content: bytes, secrets: list[str]) -> tuple[bytes, int]:
 
     content, found = FORMS.subn(withheld, content)
     return content, count + found
+
+
+def _list(text: bytes | None) -> list[Any]:
+    """Records, none where they cannot be read."""
+    try:
+        found = json.loads(text or b"[]")
+    except (ValueError, RecursionError):
+        return []
+    return found if isinstance(found, list) else []
 
 
 def _parsed(path: Path, text: bytes) -> Any:

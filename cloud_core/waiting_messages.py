@@ -50,6 +50,8 @@ class Waiting:
     """That are kept for one recipient."""
     longest_s: int = 7 * 24 * 3600
     """How long one waits."""
+    receipt: str = b"message/imdn+xml".hex()
+    """The type of those that say what became of others (RFC 5438), as the table has it."""
 
 
 def prepare_waiting(folder: Path) -> Path:

@@ -33,6 +33,8 @@ class PhoneEventKind(StrEnum):
     CLOSED = "call-closed"
     DTMF = "dtmf"
     MESSAGE = "message-received"
+    RECEIPT = "message-receipt"
+    """A message of its own that had to wait was delivered, or refused for good (RFC 5438)."""
     DIED = "phone-died"
 
 
@@ -54,6 +56,16 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True)
+class MessageAnswer:
+    """The final response to a text message (RFC 3428)."""
+
+    status: int
+    """200: its recipient has it. 202: it is kept until its recipient can be reached."""
+    call_id: str
+    """By which a receipt names the message."""
+
+
+@dataclass(frozen=True)
 class PhoneEvent:
     """Something that happened at a phone."""
 
@@ -70,8 +82,9 @@ class PhoneEvent:
     """On `ESTABLISHED` at the caller: from INVITE to 200 OK."""
     registrar: str | None = None
     """Host name of the registrar, where it concerns a registration."""
-    sender: str | None = None
-    """On `MESSAGE`: the SIP URI of who sent it; its text is the detail."""
+    about_message: str | None = None
+    """On `MESSAGE`: the SIP URI of who sent it; its text is the detail. On `RECEIPT`: the Call-ID of the
+    message that it is for."""
 
     def record(self) -> Event:
         """As the run's record of events keeps it; a refused certificate has a kind of its own."""
@@ -82,7 +95,7 @@ class PhoneEvent:
             source=self.endpoint,
             kind=kind,
             detail=" ".join(part for part in parts if part),
-            about=self.sip_call_id or self.registrar or self.sender or "",
+            about=self.sip_call_id or self.registrar or self.about_message or "",
         )
 
 
@@ -104,11 +117,13 @@ class EventLog:
         sip_call_id: str | None = None,
         setup_ms: float | None = None,
         registrar: str | None = None,
-        sender: str | None = None,
+        about_message: str | None = None,
     ) -> None:
         """Add an event of now and wake all who wait."""
         now, me = time.time(), self._endpoint
-        event = PhoneEvent(now, me, kind, detail, leg, refusal, sip_call_id, setup_ms, registrar, sender)
+        event = PhoneEvent(
+            now, me, kind, detail, leg, refusal, sip_call_id, setup_ms, registrar, about_message
+        )
         self.history.append(event)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()

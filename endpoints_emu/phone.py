@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from endpoints_emu import audio
 from endpoints_emu.errors import CallFailed, CommandRefused, PhoneDied, PhoneError, RegistrationFailed
-from endpoints_emu.events import EventLog, PhoneEvent, PhoneEventKind, Refusal
+from endpoints_emu.events import EventLog, MessageAnswer, PhoneEvent, PhoneEventKind, Refusal
 from endpoints_emu.registration import RegistrationKeeper
 from uclab.plan.schema.plan import Endpoint
 from uclab.records.run import HeardAudio
@@ -24,6 +24,7 @@ __all__ = [
     "CallFailed",
     "CallLeg",
     "CommandRefused",
+    "MessageAnswer",
     "Phone",
     "PhoneDied",
     "PhoneError",
@@ -168,8 +169,8 @@ class Phone(ABC):
     async def dtmf(self, leg: CallLeg, digits: str) -> None:
         """Send `0-9*#A-D` as RTP events (RFC 4733)."""
 
-    async def send_message(self, target: str, text: str, deadline_s: float = 10.0) -> int:
-        """Send a text message (RFC 3428) to an extension or a SIP URI; the status of its final response.
+    async def send_message(self, target: str, text: str, deadline_s: float = 10.0) -> MessageAnswer:
+        """Send a text message (RFC 3428) to an extension or a SIP URI; its final response.
         Raises `PhoneError`, also where none came by the deadline."""
         raise PhoneError(f"{self.name}: sends no messages")
 

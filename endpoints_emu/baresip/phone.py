@@ -13,12 +13,13 @@ from endpoints_emu.baresip.afterwards import Afterwards
 from endpoints_emu.baresip.configuration import INSIDE, RECEIVED, Settings, account_line
 from endpoints_emu.baresip.control import Control, Message
 from endpoints_emu.baresip.log import NewWords
-from endpoints_emu.baresip.text_messages import TextMessages, answered
+from endpoints_emu.baresip.text_messages import TextMessages
 from endpoints_emu.phone import (
     CallFailed,
     CallLeg,
     CommandRefused,
     LegState,
+    MessageAnswer,
     Phone,
     PhoneError,
     PhoneEventKind,
@@ -131,8 +132,7 @@ class BaresipPhone(Phone):
 
     async def hold(self, leg: CallLeg, deadline_s: float = 5.0) -> None:
         await self._modify(leg, "hold", deadline_s)
-        state = self._state(leg)
-        state.held = True
+        self._state(leg).held = True
         self.events.publish(PhoneEventKind.HELD, leg=leg.id, sip_call_id=leg.sip_call_id)
 
     async def resume(self, leg: CallLeg, deadline_s: float = 5.0) -> None:
@@ -152,7 +152,7 @@ class BaresipPhone(Phone):
             await self._command("callfind", leg.id)
             await self._command("sndcode", digits)
 
-    async def send_message(self, target: str, text: str, deadline_s: float = 10.0) -> int:
+    async def send_message(self, target: str, text: str, deadline_s: float = 10.0) -> MessageAnswer:
         account = self._keeper.current if self.endpoint.registers else 0
         return await self._texts.send(account or 0, target_uri(self.endpoint, target), text, deadline_s)
 
@@ -208,10 +208,10 @@ class BaresipPhone(Phone):
         kind, parameter = str(message.get("type")), str(message.get("param", ""))
         if "message" in message:
             self._texts.on_message(message)
-        elif kind == "MODULE" and (outcome := messages.registration_outcome(parameter)):
-            self._on_registration(outcome)
-        elif kind == "MODULE" and (answer := answered(parameter)):
-            self._texts.on_answer(*answer)
+        elif kind == "MODULE":
+            if outcome := messages.registration_outcome(parameter):
+                self._on_registration(outcome)
+            self._texts.on_module(parameter)
         elif "id" in message:
             incoming = message.get("direction") == "incoming"
             peer = str(message.get("peeruri", ""))

@@ -59,21 +59,26 @@ async def look_at_messages(scene: Scene) -> None:
     )
     seen["directly"] = described(await take(reader))
     seen["directly answered"] = (await writer.final()).status
+    # and their author, who registers now, is told of each of those that waited, once
+    await writer.register()
+    seen["receipts"] = [described(await take(writer)) for _ in range(4)]
     # a group: two of its members are there, one of them its author, and one is not
     other = await scene.client(ACCOUNTS[1])
     await other.register()
     seen["to the group"] = (await write(writer, f"sip:{GROUP.user}@ucaas.test", "to all of you")).status
     seen["members got"] = [described(await take(member)) for member in (reader, other)]
+    seen["receipts of the group"] = [described(await take(writer)) for _ in range(2)]
     for client in (writer, reader, other):
         client.close()
     await again_there.container.stop()
 
 
 async def nothing_waits(scene: Scene) -> bool | None:
-    """True as soon as the session controller has nothing left to deliver."""
+    """True as soon as the session controller has nothing left to deliver to the one that was away."""
     place = scene.run_dir / "services" / CONTROLLER_SERVICE / "waiting" / FILE
     with closing(sqlite3.connect(place)) as table:
-        return not table.execute("select 1 from waiting").fetchall() or None
+        mine = "select 1 from waiting where recipient = ?"
+        return not table.execute(mine, (UNREGISTERED.user,)).fetchall() or None
 
 
 async def write(writer: SipClient, to: str, text: str) -> Message:

@@ -6,6 +6,7 @@ The scene is played once; each test looks at one thing that happened in it.
 from __future__ import annotations
 
 from collections import Counter
+from xml.etree import ElementTree
 
 import pytest
 
@@ -140,6 +141,29 @@ def test_what_was_kept_comes_once_each_in_order_although_the_session_controller_
     # and says when it was written
     assert all(m["date"].endswith("GMT") for m in (first, second, third, fourth))
     assert played["messages"]["directly"]["date"] == ""
+
+
+@pytest.mark.req("C1.4")
+def test_an_author_is_told_once_of_each_message_that_waited(played: Played) -> None:
+    receipts = played["messages"]["receipts"]
+    first, second, _, third, fourth = played["messages"]["delivered"]
+    assert [receipt_of(receipt) for receipt in receipts] == [
+        (message["call-id"], "1004") for message in (first, second, third, fourth)
+    ]
+    of_the_group = [receipt_of(receipt) for receipt in played["messages"]["receipts of the group"]]
+    (call_id,) = {message["call-id"] for message in played["messages"]["members got"]}
+    assert sorted(of_the_group) == [(call_id, "1002"), (call_id, "1004")]
+
+
+def receipt_of(message: dict[str, str]) -> tuple[str, str]:
+    """Of which message it tells that it was delivered, and to whom (RFC 5438)."""
+    assert message["type"] == "message/imdn+xml"
+    space = {"i": "urn:ietf:params:xml:ns:imdn"}
+    told = ElementTree.fromstring(message["text"])
+    assert told.find("i:delivery-notification/i:status/i:delivered", space) is not None
+    user = str(told.findtext("i:recipient-uri", "", space)).removeprefix("sip:").partition("@")[0]
+    assert message["from"] == f"<sip:{user}@ucaas.test>"
+    return str(told.findtext("i:message-id", "", space)), user
 
 
 @pytest.mark.req("C1.4")

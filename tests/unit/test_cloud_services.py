@@ -223,6 +223,15 @@ def test_messages_are_mishandled_in_the_drill_alone(
 
 
 @pytest.mark.req("C1.4")
+def test_authors_are_told_but_in_the_drill(
+    nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
+) -> None:
+    drilled = with_controller(replace(CONTROLLER, message_fault="unreceipted"))
+    assert "route(RECEIPT);" in configuration(make_plan(), nodes, certificates, tmp_path)
+    assert "route(RECEIPT);" not in configuration(drilled, nodes, certificates, tmp_path)
+
+
+@pytest.mark.req("C1.4")
 def test_what_waits_outlives_the_session_controller(
     nodes: dict[str, FakeNode], certificates: Certificates, tmp_path: Path
 ) -> None:

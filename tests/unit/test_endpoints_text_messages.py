@@ -8,7 +8,7 @@ import pytest
 
 from endpoints_emu.baresip.text_messages import LONGEST_TEXT, TextMessages, answered
 from endpoints_emu.errors import PhoneError
-from endpoints_emu.events import EventLog, PhoneEventKind
+from endpoints_emu.events import EventLog, MessageAnswer, PhoneEventKind
 
 
 class Commands:
@@ -24,7 +24,8 @@ class Commands:
         self.taken.append((name, parameters))
         if self._statuses:
             reference, status = parameters.split()[1], self._statuses.pop(0)
-            asyncio.get_running_loop().call_soon(self.texts.on_answer, reference, status)
+            told = f"messages,answered,{reference} {status} {f'c{reference}@desk1' if status else '-'}"
+            asyncio.get_running_loop().call_soon(self.texts.on_module, told)
         return ""
 
 
@@ -34,7 +35,7 @@ async def test_a_message_has_the_status_of_its_own_answer() -> None:
     sent = [
         await phone.texts.send(0, "sip:1002@ucaas.test", text, 1.0) for text in ("how are you?", "hello?")
     ]
-    assert sent == [200, 480]
+    assert sent == [MessageAnswer(200, "c1@desk1"), MessageAnswer(480, "c2@desk1")]
     assert phone.taken == [
         ("sendmessage", "0 1 sip:1002@ucaas.test how are you?"),
         ("sendmessage", "0 2 sip:1002@ucaas.test hello?"),
@@ -71,12 +72,28 @@ def test_what_comes_in_is_an_event_with_its_sender() -> None:
 @pytest.mark.parametrize(
     ("parameter", "found"),
     [
-        ("messages,answered,7 200", ("7", 200)),
-        ("messages,answered,7 0", ("7", 0)),
+        ("messages,answered,7 200 a@b", ("7", MessageAnswer(200, "a@b"))),
+        ("messages,answered,7 0 -", ("7", MessageAnswer(0, "-"))),
         ("flow,accepted,0 200 OK", None),
         ("messages,answered,7", None),
-        ("messages,answered,7 2000", None),
+        ("messages,answered,7 200", None),
+        ("messages,answered,7 2000 a@b", None),
     ],
 )
-def test_answers_are_read(parameter: str, found: tuple[str, int] | None) -> None:
+def test_answers_are_read(parameter: str, found: tuple[str, MessageAnswer] | None) -> None:
     assert answered(parameter) == found
+
+
+@pytest.mark.req("C1.4")
+def test_what_became_of_a_message_that_had_to_wait_is_an_event() -> None:
+    phone = Commands()
+    phone.texts.on_module("messages,receipt,c1@desk1 delivered 1002")
+    for strange in ("messages,receipt,c1@desk1 read 1002", "messages,receipt,c1@desk1", "flow,lost,0"):
+        phone.texts.on_module(strange)
+    (event,) = phone.events.history
+    record = event.record()
+    assert (record.kind, record.detail, record.about) == (
+        "message-receipt",
+        "delivered to 1002",
+        "c1@desk1",
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from endpoints_emu.phone import PhoneError
+from endpoints_emu.phone import MessageAnswer, PhoneError
 from testbed.made_up_network import reference_plan
 from uclab.lab.client import MessageOrder
 from uclab.lab.errors import Refused
@@ -25,11 +25,11 @@ class Writer:
         self.endpoint = reference_plan("desk1", "desk2").endpoint(name)
         self.sent: list[tuple[str, str]] = []
 
-    async def send_message(self, target: str, text: str, deadline_s: float = 10.0) -> int:
+    async def send_message(self, target: str, text: str, deadline_s: float = 10.0) -> MessageAnswer:
         self.sent.append((target, text))
         if "nobody" in text:
             raise PhoneError("nobody answered")
-        return 200
+        return MessageAnswer(200, f"{text}@{self.name}")
 
 
 SALES = MessageGroup("sales", "600", ("desk1", "desk2"), ("1001", "1002"))
@@ -57,6 +57,7 @@ async def test_messages_are_sent_in_order_and_recorded(phones: dict[str, Any], t
     messages = Messages(phones, tmp_path)
     records = await messages.send(MessageOrder("m", "desk1", "desk2", 2))
     assert [(record.id, record.status) for record in records] == [("m-1", 200), ("m-2", 200)]
+    assert records[0].call_id == "m, message 1 of 2 to desk2@desk1"
     extension = phones["desk2"].endpoint.account.user
     assert phones["desk1"].sent == [
         (extension, "m, message 1 of 2 to desk2"),

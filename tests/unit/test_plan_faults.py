@@ -50,6 +50,7 @@ FINDINGS = {
     "peering.session",
     "circuit.policy",
     "message.delivered",
+    "message.receipt",
     "message.private",
     "abuse.connections",
     "abuse.half-open",
@@ -95,6 +96,7 @@ CHANGED = {
     "message-copied": {"session_controllers"},
     "message-duplicated": {"session_controllers"},
     "message-swallowed": {"session_controllers"},
+    "receipts-missing": {"session_controllers"},
 }
 """Parts of the plan that each fault touches, besides `faults`."""
 

@@ -68,7 +68,7 @@ class Messages:
 async def _send(sender: Phone, recipient: str, target: str, name: str, text: str) -> MessageRecord:
     record = MessageRecord(name, sender.name, recipient, text, time.time())
     try:
-        status = await sender.send_message(target, text, ANSWER_DEADLINE_S)
+        answer = await sender.send_message(target, text, ANSWER_DEADLINE_S)
     except PhoneError as error:
         return replace(record, error=str(error))
-    return replace(record, answered_at=time.time(), status=status)
+    return replace(record, answered_at=time.time(), status=answer.status, call_id=answer.call_id)

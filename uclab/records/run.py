@@ -41,7 +41,7 @@ programs ended, it stops forwarding, its links up."""
 FAULT, FAILED, HEALED, BY_HAND = "fault", "failed-on-purpose", "healed", "command-by-hand"
 """Kinds of events: the lab came up with this fault; somebody failed a link or device, or healed it; somebody
 ran a command in a device."""
-MESSAGE_RECEIVED = "message-received"
+MESSAGE_RECEIVED, MESSAGE_RECEIPT = "message-received", "message-receipt"
 """Kind of event: a text message came in at the event's source; the detail is its text, and it is about the
 sender's URI."""
 LINE_CHANGED, BY_TIMETABLE = "line-changed", "timetable"
@@ -145,6 +145,8 @@ class MessageRecord:
     """Of the final response."""
     error: str | None = None
     """Why there was none."""
+    call_id: str | None = None
+    """By which a receipt names it."""
 
     @property
     def accepted(self) -> bool:

@@ -13,13 +13,14 @@ import pytest
 from testbed.made_up_network import reference_plan
 from uclab.capture.sip import Flow, SipMessage
 from uclab.judge.checks.messages import check_messages
+from uclab.judge.checks.receipts import check_receipts
 from uclab.judge.evidence.messages import searched_texts
 from uclab.judge.evidence.run import Run
 from uclab.judge.judging import build_evidence
 from uclab.judge.measure.cleartext_search import Leak
 from uclab.judge.result.judgement import Finding
 from uclab.plan.schema.plan import Plan
-from uclab.records.run import FAILED, HEALED, MESSAGE_RECEIVED, Event, MessageRecord
+from uclab.records.run import FAILED, HEALED, MESSAGE_RECEIPT, MESSAGE_RECEIVED, Event, MessageRecord
 from uclab.records.scenario import Asked, AskedMessages, LabEnd, OrderRecord, ScenarioRecord
 
 ASKED = AskedMessages("m", "desk1", "desk2", 3)
@@ -81,7 +82,8 @@ class Conversation:
         readable.searched["fra1-sbc:eth0"] = self.searched
         readable.leaks.update({(leak.tap, leak.what, leak.src, leak.dst, 0): leak for leak in self.leaks})
         dissected = replace(evidence.signalling, messages=tuple(self.wire))
-        found = list(check_messages(replace(evidence, signalling=dissected)))
+        complete = replace(evidence, signalling=dissected)
+        found = [*check_messages(complete), *check_receipts(complete)]
         assert len({(finding.id, finding.subject) for finding in found}) == len(found)
         return {finding.id: finding for finding in found}
 
@@ -313,6 +315,65 @@ def test_where_nothing_got_through_nothing_is_shown() -> None:
     run.reported.clear()
     run.wire.clear()
     assert {finding.verdict for finding in run.findings().values()} == {"not-shown"}
+
+
+def told(outcome: str = "delivered", at: float = 102.5, about: str = "call-1") -> Event:
+    return Event(at, "desk1", MESSAGE_RECEIPT, f"{outcome} to {user('desk2')}", about)
+
+
+def on_the_wire(run: Conversation) -> None:
+    """A receipt reaches the author's phone."""
+    here, author = (plan().session_controllers[0].address, 5096), (SITE, 40001)
+    ends = user("desk2"), user("desk1")
+    for packet, (src, dst, line) in enumerate(
+        ((here, author, "MESSAGE sip:x@ucaas.test SIP/2.0"), (author, here, "SIP/2.0 200 OK"))
+    ):
+        at = Flow(200 + packet, 102.4, *src, *dst)
+        run.wire.append(SipMessage(at, line, "receipt-1", "1700000001 MESSAGE", *ends))
+
+
+@pytest.mark.req("C1.4", "B5", "D5")
+@pytest.mark.parametrize(
+    ("receipts", "came", "verdict"),
+    [
+        ([told()], True, ("pass", None)),
+        ([], True, ("fail", "fra1-sbc")),
+        ([told(), told()], True, ("fail", "fra1-sbc")),
+        ([told("failed")], True, ("fail", "fra1-sbc")),
+        ([told(at=100.5)], True, ("fail", "fra1-sbc")),
+        ([told()], False, ("fail", "fra1-sbc")),
+        ([], False, ("not-shown", None)),
+    ],
+)
+def test_who_wrote_a_message_that_had_to_wait_is_told_once_when_it_came(
+    receipts: list[Event], came: bool, verdict: tuple[str, str | None]
+) -> None:
+    events = [*registered(91.0), Event(91.0, "desk1", "registered"), *receipts]
+    run = Conversation(events=events)
+    kept(run)
+    run.records[1] = replace(run.records[1], call_id="call-1")
+    if not came:
+        del run.reported[1]
+    found = run.findings()["message.receipt"]
+    assert (found.verdict, found.blame) == verdict
+
+
+@pytest.mark.req("C1.4", "B5")
+def test_a_phone_that_keeps_a_receipt_to_itself_is_named() -> None:
+    run = Conversation(events=[*registered(91.0), Event(91.0, "desk1", "registered")])
+    kept(run)
+    run.records[1] = replace(run.records[1], call_id="call-1")
+    on_the_wire(run)
+    found = run.findings()["message.receipt"]
+    assert (found.verdict, found.blame) == ("fail", "desk1")
+
+
+@pytest.mark.req("C1.4", "D5")
+def test_a_receipt_that_nobody_could_take_is_not_missed() -> None:
+    run = Conversation(events=registered(91.0))
+    kept(run)
+    run.records[1] = replace(run.records[1], call_id="call-1")
+    assert run.findings()["message.receipt"].verdict == "not-shown"
 
 
 def no_record(run: Conversation) -> None:

@@ -37,20 +37,28 @@ DELIVERED_S = 15.0
 
 def check_messages(evidence: RunEvidence) -> Iterator[Finding]:
     """Two findings for each row of messages that was asked for; of those to a group, two for each member."""
+    for asked, subject, addressed in rows(evidence):
+        if isinstance(addressed, str):
+            for claim in _claims(asked, subject):
+                yield claim.not_shown(f"the plan has no endpoint {addressed}")
+        else:
+            yield from _findings(evidence, asked, subject, addressed)
+
+
+def rows(evidence: RunEvidence) -> Iterator[tuple[AskedMessages, str, Addressed | str]]:
+    """Each row of messages that was asked for, with its subject and who writes to whom, or the name that the
+    plan does not know; a row to a group for each member but its author."""
     endpoints = {endpoint.name: endpoint for endpoint in evidence.network.endpoints}
     groups = {group.name: group for group in evidence.network.plan.message_groups}
     for asked in asked_messages(evidence.run):
         group = groups.get(asked.recipient)
-        names = (asked.recipient,) if group is None else group.members
-        for name in names:
+        for name in (asked.recipient,) if group is None else group.members:
             subject = asked.id if group is None else f"{asked.id}:{name}"
             sender, recipient = endpoints.get(asked.sender), endpoints.get(name)
             if sender is None or recipient is None:
-                unknown = asked.sender if sender is None else name
-                for claim in _claims(asked, subject):
-                    yield claim.not_shown(f"the plan has no endpoint {unknown}")
-            elif sender is not recipient:  # a group's member has its own messages already
-                yield from _findings(evidence, asked, subject, Addressed(sender, recipient, group))
+                yield asked, subject, asked.sender if sender is None else name
+            elif sender is not recipient:
+                yield asked, subject, Addressed(sender, recipient, group)
 
 
 def _claims(asked: AskedMessages, subject: str) -> tuple[Claim, Claim]:
@@ -65,18 +73,20 @@ def _findings(
     evidence: RunEvidence, asked: AskedMessages, subject: str, addressed: Addressed
 ) -> Iterator[Finding]:
     delivered, private = _claims(asked, subject)
-    records = _records(evidence, asked)
+    records = records_of(evidence, asked)
     seen = passed(evidence.network, evidence.signalling.messages, addressed, evidence.endpoint_at_controller)
     yield _delivered(evidence, delivered, asked, records, seen, addressed)
     yield _private(evidence, private, asked, records, seen)
 
 
-def _records(evidence: RunEvidence, asked: AskedMessages) -> tuple[MessageRecord, ...]:
+def records_of(evidence: RunEvidence, asked: AskedMessages) -> tuple[MessageRecord, ...]:
+    """The records of a row of messages, in order, as far as they are there."""
     by_id = {record.id: record for record in evidence.run.messages}
     return tuple(by_id[name] for name in asked.ids if name in by_id)
 
 
-def _proof(evidence: RunEvidence, seen: Sequence[Passed]) -> Evidence:
+def proof_of(evidence: RunEvidence, seen: Sequence[Passed]) -> Evidence:
+    """The first packets with these messages at a session controller."""
     packets = tuple(packet for message in seen for packet in message.packets)
     return Evidence(evidence.network.controller_taps[0] if packets else "", packets[:NAMED])
 
@@ -90,7 +100,7 @@ def _delivered(
     addressed: Addressed,
 ) -> Finding:
     sender, recipient = addressed.sender, addressed.recipient
-    proof = _proof(evidence, seen)
+    proof = proof_of(evidence, seen)
     if len(records) < asked.count:
         return claim.not_shown(f"{len(records)} of {asked.count} messages have their record", proof)
     excused = [record for record in records if record.status is None and _cut_off(evidence, record, sender)]
@@ -104,10 +114,10 @@ def _delivered(
     sent = Sent(tuple(records), tuple(excused))
     own = _of_these(evidence, records, received(evidence.run, addressed))
     amiss = difference(sent, [event.detail for event in own])
-    if amiss and not _events_are_whole(evidence):
+    if amiss and not events_are_whole(evidence):
         return claim.not_shown(f"{amiss}; not all events of the run are there", proof)
     if amiss:
-        away = _away_at_the_end(evidence, recipient)
+        away = away_at_the_end(evidence, recipient)
         if amiss.lost and away and {record.status for record in amiss.lost} == {ACCEPTED}:
             return claim.not_shown(f"{len(amiss.lost)} kept for {recipient.name}, {away}", proof)
         return claim.failed(str(amiss), proof, _who_did_it(seen, asked, recipient))
@@ -136,7 +146,7 @@ def _cut_off(evidence: RunEvidence, record: MessageRecord, sender: Endpoint) -> 
     )
 
 
-def _away_at_the_end(evidence: RunEvidence, recipient: Endpoint) -> str:
+def away_at_the_end(evidence: RunEvidence, recipient: Endpoint) -> str:
     """Why what was kept for it cannot have come yet; empty where it can."""
     presence = presences(evidence).get(recipient.name)
     _, end = watched(evidence)
@@ -158,7 +168,7 @@ def _waits(sent: Sent, own: Sequence[Event]) -> str:
     return f"; {len(kept)} kept until their recipient was there, {max(longest, 0):.1f} s at most"
 
 
-def _events_are_whole(evidence: RunEvidence) -> bool:
+def events_are_whole(evidence: RunEvidence) -> bool:
     """What recipients report are events: where some may be missing, a message may have come all the same."""
     run = evidence.run
     return run.lab_end is not None and not {"events.jsonl"} & {*run.cut, *run.shorter}
@@ -176,7 +186,7 @@ def _who_did_it(seen: Sequence[Passed], asked: AskedMessages, recipient: Endpoin
     for message in seen:
         if message.arrived and message.left != message.arrived:
             return message.controller
-    came = [message for message in seen if message.left == message.confirmed == 1]
+    came = [message for message in seen if message.arrived == message.left == message.confirmed == 1]
     return recipient.name if len(came) >= asked.count else None
 
 
@@ -218,7 +228,7 @@ def _private(
         blame = sender_of(evidence.network, first)
         observed = f"{first.what} readable from {blame} at {', '.join(taps[:NAMED])}"
         return claim.failed(observed, Evidence(first.tap, tuple(first.samples)), blame)
-    proof = _proof(evidence, seen)
+    proof = proof_of(evidence, seen)
     inside = [message for message in seen if message.arrived and message.left]
     count = sum(record.accepted for record in records)
     if len(records) < asked.count or not count or len(inside) < count:

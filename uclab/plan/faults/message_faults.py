@@ -43,6 +43,20 @@ def _copied(plan: Plan, target: str | None) -> Plan:
     return _changed(plan, replace(_controller(plan, target), message_fault="copied", message_copy_to=to))
 
 
+@registered(
+    "receipts-missing",
+    "the session controller does not tell authors when a message that waited was delivered",
+    "message.receipt",
+    blames="fra1-sbc",
+    topology="enterprise-hq",
+)
+def _unreceipted(plan: Plan, target: str | None) -> Plan:
+    """`target` is a session controller. Messages to a group always wait, if not for long."""
+    if not plan.message_groups:
+        raise KeyError(f"the fault needs a group for messages; in plan {plan.topology} there is none")
+    return _changed(plan, replace(_controller(plan, target), message_fault="unreceipted"))
+
+
 def _controller(plan: Plan, target: str | None) -> SessionController:
     controllers = {controller.name: controller for controller in plan.session_controllers}
     return pick(controllers, target, "session controller")

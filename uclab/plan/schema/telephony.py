@@ -199,9 +199,9 @@ class SessionController:
     time."""
     groups: tuple[MessageGroup, ...] = ()
     """All of the company's."""
-    message_fault: Literal["duplicated", "swallowed", "copied"] | None = None
+    message_fault: Literal["duplicated", "swallowed", "copied", "unreceipted"] | None = None
     """In a drill only: messages reach their recipients twice; are accepted and dropped; are sent on readably
-    to somebody else as well."""
+    to somebody else as well; nobody is told what became of those that waited."""
     message_copy_to: str | None = None
     """That somebody's address."""
 

@@ -27,7 +27,14 @@ from uclab.judge.result.incidents import (
 from uclab.judge.result.judgement import Judgement
 from uclab.plan.schema.plan import Plan
 from uclab.records.run import Incident
-from uclab.report.failover_timeline import LINE_COLOURS, SILENCE, draw_timeline
+from uclab.report.failover_timeline import (
+    BOLD,
+    FATE_WORDS,
+    LINE_COLOURS,
+    RIGHT,
+    SILENCE,
+    draw_timeline,
+)
 from uclab.report.incidents import Spread, incident_rows, incidents_data
 from uclab.report.write import write_reports
 
@@ -157,3 +164,8 @@ def test_the_terminal_has_a_row_an_incident(
     printed = capsys.readouterr().out
     assert "circuit-down edge-isp1" in printed
     assert "hop by hop" not in printed
+
+
+def test_what_became_of_a_call_has_room_beside_its_bars() -> None:
+    longest = max(len(words) for words, _ in FATE_WORDS.values())
+    assert longest * BOLD < RIGHT - 12

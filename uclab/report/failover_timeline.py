@@ -11,10 +11,10 @@ from uclab.judge.failover.media import SHOWN_BEFORE_S
 from uclab.judge.result.incidents import FLOW_WORDS, CallOutcome, Flow, JudgedIncident, Way
 from uclab.model.visible import as_markup
 
-WIDTH, LEFT, RIGHT = 1160, 214, 150
+WIDTH, LEFT, RIGHT = 1160, 214, 184
 TOP, ROW, BAR = 66, 30, 10
 MOS_HEIGHT, MOS_GAP, BOTTOM = 104, 62, 40
-LETTER = 6.2
+LETTER, BOLD = 6.2, 7.2
 """Width of a letter, about."""
 LOWEST, HIGHEST = 1.0, 4.5
 """Of MOS."""

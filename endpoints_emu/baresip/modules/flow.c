@@ -28,22 +28,10 @@
 #include <sys/socket.h>
 
 #include "command.h"
+#include "sip.h"
 
-struct ua;
 struct call;
 struct conf;
-
-struct le {
-	struct le *prev;
-	struct le *next;
-	struct list *list;
-	void *data;
-};
-
-struct list {
-	struct le *head;
-	struct le *tail;
-};
 
 struct tmr {
 	struct le le;
@@ -59,7 +47,6 @@ void tmr_start(struct tmr *tmr, uint64_t delay, void (*th)(void *arg), void *arg
 void tmr_cancel(struct tmr *tmr);
 struct conf *conf_cur(void);
 int conf_get_u32(const struct conf *conf, const char *name, uint32_t *num);
-struct list *uag_list(void);
 int ua_register(struct ua *ua);
 void ua_unregister(struct ua *ua);
 int uag_event_register(ua_event_h *eh, void *arg);

@@ -19,7 +19,6 @@ from uclab.judge.evidence.messages import Addressed, Passed, passed, received
 from uclab.judge.measure.run_evidence import RunEvidence
 from uclab.judge.result.claim import Claim
 from uclab.judge.result.judgement import Finding
-from uclab.plan.schema.plan import Endpoint
 from uclab.records.run import MESSAGE_RECEIPT, Event, MessageRecord
 
 EARLY_S = 1.0
@@ -50,8 +49,10 @@ def _finding(
     evidence: RunEvidence, claim: Claim, addressed: Addressed, kept: Sequence[MessageRecord]
 ) -> Finding:
     came = {event.detail: event.time for event in received(evidence.run, addressed)}
+    receipts = _receipts(evidence, addressed)
     fates = [
-        _Fate(record, came.get(record.text), _told(evidence, addressed.recipient, record)) for record in kept
+        _Fate(record, came.get(record.text), tuple(told for told in receipts if told.about == record.call_id))
+        for record in kept
     ]
     everything = passed(
         evidence.network, evidence.signalling.messages, addressed, evidence.endpoint_at_controller
@@ -77,14 +78,14 @@ def _finding(
     return claim.passed(f"{observed}, {longest:.1f} s later at most", proof)
 
 
-def _told(evidence: RunEvidence, recipient: Endpoint, record: MessageRecord) -> tuple[Event, ...]:
+def _receipts(evidence: RunEvidence, addressed: Addressed) -> tuple[Event, ...]:
+    """What the author's phone told of messages to this recipient."""
     return tuple(
         event
         for event in evidence.run.events
         if event.kind == MESSAGE_RECEIPT
-        and event.source == record.sender
-        and event.about == record.call_id
-        and event.detail.split()[-1:] == [recipient.account.user]
+        and event.source == addressed.sender.name
+        and event.detail.split()[-1:] == [addressed.recipient.account.user]
     )
 
 
@@ -113,14 +114,7 @@ def _who_kept_it(evidence: RunEvidence, addressed: Addressed, seen: Sequence[Pas
     back = Addressed(addressed.recipient, addressed.sender)
     returned = passed(evidence.network, evidence.signalling.messages, back, evidence.endpoint_at_controller)
     came = sum(not message.arrived and message.confirmed > 0 for message in returned)
-    told = [
-        event
-        for event in evidence.run.events
-        if event.kind == MESSAGE_RECEIPT
-        and event.source == addressed.sender.name
-        and event.detail.split()[-1:] == [addressed.recipient.account.user]
-    ]
-    return addressed.sender.name if came > len(told) else _controller(seen)
+    return addressed.sender.name if came > len(_receipts(evidence, addressed)) else _controller(seen)
 
 
 CHECKS.declare(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from uclab.plan.schema.fault import pick, registered
-from uclab.plan.schema.plan import Plan, SessionController
+from uclab.plan.schema.plan import Plan
 
 
 @registered(
@@ -16,7 +17,7 @@ from uclab.plan.schema.plan import Plan, SessionController
 )
 def _duplicated(plan: Plan, target: str | None) -> Plan:
     """`target` is a session controller."""
-    return _changed(plan, replace(_controller(plan, target), message_fault="duplicated"))
+    return _mishandled(plan, target, message_fault="duplicated")
 
 
 @registered(
@@ -27,7 +28,7 @@ def _duplicated(plan: Plan, target: str | None) -> Plan:
 )
 def _swallowed(plan: Plan, target: str | None) -> Plan:
     """`target` is a session controller."""
-    return _changed(plan, replace(_controller(plan, target), message_fault="swallowed"))
+    return _mishandled(plan, target, message_fault="swallowed")
 
 
 @registered(
@@ -40,7 +41,7 @@ def _swallowed(plan: Plan, target: str | None) -> Plan:
 def _copied(plan: Plan, target: str | None) -> Plan:
     """`target` is a session controller; the copies go to the cloud's name server."""
     to = f"{plan.name_servers[0].address}:5060"
-    return _changed(plan, replace(_controller(plan, target), message_fault="copied", message_copy_to=to))
+    return _mishandled(plan, target, message_fault="copied", message_copy_to=to)
 
 
 @registered(
@@ -54,19 +55,18 @@ def _unreceipted(plan: Plan, target: str | None) -> Plan:
     """`target` is a session controller. Messages to a group always wait, if not for long."""
     if not plan.message_groups:
         raise KeyError(f"the fault needs a group for messages; in plan {plan.topology} there is none")
-    return _changed(plan, replace(_controller(plan, target), message_fault="unreceipted"))
+    return _mishandled(plan, target, message_fault="unreceipted")
 
 
-def _controller(plan: Plan, target: str | None) -> SessionController:
-    controllers = {controller.name: controller for controller in plan.session_controllers}
-    return pick(controllers, target, "session controller")
-
-
-def _changed(plan: Plan, changed: SessionController) -> Plan:
+def _mishandled(plan: Plan, target: str | None, **how: Any) -> Plan:
+    """The plan with one session controller that does with messages what these fields of it say."""
+    chosen = pick(
+        {controller.name: controller for controller in plan.session_controllers}, target, "session controller"
+    )
     return replace(
         plan,
         session_controllers=tuple(
-            changed if controller.name == changed.name else controller
+            replace(controller, **how) if controller is chosen else controller
             for controller in plan.session_controllers
         ),
     )
